@@ -1,0 +1,80 @@
+# redis-pulse: `make run` and `make test` set up everything they need. `make help` lists the rest.
+# Recipes hold to what GNU make 3.81 (macOS) understands: each line is a shell of its own.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# The first interpreter that is new enough; `make PYTHON=… run` decides otherwise.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# What `make run` is told to watch: a variable, a line of .env, or an argument; nothing means the demo.
+TOLD := $(strip $(REDIS_URL)$(REDIS_ADDR)$(REDIS_PULSE_CONFIG)$(findstring --redis-url,$(ARGS))$(findstring --config,$(ARGS)) \
+	$(shell grep -oE '^(export +)?(REDIS_URL|REDIS_ADDR|REDIS_PULSE_CONFIG)=' .env 2>/dev/null))
+
+.PHONY: help run demo test check format docs lock image bench clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-8s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	@if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c '$(NEW_ENOUGH)'; then \
+		echo "redis-pulse needs Python 3.11 or later, and found none: install one, or say make PYTHON=/path/to/python …" >&2; exit 1; fi
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "no virtual environment can be made: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }
+
+# What the daemon and the demo need; pinned, with hashes.
+$(VENV)/.run: requirements/run.lock | $(BIN)/python
+	@echo "setting up $(VENV) (once) …"
+	@$(PIP) --require-hashes -r requirements/run.lock
+	@touch $@
+
+# What the tests, the linters and the generators need besides.
+$(VENV)/.dev: requirements/dev.lock pyproject.toml | $(BIN)/python
+	@echo "setting up $(VENV) for development (once) …"
+	@$(PIP) --require-hashes -r requirements/dev.lock
+	@$(PIP) --no-build-isolation --no-deps --editable .
+	@touch $@ $(VENV)/.run
+
+# exec: no shell stands between make and the daemon, which so gets Ctrl-C and SIGTERM itself, drains and ends.
+run: $(VENV)/.run ## the daemon: on REDIS_URL when it is set, on an embedded Valkey when not
+	@exec $(BIN)/python -m exporter $(if $(TOLD),serve,demo) $(ARGS)
+
+demo: $(VENV)/.run ## the daemon on an embedded primary and replica with a made-up workload
+	@exec $(BIN)/python -m exporter demo $(ARGS)
+
+test: $(VENV)/.dev ## all tests, with branch coverage (ARGS="-k breaker --no-cov" for a part)
+	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+check: $(VENV)/.dev ## lint, format, types, floors and stale generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_house.py tests/test_generated.py
+
+format: $(VENV)/.dev ## put the code into its one format
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.dev ## render the tables of docs/ and README, and the dashboards, from the code
+	$(BIN)/python -m tools.render
+
+# dev: tests and tools; run: `make run`; image: the daemon alone; build: what makes our own wheel.
+UV := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
+lock: $(VENV)/.dev ## write the lock files anew (UPGRADE=1 moves the versions)
+	$(BIN)/$(UV) $(if $(UPGRADE),--upgrade) --extra dev --no-emit-package redis-pulse pyproject.toml -o requirements/dev.lock
+	$(BIN)/$(UV) --extra demo -c requirements/dev.lock pyproject.toml -o requirements/run.lock
+	$(BIN)/$(UV) -c requirements/dev.lock pyproject.toml -o requirements/image.lock
+	echo hatchling | $(BIN)/$(UV) -c requirements/dev.lock - -o requirements/build.lock
+
+image: ## the container image redis-pulse:dev
+	docker build -t redis-pulse:dev --build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null)" $(ARGS) .
+
+bench: $(VENV)/.dev ## what the README claims about speed
+	$(BIN)/python bench/metrics_page.py $(ARGS)
+
+clean: ## remove what make made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .coverage dist
