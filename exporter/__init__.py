@@ -1,0 +1,26 @@
+"""redis-pulse: a Prometheus exporter for Redis and Valkey.
+
+The map of the house; imports only go down (``tests/test_house.py`` sees to it):
+
+====== ==============================================================================================
+floor  rooms
+====== ==============================================================================================
+6      ``__main__``  the command line
+5      ``app``       wiring: builds everything once, starts, drains, stops, reloads
+4      ``web``       routes and pages · ``schedule`` who is due when · ``demo`` embedded servers to look at
+3      ``sampler``   one target and its due collectors → store · ``prober`` timed PINGs, open loop
+       ``exposition``  store → families, one family a metric for all targets
+2      ``collectors``  info (THE TABLE) and one file per further source · ``client`` a session with one target
+       ``store``     latest samples per (target, collector) · ``instruments`` what we count of ourselves
+1      ``breaker``   closed, open, half-open · ``slots`` what became of every scheduled ping
+       ``targets``   Target, Server · ``parse`` server text → plain dicts
+0      ``config``    settings, sources, redaction · ``errors`` one bounded reason each · ``metric`` the row · ``log``
+====== ==============================================================================================
+
+    config → targets → client (breaker) → collectors → sampler → store → exposition → web
+                          └─ prober ───→ instruments ──────────────┘
+
+Nothing calls back up: what must be told upward is a hook that ``app`` hands down.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,173 @@
+"""What can go wrong between us and a target: one small tree, one bounded ``reason`` each.
+
+Foreign exceptions are translated into this tree once, at the door (``client.py``). ``reason`` is a class constant and
+becomes a label value, so the label stays bounded whatever a server answers. ``unavailable`` says whether the circuit
+breaker counts the error as a failure: a server that answers "no" is alive.
+"""
+
+from typing import ClassVar
+
+
+class TargetError(Exception):
+    """An operation on a target did not succeed.
+
+    ``str(error)`` is safe to log: it never holds a credential.
+    """
+
+    reason: ClassVar[str] = "other"
+    unavailable: ClassVar[bool] = False
+
+
+class OperationTimeoutError(TargetError):
+    """No answer before the deadline of the operation."""
+
+    reason = "timeout"
+    unavailable = True
+
+
+class ConnectionRefusedByTargetError(TargetError):
+    """Nothing listens at the address."""
+
+    reason = "refused"
+    unavailable = True
+
+
+class ConnectionResetByTargetError(TargetError):
+    """The connection was closed or reset while we used it."""
+
+    reason = "reset"
+    unavailable = True
+
+
+class NameResolutionError(TargetError):
+    """The host name does not resolve."""
+
+    reason = "dns"
+    unavailable = True
+
+
+class UnreachableError(TargetError):
+    """No route to the address, or the socket file is not there."""
+
+    reason = "unreachable"
+    unavailable = True
+
+
+class TlsError(TargetError):
+    """The TLS handshake failed: certificate, name, protocol version."""
+
+    reason = "tls"
+    unavailable = True
+
+
+class AuthError(TargetError):
+    """The server wants other credentials than ours (NOAUTH, WRONGPASS)."""
+
+    reason = "auth"
+
+
+class PermissionDeniedError(TargetError):
+    """The user may not run this command (NOPERM)."""
+
+    reason = "permission"
+
+
+class UnknownCommandError(TargetError):
+    """The server does not have this command."""
+
+    reason = "other"
+
+
+class LoadingError(TargetError):
+    """The server is loading its dataset (LOADING)."""
+
+    reason = "loading"
+    unavailable = True
+
+
+class BusyError(TargetError):
+    """The server is busy with a script (BUSY)."""
+
+    reason = "busy"
+    unavailable = True
+
+
+class MasterDownError(TargetError):
+    """A replica without its master that does not serve stale data (MASTERDOWN)."""
+
+    reason = "masterdown"
+    unavailable = True
+
+
+class ReadOnlyReplicaError(TargetError):
+    """A write met a read-only replica (READONLY)."""
+
+    reason = "readonly"
+
+
+class MaxClientsError(TargetError):
+    """The server has no connection left (``maxclients``)."""
+
+    reason = "maxclients"
+    unavailable = True
+
+
+class OutOfMemoryError(TargetError):
+    """A write met ``maxmemory`` (OOM)."""
+
+    reason = "oom"
+
+
+class MisconfError(TargetError):
+    """Writes are stopped because a snapshot failed (MISCONF)."""
+
+    reason = "misconf"
+
+
+class ClusterDownError(TargetError):
+    """The cluster does not serve this slot (CLUSTERDOWN)."""
+
+    reason = "clusterdown"
+
+
+class ProtocolError(TargetError):
+    """The answer is not what the protocol promises."""
+
+    reason = "protocol"
+
+
+class RejectedError(TargetError):
+    """The circuit breaker is open: nothing was sent."""
+
+    reason = "rejected"
+
+
+class SkippedError(TargetError):
+    """We were late: the slot was never sent. Our fault, not the target's."""
+
+    reason = "skipped"
+
+
+#: The closed list of reasons, in the order of the public contract: every label value of ``reason`` is one of these.
+REASONS: tuple[str, ...] = (
+    "timeout",
+    "refused",
+    "reset",
+    "dns",
+    "unreachable",
+    "tls",
+    "auth",
+    "permission",
+    "loading",
+    "busy",
+    "masterdown",
+    "readonly",
+    "maxclients",
+    "oom",
+    "misconf",
+    "clusterdown",
+    "protocol",
+    "rejected",
+    "skipped",
+    "other",
+)

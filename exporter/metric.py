@@ -1,0 +1,140 @@
+"""A metric is one row, and its name is spelled once: here are the row, the sample, and the unit conversions.
+
+    gauge("Memory", "used_memory", "memory_used_bytes", "Bytes allocated by the server."),
+    counter("Stats", "expired_keys", "expired_keys_total", "Keys that expired."),
+    gauge("Stats", "latest_fork_usec", "latest_fork_seconds", "Duration of the latest fork.", usec),
+
+A malformed row is refused when it is written (at import), not when it is scraped.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from dataclasses import field as attribute
+from typing import Literal, NamedTuple
+
+Kind = Literal["gauge", "counter"]
+Convert = Callable[[str], float | None]
+
+PREFIX = "redis_"
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_LABEL = re.compile(r"[a-z][a-z0-9_]*")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?%?", re.ASCII)  # float() also takes nan, 1_0 and ٣
+_RESERVED_LABELS = frozenset({"target", "job", "instance", "le", "quantile"})
+_WORDS = {"ok": 1.0, "true": 1.0, "err": 0.0, "fail": 0.0, "false": 0.0}
+
+
+def number(text: str) -> float | None:
+    """Read a field as the established exporter does: ``ok``/``true`` is 1, ``err``/``fail``/``false`` is 0.
+
+    Returns None for an empty field (the server says nothing). Raises ValueError for text that is no finite number.
+    """
+    if text.isdecimal() and text.isascii() and len(text) < 20:  # most fields by far, in a third of the time
+        return float(text)
+    if not text:
+        return None
+    if _NUMBER.fullmatch(text):
+        value = float(text.removesuffix("%"))
+        if math.isfinite(value):
+            return value
+    elif (word := _WORDS.get(text.lower())) is not None:
+        return word
+    raise ValueError("not a number")
+
+
+def usec(text: str) -> float | None:
+    """Microseconds to seconds."""
+    value = number(text)
+    return None if value is None else value / 1e6
+
+
+def msec(text: str) -> float | None:
+    """Milliseconds to seconds."""
+    value = number(text)
+    return None if value is None else value / 1e3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Metric:
+    """One metric of what a server says.
+
+    ``section`` and ``field`` name the source in the server's own words (INFO section and field, or command and item).
+    ``name`` comes without the prefix ``redis_``; ``labels`` come without ``target``, which every series bears.
+    ``convert`` turns the field's text into a float in the unit that the name promises.
+    Rows compare by identity, so that a dict keyed by them is fast.
+    """
+
+    kind: Kind
+    section: str
+    field: str
+    name: str
+    help: str
+    convert: Convert = number
+    labels: tuple[str, ...] = ()
+    full_name: str = attribute(init=False)
+    #: Where the value comes from, for messages: ``Stats/expired_keys``.
+    place: str = attribute(init=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a malformed row where it is written."""
+        place = f"metric row {self.section}/{self.field} -> {self.name!r}"
+        if self.kind not in ("gauge", "counter"):
+            raise ValueError(f"{place}: unknown kind {self.kind!r}")
+        if not _NAME.fullmatch(self.name) or self.name.startswith(PREFIX):
+            raise ValueError(f"{place}: the name must be lower_snake_case and come without the prefix {PREFIX!r}")
+        if not self.help or not self.help.endswith(".") or "\n" in self.help:
+            raise ValueError(f"{place}: the help must be one sentence that ends with a full stop")
+        for label in self.labels:
+            if not _LABEL.fullmatch(label) or label in _RESERVED_LABELS:
+                raise ValueError(f"{place}: bad label {label!r}")
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"{place}: a label stands twice")
+        object.__setattr__(self, "full_name", PREFIX + self.name)
+        object.__setattr__(self, "place", f"{self.section}/{self.field}")
+
+    def sample(self, value: float, *labels: str) -> "Sample":
+        """Make a sample; a wrong number of label values is refused (prometheus_client would drop them silently)."""
+        if len(labels) != len(self.labels):
+            raise ValueError(f"{self.full_name} takes labels {self.labels}, got {len(labels)} values")
+        return Sample(self, labels, value)
+
+    def read(self, text: str, *labels: str) -> "Sample | Unreadable | None":
+        """Convert a field's text; None when the field is there and empty, ``Unreadable`` when it makes no sense."""
+        try:
+            value = self.convert(text)
+        except ValueError:
+            return Unreadable(self.place)
+        return None if value is None else self.sample(value, *labels)
+
+    def take(self, value: float | None, *labels: str) -> "Sample | Unreadable":
+        """Take over a number of a nested reply, which is None when it was no number."""
+        return Unreadable(self.place) if value is None else self.sample(float(value), *labels)
+
+
+class Sample(NamedTuple):
+    """One value of one metric; ``labels`` are the values of ``metric.labels``, in order."""
+
+    metric: Metric
+    labels: tuple[str, ...]
+    value: float
+
+
+class Unreadable(NamedTuple):
+    """A part of a reply that could not be read: it costs its own sample, is counted, and harms no other."""
+
+    place: str
+
+
+def gauge(
+    section: str, item: str, name: str, text: str, convert: Convert = number, *, labels: tuple[str, ...] = ()
+) -> Metric:
+    """Write the row of a value that goes up and down."""
+    return Metric("gauge", section, item, name, text, convert, labels)
+
+
+def counter(
+    section: str, item: str, name: str, text: str, convert: Convert = number, *, labels: tuple[str, ...] = ()
+) -> Metric:
+    """Write the row of a value that only grows (until the server restarts)."""
+    return Metric("counter", section, item, name, text, convert, labels)
