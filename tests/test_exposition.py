@@ -1,0 +1,159 @@
+"""The page is what Prometheus' own parsers read, family by family, in both formats, plain and compressed."""
+
+import asyncio
+import gzip
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from exporter.exposition import Page, escape, header, number, render
+from exporter.instruments import Instruments
+from exporter.metric import counter, gauge
+from exporter.store import Store
+from tests.fakes import HandClock
+
+PLAIN = gauge("Memory", "used_memory", "memory_used_bytes", "Bytes allocated by the server.")
+LABELLED = gauge("Keyspace", "keys", "db_keys", "Keys of a database.", labels=("db",))
+COUNTER = counter("Stats", "expired_keys", "expired_keys_total", "Keys that expired.")
+ODD = counter("Stats", "total_error_replies", "total_error_replies", "Error replies.")
+ROWS = [PLAIN, LABELLED, COUNTER, ODD]
+
+
+def page_of(*targets: str) -> tuple[Page, Store, Instruments, HandClock]:
+    clock, instruments = HandClock(), Instruments("x")
+    store = Store(render, clock)
+    instruments.sample_ages = store.ages
+    for target in targets:
+        samples = [PLAIN.sample(1.5), LABELLED.sample(2, "db0"), LABELLED.sample(3, "db1"), COUNTER.sample(4)]
+        store.put(target, "info", [*samples, ODD.sample(5)], 45)
+    return Page(store, instruments, ROWS), store, instruments, clock
+
+
+async def test_one_family_holds_the_series_of_all_targets() -> None:
+    page, *_ = page_of("a", "b")
+    text = (await page.body(openmetrics=False, gzip=False)).decode()
+    assert text.count("# TYPE redis_db_keys gauge\n") == 1
+    start = text.index("# TYPE redis_db_keys gauge\n")
+    assert text[start:].splitlines()[1:5] == [
+        'redis_db_keys{target="a",db="db0"} 2',
+        'redis_db_keys{target="a",db="db1"} 3',
+        'redis_db_keys{target="b",db="db0"} 2',
+        'redis_db_keys{target="b",db="db1"} 3',
+    ]
+
+
+async def test_prometheus_own_parser_reads_the_text_page() -> None:
+    page, *_ = page_of("a")
+    text = (await page.body(openmetrics=False, gzip=False)).decode()
+    families = {family.name: family for family in parse_text(text)}
+    assert families["redis_memory_used_bytes"].samples[0].value == 1.5
+    assert families["redis_memory_used_bytes"].documentation == PLAIN.help
+    assert families["redis_sample_age_seconds"].samples[0].labels == {"target": "a", "collector": "info"}
+    assert "_created" not in text
+
+
+async def test_the_openmetrics_page_is_openmetrics() -> None:
+    page, *_ = page_of("a")
+    text = (await page.body(openmetrics=True, gzip=False)).decode()
+    types = {family.name: family.type for family in parse_openmetrics(text)}
+    assert text.endswith("# EOF\n")
+    assert types["redis_expired_keys"] == "counter"
+    assert types["redis_total_error_replies"] == "unknown"  # an established name that OpenMetrics allows no counter
+    assert types["redis_operations"] == "counter"
+
+
+async def test_a_compressed_page_is_the_same_page() -> None:
+    page, *_ = page_of("a")
+    plain = await page.body(openmetrics=False, gzip=False)
+    squeezed = gzip.decompress(await page.body(openmetrics=False, gzip=True))
+    assert len(squeezed) > 1000
+    assert _without_our_own(squeezed) == _without_our_own(plain)
+
+
+async def test_scrapes_that_come_together_are_rendered_once() -> None:
+    page, _, instruments, _ = page_of("a")
+    pages = await asyncio.gather(*(page.body(openmetrics=False, gzip=False) for _ in range(5)))
+    assert len(set(map(id, pages))) == 1
+    counted = [s.value for f in instruments.collect() for s in f.samples if s.name.endswith("render_seconds_count")]
+    assert counted == [1]
+
+
+async def test_a_scraper_that_leaves_does_not_spoil_the_page_of_another() -> None:
+    page, *_ = page_of("a")
+    leaving = asyncio.create_task(page.body(openmetrics=False, gzip=False))
+    staying = asyncio.create_task(page.body(openmetrics=False, gzip=False))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert b"redis_memory_used_bytes" in await staying
+
+
+async def test_a_long_page_is_built_in_slices() -> None:
+    """Whoever waits for the loop gets it between two slices."""
+    clock = HandClock()
+    page, store, instruments, _ = page_of("a")
+
+    def slow_clock() -> float:
+        return clock.advance(0.001)
+
+    page = Page(store, instruments, ROWS, clock=slow_clock)
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(other())
+    await page.body(openmetrics=False, gzip=False)
+    beside.cancel()
+    assert turns > 20
+
+
+async def test_a_family_without_a_fresh_sample_is_left_out() -> None:
+    page, _, _, clock = page_of("a")
+    clock.advance(46)
+    text = (await page.body(openmetrics=False, gzip=False)).decode()
+    assert "redis_memory_used_bytes" not in text
+    assert 'redis_sample_age_seconds{target="a",collector="info"} 46' in text
+
+
+def test_of_two_samples_of_one_series_only_one_is_shown() -> None:
+    """Prometheus drops the whole scrape for a series that stands twice with different values."""
+    lines = render("a", [LABELLED.sample(1, "db0"), LABELLED.sample(2, "db0")])
+    assert lines == {LABELLED: b'redis_db_keys{target="a",db="db0"} 2\n'}
+
+
+@given(st.text())
+def test_whatever_a_label_holds_comes_back_from_the_parser(text: str) -> None:
+    line = render(text, [LABELLED.sample(1, text)])[LABELLED].decode()
+    (family,) = parse_text(line)
+    if "\r" not in text:  # the parser splits lines at carriage returns too
+        assert family.samples[0].labels == {"target": text, "db": text}
+
+
+@given(st.floats())
+def test_a_number_reads_back_as_itself(value: float) -> None:
+    text = number(value)
+    back = float(text)
+    assert back == value or (math.isnan(back) and math.isnan(value))
+
+
+@pytest.mark.parametrize(("value", "text"), [(3, "3"), (2.0, "2"), (0.5, "0.5"), (1e21, "1e+21"), (math.inf, "+Inf")])
+def test_numbers_are_written_short(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def test_help_texts_and_labels_are_escaped() -> None:
+    assert header("x", "gauge", 'a\\b\n"c"', openmetrics=False).splitlines()[0] == b'# HELP x a\\\\b\\n"c"'
+    assert header("x", "gauge", '"c"', openmetrics=True).splitlines()[0] == b'# HELP x \\"c\\"'
+    assert escape('a"b\\c\nd') == 'a\\"b\\\\c\\nd'
+
+
+def _without_our_own(page: bytes) -> list[bytes]:
+    ours = (b"process_", b"redis_exporter_", b"python_gc", b"redis_sample_age")
+    return [line for line in page.splitlines() if not line.startswith(ours)]

@@ -1,0 +1,89 @@
+"""Our own counters: complete from the start, gone with their target, described for the documentation."""
+
+from exporter.errors import REASONS
+from exporter.instruments import Instruments, described, sample_names
+from tests.watching import value
+
+
+def watched() -> Instruments:
+    instruments = Instruments("1.2.3")
+    for name in ("a", "b"):
+        instruments.watch(name, ["ping"], buckets=(0.1, 1.0), address=f"{name}:1", labels={"team": "web"})
+    return instruments
+
+
+def series(instruments: Instruments, target: str) -> set[str]:
+    return {s.name for family in instruments.collect() for s in family.samples if s.labels.get("target") == target}
+
+
+def test_every_reason_is_there_from_the_start_as_zero() -> None:
+    """A rate over a counter that appears only with its first failure misses that failure."""
+    instruments = watched()
+    seen = {
+        sample.labels["reason"]: sample.value
+        for family in instruments.collect()
+        for sample in family.samples
+        if sample.name == "redis_operation_failures_total" and sample.labels["target"] == "a"
+    }
+    assert seen == dict.fromkeys(REASONS, 0.0)
+
+
+def test_a_success_is_observed_and_a_timeout_is_observed_at_its_deadline() -> None:
+    instruments = Instruments("x")
+    ping = instruments.watch("a", [], buckets=(0.1, 1.0), address="a", labels={}).operation("ping")
+    ping.succeeded(0.05)
+    ping.failed("timeout", 1.0)
+    ping.failed("refused")
+    name = "redis_operation_duration_seconds"
+    assert value(instruments, f"{name}_count") == 2
+    assert value(instruments, f"{name}_sum") == 1.05
+    assert value(instruments, f"{name}_bucket", le="0.1") == 1
+    assert value(instruments, "redis_operation_failures_total", reason="refused") == 1
+
+
+def test_targets_with_other_buckets_share_one_family() -> None:
+    instruments = watched()
+    instruments.watch("c", ["ping"], buckets=(0.5,), address="c", labels={}).operation("ping").succeeded(0.4)
+    families = [f for f in instruments.collect() if f.name == "redis_operation_duration_seconds"]
+    assert len(families) == 1
+    edges = {s.labels["le"] for s in families[0].samples if s.labels.get("target") == "c" and "le" in s.labels}
+    assert edges == {"0.5", "+Inf"}
+
+
+def test_a_target_that_goes_takes_every_series_along() -> None:
+    instruments = watched()
+    of_a = instruments.watch("a", ["ping"], buckets=(0.1, 1.0), address="a:1", labels={})
+    of_a.collector_ran("info", success=True, supported=True, seconds=0.1, unreadable=1)
+    of_a.breaker_changed("closed", "open")
+    before = series(instruments, "b")
+    instruments.forget("a")
+    instruments.forget("never there")
+    assert series(instruments, "a") == set()
+    assert series(instruments, "b") == before
+    assert value(instruments, "redis_exporter_targets") == 1
+
+
+def test_the_breaker_state_is_one_hot_and_its_open_time_is_read_when_scraped() -> None:
+    instruments = Instruments("x")
+    of_a = instruments.watch("a", [], buckets=(1.0,), address="a", labels={})
+    assert value(instruments, "redis_circuit_breaker_state", state="closed") == 1
+    of_a.breaker_changed("closed", "open")
+    of_a.open_seconds = lambda: 7.5
+    states = {state: value(instruments, "redis_circuit_breaker_state", state=state) for state in ("closed", "open")}
+    assert states == {"closed": 0, "open": 1}
+    assert value(instruments, "redis_circuit_breaker_transitions_total", from_state="closed", to_state="open") == 1
+    assert value(instruments, "redis_circuit_breaker_open_seconds_total", target="a") == 7.5
+
+
+def test_the_labels_of_a_target_stand_on_its_info_series_only() -> None:
+    instruments = watched()
+    assert value(instruments, "redis_target_info", target="a", address="a:1", team="web") == 1
+    assert value(instruments, "redis_up", team="web") == 0
+
+
+def test_every_family_is_described_with_its_labels() -> None:
+    described_by_name = {family.name: family for family in described()}
+    assert described_by_name["redis_operations_total"].labels == ("operation", "target")
+    assert described_by_name["redis_sample_age_seconds"].labels == ("collector", "target")
+    assert all(family.help for family in described())
+    assert "redis_operation_duration_seconds_bucket" in sample_names()

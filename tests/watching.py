@@ -1,0 +1,105 @@
+"""One target under watch, put together by hand, for the tests of client, prober, sampler and fleet."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from exporter.breaker import Breaker
+from exporter.client import Client
+from exporter.config import TargetSettings, parse_url
+from exporter.errors import TargetError
+from exporter.instruments import Instruments, TargetInstruments
+from exporter.prober import Outcome, Prober
+from exporter.targets import Target
+from tests.fakes import HandClock
+
+
+def settings(url: str = "redis://127.0.0.1:1", **changes: Any) -> TargetSettings:
+    """Make the resolved settings of a target called ``t``."""
+    return TargetSettings(**{"name": "t", "endpoint": parse_url(url).endpoint, **changes})
+
+
+def value(instruments: Instruments, name: str, **labels: str) -> float:
+    """Read one of our own series; 0 when it is not there."""
+    for family in instruments.collect():
+        for sample in family.samples:
+            if sample.name == name and labels.items() <= sample.labels.items():
+                return float(sample.value)
+    return 0.0
+
+
+async def eventually(condition: Callable[[], bool], within: float = 5.0) -> None:
+    """Let the loop turn until something has come true."""
+    async with asyncio.timeout(within):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+class Heard:
+    """Writes down what a client, a prober and a sampler tell."""
+
+    def __init__(self) -> None:
+        self.connects: list[str] = []
+        self.retries: list[str] = []
+        self.outcomes: list[Outcome] = []
+        self.runs: list[tuple[str, str]] = []
+
+    def connected(self, _seconds: float, error: TargetError | None) -> None:
+        self.connects.append("ok" if error is None else error.reason)
+
+    def retried(self, operation: str) -> None:
+        self.retries.append(operation)
+
+    def probed(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+
+    def collected(self, collector: str, error: Exception | None) -> None:
+        self.runs.append((collector, "ok" if error is None else getattr(error, "reason", type(error).__name__)))
+
+    def unsupported(self, collector: str, error: TargetError) -> None:
+        self.runs.append((collector, f"unsupported: {error.reason}"))
+
+    @property
+    def reasons(self) -> list[str]:
+        """How the slots ended, in the order in which they did."""
+        return ["ok" if outcome.error is None else outcome.error.reason for outcome in self.outcomes]
+
+
+class Watched:
+    """A target with everything that watches it, on a clock turned by hand."""
+
+    def __init__(self, url: str, **changes: Any) -> None:
+        self.clock = HandClock()
+        self.heard = Heard()
+        self.instruments = Instruments("test")
+        self.target = Target.of(settings(url, **changes))
+        self.breaker = Breaker(self.target.settings.breaker, self.clock)
+        self.client = Client(self.target, self.breaker, self.heard, clock=self.clock)
+        self.of_target: TargetInstruments = self.instruments.watch(
+            "t", ["ping"], buckets=tuple(self.target.settings.probe.buckets), address="a", labels={}
+        )
+        self.prober = Prober(self.client, self.breaker, self.of_target, self.heard, clock=self.clock)
+
+    async def slot(self) -> None:
+        """Let one slot come due now."""
+        await self.prober.slot(self.clock())
+
+    async def slots(self, count: int, apart: float = 1.0) -> None:
+        """Let several slots come due, one after the other."""
+        for _ in range(count):
+            self.clock.advance(apart)
+            await self.slot()
+
+    async def ended(self, count: int) -> None:
+        """Wait until so many slots have ended."""
+        await eventually(lambda: len(self.heard.outcomes) >= count)
+
+    def total(self, operation: str = "ping") -> float:
+        return value(self.instruments, "redis_operations_total", operation=operation)
+
+    def failures(self, reason: str, operation: str = "ping") -> float:
+        return value(self.instruments, "redis_operation_failures_total", operation=operation, reason=reason)
+
+    async def close(self) -> None:
+        await self.prober.stop()
+        await self.client.aclose()
