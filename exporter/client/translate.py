@@ -1,0 +1,124 @@
+"""Foreign exceptions into our tree, once, at the door.
+
+The library wraps what the socket, the resolver and TLS said; the reason is found along the chain of causes. Texts of a
+server are kept short and free of arguments: a server that does not know AUTH answers with the password in its error.
+"""
+
+import errno
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+
+from redis import exceptions as redis_errors
+
+from exporter import errors
+from exporter.errors import TargetError
+
+_LONGEST = 200
+_ERRNO = re.compile(r"\[Errno (-?\d+)\]")
+_UNREACHABLE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.EADDRNOTAVAIL}
+
+#: By the class that redis-py makes of an error code.
+_BY_CLASS: tuple[tuple[type[Exception], type[TargetError]], ...] = (
+    (redis_errors.AuthenticationError, errors.AuthError),
+    (redis_errors.AuthenticationWrongNumberOfArgsError, errors.AuthError),
+    (redis_errors.NoPermissionError, errors.PermissionDeniedError),
+    (redis_errors.BusyLoadingError, errors.LoadingError),
+    (redis_errors.ReadOnlyError, errors.ReadOnlyReplicaError),
+    (redis_errors.OutOfMemoryError, errors.OutOfMemoryError),
+    (redis_errors.MasterDownError, errors.MasterDownError),
+    (redis_errors.ClusterDownError, errors.ClusterDownError),
+    (redis_errors.InvalidResponse, errors.ProtocolError),
+    (redis_errors.TimeoutError, errors.OperationTimeoutError),
+)
+
+#: By the beginning of the text, for what the library has no class for.
+_BY_TEXT: tuple[tuple[str, type[TargetError]], ...] = (
+    ("max number of clients", errors.MaxClientsError),
+    ("busy ", errors.BusyError),
+    ("misconf", errors.MisconfError),
+    ("noauth", errors.AuthError),
+    ("denied", errors.AuthError),
+    ("noperm", errors.PermissionDeniedError),
+    ("noproto", errors.ProtocolError),
+    ("protocol error", errors.ProtocolError),
+    ("unknown command", errors.UnknownCommandError),
+    ("unknown subcommand", errors.UnknownCommandError),
+    ("unknown sentinel subcommand", errors.UnknownCommandError),
+)
+
+
+def translate(error: BaseException, *, tls: bool, secret: str | None = None) -> TargetError:
+    """Return the error of our tree that says what happened; its text never holds ``secret``."""
+    kind = _kind(error, tls=tls)
+    return kind(_safe(_text(error), secret))
+
+
+def _kind(error: BaseException, *, tls: bool) -> type[TargetError]:
+    chain = list(_chain(error))
+    for cause in chain:
+        if (found := _network(cause, tls=tls)) is not None:
+            return found
+    for cause in chain:
+        for foreign, ours in _BY_CLASS:
+            if isinstance(cause, foreign):
+                return ours
+        text = str(cause).lower().removeprefix("-").removeprefix("err ")
+        for beginning, ours in _BY_TEXT:
+            if text.startswith(beginning):
+                return ours
+    if isinstance(error, redis_errors.ConnectionError):
+        return errors.ConnectionResetByTargetError
+    return TargetError
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error and what led to it, the innermost last; a loop in the chain ends it."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+
+
+def _network(error: BaseException, *, tls: bool) -> type[TargetError] | None:
+    """Say what an exception of socket, resolver or TLS means."""
+    # A missing file is a certificate of a TLS connection, else the unix socket.
+    no_file = errors.TlsError if tls else errors.UnreachableError
+    table: tuple[tuple[type[BaseException], type[TargetError]], ...] = (
+        (ssl.SSLError, errors.TlsError),
+        (socket.gaierror, errors.NameResolutionError),
+        (UnicodeError, errors.NameResolutionError),
+        (TimeoutError, errors.OperationTimeoutError),
+        (FileNotFoundError, no_file),
+        (PermissionError, no_file),
+        (EOFError, errors.ConnectionResetByTargetError),
+    )
+    for foreign, ours in table:
+        if isinstance(error, foreign):
+            return ours
+    return _by_errno(error) if isinstance(error, OSError) else None
+
+
+def _by_errno(error: OSError) -> type[TargetError]:
+    code = error.errno
+    if code is None and (codes := _ERRNO.findall(str(error))):
+        code = int(codes[-1])  # several addresses were tried: the last one speaks for all
+    if code == errno.ECONNREFUSED:
+        return errors.ConnectionRefusedByTargetError
+    return errors.UnreachableError if code in _UNREACHABLE else errors.ConnectionResetByTargetError
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _safe(text: str, secret: str | None) -> str:
+    text = re.split(r",? with args beginning with", text)[0]
+    if secret:
+        text = text.replace(secret, "***")
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -1,0 +1,271 @@
+"""A session with one target: a deadline on everything, the breaker before it, nothing hidden behind it."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from exporter import errors
+from exporter.config import Connection, Poll, Tls
+from tests.fakes import GARBAGE, LOADING, MAXCLIENTS, NOAUTH, PONG, FakeServer, bulk, error
+from tests.watching import Watched
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeServer]:
+    async with FakeServer() as server:
+        yield server
+
+
+async def ask(watched: Watched, *args: str, within: float = 5.0) -> object:
+    return await watched.client.commands("info", watched.clock() + within).execute(*args)
+
+
+async def test_a_command_is_answered_with_the_raw_reply_and_nothing_else_is_sent(server: FakeServer) -> None:
+    """No CLIENT SETINFO, no HELLO: a restricted user would be denied them, and the server would count errors."""
+    watched = Watched(server.url)
+    assert await ask(watched, "INFO") == server.info.data.split(b"\r\n", 1)[1].removesuffix(b"\r\n")
+    assert server.received == [("INFO",)]
+    assert watched.heard.connects == ["ok"]
+    await watched.close()
+
+
+async def test_the_connection_is_kept(server: FakeServer) -> None:
+    watched = Watched(server.url)
+    for _ in range(3):
+        await ask(watched, "INFO")
+    assert server.accepted == 1
+    await watched.close()
+    assert watched.breaker.successes == 3
+
+
+async def test_the_deadline_covers_the_whole_operation(server: FakeServer) -> None:
+    watched = Watched(server.url)
+    server.script("INFO", "never")
+    with pytest.raises(errors.OperationTimeoutError):
+        await ask(watched, "INFO", within=0.05)
+    assert watched.breaker.failures == 1
+    server.script("INFO", bulk("x"))
+    assert await ask(watched, "INFO") == b"x"  # on a new connection: the old one still owes an answer
+    assert server.accepted == 2
+    await watched.close()
+
+
+async def test_an_open_breaker_touches_nothing(server: FakeServer) -> None:
+    watched = Watched(server.url)
+    for _ in range(5):
+        permit = watched.breaker.acquire()
+        assert permit is not None
+        permit.failure()
+    with pytest.raises(errors.RejectedError):
+        await ask(watched, "INFO")
+    assert server.accepted == 0
+    await watched.close()
+
+
+async def test_a_read_that_met_a_dead_connection_is_sent_once_more_and_counted(server: FakeServer) -> None:
+    watched = Watched(server.url)
+    await ask(watched, "INFO")
+    await server.drop()
+    await ask(watched, "INFO")
+    assert watched.heard.retries == ["info"]
+    assert server.count("INFO") == 2
+    await watched.close()
+
+
+async def test_a_write_is_never_sent_twice(server: FakeServer) -> None:
+    watched = Watched(server.url)
+    server.script("SET", "reset")
+    with pytest.raises(errors.ConnectionResetByTargetError):
+        await ask(watched, "SET", "a", "b")
+    assert watched.heard.retries == []
+    assert server.count("SET") == 1
+    await watched.close()
+
+
+async def test_a_read_is_tried_no_more_often_than_settings_say(server: FakeServer) -> None:
+    watched = Watched(server.url, poll=Poll(retries=2))
+    server.script("INFO", "reset")
+    with pytest.raises(errors.ConnectionResetByTargetError):
+        await ask(watched, "INFO")
+    assert server.count("INFO") == 3
+    await watched.close()
+
+
+async def test_a_read_that_timed_out_is_tried_again_only_when_settings_say_so(server: FakeServer) -> None:
+    quick = Connection(socket_timeout=0.02, retry_on_timeout=True)
+    watched = Watched(server.url, connection=quick)
+    server.script("INFO", "never", bulk("x"))
+    assert await ask(watched, "INFO") == b"x"
+    assert watched.heard.retries == ["info"]
+    await watched.close()
+
+
+async def test_after_a_failed_connect_the_next_one_waits_for_its_backoff() -> None:
+    watched = Watched("redis://127.0.0.1:1", breaker={"failure_threshold": 50})
+    with pytest.raises(errors.ConnectionRefusedByTargetError):
+        await ask(watched, "INFO")
+    watched.client._not_before = watched.clock() + 1
+    with pytest.raises(errors.ConnectionRefusedByTargetError):
+        await ask(watched, "INFO")
+    assert watched.heard.connects == ["refused"]
+    watched.clock.advance(1)
+    with pytest.raises(errors.ConnectionRefusedByTargetError):
+        await ask(watched, "INFO")
+    assert watched.heard.connects == ["refused", "refused"]
+    await watched.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (LOADING, errors.LoadingError),
+        (NOAUTH, errors.AuthError),
+        (GARBAGE, errors.ProtocolError),
+        (error("NOPERM this user has no permissions"), errors.PermissionDeniedError),
+        (error("BUSY Redis is busy running a script."), errors.BusyError),
+    ],
+)
+async def test_an_error_reply_is_one_of_our_errors(
+    server: FakeServer, answer: object, expected: type[errors.TargetError]
+) -> None:
+    server.script("INFO", answer)  # type: ignore[arg-type]
+    watched = Watched(server.url)
+    with pytest.raises(expected):
+        await ask(watched, "INFO")
+    await watched.close()
+
+
+async def test_a_server_that_is_full_says_so(server: FakeServer) -> None:
+    server.greeting = MAXCLIENTS
+    watched = Watched(server.url, poll=Poll(retries=0))
+    with pytest.raises((errors.MaxClientsError, errors.ConnectionResetByTargetError)):
+        await ask(watched, "INFO")
+    await watched.close()
+
+
+async def test_a_cancelled_call_gives_its_permit_back(server: FakeServer) -> None:
+    server.script("INFO", "never")
+    watched = Watched(server.url)
+    call = asyncio.create_task(ask(watched, "INFO"))
+    await server.arrived("INFO")
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert (watched.breaker.releases, watched.breaker.outstanding) == (1, 0)
+    await watched.close()
+
+
+async def test_credentials_and_database_are_sent_once_per_connection(server: FakeServer) -> None:
+    watched = Watched(server.url, username="me", password="hunter2", db=3)
+    await ask(watched, "INFO")
+    await ask(watched, "INFO")
+    assert server.received == [("AUTH", "me", "hunter2"), ("SELECT", "3"), ("INFO",), ("INFO",)]
+    await watched.close()
+
+
+async def test_a_password_file_is_read_at_every_connection(server: FakeServer, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("first\n")
+    watched = Watched(server.url, password_file=file)
+    await ask(watched, "INFO")
+    file.write_text("second\n")
+    await server.drop()
+    await ask(watched, "INFO")
+    assert [command for command in server.received if command[0] == "AUTH"] == [("AUTH", "first"), ("AUTH", "second")]
+    file.unlink()
+    await server.drop()
+    with pytest.raises(errors.AuthError, match="cannot read the password file"):
+        await ask(watched, "INFO")
+    await watched.close()
+
+
+async def test_a_unix_socket_is_as_good_as_tcp(tmp_path: Path) -> None:
+    async with FakeServer(unix_path=tmp_path / "s") as server:
+        watched = Watched(server.url)
+        assert await ask(watched, "PING") == b"PONG"
+        await watched.close()
+
+
+def tls_server(authority: trustme.CA, name: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+async def test_tls_is_checked_against_the_authority_and_the_name_that_settings_say(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    async with FakeServer(tls=tls_server(authority, "redis.internal")) as server:
+        trusting = Watched(server.url, tls=Tls(ca_file=tmp_path / "ca.pem", server_name="redis.internal"))
+        assert await ask(trusting, "PING") == b"PONG"
+        wrong_name = Watched(server.url, tls=Tls(ca_file=tmp_path / "ca.pem"))
+        untrusting = Watched(server.url, tls=Tls(server_name="redis.internal"))
+        for watched in (wrong_name, untrusting):
+            with pytest.raises(errors.TlsError):
+                await ask(watched, "PING")
+        careless = Watched(server.url, tls=Tls(cert_reqs="none"))
+        assert await ask(careless, "PING") == b"PONG"
+        missing = Watched(server.url, tls=Tls(ca_file=tmp_path / "none.pem"))
+        with pytest.raises(errors.TlsError):
+            await ask(missing, "PING")
+        for watched in (trusting, wrong_name, untrusting, careless, missing):
+            await watched.close()
+
+
+async def test_a_renewed_certificate_authority_is_noticed(tmp_path: Path) -> None:
+    from exporter.client.connect import TlsContext
+
+    file = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(file)
+    context = TlsContext(Tls(ca_file=file))
+    first = context()
+    assert context() is first
+    import os
+
+    os.utime(file, (1, 1))
+    assert context() is not first
+
+
+async def test_a_client_certificate_is_shown(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    ours = authority.issue_cert("client")
+    ours.private_key_and_cert_chain_pem.write_to_path(tmp_path / "client.pem")
+    context = tls_server(authority, "localhost")
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    async with FakeServer(tls=context) as server:
+        tls = Tls(ca_file=tmp_path / "ca.pem", cert_file=tmp_path / "client.pem", server_name="localhost")
+        watched = Watched(server.url, tls=tls)
+        assert await ask(watched, "PING") == b"PONG"
+        await watched.close()
+
+
+async def test_a_wire_reads_replies_in_the_order_of_its_pings(server: FakeServer) -> None:
+    watched = Watched(server.url)
+    server.script("PING", PONG, LOADING, error("BUSY Redis is busy running a script."), PONG)
+    wire = await watched.client.dial()
+    for _ in range(4):
+        await wire.ping()
+    replies = [await wire.reply() for _ in range(4)]
+    assert [reply and reply.reason for reply in replies] == [None, "loading", "busy", None]
+    await server.drop()
+    with pytest.raises(errors.ConnectionResetByTargetError):
+        await wire.reply()
+    await wire.close()
+    await watched.close()
+
+
+async def test_a_wire_does_not_take_anything_else_for_a_pong(server: FakeServer) -> None:
+    server.script("PING", bulk("hello"))
+    watched = Watched(server.url)
+    wire = await watched.client.dial()
+    await wire.ping()
+    with pytest.raises(errors.ProtocolError):
+        await wire.reply()
+    await wire.close()
+    await watched.close()
