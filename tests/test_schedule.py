@@ -1,0 +1,233 @@
+"""Every moment of a job's grid is served or counted as missed, whatever APScheduler and the wall clock do."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from itertools import pairwise
+from time import monotonic
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.schedule import Grid, Schedule
+from tests.fakes import HandClock
+from tests.watching import eventually
+
+
+class Kept:
+    """A schedule and what it told."""
+
+    def __init__(self) -> None:
+        self.missed: list[tuple[str, int]] = []
+        self.errors: list[tuple[str, str]] = []
+        self.schedule = Schedule(
+            monotonic,
+            on_missed=lambda kind, count: self.missed.append((kind, count)),
+            on_error=lambda kind, error: self.errors.append((kind, type(error).__name__)),
+        )
+
+
+def ignore(_count: int) -> None:
+    """Do not care about missed runs."""
+
+
+@pytest.fixture
+async def kept() -> AsyncIterator[Kept]:
+    kept = Kept()
+    kept.schedule.start()
+    yield kept
+    await kept.schedule.stop(0.1)
+
+
+def test_a_grid_serves_its_moments_in_order() -> None:
+    clock = HandClock(100)
+    grid = Grid(1.0, 100.5, clock)
+    assert grid.take() is None
+    assert grid.seconds_to_next() == pytest.approx(0.5)
+    clock.advance(0.5)
+    assert grid.take() == (100.5, 0)
+    assert grid.take() is None
+    clock.advance(1.02)
+    assert grid.take() == (101.5, 0)
+
+
+def test_moments_that_nobody_served_are_counted_once() -> None:
+    clock = HandClock(100)
+    grid = Grid(1.0, 100.0, clock)
+    assert grid.take() == (100.0, 0)
+    clock.advance(3.4)
+    assert grid.take() == (103.0, 2)
+    clock.advance(0.7)
+    assert grid.take() == (104.0, 0)
+
+
+def test_a_wake_up_that_comes_a_little_early_serves_the_moment_it_was_meant_for() -> None:
+    clock = HandClock(100)
+    grid = Grid(1.0, 100.0, clock)
+    grid.take()
+    clock.advance(0.9995)
+    assert grid.take() == (101.0, 0)
+    assert grid.seconds_to_next() == pytest.approx(1.0005)
+
+
+@given(st.lists(st.floats(0, 10), max_size=60), st.sampled_from([0.1, 1.0, 15.0]))
+def test_served_and_missed_together_are_all_moments_that_have_passed(waits: list[float], interval: float) -> None:
+    clock = HandClock(0)
+    grid = Grid(interval, 0.0, clock)
+    served = missed = 0
+    for wait in waits:
+        clock.advance(wait)
+        if (due := grid.take()) is not None:
+            served += 1
+            missed += due[1]
+            assert due[0] <= clock() + 0.001
+    grid.take()
+    if waits:
+        assert served + missed == int((clock() + 0.001) // interval) + 1
+
+
+async def test_a_job_runs_on_its_grid(kept: Kept) -> None:
+    dues: list[float] = []
+
+    async def run(due: float) -> None:
+        dues.append(due)
+
+    kept.schedule.every(0.05, "probe", "t", run, ignore)
+    await eventually(lambda: len(dues) >= 4)
+    steps = [round((later - earlier) / 0.05, 6) for earlier, later in pairwise(dues)]
+    assert all(step >= 1 and step == int(step) for step in steps)
+
+
+async def test_a_job_can_run_at_once_besides(kept: Kept) -> None:
+    ran = asyncio.Event()
+
+    async def run(_due: float) -> None:
+        ran.set()
+
+    kept.schedule.every(3600, "poll", "t", run, ignore, now=True)
+    await asyncio.wait_for(ran.wait(), 5)
+
+
+async def test_runs_that_a_blocked_loop_missed_are_reported(kept: Kept) -> None:
+    """The loop is blocked by hand, in whole intervals of the job."""
+    missed: list[int] = []
+    runs = 0
+
+    async def run(_due: float) -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            end = monotonic() + 0.25
+            while monotonic() < end:
+                pass
+
+    kept.schedule.every(0.05, "probe", "t", run, missed.append)
+    await eventually(lambda: runs >= 2)
+    assert sum(missed) >= 3
+    assert kept.missed == [("probe", count) for count in missed]
+
+
+async def test_runs_of_one_job_never_overlap_and_the_overrun_is_counted(kept: Kept) -> None:
+    missed: list[int] = []
+    release, running, most, runs = asyncio.Event(), 0, 0, 0
+
+    async def run(_due: float) -> None:
+        nonlocal running, most, runs
+        runs += 1
+        running += 1
+        most = max(most, running)
+        await release.wait()
+        running -= 1
+
+    kept.schedule.every(0.02, "poll", "t", run, missed.append, now=True)
+    await eventually(lambda: sum(missed) >= 3)
+    release.set()
+    await eventually(lambda: runs >= 2)
+    assert most == 1
+
+
+async def test_a_job_that_fails_is_reported_and_goes_on(kept: Kept) -> None:
+    runs = 0
+
+    async def run(_due: float) -> None:
+        nonlocal runs
+        runs += 1
+        raise RuntimeError("a fault")
+
+    kept.schedule.every(0.02, "poll", "t", run, ignore)
+    await eventually(lambda: runs >= 3)
+    assert kept.errors[:3] == [("poll", "RuntimeError")] * 3
+
+
+async def test_a_cancelled_job_is_not_run_again(kept: Kept) -> None:
+    runs = 0
+
+    async def run(_due: float) -> None:
+        nonlocal runs
+        runs += 1
+
+    kept.schedule.every(0.02, "poll", "t", run, ignore)
+    await eventually(lambda: runs >= 1)
+    kept.schedule.cancel("poll", "t")
+    kept.schedule.cancel("poll", "never there")
+    seen = runs
+    await asyncio.sleep(0.06)
+    assert runs == seen
+
+
+async def test_a_job_finds_its_grid_again_after_the_wall_clock_was_set(kept: Kept) -> None:
+    """As after a step back by an hour: APScheduler's next wake-up lies an hour ahead until it is told."""
+    runs = 0
+
+    async def run(_due: float) -> None:
+        nonlocal runs
+        runs += 1
+
+    kept.schedule.every(0.02, "poll", "t", run, ignore)
+    await eventually(lambda: runs >= 1)
+    job = kept.schedule._scheduler.get_job("poll t")
+    job.modify(next_run_time=job.next_run_time.replace(year=job.next_run_time.year + 1))
+    seen = runs
+    kept.schedule.realign()
+    await eventually(lambda: runs > seen)
+
+
+async def test_stopping_waits_for_runs_that_have_begun() -> None:
+    kept, ended = Kept(), False
+    kept.schedule.start()
+    begun = asyncio.Event()
+
+    async def run(_due: float) -> None:
+        nonlocal ended
+        begun.set()
+        await asyncio.sleep(0.05)
+        ended = True
+
+    kept.schedule.every(0.01, "poll", "t", run, ignore)
+    await begun.wait()
+    await kept.schedule.stop(5)
+    assert ended
+
+
+async def test_stopping_cancels_what_does_not_end_in_time() -> None:
+    kept, cancelled = Kept(), False
+    kept.schedule.start()
+    begun = asyncio.Event()
+
+    async def run(_due: float) -> None:
+        nonlocal cancelled
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled = True
+            raise
+
+    kept.schedule.every(0.01, "poll", "t", run, ignore)
+    await begun.wait()
+    await kept.schedule.stop(0.01)
+    assert cancelled
+
+
+async def test_a_schedule_that_never_started_can_be_stopped() -> None:
+    await Kept().schedule.stop(0.1)
