@@ -1,0 +1,138 @@
+"""Wiring: everything is built once, here; started, drained and stopped, in that order."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from time import monotonic
+
+from exporter import __version__, log
+from exporter.app.daemon import RunningDaemon
+from exporter.app.fleet import Fleet
+from exporter.app.pulse import Pulse
+from exporter.collectors import load
+from exporter.config import Loaded, Reload
+from exporter.exposition import Page, render
+from exporter.instruments import Instruments
+from exporter.schedule import Schedule
+from exporter.store import Store
+from exporter.web import HttpServer, ListenError, build
+
+#: Seconds: runs under way may end, answers under way may be fetched; together well within five.
+DRAIN, FETCH = 2.0, 1.0
+
+Alongside = Callable[[], Awaitable[None]]
+Started = Callable[[int], None]
+
+__all__ = ["run", "serve"]
+
+
+def run(
+    loaded: Loaded,
+    *,
+    reload: Reload,
+    alongside: Alongside | None = None,
+    started: Started | None = None,
+    port_fallback: bool = False,
+) -> int:
+    """Run the daemon until SIGTERM or SIGINT; return its exit code (1: the address cannot be had)."""
+    log.setup(loaded.settings.log.level, loaded.settings.log.format)
+    try:
+        asyncio.run(serve(loaded, reload=reload, alongside=alongside, started=started, port_fallback=port_fallback))
+    except ListenError as error:
+        log.get("app").error("cannot listen", error=str(error))
+        return 1
+    return 0
+
+
+async def serve(
+    loaded: Loaded,
+    *,
+    reload: Reload,
+    alongside: Alongside | None = None,
+    started: Started | None = None,
+    port_fallback: bool = False,
+) -> None:
+    """Run the daemon until a signal. Raises ListenError when its address cannot be had.
+
+    ``alongside()`` runs beside it until the end, ``started(port)`` is called when pages are served; with
+    ``port_fallback`` a port in use makes it take the next free one.
+    """
+    logger = log.get("app")
+    instruments = Instruments(__version__)
+    store = Store(render, monotonic)
+    instruments.sample_ages = store.ages
+    collectors = load()
+    schedule = Schedule(
+        monotonic,
+        on_missed=lambda kind, count: instruments.missed_runs.labels(kind).inc(count),
+        on_error=_job_failed(instruments),
+    )
+    fleet = Fleet(collectors, store, instruments, schedule, clock=monotonic)
+    pulse = Pulse(instruments.loop_lag.observe, schedule.realign, clock=monotonic)
+    rows = [row for collector in collectors.values() for row in collector.metrics]
+    daemon = RunningDaemon(
+        loaded.settings,
+        fleet,
+        store,
+        instruments,
+        Page(store, instruments, rows),
+        reload=reload,
+        is_healthy=lambda: pulse.healthy,
+        clock=monotonic,
+    )
+    server = HttpServer(
+        build(daemon, telemetry_path=loaded.settings.telemetry_path), loaded.settings.listen, fallback=port_fallback
+    )
+    await server.start()
+    stopping = asyncio.Event()
+    tasks = _listen_to_signals(stopping, daemon)
+    try:
+        schedule.start()
+        pulse.start()
+        await daemon.take(loaded)
+        logger.info("listening", port=server.port, path=loaded.settings.telemetry_path, version=__version__)
+        if started:
+            started(server.port)
+        if alongside:
+            tasks.add(asyncio.ensure_future(alongside()))
+        await stopping.wait()
+        logger.info("stopping")
+    finally:
+        pulse.stop()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await schedule.stop(DRAIN)
+        await fleet.stop()
+        await server.stop(FETCH)
+    logger.info("stopped")
+
+
+def _job_failed(instruments: Instruments) -> Callable[[str, Exception], None]:
+    logger, changes = log.get("schedule"), log.Changes()
+
+    def failed(kind: str, error: Exception) -> None:
+        instruments.job_errors.labels(kind).inc()
+        if changes.note(kind, type(error).__name__):
+            logger.error("a job failed", job=kind, exc_info=error)
+
+    return failed
+
+
+def _listen_to_signals(stopping: asyncio.Event, daemon: RunningDaemon) -> set[asyncio.Task[None]]:
+    """Stop on SIGTERM and SIGINT, reload on SIGHUP. Returns the set that holds the reloads under way."""
+    loop = asyncio.get_running_loop()
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def reload() -> None:
+        await daemon.reload()
+
+    def hangup() -> None:
+        task = loop.create_task(reload())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, hangup)
+    return tasks

@@ -1,0 +1,144 @@
+"""The daemon as its pages see it, and its reload."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from exporter import __version__, log
+from exporter.app.fleet import Fleet, Watch
+from exporter.config import ConfigError, Loaded, Reload, Settings
+from exporter.exposition import Page
+from exporter.instruments import Instruments
+from exporter.sampler import INFO
+from exporter.store import Store
+from exporter.targets import Target
+from exporter.web import Stats, TargetView
+
+#: Which metric fills which item of ``/redis/stats``.
+_STATS = {
+    "connected_clients": "redis_connected_clients",
+    "used_memory_bytes": "redis_memory_used_bytes",
+    "total_commands_processed": "redis_commands_processed_total",
+    "keyspace_hits": "redis_keyspace_hits_total",
+    "keyspace_misses": "redis_keyspace_misses_total",
+}
+_WANTED = frozenset(_STATS.values())
+
+
+class RunningDaemon:
+    """Implements ``exporter.web.Daemon``: answers from what is known, never by touching a target."""
+
+    version = __version__
+
+    def __init__(
+        self,
+        settings: Settings,
+        fleet: Fleet,
+        store: Store,
+        instruments: Instruments,
+        page: Page,
+        *,
+        reload: Reload,
+        is_healthy: Callable[[], bool],
+        clock: Callable[[], float],
+    ) -> None:
+        self._settings = settings
+        self._reload = reload
+        self._fleet = fleet
+        self._store = store
+        self._instruments = instruments
+        self._page = page
+        self._is_healthy = is_healthy
+        self._clock = clock
+        self._started = clock()
+        self._log = log.get("app")
+
+    async def metrics(self, *, openmetrics: bool, gzip: bool) -> bytes:
+        """Return the page of metrics."""
+        return await self._page.body(openmetrics=openmetrics, gzip=gzip)
+
+    def targets(self) -> Sequence[TargetView]:
+        """Return every target as it is now."""
+        return [self._view(watch) for watch in self._fleet]
+
+    def ready(self) -> bool:
+        """Whether every target has been asked once, whatever came of it."""
+        return all(watch.sampler.polled for watch in self._fleet)
+
+    def healthy(self) -> bool:
+        """Whether our loop turns."""
+        return self._is_healthy()
+
+    def uptime_seconds(self) -> float:
+        """Return the time since start."""
+        return self._clock() - self._started
+
+    def count_request(self, path: str, status: int, seconds: float) -> None:  # noqa: ARG002  # render time is apart
+        """Count one answer."""
+        self._instruments.requests.labels(path, str(status)).inc()
+
+    async def reload(self) -> str | None:
+        """Read the configuration again; a bad one changes nothing."""
+        try:
+            loaded = self._reload()
+        except ConfigError as error:
+            self._instruments.reload_successful.set(0)
+            self._log.error("configuration not reloaded", error=str(error))
+            return str(error)
+        await self.take(loaded)
+        return None
+
+    async def take(self, loaded: Loaded) -> None:
+        """Take over a good configuration, as far as that is possible while running."""
+        settings = loaded.settings
+        log.setup(settings.log.level, settings.log.format)
+        for warning in loaded.warnings:
+            self._log.warning("configuration", warning=warning)
+        for name in ("listen", "telemetry_path"):
+            if getattr(settings, name) != getattr(self._settings, name):
+                self._log.warning("setting takes effect at the next start", setting=name)
+        self._fleet.slow_reply = settings.log.slow_reply
+        change = await self._fleet.apply([Target.of(target) for target in loaded.targets])
+        self._instruments.reload_successful.set(1)
+        self._instruments.reload_timestamp.set(time.time())
+        self._log.info(
+            "configuration taken over",
+            targets=len(loaded.targets),
+            started=[target.name for target in change.come],
+            stopped=list(change.gone),
+        )
+
+    def _view(self, watch: Watch) -> TargetView:
+        target, server, last = watch.target, watch.sampler.server, watch.prober.last
+        up = last is not None and last.error is None
+        return TargetView(
+            name=target.name,
+            address=target.address,
+            status=_status(watch),
+            up=up,
+            latency_seconds=last.seconds if last is not None else None,
+            probe_age_seconds=self._clock() - last.at if last is not None else None,
+            breaker=watch.breaker.state,
+            software=server.software,
+            version=server.version,
+            role=server.role,
+            sample_age_seconds=self._store.age(target.name, INFO),
+            labels=target.settings.labels,
+            stats=self._stats(target.name),
+        )
+
+    def _stats(self, name: str) -> Stats | None:
+        samples = self._store.fresh(name, INFO)
+        if samples is None:
+            return None
+        known = {sample.metric.full_name: int(sample.value) for sample in samples if sample.metric.full_name in _WANTED}
+        return Stats(**{item: known.get(metric) for item, metric in _STATS.items()})
+
+
+def _status(watch: Watch) -> str:
+    last, trouble = watch.prober.last, watch.prober.trouble
+    if last is None:
+        return "disconnected"
+    if last.error is None:
+        return "connected"
+    error = trouble or last.error
+    return f"error: {error.reason}: {error}"

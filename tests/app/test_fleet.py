@@ -1,0 +1,101 @@
+"""Targets come, go and change while the daemon runs; those that did not change are not disturbed."""
+
+from collections.abc import AsyncIterator
+from time import monotonic
+
+import pytest
+
+from exporter.app.fleet import Fleet, difference
+from exporter.collectors import load
+from exporter.exposition import render
+from exporter.instruments import Instruments
+from exporter.schedule import Schedule
+from exporter.store import Store
+from exporter.targets import Target
+from tests.fakes import FakeServer
+from tests.watching import eventually, settings, value
+
+
+def target(name: str, url: str = "redis://127.0.0.1:1", **changes: object) -> Target:
+    return Target.of(settings(url, name=name, **changes))
+
+
+def test_an_unchanged_target_neither_goes_nor_comes() -> None:
+    running = {name: target(name) for name in ("a", "b", "c")}
+    moved = target("b", "redis://127.0.0.1:2")
+    change = difference(running, [target("a"), moved, target("d")])
+    assert change.gone == ("b", "c")
+    assert change.come == (moved, target("d"))
+
+
+class Running:
+    """A fleet with everything it needs."""
+
+    def __init__(self) -> None:
+        self.instruments = Instruments("x")
+        self.store = Store(render, monotonic)
+        self.schedule = Schedule(monotonic, on_missed=lambda *_: None, on_error=lambda *_: None)
+        self.fleet = Fleet(load(), self.store, self.instruments, self.schedule, clock=monotonic)
+
+    def up(self, name: str) -> float:
+        return value(self.instruments, "redis_up", target=name)
+
+
+@pytest.fixture
+async def running() -> AsyncIterator[Running]:
+    running = Running()
+    running.schedule.start()
+    yield running
+    await running.schedule.stop(1)
+    await running.fleet.stop()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeServer]:
+    async with FakeServer() as server:
+        yield server
+
+
+async def test_a_target_that_comes_is_polled_at_once_and_probed(running: Running, server: FakeServer) -> None:
+    await running.fleet.apply([target("a", server.url, probe={"interval": 0.05, "timeout": 1})])
+    await eventually(lambda: running.up("a") == 1 and running.store.age("a", "info") is not None)
+    assert [watch.target.name for watch in running.fleet] == ["a"]
+
+
+async def test_a_target_that_goes_takes_its_series_and_connections_along(running: Running, server: FakeServer) -> None:
+    await running.fleet.apply([target("a", server.url, probe={"interval": 0.05, "timeout": 1})])
+    await eventually(lambda: running.up("a") == 1 and running.store.age("a", "info") is not None)
+    await running.fleet.apply([])
+    assert value(running.instruments, "redis_operations_total", target="a") == 0
+    assert running.store.age("a", "info") is None
+    await eventually(lambda: server.connected == 0)
+
+
+async def test_an_unchanged_target_keeps_its_connections_over_a_change_of_another(
+    running: Running, server: FakeServer
+) -> None:
+    kept = target("kept", server.url, probe={"interval": 0.05, "timeout": 1})
+    await running.fleet.apply([kept, target("other")])
+    await eventually(lambda: running.up("kept") == 1)
+    (before, _) = running.fleet
+    accepted = server.accepted
+    await running.fleet.apply([target("new"), target("kept", server.url, probe={"interval": 0.05, "timeout": 1})])
+    (_, after) = running.fleet
+    assert after is before
+    assert [watch.target.name for watch in running.fleet] == ["new", "kept"]
+    assert server.accepted == accepted
+
+
+@pytest.mark.parametrize("wanted", [None, {"slowlog": {}}])
+async def test_a_target_has_the_collectors_that_its_settings_name(
+    running: Running, wanted: dict[str, dict[str, object]] | None
+) -> None:
+    await running.fleet.apply([target("a", collectors=wanted)])
+    expected = ["ping", "connect", *(load() if wanted is None else wanted)]
+    operations = {
+        sample.labels["operation"]
+        for family in running.instruments.collect()
+        for sample in family.samples
+        if sample.name == "redis_operations_total"
+    }
+    assert operations == set(expected)

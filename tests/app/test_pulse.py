@@ -1,0 +1,66 @@
+"""The pulse tells how late the loop wakes, whether it turns at all, and when the wall clock was set."""
+
+import asyncio
+from time import monotonic
+
+from exporter.app.pulse import INTERVAL, STUCK, Pulse
+from tests.fakes import HandClock
+from tests.watching import eventually
+
+
+class Felt:
+    def __init__(self) -> None:
+        self.clock, self.wall = HandClock(), HandClock(1e9)
+        self.lags: list[float] = []
+        self.steps = 0
+        self.pulse = Pulse(self.lags.append, self._stepped, clock=self.clock, wall=self.wall)
+        self.pulse.beat()
+        self.lags.clear()
+
+    def _stepped(self) -> None:
+        self.steps += 1
+
+    def advance(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.wall.advance(seconds)
+
+
+def test_lateness_is_what_passed_beyond_the_interval() -> None:
+    felt = Felt()
+    felt.advance(INTERVAL + 0.02)
+    felt.pulse.beat()
+    felt.advance(INTERVAL)
+    felt.pulse.beat()
+    assert [round(lag, 6) for lag in felt.lags] == [0.02, 0]
+
+
+def test_a_wall_clock_that_was_set_is_noticed_once_and_slewing_is_not() -> None:
+    felt = Felt()
+    felt.advance(INTERVAL)
+    felt.wall.advance(0.001)
+    felt.pulse.beat()
+    assert felt.steps == 0
+    felt.wall.advance(-3600)
+    felt.pulse.beat()
+    felt.pulse.beat()
+    assert felt.steps == 1
+
+
+def test_a_loop_that_does_not_turn_is_not_healthy() -> None:
+    felt = Felt()
+    assert felt.pulse.healthy
+    felt.advance(INTERVAL + STUCK + 0.1)
+    assert not felt.pulse.healthy
+    felt.pulse.beat()
+    assert felt.pulse.healthy
+
+
+async def test_it_beats_by_itself_until_it_is_stopped() -> None:
+    lags: list[float] = []
+    pulse = Pulse(lags.append, lambda: None, clock=monotonic)
+    pulse.start()
+    await eventually(lambda: len(lags) >= 2)
+    pulse.stop()
+    pulse.stop()
+    await asyncio.sleep(0)
+    assert len(lags) < 5
