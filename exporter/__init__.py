@@ -14,7 +14,8 @@ floor  rooms
        ``store``     latest samples per (target, collector) · ``instruments`` what we count of ourselves
 1      ``breaker``   closed, open, half-open · ``slots`` what became of every scheduled ping
        ``targets``   Target, Server · ``parse`` server text → plain dicts
-0      ``config``    settings, sources, redaction · ``errors`` one bounded reason each · ``metric`` the row · ``log``
+0      ``config``    settings, sources, redaction · ``errors`` one bounded reason each · ``metric`` the row
+       ``lines``     how one line of a page is spelled · ``log`` one event, one line
 ====== ==============================================================================================
 
     config → targets → client (breaker) → collectors → sampler → store → exposition → web

@@ -4,18 +4,19 @@ A target's lines are rendered once per poll (``render``) and are the same bytes 
 family by family, in slices short enough that a PONG which arrives meanwhile is not kept waiting. Scrapes that come
 while a page is being built share it.
 
-Formats: https://prometheus.io/docs/instrumenting/exposition_formats/ and OpenMetrics 1.0.
+What one line looks like stands in ``lines``.
 """
 
 import asyncio
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import perf_counter
 
 from isal import isal_zlib
-from prometheus_client import Metric as Family
+from prometheus_client import Metric as Collected
 
 from exporter.instruments import Instruments
+from exporter.instruments.families import OF_TARGETS
+from exporter.lines import escape, header, number
 from exporter.metric import Metric, Sample
 from exporter.store import Lines, Store
 
@@ -34,37 +35,6 @@ def render(target: str, samples: Iterable[Sample]) -> dict[Metric, bytes]:
     return {metric: "".join(series.values()).encode() for metric, series in lines.items()}
 
 
-def escape(text: str) -> str:
-    """Escape a label value."""
-    if "\\" in text or "\n" in text or '"' in text:
-        return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
-    return text
-
-
-def number(value: float) -> str:
-    """Write a float the shortest way that reads back as the same float."""
-    value = float(value)
-    if value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    if math.isfinite(value):
-        return repr(value)
-    return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
-
-
-def header(name: str, kind: str, text: str, *, openmetrics: bool) -> bytes:
-    """Write HELP and TYPE of a family, given the name that its samples bear.
-
-    OpenMetrics names a counter without its ``_total`` and knows no counter that lacks it: such an established name
-    (``redis_total_error_replies``) is of type ``unknown`` there.
-    """
-    text = text.replace("\\", r"\\").replace("\n", r"\n")
-    if openmetrics:
-        text = text.replace('"', r"\"")
-        if kind == "counter":
-            name, kind = (name[:-6], kind) if name.endswith("_total") else (name, "unknown")
-    return f"# HELP {name} {text}\n# TYPE {name} {kind}\n".encode()
-
-
 class Page:
     """Builds ``/metrics``."""
 
@@ -79,10 +49,8 @@ class Page:
         self._store = store
         self._instruments = instruments
         self._clock = clock
-        self._rows = [
-            (row, {om: header(row.full_name, row.kind, row.help, openmetrics=om) for om in (False, True)})
-            for row in rows
-        ]
+        self._rows = [(row, _headers(row.full_name, row.kind, row.help)) for row in rows]
+        self._ours = [(family, _headers(family.name, family.kind, family.help)) for family in OF_TARGETS]
         self._building: dict[tuple[bool, bool], asyncio.Task[bytes]] = {}
 
     async def body(self, *, openmetrics: bool, gzip: bool) -> bytes:
@@ -116,23 +84,32 @@ class Page:
             if lines:
                 yield headers[openmetrics]
                 yield lines
-        for family in self._instruments.collect():
-            yield from _family(family, openmetrics=openmetrics)
+        ours = list(self._instruments.of_targets())
+        for kind, headers in self._ours:
+            if lines := b"".join([lines[kind] for lines in ours if kind in lines]):
+                yield headers[openmetrics]
+                yield lines
+        for family in self._instruments.of_ourselves():
+            yield _family(family, openmetrics=openmetrics)
         if openmetrics:
             yield b"# EOF\n"
+
+
+def _headers(name: str, kind: str, text: str) -> dict[bool, bytes]:
+    return {openmetrics: header(name, kind, text, openmetrics=openmetrics) for openmetrics in (False, True)}
 
 
 def _lines_of(row: Metric, pages: Sequence[Lines]) -> bytes:
     return b"".join([lines[row] for lines in pages if row in lines])
 
 
-def _family(family: Family, *, openmetrics: bool) -> Iterator[bytes]:
-    """Render a family of our own instruments; its creation times are left out (they double the page)."""
+def _family(family: Collected, *, openmetrics: bool) -> bytes:
+    """Render a family of the daemon itself; creation times are left out, they double the page."""
     name = family.name + ("_total" if family.type == "counter" else "")
-    yield header(name, family.type, family.documentation, openmetrics=openmetrics)
+    lines = [header(name, family.type, family.documentation, openmetrics=openmetrics)]
     for sample in family.samples:
-        if sample.name.endswith("_created"):
-            continue
-        labels = ",".join([f'{key}="{escape(text)}"' for key, text in sample.labels.items()])
-        braces = f"{{{labels}}}" if labels else ""
-        yield f"{sample.name}{braces} {number(sample.value)}\n".encode()
+        if not sample.name.endswith("_created"):
+            labels = ",".join([f'{key}="{escape(text)}"' for key, text in sample.labels.items()])
+            braces = f"{{{labels}}}" if labels else ""
+            lines.append(f"{sample.name}{braces} {number(sample.value)}\n".encode())
+    return b"".join(lines)

@@ -1,8 +1,8 @@
 """Our own counters: complete from the start, gone with their target, described for the documentation."""
 
 from exporter.errors import REASONS
-from exporter.instruments import Instruments, described, sample_names
-from tests.watching import value
+from exporter.instruments import Instruments, described, families, sample_names
+from tests.watching import every, value
 
 
 def watched() -> Instruments:
@@ -13,7 +13,7 @@ def watched() -> Instruments:
 
 
 def series(instruments: Instruments, target: str) -> set[str]:
-    return {s.name for family in instruments.collect() for s in family.samples if s.labels.get("target") == target}
+    return {sample.name for sample in every(instruments) if sample.labels.get("target") == target}
 
 
 def test_every_reason_is_there_from_the_start_as_zero() -> None:
@@ -21,8 +21,7 @@ def test_every_reason_is_there_from_the_start_as_zero() -> None:
     instruments = watched()
     seen = {
         sample.labels["reason"]: sample.value
-        for family in instruments.collect()
-        for sample in family.samples
+        for sample in every(instruments)
         if sample.name == "redis_operation_failures_total" and sample.labels["target"] == "a"
     }
     assert seen == dict.fromkeys(REASONS, 0.0)
@@ -41,13 +40,25 @@ def test_a_success_is_observed_and_a_timeout_is_observed_at_its_deadline() -> No
     assert value(instruments, "redis_operation_failures_total", reason="refused") == 1
 
 
-def test_targets_with_other_buckets_share_one_family() -> None:
+def test_a_target_can_have_buckets_of_its_own() -> None:
     instruments = watched()
     instruments.watch("c", ["ping"], buckets=(0.5,), address="c", labels={}).operation("ping").succeeded(0.4)
-    families = [f for f in instruments.collect() if f.name == "redis_operation_duration_seconds"]
-    assert len(families) == 1
-    edges = {s.labels["le"] for s in families[0].samples if s.labels.get("target") == "c" and "le" in s.labels}
+    edges = {
+        sample.labels["le"]
+        for sample in every(instruments)
+        if sample.labels.get("target") == "c" and "le" in sample.labels
+    }
     assert edges == {"0.5", "+Inf"}
+
+
+def test_lines_are_rendered_anew_only_when_a_value_has_changed() -> None:
+    instruments = watched()
+    (a, b, _) = instruments.of_targets()
+    instruments._targets["a"].operation("ping").failed("refused")
+    (a_after, b_after, _) = instruments.of_targets()
+    assert a_after[families.FAILURES] != a[families.FAILURES]
+    assert a_after[families.DURATION] is a[families.DURATION]
+    assert b_after[families.FAILURES] is b[families.FAILURES]
 
 
 def test_a_target_that_goes_takes_every_series_along() -> None:
@@ -83,7 +94,7 @@ def test_the_labels_of_a_target_stand_on_its_info_series_only() -> None:
 
 def test_every_family_is_described_with_its_labels() -> None:
     described_by_name = {family.name: family for family in described()}
-    assert described_by_name["redis_operations_total"].labels == ("operation", "target")
-    assert described_by_name["redis_sample_age_seconds"].labels == ("collector", "target")
+    assert described_by_name["redis_operations_total"].labels == ("target", "operation")
+    assert described_by_name["redis_sample_age_seconds"].labels == ("target", "collector")
     assert all(family.help for family in described())
     assert "redis_operation_duration_seconds_bucket" in sample_names()

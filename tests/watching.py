@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
 from exporter.breaker import Breaker
 from exporter.client import Client
 from exporter.config import TargetSettings, parse_url
@@ -21,11 +24,17 @@ def settings(url: str = "redis://127.0.0.1:1", **changes: Any) -> TargetSettings
 
 def value(instruments: Instruments, name: str, **labels: str) -> float:
     """Read one of our own series; 0 when it is not there."""
-    for family in instruments.collect():
-        for sample in family.samples:
-            if sample.name == name and labels.items() <= sample.labels.items():
-                return float(sample.value)
+    for sample in every(instruments):
+        if sample.name == name and labels.items() <= sample.labels.items():
+            return float(sample.value)
     return 0.0
+
+
+def every(instruments: Instruments) -> list[Sample]:
+    """Read all our own series, of the targets and of the daemon."""
+    text = b"".join([lines for page in instruments.of_targets() for lines in page.values()]).decode()
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    return samples + [sample for family in instruments.of_ourselves() for sample in family.samples]
 
 
 async def eventually(condition: Callable[[], bool], within: float = 5.0) -> None:

@@ -1,0 +1,129 @@
+"""What we count and time ourselves: what a client feels of every target, and our own health.
+
+``families`` names what there is of a target, ``target`` holds it; this file has what there is of the daemon.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, PlatformCollector
+from prometheus_client import Metric as Collected
+from prometheus_client.process_collector import ProcessCollector
+
+from exporter.instruments import families
+from exporter.instruments.families import Family
+from exporter.instruments.target import Operation, Parents, TargetInstruments
+from exporter.lines import escape, number
+
+__all__ = ["Family", "Instruments", "Operation", "TargetInstruments", "described", "sample_names"]
+
+#: Seconds. From one turn of an idle loop to a loop that is of no use for measuring.
+LAG_BUCKETS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+RENDER_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+
+
+class Instruments:
+    """Everything that the daemon counts of itself and of its targets."""
+
+    def __init__(self, version: str) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+        self._parents = Parents()
+        self._targets: dict[str, TargetInstruments] = {}
+        #: (target, collector, seconds) of every sample in the store; whoever makes the store says how to know
+        self.sample_ages: Callable[[], Iterable[tuple[str, str, float]]] = tuple
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"redis_exporter_{name}", text, labels, registry=registry)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"redis_exporter_{name}", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(f"redis_exporter_{name}", text, buckets=buckets, registry=registry)
+
+        self.missed_runs = counter("missed_runs", "Runs that were due and never started.", "kind", "cause")
+        self.job_errors = counter("job_errors", "Jobs that ended in an exception of ours.", "kind")
+        self.requests = counter("http_requests", "HTTP requests answered.", "path", "code")
+        self.refused = counter("http_refused", "Clients cut off because they asked too much.", "reason")
+        self.loop_lag = histogram("loop_lag_seconds", "How late the event loop woke a timer that was due.", LAG_BUCKETS)
+        self.render_seconds = histogram("page_render_seconds", "Time to build one page.", RENDER_BUCKETS)
+        self.reload_successful = gauge("config_last_reload_successful", "1 if the newest configuration was good.")
+        self.reload_timestamp = gauge(
+            "config_last_reload_success_timestamp_seconds", "When a configuration was last taken over."
+        )
+        self.targets = gauge("targets", "Targets being watched.")
+        build = gauge("build_info", "1, with our version and Python's.", "version", "python")
+        build.labels(version, ".".join(map(str, sys.version_info[:3]))).set(1)
+        for kind in ("poll", "probe"):
+            self.missed_runs.labels(kind, "late")
+            self.missed_runs.labels(kind, "overrun")
+            self.job_errors.labels(kind)
+
+    def missed(self, kind: str, late: int, overrun: int) -> None:
+        """Book runs that never started: we were late, or the run before was not over."""
+        self.missed_runs.labels(kind, "late").inc(late)
+        self.missed_runs.labels(kind, "overrun").inc(overrun)
+
+    def watch(
+        self,
+        target: str,
+        operations: Iterable[str],
+        *,
+        buckets: tuple[float, ...],
+        address: str,
+        labels: Mapping[str, str],
+    ) -> TargetInstruments:
+        """Make the instruments of one target, all reasons of these operations at 0."""
+        watched = TargetInstruments(self._parents, target, buckets, {"address": address, **labels}, operations)
+        self._targets[target] = watched
+        self.targets.set(len(self._targets))
+        return watched
+
+    def forget(self, target: str) -> None:
+        """Drop every series of a target."""
+        if watched := self._targets.pop(target, None):
+            watched.forget()
+        self.targets.set(len(self._targets))
+
+    def of_targets(self) -> Iterator[Mapping[Family, bytes]]:
+        """Yield the lines of every target, by family."""
+        for target in tuple(self._targets.values()):
+            yield target.render()
+        name = families.SAMPLE_AGE.name
+        yield {
+            families.SAMPLE_AGE: "".join(
+                [
+                    f'{name}{{target="{escape(target)}",collector="{escape(collector)}"}} {number(seconds)}\n'
+                    for target, collector, seconds in self.sample_ages()
+                ]
+            ).encode()
+        }
+
+    def of_ourselves(self) -> Iterable[Collected]:
+        """Return the families of the daemon itself, process and Python included."""
+        return self.registry.collect()  # type: ignore[no-any-return,unused-ignore]
+
+
+def described() -> list[Family]:
+    """Describe every family of ours, by name, for the documentation."""
+    instruments = Instruments("")
+    instruments.requests.labels("/", "200")
+    instruments.refused.labels("timeout")
+    found = list(families.OF_TARGETS)
+    for family in instruments.of_ourselves():
+        name = family.name + ("_total" if family.type == "counter" else "")
+        keys = {key: None for sample in family.samples for key in sample.labels if key != "le"}
+        found.append(Family(name, family.type, tuple(keys), family.documentation))  # type: ignore[arg-type]
+    return sorted(found)
+
+
+def sample_names() -> set[str]:
+    """Return every name of a series of ours, as a query spells it (``…_bucket``, ``…_total``)."""
+    names: set[str] = set()
+    for family in described():
+        suffixes = ("_bucket", "_sum", "_count") if family.kind == "histogram" else ("",)
+        names.update(family.name + suffix for suffix in suffixes)
+    return names
