@@ -93,12 +93,13 @@ class Sampler:
                 await self._run(part, once)
         self.polled = True
 
-    def missed(self, count: int) -> None:
-        """Book polls that were due and never started."""
+    def missed(self, late: int, overrun: int) -> None:
+        """Book polls that were due and never started: we were late, or the one before still waited for the target."""
         for part in self._parts:
             operation = self._instruments.operation(part.collector.name)
-            operation.total.inc(count)
-            operation.failed("skipped", count=count)
+            operation.total.inc(late + overrun)
+            operation.failed("skipped", count=late)
+            operation.failed("timeout", count=overrun)
 
     async def _run(self, part: Part, once: Once) -> None:
         name = part.collector.name

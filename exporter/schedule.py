@@ -10,7 +10,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
@@ -21,7 +21,16 @@ EARLY = 0.001
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 Run = Callable[[float], Awaitable[None]]
-Missed = Callable[[int], None]
+
+
+class Missed(NamedTuple):
+    """Runs that were due and never started: ``late``, we were not there; ``overrun``, the run before was not over."""
+
+    late: int
+    overrun: int
+
+
+OnMissed = Callable[[Missed], None]
 
 
 class Grid:
@@ -39,20 +48,23 @@ class Grid:
         """Return how long until the next run is due."""
         return self.origin + (self._index() + 1) * self.interval - self._clock()
 
-    def take(self) -> tuple[float, int] | None:
-        """Serve the run that is due: its moment, and how many before it were missed. None when it was served already.
+    def take(self, busy_until: float = -math.inf) -> tuple[float, Missed] | None:
+        """Serve the run that is due: its moment, and what was missed before it. None when it was served already.
 
-        Every moment of the grid is served or counted as missed exactly once.
+        Every moment of the grid is served or counted as missed exactly once; one at or before ``busy_until`` fell
+        into an earlier run.
         """
         index = self._index()
         if index <= self._last:
             return None
         missed = index - self._last - 1
+        overrun = min(missed, max(0, self._index(busy_until) - self._last))
         self._last = index
-        return self.origin + index * self.interval, missed
+        return self.origin + index * self.interval, Missed(missed - overrun, overrun)
 
-    def _index(self) -> int:
-        return max(-1, math.floor((self._clock() - self.origin + EARLY) / self.interval))
+    def _index(self, at: float | None = None) -> int:
+        at = self._clock() if at is None else at
+        return -1 if at == -math.inf else max(-1, math.floor((at - self.origin + EARLY) / self.interval))
 
 
 class _Trigger(BaseTrigger):  # type: ignore[misc]
@@ -68,28 +80,29 @@ class _Trigger(BaseTrigger):  # type: ignore[misc]
 class Job:
     """One thing to do at every moment of a grid. Runs of one job never overlap."""
 
-    __slots__ = ("grid", "kind", "missed", "run", "running")
+    __slots__ = ("busy_until", "grid", "kind", "missed", "run", "task")
 
-    def __init__(self, kind: str, grid: Grid, run: Run, missed: Missed) -> None:
+    def __init__(self, kind: str, grid: Grid, run: Run, missed: OnMissed) -> None:
         self.kind = kind
         self.grid = grid
         self.run = run
         self.missed = missed
-        self.running = False
+        self.busy_until = -math.inf
+        self.task: asyncio.Task[Any] | None = None
 
 
 class Schedule:
     """The jobs of the daemon, in one event loop.
 
-    ``on_missed(kind, count)`` and ``on_error(kind, exception)`` tell of runs that never started and of runs that ended
-    in an exception; the job goes on.
+    ``on_missed(kind, missed)`` and ``on_error(kind, exception)`` tell of runs that never started and of runs that
+    ended in an exception; the job goes on.
     """
 
     def __init__(
         self,
         clock: Callable[[], float],
         *,
-        on_missed: Callable[[str, int], None],
+        on_missed: Callable[[str, Missed], None],
         on_error: Callable[[str, Exception], None],
     ) -> None:
         self._clock = clock
@@ -106,10 +119,10 @@ class Schedule:
         """Begin; needs a running loop."""
         self._scheduler.start()
 
-    def every(self, interval: float, kind: str, key: str, run: Run, missed: Missed, *, now: bool = False) -> None:
+    def every(self, interval: float, kind: str, key: str, run: Run, missed: OnMissed, *, now: bool = False) -> None:
         """Do ``run(due)`` every ``interval`` seconds from a phase of its own on; ``now``: and once at once besides.
 
-        ``missed(count)`` is told of moments that passed without a run.
+        ``missed`` is told of moments that passed without a run.
         """
         self._added += 1
         phase = (self._added * _GOLDEN) % 1.0 * interval
@@ -119,10 +132,13 @@ class Schedule:
         if now:
             self._spawn(job)
 
-    def cancel(self, kind: str, key: str) -> None:
-        """Stop doing it; a run that has begun ends."""
-        if self._jobs.pop((kind, key), None):
+    async def cancel(self, kind: str, key: str) -> None:
+        """Stop doing it; a run that has begun is cancelled, and is over when this returns."""
+        if job := self._jobs.pop((kind, key), None):
             self._scheduler.remove_job(f"{kind} {key}")
+            if job.task is not None:
+                job.task.cancel()
+                await asyncio.wait({job.task})
 
     def realign(self) -> None:
         """Find every grid again: the wall clock was set."""
@@ -148,31 +164,34 @@ class Schedule:
 
     def _spawn(self, job: Job) -> None:
         task = asyncio.get_running_loop().create_task(self._guard(job, self._clock()))
+        job.task = task
+        self._keep(task)
+
+    def _keep(self, task: asyncio.Task[Any]) -> None:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
     async def _fire(self, job: Job) -> None:
-        if (due := job.grid.take()) is None:
+        """Run a job that APScheduler found due; it does not call this while it runs the same job already."""
+        if (due := job.grid.take(job.busy_until)) is None:
             return
         moment, missed = due
-        if missed:
+        if job.task is not None:  # the extra run at the start is not over yet
+            missed = Missed(missed.late, missed.overrun + 1)
+        if any(missed):
             self._on_missed(job.kind, missed)
             job.missed(missed)
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101  # APScheduler runs us in a task
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        if job.running:  # the extra run at the start is not over yet
-            self._on_missed(job.kind, 1)
-            job.missed(1)
-            return
-        await self._guard(job, moment)
+        if job.task is None and task is not None:
+            job.task = task
+            self._keep(task)
+            await self._guard(job, moment)
 
     async def _guard(self, job: Job, due: float) -> None:
-        job.running = True
         try:
             await job.run(due)
         except Exception as error:  # noqa: BLE001  # whatever a job does, the others and its next run go on
             self._on_error(job.kind, error)
         finally:
-            job.running = False
+            job.task = None
+            job.busy_until = self._clock()

@@ -193,7 +193,7 @@ async def test_a_poll_that_is_cancelled_has_counted_its_slot(server: FakeServer)
 
 async def test_polls_that_never_started_are_counted_for_every_collector(server: FakeServer) -> None:
     polled = Polled(server.url, Info(), Probe())
-    polled.sampler.missed(2)
+    polled.sampler.missed(late=2, overrun=1)
     for name in ("info", "probe"):
-        assert (polled.total(name), polled.failures("skipped", name)) == (2, 2)
+        assert (polled.total(name), polled.failures("skipped", name), polled.failures("timeout", name)) == (3, 2, 1)
     await polled.close()

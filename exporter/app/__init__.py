@@ -64,7 +64,7 @@ async def serve(
     collectors = load()
     schedule = Schedule(
         monotonic,
-        on_missed=lambda kind, count: instruments.missed_runs.labels(kind).inc(count),
+        on_missed=lambda kind, missed: instruments.missed(kind, *missed),
         on_error=_job_failed(instruments),
     )
     fleet = Fleet(collectors, store, instruments, schedule, clock=monotonic)

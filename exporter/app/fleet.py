@@ -88,8 +88,8 @@ class Fleet:
 
     async def _drop(self, name: str) -> None:
         watch = self._watches.pop(name)
-        self._schedule.cancel(POLL, name)
-        self._schedule.cancel(PROBE, name)
+        await self._schedule.cancel(POLL, name)
+        await self._schedule.cancel(PROBE, name)
         await watch.stop()
         self._store.forget(name)
         self._instruments.forget(name)
@@ -110,8 +110,12 @@ class Fleet:
         client = Client(target, breaker, report, clock=self._clock)
         prober = Prober(client, breaker, instruments, report, clock=self._clock)
         sampler = Sampler(client, parts, self._store, instruments, report, clock=self._clock)
-        self._schedule.every(settings.probe.interval, PROBE, target.name, prober.slot, prober.skipped)
-        self._schedule.every(settings.poll.interval, POLL, target.name, sampler.poll, sampler.missed, now=True)
+        self._schedule.every(
+            settings.probe.interval, PROBE, target.name, prober.slot, lambda missed: prober.skipped(sum(missed))
+        )
+        self._schedule.every(
+            settings.poll.interval, POLL, target.name, sampler.poll, lambda missed: sampler.missed(*missed), now=True
+        )
         return Watch(target, breaker, client, prober, sampler)
 
     def _parts(self, target: Target) -> list[Part]:

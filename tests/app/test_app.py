@@ -72,5 +72,5 @@ async def test_a_job_that_fails_is_counted_each_time_and_told_once(capsys: pytes
     failed = app._job_failed(instruments)
     for _ in range(3):
         failed("poll", RuntimeError("a fault"))
-    assert value(instruments, "redis_exporter_job_errors_total", job="poll") == 3
+    assert value(instruments, "redis_exporter_job_errors_total", kind="poll") == 3
     assert capsys.readouterr().err.count("a job failed") == 1

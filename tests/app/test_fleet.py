@@ -13,7 +13,7 @@ from exporter.schedule import Schedule
 from exporter.store import Store
 from exporter.targets import Target
 from tests.fakes import FakeServer
-from tests.watching import eventually, settings, value
+from tests.watching import eventually, every, settings, value
 
 
 def target(name: str, url: str = "redis://127.0.0.1:1", **changes: object) -> Target:
@@ -93,9 +93,6 @@ async def test_a_target_has_the_collectors_that_its_settings_name(
     await running.fleet.apply([target("a", collectors=wanted)])
     expected = ["ping", "connect", *(load() if wanted is None else wanted)]
     operations = {
-        sample.labels["operation"]
-        for family in running.instruments.collect()
-        for sample in family.samples
-        if sample.name == "redis_operations_total"
+        sample.labels["operation"] for sample in every(running.instruments) if sample.name == "redis_operations_total"
     }
     assert operations == set(expected)
