@@ -1,0 +1,55 @@
+"""Hiding what must not be read. The last step before a line is rendered, so that nothing comes in behind it.
+
+Secrets are kept out of events in the first place; this is the second wall, and rather hides too much than too little.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+HIDDEN = "***"
+
+_LONGEST = 4000  # characters of one value
+_DEPTH = 4  # of a value inside a value
+_NAME = re.compile(r"pass|pwd|auth|secret|token|credential|api_?key|private_?key", re.IGNORECASE)
+#: What stands before the last @ of a URL: passwords hold all sorts of characters, those of our own schemes even blanks.
+_USERINFO = re.compile(r"((?:rediss?|valkeys?|unix)://)(?:(?!://).)+@|(://)(?:(?!://)\S)+@", re.IGNORECASE | re.DOTALL)
+#: ``password: x``, ``'token': 'x'``, ``auth=x``; not ``auth: x``, as in "auth: timeout".
+_ASSIGNED = re.compile(
+    r"""((?:(?:pass|pwd|secret|token|credential)\w{0,20}["']?\s*[=:]|auth\w{0,20}=)\s*)("[^"]*"|'[^']*'|[^\s,;&)\]}]+)""",
+    re.IGNORECASE,
+)
+
+
+def redact(_logger: object, _method: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Hide values under a name that sounds like a secret, and secrets inside of text, as deep as values go.
+
+    What is left consists of text, numbers, truth values, None, lists and dicts: any renderer can write it.
+    """
+    return {_text(key): _value(key, value, _DEPTH) for key, value in fields.items()}
+
+
+def _value(name: object, value: object, depth: int) -> object:
+    if value is None or isinstance(value, bool):
+        return value
+    if _NAME.search(str(name)):
+        return HIDDEN
+    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if depth and isinstance(value, Mapping):
+        return {_text(key): _value(key, inner, depth - 1) for key, inner in value.items()}
+    if depth and isinstance(value, list | tuple | set | frozenset):
+        return [_value("", inner, depth - 1) for inner in value]
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    try:
+        text = value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
+    except Exception as error:  # noqa: BLE001  an event must not get lost because of what it tells
+        return f"<{type(value).__name__}: {type(error).__name__}>"
+    if "@" in text:
+        text = _USERINFO.sub(lambda found: f"{found[1] or found[2]}{HIDDEN}@", text)
+    text = _ASSIGNED.sub(rf"\1{HIDDEN}", text)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

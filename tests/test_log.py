@@ -1,0 +1,378 @@
+"""One event is one line that a machine can read, libraries speak the same way, and no secret comes through."""
+
+import asyncio
+import io
+import json
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any, NoReturn
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter import log
+from exporter.log import Changes
+
+SECRET = "hunter2"
+TOUCHED = ("", "exporter", "apscheduler")
+
+
+@pytest.fixture(autouse=True)
+def standard_logging_as_it_was() -> Iterator[None]:
+    """Logging belongs to the process: what setup() did must not reach the next test."""
+    handlers, levels = logging.getLogger().handlers[:], {name: logging.getLogger(name).level for name in TOUCHED}
+    yield
+    logging.captureWarnings(capture=False)
+    logging.getLogger().handlers[:] = handlers
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
+def set_up(level: str = "debug", format: log.Format = "logfmt") -> io.StringIO:  # noqa: A002
+    stream = io.StringIO()
+    log.setup(level, format, stream)
+    return stream
+
+
+def only_line(stream: io.StringIO) -> str:
+    text = stream.getvalue()
+    assert text.endswith("\n")
+    assert len(text.splitlines()) == 1, text
+    return text.rstrip("\n")
+
+
+def read(stream: io.StringIO) -> dict[str, Any]:
+    fields = json.loads(only_line(stream))
+    assert isinstance(fields, dict)
+    return fields
+
+
+def boom() -> NoReturn:
+    raise ValueError(f"no answer from redis://:{SECRET}@cart:6379\nand a second line")
+
+
+def test_an_event_is_one_line_of_logfmt() -> None:
+    stream = set_up()
+    log.get("client").warning("lost", target="cart", reason="reset", attempts=3, first=True, since=None)
+    line = only_line(stream)
+    assert re.match(r"timestamp=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z level=warning logger=exporter\.client ", line)
+    assert line.endswith(" event=lost target=cart reason=reset attempts=3 first=true since=")
+
+
+def test_an_event_is_one_object_of_json() -> None:
+    stream = set_up(format="json")
+    log.get("client").info("connected", target="cart", latency=0.001, nodes=["a", "b"])
+    fields = read(stream)
+    assert list(fields)[:4] == ["timestamp", "level", "logger", "event"]
+    assert datetime.fromisoformat(fields.pop("timestamp")).utcoffset() is not None
+    assert fields == {
+        "level": "info", "logger": "exporter.client", "event": "connected", "target": "cart", "latency": 0.001,
+        "nodes": ["a", "b"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "rendered"),
+    [
+        ("two words", '"two words"'),
+        ("a=b", '"a=b"'),
+        ('say "hi"', r'"say \"hi\""'),
+        ("one\ntwo\r\n", r'"one\ntwo\r\n"'),
+        ("back\\slash", r'"back\\slash"'),
+        ("\x1b[31mred\x07", r'"\u001b[31mred\u0007"'),
+        ("next\x85line\u2028end", r'"next\u0085line\u2028end"'),
+        ("Grüße", "Grüße"),
+        ("", '""'),
+        (b"bytes \xff", r'"bytes \\xff"'),
+        ({"a": [1, None]}, r'"{\"a\": [1, null]}"'),
+        (float("nan"), "nan"),
+        (Decimal("1.5"), "1.5"),
+        (7, "7"),
+    ],
+)
+def test_a_logfmt_value_is_quoted_when_it_must_be(value: object, rendered: str) -> None:
+    stream = set_up()
+    log.get("x").info("seen", value=value)
+    assert only_line(stream).endswith(f"event=seen value={rendered}")
+
+
+@given(st.text(), st.sampled_from(log.FORMATS))
+def test_whatever_the_text_an_event_stays_one_line(text: str, format: log.Format) -> None:  # noqa: A002
+    """An answer of a server must not be able to forge a line, or to drive the terminal of a reader."""
+    stream = set_up(format=format)
+    log.get("x").info(text, field=text, **{"a key": text})
+    line = only_line(stream)
+    assert line.isprintable() or all(char.isprintable() or ord(char) > 0x9F for char in line)
+
+
+def test_below_the_level_nothing_is_written() -> None:
+    stream = set_up("WARNING")
+    logger = log.get("x")
+    logger.debug("not this")
+    logger.info("nor this")
+    logger.error("but this")
+    assert 'event="but this"' in only_line(stream)
+
+
+@pytest.mark.parametrize(("level", "format"), [("loud", "json"), ("info", "xml")])
+def test_an_unknown_level_or_format_is_refused_with_those_allowed(level: str, format: Any) -> None:  # noqa: A002
+    with pytest.raises(ValueError, match=r"allowed are (debug, info|logfmt, json)"):
+        log.setup(level, format)
+
+
+def test_a_second_setup_takes_the_place_of_the_first_for_loggers_in_use() -> None:
+    logger = log.get("x")
+    first = set_up()
+    logger.info("one")
+    second = set_up("error", "json")
+    logger.info("two")
+    logger.error("three")
+    assert "event=one" in only_line(first)
+    assert read(second)["event"] == "three"
+
+
+def test_standard_error_is_where_logs_go_unless_told_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
+    log.setup()
+    log.get("x").info("hello")
+    written = capsys.readouterr()
+    assert "event=hello" in written.err
+    assert written.out == ""
+
+
+def test_a_module_can_log_before_setup(caplog: pytest.LogCaptureFixture) -> None:
+    log.get("x").warning("early", target="cart")
+    assert caplog.records[0].msg == {"event": "early", "target": "cart"}
+
+
+def test_bound_fields_come_with_every_event() -> None:
+    stream = set_up()
+    logger = log.get("exporter.client").bind(target="cart")
+    logger.info("connected", port=6379)
+    assert only_line(stream).endswith("logger=exporter.client event=connected target=cart port=6379")
+
+
+def test_libraries_speak_the_same_format_from_warning_on() -> None:
+    stream = set_up(format="json")
+    logging.getLogger("uvicorn.error").info("Started server process [%d]", 1)
+    logging.getLogger("uvicorn.error").warning("Invalid HTTP request from %s", "10.0.0.1")
+    fields = read(stream)
+    assert (fields["logger"], fields["level"]) == ("uvicorn.error", "warning")
+    assert fields["event"] == "Invalid HTTP request from 10.0.0.1"
+
+
+def test_the_scheduler_is_heard_only_when_a_job_crashed() -> None:
+    """A missed firing is counted and published, not written down every second."""
+    stream = set_up(format="json")
+    logger = logging.getLogger("apscheduler.executors.default")
+    logger.info('Running job "poll"')
+    logger.warning('Run time of job "poll" was missed by 0:00:01')
+    try:
+        boom()
+    except ValueError:
+        logger.exception('Job "poll" raised an exception')
+    fields = read(stream)
+    assert fields["event"] == 'Job "poll" raised an exception'
+    assert fields["exception"].startswith(
+        "ValueError: no answer from redis://***@cart:6379 and a second line (test_log.py:"
+    )
+    assert fields["exception"].endswith(" boom)")
+
+
+async def test_an_exception_that_nobody_awaited_is_one_line() -> None:
+    stream = set_up(format="json")
+    try:
+        boom()
+    except ValueError as error:
+        asyncio.get_running_loop().call_exception_handler({"message": "Task failed", "exception": error})
+    fields = read(stream)
+    assert (fields["logger"], fields["level"]) == ("asyncio", "error")
+    assert "ValueError: no answer" in fields["exception"]
+
+
+def test_a_warning_of_python_is_an_event() -> None:
+    stream = set_up(format="json")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(capture=False)
+        logging.captureWarnings(capture=True)
+        warnings.warn("soon gone", FutureWarning, stacklevel=1)
+        logging.captureWarnings(capture=False)
+    fields = read(stream)
+    assert fields["logger"] == "py.warnings"
+    assert "soon gone" in fields["event"]
+
+
+def test_our_exceptions_are_told_with_their_causes() -> None:
+    stream = set_up(format="json")
+    try:
+        try:
+            boom()
+        except ValueError as error:
+            raise RuntimeError("poll failed") from error
+    except RuntimeError:
+        log.get("x").exception("crashed", job="poll")
+    fields = read(stream)
+    assert (fields["event"], fields["level"], fields["job"]) == ("crashed", "error", "poll")
+    told = fields["exception"]
+    assert re.fullmatch(r"RuntimeError: poll failed \(.*\) caused by ValueError: no answer .* boom\)", told)
+    assert SECRET not in told
+
+
+def test_an_exception_handed_over_needs_no_traceback() -> None:
+    stream = set_up()
+    log.get("x").error("refused", exc_info=KeyError("x"))
+    assert only_line(stream).endswith("event=refused exception=\"KeyError: 'x'\"")
+
+
+def test_an_exception_group_tells_its_members() -> None:
+    stream = set_up(format="json")
+    log.get("x").error("failed", exc_info=ExceptionGroup("two", [ValueError("a"), OSError("b")]))
+    assert read(stream)["exception"] == "ExceptionGroup: two (2 sub-exceptions) [ValueError: a; OSError: b]"
+
+
+def test_a_suppressed_context_and_endless_causes_are_cut() -> None:
+    stream = set_up(format="json")
+    errors: list[Exception] = [ValueError(str(n)) for n in range(20)]
+    for error, cause in pairwise(errors):
+        error.__cause__ = cause
+    log.get("x").error("failed", exc_info=errors[0])
+    assert read(stream)["exception"].count("ValueError") == 5
+
+
+@pytest.mark.parametrize("format", log.FORMATS)
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"password": SECRET},
+        {"passwrd": SECRET},
+        {"REDIS_PASSWORD": SECRET},
+        {"auth": ("default", SECRET)},
+        {"api_key": SECRET.encode()},
+        {"token": {"value": SECRET}},
+        {"settings": {"tls": [{"credentials": SECRET}]}},
+        {"url": f"redis://:{SECRET}@cart:6379/0"},
+        {"url": f"rediss://user:{SECRET}@cart"},
+        {"url": f"redis://:{SECRET}/with/slash#and@at?and=more {SECRET}@cart"},
+        {"url": f"unix://:{SECRET}@/run/redis.sock"},
+        {"url": f"https://{SECRET}@proxy/"},
+        {"urls": [f"redis://:{SECRET}@a redis://:{SECRET}@b"]},
+        {"text": f"cannot read 'password': '{SECRET}'"},
+        {"text": f"unknown key passwrd: {SECRET}"},
+        {"text": f"redis://cart?db=0&password={SECRET}&x=1"},
+        {"deep": [[[[[f"redis://:{SECRET}@x"]]]]]},
+        {"error": ValueError(f"redis://:{SECRET}@x")},
+        {"exc_info": ValueError(f"redis://:{SECRET}@x")},
+    ],
+)
+def test_a_secret_does_not_come_through(fields: dict[str, object], format: log.Format) -> None:  # noqa: A002
+    stream = set_up(format=format)
+    log.get("x").info("settings", **fields)
+    line = only_line(stream)
+    assert SECRET not in line
+    assert "***" in line
+
+
+def test_a_secret_in_the_name_of_a_field_does_not_come_through() -> None:
+    stream = set_up(format="json")
+    log.get("x").info("settings", **{f"redis://:{SECRET}@cart": 1})
+    assert read(stream)["redis://***@cart"] == 1
+
+
+def test_a_secret_in_the_event_of_a_library_does_not_come_through() -> None:
+    stream = set_up()
+    logging.getLogger("redis").error("cannot connect to %s", f"redis://u:{SECRET}@cart:6379")
+    line = only_line(stream)
+    assert SECRET not in line
+    assert "redis://***@cart:6379" in line
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"url": "redis://cart:6379/0"},
+        {"reason": "auth: timeout"},
+        {"phase": "auth"},
+        {"mail": "ops@example.org"},
+        {"password_set": True, "password": None},
+        {"error": "WRONGPASS invalid username-password pair or user is disabled."},
+        {"error": "NOAUTH Authentication required."},
+    ],
+)
+def test_what_is_no_secret_stays_readable(fields: dict[str, object]) -> None:
+    stream = set_up(format="json")
+    log.get("x").info("settings", **fields)
+    assert fields.items() <= read(stream).items()
+
+
+def test_two_urls_in_one_text_stay_two() -> None:
+    stream = set_up(format="json")
+    log.get("x").info(f"redis://:{SECRET}@a:1, redis://:{SECRET}@b:2")
+    assert read(stream)["event"] == "redis://***@a:1, redis://***@b:2"
+
+
+def test_a_very_long_value_is_cut_after_it_was_redacted() -> None:
+    stream = set_up(format="json")
+    log.get("x").info("reply", text=f"{'x' * 3985} redis://:{SECRET}@cart")
+    text = read(stream)["text"]
+    assert text == f"{'x' * 3985} redis://***@ca…"
+
+
+def test_a_value_that_cannot_be_shown_does_not_lose_the_event() -> None:
+    class Odd:
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    stream = set_up(format="json")
+    log.get("x").info("seen", odd=Odd())
+    assert read(stream)["odd"] == "<Odd: RuntimeError>"
+
+
+def test_a_line_that_cannot_be_made_shows_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    """The standard handler prints message and arguments of such a record to standard error."""
+    stream = set_up()
+    logging.getLogger().handlers[:] = logging.getLogger().handlers[-1:]
+    logging.getLogger("uvicorn").error("%d", SECRET)
+    assert only_line(stream) == "level=error logger=exporter.log event=unwritable from=uvicorn error=TypeError"
+    assert capsys.readouterr().err == ""
+
+
+def test_a_closed_stream_harms_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    stream = set_up()
+    stream.close()
+    log.get("x").error("nobody hears", password=SECRET)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_state_is_news_once() -> None:
+    changes = Changes()
+    noted = [changes.note(("cart", "link"), state) for state in ("up", "up", "down", "down", "up")]
+    assert noted == [True, False, True, False, True]
+    assert changes.note(("queue", "link"), "up"), "each key has a state of its own"
+
+
+def test_none_is_a_state_too() -> None:
+    changes = Changes()
+    assert [changes.note("cart", None), changes.note("cart", None)] == [True, False]
+
+
+def test_what_is_gone_is_forgotten() -> None:
+    changes = Changes()
+    changes.note("cart", "up")
+    changes.forget("cart")
+    changes.forget("never seen")
+    assert changes.note("cart", "up")
+
+
+def test_states_are_bounded_and_the_quietest_goes_first() -> None:
+    changes = Changes(most=2)
+    changes.note("a", 1)
+    changes.note("b", 1)
+    changes.note("a", 1)
+    changes.note("c", 1)
+    assert [changes.note("a", 1), changes.note("c", 1), changes.note("b", 1)] == [False, False, True]
