@@ -1,0 +1,1 @@
+"""Server text to plain Python values: pure functions, no I/O, no metrics."""

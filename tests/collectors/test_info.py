@@ -1,0 +1,419 @@
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.collectors.info import COLLECTOR, INSTANCE, SLAVE_INFO, TABLE, InfoCollector
+from exporter.config import Options
+from exporter.metric import Sample, Unreadable
+from exporter.parse.info import parse_info
+from exporter.targets import Server
+from tests import recorded
+from tests.fakes import FakeCommands, HandClock
+
+HERE = Path(__file__).parent
+#: Name → kind and labels of every metric that dashboards out there know.
+ESTABLISHED = {
+    name: (kind, labels)
+    for name, kind, labels in (line.split("\t") for line in (HERE / "established.tsv").read_text().splitlines())
+}
+#: INFO field, name and kind of those that are one field of the sections Server to CPU.
+ESTABLISHED_FIELDS = [tuple(line.split("\t")) for line in (HERE / "established-info.tsv").read_text().splitlines()]
+#: Those that are made of several fields, or bear labels.
+ESTABLISHED_OTHERS = [
+    "instance_info",
+    "start_time_seconds",
+    "hz",
+    "configured_hz",
+    "total_system_memory_bytes",
+    "db_keys",
+    "db_keys_expiring",
+    "db_avg_ttl_seconds",
+    "db_keys_cached",
+    "slave_info",
+    "master_link_up",
+    "master_last_io_seconds_ago",
+    "master_sync_in_progress",
+    "slave_repl_offset",
+    "connected_slave_offset_bytes",
+    "connected_slave_lag_seconds",
+    "cluster_enabled",
+    "cluster_connections",
+    "active_time_io_thread_seconds_total",
+]
+OWN_SECTIONS = ("Server", "Clients", "Memory", "Persistence", "Stats", "Replication", "CPU", "Cluster", "Keyspace")
+
+Values = dict[tuple[str, ...], float]
+
+
+async def read(
+    reply: Any, server: Server | None = None, collector: InfoCollector = COLLECTOR
+) -> tuple[Values, list[str]]:
+    """Return values by name (without prefix) and labels, and the places that could not be read."""
+    found = list(await collector.collect(server or Server(), FakeCommands({"INFO": reply}), Options()))
+    samples = [sample for sample in found if isinstance(sample, Sample)]
+    values = {(sample.metric.name, *sample.labels): sample.value for sample in samples}
+    assert len(values) == len(samples), "a series stands twice"
+    return values, [part.place for part in found if isinstance(part, Unreadable)]
+
+
+# The table against what is established
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in COLLECTOR.metrics if row.full_name in ESTABLISHED], ids=lambda row: row.name
+)
+def test_an_established_name_has_its_type_and_labels(row: Any) -> None:
+    assert (row.kind, ",".join(row.labels)) == ESTABLISHED[row.full_name]
+
+
+@pytest.mark.parametrize(("field", "name", "kind"), ESTABLISHED_FIELDS)
+def test_every_established_field_has_its_row(field: str, name: str, kind: str) -> None:
+    assert [row.kind for row in TABLE if row.field == field and row.full_name == name] == [kind]
+
+
+def test_every_established_metric_of_several_fields_is_there() -> None:
+    assert set(ESTABLISHED_OTHERS) <= {row.name for row in COLLECTOR.metrics}
+
+
+def test_rows_of_one_field_stand_in_one_section() -> None:
+    """The search in other sections may then never find another field of the same name."""
+    sections: dict[str, str] = {}
+    for row in TABLE:
+        assert sections.setdefault(row.field, row.section) == row.section, row.field
+
+
+@pytest.mark.parametrize("server", recorded.SERVERS)
+@pytest.mark.parametrize("who", recorded.WHO)
+def test_a_row_names_the_section_in_which_real_servers_have_it(server: str, who: str) -> None:
+    info = parse_info(recorded.info(server, who).decode())
+    for row in TABLE:
+        assert {section for section, fields in info.items() if row.field in fields} <= {row.section}, row.name
+
+
+#: Numbers of the own sections that get no row: what they say is said better by another one, or is of no use over time.
+WITHOUT_ROW = (HERE / "without-row.txt").read_text().split()
+
+
+@pytest.mark.parametrize("server", recorded.SERVERS)
+@pytest.mark.parametrize("who", recorded.WHO)
+def test_no_number_of_the_own_sections_is_silently_unknown(server: str, who: str) -> None:
+    """A new server version fails here until every new field has a row or stands in without-row.txt."""
+    known = {row.field for row in COLLECTOR.metrics} | set(WITHOUT_ROW) | {*INSTANCE.labels, *SLAVE_INFO.labels}
+    info = parse_info(recorded.info(server, who).decode())
+    numbers = {f for s in OWN_SECTIONS for f, text in info.get(s, {}).items() if re.fullmatch(r"-?\d+(\.\d+)?%?", text)}
+    assert {field for field in numbers - known if not field.startswith("used_active_time_io_thread_")} == set()
+
+
+# Real servers
+
+
+@pytest.mark.parametrize("server", recorded.SERVERS)
+@pytest.mark.parametrize("who", recorded.WHO)
+async def test_real_replies_are_read_without_a_rest(server: str, who: str) -> None:
+    values, unreadable = await read(recorded.info(server, who))
+    assert unreadable == []
+    assert len(values) > {"info": 130, "info-replica": 130, "info-sentinel": 60}[who]
+    assert values["start_time_seconds",] > 1.7e9
+    if who != "info-sentinel":
+        assert (values["db_keys", "db0"], values["db_keys", "db3"]) == (50, 1)
+        assert values["cluster_enabled",] == 0
+
+
+@pytest.mark.parametrize("server", recorded.SERVERS)
+async def test_a_primary_tells_of_its_replica(server: str) -> None:
+    values, _ = await read(recorded.info(server))
+    assert values["role", "master"] == 1
+    assert values["role", "slave"] == values["role", "sentinel"] == 0
+    [offset] = [value for (name, *_), value in values.items() if name == "connected_slave_offset_bytes"]
+    assert 0 < offset <= values["master_repl_offset",]
+    [(ip, port, state)] = [labels for name, *labels in values if name == "connected_slave_lag_seconds"]
+    assert (ip, state) == ("127.0.0.1", "online")
+    assert port.isdigit()
+    assert values["db_keys_expiring", "db0"] == 10
+    assert 3000 < values["db_avg_ttl_seconds", "db0"] <= 3600
+    assert not any(name.startswith(("slave_info", "master_link")) for name, *_ in values)
+
+
+@pytest.mark.parametrize("server", recorded.SERVERS)
+async def test_a_replica_tells_of_its_master(server: str) -> None:
+    values, _ = await read(recorded.info(server, "info-replica"))
+    [(host, port, read_only)] = [labels for name, *labels in values if name == "slave_info"]
+    assert (host, read_only) == ("127.0.0.1", "1")
+    assert values["role", "slave"] == 1
+    assert values["master_link_up", host, port] == 1
+    assert values["master_last_io_seconds_ago", host, port] >= 0
+    assert values["master_sync_in_progress", host, port] == 0
+    assert values["slave_repl_offset", host, port] > 0
+
+
+@pytest.mark.parametrize("server", recorded.SERVERS)
+async def test_a_sentinel_has_its_role_though_its_info_has_none(server: str) -> None:
+    known = Server()
+    values, _ = await read(recorded.info(server, "info-sentinel"), known)
+    assert values["role", "sentinel"] == 1
+    assert (known.role, known.mode) == ("sentinel", "sentinel")
+
+
+async def test_the_identity_of_a_valkey_is_its_own_and_not_the_redis_it_claims_to_be() -> None:
+    values, _ = await read(recorded.info("valkey-9.1.2"), server := Server())
+    [labels] = [labels for name, *labels in values if name == "instance_info"]
+    identity = dict(zip(ESTABLISHED["redis_instance_info"][1].split(","), labels, strict=True))
+    assert (identity["redis_version"], identity["valkey_version"]) == ("7.2.4", "9.1.2")
+    assert (identity["redis_mode"], identity["role"], identity["valkey_release_stage"]) == (
+        "standalone",
+        "master",
+        "ga",
+    )
+    assert (server.software, server.version) == ("valkey", "9.1.2")
+
+
+async def test_a_redis_has_empty_labels_for_what_only_valkey_says() -> None:
+    values, _ = await read(recorded.info("redis-7.0.15"))
+    [labels] = [labels for name, *labels in values if name == "instance_info"]
+    assert labels[1] == "7.0.15"
+    assert labels[-2:] == ["", ""]
+
+
+@pytest.mark.parametrize(("server", "keys"), [("redis-8.2.3", 1), ("valkey-9.1.2", 1)])
+async def test_keys_with_expiring_fields_are_not_taken_for_cached_ones(server: str, keys: int) -> None:
+    """Redis and Valkey add a fourth pair of different names; KeyDB's fourth is another thing."""
+    values, _ = await read(recorded.info(server))
+    assert values["db_keys_with_expiring_items", "db3"] == keys
+    assert not any(name == "db_keys_cached" for name, *_ in values)
+
+
+async def test_io_threads_are_told_apart() -> None:
+    values, _ = await read("# CPU\r\nused_active_time_io_thread_1:0.5\r\nused_active_time_io_thread_12:1.25\r\n")
+    assert values["active_time_io_thread_seconds_total", "1"] == 0.5
+    assert values["active_time_io_thread_seconds_total", "12"] == 1.25
+
+
+# Units, words, places
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "value"),
+    [
+        ("# Stats\r\nlatest_fork_usec:670", "latest_fork_seconds", 0.00067),
+        ("# Stats\r\nexpire_cycle_cpu_milliseconds:1500", "expire_cycle_cpu_time_ms_total", 1500),
+        ("# Stats\r\nexpire_cycle_cpu_milliseconds:1500", "expire_cycle_cpu_seconds_total", 1.5),
+        ("# Persistence\r\nrdb_last_bgsave_status:ok", "rdb_last_bgsave_status", 1),
+        ("# Persistence\r\nrdb_last_bgsave_status:err", "rdb_last_bgsave_status", 0),
+        ("# Persistence\r\nrdb_last_bgsave_time_sec:-1", "rdb_last_bgsave_duration_sec", -1),
+        ("# Memory\r\nmem_fragmentation_bytes:-5120", "mem_fragmentation_bytes", -5120),
+        ("# Stats\r\nexpired_stale_perc:0.25", "expired_stale_percentage", 0.25),
+        ("# Clients\nmaxclients:10000", "max_clients", 10000),
+    ],
+)
+async def test_a_field_is_published_in_the_unit_that_its_name_promises(line: str, name: str, value: float) -> None:
+    values, unreadable = await read(line)
+    assert values[name,] == pytest.approx(value)
+    assert not unreadable
+
+
+async def test_a_field_of_another_own_section_is_found() -> None:
+    """Redis Enterprise, Dragonfly and others group fields in their own way, or not at all."""
+    assert (await read("# Clients\nused_memory:7\n"))[0]["memory_used_bytes",] == 7
+    assert (await read("used_memory:7\n"))[0]["memory_used_bytes",] == 7
+    assert (await read("# MEMORY\nused_memory:7\n"))[0]["memory_used_bytes",] == 7
+
+
+async def test_the_rows_own_section_comes_first() -> None:
+    values, _ = await read("# Server\nused_memory:1\n# Memory\nused_memory:2\n# Stats\nused_memory:3\n")
+    assert values["memory_used_bytes",] == 2
+
+
+@pytest.mark.parametrize("section", ["Commandstats", "Modules", "used_version", "Errorstats", "Keyspace", "Keysizes"])
+async def test_sections_full_of_foreign_names_lend_no_field(section: str) -> None:
+    values, _ = await read(f"# {section}\nused_memory:7\nslave0:ip=h,port=1,state=online,offset=1,lag=0\n")
+    assert not {"memory_used_bytes", "connected_slave_offset_bytes"} & {name for name, *_ in values}
+
+
+async def test_an_absent_field_is_no_sample_and_an_empty_one_neither() -> None:
+    values, unreadable = await read("# Memory\r\nused_memory:\r\n")
+    assert not values
+    assert not unreadable
+
+
+# Replicas, master, databases
+
+
+async def test_replicas_are_told_apart_by_address_and_state() -> None:
+    values, unreadable = await read(
+        "# Replication\r\nrole:master\r\n"
+        "slave0:ip=10.0.0.7,port=6379,state=online,offset=2228,lag=0\r\n"
+        "slave1:ip=fe80::1,port=6379,state=wait_bgsave,offset=0,lag=-1,type=replica\r\n"
+        "slave2:ip=10.0.0.8,port=6379,state=online,offset=9\r\n"
+        "slave_priority:100\r\n"
+    )
+    assert not unreadable
+    assert {key: value for key, value in values.items() if key[0].startswith("connected_slave_")} == {
+        ("connected_slave_offset_bytes", "10.0.0.7", "6379", "online"): 2228,
+        ("connected_slave_lag_seconds", "10.0.0.7", "6379", "online"): 0,
+        ("connected_slave_offset_bytes", "fe80::1", "6379", "wait_bgsave"): 0,
+        ("connected_slave_offset_bytes", "10.0.0.8", "6379", "online"): 9,
+    }
+
+
+async def test_two_replicas_that_announce_the_same_address_make_one_series() -> None:
+    line = "ip=10.0.0.7,port=6379,state=online,offset={},lag=0"
+    values, unreadable = await read(f"# Replication\nslave0:{line.format(5)}\nslave1:{line.format(6)}\n")
+    assert values["connected_slave_offset_bytes", "10.0.0.7", "6379", "online"] == 5
+    assert unreadable == ["Replication/slaveN"]
+
+
+async def test_a_replica_whose_link_is_down_says_so() -> None:
+    values, _ = await read(
+        "# Replication\nrole:slave\nmaster_host:::1\nmaster_port:6379\nmaster_link_status:down\n"
+        "master_last_io_seconds_ago:-1\nmaster_link_down_since_seconds:33\nslave_repl_offset:1\n"
+    )
+    assert values["master_link_up", "::1", "6379"] == 0
+    assert values["master_last_io_seconds_ago", "::1", "6379"] == -1
+    assert values["master_link_down_since_seconds", "::1", "6379"] == 33
+
+
+async def test_databases_are_read_by_name_in_any_order() -> None:
+    values, _ = await read("# Keyspace\ndb7:avg_ttl=1500,new=5,cached_keys=2,keys=4,expires=3\n")
+    assert {key: value for key, value in values.items() if key[-1] == "db7"} == {
+        ("db_keys", "db7"): 4,
+        ("db_keys_expiring", "db7"): 3,
+        ("db_avg_ttl_seconds", "db7"): 1.5,
+        ("db_keys_cached", "db7"): 2,
+    }
+
+
+async def test_a_database_line_that_makes_no_sense_costs_itself_only() -> None:
+    values, unreadable = await read("# Keyspace\ndb0:keys=x,expires=1\ndb1:none\ndb2:keys=2\ndbx:keys=9\n")
+    assert values == {("db_keys_expiring", "db0"): 1, ("db_keys", "db2"): 2}
+    assert unreadable == ["Keyspace/dbN:keys"] * 2
+
+
+async def test_an_empty_server_has_no_keys_rather_than_no_sample() -> None:
+    values, _ = await read("# Keyspace\r\n")
+    assert values == {("db_keys", "db0"): 0, ("db_keys_expiring", "db0"): 0}
+    assert (await read("# Server\r\nhz:10\r\n"))[0] == {("hz",): 10}
+
+
+# Start time
+
+
+def started(now_usec: int | None, uptime: int, run_id: str = "a") -> str:
+    clock = "" if now_usec is None else f"server_time_usec:{now_usec}\n"
+    return f"# Server\nrun_id:{run_id}\n{clock}uptime_in_seconds:{uptime}\n"
+
+
+async def test_the_start_time_comes_from_the_servers_own_clock() -> None:
+    """Its whole seconds minus its uptime are exact, whatever our own clock says."""
+    for late in (0, 1, 499_999, 999_999):
+        values, _ = await read(started(1_795_380_100_000_000 + late, 100), collector=InfoCollector(HandClock(5.0)))
+        assert values["start_time_seconds",] == 1_795_380_000
+
+
+async def test_the_start_time_does_not_wobble_with_our_clock() -> None:
+    clock, server = HandClock(1_795_380_000.0), Server()
+    seen = set()
+    for tenth in range(100):
+        values, _ = await read(started(None, tenth // 10), server, InfoCollector(clock))
+        seen.add(values["start_time_seconds",])
+        clock.advance(0.1)
+    assert seen == {1_795_380_000.0}
+
+
+async def test_a_restart_moves_the_start_time_at_once() -> None:
+    server, collector = Server(), InfoCollector(HandClock(1000.0))
+    first, _ = await read(started(None, 100, "a"), server, collector)
+    restarted, _ = await read(started(None, 99, "b"), server, collector)
+    assert restarted["start_time_seconds",] == first["start_time_seconds",] + 1
+
+
+async def test_an_uptime_that_makes_no_sense_costs_the_start_time_only() -> None:
+    values, unreadable = await read("# Server\nuptime_in_seconds:long\nhz:10\n")
+    assert values == {("hz",): 10}
+    assert unreadable == ["Server/uptime_in_seconds", "Server/server_time_usec"]
+
+
+# Replies that are broken
+
+
+@pytest.mark.parametrize(
+    "text", ["nan", "inf", "-inf", "1_000", " 1", "0x10", "1e999", "٣", "4294967296M", "ok!", "1,5"]
+)
+async def test_a_field_that_is_no_number_costs_its_own_sample_only(text: str) -> None:
+    values, unreadable = await read(f"# Clients\r\nconnected_clients:{text}\r\nblocked_clients:3\r\n")
+    assert values == {("blocked_clients",): 3}
+    assert unreadable == ["Clients/connected_clients"]
+
+
+@pytest.mark.parametrize("reply", [None, 5, [], [b"# Server"], b"", b"\x00\xff", "no field at all"])
+async def test_a_reply_that_is_no_info_is_unreadable_and_teaches_nothing(reply: Any) -> None:
+    server = Server(version="7.0.15", role="master", run_id="a")
+    assert await read(reply, server) == ({}, ["INFO"])
+    assert (server.version, server.role) == ("7.0.15", "master")
+
+
+async def test_bytes_that_are_no_text_harm_no_other_field() -> None:
+    values, unreadable = await read(b"# Server\r\nos:\xff\xfe\r\nhz:10\r\n")
+    assert values["hz",] == 10
+    assert any("\ufffd\ufffd" in labels for name, *labels in values if name == "instance_info")
+    assert not unreadable
+
+
+_LINES = recorded.info("valkey-9.1.2").decode().split("\r\n") + recorded.info(
+    "redis-8.2.3", "info-replica"
+).decode().split("\r\n")
+_FIELDS = sorted({line.partition(":")[0] for line in _LINES if ":" in line} | {"slave1", "slave", "db1", "db", "db٣"})
+_VALUES = st.one_of(
+    st.text(max_size=20),
+    st.sampled_from(["nan", "inf", "-1", "1_0", "99999999999999999999", "1e308", "9" * 400, "up", "ok", "", "0"]),
+    st.lists(
+        st.tuples(st.sampled_from(["keys", "expires", "avg_ttl", "ip", "port", "offset", "lag"]), st.text(max_size=4))
+    ).map(lambda pairs: ",".join(f"{key}={value}" for key, value in pairs)),
+)
+_BROKEN = st.lists(
+    st.one_of(
+        st.sampled_from(_LINES),
+        st.builds("{}:{}".format, st.sampled_from(_FIELDS), _VALUES),
+        st.builds("# {}".format, st.sampled_from(OWN_SECTIONS) | st.text(max_size=8)),
+        st.text(max_size=20),
+    ),
+    max_size=60,
+)
+
+
+@given(_BROKEN, st.sampled_from(["\r\n", "\n"]))
+async def test_no_text_breaks_it(lines: list[str], end: str) -> None:
+    values, unreadable = await read(
+        end.join(lines).encode("utf-8", errors="surrogatepass"), Server(), InfoCollector(HandClock())
+    )
+    assert all(isinstance(value, float) and abs(value) < float("inf") for value in values.values())
+    assert all("/" in place or place == "INFO" for place in unreadable)
+
+
+@given(st.binary(max_size=200) | st.none() | st.integers() | st.lists(st.none()))
+async def test_no_reply_breaks_it(reply: Any) -> None:
+    values, unreadable = await read(reply)
+    assert values or unreadable or isinstance(reply, bytes)
+
+
+@given(st.data())
+async def test_one_broken_line_of_a_real_reply_costs_no_other_line(data: st.DataObject) -> None:
+    lines = recorded.info("redis-7.0.15").decode().split("\r\n")
+    numbers = [n for n, line in enumerate(lines) if line.partition(":")[0] in {row.field for row in TABLE}]
+    broken = data.draw(st.sampled_from(numbers))
+    field = lines[broken].partition(":")[0]
+    whole, _ = await read("\r\n".join(lines))
+    lines[broken] = f"{field}:{data.draw(st.sampled_from(['nan', '1_0', 'x', '--1', '0b1']))}"
+    values, unreadable = await read("\r\n".join(lines))
+    lost = {(row.name,) for row in TABLE if row.field == field} | {("start_time_seconds",)}
+    kept = {key for key in whole if key not in lost and key[0] != "instance_info"}
+    assert kept <= values.keys()
+    assert all(values[key] == whole[key] for key in kept)
+    assert f"{field}" in unreadable[0]
+
+
+def test_every_server_has_info() -> None:
+    assert COLLECTOR.applies(Server(mode="sentinel"))

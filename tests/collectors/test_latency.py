@@ -1,0 +1,73 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.collectors.latency import COLLECTOR
+from exporter.config import Options
+from exporter.metric import Sample, Unreadable
+from exporter.targets import Server
+from tests import recorded
+from tests.fakes import FakeCommands
+
+_PART = st.none() | st.integers() | st.floats() | st.binary(max_size=5) | st.text(max_size=5) | st.lists(st.none())
+_EVENTS = st.lists(st.lists(_PART, max_size=6) | _PART, max_size=5) | _PART
+
+
+async def read(reply: Any) -> tuple[dict[tuple[str, ...], float], list[str]]:
+    found = list(await COLLECTOR.collect(Server(), FakeCommands({"LATENCY LATEST": reply}), Options()))
+    samples = [sample for sample in found if isinstance(sample, Sample)]
+    values = {(sample.metric.full_name, *sample.labels): sample.value for sample in samples}
+    assert len(values) == len(samples), "a series stands twice"
+    return values, [part.place for part in found if isinstance(part, Unreadable)]
+
+
+@pytest.mark.parametrize("server", recorded.SERVERS)
+async def test_real_replies_are_read_without_a_rest(server: str) -> None:
+    """Valkey 8.1 and later add a sum and a count to every event."""
+    values, unreadable = await read(recorded.nested(server, "latency-latest"))
+    assert not unreadable
+    assert values["redis_latency_spike_last", "command"] > 1.7e9
+    assert 0.01 < values["redis_latency_spike_duration_seconds", "command"] < 5
+
+
+async def test_no_event_is_no_sample() -> None:
+    assert await read([]) == ({}, [])
+
+
+async def test_a_bad_part_costs_only_itself() -> None:
+    values, unreadable = await read([[b"fork", b"?", 71, 71], [b"command", 5, 6], [b"aof"], b"x", [None, 1, 2, 3]])
+    assert values == {
+        ("redis_latency_spike_duration_seconds", "fork"): 0.071,
+        ("redis_latency_spike_last", "command"): 5,
+        ("redis_latency_spike_duration_seconds", "command"): 0.006,
+    }
+    assert unreadable == [
+        "LATENCY LATEST/timestamp",
+        "LATENCY LATEST/timestamp",
+        "LATENCY LATEST/latest",
+        "LATENCY LATEST/event",
+        "LATENCY LATEST/event",
+    ]
+
+
+async def test_an_event_that_comes_twice_makes_one_series() -> None:
+    values, unreadable = await read([[b"fork", 1, 1, 1], [b"fork", 2, 2, 2]])
+    assert values["redis_latency_spike_last", "fork"] == 1
+    assert unreadable == ["LATENCY LATEST/event"]
+
+
+async def test_what_is_no_list_is_unreadable() -> None:
+    assert await read(b"OK") == ({}, ["LATENCY LATEST"])
+
+
+@given(_EVENTS)
+async def test_no_reply_breaks_it(reply: Any) -> None:
+    values, _ = await read(reply)
+    assert all(isinstance(value, float) for value in values.values())
+
+
+def test_a_sentinel_has_no_latency_monitor() -> None:
+    assert COLLECTOR.applies(Server(mode="cluster"))
+    assert not COLLECTOR.applies(Server(mode="sentinel"))

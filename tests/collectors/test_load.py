@@ -1,0 +1,122 @@
+"""The folder is the list of collectors: what stands in it is found, and what contradicts another is refused."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from exporter import collectors
+from exporter.metric import Metric
+from exporter.targets import Server
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted(
+    path.stem for path in (ROOT / "exporter" / "collectors").glob("*.py") if path.stem not in ("__init__", "base")
+)
+
+EXTRA = """
+from exporter.collectors.info import InfoCollector
+from exporter.metric import gauge
+
+class Extra(InfoCollector):
+    name = {name!r}
+    metrics = (gauge("Extra", "field", {metric!r}, "Something more."),)
+
+COLLECTOR = Extra()
+"""
+Put = Callable[..., None]
+
+
+@pytest.fixture
+def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Put]:
+    """Put one more file into the folder: ``put("extra", name="extra", metric="extra_things")``."""
+    monkeypatch.setattr(collectors, "__path__", [*collectors.__path__, str(tmp_path)])
+    stems = []
+
+    def write(stem: str, name: str, metric: str) -> None:
+        (tmp_path / f"{stem}.py").write_text(EXTRA.format(name=name, metric=metric))
+        stems.append(stem)
+
+    yield write
+    for stem in stems:
+        sys.modules.pop(f"exporter.collectors.{stem}", None)
+        if hasattr(collectors, stem):
+            delattr(collectors, stem)
+
+
+def test_every_file_in_the_folder_is_a_collector() -> None:
+    assert sorted(collectors.load()) == FILES
+
+
+def test_info_comes_first_and_the_others_by_name() -> None:
+    first, *others = collectors.load()
+    assert first == "info"
+    assert others == sorted(others)
+
+
+def test_a_new_file_is_a_new_collector_and_nothing_else_is_touched(put: Put) -> None:
+    put("extra", name="extra", metric="extra_things")
+    loaded = collectors.load()
+    assert list(loaded)[:2] == ["info", "extra"]
+    assert [row.full_name for row in loaded["extra"].metrics] == ["redis_extra_things"]
+
+
+def test_a_file_with_an_underscore_is_a_helper_and_no_collector(put: Put) -> None:
+    put("_extra", name="extra", metric="extra_things")
+    assert sorted(collectors.load()) == FILES
+
+
+def test_a_metric_name_claimed_twice_is_refused(put: Put) -> None:
+    put("extra", name="extra", metric="slowlog_length")
+    with pytest.raises(
+        ValueError, match="redis_slowlog_length is claimed twice, by the collectors 'extra' and 'slowlog'"
+    ):
+        collectors.load()
+
+
+def test_a_collector_name_given_twice_is_refused(put: Put) -> None:
+    put("extra", name="info", metric="extra_things")
+    with pytest.raises(ValueError, match="two collectors are called 'info'"):
+        collectors.load()
+
+
+def test_the_map_of_collectors_cannot_be_changed() -> None:
+    loaded = collectors.load()
+    with pytest.raises(TypeError):
+        loaded["other"] = loaded["info"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_collector_is_whole(name: str) -> None:
+    collector = collectors.load()[name]
+    assert collector.name == name
+    assert all(isinstance(row, Metric) for row in collector.metrics)
+    assert collector.default is True
+    assert collector.commands
+    assert all(command == command.lower() and " " not in command for command in collector.commands)
+    assert collector.applies(Server(version="7.0.15", software="redis", role="master", mode="standalone"))
+    collector.options()  # has defaults for everything
+    with pytest.raises(ValidationError):
+        collector.options.model_validate({"no_such_option": 1})
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_collector_has_a_test_and_shows_two_lines_of_its_output(name: str) -> None:
+    assert (ROOT / "tests" / "collectors" / f"test_{name}.py").exists()
+    doc = sys.modules[type(collectors.load()[name]).__module__].__doc__ or ""
+    shown = [line.partition("{")[0] for line in doc.splitlines() if line.startswith("redis_")]
+    assert len(shown) == 2
+    assert set(shown) <= {row.full_name for row in collectors.load()[name].metrics}
+
+
+def test_a_counter_leaves_room_for_its_family_in_openmetrics() -> None:
+    """There ``x_total`` belongs to the family ``x``, so no other metric may be called ``x``."""
+    rows = [row for collector in collectors.load().values() for row in collector.metrics]
+    names = {row.full_name for row in rows}
+    assert not {
+        row.full_name
+        for row in rows
+        if row.kind == "counter" and row.full_name.removesuffix("_total") in names and row.full_name.endswith("_total")
+    }

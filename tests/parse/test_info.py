@@ -1,0 +1,118 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.parse.info import Replica, parse_info, parse_pairs, parse_replica
+from tests import recorded
+
+
+def test_sections_and_fields_are_split_and_values_stay_text() -> None:
+    text = "# Server\r\nredis_version:7.0.15\r\nrun_id:1234567890\r\n\r\n# CPU\r\nused_cpu_sys:0.015996\r\n"
+    assert parse_info(text) == {
+        "Server": {"redis_version": "7.0.15", "run_id": "1234567890"},
+        "CPU": {"used_cpu_sys": "0.015996"},
+    }
+
+
+def test_everything_after_the_first_colon_is_the_value() -> None:
+    """Paths, IPv6 addresses and clock names hold colons, equals signs and commas."""
+    text = "# Server\nexecutable:/opt/a,b=c:d\nmaster_host:fe80::1%eth0\nmonotonic_clock:X86 TSC @ 2445.30 ticks/us\n"
+    assert parse_info(text)["Server"] == {
+        "executable": "/opt/a,b=c:d",
+        "master_host": "fe80::1%eth0",
+        "monotonic_clock": "X86 TSC @ 2445.30 ticks/us",
+    }
+
+
+@pytest.mark.parametrize("server", recorded.SERVERS)
+@pytest.mark.parametrize("who", recorded.WHO)
+def test_lf_and_crlf_say_the_same(server: str, who: str) -> None:
+    text = recorded.info(server, who).decode()
+    assert parse_info(text) == parse_info(text.replace("\r\n", "\n"))
+
+
+def test_only_line_ends_end_a_line() -> None:
+    """str.splitlines() would also break at these, which a name chosen by a client may hold."""
+    assert parse_info("# A\r\nname:one\x0btwo\x1cthree\u2028four\r\n") == {
+        "A": {"name": "one\x0btwo\x1cthree\u2028four"}
+    }
+
+
+def test_fields_before_any_heading_are_kept_in_a_section_without_a_name() -> None:
+    assert parse_info("hz:10\r\n# Server\r\nhz:20\r\n") == {"": {"hz": "10"}, "Server": {"hz": "20"}}
+
+
+def test_a_section_that_comes_twice_is_merged_and_of_a_field_the_last_counts() -> None:
+    assert parse_info("# A\nx:1\ny:1\n# B\nx:5\n# A\nx:2\n") == {"A": {"x": "2", "y": "1"}, "B": {"x": "5"}}
+
+
+def test_an_empty_section_shows_that_the_server_has_it() -> None:
+    assert parse_info("# Keyspace\r\n") == {"Keyspace": {}}
+
+
+def test_a_heading_may_hold_a_colon() -> None:
+    assert parse_info("# Odd: heading\nx:1\n") == {"Odd: heading": {"x": "1"}}
+
+
+def test_lines_that_are_neither_are_passed_over() -> None:
+    assert parse_info("# A\nfree text\n\n\r\n   \nx:1") == {"A": {"x": "1"}}
+    assert parse_info("") == {}
+
+
+@given(st.text())
+def test_no_text_breaks_the_splitter(text: str) -> None:
+    for fields in parse_info(text).values():
+        assert all(isinstance(value, str) and ":" not in field for field, value in fields.items())
+
+
+_WORD = (
+    st.text(st.characters(exclude_characters="\r\n:#", exclude_categories=["C"]), min_size=1)
+    .map(str.strip)
+    .filter(bool)
+)
+
+
+@given(st.dictionaries(_WORD, st.dictionaries(_WORD, st.text(st.characters(exclude_characters="\r\n")))))
+def test_what_was_written_is_read_back(info: dict[str, dict[str, str]]) -> None:
+    lines = (
+        f"# {section}\r\n" + "".join(f"{k}:{v}\r\n" for k, v in fields.items()) for section, fields in info.items()
+    )
+    assert parse_info("\r\n".join(lines)) == info
+
+
+def test_pairs_are_read_by_name() -> None:
+    assert parse_pairs("keys=1,expires=0,avg_ttl=0") == {"keys": "1", "expires": "0", "avg_ttl": "0"}
+    assert parse_pairs("name=a=b,flag,empty=,") == {"name": "a=b", "empty": ""}
+    assert parse_pairs("") == {}
+
+
+@given(st.text())
+def test_no_text_breaks_the_pairs(text: str) -> None:
+    assert all("," not in key + value for key, value in parse_pairs(text).items())
+
+
+@pytest.mark.parametrize(
+    ("text", "replica"),
+    [
+        ("ip=10.0.0.7,port=6379,state=online,offset=2228,lag=0", ("10.0.0.7", "6379", "online", "2228", "0")),
+        ("ip=::1,port=6379,state=wait_bgsave,offset=0,lag=5", ("::1", "6379", "wait_bgsave", "0", "5")),
+        ("ip=h,port=1,state=online,offset=7,lag=1,type=replica", ("h", "1", "online", "7", "1")),
+        ("ip=10.0.0.7,port=6379,state=online,offset=9", ("10.0.0.7", "6379", "online", "9", None)),
+        ("lag=1,offset=2,state=online,port=3,ip=h", ("h", "3", "online", "2", "1")),
+    ],
+)
+def test_a_replica_is_read_by_name(text: str, replica: tuple[str, ...]) -> None:
+    assert parse_replica(text) == Replica(*replica)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "online", "ip=10.0.0.7", "port=1,state=online", "ip=,port=1", "10.0.0.7,6379,online"]
+)
+def test_a_replica_without_an_address_is_none(text: str) -> None:
+    assert parse_replica(text) is None
+
+
+@given(st.text())
+def test_no_text_breaks_a_replica(text: str) -> None:
+    replica = parse_replica(text)
+    assert replica is None or (replica.ip and replica.port)

@@ -1,0 +1,149 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.metric import Metric, Sample, Unreadable, counter, gauge, msec, number, usec
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0", 0),
+        ("42", 42),
+        ("-1", -1),
+        ("+3", 3),
+        ("0.015996", 0.015996),
+        ("1.", 1),
+        (".5", 0.5),
+        ("1e3", 1000),
+        ("98.05%", 98.05),
+        ("1795380024947908", 1795380024947908),
+        ("18446744073709551615", 2.0**64),
+        ("ok", 1),
+        ("true", 1),
+        ("OK", 1),
+        ("err", 0),
+        ("fail", 0),
+        ("false", 0),
+    ],
+)
+def test_a_number_is_read_as_the_server_writes_it(text: str, value: float) -> None:
+    assert number(text) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "nan",
+            "-nan",
+            "inf",
+            "-inf",
+            "Infinity",
+            "1e999",
+            "9" * 400,
+            "1_000",
+            "0x10",
+            "1,5",
+            "1 ",
+            "\n1",
+            "1\n",
+            "--1",
+        ),
+        *("--1", "1.39M", "٣", "1٣", "²", "%", "5%%", ".", "e5", "yes", "up", "none", "1e", "\x00"),
+    ],
+)
+def test_what_is_no_finite_number_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a number"):
+        number(text)
+
+
+def test_an_empty_field_says_nothing() -> None:
+    assert number("") is usec("") is msec("") is None
+
+
+def test_units_become_seconds() -> None:
+    assert usec("1500000") == 1.5
+    assert msec("1500") == 1.5
+
+
+@given(st.text() | st.floats().map(repr) | st.integers().map(str))
+def test_a_number_is_finite_or_refused(text: str) -> None:
+    try:
+        value = number(text)
+    except ValueError:
+        return
+    assert value is None or math.isfinite(value)
+
+
+@given(st.integers() | st.floats(allow_nan=False, allow_infinity=False))
+def test_every_number_that_python_writes_is_read_back(value: float) -> None:
+    if math.isfinite(float(value)):
+        assert number(str(value)) == float(value)
+
+
+def test_a_row_knows_its_full_name_and_its_place() -> None:
+    row = gauge("Memory", "used_memory", "memory_used_bytes", "Bytes allocated by the server.")
+    assert (row.kind, row.full_name, row.place) == ("gauge", "redis_memory_used_bytes", "Memory/used_memory")
+    assert counter("Stats", "x", "x_total", "X.").kind == "counter"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "labels", "complaint"),
+    [
+        ("Memory", "Help.", (), "lower_snake_case"),
+        ("memory-used", "Help.", (), "lower_snake_case"),
+        ("1st", "Help.", (), "lower_snake_case"),
+        ("redis_memory", "Help.", (), "without the prefix"),
+        ("memory", "Help", (), "ends with a full stop"),
+        ("memory", "", (), "one sentence"),
+        ("memory", "Two\nlines.", (), "one sentence"),
+        ("memory", "Help.", ("a-b",), "bad label 'a-b'"),
+        ("memory", "Help.", ("",), "bad label ''"),
+        ("memory", "Help.", ("target",), "bad label 'target'"),
+        ("memory", "Help.", ("quantile",), "bad label 'quantile'"),
+        ("memory", "Help.", ("db", "db"), "stands twice"),
+    ],
+)
+def test_a_malformed_row_is_refused_when_it_is_written(
+    name: str, text: str, labels: tuple[str, ...], complaint: str
+) -> None:
+    with pytest.raises(ValueError, match=complaint) as refused:
+        gauge("Memory", "used_memory", name, text, labels=labels)
+    assert str(refused.value).startswith(f"metric row Memory/used_memory -> {name!r}: ")
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="unknown kind 'summary'"):
+        Metric("summary", "Memory", "used_memory", "memory", "Help.")  # type: ignore[arg-type]
+
+
+DB = gauge("Keyspace", "dbN:avg_ttl", "db_avg_ttl_seconds", "Mean TTL.", msec, labels=("db",))
+
+
+def test_a_sample_takes_as_many_labels_as_its_row() -> None:
+    assert DB.sample(1.5, "db0") == Sample(DB, ("db0",), 1.5)
+    for labels in ((), ("db0", "db1")):
+        with pytest.raises(ValueError, match="redis_db_avg_ttl_seconds takes labels"):
+            DB.sample(1.5, *labels)
+
+
+def test_a_row_reads_text_and_never_raises_for_it() -> None:
+    assert DB.read("1500", "db0") == Sample(DB, ("db0",), 1.5)
+    assert DB.read("", "db0") is None
+    assert DB.read("soon", "db0") == Unreadable("Keyspace/dbN:avg_ttl")
+
+
+def test_a_row_takes_a_number_or_says_that_there_was_none() -> None:
+    assert DB.take(2, "db0") == Sample(DB, ("db0",), 2.0)
+    assert isinstance(DB.take(2, "db0"), Sample)
+    assert DB.take(None, "db0") == Unreadable("Keyspace/dbN:avg_ttl")
+
+
+def test_rows_are_told_apart_by_identity() -> None:
+    """They are keys of dicts at every poll, and a name is claimed by one row only."""
+    twin = gauge("Keyspace", "dbN:avg_ttl", "db_avg_ttl_seconds", "Mean TTL.", msec, labels=("db",))
+    assert twin != DB
+    assert len({twin, DB}) == 2
