@@ -1,0 +1,109 @@
+"""What each path answers: from a request and the daemon's views to a response. Nothing here waits for a target."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+
+from exporter.web import answers, pages
+from exporter.web.negotiate import accepts_gzip, choose_format
+from exporter.web.views import Daemon, TargetView
+
+#: So many targets are written between two turns of the loop: other work must not wait for a long page.
+_SLICE = 50
+
+
+class Handlers:
+    """The pages of one daemon."""
+
+    def __init__(self, daemon: Daemon, telemetry_path: str, now: Callable[[], datetime]) -> None:
+        self._daemon = daemon
+        self._telemetry_path = telemetry_path
+        self._now = now
+
+    async def metrics(self, request: Request) -> Response:
+        """Answer ``/metrics``: 200 whatever state the targets are in."""
+        form = choose_format(",".join(request.headers.getlist("accept")))
+        gzip = accepts_gzip(",".join(request.headers.getlist("accept-encoding")))
+        body = await self._daemon.metrics(openmetrics=form.openmetrics, gzip=gzip)
+        headers = {"content-type": form.content_type, "vary": "Accept, Accept-Encoding"}
+        if gzip:
+            headers["content-encoding"] = "gzip"
+        return Response(body, headers=headers)
+
+    async def index(self, _request: Request) -> Response:
+        """Answer ``/``: the status page for people."""
+        page = pages.status(
+            self._daemon.targets(),
+            version=self._daemon.version,
+            uptime_seconds=self._daemon.uptime_seconds(),
+            telemetry_path=self._telemetry_path,
+        )
+        return HTMLResponse(page, headers={"content-security-policy": pages.POLICY})
+
+    async def health(self, _request: Request) -> Response:
+        """Answer ``/health``: how every target is; 503 when none is connected."""
+        views = self._daemon.targets()
+        status = answers.health_status(views, loop_turns=self._daemon.healthy())
+        top: dict[str, Any] = {
+            "status": status,
+            "timestamp": self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "version": self._daemon.version,
+            "uptime_seconds": answers.rounded(self._daemon.uptime_seconds()),
+        }
+        if len(views) == 1:
+            top["redis"] = answers.health_redis(views[0])
+        written = []
+        for index, view in enumerate(views):
+            if index % _SLICE == _SLICE - 1:
+                await asyncio.sleep(0)
+            written.append(f"{_json(view.name)}: {_json(answers.health_target(view))}")
+        body = f'{_json(top)[:-1]}, "targets": {{{", ".join(written)}}}}}\n'
+        return Response(body, 503 if status == "unhealthy" else 200, media_type="application/json")
+
+    async def healthy(self, _request: Request) -> Response:
+        """Answer ``/-/healthy``: a supervisor restarts us when this is not 200, so it says nothing of Redis."""
+        if self._daemon.healthy():
+            return PlainTextResponse("ok\n")
+        return PlainTextResponse("the event loop does not turn as it should\n", 503)
+
+    async def ready(self, _request: Request) -> Response:
+        """Answer ``/-/ready``: whether the first samples are in."""
+        if self._daemon.ready():
+            return PlainTextResponse("ready\n")
+        return PlainTextResponse("not ready: waiting for the first samples\n", 503)
+
+    async def reload(self, request: Request) -> Response:
+        """Answer ``POST /-/reload``; a page of another site that makes a browser post here is refused."""
+        if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            return PlainTextResponse("a page of another site may not ask for a reload\n", 403)
+        await request.body()  # so that one that is too large is refused before anything is done
+        reason = await self._daemon.reload()
+        if reason is None:
+            return PlainTextResponse("the configuration is read and in use\n")
+        return PlainTextResponse(f"the configuration stays as it was: {reason}\n", 400)
+
+    async def ping(self, request: Request) -> Response:
+        """Answer ``/redis/ping`` from the newest probe."""
+        return self._of_target(request, answers.ping)
+
+    async def stats(self, request: Request) -> Response:
+        """Answer ``/redis/stats`` from the newest samples."""
+        return self._of_target(request, answers.stats)
+
+    def _of_target(self, request: Request, answer: Callable[[TargetView], tuple[int, dict[str, Any]]]) -> Response:
+        try:
+            view = answers.find_target(self._daemon.targets(), request.query_params.get("target"))
+        except answers.UnknownTargetError as unknown:
+            status, body = unknown.status, unknown.body
+        else:
+            status, body = answer(view)
+        return Response(_json(body) + "\n", status, media_type="application/json")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,119 @@
+"""Reads ``Accept`` and ``Accept-Encoding``: which format a client prefers, and whether it takes gzip.
+
+Prometheus weighs its formats by ``q``, and since version 3 adds an escaping scheme to those of version 1.0.0. All our
+names are plain (``[a-zA-Z_:][a-zA-Z0-9_:]*``), so the same bytes are right under every scheme but ``dots``, which
+would double their underscores.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+_QVALUE = re.compile(r"(?:[01](?:\.\d*)?|\.\d+)\Z")
+_MOST_RANGES = 64
+#: Schemes that leave our names as they are; the value is how Prometheus spells it.
+_ESCAPING = {
+    "allow-utf-8": "allow-utf-8",
+    "allow-utf8": "allow-utf-8",
+    "underscores": "underscores",
+    "values": "values",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format of the page of metrics: its Content-Type, and whether its body is OpenMetrics."""
+
+    content_type: str
+    openmetrics: bool
+
+
+class _Offer(NamedTuple):
+    media_type: str
+    version: str
+
+
+#: What we have, the preferred first where a client does not mind.
+_OFFERS = (
+    _Offer("text/plain", "0.0.4"),
+    _Offer("text/plain", "1.0.0"),
+    _Offer("application/openmetrics-text", "1.0.0"),
+)
+
+
+class _Range(NamedTuple):
+    name: str
+    params: dict[str, str]
+    q: float
+
+
+class _Candidate(NamedTuple):
+    q: float
+    specificity: int
+    earliness: int
+    preference: int
+
+
+@lru_cache(maxsize=64)
+def choose_format(accept: str) -> Format:
+    """Return the format that the client likes best; text 0.0.4 when it names none that we have.
+
+    The greatest ``q`` wins, then what is named outright before what a wildcard allows, then what is named first.
+    """
+    ranges = _parse(accept)
+    best: tuple[_Candidate, _Offer, _Range] | None = None
+    for preference, offer in enumerate(_OFFERS):
+        matching = [
+            (specificity, range_.q, -position, range_)
+            for position, range_ in enumerate(ranges)
+            if (specificity := _specificity(range_, offer)) is not None
+        ]
+        if not matching:
+            continue
+        specificity, q, earliness, range_ = max(matching, key=lambda match: match[:3])
+        candidate = _Candidate(q, specificity, earliness, -preference)
+        if q > 0 and (best is None or candidate > best[0]):
+            best = (candidate, offer, range_)
+    if best is None:
+        return Format("text/plain; version=0.0.4; charset=utf-8", openmetrics=False)
+    _, offer, range_ = best
+    content_type = f"{offer.media_type}; version={offer.version}; charset=utf-8"
+    if offer.version == "1.0.0" and "escaping" in range_.params:
+        content_type += f"; escaping={_ESCAPING.get(range_.params['escaping'], 'underscores')}"
+    return Format(content_type, openmetrics=offer.media_type == "application/openmetrics-text")
+
+
+@lru_cache(maxsize=64)
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Whether the client takes gzip and does not prefer the plain body."""
+    weights: dict[str, float] = {}
+    for range_ in _parse(accept_encoding):
+        weights.setdefault("gzip" if range_.name == "x-gzip" else range_.name, range_.q)
+    gzip = weights.get("gzip", weights.get("*", 0.0))
+    return gzip > 0 and gzip >= weights.get("identity", 0.0)
+
+
+def _specificity(range_: _Range, offer: _Offer) -> int | None:
+    """How exactly a range names an offer, from 0 (``*/*``) to 3 (type and version); None when it does not."""
+    if range_.name == offer.media_type:
+        if "version" not in range_.params:
+            return 2
+        return 3 if range_.params["version"] == offer.version else None
+    if range_.name == offer.media_type.partition("/")[0] + "/*":
+        return 1
+    return 0 if range_.name in ("*/*", "*") else None
+
+
+def _parse(header: str) -> list[_Range]:
+    ranges = []
+    for item in header.split(",")[:_MOST_RANGES]:
+        name, *raw_params = (part.strip() for part in item.split(";"))
+        params = {}
+        for raw in raw_params:
+            key, _, value = raw.partition("=")
+            params[key.strip().lower()] = value.strip().strip('"')
+        q = params.pop("q", "1")
+        if name and _QVALUE.match(q):
+            ranges.append(_Range(name.lower(), params, min(float(q), 1.0)))
+    return ranges

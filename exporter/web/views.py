@@ -1,0 +1,79 @@
+"""What the web needs to know of the daemon: a port that ``app`` implements, and plain values that cross it.
+
+Nothing here holds a secret: addresses are ``host:port`` or a socket's path, texts are safe to show.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Of the newest INFO samples of a target; None where the server does not say."""
+
+    connected_clients: int | None
+    used_memory_bytes: int | None
+    total_commands_processed: int | None
+    keyspace_hits: int | None
+    keyspace_misses: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetView:
+    """One target as the pages show it, at one moment."""
+
+    name: str
+    #: ``host:port`` or the socket's path
+    address: str
+    #: ``connected``, ``disconnected`` or ``error: <reason>: <safe text>``
+    status: str
+    #: the newest probe succeeded within its deadline
+    up: bool
+    latency_seconds: float | None
+    #: how long ago the newest probe ended
+    probe_age_seconds: float | None
+    #: ``closed``, ``open`` or ``half_open``
+    breaker: str
+    software: str
+    version: str
+    role: str
+    #: age of the oldest sample that is served
+    sample_age_seconds: float | None
+    labels: Mapping[str, str]
+    #: None when no sample is fresh enough
+    stats: Stats | None
+
+
+class Daemon(Protocol):
+    """The running exporter, seen from its pages. Nothing here touches a target's network."""
+
+    version: str
+
+    async def metrics(self, *, openmetrics: bool, gzip: bool) -> bytes:
+        """Return the whole page of metrics, already compressed when ``gzip``."""
+        ...
+
+    def targets(self) -> Sequence[TargetView]:
+        """Return every target, in the order of the configuration."""
+        ...
+
+    def ready(self) -> bool:
+        """Whether the first samples are in."""
+        ...
+
+    def healthy(self) -> bool:
+        """Whether our own loop turns; a Redis that is down does not matter."""
+        ...
+
+    def uptime_seconds(self) -> float:
+        """Return the time since start."""
+        ...
+
+    async def reload(self) -> str | None:
+        """Read the configuration again, all or nothing: None, or a text for the user that says why not."""
+        ...
+
+    def count_request(self, path: str, status: int, seconds: float) -> None:
+        """Take note of one answer: ``path`` is a known route or ``other``, ``seconds`` what making it took."""
+        ...

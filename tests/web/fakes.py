@@ -1,0 +1,151 @@
+"""A daemon written by hand, and a raw client that says byte for byte what a test wants to say."""
+
+import asyncio
+import gzip as zlib_gzip
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import httpx
+from starlette.types import ASGIApp
+
+from exporter.web import HttpServer, Limits, Stats, TargetView, build
+
+STATS = Stats(
+    connected_clients=3,
+    used_memory_bytes=1_100_000,
+    total_commands_processed=1234,
+    keyspace_hits=2,
+    keyspace_misses=1,
+)
+UP = TargetView(
+    name="cache",
+    address="127.0.0.1:6379",
+    status="connected",
+    up=True,
+    latency_seconds=0.000_123_4,
+    probe_age_seconds=0.25,
+    breaker="closed",
+    software="valkey",
+    version="9.1.2",
+    role="master",
+    sample_age_seconds=4.0,
+    labels={"team": "web"},
+    stats=STATS,
+)
+DOWN = replace(
+    UP,
+    name="queue",
+    address="10.0.0.7:6379",
+    status="error: refused: nothing listens at 10.0.0.7:6379",
+    up=False,
+    latency_seconds=None,
+    breaker="open",
+    stats=None,
+)
+
+
+@dataclass
+class FakeDaemon:
+    """Says what it is told to say, and remembers what was counted."""
+
+    views: Sequence[TargetView] = (UP,)
+    version: str = "0.1.0"
+    page: bytes = b"redis_up 1\n"
+    is_ready: bool = True
+    is_healthy: bool = True
+    refusal: str | None = None
+    failure: Exception | None = None
+    reloads: int = 0
+    counted: list[tuple[str, int, float]] = field(default_factory=list)
+    #: set to let ``metrics`` answer; None answers at once
+    gate: asyncio.Event | None = None
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def metrics(self, *, openmetrics: bool, gzip: bool) -> bytes:
+        self.asked.set()
+        if self.failure is not None:
+            raise self.failure
+        if self.gate is not None:
+            await self.gate.wait()
+        page = self.page + (b"# EOF\n" if openmetrics else b"")
+        return zlib_gzip.compress(page) if gzip else page
+
+    def targets(self) -> Sequence[TargetView]:
+        return self.views
+
+    def ready(self) -> bool:
+        return self.is_ready
+
+    def healthy(self) -> bool:
+        return self.is_healthy
+
+    def uptime_seconds(self) -> float:
+        return 12.3456
+
+    async def reload(self) -> str | None:
+        self.reloads += 1
+        return self.refusal
+
+    def count_request(self, path: str, status: int, seconds: float) -> None:
+        self.counted.append((path, status, seconds))
+
+
+def client(daemon: FakeDaemon, **options: Any) -> httpx.AsyncClient:
+    """Ask the application itself, without a socket."""
+    transport = httpx.ASGITransport(build(daemon, **options))
+    return httpx.AsyncClient(transport=transport, base_url="http://pulse")
+
+
+@asynccontextmanager
+async def served(
+    app: FakeDaemon | ASGIApp, limits: Limits | None = None, refused: list[str] | None = None
+) -> AsyncIterator[HttpServer]:
+    """Serve a daemon, or an application, on a free port of this machine."""
+    if isinstance(app, FakeDaemon):
+        app = build(app)
+    heard = [] if refused is None else refused
+    server = HttpServer(app, "127.0.0.1:0", limits=limits, on_refused=heard.append)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+@dataclass
+class Raw:
+    """A connection to a server on this machine, without any HTTP library in between."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def say(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def until(self, end: bytes) -> bytes:
+        async with asyncio.timeout(5):
+            return await self.reader.readuntil(end)
+
+    async def rest(self) -> bytes:
+        """Return all that comes until the server closes; a reset is an end, too."""
+        received = b""
+        try:
+            async with asyncio.timeout(5):
+                while data := await self.reader.read(65536):
+                    received += data
+        except ConnectionError:
+            pass
+        return received
+
+
+@asynccontextmanager
+async def raw(port: int) -> AsyncIterator[Raw]:
+    """Connect to a server on this machine."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield Raw(reader, writer)
+    finally:
+        writer.transport.abort()
