@@ -1,0 +1,96 @@
+"""A real Prometheus as a process of our own, asked through its HTTP API."""
+
+import contextlib
+import json
+import math
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import yaml
+
+from tests.integration.daemon import PATIENCE
+from tests.integration.needs import need
+from tests.integration.servers import free_port
+
+Series = dict[str, Any]
+Answer = TypeVar("Answer")
+
+
+def eventually(ask: Callable[[], Answer], what: str, seconds: float = PATIENCE) -> Answer:
+    """Ask until the answer is true, and return it; fail when it never is."""
+    deadline = time.monotonic() + seconds
+    while not (answer := ask()):
+        assert time.monotonic() < deadline, f"did not happen within {seconds} s: {what}"
+        time.sleep(0.1)
+    return answer
+
+
+class Prometheus:
+    """It scrapes one exporter as the job ``redis-pulse`` each second, and evaluates the rules in ``rules`` as often."""
+
+    def __init__(self, folder: Path, exporter_port: int, *rules: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._program = need("prometheus", "prometheus")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._config = {
+            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+            "rule_files": [str(path) for path in rules],
+            "scrape_configs": [
+                {"job_name": "redis-pulse", "static_configs": [{"targets": [f"127.0.0.1:{exporter_port}"]}]}
+            ],
+        }
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir(parents=True)
+        config = self.folder / "prometheus.yaml"
+        config.write_text(yaml.safe_dump(self._config))
+        command = [
+            self._program,
+            f"--config.file={config}",
+            f"--storage.tsdb.path={self.folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+            "--log.level=warn",
+        ]
+        with (self.folder / "stderr.log").open("wb") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        eventually(self._is_ready, "Prometheus is ready")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def ask(self, path: str, **parameters: str) -> Any:
+        """Return ``data`` of the answer; anything but success is a failure that shows what was said."""
+        query = urllib.parse.urlencode(parameters)
+        try:
+            with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{query}", timeout=PATIENCE) as response:
+                answer = json.load(response)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise AssertionError(f"{parameters}: {error.read().decode()}") from None
+        assert answer["status"] == "success", answer
+        assert not answer.get("warnings"), answer["warnings"]
+        return answer["data"]
+
+    def query(self, expression: str) -> list[Series]:
+        """Evaluate now: the series, those without a number left out."""
+        found = self.ask("query", query=expression)["result"]
+        return [series for series in found if not math.isnan(float(series["value"][1]))]
+
+    def _is_ready(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self.folder / "stderr.log").read_text()
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/-/ready", timeout=1) as response:
+            return bool(response.status == 200)
+        return False

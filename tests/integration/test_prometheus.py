@@ -1,0 +1,142 @@
+"""A real Prometheus scrapes the daemon: every expression of the dashboards and of the alerts answers.
+
+The daemon watches a healthy Valkey and an address where nobody listens, so that there is something to be alarmed at.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from grafana.build import FOLDER
+from tests.integration.daemon import ROOT, Daemon
+from tests.integration.prometheus import Prometheus, eventually
+from tests.integration.servers import RealServer, free_port
+
+pytestmark = pytest.mark.integration
+
+RULES = ROOT / "deploy" / "prometheus" / "alerts.yaml"
+#: What Grafana puts in for these when «All» is chosen.
+CHOSEN = {"$__rate_interval": "15s", "$job": ".+", "$instance": ".+", "$target": ".+"}
+#: A panel that may rightly show nothing says so with these words, and when.
+MAY_BE_EMPTY = re.compile(r"\bEmpty when \w")
+
+BOARDS: list[dict[str, Any]] = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))]
+PANELS = [panel for board in BOARDS for outer in board["panels"] for panel in (outer, *(outer.get("panels") or ()))]
+QUERIES = [
+    pytest.param(panel, target["expr"], id=f"{panel['title']}-{target['refId']}")
+    for panel in PANELS
+    for target in panel.get("targets") or ()
+]
+ALERTS = {
+    rule["alert"]: rule["expr"] for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]
+}
+
+
+class Scene(NamedTuple):
+    server: RealServer
+    prometheus: Prometheus
+
+    def ask(self, expression: str) -> list[dict[str, Any]]:
+        """Evaluate an expression, while the server has something to do: a hit and a miss."""
+        self.server.run("GET", "there")
+        self.server.run("GET", "nowhere")
+        return self.prometheus.query(expression)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    folder = tmp_path_factory.mktemp("prometheus")
+    with ExitStack() as stack:
+        server = stack.enter_context(RealServer(folder / "valkey", maxmemory="64mb"))
+        server.run("SET", "there", "1")
+        targets = [
+            {"name": "healthy", "url": server.url},
+            {"name": "dead", "url": f"redis://127.0.0.1:{free_port()}"},
+        ]
+        daemon = stack.enter_context(Daemon(folder / "daemon", config={"targets": targets}))
+        prometheus = stack.enter_context(Prometheus(folder / "prometheus", daemon.port, RULES))
+        made = Scene(server, prometheus)
+        eventually(lambda: made.ask("rate(redis_keyspace_hits_total[15s]) > 0"), "two scrapes that differ")
+        yield made
+
+
+def chosen(expression: str) -> str:
+    for variable, value in CHOSEN.items():
+        expression = expression.replace(variable, value)
+    assert "$" not in expression, f"a variable is not known here: {expression}"
+    return expression
+
+
+@pytest.mark.parametrize(("panel", "expression"), QUERIES)
+def test_a_panel_has_something_to_show(scene: Scene, panel: dict[str, Any], expression: str) -> None:
+    if MAY_BE_EMPTY.search(panel["description"]):
+        scene.ask(chosen(expression))
+    else:
+        eventually(lambda: scene.ask(chosen(expression)), f"{panel['title']} shows a number: {chosen(expression)}")
+
+
+def test_panels_that_may_be_empty_are_full_here(scene: Scene) -> None:
+    """There is a maxmemory, there are lookups and failures: what is empty now would be empty always."""
+    for panel in PANELS:
+        if MAY_BE_EMPTY.search(panel.get("description", "")):
+            for target in panel["targets"]:
+                eventually(lambda expr=target["expr"]: scene.ask(chosen(expr)), panel["title"])  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=[board["uid"] for board in BOARDS])
+def test_variables_offer_what_there_is_and_annotations_answer(scene: Scene, board: dict[str, Any]) -> None:
+    offered = {}
+    for variable in board["templating"]["list"]:
+        if variable["type"] == "query":
+            found = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"])
+            assert found
+            offered[variable["name"]] = scene.prometheus.ask(
+                f"label/{found[2]}/values", **{"match[]": chosen(found[1])}
+            )
+    assert offered["job"] == ["redis-pulse"]
+    assert len(offered["instance"]) == 1
+    assert offered["target"] == ["dead", "healthy"]
+    for annotation in board["annotations"]["list"]:
+        scene.ask(chosen(annotation["expr"]))
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_an_alert_sees_the_dead_target_and_no_other(scene: Scene, name: str) -> None:
+    def targets() -> set[str]:
+        return {series["metric"]["target"] for series in scene.ask(ALERTS[name])}
+
+    assert eventually(targets, f"{name} sees something") == {"dead"}
+
+
+def test_every_alert_is_on_its_way(scene: Scene) -> None:
+    """Prometheus itself evaluates the rules: all of them wait for their ``for`` to pass."""
+
+    def waiting() -> bool:
+        alerts = scene.prometheus.ask("alerts")["alerts"]
+        assert {alert["labels"]["target"] for alert in alerts} <= {"dead"}
+        return {alert["labels"]["alertname"] for alert in alerts} == set(ALERTS)
+
+    eventually(waiting, "all alerts are pending")
+    groups = scene.prometheus.ask("rules")["groups"]
+    assert [rule["name"] for group in groups for rule in group["rules"] if rule["health"] != "ok"] == []
+
+
+def test_the_scrape_itself_is_clean(scene: Scene) -> None:
+    [target] = scene.prometheus.ask("targets")["activeTargets"]
+    assert (target["health"], target["lastError"]) == ("up", "")
+
+
+def test_the_numbers_are_true(scene: Scene) -> None:
+    up = {series["metric"]["target"]: series["value"][1] for series in scene.ask("redis_up")}
+    assert up == {"healthy": "1", "dead": "0"}
+    [limit] = scene.ask('redis_memory_max_bytes{target="healthy"}')
+    assert float(limit["value"][1]) == 64 * 1024 * 1024
+    buckets = 'rate(redis_operation_duration_seconds_bucket{target="healthy", operation="ping"}[15s])'
+    p99 = f"histogram_quantile(0.99, sum by (le) ({buckets}))"
+    [latency] = eventually(lambda: scene.ask(p99), "pings are timed")
+    assert 0 < float(latency["value"][1]) < 0.3

@@ -1,0 +1,163 @@
+"""What people install from: everything it names exists, versions are pinned, and it gives nothing away."""
+
+import argparse
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from exporter import config
+from grafana.build import FOLDER as DASHBOARDS
+from tests.integration.needs import need
+
+ROOT = Path(__file__).parents[1]
+DEPLOY = ROOT / "deploy"
+UNIT = DEPLOY / "systemd" / "redis-pulse.service"
+COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+#: An image of another project is pinned at least to its minor version.
+PINNED = re.compile(r"[\w./-]+:v?\d+\.\d+[\w.-]*")
+OURS = "redis-pulse:dev"
+
+
+def service_lines() -> dict[str, list[str]]:
+    """Every setting of the unit that is not a comment, with its values."""
+    found: dict[str, list[str]] = {}
+    for line in UNIT.read_text(encoding="utf-8").splitlines():
+        if "=" in line and not line.startswith("#"):
+            name, _, value = line.partition("=")
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def test_every_yaml_file_can_be_read() -> None:
+    files = [*DEPLOY.rglob("*.yaml"), *DEPLOY.rglob("*.yml")]
+    assert files
+    for path in files:
+        assert yaml.safe_load(path.read_text(encoding="utf-8")), path
+
+
+def test_compose_brings_all_four_services() -> None:
+    assert set(SERVICES) == {"redis", "redis-pulse", "prometheus", "grafana"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_pinned_watched_and_open_to_this_host_only(name: str) -> None:
+    service = SERVICES[name]
+    assert service["image"] == OURS or PINNED.fullmatch(service["image"]), f"{service['image']} is not pinned"
+    assert service["healthcheck"]["test"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    for port in service.get("ports", []):
+        assert port.startswith("127.0.0.1:"), f"{port} would be open to the network"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_everything_that_is_mounted_exists(name: str) -> None:
+    for volume in SERVICES[name].get("volumes", []):
+        source, target, *mode = volume.split(":")
+        assert target.startswith("/")
+        if source.startswith("."):
+            assert (DEPLOY / source).exists(), source
+            assert mode == ["ro"], f"{source} needs not be writable"
+        else:
+            assert source in COMPOSE["volumes"]
+
+
+def test_the_image_is_built_from_this_repository() -> None:
+    assert (DEPLOY / SERVICES["redis-pulse"]["build"]).resolve() == ROOT
+
+
+def test_what_services_depend_on_is_there() -> None:
+    for service in SERVICES.values():
+        assert set(service.get("depends_on", {})) <= set(SERVICES)
+    assert "depends_on" not in SERVICES["redis-pulse"], "it starts without its targets and finds them by itself"
+
+
+def test_no_secret_is_written_down() -> None:
+    for path in DEPLOY.rglob("*"):
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            assert not re.search(r"://[^/\s]*:[^/\s]*@", text), f"{path}: a URL with a password"
+            for line in text.splitlines():
+                found = re.search(r"(?i)(?:password|secret|token)\s*[=:]\s*(\S+)", line)
+                assert not found or found[1].startswith(("/", "$")), f"{path}: {line}"
+
+
+def test_the_example_configuration_is_good() -> None:
+    loaded = config.load(argparse.Namespace(config=str(DEPLOY / "redis-pulse.yaml")), {}, DEPLOY)
+    assert [target.name for target in loaded.targets] == ["local"]
+    assert loaded.warnings == ()
+
+
+def test_nobody_becomes_administrator_of_grafana() -> None:
+    settings = SERVICES["grafana"]["environment"]
+    assert settings["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+    assert settings["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
+    assert settings["GF_AUTH_BASIC_ENABLED"] == "false"
+
+
+def test_grafana_finds_its_source_and_its_dashboards() -> None:
+    provisioning = DEPLOY / "grafana" / "provisioning"
+    [source] = yaml.safe_load((provisioning / "datasources" / "prometheus.yaml").read_text())["datasources"]
+    assert source["type"] == "prometheus"
+    assert source["isDefault"], "the variable `datasource` begins with it"
+    assert source["url"] == "http://prometheus:9090"
+    scraped = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yaml").read_text())
+    assert source["jsonData"]["timeInterval"] == scraped["global"]["scrape_interval"]
+
+    [provider] = yaml.safe_load((provisioning / "dashboards" / "redis-pulse.yaml").read_text())["providers"]
+    mounted = dict(volume.split(":")[:2][::-1] for volume in SERVICES["grafana"]["volumes"])
+    assert (DEPLOY / mounted[provider["options"]["path"]]).resolve() == DASHBOARDS
+    home = Path(SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert str(home.parent) == provider["options"]["path"]
+    assert (DASHBOARDS / home.name).exists()
+
+
+def test_prometheus_scrapes_the_service_under_its_name() -> None:
+    scraped = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yaml").read_text())
+    jobs = {job["job_name"]: job["static_configs"][0]["targets"] for job in scraped["scrape_configs"]}
+    [address] = jobs["redis-pulse"]
+    host, _, port = address.partition(":")
+    assert host in SERVICES
+    assert SERVICES[host]["ports"] == [f"127.0.0.1:{port}:{port}"]
+    for rules in scraped["rule_files"]:
+        assert (DEPLOY / "prometheus" / rules).exists()
+
+
+def test_docker_accepts_the_compose_file() -> None:
+    docker = need("docker", "docker.io")
+    if subprocess.run([docker, "compose", "version"], capture_output=True, timeout=30, check=False).returncode:
+        pytest.skip("this docker has no plugin compose: install docker-compose-v2 or docker-compose-plugin")
+    command = [docker, "compose", "--file", str(DEPLOY / "compose.yaml"), "config", "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_unit_is_hardened_and_reloads() -> None:
+    unit = service_lines()
+    assert unit["Type"] == ["exec"]
+    assert unit["Restart"] == ["on-failure"]
+    assert unit["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+    assert unit["DynamicUser"] == unit["NoNewPrivileges"] == unit["PrivateTmp"] == unit["ProtectHome"] == ["yes"]
+    assert unit["ProtectSystem"] == ["strict"]
+    assert unit["CapabilityBoundingSet"] == [""]
+    assert "CPUQuota" not in unit, "a probe that waits for a CPU measures the wait"
+    assert "#LoadCredential=" in UNIT.read_text(encoding="utf-8")
+
+
+def test_systemd_accepts_the_unit_and_finds_it_little_exposed(tmp_path: Path) -> None:
+    analyze = need("systemd-analyze", "systemd")
+    # Where it is installed is not where it is tested; verify asks whether the command exists.
+    program = shutil.which("true")
+    text = re.sub(r"^ExecStart=\S+", f"ExecStart={program}", UNIT.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    copy = tmp_path / UNIT.name
+    copy.write_text(text, encoding="utf-8")
+    for command in (["verify"], ["security", "--offline=true", "--threshold=20"]):
+        done = subprocess.run([analyze, *command, str(copy)], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        if command == ["verify"]:
+            assert not done.stderr, done.stderr
