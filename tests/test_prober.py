@@ -174,7 +174,7 @@ async def test_an_error_reply_is_a_failure_with_its_own_reason(
     await watched.ended(1)
     assert watched.heard.reasons == [reason]
     assert watched.breaker.failures == int(unavailable)
-    await eventually(lambda: watched.prober._session is None or watched.prober._wire is not None)
+    await eventually(lambda: watched.prober._session is None or watched.prober._session.wire is not None)
     await watched.slot()
     await watched.ended(2)
     assert watched.heard.reasons == [reason, "ok"]

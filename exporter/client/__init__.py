@@ -10,12 +10,10 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, Protocol
 
-from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import RedisError, ResponseError
-
 from exporter.breaker import Backoff, Breaker
 from exporter.client.connect import make_connection, make_pool
 from exporter.client.translate import translate
+from exporter.client.wire import Wire
 from exporter.errors import (
     AuthError,
     ConnectionResetByTargetError,
@@ -25,6 +23,8 @@ from exporter.errors import (
     TargetError,
 )
 from exporter.targets import Target
+
+__all__ = ["BoundCommands", "Client", "Observer", "Wire"]
 
 #: What may be sent a second time: reads, by their first word, or their first two.
 READS = frozenset(
@@ -185,49 +185,6 @@ class BoundCommands:
         return await self._client.execute(args, self._operation, self._deadline)
 
 
-class Wire:
-    """The prober's own connection: pings are written when due, replies are read in their order."""
-
-    __slots__ = ("_connection", "_ping", "_translate")
-
-    def __init__(self, connection: AbstractConnection, translator: Callable[[BaseException], TargetError]) -> None:
-        self._connection = connection
-        self._ping = b"".join(connection.pack_command("PING"))
-        self._translate = translator
-
-    async def ping(self) -> None:
-        """Write one PING. Raises TargetError when the connection is gone."""
-        try:
-            await self._connection.send_packed_command(self._ping, check_health=False)
-        except Exception as error:
-            raise self._translate(error) from error
-
-    async def reply(self) -> TargetError | None:
-        """Wait for the next reply: None for a PONG, or the error that the server answered, as a value.
-
-        Raises TargetError when the connection is gone or does not speak the protocol.
-        """
-        try:
-            reply = await self._connection.read_response(timeout=float("inf"), disconnect_on_error=False)
-        except Exception as error:
-            translated = self._translate(error)
-            if isinstance(error, RedisError) and _is_reply(error):
-                return translated
-            raise translated from error
-        if reply not in (b"PONG", [b"PONG", b""]):
-            raise ProtocolError("the answer to PING is no PONG")
-        return None
-
-    async def close(self) -> None:
-        """Close the connection; never waits for the server."""
-        await self._connection.disconnect(nowait=True)
-
-
 def _is_read(args: tuple[str | int, ...]) -> bool:
     words = [str(arg).upper() for arg in args[:2]]
     return words[0] in READS or " ".join(words) in READS
-
-
-def _is_reply(error: RedisError) -> bool:
-    """Whether the server answered this; the library raises some error replies as if the connection were gone."""
-    return isinstance(error, ResponseError) or error.status_code is not None
