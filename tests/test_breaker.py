@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import pairwise, repeat
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from exporter.config import BreakerSettings
 from tests.fakes import HandClock
 
 
-def breaker(clock: HandClock, jitter: Iterator[float] | None = None, **settings: float) -> Breaker:
+def breaker(clock: HandClock, jitter: Iterator[float] | None = None, **settings: Any) -> Breaker:
     draws = jitter or repeat(0.0)
     return Breaker(BreakerSettings.model_validate(settings), clock, jitter=lambda: next(draws))
 
@@ -26,7 +27,7 @@ def fail(tried: Breaker, times: int = 1) -> None:
         allowed(tried).failure()
 
 
-def opened(clock: HandClock, **settings: float) -> Breaker:
+def opened(clock: HandClock, **settings: Any) -> Breaker:
     tried = breaker(clock, **settings)
     fail(tried, 5)
     assert tried.state == "open"

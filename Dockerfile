@@ -1,0 +1,37 @@
+# The daemon alone, without the demo: docker build -t redis-pulse . && docker run --read-only -p 9121:9121 -e REDIS_URL=… redis-pulse
+# BASE may be any image with Python 3.11 or later and pip as `python`.
+ARG BASE=python:3.13-slim-bookworm
+
+FROM ${BASE} AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /src
+# The libraries first: their layer stays as long as the lock does. The environment itself has no pip.
+COPY requirements requirements
+RUN python -m venv --without-pip /opt/redis-pulse \
+    && python -m pip --python /opt/redis-pulse/bin/python install --no-compile --require-hashes -r requirements/image.lock \
+    && python -m pip install --require-hashes -r requirements/build.lock
+COPY . .
+RUN python -m pip wheel --no-build-isolation --no-deps --no-index --wheel-dir /dist . \
+    && python -m pip --python /opt/redis-pulse/bin/python install --no-compile --no-deps --no-index /dist/*.whl \
+    && /opt/redis-pulse/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/redis-pulse/lib
+
+FROM ${BASE}
+COPY --from=build /opt/redis-pulse /opt/redis-pulse
+ENV PATH=/opt/redis-pulse/bin:$PATH PYTHONUNBUFFERED=1
+# Nothing is written when it runs, so what it imports of the standard library is compiled here (slim images come without).
+RUN python -c "import exporter.__main__, exporter.app"
+ENV PYTHONDONTWRITEBYTECODE=1
+USER 65532:65532
+EXPOSE 9121
+STOPSIGNAL SIGTERM
+# The port is that of REDIS_PULSE_LISTEN; where a file or a flag sets another one, say --health-cmd.
+HEALTHCHECK --interval=15s --timeout=3s --start-period=5s CMD ["python", "-c", "import os, urllib.request; \
+urllib.request.urlopen('http://127.0.0.1:%s/-/healthy' % os.environ.get('REDIS_PULSE_LISTEN', ':9121').rpartition(':')[2], timeout=2)"]
+ENTRYPOINT ["redis-pulse"]
+ARG REVISION=
+LABEL org.opencontainers.image.title="redis-pulse" \
+      org.opencontainers.image.description="Prometheus exporter daemon for Redis and Valkey" \
+      org.opencontainers.image.source="https://github.com/redis-pulse/redis-pulse" \
+      org.opencontainers.image.documentation="https://github.com/redis-pulse/redis-pulse/blob/main/README.md" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.revision="${REVISION}"
