@@ -1,0 +1,45 @@
+"""Settings: models, sources, redaction, warnings. The only room that knows pydantic-settings and YAML.
+
+``load`` reads the command line, the environment, ``.env``, a YAML or TOML file and a folder of secrets, and returns
+``Loaded``, or raises ``ConfigError`` with every problem, its place and its cure. No message holds a secret.
+"""
+
+from exporter.config.explain import check_options
+from exporter.config.load import Loaded, Reload, load
+from exporter.config.messages import ConfigError, Problem, nearest
+from exporter.config.models import PING_BUCKETS, BreakerSettings, Connection, Log, Poll, Probe, Slo, Tls
+from exporter.config.reference import SettingRow, rows
+from exporter.config.resolve import CheckCollectors
+from exporter.config.settings import Settings
+from exporter.config.targets import TargetSettings
+from exporter.config.url import Endpoint, ParsedUrl, parse_url
+from exporter.config.values import Options, Seconds, duration
+
+__all__ = [
+    "PING_BUCKETS",
+    "BreakerSettings",
+    "CheckCollectors",
+    "ConfigError",
+    "Connection",
+    "Endpoint",
+    "Loaded",
+    "Log",
+    "Options",
+    "ParsedUrl",
+    "Poll",
+    "Probe",
+    "Problem",
+    "Reload",
+    "Seconds",
+    "SettingRow",
+    "Settings",
+    "Slo",
+    "TargetSettings",
+    "Tls",
+    "check_options",
+    "duration",
+    "load",
+    "nearest",
+    "parse_url",
+    "rows",
+]

@@ -1,0 +1,96 @@
+"""What one value cannot tell: whether settings fit together, and whether the files they name are there."""
+
+from collections.abc import Iterator
+from pathlib import Path as FilePath
+
+from exporter.config.explain import nearest_duration
+from exporter.config.models import BreakerSettings, Poll, Probe, Slo, Tls
+from exporter.config.targets import TargetSettings, read_password
+from exporter.config.url import Endpoint
+from exporter.config.values import duration
+
+#: Group and key, what is wrong, the cure.
+Finding = tuple[tuple[str, str], str, str]
+
+
+def check_target(target: TargetSettings) -> Iterator[Finding]:
+    """Yield what does not fit together in the settings of a target."""
+    yield from _slo(target.slo, target.probe)
+    yield from _poll(target.poll)
+    yield from _breaker(target.breaker)
+    yield from _tls(target.tls)
+
+
+def _slo(slo: Slo, probe: Probe) -> Iterator[Finding]:
+    if slo.latency not in probe.buckets:
+        nearest = nearest_duration(slo.latency, probe.buckets)
+        yield (
+            ("slo", "latency"),
+            f"is {duration(slo.latency)}, which is not one of probe.buckets",
+            f"the nearest is {nearest}",
+        )
+
+
+def _poll(poll: Poll) -> Iterator[Finding]:
+    if poll.timeout > poll.interval:
+        yield (
+            ("poll", "timeout"),
+            f"is {duration(poll.timeout)}, longer than poll.interval, {duration(poll.interval)}",
+            "a poll must end before the next one begins",
+        )
+    if poll.max_age < poll.interval:
+        yield (
+            ("poll", "max_age"),
+            f"is {duration(poll.max_age)}, shorter than poll.interval, {duration(poll.interval)}",
+            "samples would be too old to serve before the next poll",
+        )
+
+
+def _breaker(breaker: BreakerSettings) -> Iterator[Finding]:
+    if breaker.open_interval > breaker.open_interval_max:
+        yield (
+            ("breaker", "open_interval"),
+            f"is {duration(breaker.open_interval)}, longer than its maximum, {duration(breaker.open_interval_max)}",
+            "see breaker.open_interval_max",
+        )
+
+
+def _tls(tls: Tls) -> Iterator[Finding]:
+    if tls.cert_reqs == "none" and tls.check_hostname:
+        yield ("tls", "check_hostname"), "cannot be true while tls.cert_reqs is none", "leave it out"
+    if tls.key_file is not None and tls.cert_file is None:
+        yield ("tls", "key_file"), "is the key of no certificate", "set tls.cert_file too"
+    for key, file in (("ca_file", tls.ca_file), ("cert_file", tls.cert_file), ("key_file", tls.key_file)):
+        if file is not None and (trouble := _unreadable(file)):
+            yield ("tls", key), trouble, _cure(file)
+
+
+def check_password_file(file: FilePath, endpoint: Endpoint) -> tuple[str, str] | None:
+    """Return what is wrong with a password file, and the cure; None when a password can be read from it."""
+    # The path is not shown: more than one person has written the password itself there.
+    if trouble := _unreadable(file):
+        return trouble, _cure(file)
+    try:
+        password = read_password(file, endpoint)
+    except OSError as error:
+        return str(error), ""
+    if password is None and not file.read_text(encoding="utf-8").startswith("{"):
+        return "names an empty file", ""
+    return None
+
+
+def _unreadable(file: FilePath) -> str | None:
+    try:
+        with file.open("rb") as opened:
+            opened.read(1)
+    except FileNotFoundError:
+        return "names a file that does not exist"
+    except IsADirectoryError:
+        return "names a directory, not a file"
+    except (OSError, ValueError) as error:
+        return f"names a file that cannot be read: {getattr(error, 'strerror', None) or 'not a path'}"
+    return None
+
+
+def _cure(file: FilePath) -> str:
+    return f"looked for in {file.parent}" if file.parent.is_dir() else "its folder is not there either"

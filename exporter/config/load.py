@@ -1,0 +1,98 @@
+"""Sources in, resolved settings out; every problem is collected before anything is refused."""
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from exporter.config.explain import explain
+from exporter.config.files import read_file
+from exporter.config.layers import Layer
+from exporter.config.messages import ConfigError, Problem
+from exporter.config.names import CONFIG, SECRETS_DIR
+from exporter.config.resolve import CheckCollectors, Resolver
+from exporter.config.settings import Settings
+from exporter.config.sources import command_line, dotenv, environment, secrets
+from exporter.config.targets import TargetSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A good configuration: what was set, the resolved targets, and what a person should know all the same."""
+
+    settings: Settings
+    targets: tuple[TargetSettings, ...]
+    warnings: tuple[str, ...] = ()
+
+
+#: Reads the configuration again: raises ConfigError, and the running one stays, when it is bad.
+Reload = Callable[[], Loaded]
+
+
+def load(
+    arguments: argparse.Namespace | None,
+    environ: Mapping[str, str],
+    directory: Path,
+    *,
+    check_collectors: CheckCollectors | None = None,
+    extra_targets: Sequence[tuple[str, str]] = (),
+) -> Loaded:
+    """Read all sources, the strongest first: command line, environment, ``.env``, file, folder of secrets, defaults.
+
+    ``directory`` is where ``.env`` is looked for and where relative paths begin (those in a file begin where it lies).
+    ``check_collectors`` is asked about the name and the options of every collector that is named. ``extra_targets``
+    (name, URL) stand beside those that are set. Raises ConfigError with every problem that was found.
+    """
+    layers, warnings, problems = _read(arguments, environ, directory)
+    settings = None
+    try:
+        settings = Settings(layers=[layer.data for layer in layers])  # type: ignore[call-arg]
+    except ValidationError as error:
+        problems += explain(error, layers)
+    # Raised here and not above, so that the error, which knows the values, does not travel along as its context.
+    if settings is None:
+        raise ConfigError(problems)
+    if settings.debug:
+        settings = settings.model_copy(update={"log": settings.log.model_copy(update={"level": "debug"})})
+    resolver = Resolver(settings, layers, check_collectors)
+    targets = resolver.targets(extra_targets)
+    if problems or resolver.problems:
+        raise ConfigError([*problems, *resolver.problems])
+    return Loaded(settings, targets, (*warnings, *resolver.warnings))
+
+
+def _read(
+    arguments: argparse.Namespace | None, environ: Mapping[str, str], directory: Path
+) -> tuple[list[Layer], list[str], list[Problem]]:
+    """Read the sources, the strongest first; one that cannot be read leaves a problem and nothing else."""
+    layers: list[Layer] = []
+    warnings: list[str] = []
+    problems: list[Problem] = []
+    variables: dict[str, str] = {}
+    with _collecting(problems):
+        variables = dotenv(directory)
+    layers.append(command_line(arguments, directory))
+    for source, prefix in ((environ, ""), (variables, ".env: ")):
+        with _collecting(problems):
+            layer, unknown = environment(source, directory, prefix=prefix)
+            layers.append(layer)
+            warnings += unknown
+    if file := getattr(arguments, "config", None) or environ.get(CONFIG) or variables.get(CONFIG):
+        with _collecting(problems):
+            layers.append(read_file(directory / Path(file).expanduser(), shown=file))
+    with _collecting(problems):
+        layers.append(secrets(environ.get(SECRETS_DIR) or variables.get(SECRETS_DIR), directory))
+    if any("@" in url for url in layers[0].data.get("redis_url", ())):
+        warnings.append("everybody on this host can see the password in --redis-url: use REDIS_URL or --password-file")
+    return layers, warnings, problems
+
+
+@contextmanager
+def _collecting(problems: list[Problem]) -> Iterator[None]:
+    try:
+        yield
+    except ConfigError as error:
+        problems += error.problems

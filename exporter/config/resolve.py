@@ -1,0 +1,172 @@
+"""From what was written to targets in which everything is concrete."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path as FilePath
+from typing import Any, NamedTuple
+
+from pydantic import SecretStr
+
+from exporter.config.check import check_password_file, check_target
+from exporter.config.layers import Layer, dotted, place
+from exporter.config.merge import Owner, group_of, poll_of, set_at, tls_of
+from exporter.config.messages import Problem, nearest
+from exporter.config.models import BreakerSettings, Connection, Probe, Slo
+from exporter.config.names import Path
+from exporter.config.settings import Module, Settings, TargetEntry, named_url
+from exporter.config.targets import TargetSettings
+from exporter.config.url import ParsedUrl, parse_url
+
+#: Given the name of a collector and its options, return what is wrong with them.
+CheckCollectors = Callable[[str, dict[str, Any]], list[str]]
+DEFAULT_URL = "redis://localhost:6379"
+
+
+class _Credentials(NamedTuple):
+    """Who logs in, and where the password is written down."""
+
+    username: str | None = None
+    password: SecretStr | None = None
+    password_file: FilePath | None = None
+    path: Path = ()
+
+
+class Resolver:
+    """Resolves the targets of one configuration; afterwards ``problems`` and ``warnings`` say what was found."""
+
+    def __init__(self, settings: Settings, layers: Sequence[Layer], check_collectors: CheckCollectors | None) -> None:
+        self._settings = settings
+        self._layers = layers
+        self._check_collectors = check_collectors
+        self._problems: dict[tuple[Path, str], Problem] = {}
+        self.warnings: list[str] = []
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What makes the configuration unusable."""
+        return list(self._problems.values())
+
+    def targets(self, extra: Sequence[tuple[str, str]]) -> tuple[TargetSettings, ...]:
+        """Return all targets: those of the file, of ``redis_url``, and the ``extra`` ones (name, URL)."""
+        settings, found = self._settings, []
+        for index, entry in enumerate(settings.targets):
+            found.append((("targets", index), self._declared(index, entry)))
+        for index, url in enumerate(settings.redis_url):
+            name, parsed = named_url(url.get_secret_value())
+            found.append((("redis_url", index), self._given(name, parsed)))
+        for index, (name, url_text) in enumerate(extra):
+            found.append((("extra", index), self._build((Owner((), settings),), name, parse_url(url_text))))
+        if not found:
+            self.warnings.append(f"no target is set: watching {DEFAULT_URL} (set REDIS_URL, or targets in a file)")
+            found.append((("redis_url", 0), self._given(None, parse_url(DEFAULT_URL))))
+        elif not settings.redis_url and (settings.password or settings.password_file or settings.username):
+            self.warnings.append(
+                "REDIS_USER, REDIS_PASSWORD and REDIS_PASSWORD_FILE are not used: they belong to the targets of "
+                "REDIS_URL, and each target of a file has its own"
+            )
+        self._refuse_doubles(found)
+        return tuple(target for _, target in found)
+
+    def _complain(self, path: Path, message: str, cure: str = "") -> None:
+        self._problems.setdefault((path, message), Problem(place(self._layers, path), message, cure))
+
+    def _declared(self, index: int, entry: TargetEntry) -> TargetSettings:
+        path, url = ("targets", index), parse_url(entry.url.get_secret_value())
+        owners = [Owner((), self._settings)]
+        credentials = []
+        if entry.module is not None:
+            if (module := self._settings.modules.get(entry.module)) is not None:
+                owners.append(Owner(("modules", entry.module), module))
+                credentials.append(self._credentials(("modules", entry.module), module))
+            else:
+                guess = nearest(entry.module, self._settings.modules)
+                known = f"known: {', '.join(self._settings.modules) or 'none'}"
+                self._complain((*path, "module"), "is no module", f"did you mean {guess}?" if guess else known)
+        owners.append(Owner(path, entry))
+        if url.password and (entry.password or entry.password_file):
+            self._complain(path, "has a password in its url and another one beside it", "keep one")
+        own = self._credentials(path, entry)
+        if url.password:
+            own = own._replace(password=url.password)
+        credentials += [_Credentials(url.username), own]
+        return self._build(owners, entry.name, url, credentials, entry.db)
+
+    def _given(self, name: str | None, url: ParsedUrl) -> TargetSettings:
+        credentials = [self._credentials((), self._settings), _Credentials(url.username, url.password)]
+        return self._build((Owner((), self._settings),), name, url, credentials)
+
+    def _credentials(self, path: Path, owner: Settings | Module) -> _Credentials:
+        if owner.password and owner.password_file:
+            self._complain((*path, "password"), "stands beside a password_file", "keep one of the two")
+        return _Credentials(owner.username, owner.password, owner.password_file, path)
+
+    def _build(
+        self,
+        owners: Sequence[Owner],
+        name: str | None,
+        url: ParsedUrl,
+        credentials: Sequence[_Credentials] = (),
+        db: int | None = None,
+    ) -> TargetSettings:
+        """Merge, the weakest owner first, and check what came out."""
+        username = next((one.username for one in reversed(credentials) if one.username), None)
+        none = _Credentials()
+        login = next((one for one in reversed(credentials) if one.password or one.password_file), none)
+        labels: dict[str, str] = {}
+        for owner in owners:
+            labels |= owner.says.labels if isinstance(owner.says, Module) else {}
+        target = TargetSettings(
+            name=name or url.endpoint.address,
+            endpoint=url.endpoint,
+            db=next((one for one in (db, url.db) if one is not None), 0),
+            labels=labels,
+            username=username,
+            password=login.password,
+            password_file=login.password_file,
+            tls=tls_of(owners, url),
+            connection=group_of(Connection, "connection", owners),
+            probe=group_of(Probe, "probe", owners),
+            poll=poll_of(owners),
+            breaker=group_of(BreakerSettings, "breaker", owners),
+            slo=group_of(Slo, "slo", owners),
+            collectors=self._collectors(owners),
+        )
+        self._check(target, owners, login)
+        return target
+
+    def _collectors(self, owners: Sequence[Owner]) -> dict[str, dict[str, Any]] | None:
+        chosen: dict[str, dict[str, Any]] | None = None
+        for path, owner in owners:
+            if owner.collectors is None:
+                continue
+            chosen = owner.collectors
+            for name, options in chosen.items() if self._check_collectors else ():
+                for message in self._check_collectors(name, options) if self._check_collectors else ():
+                    self._complain((*path, "collectors", name), message)
+        return chosen
+
+    def _check(self, target: TargetSettings, owners: Sequence[Owner], login: _Credentials) -> None:
+        for steps, message, cure in check_target(target):
+            self._complain(set_at(owners, steps), message, cure)
+        for path, _ in owners[1:]:
+            if (at := set_at(owners, ("probe", "buckets")))[: len(path)] == path:
+                self._complain(at, "is one list for all targets", "set it at the top, under probe")
+        if target.password_file is not None:
+            trouble = check_password_file(target.password_file, target.endpoint)
+            if trouble is not None:
+                self._complain((*login.path, "password_file"), *trouble)
+        own_tls = any(owner.tls is not None for path, owner in owners if path and path[0] == "targets")
+        if own_tls and not target.endpoint.tls:
+            self.warnings.append(f"target {target.name}: its tls settings are not used, since its url is not rediss://")
+        if target.endpoint.tls and target.tls.cert_reqs == "none":
+            self.warnings.append(f"target {target.name}: the certificate is not checked (tls.cert_reqs is none)")
+
+    def _refuse_doubles(self, found: Sequence[tuple[Path, TargetSettings]]) -> None:
+        names: dict[str, Path] = {}
+        servers: dict[tuple[str, int], Path] = {}
+        for path, target in found:
+            server = (target.endpoint.address, target.db)
+            if (first := servers.setdefault(server, path)) is not path:
+                what = f"{target.address}, database {target.db}"
+                self._complain(path, f"is the same server as {dotted(first)}: {what}", "declare it once")
+            elif (first := names.setdefault(target.name, path)) is not path:
+                self._complain(path, f"has the name of {dotted(first)}: {target.name}", "give it a name of its own")

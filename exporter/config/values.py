@@ -1,0 +1,121 @@
+"""The kinds of values that settings hold: durations, buckets, names; and the base of every model of settings."""
+
+import math
+import re
+from itertools import pairwise
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(us|µs|μs|ms|s|m|h|d)")
+_UNIT = {"us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_NUMBER = re.compile(r"\d+(\.\d*)?|\.\d+")
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_RESERVED_LABELS = frozenset({"target", "address", "job", "instance", "le", "quantile"})
+
+
+class Options(BaseModel):
+    """The base of every model of settings, and of the options of a collector.
+
+    Unknown keys are refused, values do not change, and an error never repeats what was put in.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True)
+
+
+def seconds(value: Any) -> float:
+    """Read a duration: a number of seconds, or text such as ``500ms``, ``15s``, ``1m30s``, ``1h``.
+
+    Raises ValueError for anything else. Decimal fractions come out exact: ``1.5ms`` is ``0.0015``.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0:
+        return float(value)
+    if isinstance(value, str):
+        text = value.strip()
+        if _NUMBER.fullmatch(text):
+            return float(text)
+        parts = _PART.findall(text)
+        if parts and "".join(number + unit for number, unit in parts) == text:
+            return round(sum(float(number) * _UNIT[unit] for number, unit in parts), 9)
+    raise ValueError("must be a duration: a number of seconds, or text such as 500ms, 15s, 1m or 1h")
+
+
+def duration(value: float) -> str:
+    """Write a duration as a person would: ``0.01`` is ``10ms``."""
+    if value and value < 0.001:
+        return f"{value * 1e6:g}us"
+    if value and value < 1:
+        return f"{value * 1e3:g}ms"
+    for unit, size in (("h", 3600), ("m", 60)):
+        if value and value % size == 0:
+            return f"{value / size:g}{unit}"
+    return f"{value:g}s"
+
+
+def _positive(value: float) -> float:
+    if value <= 0:
+        raise ValueError("must be longer than zero")
+    return value
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be a whole number")  # noqa: TRY004  # pydantic wants a ValueError
+    return value
+
+
+def _buckets(value: Any) -> Any:
+    if isinstance(value, str):
+        value = [part for part in re.split(r"[,\s]+", value.strip("[] ")) if part]
+    if not isinstance(value, list | tuple) or not value:
+        raise ValueError("must be a list of durations, each longer than the one before")
+    edges = tuple(seconds(edge) for edge in value)
+    if edges[0] <= 0 or any(late <= early for early, late in pairwise(edges)):
+        raise ValueError("must be a list of durations, each longer than the one before")
+    return edges
+
+
+def _labels(value: Any) -> Any:
+    if isinstance(value, dict):
+        for name in value:
+            if not _LABEL.fullmatch(str(name)) or str(name).startswith("__"):
+                raise ValueError("must have names of letters, digits and _, which do not start with a digit or __")
+            if name in _RESERVED_LABELS:
+                raise ValueError(f"must not have the label {name}, which is taken")
+    return value
+
+
+def _target_name(value: str) -> str:
+    if not value.strip() or not value.isprintable() or len(value) > 200:
+        raise ValueError("must be some printable text of at most 200 characters")
+    if "://" in value:
+        raise ValueError("must be a name, not a URL")
+    return value
+
+
+def _collectors(value: Any) -> Any:
+    if isinstance(value, str):
+        value = [part for part in re.split(r"[,\s]+", value.strip("[] ")) if part]
+    if isinstance(value, list | tuple):
+        if not all(isinstance(name, str) for name in value):
+            raise ValueError("must be a list of names of collectors, or a mapping from names to options")
+        return {name: {} for name in value}
+    if isinstance(value, dict):
+        return {name: {} if options is None else options for name, options in value.items()}
+    if value is None:
+        return None
+    raise ValueError("must be a list of names of collectors, or a mapping from names to options")
+
+
+#: Seconds, zero allowed (where zero means "off").
+Seconds = Annotated[float, BeforeValidator(seconds)]
+#: Seconds, more than zero.
+PositiveSeconds = Annotated[float, BeforeValidator(lambda value: _positive(seconds(value)))]
+#: The upper edges of a histogram's buckets in seconds, rising, without +Inf.
+Buckets = Annotated[tuple[float, ...], BeforeValidator(_buckets)]
+Labels = Annotated[dict[str, str], BeforeValidator(_labels)]
+TargetName = Annotated[str, BeforeValidator(lambda value: _target_name(value) if isinstance(value, str) else value)]
+#: Name of a collector → its options.
+Collectors = Annotated[dict[str, dict[str, Any]], BeforeValidator(_collectors)]
+Count = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
+PositiveCount = Annotated[int, BeforeValidator(_whole), Field(ge=1)]

