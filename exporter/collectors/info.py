@@ -128,7 +128,7 @@ TABLE: tuple[Metric, ...] = (
 
     counter("Stats", "total_connections_received", "connections_received_total", "Connections accepted."),
     counter("Stats", "total_commands_processed", "commands_processed_total", "Commands processed."),
-    gauge("Stats", "instantaneous_ops_per_sec", "instantaneous_ops_per_sec", "Commands per second, averaged by the server over its last 16 samples (about 1.6 s)."),
+    gauge("Stats", "instantaneous_ops_per_sec", "instantaneous_commands_per_second", "Commands per second, averaged by the server over its last 16 samples (about 1.6 s)."),
     counter("Stats", "rejected_connections", "rejected_connections_total", "Connections refused because of maxclients."),
     counter("Stats", "total_net_input_bytes", "net_input_bytes_total", "Bytes read from the network."),
     counter("Stats", "total_net_output_bytes", "net_output_bytes_total", "Bytes written to the network."),
