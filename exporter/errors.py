@@ -72,6 +72,10 @@ class PermissionDeniedError(TargetError):
     reason = "permission"
 
 
+class KeyDeniedError(PermissionDeniedError):
+    """The user may run the command, but not on this key; other keys may be allowed."""
+
+
 class UnknownCommandError(TargetError):
     """The server does not have this command."""
 

@@ -22,16 +22,20 @@ from exporter.store import Lines, Store
 
 #: Seconds of work after which a page in the making lets others have the loop.
 SLICE = 0.0005
+_EDGES = {"histogram": "le", "summary": "quantile"}
 _GZIP = 16 + isal_zlib.MAX_WBITS
 
 
 def render(target: str, samples: Iterable[Sample]) -> dict[Metric, bytes]:
     """Render what a collector found on a target; of two samples of one series the later one stays."""
-    lines: dict[Metric, dict[tuple[str, ...], str]] = {}
+    lines: dict[Metric, dict[tuple[tuple[str, ...], str, str], str]] = {}
     own = f'target="{escape(target)}"'
-    for metric, labels, value in samples:
+    for metric, labels, value, suffix, edge in samples:
         pairs = "".join([f',{key}="{escape(text)}"' for key, text in zip(metric.labels, labels, strict=True)])
-        lines.setdefault(metric, {})[labels] = f"{metric.full_name}{{{own}{pairs}}} {number(value)}\n"
+        if edge:
+            pairs += f',{_EDGES[metric.kind]}="{edge}"'
+        line = f"{metric.full_name}{suffix}{{{own}{pairs}}} {number(value)}\n"
+        lines.setdefault(metric, {})[labels, suffix, edge] = line
     return {metric: "".join(series.values()).encode() for metric, series in lines.items()}
 
 

@@ -9,12 +9,13 @@ A malformed row is refused when it is written (at import), not when it is scrape
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from dataclasses import field as attribute
 from typing import Literal, NamedTuple
 
-Kind = Literal["gauge", "counter"]
+Kind = Literal["gauge", "counter", "histogram", "summary"]
+KINDS: tuple[Kind, ...] = ("gauge", "counter", "histogram", "summary")
 Convert = Callable[[str], float | None]
 
 PREFIX = "redis_"
@@ -79,7 +80,7 @@ class Metric:
     def __post_init__(self) -> None:
         """Refuse a malformed row where it is written."""
         place = f"metric row {self.section}/{self.field} -> {self.name!r}"
-        if self.kind not in ("gauge", "counter"):
+        if self.kind not in KINDS:
             raise ValueError(f"{place}: unknown kind {self.kind!r}")
         if not _NAME.fullmatch(self.name) or self.name.startswith(PREFIX):
             raise ValueError(f"{place}: the name must be lower_snake_case and come without the prefix {PREFIX!r}")
@@ -111,19 +112,53 @@ class Metric:
         """Take over a number of a nested reply, which is None when it was no number."""
         return Unreadable(self.place) if value is None else self.sample(float(value), *labels)
 
+    def distribution(
+        self, points: Iterable[tuple[str, float]], total: float, count: float, *labels: str
+    ) -> list["Sample"]:
+        """Make the samples of one histogram or summary.
+
+        ``points`` are (upper edge, cumulative count) of a histogram without its ``+Inf``, or (quantile, value) of a
+        summary; edges and quantiles come as the text of their label. ``total`` is the sum of all observations.
+        """
+        if self.kind not in ("histogram", "summary"):
+            raise ValueError(f"{self.full_name} is a {self.kind}")
+        head = self.sample(0.0, *labels)
+        bucket = "_bucket" if self.kind == "histogram" else ""
+        samples = [head._replace(value=value, suffix=bucket, edge=edge) for edge, value in points]
+        if bucket:
+            samples.append(head._replace(value=count, suffix=bucket, edge="+Inf"))
+        return [*samples, head._replace(value=total, suffix="_sum"), head._replace(value=count, suffix="_count")]
+
 
 class Sample(NamedTuple):
-    """One value of one metric; ``labels`` are the values of ``metric.labels``, in order."""
+    """One value of one metric; ``labels`` are the values of ``metric.labels``, in order.
+
+    Histograms and summaries have several: ``suffix`` is added to the name, ``edge`` is the text of ``le`` or
+    ``quantile``.
+    """
 
     metric: Metric
     labels: tuple[str, ...]
     value: float
+    suffix: str = ""
+    edge: str = ""
 
 
 class Unreadable(NamedTuple):
     """A part of a reply that could not be read: it costs its own sample, is counted, and harms no other."""
 
     place: str
+
+
+class Overflow(NamedTuple):
+    """Values that were put together under the label value ``overflow``, because a cap was reached; counted."""
+
+    place: str
+    values: int
+
+
+#: What a collector yields.
+Found = Sample | Unreadable | Overflow
 
 
 def gauge(
@@ -138,3 +173,13 @@ def counter(
 ) -> Metric:
     """Write the row of a value that only grows (until the server restarts)."""
     return Metric("counter", section, item, name, text, convert, labels)
+
+
+def histogram(section: str, item: str, name: str, text: str, *, labels: tuple[str, ...] = ()) -> Metric:
+    """Write the row of a distribution that comes as counts of buckets."""
+    return Metric("histogram", section, item, name, text, number, labels)
+
+
+def summary(section: str, item: str, name: str, text: str, *, labels: tuple[str, ...] = ()) -> Metric:
+    """Write the row of a distribution that comes as quantiles."""
+    return Metric("summary", section, item, name, text, number, labels)

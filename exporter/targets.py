@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from exporter.config import TargetSettings
 
@@ -47,6 +48,8 @@ class Server:
     fields: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: Unix time of its start; see ``started``.
     start_time: float | None = None
+    #: The newest INFO reply and what was parsed from it; see ``collectors/_info.py``.
+    newest_info: tuple[Any, Any] | None = field(default=None, repr=False)
 
     def learn(self, fields: Mapping[str, str]) -> None:
         """Take over what an INFO reply says, given as one dict of all its fields."""

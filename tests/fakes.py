@@ -9,7 +9,7 @@ import contextlib
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -36,25 +36,33 @@ class FakeCommands:
     """The port ``Commands`` with recorded replies.
 
     Keys are commands as text (``"SLOWLOG LEN"``) or tuples (``("SLOWLOG", "GET", 10)``), case does not matter. A value
-    is the reply, a ``TargetError`` to raise, or a callable that makes one of them. A command that was not recorded
-    fails the test. ``asked`` lists what was asked, as text.
+    is the reply, a ``TargetError`` to raise, or a callable that makes one of them. A key that ends in `` @3`` is the
+    reply of database 3. A command that was not recorded fails the test. ``asked`` lists what was asked, as text.
     """
 
     def __init__(self, replies: Mapping[str | tuple[str | int, ...], Any]) -> None:
         self.replies = {_spelled(key): value for key, value in replies.items()}
         self.asked: list[str] = []
 
-    async def execute(self, *args: str | int) -> Any:
+    async def execute(self, *args: str | int, db: int | None = None) -> Any:
         """Return the recorded reply, or raise the recorded error."""
-        command = _spelled(args)
-        self.asked.append(command)
-        assert command in self.replies, f"no reply was recorded for {command!r}"
-        reply = self.replies[command]
-        if callable(reply):
-            reply = reply()
+        reply = self._reply(args, db)
         if isinstance(reply, TargetError):
             raise reply
         return reply
+
+    async def pipeline(self, commands: Sequence[tuple[str | int, ...]], *, db: int | None = None) -> list[Any]:
+        """Return the recorded replies, errors as values."""
+        return [self._reply(args, db) for args in commands]
+
+    def _reply(self, args: tuple[str | int, ...], db: int | None) -> Any:
+        command = _spelled(args)
+        where = command if db is None else f"{command} @{db}"
+        self.asked.append(where)
+        found = where if where in self.replies else command
+        assert found in self.replies, f"no reply was recorded for {where!r}"
+        reply = self.replies[found]
+        return reply() if callable(reply) else reply
 
 
 def _spelled(command: str | tuple[str | int, ...]) -> str:

@@ -27,7 +27,7 @@ def commands(server: str, who: str = "info") -> FakeCommands:
     """Return the port to a server that answers everything that was recorded."""
     return FakeCommands(
         {
-            "INFO": info(server, who),
+            "INFO EVERYTHING": info(server, who),
             "SLOWLOG LEN": nested(server, "slowlog-len"),
             "SLOWLOG GET 1": nested(server, "slowlog-get"),
             "LATENCY LATEST": nested(server, "latency-latest"),

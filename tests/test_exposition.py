@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter.exposition import Page, render
 from exporter.instruments import Instruments
-from exporter.metric import counter, gauge
+from exporter.metric import counter, gauge, histogram, summary
 from exporter.store import Store
 from tests.fakes import HandClock
 from tests.watching import value
@@ -124,6 +124,20 @@ def test_of_two_samples_of_one_series_only_one_is_shown() -> None:
     """Prometheus drops the whole scrape for a series that stands twice with different values."""
     lines = render("a", [LABELLED.sample(1, "db0"), LABELLED.sample(2, "db0")])
     assert lines == {LABELLED: b'redis_db_keys{target="a",db="db0"} 2\n'}
+
+
+def test_distributions_bear_their_suffix_and_their_edge() -> None:
+    row = histogram("S", "f", "x_seconds", "X.", labels=("cmd",))
+    assert render("a", row.distribution([("0.1", 1)], 2.5, 3, "get"))[row].decode().splitlines() == [
+        'redis_x_seconds_bucket{target="a",cmd="get",le="0.1"} 1',
+        'redis_x_seconds_bucket{target="a",cmd="get",le="+Inf"} 3',
+        'redis_x_seconds_sum{target="a",cmd="get"} 2.5',
+        'redis_x_seconds_count{target="a",cmd="get"} 3',
+    ]
+    quantiles = summary("S", "f", "y", "Y.")
+    assert render("a", quantiles.distribution([("0.5", 1)], 2, 3))[quantiles].splitlines()[0] == (
+        b'redis_y{target="a",quantile="0.5"} 1'
+    )
 
 
 @given(st.text())

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.metric import Metric, Sample, Unreadable, counter, gauge, msec, number, usec
+from exporter.metric import Metric, Sample, Unreadable, counter, gauge, histogram, msec, number, summary, usec
 
 
 @pytest.mark.parametrize(
@@ -116,8 +116,8 @@ def test_a_malformed_row_is_refused_when_it_is_written(
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="unknown kind 'summary'"):
-        Metric("summary", "Memory", "used_memory", "memory", "Help.")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="unknown kind 'summery'"):
+        Metric("summery", "Memory", "used_memory", "memory", "Help.")  # type: ignore[arg-type]
 
 
 DB = gauge("Keyspace", "dbN:avg_ttl", "db_avg_ttl_seconds", "Mean TTL.", msec, labels=("db",))
@@ -147,3 +147,31 @@ def test_rows_are_told_apart_by_identity() -> None:
     twin = gauge("Keyspace", "dbN:avg_ttl", "db_avg_ttl_seconds", "Mean TTL.", msec, labels=("db",))
     assert twin != DB
     assert len({twin, DB}) == 2
+
+
+def test_a_histogram_is_made_of_cumulative_buckets_a_sum_and_a_count() -> None:
+    row = histogram("LATENCY HISTOGRAM", "x", "x_seconds", "X.", labels=("cmd",))
+    samples = row.distribution([("0.001", 2), ("0.002", 3)], 0.005, 4, "get")
+    assert [(sample.suffix, sample.edge, sample.value) for sample in samples] == [
+        ("_bucket", "0.001", 2),
+        ("_bucket", "0.002", 3),
+        ("_bucket", "+Inf", 4),
+        ("_sum", "", 0.005),
+        ("_count", "", 4),
+    ]
+    assert {sample.labels for sample in samples} == {("get",)}
+
+
+def test_a_summary_is_made_of_quantiles_a_sum_and_a_count() -> None:
+    row = summary("Latencystats", "x", "x_seconds", "X.")
+    samples = row.distribution([("0.5", 0.1)], 3.0, 7)
+    assert [(sample.suffix, sample.edge, sample.value) for sample in samples] == [
+        ("", "0.5", 0.1),
+        ("_sum", "", 3.0),
+        ("_count", "", 7),
+    ]
+
+
+def test_a_plain_metric_has_no_distribution() -> None:
+    with pytest.raises(ValueError, match="is a gauge"):
+        DB.distribution([], 0, 0, "db0")

@@ -124,7 +124,7 @@ class Fleet:
         if wanted is None:
             wanted = {name: {} for name, collector in self._collectors.items() if collector.default}
         return [
-            Part(collector, collector.options(**wanted[name]))
+            Part(collector.for_target(), collector.options(**wanted[name]))
             for name, collector in self._collectors.items()
             if name in wanted
         ]

@@ -6,19 +6,21 @@ more, within its deadline, and counted.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, Protocol
 
+from redis.asyncio.connection import AbstractConnection
+
 from exporter.breaker import Backoff, Breaker
-from exporter.client.connect import make_connection, make_pool
-from exporter.client.translate import translate
+from exporter.client.connect import Pool, make_connection, make_pool
+from exporter.client.reads import Args, is_read
+from exporter.client.translate import is_reply, translate
 from exporter.client.wire import Wire
 from exporter.errors import (
     AuthError,
     ConnectionResetByTargetError,
     OperationTimeoutError,
-    ProtocolError,
     RejectedError,
     TargetError,
 )
@@ -26,10 +28,6 @@ from exporter.targets import Target
 
 __all__ = ["BoundCommands", "Client", "Observer", "Wire"]
 
-#: What may be sent a second time: reads, by their first word, or their first two.
-READS = frozenset(
-    {"INFO", "PING", "TYPE", "SLOWLOG GET", "SLOWLOG LEN", "LATENCY LATEST", "LATENCY HISTOGRAM", "CONFIG GET"}
-)
 #: Seconds: the first wait before connecting anew is up to BASE, and no wait is longer than CAP.
 RECONNECT_BASE, RECONNECT_CAP = 0.1, 5.0
 
@@ -66,7 +64,7 @@ class Client:
         self._backoff = backoff or Backoff(RECONNECT_BASE, RECONNECT_CAP)
         self._not_before = 0.0
         self._last_error: TargetError | None = None
-        self._pool = make_pool(target.settings, self._on_connect)
+        self._pools: dict[int, Pool] = {}  # by database
 
     def commands(self, operation: str, deadline: float) -> "BoundCommands":
         """Return the commands port of one operation that must end by ``deadline`` (seconds on our clock)."""
@@ -81,25 +79,30 @@ class Client:
             return self._last_error
         return None
 
-    async def execute(self, args: tuple[str | int, ...], operation: str, deadline: float) -> Any:
-        """Send one command and return its reply; the breaker is asked first, and told afterwards.
+    async def exchange(
+        self, commands: Sequence[Args], operation: str, deadline: float, db: int | None = None
+    ) -> list[Any]:
+        """Send commands at once and return their replies, error replies as values, in order.
 
-        Raises TargetError: RejectedError when the breaker is open, OperationTimeoutError at the deadline.
+        The breaker is asked first, and told afterwards. Raises TargetError when there is no reply: RejectedError when
+        the breaker is open, OperationTimeoutError at the deadline.
         """
-        retries = self.target.settings.poll.retries if _is_read(args) else 0
+        settings = self.target.settings
+        retries = settings.poll.retries if all(map(is_read, commands)) else 0
+        database = settings.db if db is None else db
         while True:
             try:
-                return await self._guarded(args, deadline)
+                return await self._guarded(commands, database, deadline)
             except (ConnectionResetByTargetError, OperationTimeoutError) as error:
                 timed_out = isinstance(error, OperationTimeoutError)
-                if retries <= 0 or (timed_out and not self.target.settings.connection.retry_on_timeout):
+                if retries <= 0 or (timed_out and not settings.connection.retry_on_timeout):
                     raise
                 if self._clock() >= deadline or self.hold_back() is not None:
                     raise
             retries -= 1
             self._observer.retried(operation)
 
-    async def _guarded(self, args: tuple[str | int, ...], deadline: float) -> Any:
+    async def _guarded(self, commands: Sequence[Args], db: int, deadline: float) -> list[Any]:
         if (waiting := self.hold_back()) is not None:
             raise type(waiting)(str(waiting))
         permit = self._breaker.acquire()
@@ -107,7 +110,7 @@ class Client:
             raise RejectedError("the circuit breaker is open")
         try:
             async with asyncio.timeout(max(0.0, deadline - self._clock())):
-                reply = await self._once(args)
+                replies = await self._send(commands, db)
         except TargetError as error:
             permit.failure() if error.unavailable else permit.success()
             raise
@@ -117,23 +120,41 @@ class Client:
         except BaseException:
             permit.release()
             raise
-        permit.success()
-        return reply
+        refused = any(isinstance(reply, TargetError) and reply.unavailable for reply in replies)
+        permit.failure() if refused else permit.success()
+        return replies
 
-    async def _once(self, args: tuple[str | int, ...]) -> Any:
+    async def _send(self, commands: Sequence[Args], db: int) -> list[Any]:
+        pool = self._pools.get(db)
+        if pool is None:
+            pool = self._pools[db] = make_pool(self.target.settings, db, self._on_connect)
         connection = None
         try:
-            connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
-            await connection.send_command(*args)
-            return await connection.read_response()
-        except Exception as error:
-            translated = self._translate(error)
-            if connection is not None and isinstance(translated, AuthError | ProtocolError):
-                await connection.disconnect(nowait=True)
-            raise translated from error
+            connection = await pool.get_connection()  # type: ignore[no-untyped-call]
+            await connection.send_packed_command(connection.pack_commands(commands))
+            replies = [await self._reply(connection) for _ in commands]
+        except BaseException as error:
+            if connection is not None:
+                await connection.disconnect(nowait=True)  # it may still owe us replies
+            if isinstance(error, Exception):
+                raise self._translate(error) from error
+            raise
+        else:
+            if any(isinstance(reply, AuthError) for reply in replies):
+                await connection.disconnect(nowait=True)  # a new connection reads the credentials anew
+            return replies
         finally:
             if connection is not None:
-                await self._pool.release(connection)
+                await pool.release(connection)
+
+    async def _reply(self, connection: AbstractConnection) -> Any:
+        """Read one reply; an error that the server answered is a value."""
+        try:
+            return await connection.read_response(disconnect_on_error=False)
+        except Exception as error:
+            if is_reply(error):
+                return self._translate(error)
+            raise
 
     async def dial(self) -> "Wire":
         """Connect for the prober. Raises TargetError. The caller holds the breaker's permit."""
@@ -146,7 +167,8 @@ class Client:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._pool.disconnect(inuse_connections=True)
+        for pool in self._pools.values():
+            await pool.disconnect(inuse_connections=True)
 
     def _on_connect(self, seconds: float, error: BaseException | None) -> None:
         if isinstance(error, asyncio.CancelledError):
@@ -180,11 +202,13 @@ class BoundCommands:
         self._operation = operation
         self._deadline = deadline
 
-    async def execute(self, *args: str | int) -> Any:
+    async def execute(self, *args: str | int, db: int | None = None) -> Any:
         """Send one command and return its reply. Raises TargetError."""
-        return await self._client.execute(args, self._operation, self._deadline)
+        (reply,) = await self._client.exchange([args], self._operation, self._deadline, db)
+        if isinstance(reply, TargetError):
+            raise reply
+        return reply
 
-
-def _is_read(args: tuple[str | int, ...]) -> bool:
-    words = [str(arg).upper() for arg in args[:2]]
-    return words[0] in READS or " ".join(words) in READS
+    async def pipeline(self, commands: Sequence[Args], *, db: int | None = None) -> list[Any]:
+        """Send commands at once; error replies are values in the list. Raises TargetError when there is no reply."""
+        return await self._client.exchange(commands, self._operation, self._deadline, db) if commands else []

@@ -121,11 +121,11 @@ class _Credentials(CredentialProvider):
         return (username, password) if username else (password,)
 
 
-def how(settings: TargetSettings) -> tuple[Callable[..., AbstractConnection], dict[str, Any]]:
+def how(settings: TargetSettings, db: int) -> tuple[Callable[..., AbstractConnection], dict[str, Any]]:
     """Return the class of the connections to a target, and what to make them with (besides ``on_connect``)."""
     endpoint = settings.endpoint
     options: dict[str, Any] = {
-        "db": settings.db,
+        "db": db,
         "credential_provider": _Credentials(settings),
         "protocol": 2,
         "driver_info": None,
@@ -144,9 +144,9 @@ def how(settings: TargetSettings) -> tuple[Callable[..., AbstractConnection], di
     return _TimedTcp, options
 
 
-def make_pool(settings: TargetSettings, on_connect: OnConnect) -> Pool:
-    """Make the pool of a target: for polls, not for probes."""
-    kind, options = how(settings)
+def make_pool(settings: TargetSettings, db: int, on_connect: OnConnect) -> Pool:
+    """Make the pool of a database of a target: for polls, not for probes."""
+    kind, options = how(settings, db)
     connection = settings.connection
     return Pool(
         max_connections=connection.max_connections,
@@ -161,5 +161,5 @@ def make_pool(settings: TargetSettings, on_connect: OnConnect) -> Pool:
 
 def make_connection(settings: TargetSettings, on_connect: OnConnect) -> AbstractConnection:
     """Make the connection of a prober: no health checks, and no timeout but the prober's own."""
-    kind, options = how(settings)
+    kind, options = how(settings, settings.db)
     return kind(socket_timeout=None, health_check_interval=0, on_connect=on_connect, **options)

@@ -49,10 +49,18 @@ _BY_TEXT: tuple[tuple[str, type[TargetError]], ...] = (
 )
 
 
+_KEY_DENIED = re.compile(r"no permissions to access (a|one of the) (key|channel)", re.IGNORECASE)
+
+
 def translate(error: BaseException, *, tls: bool, secret: str | None = None) -> TargetError:
     """Return the error of our tree that says what happened; its text never holds ``secret``."""
     kind = _kind(error, tls=tls)
     return kind(_safe(_text(error), secret))
+
+
+def is_reply(error: BaseException) -> bool:
+    """Whether the server answered this; the library raises some error replies as if the connection were gone."""
+    return isinstance(error, redis_errors.ResponseError) or getattr(error, "status_code", None) is not None
 
 
 def _kind(error: BaseException, *, tls: bool) -> type[TargetError]:
@@ -61,6 +69,8 @@ def _kind(error: BaseException, *, tls: bool) -> type[TargetError]:
         if (found := _network(cause, tls=tls)) is not None:
             return found
     for cause in chain:
+        if _KEY_DENIED.search(str(cause)):
+            return errors.KeyDeniedError
         for foreign, ours in _BY_CLASS:
             if isinstance(cause, foreign):
                 return ours

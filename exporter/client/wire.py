@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import RedisError, ResponseError
 
+from exporter.client.translate import is_reply
 from exporter.errors import ProtocolError, TargetError
 
 
@@ -34,7 +34,7 @@ class Wire:
             reply = await self._connection.read_response(timeout=float("inf"), disconnect_on_error=False)
         except Exception as error:
             translated = self._translate(error)
-            if isinstance(error, RedisError) and _is_reply(error):
+            if is_reply(error):
                 return translated
             raise translated from error
         if reply != b"PONG":
@@ -44,8 +44,3 @@ class Wire:
     async def close(self) -> None:
         """Close the connection; never waits for the server."""
         await self._connection.disconnect(nowait=True)
-
-
-def _is_reply(error: RedisError) -> bool:
-    """Whether the server answered this; the library raises some error replies as if the connection were gone."""
-    return isinstance(error, ResponseError) or error.status_code is not None

@@ -4,10 +4,10 @@ import importlib
 import pkgutil
 from types import MappingProxyType
 
-from exporter.collectors.base import Collector, Commands
+from exporter.collectors.base import UNSUPPORTED, Collector, Commands
 from exporter.metric import Metric
 
-__all__ = ["Collector", "Commands", "load"]
+__all__ = ["UNSUPPORTED", "Collector", "Commands", "load"]
 
 
 def load() -> MappingProxyType[str, Collector]:

@@ -1,11 +1,16 @@
 """What a collector is, and the one port through which it reads a server."""
 
-from collections.abc import Iterable
-from typing import Any, ClassVar, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Protocol, Self
 
 from exporter.config import Options
-from exporter.metric import Metric, Sample, Unreadable
+from exporter.errors import PermissionDeniedError, UnknownCommandError
+from exporter.metric import Found, Metric
 from exporter.targets import Server
+
+#: What ``execute`` raises for a command that the server lacks or denies: ``except UNSUPPORTED`` where a collector can
+#: do without it. It is sent once and remembered: later calls raise the same without asking the server again.
+UNSUPPORTED = (UnknownCommandError, PermissionDeniedError)
 
 
 class Commands(Protocol):
@@ -15,8 +20,16 @@ class Commands(Protocol):
     Errors are ``exporter.errors.TargetError``. Within one poll the same command is sent only once.
     """
 
-    async def execute(self, *args: str | int) -> Any:
-        """Send one command and return its reply."""
+    async def execute(self, *args: str | int, db: int | None = None) -> Any:
+        """Send one command, in the target's own database unless ``db`` names another, and return its reply."""
+        ...
+
+    async def pipeline(self, commands: Sequence[tuple[str | int, ...]], *, db: int | None = None) -> list[Any]:
+        """Send several commands at once and return as many replies, in their order.
+
+        A command that the server answered with an error has a ``TargetError`` in its place; so the others stay where
+        they belong. Raises TargetError when the connection fails.
+        """
         ...
 
 
@@ -38,10 +51,22 @@ class Collector(Protocol):
     #: What it sends, as an ACL names it: ``("slowlog|get", "slowlog|len")``.
     commands: ClassVar[tuple[str, ...]]
 
+    def for_target(self) -> Self:
+        """Return the collector of one target: ``self``, or a copy of its own when it remembers things between runs."""
+        ...
+
     def applies(self, server: Server) -> bool:
         """Whether this server (its role, mode, version) can have it at all."""
         ...
 
-    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Sample | Unreadable]:
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Found]:
         """Read the server; raise nothing but what ``commands`` raises."""
         ...
+
+
+class Stateless:
+    """For collectors that remember nothing: all targets share one."""
+
+    def for_target(self) -> Self:
+        """Return ``self``."""
+        return self

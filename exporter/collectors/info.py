@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any, ClassVar
 
-from exporter.collectors.base import Commands
+from exporter.collectors._info import read_info
+from exporter.collectors.base import Commands, Stateless
 from exporter.config import Options
 from exporter.metric import Metric, Sample, Unreadable, counter, gauge, msec, number, usec
-from exporter.parse.info import Info, parse_info, parse_pairs, parse_replica
-from exporter.parse.reply import as_text
+from exporter.parse.info import Info, parse_pairs, parse_replica
 from exporter.targets import Server
 
 # fmt: off
@@ -287,7 +287,7 @@ def merge(info: Info, sections: Iterable[str]) -> dict[str, str]:
     return merged
 
 
-class InfoCollector:
+class InfoCollector(Stateless):
     """Read INFO once, tell the server about it, and walk the table.
 
     A row's field is looked for in the row's section; when it is not there, in the other sections of the server's own,
@@ -313,7 +313,7 @@ class InfoCollector:
 
     async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Sample | Unreadable]:  # noqa: ARG002
         """Read the reply, part by part: a part that makes no sense costs itself only."""
-        info = parse_info(as_text(await commands.execute("INFO")) or "")
+        info = await read_info(server, commands)
         if not info:
             return [Unreadable("INFO")]
         own = merge(info, (section for section in info if section.lower() in _OWN))

@@ -7,7 +7,7 @@ redis_latency_spike_duration_seconds{target="cart",event_name="command"} 0.071
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
-from exporter.collectors.base import Commands
+from exporter.collectors.base import Commands, Stateless
 from exporter.config import Options
 from exporter.metric import Metric, Sample, Unreadable, gauge
 from exporter.parse.reply import as_integer, as_list, as_text
@@ -29,7 +29,7 @@ DURATION = gauge(
 )
 
 
-class Latency:
+class Latency(Stateless):
     """Ask for the newest spike of every event."""
 
     name: ClassVar[str] = "latency"

@@ -7,7 +7,7 @@ redis_last_slow_execution_duration_seconds{target="cart"} 0.012071
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
-from exporter.collectors.base import Commands
+from exporter.collectors.base import Commands, Stateless
 from exporter.config import Options
 from exporter.metric import Metric, Sample, Unreadable, gauge
 from exporter.parse.reply import as_integer, as_list
@@ -23,7 +23,7 @@ LAST_DURATION = gauge(
 )
 
 
-class SlowLog:
+class SlowLog(Stateless):
     """Ask for the length of the slow log and for its newest entry only."""
 
     name: ClassVar[str] = "slowlog"

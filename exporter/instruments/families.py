@@ -44,11 +44,14 @@ SUPPORTED = _gauge("redis_collector_supported", "0 if the server lacks or denies
 COLLECTOR_SECONDS = _gauge("redis_collector_duration_seconds", "Duration of the newest run.", "collector")
 SAMPLE_AGE = _gauge("redis_sample_age_seconds", "Age of the newest samples of a collector, served or not.", "collector")
 UNREADABLE = _counter("redis_exporter_unreadable_fields_total", "Parts of replies that made no sense.", "collector")
+OVERFLOW = _counter(
+    "redis_exporter_overflowed_values_total", "Label values put together as overflow: a cap was reached.", "collector"
+)
 TARGET_INFO = _gauge("redis_target_info", "1, with the address and the configured labels of a target.", "address")
 
 #: In the order of the page.
 OF_TARGETS = (
     *(UP, OPERATIONS, FAILURES, DURATION, RETRIES, LATE_REPLIES, LATE_SECONDS),
     *(BREAKER_STATE, BREAKER_TRANSITIONS, BREAKER_OPEN),
-    *(SUCCESS, SUPPORTED, COLLECTOR_SECONDS, SAMPLE_AGE, UNREADABLE, TARGET_INFO),
+    *(SUCCESS, SUPPORTED, COLLECTOR_SECONDS, SAMPLE_AGE, UNREADABLE, OVERFLOW, TARGET_INFO),
 )

@@ -245,6 +245,40 @@ async def test_a_client_certificate_is_shown(tmp_path: Path) -> None:
         await watched.close()
 
 
+async def test_a_pipeline_keeps_every_reply_in_its_place(server: FakeServer) -> None:
+    server.script("MEMORY", error("NOPERM no permissions to run 'memory|usage'"))
+    server.script("TYPE", bulk("string"))
+    watched = Watched(server.url)
+    commands = watched.client.commands("keys", watched.clock() + 5)
+    replies = await commands.pipeline([("TYPE", "a"), ("MEMORY", "USAGE", "a"), ("PING",)])
+    assert replies[0] == b"string"
+    assert isinstance(replies[1], errors.PermissionDeniedError)
+    assert replies[2] == b"PONG"
+    assert await commands.pipeline([]) == []
+    assert watched.breaker.successes == 1
+    await watched.close()
+
+
+async def test_a_pipeline_answered_by_a_server_that_is_loading_counts_as_a_failure(server: FakeServer) -> None:
+    server.script("TYPE", LOADING)
+    watched = Watched(server.url)
+    replies = await watched.client.commands("keys", watched.clock() + 5).pipeline([("TYPE", "a"), ("PING",)])
+    assert isinstance(replies[0], errors.LoadingError)
+    assert (watched.breaker.failures, server.accepted) == (1, 1)
+    await watched.close()
+
+
+async def test_another_database_has_connections_of_its_own(server: FakeServer) -> None:
+    """A SELECT on a shared connection would move the commands of others."""
+    watched = Watched(server.url)
+    commands = watched.client.commands("keys", watched.clock() + 5)
+    for db in (None, 3, 3, None):
+        await commands.execute("DBSIZE", db=db)
+    assert server.received.count(("SELECT", "3")) == 1
+    assert server.accepted == 2
+    await watched.close()
+
+
 async def test_a_wire_reads_replies_in_the_order_of_its_pings(server: FakeServer) -> None:
     watched = Watched(server.url)
     server.script("PING", PONG, LOADING, error("BUSY Redis is busy running a script."), PONG)

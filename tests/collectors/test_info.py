@@ -53,7 +53,9 @@ async def read(
     reply: Any, server: Server | None = None, collector: InfoCollector = COLLECTOR
 ) -> tuple[Values, list[str]]:
     """Return values by name (without prefix) and labels, and the places that could not be read."""
-    found = list(await collector.collect(server or Server(), FakeCommands({"INFO": reply}), Options()))
+    found = list(
+        await collector.collect(server or Server(), FakeCommands({"INFO EVERYTHING": reply, "INFO": reply}), Options())
+    )
     samples = [sample for sample in found if isinstance(sample, Sample)]
     values = {(sample.metric.name, *sample.labels): sample.value for sample in samples}
     assert len(values) == len(samples), "a series stands twice"

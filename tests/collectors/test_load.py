@@ -12,9 +12,7 @@ from exporter.metric import Metric
 from exporter.targets import Server
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted(
-    path.stem for path in (ROOT / "exporter" / "collectors").glob("*.py") if path.stem not in ("__init__", "base")
-)
+FILES = sorted(path.stem for path in (ROOT / "exporter" / "collectors").glob("[a-z]*.py") if path.stem != "base")
 
 EXTRA = """
 from exporter.collectors.info import InfoCollector

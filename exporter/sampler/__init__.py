@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from exporter.client import Client
-from exporter.collectors import Collector, Commands
+from exporter.collectors import UNSUPPORTED, Collector
 from exporter.config import Options
-from exporter.errors import OperationTimeoutError, PermissionDeniedError, TargetError, UnknownCommandError
+from exporter.errors import OperationTimeoutError, TargetError
 from exporter.instruments import TargetInstruments
-from exporter.metric import Sample, Unreadable
+from exporter.metric import Found, Overflow, Sample, Unreadable
+from exporter.sampler.asking import Asking, Refusals, Replies
 from exporter.store import Store
 from exporter.targets import Server
 
@@ -36,28 +37,6 @@ class Observer(Protocol):
         ...
 
 
-class Once:
-    """The ``Commands`` of one poll: what several collectors ask is sent once."""
-
-    def __init__(self) -> None:
-        self._replies: dict[tuple[str | int, ...], Any] = {}
-
-    def over(self, commands: Commands) -> "_OnceCommands":
-        """Return a port that asks ``commands`` only for what is not known yet."""
-        return _OnceCommands(commands, self._replies)
-
-
-class _OnceCommands:
-    def __init__(self, commands: Commands, replies: dict[tuple[str | int, ...], Any]) -> None:
-        self._commands = commands
-        self._replies = replies
-
-    async def execute(self, *args: str | int) -> Any:
-        if args not in self._replies:
-            self._replies[args] = await self._commands.execute(*args)
-        return self._replies[args]
-
-
 class Sampler:
     """Polls one target."""
 
@@ -79,17 +58,17 @@ class Sampler:
         self._instruments = instruments
         self._observer = observer
         self._clock = clock
-        self._unsupported: dict[str, tuple[str, ...]] = {}  # collector → the server's identity at that time
+        self._refusals: Refusals = {}
         self.server = Server()
         self.polled = False
 
     async def poll(self, _due: float) -> None:
         """Run every collector that this server can have, one after the other."""
-        once = Once()
+        once: Replies = {}
         for part in self._parts:
             if not part.collector.applies(self.server):
                 self._store.forget(self._name, part.collector.name)
-            elif self._unsupported.get(part.collector.name) != self.server.identity:
+            else:
                 await self._run(part, once)
         self.polled = True
 
@@ -101,51 +80,60 @@ class Sampler:
             operation.failed("skipped", count=late)
             operation.failed("timeout", count=overrun)
 
-    async def _run(self, part: Part, once: Once) -> None:
+    async def _run(self, part: Part, once: Replies) -> None:
         name = part.collector.name
         operation = self._instruments.operation(name)
-        operation.total.inc()
         started = self._clock()
-        commands = once.over(self._client.commands(name, started + self._poll.timeout))
+        bound = self._client.commands(name, started + self._poll.timeout)
+        commands = Asking(bound, once, self._refusals, self.server.identity)
         error: Exception | None = None
-        found: list[Sample | Unreadable] = []
+        found: list[Found] = []
         try:
             async with asyncio.timeout(self._poll.timeout):
                 found = list(await part.collector.collect(self.server, commands, part.options))
         except TimeoutError:
             error = OperationTimeoutError("not done in time")
         except asyncio.CancelledError:
+            operation.total.inc()
             operation.failed("other")
             raise
         except Exception as raised:  # noqa: BLE001  # one collector's fault costs its own samples only
             error = raised
         seconds = self._clock() - started
+        unsupported = name != INFO and isinstance(error, UNSUPPORTED)
+        if unsupported and not commands.sent:
+            return  # known since the time when it was asked: no slot
+        operation.total.inc()
         if error is None:
             operation.succeeded(seconds)
             self._take(name, found, seconds)
-        elif name != INFO and isinstance(error, PermissionDeniedError | UnknownCommandError):
+        elif unsupported and isinstance(error, TargetError):
             operation.failed(error.reason)
-            self._remember_unsupported(name, error, seconds)
+            self._unsupported(name, error, seconds)
         else:
             self._failed(name, error, seconds)
 
-    def _take(self, name: str, found: Iterable[Sample | Unreadable], seconds: float) -> None:
+    def _take(self, name: str, found: Iterable[Found], seconds: float) -> None:
         samples = [item for item in found if isinstance(item, Sample)]
-        unreadable = sum(1 for item in found if isinstance(item, Unreadable))
         self._store.put(self._name, name, samples, self._poll.max_age)
-        self._instruments.collector_ran(name, success=True, supported=True, seconds=seconds, unreadable=unreadable)
-        self._unsupported.pop(name, None)
+        self._instruments.collector_ran(
+            name,
+            success=True,
+            supported=True,
+            seconds=seconds,
+            unreadable=sum(1 for item in found if isinstance(item, Unreadable)),
+            overflow=sum(item.values for item in found if isinstance(item, Overflow)),
+        )
         self._observer.collected(name, None)
 
     def _failed(self, name: str, error: Exception, seconds: float) -> None:
         reason = error.reason if isinstance(error, TargetError) else TargetError.reason
         waited = self._poll.timeout if reason == OperationTimeoutError.reason else None
         self._instruments.operation(name).failed(reason, waited)
-        self._instruments.collector_ran(name, success=False, supported=True, seconds=seconds, unreadable=0)
+        self._instruments.collector_ran(name, success=False, supported=True, seconds=seconds)
         self._observer.collected(name, error)
 
-    def _remember_unsupported(self, name: str, error: TargetError, seconds: float) -> None:
-        self._unsupported[name] = self.server.identity
+    def _unsupported(self, name: str, error: TargetError, seconds: float) -> None:
         self._store.forget(self._name, name)
-        self._instruments.collector_ran(name, success=True, supported=False, seconds=seconds, unreadable=0)
+        self._instruments.collector_ran(name, success=True, supported=False, seconds=seconds)
         self._observer.unsupported(name, error)

@@ -1,0 +1,18 @@
+"""Which commands may be sent a second time: only reads, which leave a server as it was."""
+
+Args = tuple[str | int, ...]
+
+#: By their first word, or their first two.
+READS = frozenset(
+    {"INFO", "PING", "TYPE", "GET", "STRLEN", "LLEN", "SCARD", "ZCARD", "HLEN", "XLEN", "PFCOUNT", "SCAN", "DBSIZE"}
+    | {"SLOWLOG GET", "SLOWLOG LEN", "COMMANDLOG GET", "COMMANDLOG LEN", "LATENCY LATEST", "LATENCY HISTOGRAM"}
+    | {"CONFIG GET", "CLUSTER INFO", "CLIENT LIST", "MEMORY USAGE", "XINFO STREAM", "XINFO GROUPS", "XINFO CONSUMERS"}
+    | {"SENTINEL MASTERS", "SENTINEL SENTINELS", "SENTINEL SLAVES", "SENTINEL CKQUORUM", "SENTINEL CONFIG"}
+    | {"FT._LIST", "FT.INFO", "MODULE LIST"}
+)
+
+
+def is_read(args: Args) -> bool:
+    """Whether a command only reads."""
+    words = [str(arg).upper() for arg in args[:2]]
+    return words[0] in READS or " ".join(words) in READS

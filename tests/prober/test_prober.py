@@ -1,0 +1,318 @@
+"""Every slot ends in exactly one outcome: what a client felt, or why it felt nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.config import BreakerSettings, Connection, Probe
+from tests.fakes import GARBAGE, LOADING, MAXCLIENTS, NOAUTH, PONG, FakeServer, Reply, error
+from tests.watching import Watched, eventually, value
+
+PATIENT = BreakerSettings(failure_threshold=1000, minimum_calls=1000)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeServer]:
+    async with FakeServer() as server:
+        yield server
+
+
+async def test_a_ping_that_is_answered_is_a_success(server: FakeServer) -> None:
+    watched = Watched(server.url)
+    await watched.slot()
+    await watched.ended(1)
+    assert watched.heard.reasons == ["ok"]
+    assert watched.total() == 1
+    assert value(watched.instruments, "redis_operation_duration_seconds_count", operation="ping") == 1
+    assert value(watched.instruments, "redis_up") == 1
+    assert server.received == [("PING",)]
+    await watched.close()
+
+
+async def test_pings_leave_when_due_although_earlier_ones_are_unanswered(server: FakeServer) -> None:
+    """A stall is seen by every slot that falls into it, each by its own length."""
+    watched = Watched(server.url, probe=Probe(interval=0.1, timeout=5))
+    await watched.slot()
+    await watched.ended(1)
+    server.hold()
+    await watched.slots(10, apart=0.1)
+    await server.arrived("PING", 11)
+    watched.clock.advance(0.1)
+    server.release()
+    await watched.ended(11)
+    waits = [round(outcome.seconds or 0, 3) for outcome in watched.heard.outcomes[1:]]
+    assert waits == [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]
+    assert server.accepted == 1
+    await watched.close()
+
+
+async def test_a_hung_server_times_out_and_its_late_replies_are_counted(server: FakeServer) -> None:
+    watched = Watched(server.url, breaker=PATIENT)
+    await watched.slot()
+    await watched.ended(1)
+    server.hold()
+    await watched.slots(4)
+    assert watched.heard.reasons == ["ok", "timeout", "timeout", "timeout"]
+    assert value(watched.instruments, "redis_up") == 0
+    assert watched.failures("timeout") == 3
+    assert value(watched.instruments, "redis_operation_duration_seconds_bucket", operation="ping", le="1.0") == 4
+    watched.clock.advance(0.5)
+    server.release()
+    await watched.ended(5)
+    assert watched.heard.reasons[-1] == "ok"
+    assert value(watched.instruments, "redis_late_replies_total") == 3
+    assert value(watched.instruments, "redis_last_late_reply_seconds") == 1.5
+    assert server.accepted == 1  # a timeout is no reason to connect anew
+    await watched.close()
+
+
+async def test_a_reply_that_comes_before_anybody_looked_but_after_the_deadline_is_a_timeout(server: FakeServer) -> None:
+    watched = Watched(server.url, breaker=PATIENT)
+    await watched.slot()
+    await watched.ended(1)
+    server.hold()
+    await watched.slot()
+    await server.arrived("PING", 2)
+    watched.clock.advance(3)
+    server.release()
+    await watched.ended(2)
+    assert watched.heard.reasons == ["ok", "timeout"]
+    await watched.close()
+
+
+async def test_the_deadline_closes_a_slot_by_itself(server: FakeServer) -> None:
+    """No further slot has to come by to see that one has timed out."""
+    from time import monotonic
+
+    watched = Watched(server.url, probe=Probe(timeout=0.05), breaker=PATIENT)
+    watched.prober._clock = monotonic
+    server.script("PING", "never")
+    await watched.prober.slot(monotonic())
+    await watched.ended(1)
+    assert watched.heard.reasons == ["timeout"]
+    await watched.close()
+
+
+async def test_nothing_listens() -> None:
+    """Each slot says why, until the breaker opens; what is wrong is remembered behind the rejections."""
+    watched = Watched("redis://127.0.0.1:1")
+    for count in range(1, 6):
+        watched.clock.advance(10)
+        await watched.slot()
+        await watched.ended(count)
+    await watched.slots(2)
+    assert watched.heard.reasons == ["refused"] * 5 + ["rejected"] * 2
+    assert watched.total() == 7
+    assert watched.prober.trouble is not None
+    assert watched.prober.trouble.reason == "refused"
+    assert value(watched.instruments, "redis_up") == 0
+    await watched.close()
+
+
+async def test_between_two_attempts_to_connect_a_slot_fails_for_the_same_reason_without_an_attempt() -> None:
+    watched = Watched("redis://127.0.0.1:1")
+    await watched.slot()
+    await watched.ended(1)
+    watched.client._not_before = watched.clock() + 1
+    await watched.slot()
+    assert watched.heard.reasons == ["refused", "refused"]
+    assert watched.heard.connects == ["refused"]
+    assert watched.breaker.failures == 1
+    await watched.close()
+
+
+async def test_a_connection_that_is_lost_fails_what_was_in_flight_and_is_made_anew(server: FakeServer) -> None:
+    watched = Watched(server.url)
+    await watched.slot()
+    await watched.ended(1)
+    server.hold()
+    await watched.slots(2, apart=0.1)
+    await server.arrived("PING", 3)
+    await server.drop()
+    await watched.ended(3)
+    assert watched.heard.reasons == ["ok", "reset", "reset"]
+    server.release()
+    await watched.slot()
+    await watched.ended(4)
+    assert watched.heard.reasons[-1] == "ok"
+    assert server.accepted == 2
+    await watched.close()
+
+
+async def test_a_connection_that_was_closed_while_idle_costs_no_slot(server: FakeServer) -> None:
+    watched = Watched(server.url)
+    await watched.slot()
+    await watched.ended(1)
+    await server.drop("close")
+    await eventually(lambda: watched.prober._session is None)
+    await watched.slot()
+    await watched.ended(2)
+    assert watched.heard.reasons == ["ok", "ok"]
+    await watched.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "unavailable"),
+    [
+        (LOADING, "loading", True),
+        (error("BUSY Redis is busy running a script."), "busy", True),
+        (error("MASTERDOWN Link with MASTER is down"), "masterdown", True),
+        (NOAUTH, "auth", False),
+        (error("NOPERM no permissions to run the 'ping' command"), "permission", False),
+        (GARBAGE, "protocol", False),
+    ],
+)
+async def test_an_error_reply_is_a_failure_with_its_own_reason(
+    server: FakeServer, answer: Reply, reason: str, unavailable: bool
+) -> None:
+    server.script("PING", answer, PONG)
+    watched = Watched(server.url)
+    await watched.slot()
+    await watched.ended(1)
+    assert watched.heard.reasons == [reason]
+    assert watched.breaker.failures == int(unavailable)
+    await eventually(lambda: watched.prober._session is None or watched.prober._session.wire is not None)
+    await watched.slot()
+    await watched.ended(2)
+    assert watched.heard.reasons == [reason, "ok"]
+    await watched.close()
+
+
+async def test_a_server_that_is_full_gives_its_reason(server: FakeServer) -> None:
+    server.greeting = MAXCLIENTS
+    watched = Watched(server.url)
+    await watched.slot()
+    await watched.ended(1)
+    assert watched.heard.reasons in (["maxclients"], ["reset"])  # the kernel may deliver the RST before the text
+    await watched.close()
+
+
+async def test_a_wrong_password_is_a_failure_that_leaves_the_breaker_closed(server: FakeServer) -> None:
+    server.script("AUTH", error("WRONGPASS invalid username-password pair or user is disabled."))
+    watched = Watched(server.url, password="wrong")
+    for count in range(1, 8):
+        watched.clock.advance(10)
+        await watched.slot()
+        await watched.ended(count)
+    assert set(watched.heard.reasons) == {"auth"}
+    assert watched.breaker.state == "closed"
+    await watched.close()
+
+
+async def test_an_open_breaker_rejects_slots_and_still_counts_them(server: FakeServer) -> None:
+    watched = Watched(server.url, breaker=BreakerSettings(failure_threshold=2))
+    server.hold()
+    await watched.slot()
+    await server.arrived("PING")
+    await watched.slots(2)
+    await watched.slots(1, apart=1.0)
+    seen = len(server.received)
+    assert watched.breaker.state == "open"
+    await watched.slots(3, apart=0.1)
+    assert watched.failures("rejected") >= 3
+    assert len(server.received) == seen
+    server.release()
+    await watched.close()
+
+
+async def test_a_server_that_owes_too_many_replies_is_sent_no_more(server: FakeServer) -> None:
+    watched = Watched(server.url, probe=Probe(timeout=100, interval=1, max_outstanding=3), breaker=PATIENT)
+    await watched.slot()
+    await watched.ended(1)
+    server.hold()
+    await watched.slots(5)
+    assert watched.heard.reasons == ["ok", "timeout", "timeout"]
+    assert server.count("PING") <= 4
+    await watched.close()
+
+
+async def test_a_connection_that_has_been_silent_for_long_is_given_up(server: FakeServer) -> None:
+    watched = Watched(server.url, breaker=PATIENT, probe=Probe(silence=5))
+    await watched.slot()
+    await watched.ended(1)
+    watched.clock.advance(100)  # idle is not silent: nothing was asked
+    server.hold()
+    await watched.slot()
+    await server.arrived("PING", 2)
+    watched.clock.advance(6)
+    await watched.slot()  # finds the silence, and waits for a new connection
+    await eventually(lambda: server.accepted == 2)
+    server.release()
+    await watched.ended(3)
+    assert watched.heard.reasons[:2] == ["ok", "timeout"]
+    assert watched.heard.reasons[-1] == "ok"
+    await watched.close()
+
+
+async def test_a_slot_waits_for_its_connection_no_longer_than_its_deadline(server: FakeServer) -> None:
+    server.script("AUTH", "never")
+    watched = Watched(server.url, password="x", breaker=PATIENT)
+    await watched.slot()
+    await server.arrived("AUTH")
+    await watched.slots(1, apart=1.5)
+    assert watched.heard.reasons == ["timeout"]
+    await watched.close()
+
+
+async def test_connecting_has_a_deadline_of_its_own(server: FakeServer) -> None:
+    server.script("AUTH", "never")
+    quick = Connection(socket_connect_timeout=0.05)
+    watched = Watched(server.url, password="x", breaker=PATIENT, connection=quick)
+    await watched.slot()
+    await watched.ended(1)
+    assert watched.heard.reasons == ["timeout"]
+    assert watched.heard.connects == ["timeout"]
+    await watched.close()
+
+
+async def test_slots_that_we_were_too_late_for_are_our_own_fault(server: FakeServer) -> None:
+    watched = Watched(server.url)
+    watched.prober.skipped(3)
+    assert watched.total() == 3
+    assert watched.failures("skipped") == 3
+    await watched.close()
+
+
+async def test_stopping_gives_permits_back_and_closes_the_connection(server: FakeServer) -> None:
+    watched = Watched(server.url)
+    await watched.slot()
+    await watched.ended(1)
+    server.hold()
+    await watched.slot()
+    await watched.close()
+    assert watched.breaker.outstanding == 0
+    assert watched.breaker.releases == 1
+    await eventually(lambda: server.connected == 0)
+
+
+@given(st.lists(st.sampled_from(["slot", "hold", "release", "drop", "wait", "late", "stop"]), max_size=25))
+def test_every_slot_ends_in_exactly_one_outcome_whatever_happens(events: list[str]) -> None:
+    """Total = successes + failures once nothing is in flight; a stop leaves only slots without a verdict."""
+    asyncio.run(_live_through(events))
+
+
+async def _live_through(events: list[str]) -> None:
+    async with FakeServer() as server:
+        watched = Watched(server.url, breaker=BreakerSettings(failure_threshold=3, open_interval=1))
+        for event in events:
+            if event == "slot":
+                await watched.slot()
+            elif event == "hold":
+                server.hold()
+            elif event == "release":
+                server.release()
+            elif event == "drop":
+                await server.drop()
+            elif event == "late":
+                watched.clock.advance(1.1)
+            await asyncio.sleep(0.001 if event == "wait" else 0)
+            if event == "stop":
+                break
+        in_flight = len(watched.prober._waiting) + watched.prober._slots.in_flight
+        await watched.close()
+        assert watched.total() == len(watched.heard.outcomes) + in_flight
+        assert watched.prober._slots.balanced
+        assert watched.breaker.outstanding == 0

@@ -1,0 +1,67 @@
+"""Nothing is asked twice that is known: a reply within one poll, a refusal for as long as the server is the same."""
+
+import pytest
+
+from exporter.errors import KeyDeniedError, LoadingError, PermissionDeniedError, UnknownCommandError
+from exporter.sampler.asking import Asking, Refusals
+from tests.fakes import FakeCommands
+
+
+def asking(fake: FakeCommands, refusals: Refusals | None = None, identity: tuple[str, ...] = ("a",)) -> Asking:
+    return Asking(fake, {}, {} if refusals is None else refusals, identity)
+
+
+async def test_a_reply_is_kept_for_the_poll_by_command_and_database() -> None:
+    fake = FakeCommands({"INFO": b"x", "DBSIZE @1": 1, "DBSIZE @2": 2})
+    once = asking(fake)
+    assert [await once.execute("INFO"), await once.execute("INFO")] == [b"x", b"x"]
+    assert [await once.execute("DBSIZE", db=1), await once.execute("DBSIZE", db=2)] == [1, 2]
+    assert fake.asked == ["INFO", "DBSIZE @1", "DBSIZE @2"]
+    assert once.sent == 3
+
+
+@pytest.mark.parametrize("error", [PermissionDeniedError("no"), UnknownCommandError("what")])
+async def test_a_refused_command_is_sent_once_until_the_server_is_another(error: Exception) -> None:
+    fake = FakeCommands({"CONFIG GET a": error, "CONFIG GET b": error, "CONFIG RESETSTAT": b"OK"})
+    refusals: Refusals = {}
+    for setting in ("a", "b", "a"):
+        with pytest.raises(type(error)):
+            await asking(fake, refusals).execute("CONFIG", "GET", setting)
+    assert fake.asked == ["CONFIG GET A"]
+    assert await asking(fake, refusals).execute("CONFIG", "RESETSTAT") == b"OK"
+    with pytest.raises(type(error)):
+        await asking(fake, refusals, ("b",)).execute("CONFIG", "GET", "a")
+    assert fake.asked == ["CONFIG GET A", "CONFIG RESETSTAT", "CONFIG GET A"]
+
+
+async def test_another_error_and_a_denied_key_are_not_remembered() -> None:
+    """The server will have loaded; another key may be allowed."""
+    fake = FakeCommands({"TYPE a": KeyDeniedError("no"), "TYPE b": b"string", "LATENCY LATEST": LoadingError("x")})
+    refusals: Refusals = {}
+    with pytest.raises(KeyDeniedError):
+        await asking(fake, refusals).execute("TYPE", "a")
+    assert await asking(fake, refusals).execute("TYPE", "b") == b"string"
+    for _ in range(2):
+        with pytest.raises(LoadingError):
+            await asking(fake, refusals).execute("LATENCY", "LATEST")
+    assert fake.asked.count("LATENCY LATEST") == 2
+
+
+async def test_info_is_always_asked() -> None:
+    fake, refusals = FakeCommands({"INFO": PermissionDeniedError("no")}), Refusals()
+    for _ in range(2):
+        with pytest.raises(PermissionDeniedError):
+            await asking(fake, refusals).execute("INFO")
+    assert fake.asked == ["INFO", "INFO"]
+
+
+async def test_a_pipeline_keeps_every_reply_in_its_place_and_leaves_out_what_is_refused() -> None:
+    denied = PermissionDeniedError("no")
+    fake = FakeCommands({"TYPE a": b"string", "MEMORY USAGE a": denied, "STRLEN a": 3})
+    refusals: Refusals = {}
+    commands = [("TYPE", "a"), ("MEMORY", "USAGE", "a"), ("STRLEN", "a")]
+    assert await asking(fake, refusals).pipeline(commands) == [b"string", denied, 3]
+    again = asking(fake, refusals)
+    assert await again.pipeline(commands) == [b"string", denied, 3]
+    assert fake.asked.count("MEMORY USAGE A") == 1
+    assert again.sent == 2

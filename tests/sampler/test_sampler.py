@@ -1,0 +1,202 @@
+"""The runner times, isolates, bounds and counts collectors; what a server cannot do is asked once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, ClassVar
+
+import pytest
+
+from exporter.collectors import Commands
+from exporter.collectors.base import Stateless
+from exporter.config import Options, Poll
+from exporter.exposition import render
+from exporter.metric import Found, Metric, Overflow, Unreadable, gauge
+from exporter.sampler import Part, Sampler
+from exporter.store import Store
+from exporter.targets import Server
+from tests.fakes import FakeServer, bulk, error
+from tests.watching import Watched, value
+
+ROW = gauge("S", "f", "x", "X.")
+
+
+class Probe(Stateless):
+    """A collector for tests: sends one command and yields what it is told to."""
+
+    name: ClassVar[str] = "probe"
+    metrics: ClassVar[tuple[Metric, ...]] = (ROW,)
+    options: ClassVar[type[Options]] = Options
+    default: ClassVar[bool] = True
+    commands: ClassVar[tuple[str, ...]] = ("memory|doctor",)
+
+    def __init__(self, *found: Found, fault: Exception | None = None) -> None:
+        self.found = found
+        self.fault = fault
+        self.wanted = True
+
+    def applies(self, server: Server) -> bool:
+        return self.wanted
+
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Found]:
+        await commands.execute("MEMORY", "DOCTOR")
+        if self.fault:
+            raise self.fault
+        return self.found
+
+
+class Info(Probe):
+    """Stands for the collector by which a server is known."""
+
+    name: ClassVar[str] = "info"
+
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Found]:
+        text = (await commands.execute("INFO")).decode()
+        server.learn(dict(line.split(":") for line in text.split("\r\n") if ":" in line))
+        return self.found
+
+
+class Polled(Watched):
+    """A target with a sampler for the given collectors."""
+
+    def __init__(self, url: str, *collectors: Probe, **changes: Any) -> None:
+        super().__init__(url, **changes)
+        self.store = Store(render, self.clock)
+        parts = [Part(collector, Options()) for collector in collectors]
+        self.sampler = Sampler(self.client, parts, self.store, self.of_target, self.heard, clock=self.clock)
+
+    def of_collector(self, name: str, collector: str = "probe") -> float:
+        return value(self.instruments, f"redis_collector_{name}", collector=collector)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FakeServer]:
+    async with FakeServer() as server:
+        yield server
+
+
+async def test_what_a_collector_found_is_stored_and_its_run_is_reported(server: FakeServer) -> None:
+    found = (ROW.sample(1), Unreadable("a"), ROW.sample(2), Unreadable("b"), Overflow("c", 7))
+    polled = Polled(server.url, Probe(*found))
+    assert not polled.sampler.polled
+    await polled.sampler.poll(0)
+    assert polled.sampler.polled
+    assert polled.store.fresh("t", "probe") == (ROW.sample(1), ROW.sample(2))
+    assert (polled.of_collector("success"), polled.of_collector("supported")) == (1, 1)
+    assert value(polled.instruments, "redis_exporter_unreadable_fields_total", collector="probe") == 2
+    assert value(polled.instruments, "redis_exporter_overflowed_values_total", collector="probe") == 7
+    assert polled.total("probe") == 1
+    await polled.close()
+
+
+async def test_what_several_collectors_ask_is_sent_once_a_poll(server: FakeServer) -> None:
+    polled = Polled(server.url, Info(), Info())
+    await polled.sampler.poll(0)
+    assert server.count("INFO") == 1
+    await polled.sampler.poll(0)
+    assert server.count("INFO") == 2
+    await polled.close()
+
+
+async def test_a_collector_at_fault_harms_no_other(server: FakeServer) -> None:
+    polled = Polled(server.url, Probe(fault=KeyError("x")), Info(ROW.sample(1)))
+    await polled.sampler.poll(0)
+    assert polled.heard.runs == [("probe", "KeyError"), ("info", "ok")]
+    assert polled.failures("other", "probe") == 1
+    assert (polled.of_collector("success"), polled.of_collector("success", "info")) == (0, 1)
+    await polled.close()
+
+
+async def test_samples_of_before_stay_when_a_run_fails(server: FakeServer) -> None:
+    """They are served until they are too old; that the run failed is said apart."""
+    polled = Polled(server.url, Probe(ROW.sample(1)))
+    await polled.sampler.poll(0)
+    server.script("MEMORY", error("LOADING loading"))
+    await polled.sampler.poll(0)
+    assert polled.store.fresh("t", "probe") == (ROW.sample(1),)
+    assert polled.of_collector("success") == 0
+    assert polled.failures("loading", "probe") == 1
+    await polled.close()
+
+
+@pytest.mark.parametrize("answer", ["ERR unknown command 'MEMORY'", "NOPERM no permissions to run 'memory|doctor'"])
+async def test_what_a_server_cannot_do_is_asked_once_until_it_is_another(server: FakeServer, answer: str) -> None:
+    server.script("MEMORY", error(answer))
+    server.info = bulk("redis_version:7.0.0\r\nrole:slave\r\nrun_id:a\r\n")
+    polled = Polled(server.url, Info(), Probe(ROW.sample(1)))
+    for _ in range(3):
+        await polled.sampler.poll(0)
+    assert server.count("MEMORY") == 1
+    assert (polled.of_collector("success"), polled.of_collector("supported")) == (1, 0)
+    assert next(run for run in polled.heard.runs if run[0] == "probe")[1].startswith("unsupported")
+    assert polled.total("probe") == 1
+    server.info = bulk("redis_version:7.0.0\r\nrole:master\r\nrun_id:a\r\n")
+    server.script("MEMORY", bulk("fine"))
+    await polled.sampler.poll(0)
+    assert polled.store.fresh("t", "probe") == (ROW.sample(1),)
+    assert polled.of_collector("supported") == 1
+    await polled.close()
+
+
+async def test_info_is_asked_again_also_when_it_was_denied(server: FakeServer) -> None:
+    """Without it we do not know the server: that is a failure, and it ends as soon as the permission is given."""
+    server.script("INFO", error("NOPERM no permissions to run 'info'"), bulk("role:master\r\n"))
+    polled = Polled(server.url, Info(ROW.sample(1)))
+    await polled.sampler.poll(0)
+    assert polled.failures("permission", "info") == 1
+    assert polled.of_collector("success", "info") == 0
+    await polled.sampler.poll(0)
+    assert polled.of_collector("success", "info") == 1
+    await polled.close()
+
+
+async def test_a_collector_that_does_not_apply_is_not_run_and_its_samples_go(server: FakeServer) -> None:
+    probe = Probe(ROW.sample(1))
+    polled = Polled(server.url, probe)
+    await polled.sampler.poll(0)
+    probe.wanted = False
+    await polled.sampler.poll(0)
+    assert polled.store.fresh("t", "probe") is None
+    assert polled.total("probe") == 1
+    await polled.close()
+
+
+async def test_a_run_has_a_deadline(server: FakeServer) -> None:
+    server.script("MEMORY", "never")
+    polled = Polled(server.url, Probe(), poll=Poll(interval=1, timeout=0.05))
+    await polled.sampler.poll(0)
+    assert polled.failures("timeout", "probe") == 1
+    name = "redis_operation_duration_seconds_sum"
+    assert value(polled.instruments, name, operation="probe") == 0.05
+    await polled.close()
+
+
+async def test_a_collector_that_computes_without_end_is_bounded_too(server: FakeServer) -> None:
+    class Endless(Probe):
+        async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Found]:
+            await asyncio.Event().wait()
+            return ()
+
+    polled = Polled(server.url, Endless(), poll=Poll(interval=1, timeout=0.05))
+    await polled.sampler.poll(0)
+    assert polled.failures("timeout", "probe") == 1
+    await polled.close()
+
+
+async def test_a_poll_that_is_cancelled_has_counted_its_slot(server: FakeServer) -> None:
+    server.script("MEMORY", "never")
+    polled = Polled(server.url, Probe())
+    poll = asyncio.create_task(polled.sampler.poll(0))
+    await server.arrived("MEMORY")
+    poll.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await poll
+    assert (polled.total("probe"), polled.failures("other", "probe")) == (1, 1)
+    await polled.close()
+
+
+async def test_polls_that_never_started_are_counted_for_every_collector(server: FakeServer) -> None:
+    polled = Polled(server.url, Info(), Probe())
+    polled.sampler.missed(late=2, overrun=1)
+    for name in ("info", "probe"):
+        assert (polled.total(name), polled.failures("skipped", name), polled.failures("timeout", name)) == (3, 2, 1)
+    await polled.close()
