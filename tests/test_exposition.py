@@ -112,6 +112,18 @@ async def test_a_long_page_is_built_in_slices() -> None:
     assert turns > 20
 
 
+async def test_what_was_not_polled_since_the_last_scrape_is_not_joined_again() -> None:
+    page, store, _, clock = page_of("a")
+    first = await page.body(openmetrics=False, gzip=False)
+    assert b'redis_memory_used_bytes{target="a"} 1.5\n' in first
+    again = await page.body(openmetrics=False, gzip=False)
+    assert _without_our_own(again) == _without_our_own(first)
+    store.put("a", "info", [PLAIN.sample(7)], 45)
+    assert b'redis_memory_used_bytes{target="a"} 7\n' in await page.body(openmetrics=False, gzip=False)
+    clock.advance(46)
+    assert b"redis_memory_used_bytes{" not in await page.body(openmetrics=False, gzip=False)
+
+
 async def test_a_family_without_a_fresh_sample_is_left_out() -> None:
     page, _, _, clock = page_of("a")
     clock.advance(46)

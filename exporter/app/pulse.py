@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from time import time
 
-INTERVAL = 0.25
+INTERVAL = 1.0
 #: Seconds by which wall and monotonic clock may part between two beats: beyond it, the wall clock was set.
 STEP = 0.05
 #: Seconds without a beat after which the loop is called stuck.
@@ -12,7 +12,7 @@ STUCK = 5.0
 
 
 class Pulse:
-    """Beats four times a second; ``on_step`` is called when the wall clock was set."""
+    """Beats once a second; ``on_step`` is called when the wall clock was set."""
 
     def __init__(
         self,

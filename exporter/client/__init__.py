@@ -131,8 +131,9 @@ class Client:
         connection = None
         try:
             connection = await pool.get_connection()  # type: ignore[no-untyped-call]
-            await connection.send_packed_command(connection.pack_commands(commands))
-            replies = [await self._reply(connection) for _ in commands]
+            async with asyncio.timeout(self.target.settings.connection.socket_timeout):
+                await connection.send_packed_command(connection.pack_commands(commands))
+                replies = [await self._reply(connection) for _ in commands]
         except BaseException as error:
             if connection is not None:
                 await connection.disconnect(nowait=True)  # it may still owe us replies

@@ -152,7 +152,8 @@ def make_pool(settings: TargetSettings, db: int, on_connect: OnConnect) -> Pool:
         max_connections=connection.max_connections,
         timeout=None,  # the deadline of the operation bounds the wait
         connection_class=kind,  # type: ignore[arg-type]  # whatever makes connections
-        socket_timeout=connection.socket_timeout,
+        # Not the library's: on Python 3.11 its `wait_for` can swallow a cancellation. `Client` bounds every exchange.
+        socket_timeout=None,
         health_check_interval=connection.health_check_interval,
         on_connect=on_connect,
         **options,

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import formatdate
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
@@ -117,7 +118,8 @@ class _Watched:
             nonlocal status, made
             if message["type"] == "http.response.start":
                 status, made = message["status"], self._clock()
-                headers = message["headers"] = [*message["headers"], *_HEADERS]
+                date = (b"date", formatdate(usegmt=True).encode())
+                headers = message["headers"] = [*message["headers"], date, *_HEADERS]
                 if not any(name == _POLICY[0] for name, _ in headers):
                     headers.append(_POLICY)
             await send(message)

@@ -57,6 +57,7 @@ class HttpServer:
             "log_level": logging.ERROR,
             "access_log": False,
             "server_header": False,
+            "date_header": False,  # uvicorn's comes from its ticks; `routes` adds ours
             "proxy_headers": False,
         }
 
@@ -87,6 +88,7 @@ class HttpServer:
             return
         self._server = self._task = None
         server.should_exit = True
+        server.stopping.set()
         await asyncio.wait({task}, timeout=max(grace, _TICK))
         if not task.done():
             server.force_exit = True
@@ -105,15 +107,20 @@ class HttpServer:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which tells when it serves and leaves signals to us."""
+    """uvicorn's server, which tells when it serves, waits to be told to stop, and leaves signals to us."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.serving = asyncio.Event()
+        self.stopping = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.serving.set()
+
+    async def main_loop(self) -> None:
+        # uvicorn looks ten times a second whether to stop: two thirds of all that an idle daemon would do.
+        await self.stopping.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -151,7 +151,7 @@ async def test_a_server_that_ends_by_itself_is_told(caplog: pytest.LogCaptureFix
     async with served(FakeDaemon()) as server:
         assert server._server is not None
         assert server._task is not None
-        server._server.should_exit = True
+        server._server.stopping.set()
         await asyncio.wait({server._task}, timeout=5)
         await asyncio.sleep(0)
     assert "stopped by itself" in caplog.text
