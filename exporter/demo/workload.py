@@ -84,7 +84,7 @@ class Workload:
         """Run ``job`` with a client of its own, again and again; a broken one after a pause, without a word."""
         while True:
             try:
-                async with Valkey.from_url(url, socket_connect_timeout=TIMEOUT) as client:
+                async with Valkey.from_url(url, socket_connect_timeout=TIMEOUT, socket_timeout=None) as client:
                     await job(client)
             except (ValkeyError, OSError):  # hung, killed, loading, out of memory: a demo is there to be broken
                 await self._sleep(RETRY)

@@ -206,6 +206,35 @@ async def test_the_workload_moves_what_panels_show(demo: Demo) -> None:
 
 
 @pytest.mark.integration
+async def test_consumers_come_back_when_the_stream_was_evicted(demo: Demo) -> None:
+    """Memory is short on purpose, and an evicted stream takes its group with it."""
+    primary, replica = demo.servers
+
+    def consumers() -> int:
+        groups = client.xinfo_groups("orders") if client.exists("orders") else []
+        return sum(group["consumers"] for group in groups)
+
+    with redis.Redis.from_url(primary.url) as client:
+        async with busy(primary, replica):
+            await soon(lambda: consumers() == 2)
+            client.delete("orders")
+            await soon(lambda: consumers() == 2)
+
+
+@pytest.mark.integration
+async def test_the_workload_ends_at_whatever_moment_it_is_cancelled(demo: Demo) -> None:
+    """The daemon waits for it when it stops; a library that swallows the cancellation would keep it up for ever."""
+    primary, replica = demo.servers
+    for number in range(20):
+        workload = Workload(primary.url, replica.url, sleep=lambda seconds: asyncio.sleep(seconds / 200))
+        task = asyncio.create_task(workload.run())
+        await asyncio.sleep(0.02 + number / 400)
+        task.cancel()
+        await asyncio.wait({task}, timeout=PATIENCE)
+        assert task.cancelled()
+
+
+@pytest.mark.integration
 async def test_a_hung_primary_only_pauses_the_workload(demo: Demo) -> None:
     primary, replica = demo.servers
     async with busy(primary, replica):

@@ -1,0 +1,70 @@
+"""A program under measurement: started, asked for its CPU and memory, stopped. Linux only."""
+
+import re
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Self
+
+import load
+
+PATIENCE = 15.0  # seconds until a program must serve
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Program:
+    """``command`` with ``{port}`` filled in; it serves ``/metrics`` there. Use as a context manager."""
+
+    def __init__(self, name: str, command: list[str], env: dict[str, str], log: Path) -> None:
+        self.name = name
+        self.port = free_port()
+        self.command = [part.format(port=self.port) for part in command]
+        self._env = env
+        self._log = log
+        self.start_seconds = 0.0
+
+    def __enter__(self) -> Self:
+        """Start, and return when a page holds a value of the server; how long that took is ``start_seconds``."""
+        begin = time.perf_counter()
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command, env=self._env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        while time.perf_counter() < begin + PATIENCE and self._process.poll() is None:
+            try:
+                page = load.fetch(self.port, headers="")
+            except OSError:
+                page = b""
+            if re.search(rb"^redis_connected_clients.* \d", page, re.MULTILINE):
+                self.start_seconds = time.perf_counter() - begin
+                return self
+            time.sleep(0.002)
+        self.__exit__()
+        raise SystemExit(f"{' '.join(self.command)}\ndoes not serve data:\n{self._log.read_text()[-2000:]}")
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def cpu(self) -> float:
+        """CPU seconds since the start, user and system, all threads: its CPU clock, finer than /proc's 10 ms ticks."""
+        return time.clock_gettime((~self._process.pid << 3) | 2)  # what clock_getcpuclockid(3) computes
+
+    def rss(self) -> float:
+        """Resident memory in MB (10^6 bytes)."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        found = re.search(r"VmRSS:\s+(\d+) kB", status)
+        assert found is not None
+        return int(found[1]) * 1024 / 1e6
