@@ -346,3 +346,50 @@ def test_backoff_jitters_over_the_whole_bound() -> None:
     waits = Backoff(8, 8, jitter=lambda: next(draws))
     assert [waits.next(), waits.next()] == [0, pytest.approx(7.992)]
     assert 0 <= Backoff(1, 60).next() < 1
+
+
+def test_calls_that_succeed_too_slowly_open_it_by_their_ratio() -> None:
+    clock = HandClock()
+    tried = breaker(clock, slow_call_duration=0.5, slow_call_ratio=0.5, minimum_calls=4)
+    for seconds in (0.1, 0.1, 1.0, 1.0):
+        assert tried.state == "closed"
+        permit = allowed(tried)
+        clock.advance(seconds)
+        permit.success()
+    assert tried.state == "open"
+
+
+def test_without_a_limit_no_call_is_slow() -> None:
+    clock = HandClock()
+    tried = breaker(clock, minimum_calls=1)
+    permit = allowed(tried)
+    clock.advance(1000)
+    permit.success()
+    assert tried.state == "closed"
+
+
+def test_a_slow_trial_opens_it_again() -> None:
+    clock = HandClock()
+    tried = opened(clock, slow_call_duration=0.5)
+    clock.advance(tried.seconds_until_attempt())
+    permit = allowed(tried)
+    clock.advance(0.6)
+    permit.success()
+    assert tried.state == "open"
+
+
+def test_forced_open_it_rejects_for_ever() -> None:
+    clock = HandClock()
+    tried = breaker(clock, force="open")
+    clock.advance(1e9)
+    assert tried.acquire() is None
+    assert tried.state == "open"
+    assert tried.seconds_until_attempt() == float("inf")
+    assert tried.seconds_not_closed() == 1e9
+
+
+def test_forced_closed_it_counts_and_lets_everything_through() -> None:
+    tried = breaker(HandClock(), force="closed")
+    fail(tried, 100)
+    assert tried.state == "closed"
+    assert tried.failures == 100

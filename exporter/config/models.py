@@ -78,6 +78,13 @@ class BreakerSettings(Options):
     window: PositiveSeconds = Field(60.0, description="The time over which the failure ratio is taken.")
     minimum_calls: PositiveCount = Field(20, description="The ratio counts only with so many calls in the window.")
     failure_ratio: float = Field(0.5, gt=0, le=1, description="This share of failures in the window opens the breaker.")
+    slow_call_duration: Annotated[float | None, BeforeValidator(_off_or_seconds)] = Field(
+        None, description="A call that takes longer is slow: a duration, or off."
+    )
+    slow_call_ratio: float = Field(1.0, gt=0, le=1, description="This share of slow calls in the window opens it too.")
+    force: Literal["auto", "open", "closed"] = Field(
+        "auto", description="Keeps the breaker open (nothing is sent) or closed (everything is), whatever happens."
+    )
 
 
 class Slo(Options):

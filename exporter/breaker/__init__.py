@@ -1,0 +1,178 @@
+"""The circuit breaker of a target, and the backoff of its connections: plain state, a clock passed in, no I/O.
+
+    permit = breaker.acquire()
+    if permit is None:
+        raise RejectedError           # open: nothing may touch the network
+    try: …                            # exactly one of success(), failure(), release() must follow
+
+closed → open after ``failure_threshold`` failures in a row, or by a failure that finds at least ``minimum_calls`` in
+the last ``window`` seconds with a ratio of failures of ``failure_ratio`` or more, or a ratio of calls slower than
+``slow_call_duration`` of ``slow_call_ratio`` or more. Open → half-open with the first call after the open time.
+Half-open lets one trial through at a time: its success closes, its failure (or slowness) opens again. ``force`` keeps
+it open or closed whatever happens.
+
+Each state lasts one *period*. A verdict counts only within the period that gave its permit: the success of a call sent
+long before the breaker opened does not close it, and its failure does not open it again.
+"""
+
+import math
+import random
+from collections.abc import Callable
+from typing import Literal
+
+from exporter.breaker.backoff import Backoff, Jitter
+from exporter.breaker.window import Window
+from exporter.config import BreakerSettings
+
+__all__ = ["STATES", "Backoff", "Breaker", "Permit", "State"]
+
+State = Literal["closed", "open", "half_open"]
+Verdict = Literal["success", "failure", "released"]
+OnChange = Callable[[State, State], None]
+
+STATES: tuple[State, ...] = ("closed", "open", "half_open")
+
+
+class Permit:
+    """Leave to make one call. It ends with the first verdict; further ones are ignored."""
+
+    __slots__ = ("_breaker", "given", "period")
+
+    def __init__(self, breaker: "Breaker", period: int, given: float) -> None:
+        self._breaker: Breaker | None = breaker
+        self.period = period
+        self.given = given
+
+    def success(self) -> None:
+        """End it: the target answered, be it with an error that only a live server gives."""
+        self._end("success")
+
+    def failure(self) -> None:
+        """End it: the target is not available (``TargetError.unavailable``)."""
+        self._end("failure")
+
+    def release(self) -> None:
+        """End it without a verdict, the call was cancelled: a half-open breaker may try again at once."""
+        self._end("released")
+
+    def _end(self, verdict: Verdict) -> None:
+        breaker, self._breaker = self._breaker, None
+        if breaker is not None:
+            breaker.settle(self, verdict)
+
+
+class Breaker:
+    """One target's breaker; everything that touches the target asks it first.
+
+    The first open time is ``open_interval``. Each further one is drawn from [``open_interval``, bound], and the bound
+    doubles up to ``open_interval_max``. It goes back to the start after a stable close: when the breaker had been
+    closed for at least as long as it was last told to stay open.
+
+    ``clock`` is monotonic, in seconds. ``on_change(old, new)`` is called last, when the new state is complete.
+    ``permitted``, ``rejected``, ``successes``, ``failures`` and ``releases`` count all calls and verdicts ever,
+    the late verdicts of earlier periods too.
+    """
+
+    __slots__ = (
+        "_backoff", "_clock", "_closed_since", "_failures_in_a_row", "_not_closed", "_not_closed_since", "_on_change",
+        "_open_time", "_open_until", "_period", "_settings", "_trial_is_out", "_window",
+        "failures", "permitted", "rejected", "releases", "state", "successes",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        settings: BreakerSettings,
+        clock: Callable[[], float],
+        *,
+        jitter: Jitter = random.random,
+        on_change: OnChange = lambda *_: None,
+    ) -> None:
+        self.state: State = "closed"
+        self.permitted = self.rejected = self.successes = self.failures = self.releases = 0
+        self._settings, self._clock, self._on_change = settings, clock, on_change
+        first = settings.open_interval
+        self._backoff = Backoff(first, settings.open_interval_max, floor=first, jitter=jitter)
+        self._window = Window(settings.window)
+        self._period = self._failures_in_a_row = 0
+        self._trial_is_out = False
+        self._open_time = self._open_until = self._not_closed = self._not_closed_since = 0.0
+        self._closed_since = clock()
+        if settings.force == "open":
+            self.state, self._open_until, self._not_closed_since = "open", math.inf, clock()
+
+    def acquire(self) -> Permit | None:
+        """Ask for one call. None: rejected, nothing may touch the network."""
+        if self.state == "open" and self._clock() >= self._open_until:
+            self._become("half_open")
+        if self.state == "open" or self._trial_is_out:
+            self.rejected += 1
+            return None
+        self._trial_is_out = self.state == "half_open"
+        self.permitted += 1
+        return Permit(self, self._period, self._clock())
+
+    @property
+    def outstanding(self) -> int:
+        """Permits without a verdict."""
+        return self.permitted - self.successes - self.failures - self.releases
+
+    def seconds_until_attempt(self) -> float:
+        """How long until time alone allows a call; 0 unless open (half-open waits for a verdict, not for time)."""
+        return max(0.0, self._open_until - self._clock()) if self.state == "open" else 0.0
+
+    def seconds_not_closed(self) -> float:
+        """Seconds spent open or half-open since the start; only grows."""
+        return self._not_closed + (0.0 if self.state == "closed" else self._clock() - self._not_closed_since)
+
+    def settle(self, permit: Permit, verdict: Verdict) -> None:
+        """Take the verdict of a permit; permits call this, nobody else."""
+        self.successes += verdict == "success"
+        self.failures += verdict == "failure"
+        self.releases += verdict == "released"
+        if permit.period != self._period or self._settings.force == "closed":
+            return
+        failed, slow = verdict == "failure", verdict == "success" and self._was_slow(permit)
+        if self.state == "half_open":
+            self._trial_is_out = False
+            if failed or slow:
+                self._open()
+            elif verdict == "success":
+                self._become("closed")
+        elif verdict != "released":
+            self._window.add(self._clock(), failed=failed, slow=slow)
+            self._failures_in_a_row = self._failures_in_a_row + 1 if failed else 0
+            if (failed or slow) and self._too_much():
+                self._open()
+
+    def _was_slow(self, permit: Permit) -> bool:
+        limit = self._settings.slow_call_duration
+        return limit is not None and self._clock() - permit.given > limit
+
+    def _too_much(self) -> bool:
+        limits, seen = self._settings, self._window
+        if self._failures_in_a_row >= limits.failure_threshold:
+            return True
+        if seen.calls < limits.minimum_calls:
+            return False
+        too_slow = limits.slow_call_duration is not None and seen.slow / seen.calls >= limits.slow_call_ratio
+        return too_slow or seen.failures / seen.calls >= limits.failure_ratio
+
+    def _open(self) -> None:
+        now = self._clock()
+        if self.state == "closed" and now - self._closed_since >= self._open_time:  # that was a stable close
+            self._backoff.reset()
+        self._open_time = self._backoff.next()
+        self._open_until = now + self._open_time
+        self._become("open")
+
+    def _become(self, new: State) -> None:
+        old, self.state = self.state, new
+        self._period += 1
+        if old == "closed":
+            self._not_closed_since = self._clock()
+        elif new == "closed":
+            self._closed_since = self._clock()
+            self._not_closed += self._closed_since - self._not_closed_since
+            self._failures_in_a_row = 0
+            self._window.clear()
+        self._on_change(old, new)

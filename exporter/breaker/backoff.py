@@ -1,0 +1,28 @@
+"""Growing waits: of a breaker between its trials, and of a client between its attempts to connect."""
+
+import random
+from collections.abc import Callable
+
+Jitter = Callable[[], float]
+
+
+class Backoff:
+    """Growing waits with full jitter: the n-th is between ``floor`` and ``base``·2ⁿ⁻¹, which is capped at ``cap``.
+
+    All in seconds; ``jitter()`` is in [0, 1).
+    """
+
+    __slots__ = ("_base", "_bound", "_cap", "_floor", "_jitter")
+
+    def __init__(self, base: float, cap: float, *, floor: float = 0.0, jitter: Jitter = random.random) -> None:
+        self._base, self._bound, self._cap, self._floor, self._jitter = base, base, max(base, cap), floor, jitter
+
+    def next(self) -> float:
+        """Return how many seconds to wait now, and double the bound of the next wait."""
+        wait = self._floor + self._jitter() * (self._bound - self._floor)
+        self._bound = min(self._cap, 2 * self._bound)
+        return wait
+
+    def reset(self) -> None:
+        """Start again at ``base``: it works."""
+        self._bound = self._base
