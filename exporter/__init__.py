@@ -9,10 +9,11 @@ floor  rooms
 5      ``app``       wiring: builds everything once, starts, drains, stops, reloads
 4      ``web``       routes and pages · ``schedule`` who is due when · ``demo`` embedded servers to look at
 3      ``sampler``   one target and its due collectors → store · ``prober`` timed PINGs, open loop
-       ``exposition``  store → families, one family a metric for all targets
+       ``canary``    a write and a read of one key · ``exposition``  store → families for all targets
 2      ``collectors``  info (THE TABLE) and one file per further source · ``client`` a session with one target
        ``store``     latest samples per (target, collector) · ``instruments`` what we count of ourselves
 1      ``breaker``   closed, open, half-open · ``slots`` what became of every scheduled ping
+       ``heartbeat`` how far a replica is behind, end to end
        ``targets``   Target, Server · ``parse`` server text → plain dicts
 0      ``config``    settings, sources, redaction · ``errors`` one bounded reason each · ``metric`` the row
        ``lines``     how one line of a page is spelled · ``log`` one event, one line

@@ -134,6 +134,10 @@ class ClusterDownError(TargetError):
     reason = "clusterdown"
 
 
+class MovedError(TargetError):
+    """The key belongs to another node of the cluster (MOVED)."""
+
+
 class ProtocolError(TargetError):
     """The answer is not what the protocol promises."""
 

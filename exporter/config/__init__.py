@@ -7,7 +7,7 @@
 from exporter.config.explain import check_options
 from exporter.config.load import Loaded, Reload, load
 from exporter.config.messages import ConfigError, Problem, nearest
-from exporter.config.models import PING_BUCKETS, BreakerSettings, Connection, Log, Poll, Probe, Slo, Tls
+from exporter.config.models import PING_BUCKETS, BreakerSettings, CanarySettings, Connection, Log, Poll, Probe, Slo, Tls
 from exporter.config.reference import SettingRow, rows
 from exporter.config.resolve import CheckCollectors
 from exporter.config.settings import Settings
@@ -18,6 +18,7 @@ from exporter.config.values import Options, Seconds, duration
 __all__ = [
     "PING_BUCKETS",
     "BreakerSettings",
+    "CanarySettings",
     "CheckCollectors",
     "ConfigError",
     "Connection",

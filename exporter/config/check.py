@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path as FilePath
 
 from exporter.config.explain import nearest_duration
-from exporter.config.models import BreakerSettings, Poll, Probe, Slo, Tls
+from exporter.config.models import BreakerSettings, CanarySettings, Poll, Probe, Slo, Tls
 from exporter.config.targets import TargetSettings, read_password
 from exporter.config.url import Endpoint
 from exporter.config.values import duration
@@ -18,6 +18,7 @@ def check_target(target: TargetSettings) -> Iterator[Finding]:
     yield from _slo(target.slo, target.probe)
     yield from _poll(target.poll)
     yield from _breaker(target.breaker)
+    yield from _canary(target.canary)
     yield from _tls(target.tls)
 
 
@@ -52,6 +53,15 @@ def _breaker(breaker: BreakerSettings) -> Iterator[Finding]:
             ("breaker", "open_interval"),
             f"is {duration(breaker.open_interval)}, longer than its maximum, {duration(breaker.open_interval_max)}",
             "see breaker.open_interval_max",
+        )
+
+
+def _canary(canary: CanarySettings) -> Iterator[Finding]:
+    if canary.ttl < 2 * canary.interval:
+        yield (
+            ("canary", "ttl"),
+            f"is {duration(canary.ttl)}, shorter than two of canary.interval, {duration(canary.interval)}",
+            "the key would be gone before it is written again",
         )
 
 

@@ -87,6 +87,16 @@ class BreakerSettings(Options):
     )
 
 
+class CanarySettings(Options):
+    """A write and a read of one private key, to find what PING never meets. Needs write permission: see docs/acl.md."""
+
+    enabled: bool = Field(False, description="Whether a key is written and read.")
+    interval: PositiveSeconds = Field(5.0, description="Time between two writes.")
+    prefix: str = Field("redis-pulse:canary", min_length=1, description="What the name of the key begins with.")
+    ttl: PositiveSeconds = Field(60.0, description="The key expires after this; at least twice the interval.")
+    heartbeat: bool = Field(True, description="Whether replicas are read, to see how far they are behind.")
+
+
 class Slo(Options):
     """What is promised to the clients of a target."""
 

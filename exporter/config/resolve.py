@@ -10,7 +10,7 @@ from exporter.config.check import check_password_file, check_target
 from exporter.config.layers import Layer, dotted, place
 from exporter.config.merge import Owner, group_of, poll_of, set_at, tls_of
 from exporter.config.messages import Problem, nearest
-from exporter.config.models import BreakerSettings, Connection, Probe, Slo
+from exporter.config.models import BreakerSettings, CanarySettings, Connection, Probe, Slo
 from exporter.config.names import Path
 from exporter.config.settings import Module, Settings, TargetEntry, named_url
 from exporter.config.targets import TargetSettings
@@ -127,6 +127,7 @@ class Resolver:
             probe=group_of(Probe, "probe", owners),
             poll=poll_of(owners),
             breaker=group_of(BreakerSettings, "breaker", owners),
+            canary=group_of(CanarySettings, "canary", owners),
             slo=group_of(Slo, "slo", owners),
             collectors=self._collectors(owners),
         )

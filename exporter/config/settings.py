@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from exporter.config.models import BreakerSettings, Connection, Log, Poll, Probe, Slo, Tls
+from exporter.config.models import BreakerSettings, CanarySettings, Connection, Log, Poll, Probe, Slo, Tls
 from exporter.config.url import ParsedUrl, parse_url
 from exporter.config.values import Collectors, Count, Labels, Options, TargetName
 
@@ -86,6 +86,7 @@ class Module(Options):
     probe: Probe | None = Field(None, description="As the group probe, but for its buckets.")
     poll: Poll | None = Field(None, description="As the group poll.")
     breaker: BreakerSettings | None = Field(None, description="As the group breaker.")
+    canary: CanarySettings | None = Field(None, description="As the group canary.")
     slo: Slo | None = Field(None, description="As the group slo.")
     collectors: Collectors | None = Field(
         None, description="Names of the collectors to run, or a mapping from names to their options."
@@ -123,6 +124,7 @@ class Settings(BaseSettings):
     probe: Probe = Probe()
     poll: Poll = Poll()
     breaker: BreakerSettings = BreakerSettings()
+    canary: CanarySettings = CanarySettings()
     slo: Slo = Slo()
     connection: Connection = Connection()
     tls: Tls = Tls()

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, SecretStr
 
-from exporter.config.models import BreakerSettings, Connection, Poll, Probe, Slo, Tls
+from exporter.config.models import BreakerSettings, CanarySettings, Connection, Poll, Probe, Slo, Tls
 from exporter.config.url import Endpoint, parse_url
 from exporter.config.values import Options
 
@@ -26,6 +26,7 @@ class TargetSettings(Options):
     probe: Probe = Probe()
     poll: Poll = Poll()
     breaker: BreakerSettings = BreakerSettings()
+    canary: CanarySettings = CanarySettings()
     slo: Slo = Slo()
     #: Name → options; None is the default set.
     collectors: dict[str, dict[str, Any]] | None = None
