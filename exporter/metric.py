@@ -101,16 +101,21 @@ class Metric:
         return Sample(self, labels, value)
 
     def read(self, text: str, *labels: str) -> "Sample | Unreadable | None":
-        """Convert a field's text; None when the field is there and empty, ``Unreadable`` when it makes no sense."""
+        """Convert a field's text; None when the field is there and empty, ``Unreadable`` when it makes no sense.
+
+        A counter below zero makes none: Prometheus would take it for a reset, and OpenMetrics forbids it.
+        """
         try:
             value = self.convert(text)
         except ValueError:
             return Unreadable(self.place)
-        return None if value is None else self.sample(value, *labels)
+        return None if value is None else self.take(value, *labels)
 
     def take(self, value: float | None, *labels: str) -> "Sample | Unreadable":
         """Take over a number of a nested reply, which is None when it was no number."""
-        return Unreadable(self.place) if value is None else self.sample(float(value), *labels)
+        if value is None or (value < 0 and self.kind == "counter"):
+            return Unreadable(self.place)
+        return self.sample(float(value), *labels)
 
     def distribution(
         self, points: Iterable[tuple[str, float]], total: float, count: float, *labels: str
@@ -122,12 +127,13 @@ class Metric:
         """
         if self.kind not in ("histogram", "summary"):
             raise ValueError(f"{self.full_name} is a {self.kind}")
-        head = self.sample(0.0, *labels)
+        if len(labels) != len(self.labels):
+            raise ValueError(f"{self.full_name} takes labels {self.labels}, got {len(labels)} values")
         bucket = "_bucket" if self.kind == "histogram" else ""
-        samples = [head._replace(value=value, suffix=bucket, edge=edge) for edge, value in points]
+        samples = [Sample(self, labels, value, bucket, edge) for edge, value in points]
         if bucket:
-            samples.append(head._replace(value=count, suffix=bucket, edge="+Inf"))
-        return [*samples, head._replace(value=total, suffix="_sum"), head._replace(value=count, suffix="_count")]
+            samples.append(Sample(self, labels, count, bucket, "+Inf"))
+        return [*samples, Sample(self, labels, total, "_sum"), Sample(self, labels, count, "_count")]
 
 
 class Sample(NamedTuple):

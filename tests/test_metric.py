@@ -175,3 +175,16 @@ def test_a_summary_is_made_of_quantiles_a_sum_and_a_count() -> None:
 def test_a_plain_metric_has_no_distribution() -> None:
     with pytest.raises(ValueError, match="is a gauge"):
         DB.distribution([], 0, 0, "db0")
+
+
+def test_a_counter_below_zero_makes_no_sense() -> None:
+    row = counter("Stats", "expired_keys", "expired_keys_total", "Keys that expired.")
+    assert row.read("-1") == Unreadable("Stats/expired_keys")
+    assert row.take(-1) == Unreadable("Stats/expired_keys")
+    assert gauge("Stats", "offset", "offset", "An offset.").read("-1") is not None
+
+
+def test_a_distribution_with_a_wrong_number_of_labels_is_refused() -> None:
+    row = histogram("LATENCY HISTOGRAM", "x", "x_seconds", "X.", labels=("cmd",))
+    with pytest.raises(ValueError, match="takes labels"):
+        row.distribution([], 0, 0)

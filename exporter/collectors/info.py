@@ -9,15 +9,17 @@ A new field is a new row. Two rows of one field are an established name with a w
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain
-from typing import Any, ClassVar
+from typing import ClassVar, Literal, get_args
 
 from exporter.collectors._info import read_info
+from exporter.collectors._keyspace import KEYSPACE, read_databases
+from exporter.collectors._replication import REPLICATION, read_masters, read_replicas
 from exporter.collectors.base import Commands, Stateless
-from exporter.config import Options
-from exporter.metric import Metric, Sample, Unreadable, counter, gauge, msec, number, usec
-from exporter.parse.info import Info, parse_pairs, parse_replica
+from exporter.config.keys import Count, Field, Options
+from exporter.metric import Found, Metric, Sample, Unreadable, counter, gauge, msec, number, usec
+from exporter.parse.info import Info
 from exporter.targets import Server
 
 # fmt: off
@@ -44,6 +46,7 @@ TABLE: tuple[Metric, ...] = (
     gauge("Clients", "client_biggest_input_buf", "client_biggest_input_buf", "Biggest input buffer of all clients, in bytes (before Redis 5)."),
     gauge("Clients", "client_recent_max_output_buffer", "client_recent_max_output_buffer_bytes", "Biggest output buffer of a client in the last seconds."),
     gauge("Clients", "client_recent_max_input_buffer", "client_recent_max_input_buffer_bytes", "Biggest input buffer of a client in the last seconds."),
+    gauge("Clients", "current_client_thread", "current_client_thread", "Number of the thread that answered INFO (KeyDB)."),
 
     gauge("Memory", "allocator_active", "allocator_active_bytes", "Bytes in the allocator's active pages, external fragmentation included."),
     gauge("Memory", "allocator_allocated", "allocator_allocated_bytes", "Bytes allocated from the allocator, internal fragmentation included."),
@@ -102,6 +105,7 @@ TABLE: tuple[Metric, ...] = (
     gauge("Persistence", "rdb_last_bgsave_time_sec", "rdb_last_bgsave_duration_sec", "Duration of the last snapshot in seconds, -1 when there was none."),
     gauge("Persistence", "rdb_current_bgsave_time_sec", "rdb_current_bgsave_duration_sec", "Duration so far of the snapshot being written in seconds, -1 when none is."),
     gauge("Persistence", "rdb_saves", "rdb_saves_total", "Snapshots since the server started."),
+    counter("Persistence", "rdb_saves", "rdb_snapshots_total", "Snapshots written."),
     gauge("Persistence", "rdb_last_cow_size", "rdb_last_cow_size_bytes", "Memory copied on write during the last snapshot."),
     gauge("Persistence", "rdb_last_load_keys_expired", "rdb_last_load_expired_keys", "Expired keys dropped when the last snapshot was loaded."),
     gauge("Persistence", "rdb_last_load_keys_loaded", "rdb_last_load_loaded_keys", "Keys loaded from the last snapshot."),
@@ -162,6 +166,9 @@ TABLE: tuple[Metric, ...] = (
     gauge("Stats", "latest_fork_usec", "latest_fork_seconds", "Duration of the latest fork, during which nobody was served.", usec),
     counter("Stats", "total_forks", "forks_total", "Forks: snapshots, rewrites, full resynchronisations, child processes of modules."),
     gauge("Stats", "migrate_cached_sockets", "migrate_cached_sockets_total", "Sockets kept open for MIGRATE."),
+    counter("Stats", "cached_keys", "cached_keys_total", "Keys that are in memory (KeyDB with a storage provider)."),
+    counter("Stats", "storage_provider_read_hits", "storage_provider_read_hits", "Keys that were found in the storage provider (KeyDB)."),
+    counter("Stats", "storage_provider_read_misses", "storage_provider_read_misses", "Keys that were not found in the storage provider (KeyDB)."),
     gauge("Stats", "slave_expires_tracked_keys", "slave_expires_tracked_keys", "Keys with a TTL that a writable replica has to expire itself."),
     gauge("Stats", "active_defrag_hits", "defrag_hits", "Values moved by active defragmentation since the start or CONFIG RESETSTAT."),
     counter("Stats", "active_defrag_hits", "active_defrag_hits_total", "Values moved by active defragmentation."),
@@ -219,63 +226,36 @@ TABLE: tuple[Metric, ...] = (
     counter("CPU", "used_cpu_user_main_thread", "cpu_user_main_thread_seconds_total", "CPU time of the main thread in user space."),
     counter("CPU", "used_active_time_main_thread", "active_time_main_thread_seconds_total", "Time during which the main thread was busy (Valkey 9 and later)."),
 
+    gauge("CPU", "server_threads", "server_threads_total", "Threads that serve clients (KeyDB)."),
+    gauge("CPU", "long_lock_waits", "long_lock_waits_total", "Long waits for the lock of the data since the server started (KeyDB)."),
+    counter("CPU", "long_lock_waits", "lock_waits_long_total", "Long waits for the lock of the data (KeyDB)."),
+
     gauge("Cluster", "cluster_enabled", "cluster_enabled", "1 when the server is a cluster node."),
 )
 
 
-def _link_up(text: str) -> float:
-    return float(text == "up")
 
-
-def _if_known(text: str) -> float | None:
-    """Read a lag, which is -1 where the server does not know it."""
-    value = number(text)
-    return None if value is None or value < 0 else value
-
-
-_MASTER = ("master_host", "master_port")
-_REPLICA = ("slave_ip", "slave_port", "slave_state")
-_IDENTITY = (
+InstanceLabel = Literal[
     "role", "redis_version", "redis_build_id", "redis_mode", "os", "maxmemory_policy", "tcp_port", "run_id",
     "process_id", "master_replid", "valkey_version", "valkey_release_stage",
-)
+]  # fmt: skip
+_IDENTITY: tuple[InstanceLabel, ...] = get_args(InstanceLabel)
 
 INSTANCE = gauge("Server", "redis_version", "instance_info", "Always 1; the labels say what the server is, empty where it does not say.", labels=_IDENTITY)
 START_TIME = gauge("Server", "server_time_usec", "start_time_seconds", "Unix time of the start of the server; changes only when it restarts.")
 ROLE = gauge("Replication", "role", "role", "1 for the role that the server has, 0 for the others.", labels=("role",))
-SLAVE_INFO = gauge("Replication", "slave_read_only", "slave_info", "Always 1 on a replica; the labels name its master.", labels=(*_MASTER, "read_only"))
-#: Fields of a replica, which bear its master's address.
-OF_A_REPLICA = (
-    gauge("Replication", "master_link_status", "master_link_up", "1 while the link to the master is up.", _link_up, labels=_MASTER),
-    gauge("Replication", "master_last_io_seconds_ago", "master_last_io_seconds_ago", "Time since the master was last heard of, -1 while the link is down.", labels=_MASTER),
-    gauge("Replication", "master_link_down_since_seconds", "master_link_down_since_seconds", "Time since the link to the master went down, only while it is, -1 when it never was up.", labels=_MASTER),
-    gauge("Replication", "master_sync_in_progress", "master_sync_in_progress", "1 while the replica receives the whole dataset.", labels=_MASTER),
-    gauge("Replication", "slave_repl_offset", "slave_repl_offset", "Replication offset that the replica has reached.", labels=_MASTER),
-)
-REPLICA_OFFSET = gauge("Replication", "slaveN:offset", "connected_slave_offset_bytes", "Replication offset that a connected replica has acknowledged.", labels=_REPLICA)
-REPLICA_LAG = gauge("Replication", "slaveN:lag", "connected_slave_lag_seconds", "Time since a connected replica last acknowledged its offset.", _if_known, labels=_REPLICA)
+MAXMEMORY_RATIO = gauge("Memory", "used_memory", "memory_maxmemory_ratio", "used_memory divided by maxmemory, only where a limit is set.")
 IO_THREAD = counter("CPU", "used_active_time_io_thread_N", "active_time_io_thread_seconds_total", "Time during which an I/O thread was busy (Valkey 9 and later).", labels=("thread",))
-DB_KEYS = gauge("Keyspace", "dbN:keys", "db_keys", "Keys in a database.", labels=("db",))
-DB_EXPIRING = gauge("Keyspace", "dbN:expires", "db_keys_expiring", "Keys in a database that have a TTL.", labels=("db",))
-#: The pairs of a dbN line by name, for their order and number differ from server to server.
-OF_A_DB = {
-    "keys": DB_KEYS,
-    "expires": DB_EXPIRING,
-    "avg_ttl": gauge("Keyspace", "dbN:avg_ttl", "db_avg_ttl_seconds", "Estimated mean TTL of the keys in a database that have one.", msec, labels=("db",)),
-    "cached_keys": gauge("Keyspace", "dbN:cached_keys", "db_keys_cached", "Keys of a database that are in memory (KeyDB).", labels=("db",)),
-    "subexpiry": (expiring_items := gauge("Keyspace", "dbN:subexpiry", "db_keys_with_expiring_items", "Keys in a database whose fields have a TTL (Redis 7.4, Valkey 9 and later).", labels=("db",))),
-    "keys_with_volatile_items": expiring_items,
-}
 # fmt: on
 
 ROLES = ("master", "slave", "sentinel")
-_DB = re.compile(r"db[0-9]+")
-_REPLICA_FIELD = re.compile(r"slave[0-9]+")
+#: KeyDB's active replica takes writes and follows a master.
+_BOTH_ROLES = {"active-replica": ("master", "slave")}
 _IO_THREAD_FIELD = re.compile(r"used_active_time_io_thread_([0-9]+)")
 #: The server's own sections, in lower case; "" is what servers without headings have. Others are full of names that
 #: somebody else chose: modules, commands, error codes.
 _OWN = frozenset(
-    {"", "server", "clients", "memory", "persistence", "threads", "stats", "replication", "cpu", "cluster"}
+    {"", "server", "clients", "memory", "persistence", "threads", "stats", "replication", "cpu", "cluster", "keydb"}
 )
 
 
@@ -285,6 +265,21 @@ def merge(info: Info, sections: Iterable[str]) -> dict[str, str]:
     for section in reversed(list(sections)):
         merged |= info[section]
     return merged
+
+
+class InfoOptions(Options):
+    """What is published beyond the plain fields."""
+
+    empty_databases: Count = Field(
+        16,
+        description="Databases that are shown with 0 keys when they are empty, counted from `db0`. A cluster node shows"
+        " `db0` alone. INFO names only databases that hold keys, so what a server's `databases` says is set here.",
+    )
+    instance_labels: tuple[InstanceLabel, ...] = Field(
+        _IDENTITY,
+        description="Labels of `redis_instance_info` that are filled; others stay empty. Without `run_id`, `process_id`"
+        " and `master_replid` a restart or a failover makes no new series.",
+    )
 
 
 class InfoCollector(Stateless):
@@ -297,10 +292,11 @@ class InfoCollector(Stateless):
     name: ClassVar[str] = "info"
     metrics: ClassVar[tuple[Metric, ...]] = (
         *TABLE,
-        *(INSTANCE, START_TIME, ROLE, SLAVE_INFO, *OF_A_REPLICA, REPLICA_OFFSET, REPLICA_LAG, IO_THREAD),
-        *dict.fromkeys(OF_A_DB.values()),
+        *(INSTANCE, START_TIME, ROLE, MAXMEMORY_RATIO, IO_THREAD),
+        *REPLICATION,
+        *KEYSPACE,
     )
-    options: ClassVar[type[Options]] = Options
+    options: ClassVar[type[Options]] = InfoOptions
     default: ClassVar[bool] = True
     commands: ClassVar[tuple[str, ...]] = ("info",)
 
@@ -311,21 +307,22 @@ class InfoCollector(Stateless):
         """Every server has it."""
         return True
 
-    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Sample | Unreadable]:  # noqa: ARG002
+    async def collect(self, server: Server, commands: Commands, options: InfoOptions) -> Iterable[Found]:
         """Read the reply, part by part: a part that makes no sense costs itself only."""
         info = await read_info(server, commands)
         if not info:
             return [Unreadable("INFO")]
         own = merge(info, (section for section in info if section.lower() in _OWN))
         server.learn(merge(info, info) | own)
+        replication = info.get("Replication", own)
         found = chain(
             _plain(info, own),
-            _identity(server, own),
-            [self._start(server, own)],
-            _of_a_replica(own),
-            _replicas(info.get("Replication", own)),
+            _identity(server, own, options.instance_labels),
+            [self._start(server, own), _maxmemory_ratio(own)],
+            read_masters(replication if "master_host" in replication else own),
+            read_replicas(replication, own.get("master_repl_offset", "")),
             _io_threads(info.get("CPU", own)),
-            _databases(info.get("Keyspace")),
+            read_databases(info.get("Keyspace"), 1 if server.mode == "cluster" else options.empty_databases),
         )
         return [sample for sample in found if sample is not None]
 
@@ -354,63 +351,29 @@ def _plain(info: Info, own: dict[str, str]) -> Iterator[Sample | Unreadable | No
             yield metric.read(text)
 
 
-def _identity(server: Server, own: dict[str, str]) -> Iterator[Sample]:
+def _identity(server: Server, own: dict[str, str], labels: Collection[str]) -> Iterator[Sample]:
     said = {**own, "role": server.role, "redis_mode": server.mode}
-    identity = [said.get(label, "") for label in INSTANCE.labels]
+    identity = [said.get(label, "") if label in labels else "" for label in _IDENTITY]
     if any(identity):
         yield INSTANCE.sample(1.0, *identity)
     if server.role:
+        roles = _BOTH_ROLES.get(server.role, (server.role,))
         for role in ROLES:
-            yield ROLE.sample(float(role == server.role), role)
+            yield ROLE.sample(float(role in roles), role)
 
 
-def _of_a_replica(own: dict[str, str]) -> Iterator[Sample | Unreadable | None]:
-    if "master_host" not in own:
-        return
-    master = own["master_host"], own.get("master_port", "")
-    yield SLAVE_INFO.sample(1.0, *master, own.get("slave_read_only", ""))
-    for metric in OF_A_REPLICA:
-        if metric.field in own:
-            yield metric.read(own[metric.field], *master)
-
-
-def _replicas(replication: dict[str, str]) -> Iterator[Sample | Unreadable | None]:
-    seen: set[tuple[str, str, str]] = set()
-    for field, text in replication.items():
-        if not _REPLICA_FIELD.fullmatch(field):
-            continue
-        replica = parse_replica(text)
-        if replica is None or replica[:3] in seen:  # a series may stand on a page only once
-            yield Unreadable("Replication/slaveN")
-            continue
-        seen.add(replica[:3])
-        for metric, value in ((REPLICA_OFFSET, replica.offset), (REPLICA_LAG, replica.lag)):
-            if value is not None:
-                yield metric.read(value, *replica[:3])
+def _maxmemory_ratio(own: dict[str, str]) -> Sample | None:
+    try:
+        used, limit = number(own.get("used_memory", "")), number(own.get("maxmemory", ""))
+    except ValueError:
+        return None  # counted by the field's own row
+    return MAXMEMORY_RATIO.sample(used / limit) if used is not None and limit and limit >= 1 else None
 
 
 def _io_threads(cpu: dict[str, str]) -> Iterator[Sample | Unreadable | None]:
     for field, text in cpu.items():
         if thread := _IO_THREAD_FIELD.fullmatch(field):
             yield IO_THREAD.read(text, thread[1])
-
-
-def _databases(keyspace: dict[str, str] | None) -> Iterator[Sample | Unreadable | None]:
-    """Read the dbN lines. A database without keys has none; db0 always exists, so an empty server says 0, not nothing."""
-    if keyspace is None:
-        return
-    if "db0" not in keyspace:
-        yield DB_KEYS.sample(0.0, "db0")
-        yield DB_EXPIRING.sample(0.0, "db0")
-    for db, text in keyspace.items():
-        if not _DB.fullmatch(db):
-            continue
-        pairs = parse_pairs(text)
-        if "keys" not in pairs:
-            yield Unreadable(DB_KEYS.place)
-        for item, value in pairs.items():
-            if (metric := OF_A_DB.get(item)) is not None:
-                yield metric.read(value, db)
 
 
 COLLECTOR = InfoCollector()

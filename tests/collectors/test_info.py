@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from exporter.collectors.info import COLLECTOR, INSTANCE, SLAVE_INFO, TABLE, InfoCollector
-from exporter.config import Options
-from exporter.metric import Sample, Unreadable
+from exporter.collectors import commandstats, errorstats, latencystats, modules, tile38
+from exporter.collectors._replication import SLAVE_INFO
+from exporter.collectors.info import COLLECTOR, INSTANCE, TABLE, InfoCollector, InfoOptions
+from exporter.metric import Metric, Sample, Unreadable
 from exporter.parse.info import parse_info
 from exporter.targets import Server
 from tests import recorded
@@ -20,7 +22,7 @@ ESTABLISHED = {
     name: (kind, labels)
     for name, kind, labels in (line.split("\t") for line in (HERE / "established.tsv").read_text().splitlines())
 }
-#: INFO field, name and kind of those that are one field of the sections Server to CPU.
+#: INFO field, name and kind of those that are one field (of SERVER EXT, where the server is a Tile38).
 ESTABLISHED_FIELDS = [tuple(line.split("\t")) for line in (HERE / "established-info.tsv").read_text().splitlines()]
 #: Those that are made of several fields, or bear labels.
 ESTABLISHED_OTHERS = [
@@ -43,6 +45,22 @@ ESTABLISHED_OTHERS = [
     "cluster_enabled",
     "cluster_connections",
     "active_time_io_thread_seconds_total",
+    "commands_total",
+    "commands_duration_seconds_total",
+    "commands_rejected_calls_total",
+    "commands_failed_calls_total",
+    "errors_total",
+    "latency_percentiles_usec",
+    "module_info",
+]
+#: Every row of what comes out of INFO.
+ROWS: list[Metric] = [
+    row
+    for collector in (
+        COLLECTOR,
+        *(each.COLLECTOR for each in (commandstats, errorstats, latencystats, modules, tile38)),
+    )
+    for row in collector.metrics
 ]
 OWN_SECTIONS = ("Server", "Clients", "Memory", "Persistence", "Stats", "Replication", "CPU", "Cluster", "Keyspace")
 
@@ -50,11 +68,15 @@ Values = dict[tuple[str, ...], float]
 
 
 async def read(
-    reply: Any, server: Server | None = None, collector: InfoCollector = COLLECTOR
+    reply: Any, server: Server | None = None, collector: InfoCollector = COLLECTOR, **options: Any
 ) -> tuple[Values, list[str]]:
     """Return values by name (without prefix) and labels, and the places that could not be read."""
     found = list(
-        await collector.collect(server or Server(), FakeCommands({"INFO EVERYTHING": reply, "INFO": reply}), Options())
+        await collector.collect(
+            server or Server(),
+            FakeCommands({"INFO EVERYTHING": reply, "INFO": reply}),
+            InfoOptions(**({"empty_databases": 1} | options)),
+        )
     )
     samples = [sample for sample in found if isinstance(sample, Sample)]
     values = {(sample.metric.name, *sample.labels): sample.value for sample in samples}
@@ -65,20 +87,18 @@ async def read(
 # The table against what is established
 
 
-@pytest.mark.parametrize(
-    "row", [row for row in COLLECTOR.metrics if row.full_name in ESTABLISHED], ids=lambda row: row.name
-)
+@pytest.mark.parametrize("row", [row for row in ROWS if row.full_name in ESTABLISHED], ids=lambda row: row.name)
 def test_an_established_name_has_its_type_and_labels(row: Any) -> None:
     assert (row.kind, ",".join(row.labels)) == ESTABLISHED[row.full_name]
 
 
 @pytest.mark.parametrize(("field", "name", "kind"), ESTABLISHED_FIELDS)
 def test_every_established_field_has_its_row(field: str, name: str, kind: str) -> None:
-    assert [row.kind for row in TABLE if row.field == field and row.full_name == name] == [kind]
+    assert [row.kind for row in ROWS if row.field == field and row.full_name == name] == [kind]
 
 
 def test_every_established_metric_of_several_fields_is_there() -> None:
-    assert set(ESTABLISHED_OTHERS) <= {row.name for row in COLLECTOR.metrics}
+    assert set(ESTABLISHED_OTHERS) <= {row.name for row in ROWS}
 
 
 def test_rows_of_one_field_stand_in_one_section() -> None:
@@ -121,7 +141,7 @@ async def test_real_replies_are_read_without_a_rest(server: str, who: str) -> No
     assert len(values) > {"info": 130, "info-replica": 130, "info-sentinel": 60}[who]
     assert values["start_time_seconds",] > 1.7e9
     if who != "info-sentinel":
-        assert (values["db_keys", "db0"], values["db_keys", "db3"]) == (50, 1)
+        assert (values["db_keys", "db0"], values["db_keys", "db3"]) == (53 if server.endswith("-modules") else 50, 1)
         assert values["cluster_enabled",] == 0
 
 
@@ -132,6 +152,10 @@ async def test_a_primary_tells_of_its_replica(server: str) -> None:
     assert values["role", "slave"] == values["role", "sentinel"] == 0
     [offset] = [value for (name, *_), value in values.items() if name == "connected_slave_offset_bytes"]
     assert 0 < offset <= values["master_repl_offset",]
+    [(address, behind)] = [(labels, value) for (name, *labels), value in values.items() if name == "replica_lag_bytes"]
+    assert behind == values["master_repl_offset",] - offset
+    assert values["replica_lag_seconds", *address] in (0, 1)
+    assert values["memory_maxmemory_ratio",] == values["memory_used_bytes",] / 2**30
     [(ip, port, state)] = [labels for name, *labels in values if name == "connected_slave_lag_seconds"]
     assert (ip, state) == ("127.0.0.1", "online")
     assert port.isdigit()
@@ -241,6 +265,45 @@ async def test_an_absent_field_is_no_sample_and_an_empty_one_neither() -> None:
     assert not unreadable
 
 
+async def test_memory_is_put_in_proportion_only_where_there_is_a_limit() -> None:
+    """Divided by 0, the limit of most servers, it would be infinite or missing at a whim."""
+    assert (await read("# Memory\nused_memory:25\nmaxmemory:100\n"))[0]["memory_maxmemory_ratio",] == 0.25
+    for limit in ("0", "", "-5", "none"):
+        assert ("memory_maxmemory_ratio",) not in (await read(f"# Memory\nused_memory:25\nmaxmemory:{limit}\n"))[0]
+    assert ("memory_maxmemory_ratio",) not in (await read("# Memory\nmaxmemory:100\n"))[0]
+
+
+async def test_an_active_replica_has_both_roles() -> None:
+    """KeyDB: it takes writes, so there is a master, and it follows one."""
+    values, _ = await read("# Replication\nrole:active-replica\n")
+    assert [values["role", role] for role in ("master", "slave", "sentinel")] == [1, 1, 0]
+
+
+@pytest.mark.parametrize("section", ["KeyDB", "Stats", "CPU"])
+async def test_what_only_keydb_says_is_found_in_whatever_section(section: str) -> None:
+    fields = "server_threads:2\nlong_lock_waits:7\ncurrent_client_thread:1\nstorage_provider_read_hits:5\n"
+    values, unreadable = await read(f"# {section}\n{fields}")
+    assert values == {
+        ("server_threads_total",): 2,
+        ("long_lock_waits_total",): 7,
+        ("lock_waits_long_total",): 7,
+        ("current_client_thread",): 1,
+        ("storage_provider_read_hits",): 5,
+    }
+    assert not unreadable
+
+
+async def test_labels_that_change_at_a_restart_can_be_left_empty() -> None:
+    server = "# Server\nredis_version:7.0.15\nrun_id:abc\nprocess_id:5\n"
+    values, _ = await read(server, instance_labels=("redis_version",))
+    [labels] = [labels for name, *labels in values if name == "instance_info"]
+    assert dict(zip(INSTANCE.labels, labels, strict=True)) == {
+        label: "7.0.15" if label == "redis_version" else "" for label in INSTANCE.labels
+    }
+    with pytest.raises(ValidationError):
+        InfoOptions.model_validate({"instance_labels": ["hostname"]})
+
+
 # Replicas, master, databases
 
 
@@ -298,6 +361,22 @@ async def test_an_empty_server_has_no_keys_rather_than_no_sample() -> None:
     values, _ = await read("# Keyspace\r\n")
     assert values == {("db_keys", "db0"): 0, ("db_keys_expiring", "db0"): 0}
     assert (await read("# Server\r\nhz:10\r\n"))[0] == {("hz",): 10}
+
+
+async def test_as_many_empty_databases_are_shown_as_are_asked_for() -> None:
+    values, _ = await read("# Keyspace\ndb1:keys=5,expires=1\n", empty_databases=3)
+    assert {key: value for key, value in values.items() if key[0] == "db_keys"} == {
+        ("db_keys", "db0"): 0,
+        ("db_keys", "db1"): 5,
+        ("db_keys", "db2"): 0,
+    }
+    assert (await read("# Keyspace\n", empty_databases=0))[0] == {}
+    assert InfoOptions().empty_databases == 16  # as `databases` has it unless it is set
+
+
+async def test_a_cluster_node_has_one_database() -> None:
+    values, _ = await read("# Server\nredis_mode:cluster\n# Keyspace\n", empty_databases=16)
+    assert [db for name, *labels in values if name == "db_keys" for db in labels] == ["db0"]
 
 
 # Start time
@@ -411,7 +490,10 @@ async def test_one_broken_line_of_a_real_reply_costs_no_other_line(data: st.Data
     lines[broken] = f"{field}:{data.draw(st.sampled_from(['nan', '1_0', 'x', '--1', '0b1']))}"
     values, unreadable = await read("\r\n".join(lines))
     lost = {(row.name,) for row in TABLE if row.field == field} | {("start_time_seconds",)}
-    kept = {key for key in whole if key not in lost and key[0] != "instance_info"}
+    if field in ("used_memory", "maxmemory"):
+        lost.add(("memory_maxmemory_ratio",))
+    of_several = {"instance_info"} | ({"replica_lag_bytes"} if field == "master_repl_offset" else set())
+    kept = {key for key in whole if key not in lost and key[0] not in of_several}
     assert kept <= values.keys()
     assert all(values[key] == whole[key] for key in kept)
     assert f"{field}" in unreadable[0]

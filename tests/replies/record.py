@@ -1,10 +1,12 @@
 """Record what a real server answers, for tests that need no server:
 
     python tests/replies/record.py /usr/bin/redis-server
+    python tests/replies/record.py /opt/redis-server /opt/redisearch.so /opt/rejson.so
 
 A primary, its replica and a Sentinel are started on 127.0.0.1, given some keys, some with a TTL, a slow command, a
-latency spike and a rejected command; their replies go into ``tests/replies/<server>-<version>/``. Raw text (``.txt``)
-is kept byte for byte; nested replies become ``.json``. Machine names and paths are replaced by plain ones.
+latency spike, and commands that are rejected or fail; their replies go into ``tests/replies/<server>-<version>/``, or
+with modules into ``…-modules/``. Raw text (``.txt``) is kept byte for byte; nested replies become ``.json``. Machine
+names and paths are replaced by plain ones.
 """
 
 import json
@@ -92,6 +94,13 @@ def provoke(primary: Connection, replica: Connection) -> None:
     primary.ask("HEXPIRE", "hash", 600, "FIELDS", 1, "a")  # Redis 7.4 and Valkey 9 on; an error before
     primary.ask("EVAL", SPIN, 0)
     primary.ask("GET", "hash")
+    primary.ask("XINFO", "STREAM", "hash")
+    primary.ask("EVALSHA", "0" * 40, 0)
+    primary.ask("GEORADIUS_RO", "hash", 15, 37, 200, "km")
+    primary.ask("GET")
+    primary.ask("HGETALL", "hash")
+    primary.ask("CLIENT", "LIST")
+    primary.ask("EVAL", "return redis.error_reply('MADEUP by a script')", 0)
     primary.ask("BGSAVE")
     for _ in range(100):
         if b"master_link_status:up" in replica.ask("INFO", "replication"):
@@ -102,13 +111,29 @@ def provoke(primary: Connection, replica: Connection) -> None:
         replica.ask("GET", f"key:{number}")
 
 
-def main(binary: str) -> None:
+def provoke_modules(primary: Connection) -> None:
+    """Make the search, JSON and bloom modules say something."""
+    primary.ask("SELECT", 0)
+    primary.ask("FT.CREATE", "index", "PREFIX", 1, "doc:", "SCHEMA", "title", "TEXT")
+    primary.ask("HSET", "doc:1", "title", "redis and valkey")
+    primary.ask("FT.SEARCH", "index", "valkey", "DIALECT", 2)
+    primary.ask("JSON.SET", "json", "$", '{"a": 1}')
+    primary.ask("BF.ADD", "bloom", "item")
+
+
+def main(binary: str, *modules: str) -> None:
     """Start, provoke, record, stop."""
     work = Path(tempfile.mkdtemp())
     servers: list[subprocess.Popen[bytes]] = []
     try:
-        quick = ("repl-diskless-sync-delay 0", "slowlog-log-slower-than 10000", 'save ""', "io-threads 2")
-        process, primary = start(binary, work / "primary", *quick, "appendonly yes")
+        quick = (
+            "repl-diskless-sync-delay 0",
+            "slowlog-log-slower-than 10000",
+            'save ""',
+            "io-threads 2",
+            *(f"loadmodule {module}" for module in modules),
+        )
+        process, primary = start(binary, work / "primary", *quick, "appendonly yes", "maxmemory 1gb")
         servers.append(process)
         port = primary.socket.getpeername()[1]
         process, replica = start(binary, work / "replica", *quick, f"replicaof 127.0.0.1 {port}")
@@ -116,15 +141,17 @@ def main(binary: str) -> None:
         watch = f"sentinel monitor mymaster 127.0.0.1 {port} 1"
         process, sentinel = start(binary, work / "sentinel", watch, sentinel=True)
         servers.append(process)
+        if modules:
+            provoke_modules(primary)
         provoke(primary, replica)
-        info = primary.ask("INFO")
+        info = primary.ask("INFO", "everything")
         found = dict(re.findall(rb"(?m)^((?:redis|valkey)_version):(.*?)\r?$", info))
         name = "valkey" if b"valkey_version" in found else "redis"
-        folder = HERE / f"{name}-{found[f'{name}_version'.encode()].decode()}"
+        folder = HERE / f"{name}-{found[f'{name}_version'.encode()].decode()}{'-modules' if modules else ''}"
         folder.mkdir(exist_ok=True)
         (folder / "info.txt").write_bytes(plain(info))
-        (folder / "info-replica.txt").write_bytes(plain(replica.ask("INFO")))
-        (folder / "info-sentinel.txt").write_bytes(plain(sentinel.ask("INFO")))
+        (folder / "info-replica.txt").write_bytes(plain(replica.ask("INFO", "everything")))
+        (folder / "info-sentinel.txt").write_bytes(plain(sentinel.ask("INFO", "everything") or sentinel.ask("INFO")))
         for command in (("SLOWLOG", "LEN"), ("SLOWLOG", "GET", 1), ("LATENCY", "LATEST")):
             reply = json.dumps(text(primary.ask(*command)), indent=1)
             (folder / f"{command[0]}-{command[1]}.json".lower()).write_text(reply + "\n")
@@ -137,4 +164,4 @@ def main(binary: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -1,0 +1,59 @@
+"""How often the server answered with an error, by its code (INFO errorstats, Redis 6.2 and later).
+
+redis_errors_total{target="cart",err="WRONGTYPE"} 3
+redis_errors_total{target="cart",err="overflow"} 17
+"""
+
+from collections.abc import Iterable
+from typing import ClassVar, Self
+
+from exporter.collectors._info import read_info
+from exporter.collectors._keyed import count, read_keyed, seat
+from exporter.collectors._places import Places
+from exporter.collectors.base import Commands
+from exporter.config.keys import Count, Field, Options
+from exporter.metric import Found, Metric, counter
+from exporter.targets import Server
+
+SECTION = "Errorstats"
+PREFIX = "errorstat_"
+ERRORS = counter(SECTION, "errorstat_X:count", "errors_total", "Error replies with a code.", labels=("err",))
+ROWS = {"count": ERRORS}
+
+
+class ErrorStatsOptions(Options):
+    """How many codes are told apart: scripts and modules make up codes as they like."""
+
+    max_errors: Count = Field(
+        50, description='Error codes with a series of their own; those beyond are summed up as `err="overflow"`.'
+    )
+
+
+class ErrorStats:
+    """Read every line of errorstats."""
+
+    name: ClassVar[str] = "errorstats"
+    metrics: ClassVar[tuple[Metric, ...]] = (ERRORS,)
+    options: ClassVar[type[Options]] = ErrorStatsOptions
+    default: ClassVar[bool] = True
+    commands: ClassVar[tuple[str, ...]] = ("info",)
+
+    def __init__(self) -> None:
+        self._places = Places[str]()
+
+    def for_target(self) -> Self:
+        """Return one that remembers which codes of this target have a series of their own."""
+        return type(self)()
+
+    def applies(self, server: Server) -> bool:
+        """Everything but a Sentinel counts its errors."""
+        return server.mode != "sentinel"
+
+    async def collect(self, server: Server, commands: Commands, options: ErrorStatsOptions) -> Iterable[Found]:
+        """Read the section; a server that has none says nothing."""
+        keyed = read_keyed(await read_info(server, commands), SECTION, PREFIX)
+        own = seat(self._places, keyed, "count", options.max_errors)
+        return list(count(keyed, ROWS, own))
+
+
+COLLECTOR = ErrorStats()

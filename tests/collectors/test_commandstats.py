@@ -1,0 +1,88 @@
+from typing import Any
+
+import pytest
+
+from exporter.collectors.commandstats import COLLECTOR, CommandStats, CommandStatsOptions
+from exporter.metric import Found, Overflow, Sample, Unreadable
+from exporter.targets import Server
+from tests import recorded
+from tests.fakes import FakeCommands
+
+Values = dict[tuple[str, ...], float]
+
+
+async def read(reply: Any, collector: CommandStats = COLLECTOR, **options: Any) -> tuple[Values, list[Found]]:
+    """Return values by name and command, and what is no value."""
+    commands = FakeCommands({"INFO EVERYTHING": reply, "INFO": reply})
+    found = list(await collector.for_target().collect(Server(), commands, CommandStatsOptions(**options)))
+    samples = [one for one in found if isinstance(one, Sample)]
+    values = {(one.metric.full_name, *one.labels): one.value for one in samples}
+    assert len(values) == len(samples), "a series stands twice"
+    return values, [one for one in found if not isinstance(one, Sample)]
+
+
+@pytest.mark.parametrize("server", recorded.SERVERS)
+async def test_real_replies_are_read_without_a_rest(server: str) -> None:
+    """Subcommands have counters of their own from Redis 7.0 on."""
+    values, rest = await read(recorded.info(server))
+    assert rest == []
+    assert (values["redis_commands_total", "set"], values["redis_commands_total", "get"]) == (50, 51)
+    assert 0 < values["redis_commands_duration_seconds_total", "eval"] < 5
+    assert values["redis_commands_failed_calls_total", "get"] == 1  # of a hash
+    assert values["redis_commands_rejected_calls_total", "get"] == 1  # without a key
+    assert ("redis_commands_total", "config" if server.startswith("redis-6") else "config|set") in values
+    assert ("redis_commands_total", "georadius_ro") in values
+
+
+async def test_a_server_before_6_2_says_less() -> None:
+    values, rest = await read("# Commandstats\r\ncmdstat_get:calls=7,usec=14,usec_per_call=2.00\r\n")
+    assert values == {
+        ("redis_commands_total", "get"): 7,
+        ("redis_commands_duration_seconds_total", "get"): 14e-6,
+    }
+    assert not rest
+
+
+async def test_pairs_in_another_order_and_new_ones_change_nothing() -> None:
+    values, _ = await read("# Commandstats\ncmdstat_ft.search:failed_calls=1,new=9,usec=5,rejected_calls=2,calls=3\n")
+    assert values == {
+        ("redis_commands_total", "ft.search"): 3,
+        ("redis_commands_duration_seconds_total", "ft.search"): 5e-6,
+        ("redis_commands_rejected_calls_total", "ft.search"): 2,
+        ("redis_commands_failed_calls_total", "ft.search"): 1,
+    }
+
+
+async def test_commands_beyond_the_limit_are_put_together() -> None:
+    lines = "".join(f"cmdstat_c{number}:calls={number},usec=1000000\n" for number in range(5))
+    values, rest = await read(f"# Commandstats\n{lines}", max_commands=2)
+    assert {key[1]: value for key, value in values.items() if key[0] == "redis_commands_total"} == {
+        "c4": 4,
+        "c3": 3,
+        "overflow": 0 + 1 + 2,
+    }
+    assert values["redis_commands_duration_seconds_total", "overflow"] == 3
+    assert rest == [Overflow("Commandstats/cmdstat_X:calls", 3)]
+
+
+async def test_targets_do_not_share_their_series() -> None:
+    assert COLLECTOR.for_target() is not COLLECTOR
+
+
+async def test_a_line_that_makes_no_sense_costs_itself_only() -> None:
+    values, rest = await read("# Commandstats\ncmdstat_get:calls=x,usec=1\ncmdstat_set:nothing\ncmdstat_del:calls=1\n")
+    assert values == {
+        ("redis_commands_duration_seconds_total", "get"): 1e-6,
+        ("redis_commands_total", "del"): 1,
+    }
+    assert rest == [Unreadable("Commandstats/cmdstat_X:calls")] * 2
+
+
+@pytest.mark.parametrize("reply", [None, [], b"", b"# Server\r\nhz:10\r\n", b"\xff\x00"])
+async def test_no_section_is_no_sample(reply: Any) -> None:
+    assert await read(reply) == ({}, [])
+
+
+def test_a_sentinel_has_none() -> None:
+    assert not COLLECTOR.applies(Server(mode="sentinel"))
+    assert COLLECTOR.applies(Server())

@@ -1,0 +1,65 @@
+from typing import Any
+
+import pytest
+
+from exporter.collectors.errorstats import COLLECTOR, ErrorStats, ErrorStatsOptions
+from exporter.metric import Found, Overflow, Sample, Unreadable
+from exporter.targets import Server
+from tests import recorded
+from tests.fakes import FakeCommands
+
+
+async def read(reply: Any, collector: ErrorStats | None = None, **options: Any) -> tuple[dict[str, float], list[Found]]:
+    """Return counts by code, and what is no count."""
+    commands = FakeCommands({"INFO EVERYTHING": reply, "INFO": reply})
+    collector = collector or COLLECTOR.for_target()
+    found = list(await collector.collect(Server(), commands, ErrorStatsOptions(**options)))
+    samples = [one for one in found if isinstance(one, Sample)]
+    assert {one.metric.full_name for one in samples} <= {"redis_errors_total"}
+    values = {one.labels[0]: one.value for one in samples}
+    assert len(values) == len(samples), "a series stands twice"
+    return values, [one for one in found if not isinstance(one, Sample)]
+
+
+@pytest.mark.parametrize("server", recorded.SERVERS)
+async def test_real_replies_are_read_without_a_rest(server: str) -> None:
+    values, rest = await read(recorded.info(server))
+    assert rest == []
+    assert values["WRONGTYPE"] >= 2
+    assert (values["NOSCRIPT"], values.get("MADEUP", 1)) == (1, 1)
+
+
+async def test_codes_that_scripts_make_up_cannot_make_any_number_of_series() -> None:
+    lines = "".join(f"errorstat_CODE{number}:count=1\r\n" for number in range(300))
+    values, rest = await read(f"# Errorstats\r\nerrorstat_ERR:count=9\r\n{lines}")
+    assert len(values) == 50 + 1
+    assert (values["ERR"], values["overflow"]) == (9, 300 - 49)
+    assert rest == [Overflow("Errorstats/errorstat_X:count", 300 - 49)]
+
+
+async def test_a_code_keeps_its_series_though_others_grow() -> None:
+    collector = COLLECTOR.for_target()
+    await read("# Errorstats\nerrorstat_A:count=2\nerrorstat_B:count=1\n", collector, max_errors=1)
+    values, _ = await read("# Errorstats\nerrorstat_A:count=2\nerrorstat_B:count=99\n", collector, max_errors=1)
+    assert values == {"A": 2, "overflow": 99}
+
+
+async def test_codes_with_odd_letters_are_kept_apart_from_the_number() -> None:
+    values, rest = await read("# Errorstats\nerrorstat_a=b,c:count=2\nerrorstat_:count=1\nerrorstat_X:y:count=3\n")
+    assert values == {"a=b,c": 2, "": 1}
+    assert rest == [Unreadable("Errorstats/errorstat_X:count")]  # servers write _ in place of : in a code
+
+
+async def test_a_count_that_is_none_costs_itself_only() -> None:
+    values, rest = await read("# Errorstats\nerrorstat_A:count=nan\nerrorstat_B:count=1\nerrorstat_C:\n")
+    assert values == {"B": 1}
+    assert rest == [Unreadable("Errorstats/errorstat_X:count")] * 2
+
+
+@pytest.mark.parametrize("reply", [None, [], b"", b"# Server\r\nhz:10\r\n"])
+async def test_no_section_is_no_sample(reply: Any) -> None:
+    assert await read(reply) == ({}, [])
+
+
+def test_a_sentinel_has_none() -> None:
+    assert not COLLECTOR.applies(Server(mode="sentinel"))

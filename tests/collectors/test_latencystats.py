@@ -1,0 +1,113 @@
+from typing import Any
+
+import pytest
+
+from exporter.collectors.latencystats import COLLECTOR, LatencyStatsOptions
+from exporter.metric import Found, Overflow, Sample, Unreadable
+from exporter.targets import Server
+from tests import recorded
+from tests.fakes import FakeCommands
+
+STATS = "# Commandstats\ncmdstat_get:calls=4,usec=20\n# Latencystats\n"
+Values = dict[tuple[str, ...], float]
+
+
+async def read(reply: Any, **options: Any) -> tuple[Values, list[Found]]:
+    """Return values by name with suffix, command and quantile, and what is no value."""
+    commands = FakeCommands({"INFO EVERYTHING": reply, "INFO": reply})
+    found = list(await COLLECTOR.for_target().collect(Server(), commands, LatencyStatsOptions(**options)))
+    samples = [one for one in found if isinstance(one, Sample)]
+    values = {
+        (one.metric.full_name + one.suffix, *one.labels, *([one.edge] if one.edge else [])): one.value
+        for one in samples
+    }
+    assert len(values) == len(samples), "a series stands twice"
+    return values, [one for one in found if not isinstance(one, Sample)]
+
+
+@pytest.mark.parametrize("server", recorded.SERVERS)
+async def test_real_replies_are_read_without_a_rest(server: str) -> None:
+    """Redis 6.2 has no such section."""
+    values, rest = await read(recorded.info(server))
+    assert rest == []
+    if server.startswith("redis-6"):
+        assert values == {}
+        return
+    half, most = (values["redis_latency_percentiles_usec", "get", percentile] for percentile in ("50", "99.9"))
+    assert 0 < half <= most
+    assert values["redis_latency_percentiles_usec_count", "get"] == 51
+    assert values["redis_latency_percentiles_seconds_sum", "get"] > 0
+
+
+async def test_the_right_summary_stands_beside_the_established_one() -> None:
+    values, rest = await read(f"{STATS}latency_percentiles_usec_get:p50=1.003,p99=12.031,p99.9=90.111\n")
+    assert values == {
+        ("redis_latency_percentiles_usec", "get", "50"): 1.003,
+        ("redis_latency_percentiles_usec", "get", "99"): 12.031,
+        ("redis_latency_percentiles_usec", "get", "99.9"): 90.111,
+        ("redis_latency_percentiles_usec_sum", "get"): 20,
+        ("redis_latency_percentiles_usec_count", "get"): 4,
+        ("redis_latency_percentiles_seconds", "get", "0.5"): pytest.approx(1.003e-6),
+        ("redis_latency_percentiles_seconds", "get", "0.99"): pytest.approx(12.031e-6),
+        ("redis_latency_percentiles_seconds", "get", "0.999"): pytest.approx(90.111e-6),
+        ("redis_latency_percentiles_seconds_sum", "get"): 20e-6,
+        ("redis_latency_percentiles_seconds_count", "get"): 4,
+    }
+    assert not rest
+
+
+async def test_the_established_one_can_be_left_out() -> None:
+    values, _ = await read(f"{STATS}latency_percentiles_usec_get:p50=1.003\n", microseconds=False)
+    assert {name for name, *_ in values} == {
+        f"redis_latency_percentiles_seconds{suffix}" for suffix in ("", "_sum", "_count")
+    }
+
+
+@pytest.mark.parametrize(("percentile", "quantile"), [("0", "0"), ("100", "1"), ("99.99", "0.9999"), ("7", "0.07")])
+async def test_the_percentiles_are_those_that_the_server_was_told(percentile: str, quantile: str) -> None:
+    values, _ = await read(f"{STATS}latency_percentiles_usec_get:p{percentile}=5\n")
+    assert values["redis_latency_percentiles_usec", "get", percentile] == 5
+    assert values["redis_latency_percentiles_seconds", "get", quantile] == 5e-6
+
+
+async def test_without_commandstats_there_are_quantiles_alone() -> None:
+    values, _ = await read("# Latencystats\nlatency_percentiles_usec_get:p50=1\n")
+    assert set(values) == {
+        ("redis_latency_percentiles_usec", "get", "50"),
+        ("redis_latency_percentiles_seconds", "get", "0.5"),
+    }
+
+
+async def test_commands_beyond_the_limit_are_left_out_and_counted() -> None:
+    stats = "".join(f"cmdstat_c{number}:calls={number},usec=1\n" for number in range(4))
+    quantiles = "".join(f"latency_percentiles_usec_c{number}:p50=1\n" for number in range(4))
+    values, rest = await read(f"# Commandstats\n{stats}# Latencystats\n{quantiles}", max_commands=1)
+    assert {cmd for _, cmd, *_ in values} == {"c3"}
+    assert rest == [Overflow("Latencystats/latency_percentiles_usec_X", 3)]
+
+
+async def test_a_percentile_that_makes_no_sense_costs_itself_only() -> None:
+    line = "latency_percentiles_usec_get:p50=nan,p=1,q50=2,p99=3,p99.0=4,p1_0=5,p٣=6,p101=7,p60=-1"
+    values, rest = await read(f"{STATS}{line}\nlatency_percentiles_usec_set:\nlatency_percentiles_usec_del:p50\n")
+    assert {key for key in values if len(key) == 3} == {
+        ("redis_latency_percentiles_usec", "get", "99"),
+        ("redis_latency_percentiles_seconds", "get", "0.99"),
+    }
+    assert rest == [Unreadable("Latencystats/latency_percentiles_usec_X")] * 8
+    assert not [key for key in values if key[1] != "get"]
+
+
+async def test_a_sum_that_makes_no_sense_is_left_out() -> None:
+    values, _ = await read(
+        "# Commandstats\ncmdstat_get:calls=x,usec=1\n# Latencystats\nlatency_percentiles_usec_get:p50=1\n"
+    )
+    assert not [name for name, *_ in values if name.endswith(("_sum", "_count"))]
+
+
+@pytest.mark.parametrize("reply", [None, [], b"", b"# Server\r\nhz:10\r\n"])
+async def test_no_section_is_no_sample(reply: Any) -> None:
+    assert await read(reply) == ({}, [])
+
+
+def test_a_sentinel_has_none() -> None:
+    assert not COLLECTOR.applies(Server(mode="sentinel"))
