@@ -37,6 +37,8 @@ _START_TOLERANCE = 1.5
 class Server:
     """What the newest INFO reply says about the server behind a target; empty until the first reply."""
 
+    #: whether the target's address is on our own machine
+    local: bool = False
     version: str = ""
     #: ``redis``, ``valkey``, … in lower case
     software: str = ""

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Literal, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
@@ -38,6 +39,16 @@ class Endpoint:
         if self.kind == "unix":
             return self.path
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine: a unix socket, or a loopback address (which a tunnel may use, too)."""
+        if self.kind == "unix" or self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
     def __str__(self) -> str:
         return self.address

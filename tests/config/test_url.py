@@ -105,3 +105,19 @@ def test_whatever_stands_around_a_password_it_is_not_repeated(before: str, after
     except ValueError as error:
         shown = str(error)
     assert "tr0ub4dor" not in shown.lower()
+
+
+@pytest.mark.parametrize(
+    ("url", "local"),
+    [
+        ("redis://127.0.0.1", True),
+        ("redis://127.8.8.8:1", True),
+        ("redis://[::1]", True),
+        ("localhost", True),
+        ("unix:///run/redis.sock", True),
+        ("redis://10.0.0.7", False),
+        ("redis://redis.internal", False),
+    ],
+)
+def test_an_endpoint_knows_whether_it_is_on_this_machine(url: str, local: bool) -> None:
+    assert parse_url(url).endpoint.is_local is local

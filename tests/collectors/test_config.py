@@ -1,0 +1,137 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.collectors._redact import SettingsOptions
+from exporter.collectors.config import COLLECTOR
+from exporter.errors import LoadingError, PermissionDeniedError
+from exporter.metric import Sample, Unreadable
+from exporter.targets import Server
+from tests import recorded_topology
+from tests.fakes import FakeCommands
+
+FEW, ALL = SettingsOptions(), SettingsOptions(include_config_metrics=True)
+WANTED = ("maxclients", "maxmemory", "io-threads", "repl-backlog-size", "client-output-buffer-limit")
+ODD = st.recursive(
+    st.none() | st.integers() | st.binary(max_size=9) | st.sampled_from([name.encode() for name in WANTED]),
+    lambda inner: st.lists(inner, max_size=6),
+    max_leaves=12,
+)
+Values = dict[tuple[str, ...], float]
+
+
+async def read(commands: FakeCommands, options: SettingsOptions = FEW) -> tuple[Values, list[str]]:
+    found = list(await COLLECTOR.collect(Server(), commands, options))
+    samples = [sample for sample in found if isinstance(sample, Sample)]
+    values = {(sample.metric.name, *sample.labels): sample.value for sample in samples}
+    assert len(values) == len(samples), "a series stands twice"
+    return values, [part.place for part in found if isinstance(part, Unreadable)]
+
+
+def settings(**replies: Any) -> FakeCommands:
+    """A server that answers ``CONFIG GET name`` with these, and with nothing for other names."""
+    given_ = {name.replace("_", "-"): reply for name, reply in replies.items()}
+    return FakeCommands({f"CONFIG GET {name}": given_.get(name, []) for name in WANTED})
+
+
+@pytest.mark.parametrize("server", recorded_topology.SERVERS)
+async def test_real_replies_are_read_without_a_rest(server: str) -> None:
+    values, unreadable = await read(recorded_topology.commands(server))
+    assert not unreadable
+    assert values == {
+        ("config_maxclients",): 10000,
+        ("config_maxmemory",): 0,
+        ("config_io_threads",): 1,
+        ("config_repl_backlog_size",): 10485760 if server.startswith("valkey") else 1048576,
+        ("config_client_output_buffer_limit_bytes", "normal", "hard"): 0,
+        ("config_client_output_buffer_limit_bytes", "normal", "soft"): 0,
+        ("config_client_output_buffer_limit_overcome_seconds", "normal", "soft"): 0,
+        ("config_client_output_buffer_limit_bytes", "slave", "hard"): 268435456,
+        ("config_client_output_buffer_limit_bytes", "slave", "soft"): 67108864,
+        ("config_client_output_buffer_limit_overcome_seconds", "slave", "soft"): 60,
+        ("config_client_output_buffer_limit_bytes", "pubsub", "hard"): 33554432,
+        ("config_client_output_buffer_limit_bytes", "pubsub", "soft"): 8388608,
+        ("config_client_output_buffer_limit_overcome_seconds", "pubsub", "soft"): 60,
+    }
+
+
+@pytest.mark.parametrize("server", recorded_topology.SERVERS)
+async def test_on_request_every_setting_is_published_and_no_secret(server: str) -> None:
+    commands = recorded_topology.commands(server)
+    values, unreadable = await read(commands, ALL)
+    assert not unreadable
+    assert commands.asked == ["CONFIG GET *"]
+    assert values["config_maxclients",] == values["config_value", "maxclients"] == 10000
+    assert values["config_key_value", "maxmemory-policy", "noeviction"] == 1
+    assert values["config_key_value", "requirepass", "***"] == 1
+    assert ("config_client_output_buffer_limit_bytes", "slave", "hard") in values
+    assert not [labels for _, *labels in values if recorded_topology.PLANTED in labels]
+
+
+async def test_settings_are_asked_by_name_one_at_a_time_as_old_servers_want_it() -> None:
+    commands = settings()
+    await read(commands)
+    assert commands.asked == [f"CONFIG GET {name}".upper() for name in WANTED]
+
+
+async def test_a_server_that_denies_config_is_asked_once() -> None:
+    commands = settings(maxclients=PermissionDeniedError("no"))
+    with pytest.raises(PermissionDeniedError):
+        await read(commands)
+    assert commands.asked == ["CONFIG GET MAXCLIENTS"]
+
+
+async def test_a_setting_that_is_denied_or_missing_has_no_sample() -> None:
+    values, unreadable = await read(settings(maxclients=[b"maxclients", b"7"], maxmemory=PermissionDeniedError("no")))
+    assert (values, unreadable) == ({("config_maxclients",): 7}, [])
+
+
+async def test_a_bad_part_costs_only_itself() -> None:
+    values, unreadable = await read(
+        settings(
+            maxclients=[b"maxclients", b"many"],
+            maxmemory=LoadingError("loading"),
+            io_threads=b"OK",
+            repl_backlog_size=[b"repl-backlog-size", b"1048576", b"half"],
+            client_output_buffer_limit=[
+                b"client-output-buffer-limit",
+                b"normal 0 x 0 beer 1 2 3 normal 1 1 1 pubsub 1",
+            ],
+        )
+    )
+    limit = "config_client_output_buffer_limit_bytes"
+    assert values == {
+        ("config_repl_backlog_size",): 1048576,
+        (limit, "normal", "hard"): 0,
+        ("config_client_output_buffer_limit_overcome_seconds", "normal", "soft"): 0,
+    }
+    assert sorted(unreadable) == [
+        *["CONFIG GET"] * 3,  # no list, half a pair, an error
+        "CONFIG GET/client-output-buffer-limit",  # no such class
+        "CONFIG GET/client-output-buffer-limit",  # twice
+        "CONFIG GET/client-output-buffer-limit",  # cut off
+        "CONFIG GET/client-output-buffer-limit: bytes",
+        "CONFIG GET/maxclients",
+    ]
+
+
+@given(st.lists(ODD, min_size=5, max_size=5))
+async def test_no_reply_breaks_it(replies: list[Any]) -> None:
+    await read(FakeCommands({f"CONFIG GET {name}": reply for name, reply in zip(WANTED, replies, strict=True)}))
+
+
+@given(st.lists(st.binary(max_size=9), max_size=9))
+async def test_no_list_of_settings_breaks_it(reply: list[bytes]) -> None:
+    await read(FakeCommands({"CONFIG GET *": reply}), ALL)
+
+
+@given(st.text(alphabet="normal pubsub0123 -x\t", max_size=60))
+async def test_no_limits_break_it(limits: str) -> None:
+    await read(settings(client_output_buffer_limit=[b"client-output-buffer-limit", limits.encode()]))
+
+
+def test_a_sentinel_has_no_config() -> None:
+    assert COLLECTOR.applies(Server(mode="standalone"))
+    assert not COLLECTOR.applies(Server(mode="sentinel"))

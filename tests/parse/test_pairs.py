@@ -1,0 +1,44 @@
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.parse.pairs import as_pairs
+
+ODD = st.none() | st.integers() | st.floats() | st.binary(max_size=5) | st.text(max_size=5) | st.lists(st.none())
+
+
+def test_names_and_values_become_a_dict_of_text() -> None:
+    assert as_pairs([b"maxclients", b"10000", b"save", b""]) == ({"maxclients": "10000", "save": ""}, 0)
+
+
+def test_an_empty_list_has_nothing_and_nothing_bad() -> None:
+    assert as_pairs([]) == ({}, 0)
+
+
+def test_a_bad_pair_is_counted_and_harms_no_other() -> None:
+    assert as_pairs([b"a", None, 7, b"b", b"c", b"1", b"half"]) == ({"c": "1"}, 3)
+
+
+def test_of_a_name_that_comes_twice_the_last_counts() -> None:
+    assert as_pairs([b"a", b"1", b"a", b"2"]).fields == {"a": "2"}
+
+
+def test_bytes_that_are_no_utf8_are_replaced() -> None:
+    assert as_pairs([b"\xff", b"\xfe"]).fields == {"\ufffd": "\ufffd"}
+
+
+@given(st.lists(ODD, max_size=12) | ODD)
+def test_no_reply_breaks_it(reply: Any) -> None:
+    fields, bad = as_pairs(reply)
+    assert all(type(text) is str for pair in fields.items() for text in pair)
+    if isinstance(reply, list):
+        assert len(fields) + bad <= (len(reply) + 1) // 2
+        assert (bad == 0) <= (len(reply) % 2 == 0)
+    else:
+        assert (fields, bad) == ({}, 1)
+
+
+@given(st.dictionaries(st.text(max_size=9), st.text(max_size=9), max_size=9))
+def test_what_is_whole_comes_back_whole(pairs: dict[str, str]) -> None:
+    assert as_pairs([text.encode() for pair in pairs.items() for text in pair]) == (pairs, 0)

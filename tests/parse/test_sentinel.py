@@ -1,0 +1,95 @@
+import doctest
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.parse import sentinel
+from exporter.parse.sentinel import LONGEST, as_instances, parse_ckquorum, parse_masters
+from tests import recorded_topology
+
+QUORUM = "Not enough available Sentinels to reach the specified quorum for this master"
+MAJORITY = "Not enough available Sentinels to reach the majority and authorize a failover"
+PART = st.none() | st.integers() | st.binary(max_size=9) | st.sampled_from([b"name", b"flags", b"s_down"])
+INSTANCE = st.lists(PART, max_size=8)
+
+
+@pytest.mark.parametrize(
+    ("said", "message", "usable"),
+    [
+        ("OK 3 usable Sentinels. Quorum and failover authorization can be reached", "OK", 3),
+        (f"NOQUORUM 1 usable Sentinels. {QUORUM}", "NOQUORUM no quorum", 1),
+        (f"NOQUORUM 2 usable Sentinels. {MAJORITY}", "NOQUORUM no majority", 2),
+        (f"NOQUORUM 1 usable Sentinels. {QUORUM}. {MAJORITY}", "NOQUORUM no quorum, no majority", 1),
+        ("NOQUORUM 1 usable Sentinels. ", "NOQUORUM no quorum, no majority", 1),
+    ],
+)
+def test_the_verdict_is_one_of_four(said: str, message: str, usable: int) -> None:
+    verdict = parse_ckquorum(said)
+    assert verdict == (message, usable)
+    assert verdict is not None
+    assert verdict.reached == (message == "OK")
+
+
+@pytest.mark.parametrize(
+    "said", ["", "OK", "ERR No such master with that name", "OK -1 usable Sentinels", "OK ٣ usable"]
+)
+def test_other_sentences_are_no_verdict(said: str) -> None:
+    assert parse_ckquorum(said) is None
+
+
+@given(
+    st.text()
+    | st.builds("{} {} usable Sentinels{}".format, st.sampled_from(["OK", "NOQUORUM"]), st.integers(), st.text())
+)
+def test_the_message_stays_in_its_closed_set(said: str) -> None:
+    verdict = parse_ckquorum(said)
+    closed = (sentinel.OK, sentinel.NO_QUORUM, sentinel.NO_MAJORITY, sentinel.NEITHER)
+    assert verdict is None or verdict.message in closed
+
+
+def test_the_masters_of_info_are_read_by_name() -> None:
+    line = "name=cart,status=odown,address=::1:6379,slaves=2,sentinels=3"
+    masters = parse_masters({"sentinel_masters": "2", "master0": line, "master1": "status=ok", "master": line})
+    assert masters.named["cart"]["address"] == "::1:6379"
+    assert list(masters.named) == ["cart"]
+    assert masters.bad == 1
+
+
+@pytest.mark.parametrize("server", recorded_topology.SERVERS)
+def test_real_replies_are_read_without_a_rest(server: str) -> None:
+    for what in ("MASTERS", "SENTINELS mymaster", "SLAVES mymaster"):
+        instances = as_instances(recorded_topology.reply(server, f"SENTINEL {what}"))
+        assert instances is not None
+        ((_, fields),) = instances.named.items()
+        assert {"ip", "port", "flags", "last-ok-ping-reply"} <= fields.keys()
+        assert instances.bad == 0
+
+
+def test_an_instance_without_a_name_or_with_an_endless_one_is_counted() -> None:
+    assert as_instances([[b"flags", b"master"], [b"name", b"x" * (LONGEST + 1)], b"OK", [b"name", b""]]) == ({}, 4)
+
+
+def test_an_instance_that_comes_twice_is_counted_once() -> None:
+    assert as_instances([[b"name", b"a"], [b"name", b"a"]]) == ({"a": {"name": "a"}}, 1)
+
+
+@given(st.lists(INSTANCE | PART, max_size=5) | PART)
+def test_no_reply_breaks_it(reply: Any) -> None:
+    instances = as_instances(reply)
+    assert (instances is None) == (not isinstance(reply, list))
+    if instances is not None:
+        assert all(fields["name"] == name for name, fields in instances.named.items())
+
+
+@given(
+    st.dictionaries(st.sampled_from(["master0", "master1", "masters"]), st.text(alphabet="name=,\x00é", max_size=20))
+)
+def test_no_line_breaks_it(section: dict[str, str]) -> None:
+    masters = parse_masters(section)
+    assert len(masters.named) + masters.bad == len(section.keys() - {"masters"})
+
+
+def test_the_examples_in_the_docstrings_are_true() -> None:
+    assert doctest.testmod(sentinel).failed == 0
