@@ -30,6 +30,23 @@ async def test_real_replies_are_read_without_a_rest(server: str) -> None:
     assert not unreadable
     assert values["redis_latency_spike_last", "command"] > 1.7e9
     assert 0.01 < values["redis_latency_spike_duration_seconds", "command"] < 5
+    assert (
+        values["redis_latency_spike_max_duration_seconds", "command"]
+        >= values["redis_latency_spike_duration_seconds", "command"]
+    )
+    assert (values.get(("redis_latency_spikes_total", "command"), 0) > 0) == server.startswith("valkey")
+
+
+async def test_valkey_says_how_many_spikes_there_ever_were() -> None:
+    values, unreadable = await read([[b"command", 1795380000, 6, 71, 1699, 7]])
+    assert values == {
+        ("redis_latency_spike_last", "command"): 1795380000,
+        ("redis_latency_spike_duration_seconds", "command"): 0.006,
+        ("redis_latency_spike_max_duration_seconds", "command"): 0.071,
+        ("redis_latency_spikes_duration_seconds_total", "command"): 1.699,
+        ("redis_latency_spikes_total", "command"): 7,
+    }
+    assert not unreadable
 
 
 async def test_no_event_is_no_sample() -> None:
@@ -40,15 +57,16 @@ async def test_a_bad_part_costs_only_itself() -> None:
     values, unreadable = await read([[b"fork", b"?", 71, 71], [b"command", 5, 6], [b"aof"], b"x", [None, 1, 2, 3]])
     assert values == {
         ("redis_latency_spike_duration_seconds", "fork"): 0.071,
+        ("redis_latency_spike_max_duration_seconds", "fork"): 0.071,
         ("redis_latency_spike_last", "command"): 5,
         ("redis_latency_spike_duration_seconds", "command"): 0.006,
     }
     assert unreadable == [
+        "LATENCY LATEST/event",
+        "LATENCY LATEST/event",
         "LATENCY LATEST/timestamp",
         "LATENCY LATEST/timestamp",
         "LATENCY LATEST/latest",
-        "LATENCY LATEST/event",
-        "LATENCY LATEST/event",
     ]
 
 
@@ -56,6 +74,14 @@ async def test_an_event_that_comes_twice_makes_one_series() -> None:
     values, unreadable = await read([[b"fork", 1, 1, 1], [b"fork", 2, 2, 2]])
     assert values["redis_latency_spike_last", "fork"] == 1
     assert unreadable == ["LATENCY LATEST/event"]
+
+
+async def test_more_events_than_a_server_has_are_put_together() -> None:
+    """The newest of them counts."""
+    values, _ = await read([[b"event-%d" % number, 1000 + number % 60, number, 99] for number in range(70)])
+    assert len({event for _, event in values}) == 51
+    assert values["redis_latency_spike_last", "overflow"] == 1059
+    assert values["redis_latency_spike_duration_seconds", "overflow"] == 0.059
 
 
 async def test_what_is_no_list_is_unreadable() -> None:

@@ -1,0 +1,188 @@
+"""One set of edges for all commands and all time, and the established histogram as it always was."""
+
+import re
+from typing import Any
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
+
+from exporter.collectors.latency_histogram import COLLECTOR, EDGES, SECONDS, USEC, LatencyHistogram
+from exporter.errors import PermissionDeniedError, TargetError, UnknownCommandError
+from exporter.exposition import render
+from exporter.lines import header
+from exporter.metric import Found, Overflow, Sample, Unreadable
+from exporter.targets import Server
+from tests import recorded_clients as recorded
+from tests.fakes import FakeCommands
+
+INFO = "# Server\r\nredis_version:7.0.15\r\n# Commandstats\r\n" + "".join(
+    f"cmdstat_{name}:calls={calls},usec={usec},usec_per_call=1\r\n"
+    for name, calls, usec in (
+        ("get", 10, 400),
+        ("config|get", 2, 60),
+        ("georadius_ro", 1, 9),
+        ("ft.search", 1, 2_000_000),
+    )
+)
+GET = [b"get", [b"calls", 10, b"histogram_usec", [16, 4, 66, 10]]]
+CONFIG = [b"config|get", [b"calls", 2, b"histogram_usec", [33, 2]]]
+GEO = [b"georadius_ro", [b"calls", 1, b"histogram_usec", [16, 1]]]
+SEARCH = [b"ft.search", [b"calls", 1, b"histogram_usec", [1073741, 1]]]
+
+
+async def collect(
+    reply: Any, info: str | TargetError = INFO, of: LatencyHistogram | None = None, **options: Any
+) -> list[Found]:
+    words = options.get("commands", ())
+    commands = FakeCommands(
+        {
+            ("LATENCY", "HISTOGRAM", *words): reply,
+            "INFO EVERYTHING": info if isinstance(info, TargetError) else info.encode(),
+        }
+    )
+    collector = of or COLLECTOR.for_target()
+    return list(await collector.collect(Server(), commands, COLLECTOR.options(**options)))
+
+
+def series(found: list[Found]) -> dict[str, float]:
+    """Samples by ``name{cmd,le}``."""
+    samples = [sample for sample in found if isinstance(sample, Sample)]
+    read = {f"{s.metric.name}{s.suffix}{{{','.join(filter(None, (*s.labels, s.edge)))}}}": s.value for s in samples}
+    assert len(read) == len(samples), "a series stands twice"
+    return read
+
+
+def test_the_edges_are_the_servers_own() -> None:
+    assert EDGES[:12] == (1, 2, 4, 8, 16, 33, 66, 132, 264, 528, 1056, 2113)
+    assert EDGES[-1] == 541065
+
+
+@pytest.mark.parametrize("server", recorded.SERVERS)
+async def test_real_replies_are_read_without_a_rest(server: str) -> None:
+    """Every edge that a real server lists is one of ours, and every command has its sum, whatever its name."""
+    replies = recorded.replies(server)
+    found = list(await COLLECTOR.for_target().collect(Server(), recorded.commands(server), COLLECTOR.options()))
+    assert all(isinstance(item, Sample) for item in found)
+    values = series(found)
+    commands = dict(zip(replies["LATENCY HISTOGRAM"][::2], replies["LATENCY HISTOGRAM"][1::2], strict=True))
+    for command, (_, calls, _, numbers) in commands.items():
+        name = command.decode()
+        assert values[f"command_latency_seconds_count{{{name}}}"] == calls
+        assert f"commands_latencies_usec_sum{{{name}}}" in values
+        for edge, count in zip(numbers[::2], numbers[1::2], strict=True):
+            assert edge in EDGES
+            assert values[f"command_latency_seconds_bucket{{{name},{edge / 1e6!r}}}"] == count
+            assert values[f"commands_latencies_usec_bucket{{{name},{edge}}}"] == count
+    assert (
+        values["command_latency_seconds_sum{georadius_ro}"] == values["commands_latencies_usec_sum{georadius_ro}"] / 1e6
+    )
+
+
+async def test_the_established_histogram_has_the_buckets_that_the_server_lists() -> None:
+    assert series(await collect([*GET], seconds=False)) == {
+        "commands_latencies_usec_bucket{get,16}": 4,
+        "commands_latencies_usec_bucket{get,66}": 10,
+        "commands_latencies_usec_bucket{get,+Inf}": 10,
+        "commands_latencies_usec_sum{get}": 400,
+        "commands_latencies_usec_count{get}": 10,
+    }
+
+
+async def test_the_histogram_in_seconds_has_the_same_edges_for_every_command() -> None:
+    values = series(await collect([*GET, *CONFIG], microseconds=False))
+    edges = {
+        name: [match[1] for key in values if (match := re.search(rf"_bucket{{{re.escape(name)},(.*)}}", key))]
+        for name in ("get", "config|get")
+    }
+    assert edges["get"] == edges["config|get"]
+    assert [float(edge) for edge in edges["get"]] == [*(edge / 1e6 for edge in EDGES), float("inf")]
+    counts = [values[f"command_latency_seconds_bucket{{get,{edge}}}"] for edge in edges["get"]]
+    assert counts == [0, 0, 0, 0, 4, 4, *[10] * 15]
+    assert values["command_latency_seconds_sum{get}"] == 0.0004
+
+
+async def test_what_took_longer_than_a_second_is_in_no_finite_bucket() -> None:
+    """The server books 2 s as 1 s: an edge at 1.07 s would say that it was faster than that."""
+    values = series(await collect(SEARCH))
+    assert values["command_latency_seconds_bucket{ft.search,0.541065}"] == 0
+    assert values["command_latency_seconds_bucket{ft.search,+Inf}"] == 1
+    assert values["command_latency_seconds_sum{ft.search}"] == 2
+    assert values["commands_latencies_usec_bucket{ft.search,1.073741e+06}"] == 1
+
+
+async def test_an_edge_that_is_none_of_ours_counts_from_the_next_one_on() -> None:
+    values = series(await collect([b"get", [b"calls", 3, b"histogram_usec", [20, 2, 10_000_000, 3]]]))
+    assert values["command_latency_seconds_bucket{get,1.6e-05}"] == 0
+    assert values["command_latency_seconds_bucket{get,3.3e-05}"] == 2
+    assert values["command_latency_seconds_bucket{get,0.541065}"] == 2
+    assert values["commands_latencies_usec_bucket{get,1e+07}"] == 3
+
+
+async def test_without_info_there_are_buckets_and_no_sum_that_lies() -> None:
+    values = series(await collect(GET, PermissionDeniedError("no")))
+    assert not [name for name in values if "_sum" in name or "_count" in name]
+    assert values["command_latency_seconds_bucket{get,6.6e-05}"] == 10
+
+
+@pytest.mark.parametrize("info", [INFO, PermissionDeniedError("no")])
+async def test_openmetrics_can_read_it(info: str | TargetError) -> None:
+    found = await collect([*GET, *GEO, *SEARCH], info)
+    lines = render("it", (item for item in found if isinstance(item, Sample)))
+    text = (
+        b"".join(header(m.full_name, m.kind, m.help, openmetrics=True) + lines[m] for m in (USEC, SECONDS)) + b"# EOF\n"
+    )
+    families = {family.name: family for family in read_openmetrics(text.decode())}
+    assert {"redis_commands_latencies_usec", "redis_command_latency_seconds"} == families.keys()
+
+
+async def test_the_most_called_commands_have_series_and_the_rest_is_put_together() -> None:
+    found = await collect([*GEO, *GET, *CONFIG], max_commands=1)
+    values = series(found)
+    assert values["command_latency_seconds_count{get}"] == 10
+    assert values["command_latency_seconds_count{overflow}"] == 3
+    assert values["command_latency_seconds_sum{overflow}"] == 69 / 1e6
+    assert values["commands_latencies_usec_bucket{overflow,16}"] == 1
+    assert values["commands_latencies_usec_bucket{overflow,33}"] == 3
+    assert [item.values for item in found if isinstance(item, Overflow)] == [2]
+
+
+async def test_a_command_keeps_its_series_when_others_are_called_more() -> None:
+    """Or the counters of ``overflow`` would fall each time, which looks like a restart."""
+    collector = COLLECTOR.for_target()
+    await collect(GEO, of=collector, max_commands=1)
+    values = series(await collect([*GEO, *GET], of=collector, max_commands=1))
+    assert values["command_latency_seconds_count{georadius_ro}"] == 1
+    assert values["command_latency_seconds_count{overflow}"] == 10
+
+
+async def test_a_command_that_is_called_overflow_is_counted_there() -> None:
+    odd = [b"overflow", [b"calls", 50, b"histogram_usec", [1, 50]]]
+    values = series(await collect([*odd, *GET], max_commands=1))
+    assert values["command_latency_seconds_bucket{overflow,+Inf}"] == 60
+
+
+async def test_only_the_wanted_commands_are_asked_for() -> None:
+    values = series(await collect(CONFIG, commands=("config|get",)))
+    assert values["command_latency_seconds_count{config|get}"] == 2
+
+
+async def test_a_bad_part_costs_only_itself() -> None:
+    bad = [b"set", [b"calls", 1, b"histogram_usec", [16, 2]], None, GET[1], *GET]
+    found = await collect([*bad, *GET])
+    assert series(found)["command_latency_seconds_count{get}"] == 10
+    assert [item.place for item in found if isinstance(item, Unreadable)] == ["LATENCY HISTOGRAM/histogram_usec"] * 3
+
+
+async def test_what_is_no_list_is_unreadable() -> None:
+    assert await collect(b"OK") == [Unreadable("LATENCY HISTOGRAM")]
+    assert await collect([]) == []
+
+
+async def test_an_error_goes_to_the_runner() -> None:
+    with pytest.raises(UnknownCommandError):
+        await collect(UnknownCommandError("unknown subcommand"))
+
+
+def test_a_sentinel_has_no_histograms() -> None:
+    assert COLLECTOR.applies(Server(mode="standalone"))
+    assert not COLLECTOR.applies(Server(mode="sentinel"))
