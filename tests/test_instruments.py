@@ -98,3 +98,54 @@ def test_every_family_is_described_with_its_labels() -> None:
     assert described_by_name["redis_sample_age_seconds"].labels == ("target", "collector")
     assert all(family.help for family in described())
     assert "redis_operation_duration_seconds_bucket" in sample_names()
+
+
+def test_polls_are_counted_and_timed_under_the_established_names() -> None:
+    instruments = Instruments("x")
+    of_a = instruments.watch("a", [], buckets=(1.0,), address="a", labels={})
+    assert value(instruments, "redis_exporter_scrapes_total", target="a") == 0
+    assert value(instruments, "redis_exporter_scrape_duration_seconds_count", target="a") == 0
+    of_a.polled(0.25)
+    of_a.polled(0.5)
+    assert value(instruments, "redis_exporter_scrapes_total", target="a") == 2
+    assert value(instruments, "redis_exporter_scrape_duration_seconds_sum", target="a") == 0.75
+    assert value(instruments, "redis_exporter_scrape_duration_seconds_count", target="a") == 2
+    assert value(instruments, "redis_exporter_last_scrape_duration_seconds", target="a") == 0.5
+
+
+def test_the_error_of_the_newest_poll_is_one_series_with_a_reason_of_the_closed_list() -> None:
+    instruments = Instruments("x")
+    of_a = instruments.watch("a", [], buckets=(1.0,), address="a", labels={})
+
+    def errors() -> dict[str, float]:
+        name = "redis_exporter_last_scrape_error"
+        return {sample.labels["err"]: sample.value for sample in every(instruments) if sample.name == name}
+
+    assert errors() == {}
+    of_a.polled(0.1, "timeout")
+    assert errors() == {"timeout": 1}
+    of_a.polled(0.1)
+    assert errors() == {"": 0}
+
+
+def test_the_newest_ping_and_connect_are_there_once_there_was_one_and_keep_a_timeout_at_its_deadline() -> None:
+    """A gauge that says 0 before the first ping would show the best of all latencies."""
+    instruments = Instruments("x")
+    of_a = instruments.watch("a", ["ping", "connect", "info"], buckets=(1.0,), address="a", labels={})
+    ping, connect = (f"redis_exporter_last_scrape_{name}_time_seconds" for name in ("ping", "connect"))
+    assert not {ping, connect} & {sample.name for sample in every(instruments)}
+    of_a.operation("ping").succeeded(0.002)
+    of_a.operation("connect").succeeded(0.003)
+    of_a.operation("info").succeeded(0.004)
+    assert (value(instruments, ping, target="a"), value(instruments, connect, target="a")) == (0.002, 0.003)
+    of_a.operation("ping").failed("refused")
+    assert value(instruments, ping, target="a") == 0.002
+    of_a.operation("ping").failed("timeout", 1.0)
+    assert value(instruments, ping, target="a") == 1
+
+
+def test_the_build_has_the_labels_that_dashboards_know() -> None:
+    instruments = Instruments("1.2.3")
+    labels = {"version": "1.2.3", "commit_sha": "", "build_date": "", "golang_version": ""}
+    assert value(instruments, "redis_exporter_build_info", **labels) == 1
+    assert value(instruments, "redis_target_scrape_request_errors_total") == 0

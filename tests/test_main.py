@@ -42,7 +42,9 @@ def test_version_names_python_and_the_libraries(capsys: pytest.CaptureFixture[st
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code("--help") == 0
     said = capsys.readouterr().out
-    assert all(command in said for command in ("serve", "demo", "check-config", "--redis-url", "--config"))
+    assert all(
+        command in said for command in ("serve", "demo", "check-config", "migrate-flags --", "--redis-url", "--config")
+    )
 
 
 @pytest.mark.parametrize(
@@ -55,6 +57,8 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         (["--zzz=hunter2"], "there is no option --zzz\n"),
         (["--debug=hunter2"], "argument --debug: ignored explicit argument"),
         (["--redis-url"], "argument --redis-url: expected one argument"),
+        (["migrate-flags", "-redis.addr=hunter2"], "migrate-flags takes the flags of redis_exporter after --"),
+        (["migrate-flags", "hunter2"], "migrate-flags takes the flags of redis_exporter after --"),
         (["serve", "hunter2"], "there are more arguments than are known"),
         (["serve", "a", "hunter2"], "there are more arguments than are known"),
         (["check-config", "a.yaml", "--config", "b.yaml"], "there are more arguments than are known"),
@@ -106,6 +110,19 @@ def test_check_config_knows_the_collectors(capsys: pytest.CaptureFixture[str]) -
     assert "--collectors: collectors.slowlg is no collector (did you mean slowlog?)" in capsys.readouterr().err
     assert main(["check-config", "--collectors", "zzz"]) == 2
     assert "is no collector (there are info, " in capsys.readouterr().err
+
+
+def test_migrate_flags_takes_whatever_stands_after_the_dashes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["migrate-flags", "--", "-redis.addr=cart:1", "--debug", "-version=false"]) == 0
+    assert 'redis_url: "redis://cart:1"\ndebug: true\n' in capsys.readouterr().out
+
+
+def test_migrate_flags_reads_the_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REDIS_ADDR", "cart:1")
+    assert main(["migrate-flags"]) == 0
+    assert 'redis_url: "redis://cart:1"' in capsys.readouterr().out
 
 
 def test_serve_hands_over_what_was_read_and_how_to_read_it_again(

@@ -10,9 +10,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from exporter import collectors, config, instruments
+from exporter import collectors, config, instruments, migrate
 from exporter.metric import PREFIX, Metric
 from grafana import build
+from tools import acl
+from tools.compat import DIFFERENCES
 
 ROOT = Path(__file__).parents[1]
 
@@ -20,9 +22,12 @@ ROOT = Path(__file__).parents[1]
 def rendered() -> dict[Path, str]:
     """Return every rendered file with the text that it should have."""
     parts = {
+        "docs/acl.md": ("acl", acl.page(collectors.load()).rstrip("\n")),
         "README.md": ("collectors", _collectors()),
         "docs/configuration.md": ("settings", _settings()),
         "docs/metrics.md": ("metrics", _metrics()),
+        "docs/compatibility.md": ("differences", _differences()),
+        "docs/migrating-from-redis-exporter.md": ("flags", _flags()),
     }
     pages = {ROOT / name: _between((ROOT / name).read_text(encoding="utf-8"), *part) for name, part in parts.items()}
     return pages | {ROOT / path: text for path, text in build.build_all().items()}
@@ -113,6 +118,23 @@ def _metrics() -> str:
     own = [[f"`{name}`", kind, _code(labels), text] for name, kind, labels, text in described]
     title = "## What a client feels, and what we do ourselves"
     return "\n".join([*parts, f"{title}\n\n{_table(['metric', 'type', 'labels', 'meaning'], own)}"])
+
+
+def _differences() -> str:
+    return _table(["metric", "what is other, and why"], ([_code(one.names), one.reason] for one in DIFFERENCES))
+
+
+def _flags() -> str:
+    rows = (
+        [
+            f"`-{row.flag}`",
+            f"`{row.variable}`" if row.variable else "",
+            _code(row.ours) if row.ours else "none",
+            row.remark,
+        ]
+        for row in migrate.TABLE
+    )
+    return _table(["flag", "variable", "here", "what to know"], rows)
 
 
 def _better(metrics: Iterable[Metric]) -> dict[str, str]:

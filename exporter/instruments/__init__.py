@@ -1,9 +1,9 @@
 """What we count and time ourselves: what a client feels of every target, and our own health.
 
-``families`` names what there is of a target, ``target`` holds it; this file has what there is of the daemon.
+``families`` names what there is of a target, ``target`` holds it in ``cells``; this file has what there is of
+the daemon.
 """
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, PlatformCollector
@@ -11,14 +11,17 @@ from prometheus_client import Metric as Collected
 from prometheus_client.process_collector import ProcessCollector
 
 from exporter.instruments import families
+from exporter.instruments.cells import Parents
 from exporter.instruments.families import Family
-from exporter.instruments.target import Operation, Parents, TargetInstruments
+from exporter.instruments.probe import Precision
+from exporter.instruments.target import Operation, TargetInstruments
 from exporter.lines import escape, number
 
-__all__ = ["Family", "Instruments", "Operation", "TargetInstruments", "described", "sample_names"]
+__all__ = ["Family", "Instruments", "Operation", "Precision", "TargetInstruments", "described", "sample_names"]
 
 #: Seconds. From one turn of an idle loop to a loop that is of no use for measuring.
 LAG_BUCKETS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+_SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("_sum", "_count")}
 RENDER_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
 
@@ -50,13 +53,19 @@ class Instruments:
         self.refused = counter("http_refused", "Clients cut off because they asked too much.", "reason")
         self.loop_lag = histogram("loop_lag_seconds", "How late the event loop woke a timer that was due.", LAG_BUCKETS)
         self.render_seconds = histogram("page_render_seconds", "Time to build one page.", RENDER_BUCKETS)
+        self.precision = Precision(registry)
         self.reload_successful = gauge("config_last_reload_successful", "1 if the newest configuration was good.")
         self.reload_timestamp = gauge(
             "config_last_reload_success_timestamp_seconds", "When a configuration was last taken over."
         )
         self.targets = gauge("targets", "Targets being watched.")
-        build = gauge("build_info", "1, with our version and Python's.", "version", "python")
-        build.labels(version, ".".join(map(str, sys.version_info[:3]))).set(1)
+        #: Whoever answers requests for one target counts here those that name none, or an unknown one.
+        self.scrape_request_errors = Counter(
+            "redis_target_scrape_request_errors", "Requests for one target that could not be served.", registry=registry
+        )
+        # The labels are those that dashboards know; python_info has the version of Python.
+        build = gauge("build_info", "1, with our version.", "version", "commit_sha", "build_date", "golang_version")
+        build.labels(version, "", "", "").set(1)
         for kind in ("poll", "probe"):
             self.missed_runs.labels(kind, "late")
             self.missed_runs.labels(kind, "overrun")
@@ -78,6 +87,7 @@ class Instruments:
     ) -> TargetInstruments:
         """Make the instruments of one target, all reasons of these operations at 0."""
         watched = TargetInstruments(self._parents, target, buckets, {"address": address, **labels}, operations)
+        watched.precision = self.precision
         self._targets[target] = watched
         self.targets.set(len(self._targets))
         return watched
@@ -124,6 +134,6 @@ def sample_names() -> set[str]:
     """Return every name of a series of ours, as a query spells it (``…_bucket``, ``…_total``)."""
     names: set[str] = set()
     for family in described():
-        suffixes = ("_bucket", "_sum", "_count") if family.kind == "histogram" else ("",)
+        suffixes = _SUFFIXES.get(family.kind, ("",))
         names.update(family.name + suffix for suffix in suffixes)
     return names

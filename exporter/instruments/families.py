@@ -7,7 +7,7 @@ class Family(NamedTuple):
     """One family of ours, as the page and the documentation show it."""
 
     name: str
-    kind: Literal["gauge", "counter", "histogram"]
+    kind: Literal["gauge", "counter", "histogram", "summary"]
     labels: tuple[str, ...]
     help: str
 
@@ -31,6 +31,26 @@ DURATION = Family(
     ("target", "operation"),
     "Time a client would have waited; a timeout is observed at its deadline.",
 )
+LONGEST = _gauge(
+    "redis_operation_duration_max_seconds",
+    "Longest duration in the present poll interval and the one before; a timeout counts as its deadline.",
+    "operation",
+)
+IN_FLIGHT = _gauge("redis_operations_in_flight", "Slots that have no outcome yet.", "operation")
+PHASE = Family(
+    "redis_connect_phase_duration_seconds",
+    "histogram",
+    ("target", "phase"),
+    "Duration of the phases of connecting for a probe; one that was cut off counts as long as it lasted.",
+)
+PROBE_CLOCK = _counter(
+    "redis_probe_clock_total",
+    "Replies to PINGs by whose clock said when they came: the kernel's stamp, or our own when we read them.",
+    "clock",
+)
+CERTIFICATE = _gauge(
+    "redis_tls_certificate_expiry_timestamp_seconds", "When the certificate expires that the server showed us."
+)
 RETRIES = _counter("redis_operation_retries_total", "Reads sent a second time within one slot.", "operation")
 LATE_REPLIES = _counter("redis_late_replies_total", "Replies that came after their slot had timed out.")
 LATE_SECONDS = _gauge("redis_last_late_reply_seconds", "Round trip of the newest reply that came too late.")
@@ -39,6 +59,14 @@ BREAKER_TRANSITIONS = _counter(
     "redis_circuit_breaker_transitions_total", "Changes of state of the circuit breaker.", "from_state", "to_state"
 )
 BREAKER_OPEN = _counter("redis_circuit_breaker_open_seconds_total", "Seconds the circuit breaker spent not closed.")
+BREAKER_NEXT = _gauge(
+    "redis_circuit_breaker_next_attempt_seconds", "How long until the circuit breaker allows a call; 0 unless open."
+)
+REPLICATION_DELAY = _gauge(
+    "redis_replication_delay_seconds",
+    "Age of the oldest write of the canary that the replica does not show yet; 0 when it shows the newest.",
+    "replica",
+)
 SUCCESS = _gauge("redis_collector_success", "1 if the newest run of a collector worked.", "collector")
 SUPPORTED = _gauge("redis_collector_supported", "0 if the server lacks or denies what it reads.", "collector")
 COLLECTOR_SECONDS = _gauge("redis_collector_duration_seconds", "Duration of the newest run.", "collector")
@@ -47,11 +75,37 @@ UNREADABLE = _counter("redis_exporter_unreadable_fields_total", "Parts of replie
 OVERFLOW = _counter(
     "redis_exporter_overflowed_values_total", "Label values put together as overflow: a cap was reached.", "collector"
 )
+SCRAPES = _counter("redis_exporter_scrapes_total", "Polls of a target that ended, whatever became of them.")
+SCRAPE_SECONDS = Family(
+    "redis_exporter_scrape_duration_seconds", "summary", ("target",), "Duration of the polls of a target."
+)
+LAST_SCRAPE_SECONDS = _gauge("redis_exporter_last_scrape_duration_seconds", "Duration of the newest poll.")
+LAST_CONNECT_SECONDS = _gauge(
+    "redis_exporter_last_scrape_connect_time_seconds",
+    "Duration of the newest attempt to connect that worked, or timed out (its deadline).",
+)
+LAST_PING_SECONDS = _gauge(
+    "redis_exporter_last_scrape_ping_time_seconds",
+    "Round trip of the newest PING that was answered, or timed out (its deadline).",
+)
+LAST_ERROR = _gauge(
+    "redis_exporter_last_scrape_error",
+    "1, with the reason, if a part of the newest poll failed; 0 with an empty reason if none did.",
+    "err",
+)
 TARGET_INFO = _gauge("redis_target_info", "1, with the address and the configured labels of a target.", "address")
 
 #: In the order of the page.
 OF_TARGETS = (
     *(UP, OPERATIONS, FAILURES, DURATION, RETRIES, LATE_REPLIES, LATE_SECONDS),
-    *(BREAKER_STATE, BREAKER_TRANSITIONS, BREAKER_OPEN),
+    *(LONGEST, IN_FLIGHT, PHASE, PROBE_CLOCK, CERTIFICATE),
+    *(BREAKER_STATE, BREAKER_TRANSITIONS, BREAKER_OPEN, BREAKER_NEXT, REPLICATION_DELAY),
     *(SUCCESS, SUPPORTED, COLLECTOR_SECONDS, SAMPLE_AGE, UNREADABLE, OVERFLOW, TARGET_INFO),
+    *(SCRAPES, SCRAPE_SECONDS, LAST_SCRAPE_SECONDS, LAST_CONNECT_SECONDS, LAST_PING_SECONDS, LAST_ERROR),
 )
+
+#: Operations whose newest duration is a gauge too, under the name that it has with redis_exporter.
+NEWEST = {"connect": LAST_CONNECT_SECONDS, "ping": LAST_PING_SECONDS}
+
+#: Seconds. Histograms whose buckets are not those of the pings.
+BUCKETS = {PHASE: (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)}

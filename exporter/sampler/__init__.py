@@ -59,17 +59,20 @@ class Sampler:
         self._observer = observer
         self._clock = clock
         self._refusals: Refusals = {}
-        self.server = Server()
+        self.server = Server(local=client.target.settings.endpoint.is_local)
         self.polled = False
 
     async def poll(self, _due: float) -> None:
         """Run every collector that this server can have, one after the other."""
         once: Replies = {}
+        started, reason = self._clock(), ""
         for part in self._parts:
             if not part.collector.applies(self.server):
                 self._store.forget(self._name, part.collector.name)
             else:
-                await self._run(part, once)
+                failed = await self._run(part, once)
+                reason = reason or failed
+        self._instruments.polled(self._clock() - started, reason)
         self.polled = True
 
     def missed(self, late: int, overrun: int) -> None:
@@ -80,7 +83,8 @@ class Sampler:
             operation.failed("skipped", count=late)
             operation.failed("timeout", count=overrun)
 
-    async def _run(self, part: Part, once: Replies) -> None:
+    async def _run(self, part: Part, once: Replies) -> str:
+        """Run one collector; return the reason when it failed."""
         name = part.collector.name
         operation = self._instruments.operation(name)
         started = self._clock()
@@ -102,7 +106,7 @@ class Sampler:
         seconds = self._clock() - started
         unsupported = name != INFO and isinstance(error, UNSUPPORTED)
         if unsupported and not commands.sent:
-            return  # known since the time when it was asked: no slot
+            return ""  # known since the time when it was asked: no slot
         operation.total.inc()
         if error is None:
             operation.succeeded(seconds)
@@ -111,7 +115,8 @@ class Sampler:
             operation.failed(error.reason)
             self._unsupported(name, error, seconds)
         else:
-            self._failed(name, error, seconds)
+            return self._failed(name, error, seconds)
+        return ""
 
     def _take(self, name: str, found: Iterable[Found], seconds: float) -> None:
         samples = [item for item in found if isinstance(item, Sample)]
@@ -126,12 +131,13 @@ class Sampler:
         )
         self._observer.collected(name, None)
 
-    def _failed(self, name: str, error: Exception, seconds: float) -> None:
+    def _failed(self, name: str, error: Exception, seconds: float) -> str:
         reason = error.reason if isinstance(error, TargetError) else TargetError.reason
         waited = self._poll.timeout if reason == OperationTimeoutError.reason else None
         self._instruments.operation(name).failed(reason, waited)
         self._instruments.collector_ran(name, success=False, supported=True, seconds=seconds)
         self._observer.collected(name, error)
+        return reason
 
     def _unsupported(self, name: str, error: TargetError, seconds: float) -> None:
         self._store.forget(self._name, name)

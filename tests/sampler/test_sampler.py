@@ -200,3 +200,18 @@ async def test_polls_that_never_started_are_counted_for_every_collector(server: 
     for name in ("info", "probe"):
         assert (polled.total(name), polled.failures("skipped", name), polled.failures("timeout", name)) == (3, 2, 1)
     await polled.close()
+
+
+async def test_a_poll_is_counted_and_its_first_failure_named(server: FakeServer) -> None:
+    """Under the names of redis_exporter, to which a poll is a scrape."""
+    probe = Probe(ROW.sample(1.0), fault=ValueError("ours"))
+    polled = Polled(server.url, Info(), probe)
+    await polled.sampler.poll(0.0)
+    assert value(polled.instruments, "redis_exporter_scrapes_total") == 1
+    assert value(polled.instruments, "redis_exporter_last_scrape_error", err="other") == 1
+    probe.fault = None
+    await polled.sampler.poll(0.0)
+    assert value(polled.instruments, "redis_exporter_scrapes_total") == 2
+    assert value(polled.instruments, "redis_exporter_last_scrape_error", err="other") == 0
+    assert value(polled.instruments, "redis_exporter_scrape_duration_seconds_count") == 2
+    await polled.close()
