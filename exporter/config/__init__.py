@@ -7,7 +7,18 @@
 from exporter.config.explain import check_options
 from exporter.config.load import Loaded, Reload, load
 from exporter.config.messages import ConfigError, Problem, nearest
-from exporter.config.models import PING_BUCKETS, BreakerSettings, CanarySettings, Connection, Log, Poll, Probe, Slo, Tls
+from exporter.config.models import (
+    PING_BUCKETS,
+    BreakerSettings,
+    CanarySettings,
+    Connection,
+    Log,
+    Poll,
+    Probe,
+    ProbeLogSettings,
+    Slo,
+    Tls,
+)
 from exporter.config.reference import SettingRow, rows
 from exporter.config.resolve import CheckCollectors
 from exporter.config.settings import Settings
@@ -29,6 +40,7 @@ __all__ = [
     "ParsedUrl",
     "Poll",
     "Probe",
+    "ProbeLogSettings",
     "Problem",
     "Reload",
     "Seconds",

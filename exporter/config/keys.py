@@ -8,7 +8,18 @@ from pydantic import BeforeValidator, Field
 
 from exporter.config.values import Count, Options, PositiveCount, PositiveSeconds
 
-__all__ = ["Count", "Field", "KeyAt", "Keys", "Options", "PositiveCount", "PositiveSeconds", "Regexes", "Scripts"]
+__all__ = [
+    "Count",
+    "Field",
+    "KeyAt",
+    "Keys",
+    "Options",
+    "PositiveCount",
+    "PositiveSeconds",
+    "Regexes",
+    "Scripts",
+    "read_script",
+]
 
 _DATABASE = re.compile(r"(?:db)?(\d{1,5})=(.+)", re.DOTALL)
 _GLOB = re.compile(r"[*?\[\]\\]")

@@ -8,7 +8,7 @@ from typing import Any
 
 from exporter.config.names import Path
 
-_FILES = frozenset({"password_file", "ca_file", "cert_file", "key_file"})
+_FILES = frozenset({"password_file", "ca_file", "cert_file", "key_file", "file"})
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,60}")
 
 

@@ -54,6 +54,10 @@ class Probe(Options):
     max_outstanding: PositiveCount = Field(
         64, description="At most so many PINGs wait for their reply on a connection."
     )
+    cold_connect: Annotated[float | None, BeforeValidator(_off_or_seconds)] = Field(
+        None,
+        description="How often a connection is made for one PING and closed, as clients without a pool do, or off.",
+    )
 
 
 class Poll(Options):
@@ -140,3 +144,11 @@ class Log(Options):
     slow_reply: Annotated[float | None, BeforeValidator(_off_or_seconds)] = Field(
         None, description="A reply slower than this is logged: a duration, or off."
     )
+
+
+class ProbeLogSettings(Options):
+    """One line for every PING, to be held against a packet capture."""
+
+    file: Path | None = Field(None, description="CSV file that gets one line for every slot; none unless set.")
+    size: PositiveCount = Field(64_000_000, ge=1000, description="Bytes after which the file is turned over.")
+    backups: Count = Field(3, le=100, description="So many older files are kept: FILE.1 is the newest.")

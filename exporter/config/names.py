@@ -56,6 +56,7 @@ COMMAND_LINE: dict[str, Path] = {
     "--probe-timeout": ("probe", "timeout"),
     "--poll-interval": ("poll", "interval"),
     "--poll-timeout": ("poll", "timeout"),
+    "--probe-log": ("probe_log", "file"),
     "--log-level": ("log", "level"),
     "--log-format": ("log", "format"),
     "--debug": ("debug",),

@@ -94,7 +94,7 @@ def _type(name: str, field: FieldInfo) -> str:
 def _default(name: str, field: FieldInfo) -> str:
     value: Any = field.default
     if value is PydanticUndefined or value is None or value in ((), {}):
-        return "off" if name in ("slow_reply", "slow_call_duration") else ""
+        return "off" if name in ("slow_reply", "slow_call_duration", "cold_connect") else ""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):

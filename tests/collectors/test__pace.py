@@ -1,0 +1,31 @@
+import pytest
+
+from exporter.collectors._pace import STRETCH, Pace, PaceOptions
+from tests.fakes import HandClock
+from tests.keyspace import resting
+
+
+@pytest.mark.parametrize(("pause", "rest"), [(0.5, 0.01), (0.75, 0.03), (0.0, 0.0)])
+async def test_the_pause_is_its_share_of_the_time(pause: float, rest: float) -> None:
+    clock, rests = HandClock(), list[float]()
+    pace = Pace(PaceOptions(pause=pause), clock, resting(clock, rests))
+    clock.advance(0.01)
+    await pace.breathe()
+    assert rests == [pytest.approx(rest)]
+
+
+async def test_a_short_stretch_of_work_waits_for_more_before_it_pauses() -> None:
+    clock, rests = HandClock(), list[float]()
+    pace = Pace(PaceOptions(), clock, resting(clock, rests))
+    for _ in range(3):
+        clock.advance(STRETCH * 0.4)
+        await pace.breathe()
+    assert rests == [pytest.approx(STRETCH * 1.2)]
+
+
+def test_it_is_over_when_its_share_of_the_budget_is_used_up() -> None:
+    clock = HandClock()
+    pace = Pace(PaceOptions(budget=1.0), clock, resting(clock), share=0.5)
+    assert not pace.over
+    clock.advance(0.5)
+    assert pace.over

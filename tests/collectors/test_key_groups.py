@@ -1,0 +1,93 @@
+from typing import Any
+
+from exporter.collectors._scan import keys_in
+from exporter.collectors.key_groups import COLLECTOR, KeyGroupOptions, KeyGroups, databases_of
+from exporter.errors import UnknownCommandError
+from exporter.metric import Found, Overflow, Sample
+from exporter.targets import Server
+from tests.fakes import HandClock
+from tests.keyspace import Keyspace, resting
+
+KEYS = {b"user:%d" % number: b"" for number in range(60)} | {b"cart:%d" % number: b"xx" for number in range(40)}
+SERVER = Server(run_id="one", fields={"db0": "keys=100,expires=0", "db2": "keys=1", "dbsize": "7"})
+ONE = KeyGroupOptions(groups=["^([a-z]+):"])
+Values = dict[tuple[str, ...], float]
+
+
+def values(found: list[Found], name: str) -> Values:
+    return {one.labels: one.value for one in found if isinstance(one, Sample) and one.metric.name == name}
+
+
+async def read(space: Keyspace, options: KeyGroupOptions = ONE, collector: KeyGroups | None = None) -> list[Found]:
+    collector = collector or KeyGroups(space.clock, resting(space.clock))
+    return list(await collector.collect(SERVER, space, options))
+
+
+async def test_every_database_that_has_keys_is_sorted_into_groups() -> None:
+    found = await read(Keyspace({0: KEYS, 2: {b"x": b""}}))
+    assert values(found, "key_group_count") == {
+        ("db0", "user"): 60,
+        ("db0", "cart"): 40,
+        ("db2", "unclassified"): 1,
+    }
+    assert values(found, "key_group_memory_usage_bytes")[("db0", "user")] == 10 * 56 + 50 * 57
+    assert values(found, "number_of_distinct_key_groups") == {("db0",): 2, ("db2",): 1}
+    assert [one for one in found if isinstance(one, Overflow)] == []
+
+
+async def test_only_the_databases_and_keys_that_were_named_are_walked() -> None:
+    options = KeyGroupOptions(groups="^([a-z]+):", databases=(0,), pattern="c*")
+    assert values(await read(Keyspace({0: KEYS}), options), "key_group_count") == {("db0", "cart"): 40}
+
+
+async def test_groups_beyond_the_limit_are_the_overflow_and_counted() -> None:
+    found = await read(Keyspace({0: KEYS | {b"tiny:1": b""}}), KeyGroupOptions(groups="^([a-z]+):", max_distinct=1))
+    assert values(found, "key_group_count")[("db0", "overflow")] == 41
+    assert Overflow("SCAN/groups", 2) in found
+
+
+async def test_a_pass_over_several_polls_is_served_when_it_is_complete() -> None:
+    space = Keyspace({0: KEYS}, HandClock(), each=0.01)
+    collector = KeyGroups(space.clock, resting(space.clock))
+    options = KeyGroupOptions(groups="^([a-z]+):", databases=(0,), count=25, budget=0.3, pause=0)
+    first = await read(space, options, collector)
+    assert values(first, "key_group_count") == {}
+    assert values(first, "key_groups_scan_progress_ratio") == {("db0", "*"): 0.5}
+    assert values(first, "last_key_groups_scrape_duration_milliseconds") == {(): 0}
+    space.clock.advance(10)
+    await read(space, options, collector)
+    last = await read(space, options, collector)
+    assert sum(values(last, "key_group_count").values()) == 100
+    assert values(last, "last_key_groups_scrape_duration_milliseconds") == {(): 11_040}
+    assert (
+        values(last, "key_groups_scan_duration_seconds")[("db0", "*")]
+        == values(last, "last_key_groups_scrape_duration_seconds")[()]
+    )
+
+
+async def test_without_an_expression_nothing_is_walked() -> None:
+    space = Keyspace({0: KEYS})
+    found = await read(space, KeyGroupOptions())
+    assert (len(found), space.asked) == (2, [])
+
+
+async def test_a_server_without_memory_usage_has_counts() -> None:
+    found = await read(Keyspace({0: KEYS}, instead={"MEMORY": UnknownCommandError("no")}))
+    assert values(found, "key_group_count")[("db0", "cart")] == 40
+    assert values(found, "key_group_memory_usage_bytes") == {}
+
+
+def test_databases_come_from_info() -> None:
+    assert databases_of(SERVER) == [0, 2]
+    assert databases_of(Server()) == [0]
+    assert keys_in(SERVER, 1) == 0
+
+
+def test_targets_remember_their_own_groups() -> None:
+    assert COLLECTOR.for_target() is not COLLECTOR
+    assert not COLLECTOR.applies(Server(mode="sentinel"))
+
+
+def test_the_options_have_defaults() -> None:
+    told: dict[str, Any] = KeyGroupOptions().model_dump()
+    assert (told["max_distinct"], told["groups"], told["databases"]) == (100, (), None)

@@ -1,0 +1,163 @@
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.collectors.base import Commands
+from exporter.collectors.scripts import COLLECTOR, ScriptOptions, _values
+from exporter.errors import BusyError, PermissionDeniedError, TargetError, UnknownCommandError
+from exporter.metric import Found, Overflow, Sample, Unreadable
+from exporter.targets import Server
+from tests import recorded_keys
+from tests.fakes import FakeCommands
+
+SCRIPT = "return {'orders', redis.call('XLEN', 'orders'), 'half', '0.5'}"
+GOOD = [b"orders", 9, b"half", b"0.5"]
+ODD = st.recursive(
+    st.none() | st.integers() | st.text(max_size=3) | st.binary(max_size=3),
+    lambda inner: st.lists(inner, max_size=6),
+    max_leaves=8,
+)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    first, second = tmp_path / "first.lua", tmp_path / "second.lua"
+    first.write_text(SCRIPT)
+    second.write_text("return redis.call('SET', 'k', 'v')")
+    return [str(first), str(second)]
+
+
+class Answers:
+    """Answers by the name of the command; ``asked`` lists these names."""
+
+    def __init__(self, **replies: Any) -> None:
+        self.replies = replies
+        self.asked: list[str] = []
+
+    async def execute(self, *args: str | int, db: int | None = None) -> Any:
+        self.asked.append(str(args[0]))
+        reply = self.replies[str(args[0])]
+        if callable(reply):
+            reply = await reply(*args)
+        if isinstance(reply, TargetError):
+            raise reply
+        return reply
+
+    async def pipeline(self, commands: Any, *, db: int | None = None) -> list[Any]:
+        raise AssertionError("scripts run one by one")
+
+
+async def read(commands: Commands, files: list[str], collector: Any = None, **options: Any) -> list[Found]:
+    told = ScriptOptions(files=files, **options)
+    return list(await (collector or COLLECTOR.for_target()).collect(Server(run_id="one"), commands, told))
+
+
+def values(found: list[Found]) -> dict[str, float]:
+    samples = [one for one in found if isinstance(one, Sample)]
+    return {"/".join((one.metric.name, *one.labels[:-1], Path(one.labels[-1]).stem)): one.value for one in samples}
+
+
+ALL_WELL = {"script_result/first": 1, "script_values/orders/first": 9, "script_values/half/first": 0.5}
+
+
+@pytest.mark.parametrize("server", recorded_keys.SERVERS)
+async def test_real_servers_run_it_and_refuse_to_let_it_write(server: str, files: list[str]) -> None:
+    writing = server == "redis-6.2.14"  # has no EVAL_RO, and nobody recorded what it would have written
+    found = await read(recorded_keys.commands(server), files[:1] if writing else files)
+    assert values(found) == ALL_WELL | ({} if writing else {"script_result/second": 0})
+
+
+async def test_the_text_is_sent_once(files: list[str]) -> None:
+    commands = Answers(EVAL_RO=GOOD, EVALSHA_RO=GOOD)
+    collector = COLLECTOR.for_target()
+    for _ in range(3):
+        assert values(await read(commands, files[:1], collector)) == ALL_WELL
+    assert commands.asked == ["EVAL_RO", "EVALSHA_RO", "EVALSHA_RO"]
+
+
+async def test_a_script_that_the_server_forgot_is_sent_again(files: list[str]) -> None:
+    commands = Answers(EVAL_RO=GOOD, EVALSHA_RO=TargetError("No matching script."))
+    collector = COLLECTOR.for_target()
+    for _ in range(2):
+        assert values(await read(commands, files[:1], collector)) == ALL_WELL
+    assert commands.asked == ["EVAL_RO", "EVALSHA_RO", "EVAL_RO"]
+
+
+async def test_an_older_server_runs_it_by_eval(files: list[str]) -> None:
+    unknown = UnknownCommandError("unknown command")
+    commands = Answers(EVAL_RO=unknown, EVALSHA_RO=unknown, EVAL=GOOD, EVALSHA=GOOD)
+    collector = COLLECTOR.for_target()
+    for _ in range(2):
+        assert values(await read(commands, files[:1], collector)) == ALL_WELL
+    assert commands.asked[:2] == ["EVAL_RO", "EVAL"]
+    assert commands.asked[-1] == "EVALSHA"
+
+
+async def test_scripts_may_write_where_the_option_says_so(files: list[str]) -> None:
+    commands = Answers(EVAL=GOOD, EVALSHA=GOOD)
+    assert values(await read(commands, files[:1], may_write=True)) == ALL_WELL
+
+
+async def test_a_script_that_fails_costs_only_itself(files: list[str]) -> None:
+    async def answer(_: str, text: str, *_args: Any) -> Any:
+        return GOOD if text == SCRIPT else TargetError("user_script:1: attempt to index a nil value")
+
+    found = await read(Answers(EVAL_RO=answer), files[::-1])
+    assert values(found) == ALL_WELL | {"script_result/second": 0}
+
+
+async def test_a_script_that_does_not_end_costs_only_itself(files: list[str]) -> None:
+    async def answer(_: str, text: str, *_args: Any) -> Any:
+        if text != SCRIPT:
+            await asyncio.Event().wait()
+        return GOOD
+
+    found = await read(Answers(EVAL_RO=answer), files[::-1], timeout=0.01)
+    assert values(found) == ALL_WELL | {"script_result/second": 0}
+
+
+async def test_a_file_that_is_gone_when_it_is_first_needed_costs_only_itself(files: list[str]) -> None:
+    told = ScriptOptions(files=files[:1])
+    Path(files[0]).unlink()
+    found = list(await COLLECTOR.for_target().collect(Server(), FakeCommands({}), told))
+    assert values(found) == {"script_result/first": 0}
+
+
+@pytest.mark.parametrize("error", [PermissionDeniedError("no"), BusyError("busy")])
+async def test_what_concerns_the_server_goes_to_the_runner(error: TargetError, files: list[str]) -> None:
+    with pytest.raises(type(error)):
+        await read(Answers(EVAL_RO=error), files)
+
+
+@pytest.mark.parametrize(
+    ("reply", "result", "read", "rest"),
+    [
+        ([], 2, {}, []),
+        (None, 2, {}, []),
+        (b"text", 0, {}, [Unreadable("EVAL")]),
+        ([b"a"], 0, {}, [Unreadable("EVAL")]),
+        ([b"a", b"1", b"a", b"2"], 1, {"a": 2}, []),
+        ([b"a", b"many", b"b", b"-1.5"], 1, {"b": -1.5}, [Unreadable("EVAL/value")]),
+        ([b"a", [1], 7, 8], 1, {}, [Unreadable("EVAL/value")] * 2),
+        ([b"a", 1, b"b", 2, b"c", 3, b"d", 4], 1, {"a": 1, "b": 2, "c": 3}, [Overflow("EVAL/key", 1)]),
+    ],
+)
+def test_what_a_script_may_return(reply: Any, result: float, read: dict[str, float], rest: list[Found]) -> None:
+    first, *found = _values(reply, "f", 3)
+    assert isinstance(first, Sample)
+    assert first.value == result
+    assert {one.labels[0]: one.value for one in found if isinstance(one, Sample)} == read
+    assert [one for one in found if not isinstance(one, Sample)] == rest
+
+
+@given(ODD)
+def test_no_reply_breaks_it(reply: Any) -> None:
+    assert list(_values(reply, "f", 3))
+
+
+def test_a_sentinel_runs_no_scripts() -> None:
+    assert not COLLECTOR.applies(Server(mode="sentinel"))
