@@ -1,22 +1,28 @@
 """The targets under watch: each with its breaker, client, prober and sampler; added, removed and changed at runtime."""
 
 import asyncio
+import secrets
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from time import time_ns
 from typing import NamedTuple
 
 from exporter.app.report import CONNECT, Report
 from exporter.breaker import Breaker
-from exporter.client import Client
+from exporter.canary import Canary
+from exporter.client import Client, Ramp
+from exporter.cold import ColdConnect
 from exporter.collectors import Collector
-from exporter.instruments import Instruments
-from exporter.prober import PING, Prober
+from exporter.heartbeat import Heartbeats
+from exporter.instruments import Instruments, TargetInstruments, families
+from exporter.prober import PING, Clocks, ProbeLog, Prober
 from exporter.sampler import Part, Sampler
 from exporter.schedule import Schedule
 from exporter.store import Store
 from exporter.targets import Target
 
-POLL, PROBE = "poll", "probe"
+POLL, PROBE, CANARY, COLD = "poll", "probe", "canary", "cold_connect"
 
 
 class Difference(NamedTuple):
@@ -61,25 +67,41 @@ class Fleet:
         schedule: Schedule,
         *,
         clock: Callable[[], float],
+        wall: Callable[[], int] = time_ns,
+        probe_log: ProbeLog | None = None,
     ) -> None:
         self._collectors = collectors
         self._store = store
         self._instruments = instruments
         self._schedule = schedule
         self._clock = clock
+        self._clocks = Clocks(clock, wall)
+        self._ramp = Ramp()
+        self._probe_log = probe_log
+        self._changing = asyncio.Lock()
+        # A key of our own: another exporter, or an earlier life of this one, must not be read for us.
+        self._instance = f"{socket.gethostname()}-{secrets.token_hex(4)}"
+        self._heartbeats = Heartbeats(self._instance)
         self._watches: dict[str, Watch] = {}
         self.slow_reply: float | None = None
 
     def __iter__(self) -> Iterator[Watch]:
         return iter(tuple(self._watches.values()))
 
+    @property
+    def is_changing(self) -> bool:
+        """Whether targets are just being added and removed."""
+        return self._changing.locked()
+
     async def apply(self, targets: Sequence[Target]) -> Difference:
         """Watch these targets and no others; those that did not change go on undisturbed."""
-        change = difference({name: watch.target for name, watch in self._watches.items()}, targets)
-        await asyncio.gather(*(self._drop(name) for name in change.gone))
-        for target in change.come:
-            self._watches[target.name] = self._watch(target)
-        self._watches = {target.name: self._watches[target.name] for target in targets}
+        async with self._changing:
+            change = difference({name: watch.target for name, watch in self._watches.items()}, targets)
+            await asyncio.gather(*(self._drop(name) for name in change.gone))
+            for target in change.come:
+                self._watches[target.name] = self._watch(target)
+                await asyncio.sleep(0)  # a thousand targets take seconds, and pings are due meanwhile
+            self._watches = {target.name: self._watches[target.name] for target in targets}
         return change
 
     async def stop(self) -> None:
@@ -88,9 +110,10 @@ class Fleet:
 
     async def _drop(self, name: str) -> None:
         watch = self._watches.pop(name)
-        await self._schedule.cancel(POLL, name)
-        await self._schedule.cancel(PROBE, name)
+        for kind in (POLL, PROBE, CANARY, COLD):
+            await self._schedule.cancel(kind, name)
         await watch.stop()
+        self._heartbeats.forget(watch.target.address)
         self._store.forget(name)
         self._instruments.forget(name)
 
@@ -99,7 +122,7 @@ class Fleet:
         parts = self._parts(target)
         instruments = self._instruments.watch(
             target.name,
-            [PING, CONNECT, *(part.collector.name for part in parts)],
+            [PING, CONNECT],  # those of collectors come with their first run: many servers are not of their kind
             buckets=tuple(settings.probe.buckets),
             address=target.address,
             labels=settings.labels,
@@ -107,16 +130,38 @@ class Fleet:
         report = Report(target, instruments, self.slow_reply)
         breaker = Breaker(settings.breaker, self._clock, on_change=report.breaker_changed)
         instruments.open_seconds = breaker.seconds_not_closed
-        client = Client(target, breaker, report, clock=self._clock)
-        prober = Prober(client, breaker, instruments, report, clock=self._clock)
+        client = Client(target, breaker, report, clock=self._clock, wall=self._clocks.wall, ramp=self._ramp)
+        prober = Prober(client, breaker, instruments, report, clocks=self._clocks, log=self._probe_log)
         sampler = Sampler(client, parts, self._store, instruments, report, clock=self._clock)
-        self._schedule.every(
-            settings.probe.interval, PROBE, target.name, prober.slot, lambda missed: prober.skipped(sum(missed))
-        )
+        self._schedule.each(settings.probe.interval, PROBE, target.name, prober.slot, prober.skipped)
         self._schedule.every(
             settings.poll.interval, POLL, target.name, sampler.poll, lambda missed: sampler.missed(*missed), now=True
         )
-        return Watch(target, breaker, client, prober, sampler)
+        instruments.at_render[families.BREAKER_NEXT, ""] = breaker.seconds_until_attempt
+        watch = Watch(target, breaker, client, prober, sampler)
+        self._watch_more(watch, instruments, report)
+        return watch
+
+    def _watch_more(self, watch: Watch, instruments: TargetInstruments, report: Report) -> None:
+        """Schedule what a target has only when its settings ask for it."""
+        name, settings, client = watch.target.name, watch.target.settings, watch.client
+        if settings.canary.enabled:
+            canary = Canary(
+                client,
+                watch.sampler.server,
+                instruments,
+                report,
+                self._heartbeats,
+                instance=self._instance,
+                clock=self._clock,
+            )
+            instruments.at_render[families.REPLICATION_DELAY, watch.target.address] = canary.delay
+            self._schedule.every(
+                settings.canary.interval, CANARY, name, canary.run, lambda missed: canary.missed(*missed)
+            )
+        if settings.probe.cold_connect is not None:
+            cold = ColdConnect(client, watch.breaker, instruments, clock=self._clock)
+            self._schedule.every(settings.probe.cold_connect, COLD, name, cold.run, lambda missed: cold.missed(*missed))
 
     def _parts(self, target: Target) -> list[Part]:
         """Return the collectors of a target; names and options were checked when the configuration was read."""

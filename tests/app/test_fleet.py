@@ -11,7 +11,7 @@ from exporter.exposition import render
 from exporter.instruments import Instruments
 from exporter.schedule import Schedule
 from exporter.store import Store
-from exporter.targets import Target
+from exporter.targets import Server, Target
 from tests.fakes import FakeServer
 from tests.watching import eventually, every, settings, value
 
@@ -86,13 +86,20 @@ async def test_an_unchanged_target_keeps_its_connections_over_a_change_of_anothe
     assert server.accepted == accepted
 
 
-@pytest.mark.parametrize("wanted", [None, {"slowlog": {}}])
-async def test_a_target_has_the_collectors_that_its_settings_name(
-    running: Running, wanted: dict[str, dict[str, object]] | None
-) -> None:
-    await running.fleet.apply([target("a", collectors=wanted)])
-    expected = ["ping", "connect", *(load() if wanted is None else wanted)]
-    operations = {
+def operations(running: Running) -> set[str]:
+    return {
         sample.labels["operation"] for sample in every(running.instruments) if sample.name == "redis_operations_total"
     }
-    assert operations == set(expected)
+
+
+@pytest.mark.parametrize("wanted", [None, {"slowlog": {}}])
+async def test_a_target_has_the_collectors_that_its_settings_name_and_its_server_can_have(
+    running: Running, wanted: dict[str, dict[str, object]] | None
+) -> None:
+    """A server that is no Sentinel bears no series of what only a Sentinel has."""
+    await running.fleet.apply([target("a", collectors=wanted)])
+    assert operations(running) == {"ping", "connect"}
+    able = {name for name, collector in load().items() if collector.default and collector.applies(Server())}
+    expected = able if wanted is None else set(wanted)
+    await eventually(lambda: operations(running) == {"ping", "connect", *expected})
+    assert "sentinel" not in operations(running)

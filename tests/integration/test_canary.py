@@ -1,0 +1,83 @@
+"""What PING never meets, on real servers: a full memory, a replica that does not follow, a connection made anew."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.integration.daemon import Daemon
+from tests.integration.pages import Page
+from tests.integration.servers import RealServer
+
+pytestmark = pytest.mark.integration
+
+Start = Callable[..., RealServer]
+
+CANARY: dict[str, Any] = {"enabled": True, "interval": "100ms", "ttl": "30s"}
+
+
+def succeeded(page: Page, operation: str, target: str = "primary") -> float:
+    return page.value("redis_operation_duration_seconds_count", operation=operation, target=target) or 0
+
+
+def delay(page: Page) -> float | None:
+    return page.value("redis_replication_delay_seconds", target="replica")
+
+
+def pair(
+    start_server: Start, start_daemon: Callable[..., Daemon], software: str
+) -> tuple[RealServer, RealServer, Daemon]:
+    primary = start_server(software, **{"repl-diskless-sync-delay": "0"})
+    replica = start_server(software, replicaof=f"127.0.0.1 {primary.port}")
+    targets = [{"name": "primary", "url": primary.url}, {"name": "replica", "url": replica.url}]
+    return primary, replica, start_daemon(config={"canary": CANARY, "targets": targets})
+
+
+def test_a_primary_is_written_to_and_read_and_the_key_expires(
+    software: str, start_server: Start, start_daemon: Callable[..., Daemon]
+) -> None:
+    server = start_server(software)
+    daemon = start_daemon(config={"canary": CANARY, "targets": [{"name": "primary", "url": server.url}]})
+    daemon.wait_for(lambda page: succeeded(page, "write") >= 5 and succeeded(page, "read") >= 5)
+    (key,) = server.run("KEYS", "*")
+    assert key.startswith(b"redis-pulse:canary:")
+    assert 0 < server.run("PTTL", key) <= 30_000
+
+
+def test_a_full_memory_fails_writes_and_nothing_else(
+    software: str, start_server: Start, start_daemon: Callable[..., Daemon]
+) -> None:
+    server = start_server(software, **{"maxmemory-policy": "noeviction"})
+    daemon = start_daemon(config={"canary": CANARY, "targets": [{"name": "primary", "url": server.url}]})
+    daemon.wait_until_up("primary")
+    server.run("CONFIG", "SET", "maxmemory", "1")
+    full = daemon.wait_for(lambda page: page.failures("write", "oom") >= 3)
+    assert (full.up("primary"), full.breaker("primary")) == (1, "closed")
+    assert full.failures("read") == 0
+    server.run("CONFIG", "SET", "maxmemory", "0")
+    before = succeeded(daemon.page(), "write")
+    daemon.wait_for(lambda page: succeeded(page, "write") > before + 2)
+
+
+def test_a_replica_tells_how_far_it_is_behind_and_goes_on_telling_when_its_link_is_cut(
+    software: str, start_server: Start, start_daemon: Callable[..., Daemon]
+) -> None:
+    primary, replica, daemon = pair(start_server, start_daemon, software)
+    daemon.wait_for(lambda page: delay(page) == 0)
+    assert daemon.page().slots("write", "replica") == 0
+    primary.run("CONFIG", "SET", "requirepass", "nobody-knows")  # who is connected stays so
+    primary.run("CLIENT", "KILL", "TYPE", "replica")
+    daemon.wait_for(lambda page: (delay(page) or 0) > 1)
+    assert daemon.page().up("replica") == 1
+    replica.run("CONFIG", "SET", "masterauth", "nobody-knows")
+    daemon.wait_for(lambda page: delay(page) == 0)
+
+
+def test_connecting_anew_is_an_operation_of_its_own(
+    software: str, start_server: Start, start_daemon: Callable[..., Daemon]
+) -> None:
+    server = start_server(software)
+    probe = {"interval": "100ms", "timeout": "300ms", "cold_connect": "100ms"}
+    daemon = start_daemon(config={"probe": probe, "targets": [{"name": "primary", "url": server.url}]})
+    page = daemon.wait_for(lambda page: succeeded(page, "cold_connect") >= 5)
+    assert page.failures("cold_connect") == 0
