@@ -11,6 +11,8 @@ Replies come in the order of the pings, so the pings on the wire are a queue. A 
 outcome, but stays in the queue until its late reply takes it out. Every slot gets exactly one outcome:
 ``opened == replies + timeouts + losses + in_flight`` holds at every moment (``balanced``).
 
+When a reply came is for the caller to say: by the kernel's stamp it may have come before it was read, and in time.
+
 A round trip runs from ``sent`` to the reply, and the deadline is ``sent + timeout``. Counted from ``due``, our own
 lateness would be booked as the target's latency; it is ``Slot.lateness``, to be published apart. (Nothing is omitted by
 that, because pings are sent on schedule whether or not earlier ones are answered.)
@@ -75,6 +77,11 @@ class Slots(Generic[T]):
     def in_flight(self) -> int:
         """Pings on the wire without an outcome."""
         return len(self._queue) - self._overdue
+
+    @property
+    def oldest(self) -> Slot[T] | None:
+        """The ping that the next reply belongs to."""
+        return self._queue[0] if self._queue else None
 
     @property
     def full(self) -> bool:

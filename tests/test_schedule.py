@@ -1,6 +1,7 @@
 """Every moment of a job's grid is served or counted as missed, whatever APScheduler and the wall clock do."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from time import monotonic
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.schedule import Grid, Missed, Schedule
+from exporter.schedule import APART, Grid, Missed, Schedule
 from tests.fakes import HandClock
 from tests.watching import eventually
 
@@ -95,7 +96,7 @@ def test_served_and_missed_together_are_all_moments_that_have_passed(waits: list
             assert due[0] <= clock() + 0.001
     grid.take()
     if waits:
-        assert served + missed == int((clock() + 0.001) // interval) + 1
+        assert served + missed == math.floor((clock() + 0.001) / interval) + 1
 
 
 async def test_a_job_runs_on_its_grid(kept: Kept) -> None:
@@ -118,6 +119,38 @@ async def test_a_job_can_run_at_once_besides(kept: Kept) -> None:
 
     kept.schedule.every(3600, "poll", "t", run, ignore, now=True)
     await asyncio.wait_for(ran.wait(), 5)
+
+
+async def test_the_runs_at_once_of_many_jobs_do_not_come_all_in_one_turn_of_the_loop(kept: Kept) -> None:
+    """A thousand polls in one turn would stop the loop, and all pings with it, for seconds."""
+    ran: list[float] = []
+
+    async def run(_due: float) -> None:
+        ran.append(monotonic())
+
+    for number in range(5):
+        kept.schedule.every(3600, "poll", str(number), run, ignore, now=True)
+    await eventually(lambda: len(ran) == 5)
+    assert ran[-1] - ran[0] >= 3 * APART
+
+
+async def test_a_run_at_once_that_still_waits_gives_way_to_one_that_is_due(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporter.schedule.APART", 3600)
+    missed: list[Missed] = []
+    ran = asyncio.Event()
+
+    async def nothing(_due: float) -> None:
+        pass
+
+    async def run(_due: float) -> None:
+        ran.set()
+
+    kept.schedule.every(3600, "poll", "first", nothing, ignore, now=True)
+    kept.schedule.every(0.02, "poll", "second", run, missed.append, now=True)
+    await asyncio.wait_for(ran.wait(), 5)
+    assert all(each.overrun == 0 for each in missed)
 
 
 async def test_runs_that_a_blocked_loop_missed_are_reported(kept: Kept) -> None:

@@ -12,7 +12,7 @@ from exporter.client import Client
 from exporter.config import TargetSettings, parse_url
 from exporter.errors import TargetError
 from exporter.instruments import Instruments, TargetInstruments
-from exporter.prober import Outcome, Prober
+from exporter.prober import Clocks, Outcome, ProbeLog, Prober
 from exporter.targets import Target
 from tests.fakes import HandClock
 
@@ -75,23 +75,37 @@ class Heard:
 
 
 class Watched:
-    """A target with everything that watches it, on a clock turned by hand."""
+    """A target with everything that watches it, on a clock turned by hand.
 
-    def __init__(self, url: str, **changes: Any) -> None:
+    The wall's clock is turned with it, so no stamp of the kernel is believed unless ``wall`` is a real one.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Callable[[], float] | None = None,
+        wall: Callable[[], int] | None = None,
+        log: ProbeLog | None = None,
+        **changes: Any,
+    ) -> None:
         self.clock = HandClock()
+        now = clock or self.clock
+        clocks = Clocks(now, wall or (lambda: round(now() * 1e9)))
         self.heard = Heard()
         self.instruments = Instruments("test")
         self.target = Target.of(settings(url, **changes))
-        self.breaker = Breaker(self.target.settings.breaker, self.clock)
-        self.client = Client(self.target, self.breaker, self.heard, clock=self.clock)
+        self.breaker = Breaker(self.target.settings.breaker, now)
+        self.client = Client(self.target, self.breaker, self.heard, clock=now, wall=clocks.wall)
         self.of_target: TargetInstruments = self.instruments.watch(
             "t", ["ping"], buckets=tuple(self.target.settings.probe.buckets), address="a", labels={}
         )
-        self.prober = Prober(self.client, self.breaker, self.of_target, self.heard, clock=self.clock)
+        self.prober = Prober(self.client, self.breaker, self.of_target, self.heard, clocks=clocks, log=log)
 
     async def slot(self) -> None:
         """Let one slot come due now."""
-        await self.prober.slot(self.clock())
+        self.prober.slot(self.prober._clocks.now())
+        await asyncio.sleep(0)  # a slot takes its course in the loop
 
     async def slots(self, count: int, apart: float = 1.0) -> None:
         """Let several slots come due, one after the other."""

@@ -3,16 +3,18 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
-from time import monotonic
+from time import monotonic, perf_counter
 
 from exporter import __version__, log
 from exporter.app.daemon import RunningDaemon
 from exporter.app.fleet import Fleet
+from exporter.app.pauses import Pauses
 from exporter.app.pulse import Pulse
 from exporter.collectors import load
-from exporter.config import Loaded, Reload
+from exporter.config import Loaded, ProbeLogSettings, Reload
 from exporter.exposition import Page, render
 from exporter.instruments import Instruments
+from exporter.prober import ProbeLog
 from exporter.schedule import Schedule
 from exporter.store import Store
 from exporter.web import HttpServer, ListenError, build
@@ -67,8 +69,10 @@ async def serve(
         on_missed=lambda kind, missed: instruments.missed(kind, *missed),
         on_error=_job_failed(instruments),
     )
-    fleet = Fleet(collectors, store, instruments, schedule, clock=monotonic)
-    pulse = Pulse(instruments.loop_lag.observe, schedule.realign, clock=monotonic)
+    probe_log = _probe_log(loaded.settings.probe_log, instruments)
+    fleet = Fleet(collectors, store, instruments, schedule, clock=monotonic, probe_log=probe_log)
+    pauses = Pauses(instruments.precision.gc_pause.observe, clock=perf_counter)
+    pulse = Pulse(instruments.loop_lag.observe, schedule.realign, clock=monotonic, on_beat=pauses.flush)
     rows = [row for collector in collectors.values() for row in collector.metrics]
     daemon = RunningDaemon(
         loaded.settings,
@@ -89,6 +93,7 @@ async def serve(
     try:
         schedule.start()
         pulse.start()
+        pauses.start()
         await daemon.take(loaded)
         logger.info("listening", port=server.port, path=loaded.settings.telemetry_path, version=__version__)
         if started:
@@ -99,13 +104,29 @@ async def serve(
         logger.info("stopping")
     finally:
         pulse.stop()
+        pauses.stop()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await schedule.stop(DRAIN)
         await fleet.stop()
+        if probe_log is not None:
+            await probe_log.stop()
         await server.stop(FETCH)
     logger.info("stopped")
+
+
+def _probe_log(settings: ProbeLogSettings, instruments: Instruments) -> ProbeLog | None:
+    if settings.file is None:
+        return None
+    logger, changes = log.get("probe-log"), log.Changes()
+
+    def lost(count: int, why: str) -> None:
+        instruments.precision.log_lost.inc(count)
+        if changes.note("probe-log", why):
+            logger.warning("lines lost", file=str(settings.file), error=why)
+
+    return ProbeLog(settings.file, size=settings.size, backups=settings.backups, lost=lost)
 
 
 def _job_failed(instruments: Instruments) -> Callable[[str, Exception], None]:

@@ -63,7 +63,7 @@ class RunningDaemon:
 
     def ready(self) -> bool:
         """Whether every target has been asked once, whatever came of it."""
-        return all(watch.sampler.polled for watch in self._fleet)
+        return not self._fleet.is_changing and all(watch.sampler.polled for watch in self._fleet)
 
     def healthy(self) -> bool:
         """Whether our loop turns."""
@@ -95,7 +95,7 @@ class RunningDaemon:
         log.setup(settings.log.level, settings.log.format)
         for warning in loaded.warnings:
             self._log.warning("configuration", warning=warning)
-        for name in ("listen", "telemetry_path"):
+        for name in ("listen", "telemetry_path", "probe_log"):
             if getattr(settings, name) != getattr(self._settings, name):
                 self._log.warning("setting takes effect at the next start", setting=name)
         self._fleet.slow_reply = settings.log.slow_reply

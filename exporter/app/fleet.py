@@ -154,6 +154,7 @@ class Fleet:
                 self._heartbeats,
                 instance=self._instance,
                 clock=self._clock,
+                known=lambda: watch.sampler.polled,
             )
             instruments.at_render[families.REPLICATION_DELAY, watch.target.address] = canary.delay
             self._schedule.every(

@@ -21,7 +21,9 @@ class Pulse:
         *,
         clock: Callable[[], float],
         wall: Callable[[], float] = time,
+        on_beat: Callable[[], None] = lambda: None,
     ) -> None:
+        self._on_beat = on_beat
         self._on_lag = on_lag
         self._on_step = on_step
         self._clock = clock
@@ -45,6 +47,7 @@ class Pulse:
         """Take one measurement."""
         now = self._clock()
         self._on_lag(max(0.0, now - self._due))
+        self._on_beat()
         self._due = now + INTERVAL
         offset = self._wall() - now
         if abs(offset - self._offset) > STEP:

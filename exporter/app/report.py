@@ -22,6 +22,7 @@ class Report:
         self._slow_reply = slow_reply
         self._changes = Changes()
         self._failing: set[str] = set()
+        self._away: set[str] = set()  # whose failure told that the target is away
         self._is_slow = False
 
     def connected(self, seconds: float, error: TargetError | None) -> None:
@@ -59,14 +60,19 @@ class Report:
         if isinstance(error, RejectedError):
             return
         state = "ok" if error is None else error.reason if isinstance(error, TargetError) else type(error).__name__
+        if isinstance(error, TargetError) and error.unavailable and self._away - {collector}:
+            return  # one line tells that the target is away, not one for each collector
         if not self._changes.note(collector, state):
             return
+        self._away.discard(collector)
         if error is None:
             if collector in self._failing:
                 self._log.info("collector works again", collector=collector)
                 self._failing.discard(collector)
             return
         self._failing.add(collector)
+        if isinstance(error, TargetError) and error.unavailable:
+            self._away.add(collector)
         if not isinstance(error, TargetError):
             self._log.error("collector is at fault", collector=collector, exc_info=error)
         else:

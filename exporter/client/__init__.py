@@ -1,22 +1,25 @@
 """A session with one target: a deadline on every operation, the breaker before it, our errors out of it.
 
-Two ways to the server: ``commands()`` for what is polled, through a small pool, and ``dial()`` for the prober, which
-has a connection of its own. Neither retries behind our back; a read that met a dead pooled connection is sent once
-more, within its deadline, and counted.
+Two ways to the server: ``commands()`` for what is polled, through a small pool of redis-py, and ``dial()`` for the
+prober, which has a bare connection of its own (``dial`` makes it, ``wire`` is it). Neither retries behind our back; a
+read that met a dead pooled connection is sent once more, within its deadline, and counted.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
-from time import monotonic
+from time import monotonic, time_ns
 from typing import Any, Protocol
 
 from redis.asyncio.connection import AbstractConnection
 
 from exporter.breaker import Backoff, Breaker
-from exporter.client.connect import Pool, make_connection, make_pool
+from exporter.client.commands import BoundCommands
+from exporter.client.connect import Pool, TlsContext, make_pool
+from exporter.client.dial import PHASES, Dialler, OnPhase, phases_of
+from exporter.client.ramp import Ramp
 from exporter.client.reads import Args, is_read
 from exporter.client.translate import is_reply, translate
-from exporter.client.wire import Wire
+from exporter.client.wire import Arrival, Sent, Wire
 from exporter.errors import (
     AuthError,
     ConnectionResetByTargetError,
@@ -26,7 +29,7 @@ from exporter.errors import (
 )
 from exporter.targets import Target
 
-__all__ = ["BoundCommands", "Client", "Observer", "Wire"]
+__all__ = ["PHASES", "Arrival", "BoundCommands", "Client", "Observer", "Ramp", "Sent", "Wire", "phases_of"]
 
 #: Seconds: the first wait before connecting anew is up to BASE, and no wait is longer than CAP.
 RECONNECT_BASE, RECONNECT_CAP = 0.1, 5.0
@@ -54,12 +57,19 @@ class Client:
         observer: Observer,
         *,
         clock: Callable[[], float] = monotonic,
+        wall: Callable[[], int] = time_ns,
         backoff: Backoff | None = None,
+        ramp: Ramp | None = None,
     ) -> None:
         self.target = target
+        #: whoever connects waits for a turn of it, together with all targets
+        self.ramp = ramp or Ramp()
         self._breaker = breaker
         self._observer = observer
         self._clock = clock
+        self._wall = wall
+        self._context = TlsContext(target.settings.tls)
+        self._dialler = Dialler(target.settings, self._context, clock)
         self._tls = target.settings.endpoint.tls
         self._backoff = backoff or Backoff(RECONNECT_BASE, RECONNECT_CAP)
         self._not_before = 0.0
@@ -127,7 +137,9 @@ class Client:
     async def _send(self, commands: Sequence[Args], db: int) -> list[Any]:
         pool = self._pools.get(db)
         if pool is None:
-            pool = self._pools[db] = make_pool(self.target.settings, db, self._on_connect)
+            pool = self._pools[db] = make_pool(
+                self.target.settings, db, self._on_connect, context=self._context, ramp=self.ramp
+            )
         connection = None
         try:
             connection = await pool.get_connection()  # type: ignore[no-untyped-call]
@@ -157,14 +169,22 @@ class Client:
                 return self._translate(error)
             raise
 
-    async def dial(self) -> "Wire":
-        """Connect for the prober. Raises TargetError. The caller holds the breaker's permit."""
-        connection = make_connection(self.target.settings, self._on_connect)
+    async def dial(self, on_phase: OnPhase = lambda *_: None) -> Wire:
+        """Connect for the prober, within the deadline of connecting; ``on_phase`` hears how long each phase took.
+
+        Raises TargetError. The caller holds the breaker's permit and has had its turn of the ramp.
+        """
+        started, sock = self._clock(), None
         try:
-            await connection.connect()  # type: ignore[no-untyped-call]
+            async with asyncio.timeout(self.target.settings.connection.socket_connect_timeout):
+                sock, layer, lines = await self._dialler.dial(on_phase)
         except Exception as error:
+            if sock is not None:
+                sock.close()  # the deadline came together with the end
+            self._on_connect(self._clock() - started, error)
             raise self._translate(error) from error
-        return Wire(connection, self._translate)
+        self._on_connect(self._clock() - started, None)
+        return Wire(sock, layer, lines, clock=self._clock, wall=self._wall, translator=self._translate)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -178,7 +198,8 @@ class Client:
         if translated is None:
             self._backoff.reset()
             self._not_before = 0.0
-        else:
+        elif translated.unavailable or isinstance(translated, AuthError):
+            # A database that is refused (SELECT) says nothing of the server, nor of other databases.
             self._not_before = self._clock() + self._backoff.next()
             self._last_error = translated
         self._observer.connected(seconds, translated)
@@ -191,25 +212,3 @@ class Client:
         except OSError:
             secret = None
         return translate(error, tls=self._tls, secret=secret)
-
-
-class BoundCommands:
-    """The ``Commands`` port of one operation with one deadline."""
-
-    __slots__ = ("_client", "_deadline", "_operation")
-
-    def __init__(self, client: Client, operation: str, deadline: float) -> None:
-        self._client = client
-        self._operation = operation
-        self._deadline = deadline
-
-    async def execute(self, *args: str | int, db: int | None = None) -> Any:
-        """Send one command and return its reply. Raises TargetError."""
-        (reply,) = await self._client.exchange([args], self._operation, self._deadline, db)
-        if isinstance(reply, TargetError):
-            raise reply
-        return reply
-
-    async def pipeline(self, commands: Sequence[Args], *, db: int | None = None) -> list[Any]:
-        """Send commands at once; error replies are values in the list. Raises TargetError when there is no reply."""
-        return await self._client.exchange(commands, self._operation, self._deadline, db) if commands else []

@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
 from redis.exceptions import AuthenticationError
 
+from exporter.client.ramp import Ramp
 from exporter.config import TargetSettings, Tls
 
 #: Told about every attempt to connect (DNS, TCP, TLS, AUTH together): its seconds, and what went wrong.
@@ -23,14 +24,19 @@ OnConnect = Callable[[float, BaseException | None], None]
 class _Timed:
     """A connection whose every attempt to connect is told to ``on_connect``."""
 
-    def __init__(self, *, on_connect: OnConnect, **options: Any) -> None:
+    def __init__(self, *, on_connect: OnConnect, ramp: Ramp, **options: Any) -> None:
         self._on_attempt = on_connect
+        self._ramp = ramp
         super().__init__(**options)
 
     async def connect(self) -> None:
         """Connect, unless it is connected."""
         if self.is_connected:  # type: ignore[attr-defined]
             return
+        async with self._ramp.turn():
+            await self._connect_now()
+
+    async def _connect_now(self) -> None:
         started = monotonic()
         try:
             await super().connect()  # type: ignore[misc]
@@ -121,7 +127,9 @@ class _Credentials(CredentialProvider):
         return (username, password) if username else (password,)
 
 
-def how(settings: TargetSettings, db: int) -> tuple[Callable[..., AbstractConnection], dict[str, Any]]:
+def how(
+    settings: TargetSettings, db: int, context: TlsContext
+) -> tuple[Callable[..., AbstractConnection], dict[str, Any]]:
     """Return the class of the connections to a target, and what to make them with (besides ``on_connect``)."""
     endpoint = settings.endpoint
     options: dict[str, Any] = {
@@ -140,27 +148,21 @@ def how(settings: TargetSettings, db: int) -> tuple[Callable[..., AbstractConnec
         "socket_keepalive": settings.connection.socket_keepalive,
     }
     if endpoint.tls:
-        return _TimedTls, {**options, "context": TlsContext(settings.tls), "server_name": settings.tls.server_name}
+        return _TimedTls, {**options, "context": context, "server_name": settings.tls.server_name}
     return _TimedTcp, options
 
 
-def make_pool(settings: TargetSettings, db: int, on_connect: OnConnect) -> Pool:
+def make_pool(settings: TargetSettings, db: int, on_connect: OnConnect, *, context: TlsContext, ramp: Ramp) -> Pool:
     """Make the pool of a database of a target: for polls, not for probes."""
-    kind, options = how(settings, db)
+    kind, options = how(settings, db, context)
     connection = settings.connection
     return Pool(
         max_connections=connection.max_connections,
         timeout=None,  # the deadline of the operation bounds the wait
         connection_class=kind,  # type: ignore[arg-type]  # whatever makes connections
-        # Not the library's: on Python 3.11 its `wait_for` can swallow a cancellation. `Client` bounds every exchange.
-        socket_timeout=None,
+        socket_timeout=connection.socket_timeout,
         health_check_interval=connection.health_check_interval,
         on_connect=on_connect,
+        ramp=ramp,
         **options,
     )
-
-
-def make_connection(settings: TargetSettings, on_connect: OnConnect) -> AbstractConnection:
-    """Make the connection of a prober: no health checks, and no timeout but the prober's own."""
-    kind, options = how(settings, settings.db)
-    return kind(socket_timeout=None, health_check_interval=0, on_connect=on_connect, **options)

@@ -29,21 +29,33 @@ _BY_CLASS: tuple[tuple[type[Exception], type[TargetError]], ...] = (
     (redis_errors.OutOfMemoryError, errors.OutOfMemoryError),
     (redis_errors.MasterDownError, errors.MasterDownError),
     (redis_errors.ClusterDownError, errors.ClusterDownError),
+    (redis_errors.MovedError, errors.MovedError),
     (redis_errors.InvalidResponse, errors.ProtocolError),
     (redis_errors.TimeoutError, errors.OperationTimeoutError),
 )
 
-#: By the beginning of the text, for what the library has no class for.
+#: By the beginning of the text: for error replies as the server sends them, and where the library has no class.
 _BY_TEXT: tuple[tuple[str, type[TargetError]], ...] = (
     ("max number of clients", errors.MaxClientsError),
+    ("loading ", errors.LoadingError),
     ("busy ", errors.BusyError),
+    ("masterdown", errors.MasterDownError),
+    ("clusterdown", errors.ClusterDownError),
+    ("readonly", errors.ReadOnlyReplicaError),
+    ("oom ", errors.OutOfMemoryError),
     ("misconf", errors.MisconfError),
     ("noauth", errors.AuthError),
+    ("wrongpass", errors.AuthError),
+    ("invalid password", errors.AuthError),
+    ("client sent auth", errors.AuthError),
+    ("auth <password> called", errors.AuthError),
+    ("wrong number of arguments for 'auth'", errors.AuthError),
     ("denied", errors.AuthError),
     ("noperm", errors.PermissionDeniedError),
     ("noproto", errors.ProtocolError),
     ("protocol error", errors.ProtocolError),
     ("unknown command", errors.UnknownCommandError),
+    ("command is not available", errors.UnknownCommandError),  # Upstash
     ("unknown subcommand", errors.UnknownCommandError),
     ("unknown sentinel subcommand", errors.UnknownCommandError),
 )
@@ -58,6 +70,12 @@ def translate(error: BaseException, *, tls: bool, secret: str | None = None) -> 
     return kind(_safe(_text(error), secret))
 
 
+def translate_reply(text: str, *, secret: str | None = None) -> TargetError:
+    """Return the error of our tree for an error reply, given as the server sent it, without its minus."""
+    text = " ".join(text.split())
+    return _kind_of_text(text)(_safe(text, secret))
+
+
 def is_reply(error: BaseException) -> bool:
     """Whether the server answered this; the library raises some error replies as if the connection were gone."""
     return isinstance(error, redis_errors.ResponseError) or getattr(error, "status_code", None) is not None
@@ -70,16 +88,24 @@ def _kind(error: BaseException, *, tls: bool) -> type[TargetError]:
             return found
     for cause in chain:
         if _KEY_DENIED.search(str(cause)):
-            return errors.KeyDeniedError
+            return errors.KeyDeniedError  # before the class: it would say no more than "permission"
         for foreign, ours in _BY_CLASS:
             if isinstance(cause, foreign):
                 return ours
-        text = str(cause).lower().removeprefix("-").removeprefix("err ")
-        for beginning, ours in _BY_TEXT:
-            if text.startswith(beginning):
-                return ours
+        if (known := _kind_of_text(str(cause))) is not TargetError:
+            return known
     if isinstance(error, redis_errors.ConnectionError):
         return errors.ConnectionResetByTargetError
+    return TargetError
+
+
+def _kind_of_text(text: str) -> type[TargetError]:
+    if _KEY_DENIED.search(text):
+        return errors.KeyDeniedError
+    text = text.lower().removeprefix("-").removeprefix("err ")
+    for beginning, ours in _BY_TEXT:
+        if text.startswith(beginning):
+            return ours
     return TargetError
 
 

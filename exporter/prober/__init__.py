@@ -4,44 +4,29 @@ A slot comes due on the schedule's grid and its PING leaves then, although earli
 seconds is seen by every slot that fell into it. Each slot ends in exactly one outcome: success, or one reason. A slot
 that timed out keeps its place in the queue until its late reply; nobody reconnects because of a timeout.
 
+When a reply came, the kernel says (``clock``): what our own loop was late by is no latency of the target's. So the
+socket is read before each PING while something is outstanding, for replies left unread share the stamp of the last,
+and before a slot is called timed out, for a reply may lie there that came in time.
+
 A slot that finds no connection waits for one within its own deadline; the connecting is timed apart, as the operation
-``connect``.
+``connect`` and by its phases.
 """
 
-import asyncio
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
-
-from exporter.breaker import Breaker, Permit
-from exporter.client import Client, Wire
-from exporter.errors import AuthError, OperationTimeoutError, ProtocolError, RejectedError, TargetError
-from exporter.instruments import TargetInstruments
+from exporter.breaker import Breaker
+from exporter.client import Arrival, Client, Wire
+from exporter.errors import AuthError, OperationTimeoutError, ProtocolError, RejectedError, SkippedError, TargetError
+from exporter.instruments import TargetInstruments, families
+from exporter.prober.alarm import Alarm
+from exporter.prober.clock import Clocks, trip
+from exporter.prober.ledger import PING, Ledger, Observer, Outcome, Ping
+from exporter.prober.log import ProbeLog
 from exporter.prober.session import Session
-from exporter.slots import Slot, Slots
+from exporter.slots import Slots
 
-PING = "ping"
+__all__ = ["PING", "Clocks", "Observer", "Outcome", "ProbeLog", "Prober"]
 
-
-class Outcome(NamedTuple):
-    """How the newest slot ended: seconds for a success, or the error; ``at`` in seconds on our clock."""
-
-    due: float
-    at: float
-    seconds: float | None
-    error: TargetError | None
-
-
-class Observer(Protocol):
-    """Who wants to know how slots end."""
-
-    def probed(self, outcome: Outcome) -> None:
-        """Take note of the outcome of a slot."""
-        ...
-
-
-class _Ping(NamedTuple):
-    due: float
-    permit: Permit
+#: Seconds. A send that took longer was preempted: when the PING left, we do not know so exactly.
+UNCERTAIN = 0.0005
 
 
 class Prober:
@@ -54,167 +39,165 @@ class Prober:
         instruments: TargetInstruments,
         observer: Observer,
         *,
-        clock: Callable[[], float],
+        clocks: Clocks,
+        log: ProbeLog | None = None,
     ) -> None:
-        probe = client.target.settings.probe
-        self._timeout = probe.timeout
-        self._silence = probe.silence
+        settings = client.target.settings
+        self._timeout = settings.probe.timeout
+        self._silence = settings.probe.silence
         self._client = client
         self._breaker = breaker
         self._instruments = instruments
-        self._operation = instruments.operation(PING)
-        self._observer = observer
-        self._clock = clock
-        self._slots: Slots[_Ping] = Slots(probe.timeout, probe.max_outstanding)
-        self._waiting: list[_Ping] = []  # due while there was no connection
+        self._precision = instruments.precision
+        self._clocks = clocks
+        self._now = clocks.now
+        self._ledger = Ledger(settings, instruments, observer, clocks, log)
+        self._slots: Slots[Ping] = Slots(settings.probe.timeout, settings.probe.max_outstanding)
+        self._waiting: list[Ping] = []  # due while there was no connection
         self._session: Session | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._wake)
         self._heard = 0.0
-        self._stopped = False
-        self.last: Outcome | None = None
-        #: what is wrong, when something is: the newest error that is not merely the open breaker
-        self.trouble: TargetError | None = None
+        instruments.at_render[families.IN_FLIGHT, PING] = self._take_stock
 
-    async def slot(self, due: float) -> None:
+    @property
+    def last(self) -> Outcome | None:
+        """How the newest slot ended."""
+        return self._ledger.last
+
+    @property
+    def trouble(self) -> TargetError | None:
+        """What is wrong, when something is: the newest error that is not merely the open breaker."""
+        return self._ledger.trouble
+
+    @property
+    def in_flight(self) -> int:
+        """Slots without an outcome."""
+        return self._slots.in_flight + len(self._waiting)
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every slot that came due has exactly one outcome or is in flight; else a fault of ours."""
+        return self._slots.balanced and self._ledger.scheduled == self._ledger.ended + self.in_flight
+
+    def slot(self, due: float) -> None:
         """Let one slot take its course: it is sent now, and ends later."""
-        self._operation.total.inc()
-        self._expire()
-        held_back = self._client.hold_back() if self._session is None else None
+        ledger = self._ledger
+        ledger.came_due()
+        if self._slots.outstanding or self._waiting:
+            self._look()  # first of all: replies left unread would merge with the next, and take its stamp
+        session = self._session
+        held_back = self._client.hold_back() if session is None else None
         if held_back is not None:
-            self._settle(due, None, held_back)
+            ledger.failed(Ping(due, None), held_back)
             return
-        permit = self._breaker.acquire()
-        if permit is None:
-            self._settle(due, None, RejectedError("the circuit breaker is open"))
-            return
-        ping = _Ping(due, permit)
-        if self._session is None or self._session.wire is None:
+        ping = Ping(due, self._breaker.acquire())
+        if ping.permit is None:
+            ledger.failed(ping, RejectedError("the circuit breaker is open"))
+        elif session is None or session.wire is None:
             self._waiting.append(ping)
             self._arm()
-            self._session = self._session or Session(self._client, self)
+            self._session = session or Session(self._client, self._instruments, self)
         elif self._slots.full:
-            self._settle(due, permit, OperationTimeoutError("too many pings are unanswered"))
-        else:
-            await self._send(ping, self._session.wire)
+            ledger.failed(ping, OperationTimeoutError("too many pings are unanswered"))
+        elif self._send(ping, session.wire):
+            self._precision.lateness.observe(max(0.0, ping.sent.at - due) if ping.sent else 0.0)
 
-    def skipped(self, count: int) -> None:
-        """Book slots that came due while we were late: our fault, and said so."""
-        self._operation.total.inc(count)
-        self._operation.failed("skipped", count=count)
+    def skipped(self, count: int, newest: float) -> None:
+        """Book slots that came while we were late, the newest of them at ``newest``: our fault, and said so."""
+        self._ledger.came_due(count)
+        self._ledger.skipped(count, newest)
 
     async def stop(self) -> None:
         """Close the connection; slots in flight end without a verdict on the target."""
-        self._stopped = True
-        if self._timer:
-            self._timer.cancel()
+        self._alarm.stop()
         if self._session:
             await self._session.stop()
-        for ping in [slot.token for slot in self._slots.lost()] + self._waiting:
-            ping.permit.release()
+        self._ledger.dropped([slot.token for slot in self._slots.lost()] + self._waiting)
         self._waiting.clear()
 
-    async def opened(self, wire: Wire) -> None:
+    def opened(self, wire: Wire) -> None:
         """Send what waited for the connection."""
-        self._heard = self._clock()
-        waiting, self._waiting = self._waiting, []
-        for ping in waiting:
-            await self._send(ping, wire)
+        while self._waiting and self._send(self._waiting.pop(0), wire):
+            pass
 
-    def ended(self) -> None:
-        """Connect anew for slots that came due while the connection was being closed."""
-        self._session = None
-        if self._waiting and not self._stopped:
-            self._session = Session(self._client, self)
-
-    async def _send(self, ping: _Ping, wire: Wire) -> None:
-        # `open` and the write inside `ping()` happen without a switch of tasks in between: the queue is in wire order.
-        now = self._clock()
-        if not self._slots.outstanding:
-            self._heard = now  # silence is counted from the first unanswered ping
-        self._slots.open(ping.due, now, ping)
-        self._arm()
-        try:
-            await wire.ping()
-        except TargetError as error:
-            self._hang_up(error)
-
-    def answered(self, error: TargetError | None) -> None:
-        """Book the next reply on the slot that it decides."""
-        now = self._heard = self._clock()
-        try:
-            slot = self._slots.answered(now)
-        except LookupError:
-            raise ProtocolError("a reply that nobody asked for") from None
-        if slot is None:
-            self._late()
-        elif slot.outcome == "timeout":
-            self._timed_out(slot)
-            self._late()
-        elif error is None:
-            self._settle(slot.due, slot.token.permit, None, slot.round_trip)
-        else:
-            self._settle(slot.due, slot.token.permit, error)
-        if isinstance(error, AuthError):
-            raise error  # a new connection reads the credentials anew
-
-    def _late(self) -> None:
-        self._instruments.late_replies.inc()
-        self._instruments.late_seconds.set(self._slots.late_round_trip or 0.0)
-
-    def _expire(self) -> None:
-        """Close what is past its deadline; give up a connection that has been silent for too long."""
-        now = self._clock()
-        for slot in self._slots.expire(now):
-            self._timed_out(slot)
-        while self._waiting and self._waiting[0].due + self._timeout <= now:
-            ping = self._waiting.pop(0)
-            self._settle(ping.due, ping.permit, OperationTimeoutError("no connection in time"))
-        if self._slots.outstanding and now - self._heard > self._silence:
-            self._hang_up(OperationTimeoutError(f"silent for {self._silence:g} s"))
-        self._arm()
-
-    def _arm(self) -> None:
-        """Wake at the next deadline."""
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-        deadlines = [self._slots.next_deadline()]
-        if self._waiting:
-            deadlines.append(self._waiting[0].due + self._timeout)
-        known = [deadline for deadline in deadlines if deadline is not None]
-        if known:
-            wait = max(0.0, min(known) - self._clock())
-            self._timer = asyncio.get_running_loop().call_later(wait, self._expire)
-
-    def _hang_up(self, error: TargetError) -> None:
-        self.lost(error)
-        if self._session:
-            self._session.hang_up()
+    def heard(self, wire: Wire, arrival: Arrival) -> None:
+        """Book replies on the slots that they decide."""
+        self._heard = arrival.at
+        epoch = self._clocks.epoch()
+        for line in arrival.lines:
+            error = wire.error_of(line)
+            slot = self._slots.oldest
+            if slot is None or slot.token.sent is None:
+                raise error or ProtocolError("a reply that nobody asked for")
+            ping, sent = slot.token, slot.token.sent
+            took = trip(sent.at, sent.at_ns, arrival.at, arrival.at_ns, arrival.stamp, same_epoch=ping.epoch == epoch)
+            decided = self._slots.answered(slot.sent + took.seconds)
+            self._ledger.replied(ping, None if decided is None else decided.outcome, error, took)
+            if isinstance(error, AuthError):
+                raise error  # a new connection reads the credentials anew
+        if not self._slots.in_flight:
+            self._alarm.stop()  # nothing to wake for: it would cost as much as the ping did
 
     def lost(self, error: TargetError) -> None:
         """Every slot that was in flight, or waited for the connection, ends with the reason of its loss."""
-        for slot in self._slots.lost():
-            self._settle(slot.due, slot.token.permit, error)
+        self._session = None
         waiting, self._waiting = self._waiting, []
-        for ping in waiting:
-            self._settle(ping.due, ping.permit, error)
+        for ping in [slot.token for slot in self._slots.lost()] + waiting:
+            self._ledger.failed(ping, error)
 
-    def _timed_out(self, slot: Slot[_Ping]) -> None:
-        self._settle(slot.due, slot.token.permit, OperationTimeoutError("no answer in time"))
+    def _send(self, ping: Ping, wire: Wire) -> bool:
+        """Send a PING and book it as on its way; when it cannot leave, the connection is given up."""
+        ping.epoch = self._clocks.epoch()
+        try:
+            ping.sent = sent = wire.ping()
+        except TargetError as error:
+            self._waiting.append(ping)  # lost with the connection, for the same reason
+            if (session := self._session) is not None:
+                session.read()  # a server that hangs up may have said why
+                if session is self._session:
+                    session.give_up(error)
+            return False
+        if not self._slots.outstanding:
+            self._heard = sent.at  # silence is counted from the first unanswered ping
+        self._slots.open(ping.due, sent.at, ping)
+        if sent.took > UNCERTAIN:
+            self._precision.uncertain_sends.inc()
+        self._arm()
+        return True
 
-    def _settle(
-        self, due: float, permit: Permit | None, error: TargetError | None, seconds: float | None = None
-    ) -> None:
-        """Book the one outcome of a slot."""
-        if error is None and seconds is not None:
-            self._operation.succeeded(seconds)
-        elif error is not None:
-            self._operation.failed(error.reason, self._timeout if isinstance(error, OperationTimeoutError) else None)
-        if permit is not None:
-            permit.failure() if error is not None and error.unavailable else permit.success()
-        if not isinstance(error, RejectedError):
-            self.trouble = error
-        if self.last is None or due >= self.last.due:
-            self.last = Outcome(due, self._clock(), seconds, error)
-            self._instruments.up.set(error is None)
-            self._observer.probed(self.last)
+    def _look(self) -> None:
+        """Read what has arrived, close what is past its deadline, give up a connection that is silent for too long."""
+        session, slots = self._session, self._slots
+        if slots.outstanding and session is not None:
+            session.read()  # the stamp of a reply decides, not when we come to see it
+        now = self._now()
+        for slot in slots.expire(now):
+            self._ledger.failed(slot.token, OperationTimeoutError("no answer in time"))
+        while self._waiting and self._waiting[0].due + self._timeout <= now:
+            ours = session is not None and session.is_queueing
+            self._ledger.failed(
+                self._waiting.pop(0),
+                SkippedError("too many connects at once") if ours else OperationTimeoutError("no connection in time"),
+            )
+        if slots.outstanding and now - self._heard > self._silence and self._session is not None:
+            self._session.give_up(OperationTimeoutError(f"silent for {self._silence:g} s"))
+
+    def _arm(self) -> None:
+        """Wake at the next deadline, unless we wake before it anyway."""
+        if self._alarm.is_set:
+            return
+        deadline = self._slots.next_deadline()
+        if self._waiting:
+            waiting = self._waiting[0].due + self._timeout
+            deadline = waiting if deadline is None else min(deadline, waiting)
+        if deadline is not None:
+            self._alarm.set(deadline - self._now())
+
+    def _wake(self) -> None:
+        self._look()
+        self._arm()
+
+    def _take_stock(self) -> float:
+        if not self.balanced:
+            self._precision.accounting_errors.inc()
+        return self.in_flight

@@ -1,71 +1,87 @@
-"""One connection of the prober, from dialling to its loss."""
+"""One connection of the prober, from waiting for its turn to connect until it is lost or given up."""
 
 import asyncio
 from typing import Protocol
 
-from exporter.client import Client, Wire
-from exporter.errors import OperationTimeoutError, TargetError
+from exporter.client import Arrival, Client, Wire
+from exporter.errors import TargetError
+from exporter.instruments import TargetInstruments, families
 
 
 class Hearer(Protocol):
     """Who is told how a session fares."""
 
-    async def opened(self, wire: Wire) -> None:
+    def opened(self, wire: Wire) -> None:
         """Send what waited for the connection."""
         ...
 
-    def answered(self, error: TargetError | None) -> None:
-        """Take the next reply: a PONG, or an error; may raise a TargetError to give up the connection."""
+    def heard(self, wire: Wire, arrival: Arrival) -> None:
+        """Take replies, in the order of the pings; may raise a TargetError to give up the connection."""
         ...
 
     def lost(self, error: TargetError) -> None:
-        """Take note that no reply will come any more, and why."""
-        ...
-
-    def ended(self) -> None:
-        """Take note that everything is closed."""
+        """Take note that no reply will come any more, and why; everything is closed."""
         ...
 
 
 class Session:
-    """Dials at once, then reads replies until the connection is lost or given up."""
+    """Dials when it is its turn, then hands over every reply until the connection is lost or given up."""
 
-    def __init__(self, client: Client, hearer: Hearer) -> None:
+    def __init__(self, client: Client, instruments: TargetInstruments, hearer: Hearer) -> None:
         self._client = client
+        self._instruments = instruments
         self._hearer = hearer
         #: the connection, while there is one
         self.wire: Wire | None = None
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        #: whether it still waits for others that connect
+        self.is_queueing = True
+        self._task = asyncio.get_running_loop().create_task(self._dial())
 
-    def hang_up(self) -> None:
-        """Give up the connection; ``ended()`` is heard when it is closed."""
-        self.wire = None
-        if self._task is not asyncio.current_task():
-            self._task.cancel()
+    def read(self) -> None:
+        """Hand over what has arrived."""
+        wire = self.wire
+        if wire is None:
+            return
+        try:
+            arrival = wire.receive()
+            if arrival is not None:
+                self._hearer.heard(wire, arrival)
+        except TargetError as error:
+            self.give_up(error)
+        except Exception as error:
+            self.give_up(TargetError(f"a fault of ours: {type(error).__name__}"))
+            raise
+
+    def give_up(self, error: TargetError) -> None:
+        """Close the connection, and say why."""
+        self._close()
+        self._hearer.lost(error)
 
     async def stop(self) -> None:
-        """Give up the connection and wait until it is closed."""
+        """Close the connection, or stop dialling, without a word."""
+        self._close()
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _run(self) -> None:
-        wire: Wire | None = None
+    def _close(self) -> None:
+        wire, self.wire = self.wire, None
+        if wire is not None:
+            wire.close()
+
+    async def _dial(self) -> None:
         try:
-            async with asyncio.timeout(self._client.target.settings.connection.socket_connect_timeout):
-                wire = await self._client.dial()
-            self.wire = wire
-            await self._hearer.opened(wire)
-            while True:
-                self._hearer.answered(await wire.reply())
-        except TimeoutError:
-            self._hearer.lost(OperationTimeoutError("no connection in time"))
+            async with self._client.ramp.turn():
+                self.is_queueing = False
+                self.wire = wire = await self._client.dial(self._on_phase)
+            wire.listen(self.read)
+            if (expires := wire.certificate_expires) is not None:
+                self._instruments.cell(families.CERTIFICATE).set(expires)
+            self._hearer.opened(wire)
         except TargetError as error:
-            self._hearer.lost(error)
+            self.give_up(error)
         except Exception as error:
-            self._hearer.lost(TargetError(f"a fault of ours: {type(error).__name__}"))
+            self.give_up(TargetError(f"a fault of ours: {type(error).__name__}"))
             raise
-        finally:
-            self.wire = None
-            if wire is not None:
-                await wire.close()
-            self._hearer.ended()
+
+    def _on_phase(self, phase: str, seconds: float) -> None:
+        self._instruments.cell(families.PHASE, phase).observe(seconds)

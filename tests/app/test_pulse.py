@@ -48,6 +48,14 @@ def test_a_wall_clock_that_was_set_is_noticed_once_and_slewing_is_not() -> None:
     assert felt.steps == 1
 
 
+def test_whoever_wants_is_called_at_every_beat() -> None:
+    beats = []
+    pulse = Pulse(lambda _lag: None, lambda: None, clock=HandClock(), on_beat=lambda: beats.append(1))
+    pulse.beat()
+    pulse.beat()
+    assert len(beats) == 2
+
+
 def test_a_loop_that_does_not_turn_is_not_healthy() -> None:
     felt = Felt()
     assert felt.pulse.healthy

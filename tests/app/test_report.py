@@ -73,6 +73,19 @@ def test_a_collector_is_told_of_when_it_fails_and_when_it_works_again(told: Told
     assert told.events == ["collector fails", "collector works again"]
 
 
+def test_a_target_that_is_away_costs_one_line_not_one_for_each_collector(told: Told) -> None:
+    for collector in ("info", "slowlog", "latency"):
+        told.report.collected(collector, errors.ConnectionRefusedByTargetError("x"))
+    for collector in ("info", "slowlog", "latency"):
+        told.report.collected(collector, None)
+    told.report.collected("slowlog", errors.OperationTimeoutError("x"))
+    assert [(line["event"], line["collector"]) for line in told.lines] == [
+        ("collector fails", "info"),
+        ("collector works again", "info"),
+        ("collector fails", "slowlog"),
+    ]
+
+
 def test_a_fault_of_a_collector_is_told_with_its_trace(told: Told) -> None:
     told.report.collected("info", KeyError("x"))
     assert told.lines[0]["level"] == "error"

@@ -10,7 +10,7 @@ import trustme
 
 from exporter import errors
 from exporter.config import Connection, Poll, Tls
-from tests.fakes import GARBAGE, LOADING, MAXCLIENTS, NOAUTH, PONG, FakeServer, bulk, error
+from tests.fakes import GARBAGE, LOADING, MAXCLIENTS, NOAUTH, FakeServer, bulk, error
 from tests.watching import Watched
 
 
@@ -276,30 +276,4 @@ async def test_another_database_has_connections_of_its_own(server: FakeServer) -
         await commands.execute("DBSIZE", db=db)
     assert server.received.count(("SELECT", "3")) == 1
     assert server.accepted == 2
-    await watched.close()
-
-
-async def test_a_wire_reads_replies_in_the_order_of_its_pings(server: FakeServer) -> None:
-    watched = Watched(server.url)
-    server.script("PING", PONG, LOADING, error("BUSY Redis is busy running a script."), PONG)
-    wire = await watched.client.dial()
-    for _ in range(4):
-        await wire.ping()
-    replies = [await wire.reply() for _ in range(4)]
-    assert [reply and reply.reason for reply in replies] == [None, "loading", "busy", None]
-    await server.drop()
-    with pytest.raises(errors.ConnectionResetByTargetError):
-        await wire.reply()
-    await wire.close()
-    await watched.close()
-
-
-async def test_a_wire_does_not_take_anything_else_for_a_pong(server: FakeServer) -> None:
-    server.script("PING", bulk("hello"))
-    watched = Watched(server.url)
-    wire = await watched.client.dial()
-    await wire.ping()
-    with pytest.raises(errors.ProtocolError):
-        await wire.reply()
-    await wire.close()
     await watched.close()

@@ -9,7 +9,7 @@ import pytest
 from redis import exceptions as redis_errors
 from redis._parsers import BaseParser
 
-from exporter.client.translate import translate
+from exporter.client.translate import translate, translate_reply
 from exporter.errors import REASONS
 
 
@@ -64,15 +64,16 @@ def test_a_missing_file_of_a_tls_connection_is_a_certificate() -> None:
         ("MISCONF Redis is configured to save RDB snapshots, but it's unable to persist", "misconf", False),
         ("CLUSTERDOWN The cluster is down", "clusterdown", False),
         ("ERR unknown command 'LATENCY', with args beginning with: 'LATEST' ", "other", False),
+        ("ERR Command is not available: 'LATENCY'. See https://docs", "other", False),
         ("ERR something new", "other", False),
     ],
 )
 def test_an_error_reply_gives_its_reason_and_whether_the_server_counts_as_available(
     answer: str, reason: str, unavailable: bool
 ) -> None:
-    translated = translate(BaseParser.parse_error(answer), tls=False)
-    assert (translated.reason, translated.unavailable) == (reason, unavailable)
-    assert translated.reason in REASONS
+    for translated in (translate(BaseParser.parse_error(answer), tls=False), translate_reply(answer)):
+        assert (translated.reason, translated.unavailable) == (reason, unavailable)
+        assert translated.reason in REASONS
 
 
 def test_a_closed_connection_is_a_reset_and_garbage_is_a_breach_of_protocol() -> None:

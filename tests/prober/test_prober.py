@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from time import monotonic
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.config import BreakerSettings, Connection, Probe
-from tests.fakes import GARBAGE, LOADING, MAXCLIENTS, NOAUTH, PONG, FakeServer, Reply, error
+from exporter.client import Ramp
+from exporter.config import BreakerSettings, Connection, Poll, Probe
+from exporter.prober.session import Session
+from tests.fakes import GARBAGE, LOADING, MAXCLIENTS, NOAUTH, PONG, FakeServer, HandClock, Reply, error
 from tests.watching import Watched, eventually, value
 
 PATIENT = BreakerSettings(failure_threshold=1000, minimum_calls=1000)
@@ -85,12 +88,9 @@ async def test_a_reply_that_comes_before_anybody_looked_but_after_the_deadline_i
 
 async def test_the_deadline_closes_a_slot_by_itself(server: FakeServer) -> None:
     """No further slot has to come by to see that one has timed out."""
-    from time import monotonic
-
-    watched = Watched(server.url, probe=Probe(timeout=0.05), breaker=PATIENT)
-    watched.prober._clock = monotonic
+    watched = Watched(server.url, clock=monotonic, probe=Probe(timeout=0.05), breaker=PATIENT)
     server.script("PING", "never")
-    await watched.prober.slot(monotonic())
+    await watched.slot()
     await watched.ended(1)
     assert watched.heard.reasons == ["timeout"]
     await watched.close()
@@ -270,7 +270,7 @@ async def test_connecting_has_a_deadline_of_its_own(server: FakeServer) -> None:
 
 async def test_slots_that_we_were_too_late_for_are_our_own_fault(server: FakeServer) -> None:
     watched = Watched(server.url)
-    watched.prober.skipped(3)
+    watched.prober.skipped(3, watched.clock())
     assert watched.total() == 3
     assert watched.failures("skipped") == 3
     await watched.close()
@@ -288,31 +288,195 @@ async def test_stopping_gives_permits_back_and_closes_the_connection(server: Fak
     await eventually(lambda: server.connected == 0)
 
 
-@given(st.lists(st.sampled_from(["slot", "hold", "release", "drop", "wait", "late", "stop"]), max_size=25))
+async def test_a_slot_that_waits_for_others_to_connect_is_skipped_and_not_the_targets_fault(server: FakeServer) -> None:
+    """The ramp is ours: a target must not look slow because a thousand others connect."""
+    watched = Watched(server.url)
+    watched.client.ramp = Ramp(1, longest=60)
+    async with watched.client.ramp.turn():
+        await watched.slot()
+        await watched.slots(1, apart=1.5)
+        assert (watched.failures("skipped"), watched.failures("timeout")) == (1, 0)
+        assert watched.heard.outcomes == []
+    await watched.ended(1)
+    assert watched.heard.reasons == ["ok"]
+    assert watched.total() == 2
+    assert watched.breaker.failures == 0
+    await watched.close()
+
+
+async def test_what_is_late_is_published(server: FakeServer) -> None:
+    watched = Watched(server.url)
+    await watched.slot()
+    await watched.ended(1)
+    assert value(watched.instruments, "redis_exporter_probe_send_lateness_seconds_count") == 0, "it waited to connect"
+    watched.clock.advance(1)
+    watched.prober.slot(watched.clock() - 0.25)
+    await watched.ended(2)
+    assert value(watched.instruments, "redis_exporter_probe_send_lateness_seconds_count") == 1
+    assert value(watched.instruments, "redis_exporter_probe_send_lateness_seconds_sum") == 0.25
+    await watched.close()
+
+
+async def test_slots_without_an_outcome_are_published_and_the_books_are_held_against_each_other(
+    server: FakeServer,
+) -> None:
+    watched = Watched(server.url)
+    await watched.slot()
+    await watched.ended(1)
+    server.hold()
+    await watched.slots(2, apart=0.1)
+    assert value(watched.instruments, "redis_operations_in_flight", operation="ping") == 2
+    assert value(watched.instruments, "redis_exporter_accounting_errors_total") == 0
+    watched.prober._ledger.scheduled += 1  # a fault of ours, made by hand
+    value(watched.instruments, "redis_up")
+    assert value(watched.instruments, "redis_exporter_accounting_errors_total") > 0
+    server.release()
+    await watched.close()
+
+
+async def test_the_longest_ping_lately_is_published(server: FakeServer) -> None:
+    watched = Watched(server.url, poll=Poll(interval=15), breaker=PATIENT)
+    for wait in (0.25, 0.0):
+        server.hold()
+        await watched.slot()
+        await server.arrived("PING")
+        watched.clock.advance(wait)
+        server.release()
+        await eventually(lambda: watched.prober.in_flight == 0)
+    longest = "redis_operation_duration_max_seconds"
+    assert value(watched.instruments, longest, operation="ping") == 0.25
+    server.hold()
+    await watched.slot()
+    watched.clock.advance(20)
+    await watched.slot()
+    assert value(watched.instruments, longest, operation="ping") == 1.0, "a timeout counts as its deadline"
+    watched.clock.advance(31)
+    assert value(watched.instruments, longest, operation="ping") == 0
+    server.release()
+    await watched.close()
+
+
+async def test_connecting_is_timed_by_its_phases(server: FakeServer) -> None:
+    watched = Watched(server.url, password="x")
+    await watched.slot()
+    await watched.ended(1)
+    counts = {
+        phase: value(watched.instruments, "redis_connect_phase_duration_seconds_count", phase=phase)
+        for phase in ("dns", "tcp", "tls", "auth")
+    }
+    assert counts == {"dns": 0, "tcp": 1, "tls": 0, "auth": 1}
+    await watched.close()
+
+
+async def test_a_server_that_says_why_and_hangs_up_before_the_first_ping_is_heard(server: FakeServer) -> None:
+    """Its words lie in the socket when our PING cannot leave any more."""
+    server.greeting = MAXCLIENTS
+    watched = Watched(server.url, password=None)
+    wire = await watched.client.dial()
+    await eventually(lambda: server.accepted == 1 and server.connected == 0)
+    watched.prober._session = session = Session(watched.client, watched.of_target, watched.prober)
+    await session.stop()
+    session.wire = wire
+    await watched.slot()
+    await watched.slot()
+    await watched.ended(1)
+    assert watched.heard.reasons[0] == "maxclients"
+    await watched.close()
+
+
+class Life:
+    """A prober, a server, and what happens to them; every event by its name."""
+
+    def __init__(self, server: FakeServer) -> None:
+        self.server = server
+        self.begin()
+
+    def begin(self) -> None:
+        self.clock = HandClock()
+        self.moved = 0
+        self.slots = 0
+        self.watched = Watched(
+            self.server.url,
+            clock=self.clock,
+            wall=lambda: round(self.clock() * 1e9) + self.moved,
+            breaker=BreakerSettings(failure_threshold=3, open_interval=1),
+        )
+
+    async def slot(self) -> None:
+        self.slots += 1
+        await self.watched.slot()
+
+    async def skip(self) -> None:
+        self.slots += 2
+        self.watched.prober.skipped(2, self.clock())
+
+    async def hold(self) -> None:
+        self.server.hold()
+
+    async def release(self) -> None:
+        self.server.release()
+
+    async def drop(self) -> None:
+        await self.server.drop("reset")
+
+    async def close(self) -> None:
+        await self.server.drop("close")
+
+    async def refuse(self) -> None:
+        self.server.greeting = None if self.server.greeting else MAXCLIENTS
+
+    async def late(self) -> None:
+        self.clock.advance(1.1)
+
+    async def set_wall_clock(self) -> None:
+        self.moved = 10**9 - self.moved
+
+    async def wait(self) -> None:
+        await asyncio.sleep(0.001)
+
+    async def reload(self) -> None:
+        """The target changed: it goes, and comes back with new books."""
+        await self.end()
+        self.begin()
+
+    async def end(self) -> None:
+        """Stop, in the middle of whatever it is; and hold the books against each other."""
+        prober = self.watched.prober
+        in_flight = prober.in_flight
+        assert self.slots == prober._ledger.ended + in_flight == self.watched.total()
+        await self.watched.close()
+        assert len(self.watched.heard.outcomes) + self.watched.failures("skipped") + in_flight == self.slots
+        assert self.watched.breaker.outstanding == 0
+        assert prober.balanced
+
+
+EVENTS = (
+    "slot",
+    "slot",
+    "hold",
+    "release",
+    "drop",
+    "close",
+    "refuse",
+    "wait",
+    "late",
+    "set_wall_clock",
+    "skip",
+    "reload",
+)
+
+
+@given(st.lists(st.sampled_from(EVENTS), max_size=30))
 def test_every_slot_ends_in_exactly_one_outcome_whatever_happens(events: list[str]) -> None:
-    """Total = successes + failures once nothing is in flight; a stop leaves only slots without a verdict."""
+    """Stalls, delays, drops, refusals, steps of the wall's clock, our own lateness, reloads in the middle of it."""
     asyncio.run(_live_through(events))
 
 
 async def _live_through(events: list[str]) -> None:
     async with FakeServer() as server:
-        watched = Watched(server.url, breaker=BreakerSettings(failure_threshold=3, open_interval=1))
+        life = Life(server)
         for event in events:
-            if event == "slot":
-                await watched.slot()
-            elif event == "hold":
-                server.hold()
-            elif event == "release":
-                server.release()
-            elif event == "drop":
-                await server.drop()
-            elif event == "late":
-                watched.clock.advance(1.1)
-            await asyncio.sleep(0.001 if event == "wait" else 0)
-            if event == "stop":
-                break
-        in_flight = len(watched.prober._waiting) + watched.prober._slots.in_flight
-        await watched.close()
-        assert watched.total() == len(watched.heard.outcomes) + in_flight
-        assert watched.prober._slots.balanced
-        assert watched.breaker.outstanding == 0
+            await getattr(life, event)()
+            await asyncio.sleep(0)
+            assert life.watched.prober.balanced
+        await life.end()

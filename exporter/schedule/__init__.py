@@ -4,83 +4,40 @@ APScheduler lives by the wall clock and drops runs silently (after a stall it me
 some). So: the n-th run of a job is due at ``origin + n·interval`` on the monotonic clock, the trigger only translates
 the next one into wall time, and a run that finds that others before it never came reports them. When somebody sets
 the wall clock, ``realign()`` makes every job find its grid again.
+
+Two kinds of jobs: ``every``, one firing of APScheduler a run, for what takes its time; and ``each``, for the many and
+quick, where one firing serves a whole cohort of them.
 """
 
 import asyncio
 import math
+import random
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import UTC
+from typing import Any
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.base import BaseTrigger
 
-#: Seconds by which APScheduler may wake us early (it rounds to microseconds) and still serve the run that is due.
-EARLY = 0.001
+from exporter.schedule.cohort import Cohort, Due, Skipped, phases
+from exporter.schedule.grid import Grid, Missed, Trigger
+
+__all__ = ["APART", "Cohort", "Grid", "Missed", "Schedule"]
+
 #: Fraction of an interval between the phases of two jobs: the golden ratio spreads any number of them evenly.
 _GOLDEN = (math.sqrt(5) - 1) / 2
+#: Seconds between two of the extra runs at the start.
+APART = 0.005
 
 Run = Callable[[float], Awaitable[None]]
-
-
-class Missed(NamedTuple):
-    """Runs that were due and never started: ``late``, we were not there; ``overrun``, the run before was not over."""
-
-    late: int
-    overrun: int
 
 
 OnMissed = Callable[[Missed], None]
 
 
-class Grid:
-    """The moments at which a job is due: ``origin + n·interval``, monotonic seconds. Pure; the clock is passed in."""
-
-    __slots__ = ("_clock", "_last", "interval", "origin")
-
-    def __init__(self, interval: float, origin: float, clock: Callable[[], float]) -> None:
-        self.interval = interval
-        self.origin = origin
-        self._clock = clock
-        self._last = -1
-
-    def seconds_to_next(self) -> float:
-        """Return how long until the next run is due."""
-        return self.origin + (self._index() + 1) * self.interval - self._clock()
-
-    def take(self, busy_until: float = -math.inf) -> tuple[float, Missed] | None:
-        """Serve the run that is due: its moment, and what was missed before it. None when it was served already.
-
-        Every moment of the grid is served or counted as missed exactly once; one at or before ``busy_until`` fell
-        into an earlier run.
-        """
-        index = self._index()
-        if index <= self._last:
-            return None
-        missed = index - self._last - 1
-        overrun = min(missed, max(0, self._index(busy_until) - self._last))
-        self._last = index
-        return self.origin + index * self.interval, Missed(missed - overrun, overrun)
-
-    def _index(self, at: float | None = None) -> int:
-        at = self._clock() if at is None else at
-        return -1 if at == -math.inf else max(-1, math.floor((at - self.origin + EARLY) / self.interval))
-
-
-class _Trigger(BaseTrigger):  # type: ignore[misc]
-    """Tells APScheduler in wall time when the grid is next due."""
-
-    def __init__(self, grid: Grid) -> None:
-        self._grid = grid
-
-    def get_next_fire_time(self, _previous: datetime | None, now: datetime) -> datetime:
-        return now + timedelta(seconds=self._grid.seconds_to_next())
-
-
 class Job:
     """One thing to do at every moment of a grid. Runs of one job never overlap."""
 
-    __slots__ = ("busy_until", "grid", "kind", "missed", "run", "task")
+    __slots__ = ("busy_until", "grid", "is_queued", "kind", "missed", "run", "task")
 
     def __init__(self, kind: str, grid: Grid, run: Run, missed: OnMissed) -> None:
         self.kind = kind
@@ -88,6 +45,7 @@ class Job:
         self.run = run
         self.missed = missed
         self.busy_until = -math.inf
+        self.is_queued = False
         self.task: asyncio.Task[Any] | None = None
 
 
@@ -110,7 +68,11 @@ class Schedule:
         self._on_error = on_error
         self._running: set[asyncio.Task[Any]] = set()
         self._jobs: dict[tuple[str, str], Job] = {}
-        self._added = 0
+        self._cohorts: dict[tuple[str, float, int], Cohort] = {}
+        self._members: dict[tuple[str, str], Cohort] = {}
+        self._newest_first = -math.inf
+        self._started = clock()
+        self._phase = random.random()  # noqa: S311
         self._scheduler = AsyncIOScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
         )
@@ -124,16 +86,34 @@ class Schedule:
 
         ``missed`` is told of moments that passed without a run.
         """
-        self._added += 1
-        phase = (self._added * _GOLDEN) % 1.0 * interval
-        job = Job(kind, Grid(interval, self._clock() + phase, self._clock), run, missed)
+        job = Job(kind, Grid(interval, self._clock() + self._next_phase() * interval, self._clock), run, missed)
         self._jobs[kind, key] = job
-        self._scheduler.add_job(self._fire, _Trigger(job.grid), args=[job], id=f"{kind} {key}", replace_existing=True)
+        self._scheduler.add_job(self._fire, Trigger(job.grid), args=[job], id=f"{kind} {key}", replace_existing=True)
         if now:
             self._spawn(job)
 
+    def each(self, interval: float, kind: str, key: str, due: Due, skipped: Skipped) -> None:
+        """Call ``due(moment)`` every ``interval`` seconds from a phase of its own on: it must return at once.
+
+        ``skipped(count, newest)`` is told of moments that came while we were late by an interval or more.
+        """
+        offset = self._next_phase() * interval
+        width = interval / phases(interval)
+        place = (kind, interval, int(offset / width))
+        if (cohort := self._cohorts.get(place)) is None:
+            start = self._started + place[2] * width
+            cohort = Cohort(kind, interval, start, self._clock, on_missed=self._on_missed, on_error=self._on_error)
+            self._cohorts[place] = cohort
+            trigger = Trigger(cohort.grid)
+            self._scheduler.add_job(cohort.fire, trigger, id=_cohort_id(place), replace_existing=True)
+        cohort.join(key, offset - place[2] * width, due, skipped)
+        self._members[kind, key] = cohort
+
     async def cancel(self, kind: str, key: str) -> None:
         """Stop doing it; a run that has begun is cancelled, and is over when this returns."""
+        if cohort := self._members.pop((kind, key), None):
+            cohort.leave(key)
+            self._tidy()
         if job := self._jobs.pop((kind, key), None):
             self._scheduler.remove_job(f"{kind} {key}")
             if job.task is not None:
@@ -143,7 +123,9 @@ class Schedule:
     def realign(self) -> None:
         """Find every grid again: the wall clock was set."""
         for (kind, key), job in self._jobs.items():
-            self._scheduler.reschedule_job(f"{kind} {key}", trigger=_Trigger(job.grid))
+            self._scheduler.reschedule_job(f"{kind} {key}", trigger=Trigger(job.grid))
+        for place, cohort in self._cohorts.items():
+            self._scheduler.reschedule_job(_cohort_id(place), trigger=Trigger(cohort.grid))
 
     async def stop(self, grace: float) -> None:
         """Start nothing more, let what runs end within ``grace`` seconds, then cancel it.
@@ -151,6 +133,10 @@ class Schedule:
         APScheduler's own ``shutdown(wait=True)`` does not wait for coroutines.
         """
         self._jobs.clear()
+        self._members.clear()
+        for cohort in self._cohorts.values():
+            cohort.disband()
+        self._cohorts.clear()
         if self._scheduler.running:
             self._scheduler.remove_all_jobs()
         running = self._running - {asyncio.current_task()}
@@ -162,10 +148,29 @@ class Schedule:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
+    def _next_phase(self) -> float:
+        """Return a phase in [0, 1), as far as can be from those before, the first at random."""
+        self._phase = (self._phase + _GOLDEN) % 1.0
+        return self._phase
+
+    def _tidy(self) -> None:
+        """Fire no cohort that has no members any more."""
+        for place in [place for place, cohort in self._cohorts.items() if not len(cohort)]:
+            del self._cohorts[place]
+            self._scheduler.remove_job(_cohort_id(place))
+
     def _spawn(self, job: Job) -> None:
-        task = asyncio.get_running_loop().create_task(self._guard(job, self._clock()))
+        task = asyncio.get_running_loop().create_task(self._first(job))
         job.task = task
         self._keep(task)
+
+    async def _first(self, job: Job) -> None:
+        """Run it at once, or a little after the others: a thousand polls in one turn of the loop would stop it."""
+        self._newest_first = max(self._clock(), self._newest_first + APART)
+        job.is_queued = True
+        await asyncio.sleep(self._newest_first - self._clock())
+        job.is_queued = False
+        await self._guard(job, self._clock())
 
     def _keep(self, task: asyncio.Task[Any]) -> None:
         self._running.add(task)
@@ -176,6 +181,9 @@ class Schedule:
         if (due := job.grid.take(job.busy_until)) is None:
             return
         moment, missed = due
+        if job.is_queued and job.task is not None:  # the extra run at the start comes too late to be one
+            job.task.cancel()
+            job.task, job.is_queued = None, False
         if job.task is not None:  # the extra run at the start is not over yet
             missed = Missed(missed.late, missed.overrun + 1)
         if any(missed):
@@ -195,3 +203,7 @@ class Schedule:
         finally:
             job.task = None
             job.busy_until = self._clock()
+
+
+def _cohort_id(place: tuple[str, float, int]) -> str:
+    return f"cohort of {place[0]} every {place[1]} s, phase {place[2]}"

@@ -1,0 +1,174 @@
+"""Connecting for a probe, phase by phase: DNS, TCP, TLS, AUTH; each is timed apart."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from exporter.client.resp import Lines, command, error_of
+from exporter.client.sockets import ask_for_stamps, open_socket
+from exporter.client.tls import TlsLayer
+from exporter.client.translate import translate_reply
+from exporter.config import Endpoint, TargetSettings
+from exporter.errors import AuthError, ProtocolError
+
+Phase = Literal["dns", "tcp", "tls", "auth"]
+PHASES: tuple[Phase, ...] = ("dns", "tcp", "tls", "auth")
+#: Told about each phase that was gone through, or given up at the deadline: its seconds.
+OnPhase = Callable[[Phase, float], None]
+
+_CHUNK = 16384
+_FAMILIES = (socket.AF_INET, socket.AF_INET6)
+_OK = b"+OK"
+
+Address = tuple[int, Any]
+
+
+def phases_of(settings: TargetSettings) -> list[Phase]:
+    """Return the phases that connecting to a target has: an address needs no DNS, a plain connection no TLS."""
+    endpoint = settings.endpoint
+    there = {
+        "dns": endpoint.kind == "tcp" and _literal(endpoint.host, endpoint.port) is None,
+        "tcp": True,
+        "tls": endpoint.tls,
+        "auth": settings.password is not None or settings.password_file is not None,
+    }
+    return [phase for phase in PHASES if there[phase]]
+
+
+class Dialler:
+    """Connects to one target. ``context`` makes its TLS context, ``clock`` is monotonic, in seconds."""
+
+    def __init__(
+        self, settings: TargetSettings, context: Callable[[], ssl.SSLContext], clock: Callable[[], float]
+    ) -> None:
+        self._settings = settings
+        self._context = context
+        self._clock = clock
+
+    async def dial(self, on_phase: OnPhase) -> tuple[socket.socket, TlsLayer | None, Lines]:
+        """Return a connected socket that stamps what it receives. Raises TargetError, OSError, ssl.SSLError."""
+        settings, endpoint = self._settings, self._settings.endpoint
+        context = self._context() if endpoint.tls else None
+        sock = await self._connect(endpoint, on_phase)
+        try:
+            ask_for_stamps(sock)
+            layer = None
+            if context is not None:
+                layer = TlsLayer(context, settings.tls.server_name or endpoint.host)
+                with self._timed("tls", on_phase):
+                    await layer.handshake(sock)
+            talk = _Talk(sock, layer)
+            talk.hear_out()
+            username, password = _credentials(settings)
+            if password is not None:
+                with self._timed("auth", on_phase):
+                    await talk.log_in(username, password)
+        except BaseException:
+            sock.close()
+            raise
+        return sock, layer, talk.lines
+
+    async def _connect(self, endpoint: Endpoint, on_phase: OnPhase) -> socket.socket:
+        if endpoint.kind == "unix":
+            with self._timed("tcp", on_phase):
+                return await self._reach([(socket.AF_UNIX, str(endpoint.path))])
+        addresses = _literal(endpoint.host, endpoint.port)
+        if addresses is None:
+            with self._timed("dns", on_phase):
+                found = await asyncio.get_running_loop().getaddrinfo(
+                    endpoint.host, endpoint.port, type=socket.SOCK_STREAM
+                )
+            addresses = [(family, address) for family, _, _, _, address in found]
+        with self._timed("tcp", on_phase):
+            return await self._reach(addresses)
+
+    async def _reach(self, addresses: list[Address]) -> socket.socket:
+        """Try one address after the other; the error of the last speaks for all."""
+        settings, last = self._settings, OSError("no address")
+        for family, address in addresses:
+            try:
+                sock = open_socket(
+                    family, keepalive=settings.connection.socket_keepalive, dead_after=settings.probe.silence
+                )
+            except OSError as error:
+                last = error
+                continue
+            try:
+                await asyncio.get_running_loop().sock_connect(sock, address)
+            except OSError as error:
+                sock.close()
+                last = error
+            except BaseException:
+                sock.close()
+                raise
+            else:
+                return sock
+        raise last
+
+    @contextmanager
+    def _timed(self, phase: Phase, on_phase: OnPhase) -> Iterator[None]:
+        """Time a phase; one that failed has no duration, one that was cut off at the deadline lasted until then."""
+        started = self._clock()
+        try:
+            yield
+        except asyncio.CancelledError:
+            on_phase(phase, self._clock() - started)
+            raise
+        on_phase(phase, self._clock() - started)
+
+
+class _Talk:
+    """Question and answer before the first PING."""
+
+    def __init__(self, sock: socket.socket, layer: TlsLayer | None) -> None:
+        self._sock = sock
+        self._layer = layer
+        self.lines = Lines()
+
+    def hear_out(self) -> None:
+        """Raise what a server says without being asked: it came with the end of its handshake."""
+        for line in self.lines.feed(self._layer.decrypt(b"")) if self._layer else ():
+            raise translate_reply(error_of(line, b"") or "")
+
+    async def log_in(self, username: str | None, password: str) -> None:
+        """Authenticate. Raises the TargetError that the server answers, whose text does not hold the password."""
+        refusal = await self._ask(command("AUTH", username, password) if username else command("AUTH", password))
+        if username and refusal is not None and "wrong number of arguments" in refusal:
+            refusal = await self._ask(command("AUTH", password))  # before Redis 6 there were no users
+        if refusal is not None:
+            raise translate_reply(refusal, secret=password)
+
+    async def _ask(self, question: bytes) -> str | None:
+        """Return None for an OK, or the text of the error."""
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(self._sock, self._layer.encrypt(question) if self._layer else question)
+        while True:
+            data = await loop.sock_recv(self._sock, _CHUNK)
+            if not data:
+                raise ConnectionResetError("closed by the server")
+            lines = self.lines.feed(self._layer.decrypt(data) if self._layer else data)
+            if len(lines) > 1:
+                raise ProtocolError("more than one answer to AUTH")
+            if lines:
+                return error_of(lines[0], _OK)
+
+
+def _literal(host: str, port: int) -> list[Address] | None:
+    """Return where an address leads; None for a name."""
+    for family in _FAMILIES:
+        try:
+            socket.inet_pton(family, host)
+        except (OSError, ValueError):
+            continue
+        return [(family, (host, port))]
+    return None
+
+
+def _credentials(settings: TargetSettings) -> tuple[str | None, str | None]:
+    try:
+        return settings.credentials()
+    except OSError as error:
+        raise AuthError(f"cannot read the password file: {error.strerror}") from None

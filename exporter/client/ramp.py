@@ -1,0 +1,35 @@
+"""So many connects at once and no more, over all targets: a thousand at once would spoil each other's measurement."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+#: A connect that hangs costs nothing, so it gives its place back after so many seconds.
+AT_ONCE, LONGEST = 50, 0.25
+
+
+class Ramp:
+    """Lets ``at_once`` connects begin; each makes room for the next when it is over, or ``longest`` seconds old."""
+
+    def __init__(self, at_once: int = AT_ONCE, longest: float = LONGEST) -> None:
+        self._places = asyncio.Semaphore(at_once)
+        self._longest = longest
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a place, and hold it for as long as the block lasts, or a little."""
+        await self._places.acquire()
+        held = True
+
+        def give_back() -> None:
+            nonlocal held
+            if held:
+                held = False
+                self._places.release()
+
+        timer = asyncio.get_running_loop().call_later(self._longest, give_back)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            give_back()

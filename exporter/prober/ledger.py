@@ -1,0 +1,155 @@
+"""The books of one target's slots: each is booked as scheduled, and ends in exactly one outcome."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from exporter.breaker import Permit
+from exporter.client import Sent
+from exporter.config import TargetSettings
+from exporter.errors import OperationTimeoutError, RejectedError, SkippedError, TargetError
+from exporter.instruments import TargetInstruments, families
+from exporter.prober.clock import Clocks, Trip
+from exporter.prober.log import ProbeLog, place
+from exporter.prober.window import Longest
+
+PING = "ping"
+#: Lines that the probe log gets at most for slots skipped in a row: we may have been stopped for a day.
+MOST_SKIPPED = 1000
+
+
+class Outcome(NamedTuple):
+    """How the newest slot ended: seconds for a success, or the error; ``at`` in seconds on our clock."""
+
+    due: float
+    at: float
+    seconds: float | None
+    error: TargetError | None
+
+
+class Observer(Protocol):
+    """Who wants to know how slots end."""
+
+    def probed(self, outcome: Outcome) -> None:
+        """Take note of the outcome of a slot."""
+        ...
+
+
+class Ping:
+    """One slot that was not refused: when it is due, the breaker's permit, and when it was sent, in which epoch."""
+
+    __slots__ = ("due", "epoch", "permit", "sent")
+
+    def __init__(self, due: float, permit: Permit | None) -> None:
+        self.due = due
+        self.permit = permit
+        self.sent: Sent | None = None
+        self.epoch = 0
+
+
+class Ledger:
+    """Books every slot of a target, in its instruments, its breaker and the probe log."""
+
+    def __init__(
+        self,
+        settings: TargetSettings,
+        instruments: TargetInstruments,
+        observer: Observer,
+        clocks: Clocks,
+        log: ProbeLog | None,
+    ) -> None:
+        self._instruments = instruments
+        self._observer = observer
+        self._clocks = clocks
+        self._log = log
+        self._timeout = settings.probe.timeout
+        self._interval = settings.probe.interval
+        self._operation = instruments.operation(PING)
+        self._by_clock = {clock: instruments.cell(families.PROBE_CLOCK, clock) for clock in ("kernel", "user")}
+        self._longest = Longest(settings.poll.interval)
+        self._place = place(settings.name, settings.endpoint)
+        self._is_up = False
+        #: slots that came due, and slots that ended; ``scheduled == ended + in flight`` always
+        self.scheduled = self.ended = 0
+        self.last: Outcome | None = None
+        #: what is wrong, when something is: the newest error that is not merely the open breaker
+        self.trouble: TargetError | None = None
+        instruments.at_render[families.LONGEST, PING] = lambda: self._longest.value(clocks.now())
+
+    def came_due(self, count: int = 1) -> None:
+        """Book slots as scheduled."""
+        self.scheduled += count
+        self._operation.total.inc(count)
+
+    def skipped(self, count: int, newest: float) -> None:
+        """Book slots that came due, the last at ``newest``, while we were late or busy with ourselves."""
+        self.ended += count
+        self._operation.failed("skipped", count=count)
+        if self._log is not None:
+            for number in range(min(count, MOST_SKIPPED) - 1, -1, -1):
+                self._write(self._log, Ping(newest - number * self._interval, None), None, "skipped")
+
+    def dropped(self, pings: Sequence[Ping]) -> None:
+        """Close slots without an outcome: nobody probes this target any more."""
+        self.ended += len(pings)
+        for ping in pings:
+            if ping.permit is not None:
+                ping.permit.release()
+
+    def replied(self, ping: Ping, decided: str | None, error: TargetError | None, trip: Trip) -> None:
+        """Book a reply, which decides its slot: ``reply``, ``timeout``, or None when that was decided long ago.
+
+        Also whose clock told when it came, and what our own would have added.
+        """
+        self._by_clock[trip.clock].inc()
+        if trip.late is not None:
+            self._instruments.precision.overhead.observe(trip.late)
+        if decided != "reply":
+            self._instruments.late_replies.inc()
+            self._instruments.late_seconds.set(trip.seconds)
+            if decided is not None:
+                self.failed(ping, OperationTimeoutError("no answer in time"), trip)
+        elif error is not None:
+            self.failed(ping, error, trip)
+        else:
+            self._operation.succeeded(trip.seconds)
+            self._longest.observe(self._clocks.now(), trip.seconds)
+            self._end(ping, None, trip)
+
+    def failed(self, ping: Ping, error: TargetError, trip: Trip | None = None) -> None:
+        """Book a failure; ``trip`` when there was a reply all the same."""
+        if isinstance(error, SkippedError):
+            if ping.permit is not None:
+                ping.permit.release()
+            self.skipped(1, ping.due)
+            return
+        timed_out = isinstance(error, OperationTimeoutError)
+        self._operation.failed(error.reason, self._timeout if timed_out else None)
+        if timed_out:
+            self._longest.observe(self._clocks.now(), self._timeout)
+        self._end(ping, error, trip)
+
+    def _end(self, ping: Ping, error: TargetError | None, trip: Trip | None) -> None:
+        self.ended += 1
+        permit = ping.permit
+        if permit is not None:
+            permit.failure() if error is not None and error.unavailable else permit.success()
+        if not isinstance(error, RejectedError):
+            self.trouble = error
+        if self.last is None or ping.due >= self.last.due:
+            seconds = trip.seconds if trip is not None and error is None else None
+            self.last = Outcome(ping.due, self._clocks.now(), seconds, error)
+            if (error is None) is not self._is_up:
+                self._is_up = error is None
+                self._instruments.up.set(self._is_up)
+            self._observer.probed(self.last)
+        if self._log is not None:
+            self._write(self._log, ping, trip, "" if error is None else error.reason)
+
+    def _write(self, log: ProbeLog, ping: Ping, trip: Trip | None, reason: str) -> None:
+        sent = ping.sent
+        at, at_ns = (self._clocks.now(), self._clocks.wall()) if sent is None else (sent.at, sent.at_ns)
+        due_ns = at_ns - round((at - ping.due) * 1e9)
+        sent_ns = "" if sent is None else at_ns
+        received_ns, clock = ("", "") if trip is None else (at_ns + round(trip.seconds * 1e9), trip.clock)
+        outcome = "failure" if reason else "success"
+        log.write(f"{self._place},{due_ns},{sent_ns},{received_ns},{clock},{outcome},{reason}\n")

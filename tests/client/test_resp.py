@@ -1,0 +1,42 @@
+"""Commands out, one-line replies in: whole, in pieces, or not at all."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.client.resp import LONGEST, Lines, command, error_of
+from exporter.errors import ProtocolError
+
+
+def test_a_command_is_an_array_of_bulk_strings_whatever_is_in_its_words() -> None:
+    assert command("PING") == b"*1\r\n$4\r\nPING\r\n"
+    assert command("AUTH", "pä\r\nss") == b"*2\r\n$4\r\nAUTH\r\n$7\r\np\xc3\xa4\r\nss\r\n"
+
+
+@given(
+    st.lists(st.sampled_from([b"+PONG", b"-LOADING x", b"-ERR a\rb", b""]), max_size=8),
+    st.lists(st.integers(0, 60), max_size=8),
+)
+def test_lines_are_the_same_in_whatever_pieces_they_arrive(replies: list[bytes], cuts: list[int]) -> None:
+    data = b"".join(reply + b"\r\n" for reply in replies)
+    edges = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
+    lines = Lines()
+    found = [line for start, end in pairwise(edges) for line in lines.feed(data[start:end])]
+    assert found == replies
+
+
+def test_a_line_that_never_ends_is_refused() -> None:
+    lines = Lines()
+    lines.feed(b"x" * LONGEST)
+    with pytest.raises(ProtocolError):
+        lines.feed(b"x")
+
+
+def test_an_error_is_told_from_what_was_expected_and_from_all_else() -> None:
+    assert error_of(b"+OK", b"+OK") is None
+    assert error_of(b"-ERR no", b"+OK") == "ERR no"
+    for line in (b"", b":1", b"$5", b"+PONG", b"HTTP/1.1 400 Bad Request"):
+        with pytest.raises(ProtocolError):
+            error_of(line, b"+OK")
