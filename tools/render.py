@@ -23,7 +23,7 @@ def rendered() -> dict[Path, str]:
     """Return every rendered file with the text that it should have."""
     parts = {
         "docs/acl.md": ("acl", acl.page(collectors.load()).rstrip("\n")),
-        "README.md": ("collectors", _collectors()),
+        "README.md": ("collectors", f"{_collectors()}\n{acl.sentence(collectors.load())}"),
         "docs/configuration.md": ("settings", _settings()),
         "docs/metrics.md": ("metrics", _metrics()),
         "docs/compatibility.md": ("differences", _differences()),

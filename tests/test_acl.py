@@ -1,0 +1,116 @@
+"""The lines of docs/acl.md follow from what the collectors declare; that they suffice is proven on real servers."""
+
+import re
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import pytest
+
+from exporter import collectors
+from exporter.collectors import Commands
+from exporter.collectors.base import Stateless
+from exporter.config import Options
+from exporter.metric import Found, Metric
+from exporter.targets import Server
+from tools import acl
+
+
+class Made(Stateless):
+    """A collector that only declares."""
+
+    name: ClassVar[str] = "made"
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+    options: ClassVar[type[Options]] = Options
+    default: ClassVar[bool] = True
+    commands: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, *commands: str, sentinel: bool = False) -> None:
+        self.commands = commands  # type: ignore[misc]
+        self._sentinel = sentinel
+
+    def applies(self, server: Server) -> bool:
+        return self._sentinel or server.mode != "sentinel"
+
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Found]:
+        return ()
+
+
+def test_a_user_starts_from_nothing_and_may_do_what_is_declared_once() -> None:
+    both = (Made("slowlog|get", "config|get"), Made("config|get", "info"))
+    assert acl.line(both) == "ACL SETUSER exporter reset on >PASSWORD +ping +info +slowlog|get +config|get"
+
+
+def test_keys_are_named_only_where_keys_are_read() -> None:
+    assert "~" not in acl.line([Made("dbsize", "client|list"), Made("scan")])
+    assert " %R~PATTERN +ping" in acl.line([Made("strlen")])
+    assert " %R~user:* +ping" in acl.line([Made("memory|usage")], pattern="user:*")
+
+
+def test_servers_before_redis_7_know_no_read_only_pattern() -> None:
+    assert " ~PATTERN +ping" in acl.line([Made("strlen")], redis_6=True)
+
+
+def test_who_searches_for_keys_selects_databases() -> None:
+    assert acl.line([Made("scan"), Made("scan")]).endswith("+ping +info +scan +select")
+
+
+def test_what_may_write_is_an_addition_that_allows_writes() -> None:
+    """PFCOUNT writes its result into the key, and is sent only on request."""
+    one = Made("strlen", "pfcount")
+    assert acl.line([one]).endswith(" %R~PATTERN +ping +info +strlen")
+    place = "servers whose HyperLogLogs may be counted"
+    assert acl.addition([one], place) == "ACL SETUSER exporter ~PATTERN +pfcount"
+    assert " ~PATTERN +ping" in acl.line([one], places=[place])
+
+
+def test_scripts_may_not_write_unless_it_is_added() -> None:
+    one = Made("eval_ro", "evalsha_ro", "eval", "evalsha")
+    assert acl.line([one]).endswith("+ping +info +eval_ro +evalsha_ro")
+    assert acl.line([one], redis_6=True).endswith("+ping +info +eval +evalsha")
+
+
+def test_a_command_that_only_some_servers_know_is_an_addition_for_those() -> None:
+    """A server refuses the whole line when it does not know one of its commands."""
+    one = Made("slowlog|len", "commandlog|len")
+    assert acl.line([one]) == "ACL SETUSER exporter reset on >PASSWORD +ping +info +slowlog|len"
+    assert acl.addition([one], "Valkey 8.1 or later") == "ACL SETUSER exporter +commandlog|len"
+    assert acl.line([one], places=["Valkey 8.1 or later"]).endswith("+slowlog|len +commandlog|len")
+
+
+def test_a_sentinel_has_a_line_of_its_own() -> None:
+    several = (Made("slowlog|len"), Made("sentinel|masters", sentinel=True), Made("client|list", sentinel=True))
+    line = "ACL SETUSER exporter reset on >PASSWORD +ping +info"
+    assert acl.sentinel_line(several) == f"{line} +client|list +sentinel|masters"
+    assert acl.line(several) == f"{line} +slowlog|len +client|list"
+
+
+def test_sentinel_config_also_sets_so_it_is_an_addition() -> None:
+    """An ACL cannot tell SENTINEL CONFIG GET from SET, and it is asked on request only."""
+    one = Made("sentinel|masters", "sentinel|config", sentinel=True)
+    assert "config" not in acl.sentinel_line([one])
+    assert acl.addition([one], "Sentinels whose configuration is published") == "ACL SETUSER exporter +sentinel|config"
+
+
+def test_what_was_sent_is_found_among_what_is_declared() -> None:
+    declared = ("slowlog|get", "info", "ft.info")
+    assert acl.sent(("SLOWLOG", "GET", 1), declared) == "slowlog|get"
+    assert acl.sent(("INFO", "everything"), declared) == "info"
+    assert acl.sent(("FT.INFO", "get"), declared) == "ft.info"
+    assert acl.sent(("SLOWLOG", "LEN"), declared) is None
+    assert acl.sent(("CONFIG",), declared) is None
+
+
+@pytest.mark.parametrize("name", list(collectors.load()))
+def test_every_collector_has_its_line_on_the_page(name: str) -> None:
+    text = acl.page(collectors.load())
+    section = text.partition(f"### `{name}`\n")[2].partition("\n###")[0]
+    assert section
+    for command in collectors.load()[name].commands:
+        assert re.search(rf"\+{re.escape(command)}(\s|$)", section), command
+
+
+def test_the_readme_quotes_the_line_of_the_default_set() -> None:
+    default = [one for one in collectors.load().values() if one.default]
+    quoted = acl.sentence(collectors.load())
+    assert f"`{acl.line(default, password='…')}`" in " ".join(quoted.split())
+    assert max(map(len, quoted.splitlines())) <= 120

@@ -1,0 +1,163 @@
+"""The least that a server's user must be allowed: the ``ACL SETUSER`` line of a set of collectors.
+
+Pure functions of what the collectors declare; ``docs/acl.md`` is rendered from them, and
+``tests/integration/test_acl.py`` proves the lines on real servers.
+"""
+
+from collections.abc import Iterable, Mapping
+from textwrap import wrap
+from typing import Final
+
+from exporter.collectors import Collector
+from exporter.targets import Server
+
+USER: Final = "exporter"
+PASSWORD: Final = "PASSWORD"  # noqa: S105  # a placeholder
+PATTERN: Final = "PATTERN"
+
+#: What every target needs: the probe's command, and the one by which we learn what the server is.
+ALWAYS: Final = ("ping", "info")
+#: Commands that read the keys they name: their user needs a pattern of keys too.
+READING: Final = frozenset(
+    {"arcount", "getrange", "hlen", "llen", "scard", "strlen", "type", "xlen", "zcard"}
+    | {"memory|usage", "xinfo|consumers", "xinfo|groups", "xinfo|stream"}
+)
+#: Commands that may write the keys they name, as far as a server can know.
+WRITING: Final = frozenset({"eval", "evalsha", "pfcount"})
+#: The commands of scripts name their keys, and ours name none; what a script itself touches is its author's business.
+SCRIPTS: Final = frozenset({"eval", "evalsha", "eval_ro", "evalsha_ro"})
+SENTINEL: Final = "a Sentinel"
+OLD_SCRIPTS: Final = "servers whose scripts may write"
+#: Beginnings of commands that only some servers know (others refuse a line that names one), or that an option asks for.
+ONLY: Final[Mapping[str, str]] = {
+    "arcount": "servers with the type array",
+    "commandlog|": "Valkey 8.1 or later",
+    "eval": OLD_SCRIPTS,
+    "evalsha": OLD_SCRIPTS,
+    "ft.": "servers with the search module",
+    "pfcount": "servers whose HyperLogLogs may be counted",
+    "sentinel|config": "Sentinels whose configuration is published",
+    "sentinel|": SENTINEL,
+}
+#: Where what stands in no other place may be said.
+ANYWHERE: Final = ""
+
+
+def where(command: str) -> str:
+    """Return where a command may be named; ``ANYWHERE`` for those that Redis 7, Valkey, and all later ones know."""
+    exact = ONLY.get(command)
+    return exact or next(
+        (place for start, place in ONLY.items() if command.startswith(start) and start[-1] in "|."), ANYWHERE
+    )
+
+
+def needed(collectors: Iterable[Collector]) -> dict[str, tuple[str, ...]]:
+    """Return the commands that a set of collectors needs, by the place where they may be named."""
+    commands = dict.fromkeys([*ALWAYS, *(command for one in collectors for command in _needs(one))])
+    places = dict.fromkeys([ANYWHERE, *(where(command) for command in commands)])
+    return {place: tuple(command for command in commands if where(command) == place) for place in places}
+
+
+def _needs(collector: Collector) -> tuple[str, ...]:
+    """Return what a collector sends; who searches for keys does so in any database, which is selected first."""
+    return (*collector.commands, "select") if "scan" in collector.commands else collector.commands
+
+
+def key_rule(commands: Iterable[str], pattern: str = PATTERN, *, redis_6: bool = False) -> tuple[str, ...]:
+    """Return what to say of keys: nothing where none are named.
+
+    Redis 7 and later, and Valkey, can allow reads alone (``%R~``); for Redis 6 there is only ``~``.
+    """
+    names = set(commands)
+    if names & WRITING - SCRIPTS:
+        return (f"~{pattern}",)
+    return ((f"~{pattern}" if redis_6 else f"%R~{pattern}"),) if names & READING else ()
+
+
+def line(
+    collectors: Iterable[Collector],
+    *,
+    places: Iterable[str] = (),
+    password: str = PASSWORD,
+    pattern: str = PATTERN,
+    redis_6: bool = False,
+) -> str:
+    """Return the whole line for a set of collectors, with what may be named in ``places`` (keys of ``needed``) too."""
+    by_place = needed(collectors)
+    everywhere = (ANYWHERE, *((OLD_SCRIPTS,) if redis_6 else ()))
+    commands = [command for place in (*everywhere, *places) for command in by_place.get(place, ())]
+    if redis_6:
+        commands = [command for command in commands if not command.endswith("_ro")]
+    return _whole(commands, password, key_rule(commands, pattern, redis_6=redis_6))
+
+
+def addition(collectors: Iterable[Collector], place: str, *, pattern: str = PATTERN) -> str:
+    """Return the line that adds what may be named in one place only, for a user who has the rest already."""
+    commands = needed(collectors)[place]
+    keys = key_rule(set(commands) & WRITING, pattern)
+    return " ".join(["ACL SETUSER", USER, *keys, *(f"+{command}" for command in commands)])
+
+
+def _whole(commands: Iterable[str], password: str, keys: Iterable[str] = ()) -> str:
+    words = ["ACL SETUSER", USER, "reset", "on", f">{password}", *keys, *(f"+{command}" for command in commands)]
+    return " ".join(words)
+
+
+def sent(args: tuple[str | int, ...], declared: Iterable[str]) -> str | None:
+    """Return which of the declared commands a command is, as an ACL names it; None when it is none of them."""
+    words = [str(word).lower() for word in args[:2]]
+    return next((name for name in ("|".join(words), words[0]) if name in set(declared)), None)
+
+
+def sentence(collectors: Mapping[str, Collector]) -> str:
+    """Return the sentence that quotes the line of the default set, for README."""
+    text = line((one for one in collectors.values() if one.default), password="…")  # noqa: S106  # none at all
+    sentence = f"A user that may do what the default set needs, and nothing else ([more](docs/acl.md)): `{text}`."
+    return "\n".join(wrap(sentence, 120, break_long_words=False, break_on_hyphens=False)) + "\n"
+
+
+def page(collectors: Mapping[str, Collector]) -> str:
+    """Return the rendered part of ``docs/acl.md``."""
+    everything = tuple(collectors.values())
+    default = tuple(one for one in everything if one.default)
+    parts = [
+        _section("## The default set", default),
+        _section("## Every collector", everything),
+        "## Redis 6\n\nIt cannot allow reads alone, nor run scripts that can only read. Every collector:\n",
+        _block(line(everything, redis_6=True)),
+        "## One by one\n\nEach line is the whole of what a target with this collector alone needs.\n",
+        *(_section(f"### `{name}`", (one,)) for name, one in collectors.items()),
+    ]
+    return "\n".join(parts)
+
+
+def _section(title: str, collectors: tuple[Collector, ...]) -> str:
+    places = [place for place in needed(collectors) if place not in (ANYWHERE, SENTINEL)]
+    later = [place for place in places if place.startswith("Sentinel")]
+    text = [title, ""]
+    if set(on_sentinel(collectors)) != set(collectors) or SENTINEL not in needed(collectors):
+        text.append(_block(line(collectors)))
+    if before := [place for place in places if place not in later]:
+        text += _additions(collectors, before)
+    if on_sentinel(collectors):
+        text += ["On a Sentinel, which has users of its own:", "", _block(sentinel_line(collectors))]
+    return "\n".join([*text, *_additions(collectors, later)])
+
+
+def _additions(collectors: tuple[Collector, ...], places: Iterable[str]) -> list[str]:
+    return [text for place in places for text in (f"On {place} also:", "", _block(addition(collectors, place)))]
+
+
+def sentinel_line(collectors: Iterable[Collector], *, places: Iterable[str] = (), password: str = PASSWORD) -> str:
+    """Return the whole line for a Sentinel, which has few commands but its own."""
+    by_place = needed(on_sentinel(collectors))
+    return _whole([word for place in (ANYWHERE, SENTINEL, *places) for word in by_place.get(place, ())], password)
+
+
+def on_sentinel(collectors: Iterable[Collector]) -> list[Collector]:
+    """Return those that read Sentinels."""
+    return [one for one in collectors if one.applies(Server(mode="sentinel", role="sentinel"))]
+
+
+def _block(text: str) -> str:
+    return f"```\n{text}\n```\n"
