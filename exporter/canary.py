@@ -70,6 +70,7 @@ class Canary:
         *,
         instance: str,
         clock: Callable[[], float],
+        known: Callable[[], bool] = lambda: True,
     ) -> None:
         self._client = client
         self._settings = client.target.settings.canary
@@ -80,11 +81,14 @@ class Canary:
         self._heartbeats = heartbeats
         self._key = f"{self._settings.prefix}:{instance}"
         self._clock = clock
+        self._known = known
         self._tagged: str | None = None  # the key with the hash tag of a slot that this node owned
         self.follower = Follower()
 
     async def run(self, _due: float) -> None:
-        """Write and read once; on a replica, look what has arrived."""
+        """Write and read once; on a replica, look what has arrived. Not before the server is ``known``."""
+        if not self._known():
+            return
         if self._server.role != "slave":
             await self._write_and_read(self._heartbeats.writer(self._client.target.address))
         elif self._settings.heartbeat:

@@ -1,5 +1,6 @@
 """The canary writes and reads one private key, and finds what PING never meets."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -157,6 +158,28 @@ async def test_a_node_without_slots_says_so(server: FakeServer) -> None:
     cared.server.mode = "cluster"
     await cared.canary.run(0)
     assert cared.failures("other", "write") == 1
+    await cared.close()
+
+
+async def test_nothing_is_written_before_it_is_known_what_the_server_is(server: FakeServer) -> None:
+    """It may be a replica."""
+    cared = Cared(server.url)
+    cared.canary._known = lambda: False
+    await cared.canary.run(0)
+    assert server.received == []
+    assert cared.total("write") == 0
+    await cared.close()
+
+
+async def test_a_cancelled_run_has_counted_its_slot(server: FakeServer) -> None:
+    server.script("SET", "never")
+    cared = Cared(server.url)
+    run = asyncio.create_task(cared.canary.run(0))
+    await server.arrived("SET")
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert (cared.total("write"), cared.failures("other", "write")) == (1, 1)
     await cared.close()
 
 

@@ -159,10 +159,10 @@ def test_bound_fields_come_with_every_event() -> None:
 
 def test_libraries_speak_the_same_format_from_warning_on() -> None:
     stream = set_up(format="json")
-    logging.getLogger("uvicorn.error").info("Started server process [%d]", 1)
-    logging.getLogger("uvicorn.error").warning("Invalid HTTP request from %s", "10.0.0.1")
+    logging.getLogger("some.library").info("Started server process [%d]", 1)
+    logging.getLogger("some.library").warning("Invalid HTTP request from %s", "10.0.0.1")
     fields = read(stream)
-    assert (fields["logger"], fields["level"]) == ("uvicorn.error", "warning")
+    assert (fields["logger"], fields["level"]) == ("some.library", "warning")
     assert fields["event"] == "Invalid HTTP request from 10.0.0.1"
 
 

@@ -105,8 +105,9 @@ class Sampler:
             error = raised
         seconds = self._clock() - started
         unsupported = name != INFO and isinstance(error, UNSUPPORTED)
-        if unsupported and not commands.sent:
-            return ""  # known since the time when it was asked: no slot
+        if unsupported and isinstance(error, TargetError) and not commands.sent:
+            self._unsupported(name, error, seconds)  # known since somebody asked: no slot
+            return ""
         operation.total.inc()
         if error is None:
             operation.succeeded(seconds)

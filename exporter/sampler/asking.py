@@ -54,13 +54,23 @@ class Asking:
         """Send the commands whose refusal is not known; the others have it in their place. Raises TargetError."""
         known = {place: error for place, args in enumerate(commands) if (error := self._refused(args)) is not None}
         asked = [args for place, args in enumerate(commands) if place not in known]
+        if (refusal := self._refused_database(db)) is not None:
+            raise type(refusal)(str(refusal))
         self.sent += len(asked)
-        answers = iter(await self._commands.pipeline(asked, db=db))
+        try:
+            answers = iter(await self._commands.pipeline(asked, db=db))
+        except UNSUPPORTED as error:  # it may not even SELECT the database
+            self._refusals[_database(db)] = (self._identity, error)
+            raise
         replies = [known[place] if place in known else next(answers) for place in range(len(commands))]
         for args, reply in zip(commands, replies, strict=True):
             if isinstance(reply, UNSUPPORTED):
                 self._remember(args, reply)
         return replies
+
+    def _refused_database(self, db: int | None) -> TargetError | None:
+        refusal = self._refusals.get(_database(db))
+        return refusal[1] if refusal is not None and refusal[0] == self._identity else None
 
     def _refused(self, args: Args) -> TargetError | None:
         refusal = self._refusals.get(_command(args))
@@ -69,6 +79,10 @@ class Asking:
     def _remember(self, args: Args, error: TargetError) -> None:
         if not isinstance(error, KeyDeniedError) and _command(args) != _ALWAYS:
             self._refusals[_command(args)] = (self._identity, error)
+
+
+def _database(db: int | None) -> str:
+    return f"SELECT {db}"
 
 
 def _command(args: Args) -> str:

@@ -40,7 +40,8 @@ _NEVER_IN_THE_LOG = ("Traceback (most recent call last)", "was never retrieved",
 class Daemon:
     """``python -m exporter``: given targets by ``config`` (written as its YAML file), by arguments, or by ``env``.
 
-    ``config`` is laid over ``FAST``; the environment holds nothing but what is given.
+    ``config`` is laid over ``FAST``; the environment holds nothing but what is given. ``module`` is what is run instead
+    of ``exporter``.
     """
 
     def __init__(
@@ -49,11 +50,13 @@ class Daemon:
         *arguments: str,
         config: Mapping[str, Any] | None = None,
         env: Mapping[str, str] | None = None,
+        module: str = "exporter",
     ) -> None:
         self.folder = folder
         self.port = free_port()
         self.file = folder / "redis-pulse.yaml"
         self.log_file = folder / "stderr.log"
+        self._module = module
         self._arguments = arguments
         self._config = dict(config or {})
         self._env = dict(env or {})
@@ -84,7 +87,7 @@ class Daemon:
         env |= {name: value for name, value in os.environ.items() if name.startswith(("COVERAGE_", "COV_"))}
         env |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **self._env}
         listen = f"127.0.0.1:{self.port}"
-        command = [sys.executable, "-m", "exporter", "--config", str(self.file), "--listen", listen, *self._arguments]
+        command = [sys.executable, "-m", self._module, "--config", str(self.file), "--listen", listen, *self._arguments]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=self.folder, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log

@@ -1,5 +1,7 @@
 """Nothing is asked twice that is known: a reply within one poll, a refusal for as long as the server is the same."""
 
+from typing import Any
+
 import pytest
 
 from exporter.errors import KeyDeniedError, LoadingError, PermissionDeniedError, UnknownCommandError
@@ -65,3 +67,16 @@ async def test_a_pipeline_keeps_every_reply_in_its_place_and_leaves_out_what_is_
     assert await again.pipeline(commands) == [b"string", denied, 3]
     assert fake.asked.count("MEMORY USAGE A") == 1
     assert again.sent == 2
+
+
+async def test_a_database_that_may_not_be_selected_is_asked_for_once() -> None:
+    class Denied(FakeCommands):
+        async def pipeline(self, commands: Any, *, db: int | None = None) -> list[Any]:
+            self.asked.append(f"SELECT {db}")
+            raise PermissionDeniedError("no permissions to run 'select'")
+
+    fake, refusals = Denied({}), Refusals()
+    for _ in range(3):
+        with pytest.raises(PermissionDeniedError):
+            await asking(fake, refusals).pipeline([("SCAN", 0)], db=3)
+    assert fake.asked == ["SELECT 3"]

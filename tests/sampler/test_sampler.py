@@ -137,6 +137,20 @@ async def test_what_a_server_cannot_do_is_asked_once_until_it_is_another(server:
     await polled.close()
 
 
+async def test_a_collector_refused_through_the_refusal_of_another_says_so_too(server: FakeServer) -> None:
+    server.script("MEMORY", error("NOPERM no permissions to run 'memory|doctor'"))
+
+    class Other(Probe):
+        name: ClassVar[str] = "other"
+
+    polled = Polled(server.url, Info(), Probe(), Other())
+    await polled.sampler.poll(0)
+    assert server.count("MEMORY") == 1
+    assert (polled.of_collector("success", "other"), polled.of_collector("supported", "other")) == (1, 0)
+    assert (polled.total("probe"), polled.total("other")) == (1, 0)
+    await polled.close()
+
+
 async def test_info_is_asked_again_also_when_it_was_denied(server: FakeServer) -> None:
     """Without it we do not know the server: that is a failure, and it ends as soon as the permission is given."""
     server.script("INFO", error("NOPERM no permissions to run 'info'"), bulk("role:master\r\n"))

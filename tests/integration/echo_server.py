@@ -1,0 +1,308 @@
+"""A server that answers PING and writes down when each arrived and when its answer left; a process of its own.
+
+    python -m tests.integration.echo_server --ports 1000 --record FILE [--delay lognormal:0.001:1] [--behind PORT]
+
+First it writes one line of JSON to its output, ``{"ports": […]}``. Every line of JSON on its input is one period of
+trouble (see ``echo_script``), beginning when it is read, or ``{"tell": true}``: the counters come back as one line,
+and the record is complete. It ends when its input does. One line of the record a PING, times in ns of CLOCK_REALTIME:
+
+    port,connection,arrived_ns,left_ns,done_ns,fate
+
+``arrived_ns`` is the kernel's stamp, ``left_ns`` the moment before the answer was sent, ``done_ns`` that after;
+without an answer both are empty. Linux only, standard library only.
+"""
+
+import argparse
+import gc
+import heapq
+import itertools
+import json
+import os
+import resource
+import select
+import socket
+import struct
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from random import randrange
+
+from tests.integration.echo_answers import Answers, commands
+from tests.integration.echo_script import Fate, Period, Script
+
+SO_TIMESTAMPNS = 35
+TIMESPEC = struct.Struct("@ll")
+ROOM = socket.CMSG_SPACE(TIMESPEC.size)
+PING, PONG = b"*1\r\n$4\r\nPING\r\n", b"+PONG\r\n"
+RESET = struct.pack("ii", 1, 0)
+FLUSH = 0.5  # seconds between two writes of the record
+now, wall = time.monotonic, time.time_ns
+
+
+class Connection:
+    """``answers`` holds what is still to be sent: when, the data, and the stamp of the PING that it ends."""
+
+    __slots__ = ("answers", "buffer", "hung", "latest", "number", "port", "sock")
+
+    def __init__(self, sock: socket.socket, port: int, number: int) -> None:
+        self.sock, self.port, self.number = sock, port, number
+        self.buffer = b""
+        self.answers: deque[tuple[float, bytes, int | None]] = deque()
+        self.latest = 0.0  # an answer never overtakes the one before
+        self.hung = False
+
+
+class EchoServer:
+    """One epoll loop over every port and connection. ``hang``: the last ports listen, and nobody ever accepts."""
+
+    def __init__(self, count: int, record: Path, script: Script, answers: Answers, *, hang: int = 0, most: int) -> None:
+        self._script, self._answers, self._most = script, answers, most
+        self._record = record.open("w", buffering=1 << 20)
+        self._record.write("port,connection,arrived_ns,left_ns,done_ns,fate\n")
+        self._poll = select.epoll()
+        self._handlers: dict[int, Callable[[], None]] = {}
+        self._open: dict[int, Connection] = {}
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._connections = itertools.count()
+        self.counters: Counter[str] = Counter()
+        self._numbers: dict[int, int] = {}
+        self._listeners: dict[int, socket.socket] = {}
+        for number in range(count):
+            listener = self._bind(None)
+            self._numbers[listener.getsockname()[1]] = number
+            listener.listen(64)
+            if number < count - hang:
+                self._accept_on(listener)
+            else:
+                self._listeners[listener.getsockname()[1]] = listener
+        self.is_running = True
+        self._after(FLUSH, self._flush)
+
+    @property
+    def ports(self) -> list[int]:
+        return list(self._numbers)
+
+    def run(self) -> None:
+        """Serve until the input ends."""
+        self._watch(sys.stdin.fileno(), self._listen_to_input)
+        handlers, timers, poll = self._handlers, self._timers, self._poll.poll
+        while self.is_running:
+            for fd, _ in poll(max(0.0, timers[0][0] - now())):
+                handler = handlers.get(fd)
+                if handler is not None:
+                    handler()
+            while timers and timers[0][0] <= now():
+                heapq.heappop(timers)[2]()
+        self._record.close()
+
+    def _watch(self, fd: int, handler: Callable[[], None]) -> None:
+        self._handlers[fd] = handler
+        self._poll.register(fd, select.EPOLLIN)
+
+    def _unwatch(self, fd: int) -> None:
+        del self._handlers[fd]
+        self._poll.unregister(fd)
+
+    def _after(self, seconds: float, what: Callable[[], None]) -> None:
+        heapq.heappush(self._timers, (now() + seconds, next(self._order), what))
+
+    def _flush(self) -> None:
+        self._record.flush()
+        self._after(FLUSH, self._flush)
+
+    def _bind(self, port: int | None) -> socket.socket:
+        """Bind a socket that stamps what its connections receive; below the ports that connections go out from."""
+        for _ in range(1000):
+            sock = socket.socket()
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+            sock.setblocking(False)
+            try:
+                sock.bind(("127.0.0.1", port or randrange(10240, 32768)))
+            except OSError:
+                sock.close()
+            else:
+                return sock
+        raise OSError("no free port")
+
+    def _accept_on(self, listener: socket.socket) -> None:
+        port = listener.getsockname()[1]
+        self._listeners[port] = listener
+        self._watch(listener.fileno(), lambda: self._accept(listener, port))
+
+    def _accept(self, listener: socket.socket, port: int) -> None:
+        with suppress(OSError):
+            while True:
+                sock, _ = listener.accept()
+                sock.setblocking(False)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                connection = Connection(sock, port, next(self._connections))
+                self._open[sock.fileno()] = connection
+                self.counters["connections"] += 1
+                self._watch(sock.fileno(), lambda c=connection: self._read(c))  # type: ignore[misc]
+
+    def _read(self, connection: Connection) -> None:
+        try:
+            data, control, _, _ = connection.sock.recvmsg(65536, ROOM)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data, control = b"", []
+        if not data:
+            self._close(connection)
+            return
+        arrived = wall()
+        for level, kind, content in control:
+            if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
+                seconds, nanoseconds = TIMESPEC.unpack_from(content)
+                arrived = seconds * 1_000_000_000 + nanoseconds
+        self.counters["bytes_in"] += len(data)
+        if data == PING and not connection.buffer:
+            self._ping(connection, arrived)
+        else:
+            asked, connection.buffer = commands(connection.buffer + data)
+            for words in asked:
+                if words == [b"PING"]:
+                    self._ping(connection, arrived)
+                else:
+                    self.counters[words[0].upper().decode()] += 1
+                    self._answer(connection, now(), self._answers.to(words), None)
+        self._send(connection)
+
+    def _ping(self, connection: Connection, arrived: int) -> None:
+        self.counters["PING"] += 1
+        fate = self._script.fate(self._numbers[connection.port], now())
+        connection.hung = connection.hung or fate.do == "hang"
+        if fate.do == "drop" or connection.hung:
+            self._write(connection, arrived, None, None, "hang" if connection.hung else "drop")
+        else:
+            self._pong(connection, arrived, fate)
+
+    def _pong(self, connection: Connection, arrived: int, fate: Fate) -> None:
+        if fate.apart:
+            self._answer(connection, fate.at, PONG[:3], None)
+            self._answer(connection, fate.at + fate.apart, PONG[3:], arrived)
+        else:
+            self._answer(connection, fate.at, PONG, arrived)
+
+    def _answer(self, connection: Connection, at: float, data: bytes, arrived: int | None) -> None:
+        connection.latest = at = max(at, connection.latest)
+        connection.answers.append((at, data, arrived))
+        if at > now():
+            self._after(at - now(), lambda: self._send(connection))
+
+    def _send(self, connection: Connection) -> None:
+        """Send what is due, in one piece, and write it down."""
+        answers, ripe, moment = connection.answers, [], now()
+        while answers and answers[0][0] <= moment:
+            ripe.append(answers.popleft())
+        if not ripe:
+            return
+        data = b"".join([part for _, part, _ in ripe])
+        left = wall()
+        try:
+            connection.sock.sendall(data)
+        except OSError:
+            return  # it is gone; the reading side finds out
+        done = wall()
+        self.counters["bytes_out"] += len(data)
+        for _, _, arrived in ripe:
+            if arrived is not None:
+                self._write(connection, arrived, left, done, "answer")
+
+    def _write(self, connection: Connection, arrived: int, left: int | None, done: int | None, fate: str) -> None:
+        self._most -= 1
+        if self._most >= 0:
+            self._record.write(f"{connection.port},{connection.number},{arrived},{left or ''},{done or ''},{fate}\n")
+
+    def _close(self, connection: Connection, *, reset: bool = False) -> None:
+        if connection.sock.fileno() < 0:
+            return
+        for _, _, arrived in connection.answers:
+            if arrived is not None:
+                self._write(connection, arrived, None, None, "lost")
+        connection.answers.clear()
+        del self._open[connection.sock.fileno()]
+        self._unwatch(connection.sock.fileno())
+        if reset:
+            connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        connection.sock.close()
+
+    def _listen_to_input(self) -> None:
+        text = os.read(sys.stdin.fileno(), 1 << 16)
+        if not text:
+            self.is_running = False
+        for line in text.splitlines():
+            words = json.loads(line)
+            if words.pop("tell", False):
+                self._record.flush()
+                say({**self.counters, "open": len(self._open)})
+            else:
+                self.take(Period.read(words, now()))
+
+    def take(self, period: Period) -> None:
+        """Let a period of trouble come."""
+        if period.do != "refuse":
+            self._script.add([period])
+            return
+        ports = [port for port, number in self._numbers.items() if period.ports is None or number in period.ports]
+        self._after(period.begin - now(), lambda: self._shut(ports))
+        if period.end < float("inf"):
+            self._after(period.end - now(), lambda: self._open_again(ports))
+
+    def _shut(self, ports: list[int]) -> None:
+        for port in ports:
+            listener = self._listeners.pop(port)
+            if listener.fileno() in self._handlers:
+                self._unwatch(listener.fileno())
+            listener.close()
+        for connection in [one for one in self._open.values() if one.port in ports]:
+            self._close(connection, reset=True)
+
+    def _open_again(self, ports: list[int]) -> None:
+        for port in ports:
+            listener = self._bind(port)
+            listener.listen(64)
+            self._accept_on(listener)
+
+
+def say(words: object) -> None:
+    """Write one line of JSON to the output."""
+    sys.stdout.write(json.dumps(words) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Read the command line and serve."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ports", type=int, default=1, help="so many, free ones of 127.0.0.1")
+    parser.add_argument("--record", type=Path, default=Path(os.devnull), help="CSV, one line a PING")
+    parser.add_argument("--most", type=int, default=2_000_000, help="lines of the record at most")
+    parser.add_argument("--delay", default="0", help="seconds, uniform:LOW:HIGH or lognormal:MEDIAN:SIGMA")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--hang", type=int, default=0, help="the last so many ports listen and never answer")
+    parser.add_argument("--refuse", type=int, default=0, help="the so many before them refuse")
+    parser.add_argument("--behind", type=int, help="port of a real server, asked once for whatever is not PING")
+    parser.add_argument("--scenario", type=Path, help="JSON, a list of periods of trouble, from the start")
+    options = parser.parse_args()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    script = Script(options.delay, options.seed)
+    answers = Answers(options.behind)
+    server = EchoServer(options.ports, options.record, script, answers, hang=options.hang, most=options.most)
+    if options.refuse:
+        last = options.ports - options.hang
+        server.take(Period("refuse", now(), float("inf"), ports=frozenset(range(last - options.refuse, last))))
+    for words in json.loads(options.scenario.read_text()) if options.scenario else ():
+        server.take(Period.read(words, now()))
+    gc.disable()
+    say({"ports": server.ports})
+    server.run()
+
+
+if __name__ == "__main__":
+    main()
