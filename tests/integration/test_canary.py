@@ -1,11 +1,12 @@
 """What PING never meets, on real servers: a full memory, a replica that does not follow, a connection made anew."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.integration.daemon import Daemon
+from tests.integration.daemon import ROOT, Daemon
 from tests.integration.pages import Page
 from tests.integration.servers import RealServer
 
@@ -81,3 +82,18 @@ def test_connecting_anew_is_an_operation_of_its_own(
     daemon = start_daemon(config={"probe": probe, "targets": [{"name": "primary", "url": server.url}]})
     page = daemon.wait_for(lambda page: succeeded(page, "cold_connect") >= 5)
     assert page.failures("cold_connect") == 0
+
+
+def test_the_user_of_the_documentation_may_do_what_the_canary_does(
+    software: str, start_server: Start, start_daemon: Callable[..., Daemon]
+) -> None:
+    server = start_server(software)
+    (line,) = re.findall(
+        r"`ACL SETUSER exporter (\+set [^`]+)`", (ROOT / "docs" / "acl.md").read_text(encoding="utf-8")
+    )
+    server.run("ACL", "SETUSER", "exporter", "reset", "on", ">pw", "+ping", "+info", *line.split())
+    target = {"name": "primary", "url": server.url, "username": "exporter", "password": "pw", "collectors": ["info"]}
+    daemon = start_daemon(config={"canary": CANARY, "targets": [target]})
+    page = daemon.wait_for(lambda page: succeeded(page, "write") >= 3 and succeeded(page, "read") >= 3)
+    assert page.failures("write") == page.failures("read") == 0
+    assert server.run("ACL", "LOG") == []
