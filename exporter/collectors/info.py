@@ -209,6 +209,7 @@ TABLE: tuple[Metric, ...] = (
     counter("Stats", "acl_access_denied_tls_cert", "acl_access_denied_tls_cert_total", "Logins by TLS certificate denied by the ACL (Valkey 9.1 and later)."),
 
     gauge("Replication", "connected_slaves", "connected_slaves", "Replicas connected."),
+    gauge("Replication", "replicas_waiting_psync", "replicas_waiting_psync", "Replicas that wait until a synchronization begins."),
     gauge("Replication", "min_slaves_good_slaves", "min_slaves_good_slaves", "Replicas that are not too far behind, only where min-replicas-to-write is set."),
     gauge("Replication", "repl_backlog_size", "replication_backlog_bytes", "Size of the replication backlog (repl-backlog-size)."),
     gauge("Replication", "repl_backlog_active", "repl_backlog_is_active", "1 while there is a replication backlog."),
