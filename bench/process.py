@@ -1,6 +1,7 @@
 """A program under measurement: started, asked for its CPU and memory, stopped. Linux only."""
 
 import re
+import resource
 import socket
 import subprocess
 import time
@@ -9,7 +10,7 @@ from typing import Self
 
 import load
 
-PATIENCE = 15.0  # seconds until a program must serve
+PATIENCE = 15.0  # seconds until a program must serve, unless it is given longer
 
 
 def free_port() -> int:
@@ -20,15 +21,29 @@ def free_port() -> int:
         return port
 
 
+def cpu_of(pid: int) -> float:
+    """Return the CPU seconds of a process since its start, user and system, all threads."""
+    return time.clock_gettime((~pid << 3) | 2)  # what clock_getcpuclockid(3) computes
+
+
+def allow_many_files() -> None:
+    """Raise the limit of open files as far as it goes, for us and whom we start."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 class Program:
     """``command`` with ``{port}`` filled in; it serves ``/metrics`` there. Use as a context manager."""
 
-    def __init__(self, name: str, command: list[str], env: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, name: str, command: list[str], env: dict[str, str], log: Path, patience: float = PATIENCE
+    ) -> None:
         self.name = name
         self.port = free_port()
         self.command = [part.format(port=self.port) for part in command]
         self._env = env
         self._log = log
+        self._patience = patience
         self.start_seconds = 0.0
 
     def __enter__(self) -> Self:
@@ -38,7 +53,7 @@ class Program:
             self._process = subprocess.Popen(
                 self.command, env=self._env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        while time.perf_counter() < begin + PATIENCE and self._process.poll() is None:
+        while time.perf_counter() < begin + self._patience and self._process.poll() is None:
             try:
                 page = load.fetch(self.port, headers="")
             except OSError:
@@ -58,9 +73,14 @@ class Program:
             self._process.kill()
             self._process.wait()
 
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
     def cpu(self) -> float:
         """CPU seconds since the start, user and system, all threads: its CPU clock, finer than /proc's 10 ms ticks."""
-        return time.clock_gettime((~self._process.pid << 3) | 2)  # what clock_getcpuclockid(3) computes
+        return cpu_of(self._process.pid)
 
     def rss(self) -> float:
         """Resident memory in MB (10^6 bytes)."""
