@@ -84,6 +84,7 @@ async def serve(
         is_healthy=lambda: pulse.healthy,
         clock=monotonic,
     )
+    daemon.on_change = lambda dropped: pauses.settle(dropped=dropped)
     server = HttpServer(
         build(daemon, telemetry_path=loaded.settings.telemetry_path), loaded.settings.listen, fallback=port_fallback
     )

@@ -42,6 +42,8 @@ class RunningDaemon:
         is_healthy: Callable[[], bool],
         clock: Callable[[], float],
     ) -> None:
+        #: told when a configuration was taken over: whether a target is gone or has changed
+        self.on_change: Callable[[bool], None] = lambda _dropped: None
         self._settings = settings
         self._reload = reload
         self._fleet = fleet
@@ -100,6 +102,7 @@ class RunningDaemon:
                 self._log.warning("setting takes effect at the next start", setting=name)
         self._fleet.slow_reply = settings.log.slow_reply
         change = await self._fleet.apply([Target.of(target) for target in loaded.targets])
+        self.on_change(bool(change.gone))
         self._instruments.reload_successful.set(1)
         self._instruments.reload_timestamp.set(time.time())
         self._log.info(

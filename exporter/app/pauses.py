@@ -1,7 +1,14 @@
-"""Pauses of the garbage collector: what they keep waiting, our measurement included, is published."""
+"""Pauses of the garbage collector: what they keep waiting, our measurement included, is kept short and published.
+
+A thousand targets are millions of objects that live as long as the daemon. To look through all of them takes the
+collector a second, again and again, and finds nothing. So once they are made it is told to leave them alone.
+"""
 
 import gc
 from collections.abc import Callable
+
+#: Seconds after a configuration was taken over: by then everything that stays has been made.
+SETTLED = 60.0
 
 
 class Pauses:
@@ -16,6 +23,7 @@ class Pauses:
         self._clock = clock
         self._began = 0.0
         self._noted: list[float] = []
+        self._settle_at: float | None = None
 
     def start(self) -> None:
         """Begin."""
@@ -26,9 +34,25 @@ class Pauses:
         if self._strike in gc.callbacks:
             gc.callbacks.remove(self._strike)
         self.flush()
+        self._settle_at = None
+        gc.unfreeze()
+
+    def settle(self, *, dropped: bool) -> None:
+        """Leave alone what there is now, and what is made in the next minute; ``dropped``: when some of it is over.
+
+        What was left alone and has been dropped since is looked through once, or it would stay for ever.
+        """
+        if dropped:
+            gc.unfreeze()
+            gc.collect()
+        gc.freeze()
+        self._settle_at = self._clock() + SETTLED
 
     def flush(self) -> None:
         """Hand over what was noted."""
+        if self._settle_at is not None and self._clock() >= self._settle_at:
+            self._settle_at = None
+            gc.freeze()
         noted, self._noted = self._noted, []
         for seconds in noted:
             self._observe(seconds)

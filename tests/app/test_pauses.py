@@ -1,8 +1,9 @@
 """The garbage collector's pauses are timed, and handed over only where nothing is held."""
 
 import gc
+import weakref
 
-from exporter.app.pauses import Pauses
+from exporter.app.pauses import SETTLED, Pauses
 from tests.fakes import HandClock
 
 
@@ -31,3 +32,43 @@ def test_it_hears_of_every_collection_until_it_ends() -> None:
     pauses.flush()
     assert len(seen) == count
     assert pauses._strike not in gc.callbacks
+
+
+def test_what_lives_as_long_as_the_daemon_is_left_alone_now_and_once_more_when_all_is_made() -> None:
+    clock = HandClock()
+    pauses = Pauses(lambda _seconds: None, clock=clock)
+    pauses.start()
+    try:
+        pauses.settle(dropped=False)
+        first = gc.get_freeze_count()
+        assert first > 0
+        made = [[] for _ in range(100)]  # type: list[list[int]]
+        pauses.flush()
+        assert gc.get_freeze_count() <= first
+        clock.advance(SETTLED)
+        pauses.flush()
+        assert gc.get_freeze_count() >= first + len(made) - 50
+    finally:
+        pauses.stop()
+    assert gc.get_freeze_count() == 0
+
+
+def test_what_was_dropped_is_looked_through_once() -> None:
+    """A target that is gone is a knot of objects that know each other; left alone, it would stay for ever."""
+
+    class Knot:
+        def __init__(self) -> None:
+            self.itself = self
+
+    pauses = Pauses(lambda _seconds: None, clock=HandClock())
+    knot = Knot()
+    gone = weakref.ref(knot)
+    try:
+        pauses.settle(dropped=False)
+        del knot
+        gc.collect()
+        assert gone() is not None
+        pauses.settle(dropped=True)
+        assert gone() is None
+    finally:
+        pauses.stop()

@@ -14,32 +14,26 @@ without an answer both are empty. Linux only, standard library only.
 
 import argparse
 import gc
-import heapq
 import itertools
 import json
+import math
 import os
 import resource
-import select
 import socket
 import struct
 import sys
-import time
 from collections import Counter, deque
-from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from random import randrange
 
 from tests.integration.echo_answers import Answers, commands
+from tests.integration.echo_loop import Loop, Record, bind, now, receive, wall
 from tests.integration.echo_script import Fate, Period, Script
 
-SO_TIMESTAMPNS = 35
-TIMESPEC = struct.Struct("@ll")
-ROOM = socket.CMSG_SPACE(TIMESPEC.size)
 PING, PONG = b"*1\r\n$4\r\nPING\r\n", b"+PONG\r\n"
 RESET = struct.pack("ii", 1, 0)
 FLUSH = 0.5  # seconds between two writes of the record
-now, wall = time.monotonic, time.time_ns
 
 
 class Connection:
@@ -56,31 +50,19 @@ class Connection:
 
 
 class EchoServer:
-    """One epoll loop over every port and connection. ``hang``: the last ports listen, and nobody ever accepts."""
+    """So many ports; behind the last ``hang`` of them nobody ever accepts."""
 
-    def __init__(self, count: int, record: Path, script: Script, answers: Answers, *, hang: int = 0, most: int) -> None:
-        self._script, self._answers, self._most = script, answers, most
-        self._record = record.open("w", buffering=1 << 20)
-        self._record.write("port,connection,arrived_ns,left_ns,done_ns,fate\n")
-        self._poll = select.epoll()
-        self._handlers: dict[int, Callable[[], None]] = {}
+    def __init__(self, count: int, record: Record, script: Script, answers: Answers, hang: int = 0) -> None:
+        self._script, self._answers, self._record = script, answers, record
+        self._loop = Loop()
         self._open: dict[int, Connection] = {}
-        self._timers: list[tuple[float, int, Callable[[], None]]] = []
-        self._order = itertools.count()
+        self._listeners: dict[int, socket.socket] = {}
+        self._numbers: dict[int, int] = {}
         self._connections = itertools.count()
         self.counters: Counter[str] = Counter()
-        self._numbers: dict[int, int] = {}
-        self._listeners: dict[int, socket.socket] = {}
         for number in range(count):
-            listener = self._bind(None)
-            self._numbers[listener.getsockname()[1]] = number
-            listener.listen(64)
-            if number < count - hang:
-                self._accept_on(listener)
-            else:
-                self._listeners[listener.getsockname()[1]] = listener
-        self.is_running = True
-        self._after(FLUSH, self._flush)
+            port = self._listen(bind(), accepting=number < count - hang)
+            self._numbers[port] = number
 
     @property
     def ports(self) -> list[int]:
@@ -88,51 +70,44 @@ class EchoServer:
 
     def run(self) -> None:
         """Serve until the input ends."""
-        self._watch(sys.stdin.fileno(), self._listen_to_input)
-        handlers, timers, poll = self._handlers, self._timers, self._poll.poll
-        while self.is_running:
-            for fd, _ in poll(max(0.0, timers[0][0] - now())):
-                handler = handlers.get(fd)
-                if handler is not None:
-                    handler()
-            while timers and timers[0][0] <= now():
-                heapq.heappop(timers)[2]()
+        self._loop.watch(sys.stdin.fileno(), self._obey)
+        self._flush()
+        self._loop.run()
         self._record.close()
 
-    def _watch(self, fd: int, handler: Callable[[], None]) -> None:
-        self._handlers[fd] = handler
-        self._poll.register(fd, select.EPOLLIN)
+    def take(self, period: Period) -> None:
+        """Let a period of trouble come."""
+        if period.do != "refuse":
+            self._script.add([period])
+            return
+        ports = [port for port, number in self._numbers.items() if period.ports is None or number in period.ports]
+        self._loop.after(period.begin - now(), lambda: self._refuse(ports))
+        if period.end < math.inf:
+            self._loop.after(period.end - now(), lambda: [self._listen(bind(port)) for port in ports])
 
-    def _unwatch(self, fd: int) -> None:
-        del self._handlers[fd]
-        self._poll.unregister(fd)
-
-    def _after(self, seconds: float, what: Callable[[], None]) -> None:
-        heapq.heappush(self._timers, (now() + seconds, next(self._order), what))
+    def _obey(self) -> None:
+        text = os.read(sys.stdin.fileno(), 1 << 16)
+        if not text:
+            self._loop.is_running = False
+        for line in text.splitlines():
+            words = json.loads(line)
+            if words.pop("tell", False):
+                self._record.flush()
+                say({**self.counters, "open": len(self._open)})
+            else:
+                self.take(Period.read(words, now()))
 
     def _flush(self) -> None:
         self._record.flush()
-        self._after(FLUSH, self._flush)
+        self._loop.after(FLUSH, self._flush)
 
-    def _bind(self, port: int | None) -> socket.socket:
-        """Bind a socket that stamps what its connections receive; below the ports that connections go out from."""
-        for _ in range(1000):
-            sock = socket.socket()
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-            sock.setblocking(False)
-            try:
-                sock.bind(("127.0.0.1", port or randrange(10240, 32768)))
-            except OSError:
-                sock.close()
-            else:
-                return sock
-        raise OSError("no free port")
-
-    def _accept_on(self, listener: socket.socket) -> None:
-        port = listener.getsockname()[1]
+    def _listen(self, listener: socket.socket, *, accepting: bool = True) -> int:
+        port: int = listener.getsockname()[1]
+        listener.listen(64)
         self._listeners[port] = listener
-        self._watch(listener.fileno(), lambda: self._accept(listener, port))
+        if accepting:
+            self._loop.watch(listener.fileno(), lambda: self._accept(listener, port))
+        return port
 
     def _accept(self, listener: socket.socket, port: int) -> None:
         with suppress(OSError):
@@ -143,23 +118,25 @@ class EchoServer:
                 connection = Connection(sock, port, next(self._connections))
                 self._open[sock.fileno()] = connection
                 self.counters["connections"] += 1
-                self._watch(sock.fileno(), lambda c=connection: self._read(c))  # type: ignore[misc]
+                self._loop.watch(sock.fileno(), partial(self._read, connection))
+
+    def _refuse(self, ports: list[int]) -> None:
+        for port in ports:
+            listener = self._listeners.pop(port)
+            self._loop.unwatch(listener.fileno())
+            listener.close()
+        for connection in [one for one in self._open.values() if one.port in ports]:
+            connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            self._close(connection)
 
     def _read(self, connection: Connection) -> None:
         try:
-            data, control, _, _ = connection.sock.recvmsg(65536, ROOM)
-        except (BlockingIOError, InterruptedError):
+            data, arrived = receive(connection.sock)
+        except BlockingIOError:
             return
-        except OSError:
-            data, control = b"", []
         if not data:
             self._close(connection)
             return
-        arrived = wall()
-        for level, kind, content in control:
-            if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
-                seconds, nanoseconds = TIMESPEC.unpack_from(content)
-                arrived = seconds * 1_000_000_000 + nanoseconds
         self.counters["bytes_in"] += len(data)
         if data == PING and not connection.buffer:
             self._ping(connection, arrived)
@@ -178,7 +155,7 @@ class EchoServer:
         fate = self._script.fate(self._numbers[connection.port], now())
         connection.hung = connection.hung or fate.do == "hang"
         if fate.do == "drop" or connection.hung:
-            self._write(connection, arrived, None, None, "hang" if connection.hung else "drop")
+            self._record.write(connection.port, connection.number, arrived, "hang" if connection.hung else "drop")
         else:
             self._pong(connection, arrived, fate)
 
@@ -193,7 +170,7 @@ class EchoServer:
         connection.latest = at = max(at, connection.latest)
         connection.answers.append((at, data, arrived))
         if at > now():
-            self._after(at - now(), lambda: self._send(connection))
+            self._loop.after(at - now(), lambda: self._send(connection))
 
     def _send(self, connection: Connection) -> None:
         """Send what is due, in one piece, and write it down."""
@@ -212,62 +189,16 @@ class EchoServer:
         self.counters["bytes_out"] += len(data)
         for _, _, arrived in ripe:
             if arrived is not None:
-                self._write(connection, arrived, left, done, "answer")
+                self._record.write(connection.port, connection.number, arrived, "answer", left, done)
 
-    def _write(self, connection: Connection, arrived: int, left: int | None, done: int | None, fate: str) -> None:
-        self._most -= 1
-        if self._most >= 0:
-            self._record.write(f"{connection.port},{connection.number},{arrived},{left or ''},{done or ''},{fate}\n")
-
-    def _close(self, connection: Connection, *, reset: bool = False) -> None:
-        if connection.sock.fileno() < 0:
-            return
+    def _close(self, connection: Connection) -> None:
         for _, _, arrived in connection.answers:
             if arrived is not None:
-                self._write(connection, arrived, None, None, "lost")
+                self._record.write(connection.port, connection.number, arrived, "lost")
         connection.answers.clear()
         del self._open[connection.sock.fileno()]
-        self._unwatch(connection.sock.fileno())
-        if reset:
-            connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self._loop.unwatch(connection.sock.fileno())
         connection.sock.close()
-
-    def _listen_to_input(self) -> None:
-        text = os.read(sys.stdin.fileno(), 1 << 16)
-        if not text:
-            self.is_running = False
-        for line in text.splitlines():
-            words = json.loads(line)
-            if words.pop("tell", False):
-                self._record.flush()
-                say({**self.counters, "open": len(self._open)})
-            else:
-                self.take(Period.read(words, now()))
-
-    def take(self, period: Period) -> None:
-        """Let a period of trouble come."""
-        if period.do != "refuse":
-            self._script.add([period])
-            return
-        ports = [port for port, number in self._numbers.items() if period.ports is None or number in period.ports]
-        self._after(period.begin - now(), lambda: self._shut(ports))
-        if period.end < float("inf"):
-            self._after(period.end - now(), lambda: self._open_again(ports))
-
-    def _shut(self, ports: list[int]) -> None:
-        for port in ports:
-            listener = self._listeners.pop(port)
-            if listener.fileno() in self._handlers:
-                self._unwatch(listener.fileno())
-            listener.close()
-        for connection in [one for one in self._open.values() if one.port in ports]:
-            self._close(connection, reset=True)
-
-    def _open_again(self, ports: list[int]) -> None:
-        for port in ports:
-            listener = self._bind(port)
-            listener.listen(64)
-            self._accept_on(listener)
 
 
 def say(words: object) -> None:
@@ -291,12 +222,11 @@ def main() -> None:
     options = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    script = Script(options.delay, options.seed)
-    answers = Answers(options.behind)
-    server = EchoServer(options.ports, options.record, script, answers, hang=options.hang, most=options.most)
+    record, script = Record(options.record, options.most), Script(options.delay, options.seed)
+    server = EchoServer(options.ports, record, script, Answers(options.behind), options.hang)
     if options.refuse:
         last = options.ports - options.hang
-        server.take(Period("refuse", now(), float("inf"), ports=frozenset(range(last - options.refuse, last))))
+        server.take(Period("refuse", now(), math.inf, ports=frozenset(range(last - options.refuse, last))))
     for words in json.loads(options.scenario.read_text()) if options.scenario else ():
         server.take(Period.read(words, now()))
     gc.disable()
