@@ -145,7 +145,7 @@ def test_what_we_add_to_a_latency_is_small_whatever_our_loop_does(run: Run) -> N
         late = run.last.sum("redis_exporter_probe_overhead_seconds_count") - run.last.sum(
             "redis_exporter_probe_overhead_seconds_bucket", le="0.005"
         )
-        assert late / len(pairs) > 0.3 * BLOCKED / ROUND, "the loop was not blocked, so nothing was shown"
+        assert late / len(pairs) > 0.1 * BLOCKED / ROUND, "the loop was not blocked, so nothing was shown"
 
 
 def test_the_kernel_told_when_the_answers_came(run: Run) -> None:
