@@ -65,8 +65,10 @@ class Store:
 
     def forget(self, target: str, collector: str | None = None) -> None:
         """Drop what one collector, or every collector, found on a target."""
-        gone = [key for key in self._entries if key[0] == target and collector in (None, key[1])]
-        for key in gone:
+        if collector is not None:  # the sampler says so at every poll for what a server does not support
+            self._entries.pop((target, collector), None)
+            return
+        for key in [key for key in self._entries if key[0] == target]:
             del self._entries[key]
 
     def _is_fresh(self, entry: Entry) -> bool:
