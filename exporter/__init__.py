@@ -10,6 +10,7 @@ floor  rooms
 4      ``web``       routes and pages · ``schedule`` who is due when · ``demo`` embedded servers to look at
        ``migrate``   coming over from redis_exporter: its flags in, our configuration out
 3      ``sampler``   one target and its due collectors → store · ``prober`` timed PINGs, open loop
+       ``discovery``  where targets come from: one file a kind of source
        ``canary``    a write and a read of one key · ``cold`` connecting anew, as clients without a pool do
        ``exposition``  store → families, one family a metric for all targets
 2      ``collectors``  info (THE TABLE) and one file per further source · ``client`` a session with one target

@@ -22,7 +22,7 @@ FLOORS = {
     "__main__": 6,
     "app": 5,
     **dict.fromkeys(("web", "schedule", "demo", "migrate"), 4),
-    **dict.fromkeys(("sampler", "prober", "canary", "cold", "exposition"), 3),
+    **dict.fromkeys(("sampler", "prober", "discovery", "canary", "cold", "exposition"), 3),
     **dict.fromkeys(("collectors", "client", "store", "instruments"), 2),
     **dict.fromkeys(("breaker", "slots", "heartbeat", "targets", "parse"), 1),
     **dict.fromkeys(("config", "errors", "metric", "lines", "log"), 0),

@@ -7,6 +7,7 @@ from time import monotonic, perf_counter
 
 from exporter import __version__, log
 from exporter.app.daemon import RunningDaemon
+from exporter.app.finding import Finding
 from exporter.app.fleet import Fleet
 from exporter.app.pauses import Pauses
 from exporter.app.pulse import Pulse
@@ -74,9 +75,10 @@ async def serve(
     pauses = Pauses(instruments.precision.gc_pause.observe, clock=perf_counter)
     pulse = Pulse(instruments.loop_lag.observe, schedule.realign, clock=monotonic, on_beat=pauses.flush)
     rows = [row for collector in collectors.values() for row in collector.metrics]
+    finding = Finding(fleet, instruments, schedule, clock=monotonic)
     daemon = RunningDaemon(
         loaded.settings,
-        fleet,
+        finding,
         store,
         instruments,
         Page(store, instruments, rows),
@@ -84,7 +86,7 @@ async def serve(
         is_healthy=lambda: pulse.healthy,
         clock=monotonic,
     )
-    daemon.on_change = lambda dropped: pauses.settle(dropped=dropped)
+    finding.on_change = lambda change: pauses.settle(dropped=bool(change.gone))
     server = HttpServer(
         build(daemon, telemetry_path=loaded.settings.telemetry_path), loaded.settings.listen, fallback=port_fallback
     )
@@ -110,6 +112,7 @@ async def serve(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await schedule.stop(DRAIN)
+        await finding.stop()
         await fleet.stop()
         if probe_log is not None:
             await probe_log.stop()

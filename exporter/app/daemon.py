@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable, Sequence
 
 from exporter import __version__, log
-from exporter.app.fleet import Fleet, Watch
+from exporter.app.finding import Finding
+from exporter.app.fleet import Watch
 from exporter.config import ConfigError, Loaded, Reload, Settings
 from exporter.exposition import Page
 from exporter.instruments import Instruments
 from exporter.sampler import INFO
 from exporter.store import Store
-from exporter.targets import Target
 from exporter.web import Stats, TargetView
 
 #: Which metric fills which item of ``/redis/stats``.
@@ -33,7 +33,7 @@ class RunningDaemon:
     def __init__(
         self,
         settings: Settings,
-        fleet: Fleet,
+        finding: Finding,
         store: Store,
         instruments: Instruments,
         page: Page,
@@ -42,11 +42,10 @@ class RunningDaemon:
         is_healthy: Callable[[], bool],
         clock: Callable[[], float],
     ) -> None:
-        #: told when a configuration was taken over: whether a target is gone or has changed
-        self.on_change: Callable[[bool], None] = lambda _dropped: None
         self._settings = settings
         self._reload = reload
-        self._fleet = fleet
+        self._fleet = finding.fleet
+        self._finding = finding
         self._store = store
         self._instruments = instruments
         self._page = page
@@ -65,7 +64,9 @@ class RunningDaemon:
 
     def ready(self) -> bool:
         """Whether every target has been asked once, whatever came of it."""
-        return not self._fleet.is_changing and all(watch.sampler.polled for watch in self._fleet)
+        return (
+            self._finding.settled and not self._fleet.is_changing and all(watch.sampler.polled for watch in self._fleet)
+        )
 
     def healthy(self) -> bool:
         """Whether our loop turns."""
@@ -101,13 +102,13 @@ class RunningDaemon:
             if getattr(settings, name) != getattr(self._settings, name):
                 self._log.warning("setting takes effect at the next start", setting=name)
         self._fleet.slow_reply = settings.log.slow_reply
-        change = await self._fleet.apply([Target.of(target) for target in loaded.targets])
-        self.on_change(bool(change.gone))
+        change = await self._finding.take(loaded)
         self._instruments.reload_successful.set(1)
         self._instruments.reload_timestamp.set(time.time())
         self._log.info(
             "configuration taken over",
             targets=len(loaded.targets),
+            sources=len(loaded.sources),
             started=[target.name for target in change.come],
             stopped=list(change.gone),
         )

@@ -40,6 +40,14 @@ def difference(running: Mapping[str, Target], wanted: Sequence[Target]) -> Diffe
     return Difference(gone, come)
 
 
+def _only_moved(old: Target, new: Target) -> bool:
+    """Whether a target is the same but for where it is, and for labels: its counters go on, for it keeps its name."""
+    return (
+        new.settings.model_copy(update={"endpoint": old.settings.endpoint, "labels": old.settings.labels})
+        == old.settings
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Watch:
     """One target under watch."""
@@ -49,6 +57,7 @@ class Watch:
     client: Client
     prober: Prober
     sampler: Sampler
+    instruments: TargetInstruments
 
     async def stop(self) -> None:
         """Close what is open."""
@@ -76,7 +85,8 @@ class Fleet:
         self._schedule = schedule
         self._clock = clock
         self._clocks = Clocks(clock, wall)
-        self._ramp = Ramp()
+        #: everybody who connects waits for a turn of it
+        self.ramp = Ramp()
         self._probe_log = probe_log
         self._changing = asyncio.Lock()
         # A key of our own: another exporter, or an earlier life of this one, must not be read for us.
@@ -88,6 +98,10 @@ class Fleet:
     def __iter__(self) -> Iterator[Watch]:
         return iter(tuple(self._watches.values()))
 
+    def get(self, name: str) -> Watch | None:
+        """Return the target of that name, if it is watched."""
+        return self._watches.get(name)
+
     @property
     def is_changing(self) -> bool:
         """Whether targets are just being added and removed."""
@@ -97,9 +111,14 @@ class Fleet:
         """Watch these targets and no others; those that did not change go on undisturbed."""
         async with self._changing:
             change = difference({name: watch.target for name, watch in self._watches.items()}, targets)
-            await asyncio.gather(*(self._drop(name) for name in change.gone))
+            moved = {
+                target.name: self._watches[target.name].instruments
+                for target in change.come
+                if target.name in self._watches and _only_moved(self._watches[target.name].target, target)
+            }
+            await asyncio.gather(*(self._drop(name, keep=name in moved) for name in change.gone))
             for target in change.come:
-                self._watches[target.name] = self._watch(target)
+                self._watches[target.name] = self._watch(target, moved.get(target.name))
                 await asyncio.sleep(0)  # a thousand targets take seconds, and pings are due meanwhile
             self._watches = {target.name: self._watches[target.name] for target in targets}
         return change
@@ -108,19 +127,23 @@ class Fleet:
         """Close every connection; the store and the counters stay as they are."""
         await asyncio.gather(*(watch.stop() for watch in self._watches.values()))
 
-    async def _drop(self, name: str) -> None:
+    async def _drop(self, name: str, *, keep: bool) -> None:
+        """Stop watching a target; ``keep`` its counters when it only moves to another address."""
         watch = self._watches.pop(name)
         for kind in (POLL, PROBE, CANARY, COLD):
             await self._schedule.cancel(kind, name)
         await watch.stop()
         self._heartbeats.forget(watch.target.address)
         self._store.forget(name)
-        self._instruments.forget(name)
+        if not keep:
+            self._instruments.forget(name)
 
-    def _watch(self, target: Target) -> Watch:
+    def _watch(self, target: Target, known: TargetInstruments | None = None) -> Watch:
         settings = target.settings
         parts = self._parts(target)
-        instruments = self._instruments.watch(
+        if known is not None:
+            known.moved({"address": target.address, **settings.labels})
+        instruments = known or self._instruments.watch(
             target.name,
             [PING, CONNECT],  # those of collectors come with their first run: many servers are not of their kind
             buckets=tuple(settings.probe.buckets),
@@ -130,7 +153,7 @@ class Fleet:
         report = Report(target, instruments, self.slow_reply)
         breaker = Breaker(settings.breaker, self._clock, on_change=report.breaker_changed)
         instruments.open_seconds = breaker.seconds_not_closed
-        client = Client(target, breaker, report, clock=self._clock, wall=self._clocks.wall, ramp=self._ramp)
+        client = Client(target, breaker, report, clock=self._clock, wall=self._clocks.wall, ramp=self.ramp)
         prober = Prober(client, breaker, instruments, report, clocks=self._clocks, log=self._probe_log)
         sampler = Sampler(client, parts, self._store, instruments, report, clock=self._clock)
         self._schedule.each(settings.probe.interval, PROBE, target.name, prober.slot, prober.skipped)
@@ -138,7 +161,7 @@ class Fleet:
             settings.poll.interval, POLL, target.name, sampler.poll, lambda missed: sampler.missed(*missed), now=True
         )
         instruments.at_render[families.BREAKER_NEXT, ""] = breaker.seconds_until_attempt
-        watch = Watch(target, breaker, client, prober, sampler)
+        watch = Watch(target, breaker, client, prober, sampler, instruments)
         self._watch_more(watch, instruments, report)
         return watch
 

@@ -4,6 +4,15 @@
 ``Loaded``, or raises ``ConfigError`` with every problem, its place and its cure. No message holds a secret.
 """
 
+from exporter.config.discovery import (
+    ClusterSettings,
+    Discovery,
+    DnsSource,
+    FileSource,
+    HttpSource,
+    SentinelSettings,
+    SourceSettings,
+)
 from exporter.config.explain import check_options
 from exporter.config.load import Loaded, Reload, load
 from exporter.config.messages import ConfigError, Problem, nearest
@@ -31,9 +40,14 @@ __all__ = [
     "BreakerSettings",
     "CanarySettings",
     "CheckCollectors",
+    "ClusterSettings",
     "ConfigError",
     "Connection",
+    "Discovery",
+    "DnsSource",
     "Endpoint",
+    "FileSource",
+    "HttpSource",
     "Loaded",
     "Log",
     "Options",
@@ -44,9 +58,11 @@ __all__ = [
     "Problem",
     "Reload",
     "Seconds",
+    "SentinelSettings",
     "SettingRow",
     "Settings",
     "Slo",
+    "SourceSettings",
     "TargetSettings",
     "Tls",
     "check_options",

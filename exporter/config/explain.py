@@ -14,9 +14,6 @@ from exporter.config.values import duration
 
 #: Groups in which no value can be a secret, so that a bad one may be shown.
 _HARMLESS = (Probe, Poll, BreakerSettings, Slo, Connection, Log)
-_NOT_YET = {"discovery": "list the servers under targets", "cluster": "list its nodes as targets"} | {
-    "sentinel": "list its servers as targets"
-}
 _MESSAGES = {
     "missing": "is missing",
     "string_type": "must be text: put it in quotes",
@@ -41,18 +38,15 @@ _MESSAGES = {
     "less_than_equal": "must be at most {le:g}",
     "literal_error": "must be one of {expected}",
     "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
 }
 
 
 def explain(error: ValidationError, layers: Sequence[Layer]) -> list[Problem]:
     """Return the problems behind a ValidationError of ``Settings``, each with its place in the strongest source."""
-    details = error.errors(include_url=False)
-    not_yet = {found["loc"][:-1] for found in details if _is_not_yet(found)}
     problems = []
-    for found in details:
+    for found in error.errors(include_url=False):
         path: Path = found["loc"]
-        if found["type"] == "missing" and path[:-1] in not_yet:
-            continue
         message, cure = _said(found, model_at(path[:-1]) or Settings, harmless=True)
         where = _shown(path) if found["type"] == "extra_forbidden" and not _may_show(found) else path
         at = place(layers, path)
@@ -80,8 +74,6 @@ def _said(found: Any, model: type[BaseModel], *, harmless: bool) -> tuple[str, s
     """Return message and cure for one error of pydantic."""
     kind, path, context = found["type"], found["loc"], found.get("ctx", {})
     if kind == "extra_forbidden":
-        if _is_not_yet(found):
-            return "is not in this version yet", _NOT_YET[path[-1]]
         guess = nearest(str(path[-1]), model.model_fields)
         known = ", ".join(model.model_fields) or "none"
         return "is no setting", f"did you mean {guess}?" if guess else f"known here: {known}"
@@ -99,10 +91,6 @@ def _value(value: Any) -> str:
     if isinstance(value, str) and len(value) <= 30 and value.isprintable() and not {"@", ":", "/"} & set(value):
         return f", not {value!r}"
     return f", not {value}" if isinstance(value, bool | int | float) else ""
-
-
-def _is_not_yet(found: Any) -> bool:
-    return found["type"] == "extra_forbidden" and found["loc"][-1] in _NOT_YET and len(found["loc"]) in (1, 3)
 
 
 def _may_show(found: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from exporter.config.names import Path
 
-_FILES = frozenset({"password_file", "ca_file", "cert_file", "key_file", "file"})
+_FILES = frozenset({"password_file", "ca_file", "cert_file", "key_file", "bearer_token_file", "file"})
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,60}")
 
 
@@ -78,10 +78,17 @@ def dotted(path: Path) -> str:
 def anchored(data: Any, base: FilePath) -> Any:
     """Make the relative paths of files in ``data`` start at ``base``: where the configuration file lies."""
     if isinstance(data, dict):
-        return {
-            key: str(base / FilePath(value).expanduser())
-            if key in _FILES and isinstance(value, str) and value
-            else anchored(value, base)
-            for key, value in data.items()
-        }
+        return {key: _anchored_value(key, value, base) for key, value in data.items()}
     return [anchored(one, base) for one in data] if isinstance(data, list) else data
+
+
+def _anchored_value(key: Any, value: Any, base: FilePath) -> Any:
+    if isinstance(value, str) and value and (key in _FILES or key == "path"):
+        return str(base / FilePath(value).expanduser())
+    if key == "files":  # of discovery: a list of patterns, or of sources with a path
+        items = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
+        return [
+            str(base / FilePath(one.strip()).expanduser()) if isinstance(one, str) else anchored(one, base)
+            for one in items
+        ]
+    return anchored(value, base)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from exporter.config.discovery import SourceSettings
 from exporter.config.explain import explain
 from exporter.config.files import read_file
 from exporter.config.layers import Layer
@@ -26,6 +27,8 @@ class Loaded:
     settings: Settings
     targets: tuple[TargetSettings, ...]
     warnings: tuple[str, ...] = ()
+    #: where further targets are found
+    sources: tuple[SourceSettings, ...] = ()
 
 
 #: Reads the configuration again: raises ConfigError, and the running one stays, when it is bad.
@@ -61,7 +64,7 @@ def load(
     targets = resolver.targets(extra_targets)
     if problems or resolver.problems:
         raise ConfigError([*problems, *resolver.problems])
-    return Loaded(settings, targets, (*warnings, *resolver.warnings))
+    return Loaded(settings, targets, (*warnings, *resolver.warnings), tuple(resolver.sources))
 
 
 def _read(

@@ -6,6 +6,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from exporter.config.discovery import ClusterSettings, DnsSource, FileSource, HttpSource, SentinelSettings
 from exporter.config.names import ALIASES, COMMAND_LINE, FIXED, Path, leaves, model_of, own_name
 from exporter.config.settings import Module, Settings, TargetEntry
 from exporter.config.values import duration
@@ -26,6 +27,14 @@ _KINDS = {
     "targets": "list of targets",
     "redis_url": "list of URLs",
     "url": "URL",
+    "files": "list of patterns or of files",
+    "http": "list of URLs",
+    "dns": "list of names",
+    "allow": "list of networks and names",
+    "hosts": "list of servers",
+    "seeds": "list of servers",
+    "master": "list of names",
+    "cluster": "true, or mapping",
     "buckets": "list of durations",
     "slow_reply": "duration or off",
 }
@@ -50,10 +59,11 @@ def rows() -> list[SettingRow]:
     """Return every setting of the daemon, then those of a module, then those that a target has besides."""
     found = [_row(path, ".".join(map(str, path)), field) for path, field in leaves(Settings)]
     found += _of(Module, "modules.NAME.")
+    found += _of(FileSource, "discovery.files[].") + _of(HttpSource, "discovery.http[].")
+    found += _of(DnsSource, "discovery.dns[].")
     inherited = {row.path.removeprefix("modules.NAME.") for row in found}
-    return found + [
-        row for row in _of(TargetEntry, "targets[].") if row.path.removeprefix("targets[].") not in inherited
-    ]
+    found += [row for row in _of(TargetEntry, "targets[].") if row.path.removeprefix("targets[].") not in inherited]
+    return found + _of(ClusterSettings, "targets[].cluster.") + _of(SentinelSettings, "targets[].sentinel.")
 
 
 def _of(model: type[BaseModel], prefix: str) -> list[SettingRow]:
@@ -61,7 +71,8 @@ def _of(model: type[BaseModel], prefix: str) -> list[SettingRow]:
     found = []
     for name, field in model.model_fields.items():
         group, container = model_of(field.annotation)
-        kind = "mapping" if group is not None and container is None else _type(name, field)
+        is_group = group is not None and container is None and name not in _KINDS
+        kind = "mapping" if is_group else _type(name, field)
         found.append(SettingRow(prefix + name, kind, _default(name, field), (), field.description or ""))
     return found
 
@@ -93,7 +104,7 @@ def _type(name: str, field: FieldInfo) -> str:
 
 def _default(name: str, field: FieldInfo) -> str:
     value: Any = field.default
-    if value is PydanticUndefined or value is None or value in ((), {}):
+    if value is PydanticUndefined or value is None or value in ((), {}) or isinstance(value, BaseModel):
         return "off" if name in ("slow_reply", "slow_call_duration", "cold_connect") else ""
     if isinstance(value, bool):
         return str(value).lower()

@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 from pydantic import SecretStr
 
 from exporter.config.check import check_password_file, check_target
+from exporter.config.discovery import Scheme, SourceSettings, bare
 from exporter.config.layers import Layer, dotted, place
 from exporter.config.merge import Owner, group_of, poll_of, set_at, tls_of
 from exporter.config.messages import Problem, nearest
 from exporter.config.models import BreakerSettings, CanarySettings, Connection, Probe, Slo
 from exporter.config.names import Path
 from exporter.config.settings import Module, Settings, TargetEntry, named_url
+from exporter.config.sourcing import Sourcing
 from exporter.config.targets import TargetSettings
 from exporter.config.url import ParsedUrl, parse_url
 
@@ -39,6 +41,8 @@ class Resolver:
         self._check_collectors = check_collectors
         self._problems: dict[tuple[Path, str], Problem] = {}
         self.warnings: list[str] = []
+        #: where further targets are found; filled by ``targets``
+        self.sources: tuple[SourceSettings, ...] = ()
 
     @property
     def problems(self) -> list[Problem]:
@@ -48,14 +52,21 @@ class Resolver:
     def targets(self, extra: Sequence[tuple[str, str]]) -> tuple[TargetSettings, ...]:
         """Return all targets: those of the file, of ``redis_url``, and the ``extra`` ones (name, URL)."""
         settings, found = self._settings, []
+        sources = Sourcing(settings, self._template, self._complain)
         for index, entry in enumerate(settings.targets):
-            found.append((("targets", index), self._declared(index, entry)))
+            target = self._declared(index, entry)
+            if entry.cluster is None and entry.sentinel is None:
+                found.append((("targets", index), target))
+            else:
+                sources.follow(("targets", index), entry, target)
+        sources.discover()
+        self.sources = tuple(sources.found)
         for index, url in enumerate(settings.redis_url):
             name, parsed = named_url(url.get_secret_value())
             found.append((("redis_url", index), self._given(name, parsed)))
         for index, (name, url_text) in enumerate(extra):
             found.append((("extra", index), self._build((Owner((), settings),), name, parse_url(url_text))))
-        if not found:
+        if not found and not self.sources:
             self.warnings.append(f"no target is set: watching {DEFAULT_URL} (set REDIS_URL, or targets in a file)")
             found.append((("redis_url", 0), self._given(None, parse_url(DEFAULT_URL))))
         elif not settings.redis_url and (settings.password or settings.password_file or settings.username):
@@ -70,17 +81,8 @@ class Resolver:
         self._problems.setdefault((path, message), Problem(place(self._layers, path), message, cure))
 
     def _declared(self, index: int, entry: TargetEntry) -> TargetSettings:
-        path, url = ("targets", index), parse_url(entry.url.get_secret_value())
-        owners = [Owner((), self._settings)]
-        credentials = []
-        if entry.module is not None:
-            if (module := self._settings.modules.get(entry.module)) is not None:
-                owners.append(Owner(("modules", entry.module), module))
-                credentials.append(self._credentials(("modules", entry.module), module))
-            else:
-                guess = nearest(entry.module, self._settings.modules)
-                known = f"known: {', '.join(self._settings.modules) or 'none'}"
-                self._complain((*path, "module"), "is no module", f"did you mean {guess}?" if guess else known)
+        path, url = ("targets", index), self._url_of(index, entry)
+        owners, credentials = self._module(entry.module, (*path, "module"))
         owners.append(Owner(path, entry))
         if url.password and (entry.password or entry.password_file):
             self._complain(path, "has a password in its url and another one beside it", "keep one")
@@ -89,6 +91,34 @@ class Resolver:
             own = own._replace(password=url.password)
         credentials += [_Credentials(url.username), own]
         return self._build(owners, entry.name, url, credentials, entry.db)
+
+    def _url_of(self, index: int, entry: TargetEntry) -> ParsedUrl:
+        path = ("targets", index)
+        if entry.sentinel is not None:
+            if entry.url is not None or entry.cluster is not None:
+                self._complain((*path, "sentinel"), "stands beside a url or cluster", "keep one of them")
+            if entry.name is None:
+                self._complain(path, "has no name", "a Sentinel set needs one: its servers are named after it")
+            return bare(entry.sentinel.scheme)
+        return parse_url(entry.url.get_secret_value()) if entry.url is not None else bare("redis")
+
+    def _module(self, name: str | None, at: Path) -> tuple[list[Owner], list[_Credentials]]:
+        """Return who has a say before the target itself: the daemon and, when one is named, a module."""
+        owners: list[Owner] = [Owner((), self._settings)]
+        if name is None:
+            return owners, []
+        if (module := self._settings.modules.get(name)) is None:
+            guess = nearest(name, self._settings.modules)
+            known = f"known: {', '.join(self._settings.modules) or 'none'}"
+            self._complain(at, "is no module", f"did you mean {guess}?" if guess else known)
+            return owners, []
+        owners.append(Owner(("modules", name), module))
+        return owners, [self._credentials(("modules", name), module)]
+
+    def _template(self, module: str | None, at: Path, scheme: Scheme) -> TargetSettings:
+        """Return a target of a source, but for its name and endpoint."""
+        owners, credentials = self._module(module, at)
+        return self._build(owners, None, bare(scheme), credentials)
 
     def _given(self, name: str | None, url: ParsedUrl) -> TargetSettings:
         credentials = [self._credentials((), self._settings), _Credentials(url.username, url.password)]

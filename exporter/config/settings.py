@@ -2,11 +2,12 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from exporter.config.discovery import ClusterSettings, Discovery, SentinelSettings, switch
 from exporter.config.models import (
     BreakerSettings,
     CanarySettings,
@@ -107,9 +108,23 @@ class TargetEntry(Module):
     """A target as the file writes it; what it does not say comes from its module, then from the defaults."""
 
     name: TargetName | None = Field(None, description="Value of the label target; the address unless set.")
-    url: Url = Field(description="redis://, rediss://, valkey://, valkeys://, unix:// or host:port.")
+    url: Url | None = Field(
+        None, description="redis://, rediss://, valkey://, valkeys://, unix:// or host:port; needed but with sentinel."
+    )
+    cluster: Annotated[ClusterSettings | None, switch] = Field(
+        None, description="true, or settings: the target is every node of the cluster that url belongs to."
+    )
+    sentinel: SentinelSettings | None = Field(
+        None, description="The target is the master that these Sentinels watch, and its replicas; instead of url."
+    )
     db: Count | None = Field(None, description="Number of the database to select; the URL's, else 0.")
     module: str | None = Field(None, description="Name of the module to take settings from.")
+
+    @model_validator(mode="after")
+    def _names_a_server(self) -> Self:
+        if self.url is None and self.sentinel is None:
+            raise ValueError("has no url, and no sentinel instead")
+        return self
 
 
 class Settings(BaseSettings):
@@ -146,6 +161,7 @@ class Settings(BaseSettings):
     )
     modules: dict[str, Module] = Field({}, description="Named bundles of settings that targets refer to.")
     targets: tuple[TargetEntry, ...] = Field((), description="The servers to watch.")
+    discovery: Discovery = Discovery()
 
     @classmethod
     def settings_customise_sources(

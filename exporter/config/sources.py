@@ -24,7 +24,7 @@ from exporter.config.names import (
 from exporter.config.settings import Settings, split_urls
 
 #: Settings that are no single value: from the environment they come as JSON too.
-_JSON = frozenset({"redis_url", "collectors", "modules", "targets", "labels", "buckets"})
+_JSON = frozenset({"redis_url", "collectors", "modules", "targets", "labels", "buckets", "files", "http", "dns"})
 _MOST_BYTES = 1 << 20
 
 

@@ -1,6 +1,7 @@
 """One target as the daemon sees it: everything is concrete, modules and defaults are merged in."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,13 @@ class TargetSettings(Options):
 
     def __hash__(self) -> int:
         return hash((self.name, self.endpoint, self.db))
+
+    def at(
+        self, endpoint: Endpoint, name: str, labels: Mapping[str, str] | None = None, db: int | None = None
+    ) -> "TargetSettings":
+        """Return the same settings for another server; ``labels`` are added to those that it has."""
+        changes = {"name": name, "endpoint": endpoint, "labels": self.labels | dict(labels or {})}
+        return self.model_copy(update=changes if db is None else changes | {"db": db})
 
     def credentials(self) -> tuple[str | None, str | None]:
         """Return user name and password, reading the password file now, so that a rotated password is seen.

@@ -99,7 +99,9 @@ def _scheme(text: str) -> tuple[str, str]:
             raise ValueError(f"must have two slashes after {scheme}:")
         return scheme, rest
     if "sentinel" in scheme:
-        raise ValueError("names a Sentinel, which this version cannot ask yet: name the servers themselves")
+        raise ValueError(
+            "names a Sentinel, for which there is no URL: list it in a target, as sentinel: {hosts: [host:26379]}"
+        )
     if len(scheme) > 20:
         raise ValueError(f"must start with one of {', '.join(f'{known}://' for known in SCHEMES)}")
     guess = nearest(scheme, SCHEMES)

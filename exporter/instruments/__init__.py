@@ -12,12 +12,22 @@ from prometheus_client.process_collector import ProcessCollector
 
 from exporter.instruments import families
 from exporter.instruments.cells import Parents
+from exporter.instruments.discovery import DiscoveryInstruments
 from exporter.instruments.families import Family
 from exporter.instruments.probe import Precision
 from exporter.instruments.target import Operation, TargetInstruments
 from exporter.lines import escape, number
 
-__all__ = ["Family", "Instruments", "Operation", "Precision", "TargetInstruments", "described", "sample_names"]
+__all__ = [
+    "DiscoveryInstruments",
+    "Family",
+    "Instruments",
+    "Operation",
+    "Precision",
+    "TargetInstruments",
+    "described",
+    "sample_names",
+]
 
 #: Seconds. From one turn of an idle loop to a loop that is of no use for measuring.
 LAG_BUCKETS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -54,6 +64,7 @@ class Instruments:
         self.loop_lag = histogram("loop_lag_seconds", "How late the event loop woke a timer that was due.", LAG_BUCKETS)
         self.render_seconds = histogram("page_render_seconds", "Time to build one page.", RENDER_BUCKETS)
         self.precision = Precision(registry)
+        self.discovery = DiscoveryInstruments(registry)
         self.reload_successful = gauge("config_last_reload_successful", "1 if the newest configuration was good.")
         self.reload_timestamp = gauge(
             "config_last_reload_success_timestamp_seconds", "When a configuration was last taken over."
@@ -122,6 +133,7 @@ def described() -> list[Family]:
     instruments = Instruments("")
     instruments.requests.labels("/", "200")
     instruments.refused.labels("timeout")
+    instruments.discovery.show_every_family()
     found = list(families.OF_TARGETS)
     for family in instruments.of_ourselves():
         name = family.name + ("_total" if family.type == "counter" else "")

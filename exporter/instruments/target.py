@@ -64,9 +64,8 @@ class TargetInstruments:
         self._groups: dict[Family, Group] = {}
         self._children: dict[tuple[Family, tuple[str, ...]], Cell] = {}
         self._operations: dict[str, Operation] = {}
-        labels = "".join([f',{key}="{escape(value)}"' for key, value in info.items()])
         self._own = f'target="{escape(name)}"'
-        self._info = f"{families.TARGET_INFO.name}{{{self._own}{labels}}} 1\n".encode()
+        self._info = self._info_of(info)
         #: seconds that the breaker was not closed; whoever makes the breaker says how to know
         self.open_seconds: Callable[[], float] = float
         #: what is known only when a page is made, by family and its label after ``target`` (empty: it has none);
@@ -85,6 +84,15 @@ class TargetInstruments:
             self.cell(families.BREAKER_TRANSITIONS, old, new)
         for operation in operations:
             self.operation(operation)
+
+    def moved(self, info: Mapping[str, str]) -> None:
+        """Go on counting for the same target at another address; what is read at rendering is to be set anew."""
+        self._info = self._info_of(info)
+        self.at_render.clear()
+
+    def _info_of(self, info: Mapping[str, str]) -> bytes:
+        labels = "".join([f',{key}="{escape(value)}"' for key, value in info.items()])
+        return f"{families.TARGET_INFO.name}{{{self._own}{labels}}} 1\n".encode()
 
     def cell(self, family: Family, *labels: str) -> Cell:
         """Return a child of a family, by its labels after ``target``; hold it where it is used often."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from exporter.app.daemon import RunningDaemon
+from exporter.app.finding import Finding
 from exporter.app.fleet import Fleet
 from exporter.collectors import load
 from exporter.config import ConfigError, Loaded, Problem, Settings
@@ -31,7 +32,7 @@ class Running:
         self.fleet = Fleet(load(), store, self.instruments, self.schedule, clock=monotonic)
         self.daemon = RunningDaemon(
             Settings(),
-            self.fleet,
+            Finding(self.fleet, self.instruments, self.schedule, clock=monotonic),
             store,
             self.instruments,
             Page(store, self.instruments, []),

@@ -103,3 +103,23 @@ async def test_a_target_has_the_collectors_that_its_settings_name_and_its_server
     expected = able if wanted is None else set(wanted)
     await eventually(lambda: operations(running) == {"ping", "connect", *expected})
     assert "sentinel" not in operations(running)
+
+
+async def test_a_target_that_moves_to_another_address_keeps_its_counters(running: Running, server: FakeServer) -> None:
+    probe = {"interval": 0.05, "timeout": 1}
+    async with FakeServer() as other:
+        await running.fleet.apply([target("a", server.url, probe=probe)])
+        await eventually(lambda: value(running.instruments, "redis_operations_total", operation="ping") >= 3)
+        before = value(running.instruments, "redis_operations_total", operation="ping")
+        await running.fleet.apply([target("a", other.url, probe=probe)])
+        assert value(running.instruments, "redis_operations_total", operation="ping") >= before
+        await eventually(lambda: value(running.instruments, "redis_operations_total", operation="ping") > before + 2)
+        infos = [one.labels["address"] for one in every(running.instruments) if one.name == "redis_target_info"]
+        assert infos == [other.url.removeprefix("redis://")]
+
+
+async def test_a_target_with_other_settings_counts_from_zero(running: Running, server: FakeServer) -> None:
+    await running.fleet.apply([target("a", server.url, probe={"interval": 0.05, "timeout": 1})])
+    await eventually(lambda: value(running.instruments, "redis_operations_total", operation="ping") >= 3)
+    await running.fleet.apply([target("a", server.url, probe={"interval": 60, "timeout": 1})])
+    assert value(running.instruments, "redis_operations_total", operation="ping") < 3

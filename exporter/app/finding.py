@@ -1,0 +1,82 @@
+"""Which targets there are: those that are declared and those that are found, handed to the fleet."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from time import time
+
+from exporter.app.fleet import Difference, Fleet
+from exporter.config import Loaded, SourceSettings, TargetSettings
+from exporter.discovery import Discovery, Feeling, Surroundings
+from exporter.instruments import Instruments
+from exporter.schedule import Schedule
+from exporter.targets import Target
+
+DISCOVER = "discover"
+
+
+class Finding:
+    """Schedules the sources, and applies to the fleet what they find beside the declared targets."""
+
+    def __init__(
+        self, fleet: Fleet, instruments: Instruments, schedule: Schedule, *, clock: Callable[[], float]
+    ) -> None:
+        self.fleet = fleet
+        self._instruments = instruments.discovery
+        self._schedule = schedule
+        self._clock = clock
+        self._declared: Sequence[TargetSettings] = ()
+        self._applying = asyncio.Lock()
+        self._discovery = Discovery(instruments.discovery, self._lend, changed=self._changed, wall=time)
+        #: told of every change of the targets
+        self.on_change: Callable[[Difference], None] = lambda _change: None
+
+    @property
+    def settled(self) -> bool:
+        """Whether every source was asked once, whatever came of it."""
+        return self._discovery.settled
+
+    async def take(self, loaded: Loaded) -> Difference:
+        """Take over a configuration: its targets at once, those that are to be found as soon as they are."""
+        come, gone = await self._discovery.take(loaded.sources, loaded.settings.discovery)
+        for key in gone:
+            await self._schedule.cancel(DISCOVER, key)
+        self._declared = loaded.targets
+        change = await self._apply()
+        for source in come:
+            self._follow(source)
+        return change
+
+    async def stop(self) -> None:
+        """Close every source."""
+        await self._discovery.stop()
+
+    def _follow(self, source: SourceSettings) -> None:
+        async def refresh(_due: float) -> None:
+            await self._discovery.refresh(source.key)
+
+        self._schedule.every(source.options.interval, DISCOVER, source.key, refresh, lambda _missed: None, now=True)
+
+    async def _changed(self) -> None:
+        await self._apply()
+
+    async def _apply(self) -> Difference:
+        async with self._applying:
+            change = await self.fleet.apply([Target.of(one) for one in self._discovery.targets(self._declared)])
+        if change.gone or change.come:
+            self.on_change(change)
+        return change
+
+    def _lend(
+        self, settings: SourceSettings, hint: Callable[[], None], refuse: Callable[[str, str], None]
+    ) -> Surroundings:
+        del settings
+        return Surroundings(
+            self._instruments, self._clock, self.fleet.ramp, hint=hint, refuse=refuse, feeling=self._feeling
+        )
+
+    def _feeling(self, name: str) -> Feeling | None:
+        if (watch := self.fleet.get(name)) is None:
+            return None
+        last = watch.prober.last
+        up = last is not None and last.error is None
+        return Feeling(watch.target.address, up, watch.sampler.server.role)

@@ -1,0 +1,205 @@
+"""Where targets come from besides the configuration: one file a kind of source, and here what they have in common.
+
+A source that fails keeps what it knew: it is counted, and its age can be seen, but no target is lost for it. What it
+names is taken only where it is allowed (``discovery.allow``), once (a declared target, then the source that stands
+first, wins), and up to ``discovery.max_targets``.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from exporter import log
+from exporter.config import Discovery as Limits
+from exporter.config import SourceSettings, TargetSettings
+from exporter.discovery.allow import Allowed
+from exporter.discovery.base import DiscoveryError, Feeling, Source, Surroundings
+from exporter.discovery.makers import MAKERS
+from exporter.errors import TargetError
+from exporter.instruments import DiscoveryInstruments
+
+__all__ = ["Discovery", "DiscoveryError", "Feeling", "Lend", "Source", "Surroundings"]
+
+#: Makes the surroundings of a source, given its settings, its ``hint`` and its ``refuse``.
+Lend = Callable[[SourceSettings, Callable[[], None], Callable[[str, str], None]], Surroundings]
+#: Seconds that a refresh may take at most; sources that talk to servers have deadlines of their own within it.
+LONGEST = 30.0
+
+
+@dataclass(slots=True)
+class _Entry:
+    source: Source
+    known: tuple[TargetSettings, ...] = ()
+    tried: bool = False
+    busy: asyncio.Lock = field(default_factory=asyncio.Lock)
+    again: bool = False
+
+
+class Discovery:
+    """All sources of one configuration. ``changed`` is awaited when the targets have changed."""
+
+    def __init__(
+        self,
+        instruments: DiscoveryInstruments,
+        lend: Lend,
+        *,
+        changed: Callable[[], Awaitable[None]],
+        wall: Callable[[], float],
+    ) -> None:
+        self._instruments = instruments
+        self._lend = lend
+        self._changed = changed
+        self._wall = wall
+        self._entries: dict[str, _Entry] = {}
+        self._allowed = Allowed(())
+        self._limits = Limits()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._log = log.get("discovery")
+        self._noted = log.Changes()
+
+    @property
+    def settled(self) -> bool:
+        """Whether every source was asked once, whatever came of it."""
+        return all(entry.tried for entry in self._entries.values())
+
+    async def take(self, sources: Sequence[SourceSettings], limits: Limits) -> tuple[list[SourceSettings], list[str]]:
+        """Take over a configuration; return the sources to be refreshed from now on, and the keys of those that go.
+
+        A source that did not change goes on undisturbed. One that did keeps what it knew until it is asked.
+        """
+        if limits != self._limits:
+            self._limits, self._allowed = limits, Allowed(limits.allow)
+            for entry in self._entries.values():
+                entry.known = self._admitted(entry.source.settings, entry.known)
+        wanted = {source.key: source for source in sources}
+        gone = [key for key, entry in self._entries.items() if wanted.get(key) != entry.source.settings]
+        left = {key: self._entries.pop(key) for key in gone}
+        for key, entry in left.items():
+            await entry.source.aclose()
+            if key not in wanted:
+                self._instruments.forget(entry.source.settings.kind, entry.source.settings.name)
+        come = [source for source in sources if source.key not in self._entries]
+        for settings in come:
+            known = left[settings.key].known if settings.key in left else ()
+            self._entries[settings.key] = _Entry(self._make(settings), known)
+        self._entries = {key: self._entries[key] for key in wanted}
+        return come, gone
+
+    async def refresh(self, key: str) -> None:
+        """Ask one source; a second call meanwhile makes it ask once more."""
+        if (entry := self._entries.get(key)) is None:
+            return
+        if entry.busy.locked():
+            entry.again = True
+            return
+        async with entry.busy:
+            entry.again = True
+            while entry.again and self._entries.get(key) is entry:
+                entry.again = False
+                if await self._ask(entry):
+                    await self._changed()
+
+    def targets(self, declared: Sequence[TargetSettings]) -> list[TargetSettings]:
+        """Return the declared targets and those that were found; of two for one server the first stays."""
+        found = list(declared)
+        names = {target.name for target in found}
+        servers = {(target.address, target.db) for target in found}
+        for entry in self._entries.values():
+            for target in entry.known:
+                if target.name in names or (target.address, target.db) in servers:
+                    self._refuse(
+                        entry.source.settings, "known", f"{target.name} ({target.address}) is a target already"
+                    )
+                    continue
+                names.add(target.name)
+                servers.add((target.address, target.db))
+                found.append(target)
+        return found
+
+    async def stop(self) -> None:
+        """Close every source."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for entry in self._entries.values():
+            await entry.source.aclose()
+
+    def _make(self, settings: SourceSettings) -> Source:
+        def hint() -> None:
+            task = asyncio.get_running_loop().create_task(self.refresh(settings.key))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+        def refuse(why: str, what: str) -> None:
+            self._refuse(settings, why, what)
+
+        whose = (settings.kind, settings.name)
+        for counter in (self._instruments.refreshes, self._instruments.failures):
+            counter.of(*whose)
+        for change in ("added", "removed", "changed"):
+            self._instruments.changes.of(*whose, change)
+        return MAKERS[settings.kind](settings, self._lend(settings, hint, refuse))
+
+    async def _ask(self, entry: _Entry) -> bool:
+        """Refresh a source; return whether its targets changed."""
+        settings = entry.source.settings
+        whose = (settings.kind, settings.name)
+        self._instruments.refreshes.of(*whose).inc()
+        try:
+            async with asyncio.timeout(LONGEST):
+                named = await entry.source.refresh()
+        except (DiscoveryError, TargetError, TimeoutError, OSError) as error:
+            self._failed(settings, str(error) or "no answer in time")
+            return False
+        except Exception as error:  # noqa: BLE001  # a fault of ours in one source must not stop the others
+            self._failed(settings, type(error).__name__, error)
+            return False
+        finally:
+            entry.tried = True
+        if self._noted.note(settings.key, "ok"):
+            self._log.info("targets found", kind=settings.kind, source=settings.name, targets=len(named))
+        self._instruments.last_success.of(*whose).set(self._wall())
+        return self._put(entry, self._admitted(settings, named))
+
+    def _put(self, entry: _Entry, admitted: tuple[TargetSettings, ...]) -> bool:
+        whose = (entry.source.settings.kind, entry.source.settings.name)
+        before = {target.name: target for target in entry.known}
+        after = {target.name: target for target in admitted}
+        counts = {
+            "added": len(after.keys() - before.keys()),
+            "removed": len(before.keys() - after.keys()),
+            "changed": sum(before[name] != after[name] for name in before.keys() & after.keys()),
+        }
+        for change, count in counts.items():
+            self._instruments.changes.of(*whose, change).inc(count)
+        self._instruments.targets.of(*whose).set(len(admitted))
+        entry.known = admitted
+        return any(counts.values())
+
+    def _admitted(self, settings: SourceSettings, named: Sequence[TargetSettings]) -> tuple[TargetSettings, ...]:
+        admitted: dict[str, TargetSettings] = {}
+        for target in named:
+            if not self._allowed(target.endpoint):
+                self._refuse(settings, "not_allowed", f"{target.address} is not in discovery.allow")
+            elif target.name in admitted:
+                self._refuse(settings, "known", f"{target.name} is named twice")
+            elif len(admitted) >= self._limits.max_targets:
+                self._refuse(settings, "too_many", f"more than discovery.max_targets, {self._limits.max_targets}")
+            else:
+                admitted[target.name] = target
+        return tuple(admitted.values())
+
+    def _refuse(self, settings: SourceSettings, why: str, what: str) -> None:
+        self._instruments.refused.of(settings.kind, settings.name, why).inc()
+        if self._noted.note((settings.key, why, what), why):
+            self._log.warning("target not taken", kind=settings.kind, source=settings.name, why=why, what=what)
+
+    def _failed(self, settings: SourceSettings, why: str, fault: Exception | None = None) -> None:
+        self._instruments.failures.of(settings.kind, settings.name).inc()
+        if not self._noted.note(settings.key, why):
+            return
+        fields = {"kind": settings.kind, "source": settings.name, "error": why}
+        if fault is None:
+            self._log.warning("targets not found anew", **fields)
+        else:
+            self._log.error("a source is at fault", exc_info=fault, **fields)

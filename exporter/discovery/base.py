@@ -1,0 +1,58 @@
+"""What a source of targets is, and what it is given to work with."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from exporter.client import Ramp
+from exporter.config import SourceSettings, TargetSettings
+from exporter.instruments import DiscoveryInstruments
+
+
+class DiscoveryError(Exception):
+    """A source could not say what there is; ``str(error)`` names why and holds no secret."""
+
+
+class Feeling(NamedTuple):
+    """How a watched target does just now, as its probe feels it."""
+
+    address: str
+    up: bool
+    #: ``master``, ``slave``, ``sentinel``; empty while unknown
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the daemon lends to a source."""
+
+    instruments: DiscoveryInstruments
+    #: monotonic seconds
+    clock: Callable[[], float]
+    #: all connecting waits for a turn of it
+    ramp: Ramp
+    #: called when the source has reason to be refreshed before its time: a message came, a file changed
+    hint: Callable[[], None]
+    #: told why something that the source names is not taken (``unreadable`` …), and what, in words without a secret
+    refuse: Callable[[str, str], None]
+    #: how the watched target of that name does; None when there is none
+    feeling: Callable[[str], Feeling | None]
+    #: whether what is true of the whole set, not of one server, is published by this shard and not by another
+    owner: bool = True
+
+
+class Source(Protocol):
+    """Names targets. Made with its settings and surroundings; ``refresh`` is never called twice at once."""
+
+    settings: SourceSettings
+
+    async def refresh(self) -> Sequence[TargetSettings]:
+        """Return all that there is now. Raises DiscoveryError or TargetError; then what was known stays.
+
+        A refresh that takes longer than its source's timeout is cancelled.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close what is open; it will not be asked again."""
+        ...
