@@ -17,6 +17,7 @@ floor  rooms
        ``store``     latest samples per (target, collector) · ``instruments`` what we count of ourselves
 1      ``breaker``   closed, open, half-open · ``slots`` what became of every scheduled ping
        ``heartbeat`` how far a replica is behind, end to end
+       ``shards``    who owns which target, of several daemons
        ``targets``   Target, Server · ``parse`` server text → plain dicts
 0      ``config``    settings, sources, redaction · ``errors`` one bounded reason each · ``metric`` the row
        ``lines``     how one line of a page is spelled · ``log`` one event, one line

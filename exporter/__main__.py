@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--poll-timeout", metavar="TIME", help="deadline of a command of a poll (default 5s)")
     add("--collectors", metavar="NAMES", help="collectors to run, separated by commas")
     add("--probe-log", metavar="FILE", help="write one CSV line for every PING")
+    add("--shard", metavar="I/N", help="take the I-th of N parts of the targets (0/3, auto/3)")
     add("--log-level", metavar="LEVEL", help="debug, info, warning, error or critical (LOG_LEVEL)")
     add("--log-format", metavar="FORMAT", help="logfmt or json")
     add("--debug", action="store_true", default=None, help="log at level debug (DEBUG)")

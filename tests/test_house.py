@@ -24,7 +24,7 @@ FLOORS = {
     **dict.fromkeys(("web", "schedule", "demo", "migrate"), 4),
     **dict.fromkeys(("sampler", "prober", "discovery", "canary", "cold", "exposition"), 3),
     **dict.fromkeys(("collectors", "client", "store", "instruments"), 2),
-    **dict.fromkeys(("breaker", "slots", "heartbeat", "targets", "parse"), 1),
+    **dict.fromkeys(("breaker", "slots", "heartbeat", "shards", "targets", "parse"), 1),
     **dict.fromkeys(("config", "errors", "metric", "lines", "log"), 0),
     "__init__": -1,
 }

@@ -75,7 +75,7 @@ async def serve(
     pauses = Pauses(instruments.precision.gc_pause.observe, clock=perf_counter)
     pulse = Pulse(instruments.loop_lag.observe, schedule.realign, clock=monotonic, on_beat=pauses.flush)
     rows = [row for collector in collectors.values() for row in collector.metrics]
-    finding = Finding(fleet, instruments, schedule, clock=monotonic)
+    finding = Finding(fleet, instruments, schedule, clock=monotonic, shard=loaded.shard)
     daemon = RunningDaemon(
         loaded.settings,
         finding,

@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from time import time
 
 from exporter.app.fleet import Difference, Fleet
-from exporter.config import Loaded, SourceSettings, TargetSettings
+from exporter.config import Loaded, Shard, SourceSettings, TargetSettings
 from exporter.discovery import Discovery, Feeling, Surroundings
 from exporter.instruments import Instruments
 from exporter.schedule import Schedule
+from exporter.shards import is_ours
 from exporter.targets import Target
 
 DISCOVER = "discover"
@@ -18,13 +19,22 @@ class Finding:
     """Schedules the sources, and applies to the fleet what they find beside the declared targets."""
 
     def __init__(
-        self, fleet: Fleet, instruments: Instruments, schedule: Schedule, *, clock: Callable[[], float]
+        self,
+        fleet: Fleet,
+        instruments: Instruments,
+        schedule: Schedule,
+        *,
+        clock: Callable[[], float],
+        shard: Shard | None = None,
     ) -> None:
         self.fleet = fleet
         self._instruments = instruments.discovery
         self._schedule = schedule
         self._clock = clock
         self._declared: Sequence[TargetSettings] = ()
+        self._shard = shard
+        if shard is not None:
+            self._instruments.shard.of(str(shard.index), str(shard.count)).set(1)
         self._applying = asyncio.Lock()
         self._discovery = Discovery(instruments.discovery, self._lend, changed=self._changed, wall=time)
         #: told of every change of the targets
@@ -61,17 +71,26 @@ class Finding:
 
     async def _apply(self) -> Difference:
         async with self._applying:
-            change = await self.fleet.apply([Target.of(one) for one in self._discovery.targets(self._declared)])
+            change = await self.fleet.apply(self._ours())
         if change.gone or change.come:
             self.on_change(change)
         return change
 
+    def _ours(self) -> list[Target]:
+        everything = self._discovery.targets(self._declared)
+        return [Target.of(target) for target in everything if is_ours(target.name, self._shard)]
+
     def _lend(
         self, settings: SourceSettings, hint: Callable[[], None], refuse: Callable[[str, str], None]
     ) -> Surroundings:
-        del settings
         return Surroundings(
-            self._instruments, self._clock, self.fleet.ramp, hint=hint, refuse=refuse, feeling=self._feeling
+            self._instruments,
+            self._clock,
+            self.fleet.ramp,
+            hint=hint,
+            refuse=refuse,
+            feeling=self._feeling,
+            owner=is_ours(settings.name, self._shard),
         )
 
     def _feeling(self, name: str) -> Feeling | None:

@@ -31,6 +31,7 @@ from exporter.config.models import (
 from exporter.config.reference import SettingRow, rows
 from exporter.config.resolve import CheckCollectors
 from exporter.config.settings import Settings
+from exporter.config.shard import Shard
 from exporter.config.targets import TargetSettings
 from exporter.config.url import Endpoint, ParsedUrl, parse_url
 from exporter.config.values import Options, Seconds, duration
@@ -61,6 +62,7 @@ __all__ = [
     "SentinelSettings",
     "SettingRow",
     "Settings",
+    "Shard",
     "Slo",
     "SourceSettings",
     "TargetSettings",

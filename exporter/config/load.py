@@ -11,11 +11,12 @@ from pydantic import ValidationError
 from exporter.config.discovery import SourceSettings
 from exporter.config.explain import explain
 from exporter.config.files import read_file
-from exporter.config.layers import Layer
+from exporter.config.layers import Layer, place
 from exporter.config.messages import ConfigError, Problem
 from exporter.config.names import CONFIG, SECRETS_DIR
 from exporter.config.resolve import CheckCollectors, Resolver
 from exporter.config.settings import Settings
+from exporter.config.shard import Shard, resolve
 from exporter.config.sources import command_line, dotenv, environment, secrets
 from exporter.config.targets import TargetSettings
 
@@ -29,6 +30,8 @@ class Loaded:
     warnings: tuple[str, ...] = ()
     #: where further targets are found
     sources: tuple[SourceSettings, ...] = ()
+    #: which part of them all is ours; None: everything
+    shard: Shard | None = None
 
 
 #: Reads the configuration again: raises ConfigError, and the running one stays, when it is bad.
@@ -62,9 +65,14 @@ def load(
         settings = settings.model_copy(update={"log": settings.log.model_copy(update={"level": "debug"})})
     resolver = Resolver(settings, layers, check_collectors)
     targets = resolver.targets(extra_targets)
+    shard = None
+    try:
+        shard = resolve(settings.shard, environ)
+    except ValueError as error:
+        problems.append(Problem(place(layers, ("shard",)), str(error)))
     if problems or resolver.problems:
         raise ConfigError([*problems, *resolver.problems])
-    return Loaded(settings, targets, (*warnings, *resolver.warnings), tuple(resolver.sources))
+    return Loaded(settings, targets, (*warnings, *resolver.warnings), resolver.sources, shard)
 
 
 def _read(

@@ -57,6 +57,7 @@ COMMAND_LINE: dict[str, Path] = {
     "--poll-interval": ("poll", "interval"),
     "--poll-timeout": ("poll", "timeout"),
     "--probe-log": ("probe_log", "file"),
+    "--shard": ("shard",),
     "--log-level": ("log", "level"),
     "--log-format": ("log", "format"),
     "--debug": ("debug",),

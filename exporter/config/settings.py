@@ -19,6 +19,7 @@ from exporter.config.models import (
     Slo,
     Tls,
 )
+from exporter.config.shard import shard_text
 from exporter.config.url import ParsedUrl, parse_url
 from exporter.config.values import Collectors, Count, Labels, Options, TargetName
 
@@ -162,6 +163,10 @@ class Settings(BaseSettings):
     modules: dict[str, Module] = Field({}, description="Named bundles of settings that targets refer to.")
     targets: tuple[TargetEntry, ...] = Field((), description="The servers to watch.")
     discovery: Discovery = Discovery()
+    shard: Annotated[str | None, BeforeValidator(shard_text)] = Field(
+        None,
+        description="The part of the targets to take, of so many: 0/3, or auto/3 in a StatefulSet; all unless set.",
+    )
 
     @classmethod
     def settings_customise_sources(
