@@ -11,7 +11,6 @@ from prometheus_client import Metric as Collected
 from prometheus_client.process_collector import ProcessCollector
 
 from exporter.instruments import families
-from exporter.instruments.cells import Parents
 from exporter.instruments.families import Family
 from exporter.instruments.probe import Precision
 from exporter.instruments.target import Operation, TargetInstruments
@@ -33,7 +32,6 @@ class Instruments:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
-        self._parents = Parents()
         self._targets: dict[str, TargetInstruments] = {}
         #: (target, collector, seconds) of every sample in the store; whoever makes the store says how to know
         self.sample_ages: Callable[[], Iterable[tuple[str, str, float]]] = tuple
@@ -86,7 +84,7 @@ class Instruments:
         labels: Mapping[str, str],
     ) -> TargetInstruments:
         """Make the instruments of one target, all reasons of these operations at 0."""
-        watched = TargetInstruments(self._parents, target, buckets, {"address": address, **labels}, operations)
+        watched = TargetInstruments(target, buckets, {"address": address, **labels}, operations)
         watched.precision = self.precision
         self._targets[target] = watched
         self.targets.set(len(self._targets))
@@ -94,8 +92,7 @@ class Instruments:
 
     def forget(self, target: str) -> None:
         """Drop every series of a target."""
-        if watched := self._targets.pop(target, None):
-            watched.forget()
+        self._targets.pop(target, None)
         self.targets.set(len(self._targets))
 
     def of_targets(self) -> Iterator[Mapping[Family, bytes]]:
