@@ -5,6 +5,7 @@ the daemon.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, PlatformCollector
 from prometheus_client import Metric as Collected
@@ -21,6 +22,8 @@ __all__ = ["Family", "Instruments", "Operation", "Precision", "TargetInstruments
 #: Seconds. From one turn of an idle loop to a loop that is of no use for measuring.
 LAG_BUCKETS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("_sum", "_count")}
+#: So many ages are rendered at once.
+_AGES = 250
 RENDER_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
 
@@ -96,18 +99,16 @@ class Instruments:
         self.targets.set(len(self._targets))
 
     def of_targets(self) -> Iterator[Mapping[Family, bytes]]:
-        """Yield the lines of every target, by family."""
+        """Yield the lines of every target by family, and then the ages of the samples, some at a time."""
         for target in tuple(self._targets.values()):
             yield target.render()
         name = families.SAMPLE_AGE.name
-        yield {
-            families.SAMPLE_AGE: "".join(
-                [
-                    f'{name}{{target="{escape(target)}",collector="{escape(collector)}"}} {number(seconds)}\n'
-                    for target, collector, seconds in self.sample_ages()
-                ]
-            ).encode()
-        }
+        ages = iter(self.sample_ages())
+        while some := [
+            f'{name}{{target="{escape(target)}",collector="{escape(collector)}"}} {number(seconds)}\n'
+            for target, collector, seconds in islice(ages, _AGES)
+        ]:
+            yield {families.SAMPLE_AGE: "".join(some).encode()}
 
     def of_ourselves(self) -> Iterable[Collected]:
         """Return the families of the daemon itself, process and Python included."""
