@@ -8,6 +8,7 @@ What one line looks like stands in ``lines``.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import is_
 from time import perf_counter
@@ -17,10 +18,10 @@ from isal import isal_zlib
 from prometheus_client import Metric as Collected
 
 from exporter.instruments import Instruments
-from exporter.instruments.families import OF_TARGETS
+from exporter.instruments.families import OF_TARGETS, Family
 from exporter.lines import escape, header, number
 from exporter.metric import Metric, Sample
-from exporter.store import Lines, Store
+from exporter.store import Lines, Shape, Store
 
 #: Seconds of work after which a page in the making lets others have the loop.
 SLICE = 0.0005
@@ -34,15 +35,21 @@ _GZIP = 16 + isal_zlib.MAX_WBITS
 
 def render(target: str, samples: Iterable[Sample]) -> dict[Metric, bytes]:
     """Render what a collector found on a target; of two samples of one series the later one stays."""
-    lines: dict[Metric, dict[tuple[tuple[str, ...], str, str], str]] = {}
+    lines: dict[Metric, str] = {}
+    several: dict[Metric, dict[tuple[tuple[str, ...], str, str], str]] = {}
     own = f'target="{escape(target)}"'
     for metric, labels, value, suffix, edge in samples:
+        if not labels and not suffix and not edge:  # nearly all of them
+            lines[metric] = f"{metric.full_name}{{{own}}} {number(value)}\n"
+            continue
         pairs = "".join([f',{key}="{escape(text)}"' for key, text in zip(metric.labels, labels, strict=True)])
         if edge:
             pairs += f',{_EDGES[metric.kind]}="{edge}"'
         line = f"{metric.full_name}{suffix}{{{own}{pairs}}} {number(value)}\n"
-        lines.setdefault(metric, {})[labels, suffix, edge] = line
-    return {metric: "".join(series.values()).encode() for metric, series in lines.items()}
+        several.setdefault(metric, {})[labels, suffix, edge] = line
+    for metric, series in several.items():
+        lines[metric] = "".join(series.values())
+    return {metric: text.encode() for metric, text in lines.items()}
 
 
 class Page:
@@ -96,33 +103,55 @@ class Page:
         return b"".join(done)
 
     def _chunks(self, *, openmetrics: bool) -> Iterator[bytes]:
+        """Yield the page in pieces, each the work of a part of a slice; some are empty."""
         pages = self._store.pages()
         known = self._known.get(openmetrics)
         if known and len(known[0]) == len(pages) and all(map(is_, known[0], pages)):
             yield known[1]  # nothing was polled since the last scrape
         else:
-            chunks: list[bytes] = []
-            for row, headers in self._rows:
-                if lines := b"".join([lines[row] for lines in pages if row in lines]):
-                    chunks += (headers[openmetrics], lines)
-                    yield headers[openmetrics] + lines
-            self._remember(openmetrics, pages, chunks)
-        ours = list(self._instruments.of_targets())
-        for kind, headers in self._ours:
-            if lines := b"".join([lines[kind] for lines in ours if kind in lines]):
+            yield from self._of_servers(pages, openmetrics=openmetrics)
+        ours = defaultdict[Family, list[bytes]](list)
+        for lines in self._instruments.of_targets():
+            for family, text in lines.items():
+                ours[family].append(text)
+            yield b""
+        for family, headers in self._ours:
+            if texts := ours.pop(family, None):
                 yield headers[openmetrics]
-                yield lines
-        for family in self._instruments.of_ourselves():
-            yield _family(family, openmetrics=openmetrics)
+                yield from _pieces(texts)
+        for collected in self._instruments.of_ourselves():
+            yield _family(collected, openmetrics=openmetrics)
         if openmetrics:
             yield b"# EOF\n"
 
-    def _remember(self, openmetrics: bool, pages: list[Lines], chunks: list[bytes]) -> None:
-        """Keep what the servers said, joined, for as long as it is the same; of many targets it never is for long."""
-        if sum(map(len, chunks)) <= _KEPT:
-            self._known[openmetrics] = (pages, b"".join(chunks))
+    def _of_servers(self, pages: list[Lines], *, openmetrics: bool) -> Iterator[bytes]:
+        """Yield what the servers said; kept, joined, as long as it is the same: of many targets it never is."""
+        shapes = defaultdict[Shape, list[tuple[bytes, ...]]](list)
+        for lines in pages:
+            shapes[lines.shape].append(lines.texts)
+        kept: list[bytes] = []
+        size = 0
+        for row, headers in self._rows:
+            head = headers[openmetrics]
+            for shape, targets in shapes.items():
+                if (place := shape.places.get(row)) is not None:
+                    for piece in _pieces([texts[place] for texts in targets]):
+                        yield head + piece
+                        if size <= _KEPT:
+                            kept.append(head + piece)
+                            size += len(head) + len(piece)
+                        head = b""
+        if size <= _KEPT:
+            self._known[openmetrics] = (pages, b"".join(kept))
         else:
             self._known.pop(openmetrics, None)
+
+
+def _pieces(texts: list[bytes]) -> Iterator[bytes]:
+    """Join texts of about the same length to pieces of about a block."""
+    step = _BLOCK // (len(texts[0]) + 1) + 1
+    for begin in range(0, len(texts), step):
+        yield b"".join(texts[begin : begin + step])
 
 
 def _pack(chunks: list[bytes], squeeze: Any) -> bytes:

@@ -1,22 +1,58 @@
 """The latest samples of every (target, collector): put whole, read while fresh, forgotten whole.
 
-What is put is rendered once, there and then, by the ``render`` that was handed in; a scrape only joins bytes. Samples
-older than their ``max_age`` are kept for nothing but their age: they are never served.
+What is put is rendered once, there and then, by the ``render`` that was handed in, and only that is kept: a scrape
+joins bytes. What is older than its ``max_age`` is kept for nothing but its age: it is never served.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 from exporter.metric import Metric, Sample
 
-Lines = Mapping[Metric, bytes]
-Render = Callable[[str, Iterable[Sample]], Lines]
+Render = Callable[[str, Iterable[Sample]], Mapping[Metric, bytes]]
+
+
+class Shape:
+    """Which rows a collector found, in which order; most targets have the same, and share it."""
+
+    __slots__ = ("__weakref__", "names", "places")
+
+    def __init__(self, rows: Iterable[Metric]) -> None:
+        self.places = {row: place for place, row in enumerate(rows)}
+        self.names = {row.full_name: place for row, place in self.places.items()}
+
+
+class Lines(Mapping[Metric, bytes]):
+    """What one run of one collector found, rendered: ``texts`` of the rows of ``shape``."""
+
+    __slots__ = ("shape", "texts")
+
+    def __init__(self, shape: Shape, texts: tuple[bytes, ...]) -> None:
+        self.shape = shape
+        self.texts = texts
+
+    def __getitem__(self, row: Metric) -> bytes:
+        """Return the lines of a row."""
+        return self.texts[self.shape.places[row]]
+
+    def __iter__(self) -> Iterator[Metric]:
+        """Yield the rows that there are."""
+        return iter(self.shape.places)
+
+    def __len__(self) -> int:
+        """Return how many rows there are."""
+        return len(self.texts)
+
+    def value(self, name: str) -> float | None:
+        """Return the value of a row that has one series, by its full name; None when it is not there."""
+        place = self.shape.names.get(name)
+        return None if place is None else float(self.texts[place].rpartition(b" ")[2])
 
 
 class Entry(NamedTuple):
     """What one run of one collector found; times are monotonic seconds."""
 
-    samples: tuple[Sample, ...]
     lines: Lines
     at: float
     max_age: float
@@ -37,20 +73,26 @@ class Store:
         self._render = render
         self._clock = clock
         self._entries: dict[tuple[str, str], Entry] = {}
+        self._shapes: WeakValueDictionary[tuple[Metric, ...], Shape] = WeakValueDictionary()
 
     def put(self, target: str, collector: str, samples: Iterable[Sample], max_age: float) -> None:
         """Replace what a collector last found; it is served for ``max_age`` seconds."""
-        kept = tuple(samples)
-        self._entries[target, collector] = Entry(kept, self._render(target, kept), self._clock(), max_age)
+        rendered = self._render(target, samples)
+        rows = tuple(rendered)
+        if (shape := self._shapes.get(rows)) is None:
+            shape = self._shapes[rows] = Shape(rows)
+        lines = Lines(shape, tuple(rendered.values()))
+        self._entries[target, collector] = Entry(lines, self._clock(), max_age)
 
-    def fresh(self, target: str, collector: str) -> tuple[Sample, ...] | None:
-        """Return the samples of a collector, or None when there are none that may still be served."""
+    def fresh(self, target: str, collector: str) -> Lines | None:
+        """Return what a collector found, or None when there is nothing that may still be served."""
         entry = self._entries.get((target, collector))
-        return entry.samples if entry and self._is_fresh(entry) else None
+        return entry.lines if entry and self._clock() - entry.at <= entry.max_age else None
 
     def pages(self) -> list[Lines]:
         """Return the rendered lines of everything that may be served."""
-        return [entry.lines for entry in self._entries.values() if self._is_fresh(entry)]
+        now = self._clock()
+        return [lines for lines, at, max_age in self._entries.values() if now - at <= max_age]
 
     def ages(self) -> Iterator[Age]:
         """Yield how old the samples are, also of those that are no longer served."""
@@ -70,6 +112,3 @@ class Store:
             return
         for key in [key for key in self._entries if key[0] == target]:
             del self._entries[key]
-
-    def _is_fresh(self, entry: Entry) -> bool:
-        return self._clock() - entry.at <= entry.max_age

@@ -53,9 +53,9 @@ def test_a_target_can_have_buckets_of_its_own() -> None:
 
 def test_lines_are_rendered_anew_only_when_a_value_has_changed() -> None:
     instruments = watched()
-    (a, b, _) = instruments.of_targets()
+    (a, b) = instruments.of_targets()
     instruments._targets["a"].operation("ping").failed("refused")
-    (a_after, b_after, _) = instruments.of_targets()
+    (a_after, b_after) = instruments.of_targets()
     assert a_after[families.FAILURES] != a[families.FAILURES]
     assert a_after[families.DURATION] is a[families.DURATION]
     assert b_after[families.FAILURES] is b[families.FAILURES]

@@ -22,7 +22,6 @@ _STATS = {
     "keyspace_hits": "redis_keyspace_hits_total",
     "keyspace_misses": "redis_keyspace_misses_total",
 }
-_WANTED = frozenset(_STATS.values())
 
 
 class RunningDaemon:
@@ -133,11 +132,11 @@ class RunningDaemon:
         )
 
     def _stats(self, name: str) -> Stats | None:
-        samples = self._store.fresh(name, INFO)
-        if samples is None:
+        found = self._store.fresh(name, INFO)
+        if found is None:
             return None
-        known = {sample.metric.full_name: int(sample.value) for sample in samples if sample.metric.full_name in _WANTED}
-        return Stats(**{item: known.get(metric) for item, metric in _STATS.items()})
+        values = {item: found.value(metric) for item, metric in _STATS.items()}
+        return Stats(**{item: None if value is None else int(value) for item, value in values.items()})
 
 
 def _status(watch: Watch) -> str:

@@ -5,13 +5,13 @@ the daemon.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, PlatformCollector
 from prometheus_client import Metric as Collected
 from prometheus_client.process_collector import ProcessCollector
 
 from exporter.instruments import families
-from exporter.instruments.cells import Parents
 from exporter.instruments.discovery import DiscoveryInstruments
 from exporter.instruments.families import Family
 from exporter.instruments.probe import Precision
@@ -32,6 +32,8 @@ __all__ = [
 #: Seconds. From one turn of an idle loop to a loop that is of no use for measuring.
 LAG_BUCKETS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("_sum", "_count")}
+#: So many ages are rendered at once.
+_AGES = 250
 RENDER_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
 
@@ -43,7 +45,6 @@ class Instruments:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
-        self._parents = Parents()
         self._targets: dict[str, TargetInstruments] = {}
         #: (target, collector, seconds) of every sample in the store; whoever makes the store says how to know
         self.sample_ages: Callable[[], Iterable[tuple[str, str, float]]] = tuple
@@ -97,7 +98,7 @@ class Instruments:
         labels: Mapping[str, str],
     ) -> TargetInstruments:
         """Make the instruments of one target, all reasons of these operations at 0."""
-        watched = TargetInstruments(self._parents, target, buckets, {"address": address, **labels}, operations)
+        watched = TargetInstruments(target, buckets, {"address": address, **labels}, operations)
         watched.precision = self.precision
         self._targets[target] = watched
         self.targets.set(len(self._targets))
@@ -105,23 +106,20 @@ class Instruments:
 
     def forget(self, target: str) -> None:
         """Drop every series of a target."""
-        if watched := self._targets.pop(target, None):
-            watched.forget()
+        self._targets.pop(target, None)
         self.targets.set(len(self._targets))
 
     def of_targets(self) -> Iterator[Mapping[Family, bytes]]:
-        """Yield the lines of every target, by family."""
+        """Yield the lines of every target by family, and then the ages of the samples, some at a time."""
         for target in tuple(self._targets.values()):
             yield target.render()
         name = families.SAMPLE_AGE.name
-        yield {
-            families.SAMPLE_AGE: "".join(
-                [
-                    f'{name}{{target="{escape(target)}",collector="{escape(collector)}"}} {number(seconds)}\n'
-                    for target, collector, seconds in self.sample_ages()
-                ]
-            ).encode()
-        }
+        ages = iter(self.sample_ages())
+        while some := [
+            f'{name}{{target="{escape(target)}",collector="{escape(collector)}"}} {number(seconds)}\n'
+            for target, collector, seconds in islice(ages, _AGES)
+        ]:
+            yield {families.SAMPLE_AGE: "".join(some).encode()}
 
     def of_ourselves(self) -> Iterable[Collected]:
         """Return the families of the daemon itself, process and Python included."""

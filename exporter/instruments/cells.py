@@ -1,100 +1,155 @@
-"""One child of a metric and its lines, which are rendered when it has changed and not before.
+"""The numbers of one target, a few words of memory each, and their lines, rendered when they have changed.
 
-A target has some 200 series of ours, nearly all of them zeros that never move; rendering them at every scrape would
-cost more than everything else on the page.
+A target has some 400 series of ours, nearly all of them zeros that never move, and a daemon has a thousand targets. So
+what all targets share of a line is made once and shared: a number knows only its place. Creation times are left out,
+they would double the page.
 """
 
-from collections.abc import Mapping
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import accumulate
 
-from prometheus_client import Counter, Gauge, Histogram, Summary
+from prometheus_client.utils import floatToGoString
 
-from exporter.instruments import families
+from exporter.errors import REASONS
 from exporter.instruments.families import Family
 from exporter.lines import escape, number
 
-#: A metric of the client library, or one child of it.
-Plain = Counter | Gauge | Summary
-_KINDS: dict[str, type[Plain]] = {"counter": Counter, "gauge": Gauge, "summary": Summary}
-
-
-class Parents:
-    """The labelled metrics that all targets share; histograms by their buckets."""
-
-    def __init__(self) -> None:
-        self._plain: dict[Family, Plain] = {
-            family: _KINDS[family.kind](family.name, family.help, family.labels, registry=None)
-            for family in families.OF_TARGETS
-            if family.kind in _KINDS
-        }
-        self._histograms: dict[tuple[Family, tuple[float, ...]], Histogram] = {}
-
-    def of(self, family: Family, buckets: tuple[float, ...]) -> Plain | Histogram:
-        """Return the metric of a family."""
-        if family.kind != "histogram":
-            return self._plain[family]
-        buckets = families.BUCKETS.get(family, buckets)
-        if (known := self._histograms.get((family, buckets))) is None:
-            known = Histogram(family.name, family.help, family.labels, buckets=buckets, registry=None)
-            self._histograms[family, buckets] = known
-        return known
+_OWN = "\0"  # where a shared text has the label of the target
+_NEVER = dict.fromkeys(REASONS, 0)
 
 
 class Group:
-    """The cells of one family of one target, and their lines as long as none has changed."""
+    """What one target has of one family, and its lines as long as nothing has changed; ``own``: ``target="…"``."""
 
-    __slots__ = ("cells", "lines")
+    __slots__ = ("cells", "lines", "own")
 
-    def __init__(self) -> None:
-        self.cells: list[Cell] = []
+    def __init__(self, own: str) -> None:
+        self.own = own
+        self.cells: list[Cell | Failures] = []
         self.lines: bytes | None = None
 
     def render(self) -> bytes:
         """Return the lines of all its cells."""
         if self.lines is None:
-            self.lines = b"".join([cell.render() for cell in self.cells])
+            own = self.own
+            self.lines = "".join([cell.text(own) for cell in self.cells]).encode()
         return self.lines
 
 
 class Cell:
-    """One child of a metric, and its lines as long as it has not changed."""
+    """One number: a counter or a gauge."""
 
-    __slots__ = ("_child", "_group", "_labels", "_lines", "_name")
+    __slots__ = ("_group", "_shared", "_value")
 
-    def __init__(self, group: Group, family: Family, child: Plain | Histogram, values: tuple[str, ...]) -> None:
+    def __init__(self, group: Group, family: Family, labels: tuple[str, ...]) -> None:
         self._group = group
-        self._child = child
-        self._name = family.name.removesuffix("_total")
-        self._labels = ",".join([f'{key}="{escape(value)}"' for key, value in zip(family.labels, values, strict=True)])
-        self._lines: bytes | None = None
+        self._shared: tuple[str, str] = _around(family, labels)
+        self._value: float = 0
+        group.cells.append(self)
+        group.lines = None
 
     def inc(self, amount: float = 1) -> None:
         """Add to a counter."""
-        self._child.inc(amount)  # type: ignore[union-attr]
-        self._lines = self._group.lines = None
+        self._value += amount
+        self._group.lines = None
 
     def set(self, value: float) -> None:
         """Set a gauge."""
-        self._child.set(value)  # type: ignore[union-attr]
-        self._lines = self._group.lines = None
+        self._value = value
+        self._group.lines = None
+
+    def observe(self, value: float) -> None:  # noqa: ARG002
+        """Add to a histogram or a summary; a counter or a gauge is none."""
+        raise TypeError("neither a histogram nor a summary")
+
+    def text(self, own: str) -> str:
+        """Return its lines."""
+        head, tail = self._shared
+        return f"{head}{own}{tail}{number(self._value)}\n"
+
+
+class Distribution(Cell):
+    """One histogram, or a summary without quantiles: then without edges."""
+
+    __slots__ = ("_counts", "_edges", "_lines")
+
+    def __init__(self, group: Group, family: Family, labels: tuple[str, ...], edges: tuple[float, ...]) -> None:
+        super().__init__(group, family, labels)
+        self._edges = edges
+        self._lines = _distribution(family, labels, edges)
+        self._counts = [0] * (len(edges) + 1)
 
     def observe(self, value: float) -> None:
-        """Add to a histogram or a summary."""
-        self._child.observe(value)  # type: ignore[union-attr]
-        self._lines = self._group.lines = None
+        """Add one value."""
+        self._counts[bisect_left(self._edges, value)] += 1
+        self._value += value
+        self._group.lines = None
 
-    def render(self) -> bytes:
-        """Return the lines of this child; without creation times, which would double the page."""
-        if self._lines is None:
-            (family,) = self._child.collect()
-            self._lines = "".join(
-                [
-                    f"{sample.name}{{{self._labels}{_edge(sample.labels)}}} {number(sample.value)}\n"
-                    for sample in family.samples
-                    if not sample.name.endswith("_created")
-                ]
-            ).encode()
-        return self._lines
+    def text(self, own: str) -> str:
+        """Return its lines; of a histogram each bucket holds those below it."""
+        counts = list(accumulate(self._counts))
+        buckets = counts if self._edges else ()
+        return _filled(self._lines, own, (*buckets, counts[-1], number(self._value)))
 
 
-def _edge(labels: Mapping[str, str]) -> str:
-    return f',le="{labels["le"]}"' if labels else ""
+class Failures:
+    """The failures of one operation by their reason: all reasons from the start."""
+
+    __slots__ = ("_counts", "_group", "_lines")
+
+    def __init__(self, group: Group, family: Family, operation: str) -> None:
+        self._group = group
+        self._lines = _by_reason(family, operation)
+        self._counts = _NEVER
+        group.cells.append(self)
+        group.lines = None
+
+    def inc(self, reason: str, count: int) -> None:
+        """Add failures."""
+        if self._counts is _NEVER:
+            self._counts = _NEVER.copy()
+        self._counts[reason] += count
+        self._group.lines = None
+
+    def text(self, own: str) -> str:
+        """Return its lines."""
+        return _filled(self._lines, own, tuple(self._counts.values()))
+
+
+def _filled(lines: str, own: str, numbers: tuple[object, ...]) -> str:
+    return lines.replace(_OWN, own.replace("%", "%%")) % numbers
+
+
+@lru_cache(maxsize=10_000)
+def _around(family: Family, labels: tuple[str, ...]) -> tuple[str, str]:
+    """Return what stands before and after the label of the target."""
+    return f"{family.name}{{", f"{_pairs(family.labels[1:], labels)}}} "
+
+
+@lru_cache(maxsize=10_000)
+def _distribution(family: Family, labels: tuple[str, ...], edges: tuple[float, ...]) -> str:
+    """Return the lines of a histogram or a summary, with places for the label of the target and the numbers."""
+    pairs = _pairs(family.labels[1:], labels).replace("%", "%%")
+    bounds = [_edge(edge) for edge in (*edges, math.inf)] if family.kind == "histogram" else []
+    buckets = [f'{family.name}_bucket{{{_OWN}{pairs},le="{bound}"}} %d\n' for bound in bounds]
+    return "".join(buckets) + "".join(
+        f"{family.name}_{what}{{{_OWN}{pairs}}} %{kind}\n" for what, kind in (("count", "d"), ("sum", "s"))
+    )
+
+
+@lru_cache(maxsize=10_000)
+def _by_reason(family: Family, operation: str) -> str:
+    """Return the lines of the failures of an operation, with places for the label of the target and the numbers."""
+    pairs = (_pairs(family.labels[1:], (operation, reason)).replace("%", "%%") for reason in REASONS)
+    return "".join([f"{family.name}{{{_OWN}{one}}} %d\n" for one in pairs])
+
+
+def _pairs(names: Sequence[str], values: Sequence[str]) -> str:
+    return "".join([f',{name}="{escape(value)}"' for name, value in zip(names, values, strict=True)])
+
+
+def _edge(edge: float) -> str:
+    return str(floatToGoString(edge))  # type: ignore[no-untyped-call,unused-ignore]

@@ -1,12 +1,11 @@
-"""The instruments of one target: held children of the metrics, every reason at 0 from the start."""
+"""The instruments of one target: held cells, every reason at 0 from the start."""
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 
 from exporter.breaker import STATES, State
-from exporter.errors import REASONS
 from exporter.instruments import families
-from exporter.instruments.cells import Cell, Group, Parents
+from exporter.instruments.cells import Cell, Distribution, Failures, Group
 from exporter.instruments.families import Family
 from exporter.instruments.probe import Precision
 from exporter.lines import escape, number
@@ -24,7 +23,7 @@ class Operation:
         self.total = target.cell(families.OPERATIONS, name)
         self.retries = target.cell(families.RETRIES, name)
         self._duration = target.cell(families.DURATION, name)
-        self._failures = {reason: target.cell(families.FAILURES, name, reason) for reason in REASONS}
+        self._failures = target.failures(name)
         self._newest_family = families.NEWEST.get(name)
         self._newest: Cell | None = None
         self._target = target
@@ -35,7 +34,7 @@ class Operation:
 
     def failed(self, reason: str, waited: float | None = None, count: int = 1) -> None:
         """Book ``count`` failures; ``waited`` is the deadline in seconds when the reason is ``timeout``."""
-        self._failures[reason].inc(count)
+        self._failures.inc(reason, count)
         if waited is not None:
             self._observe(waited)
 
@@ -52,17 +51,14 @@ class TargetInstruments:
 
     def __init__(
         self,
-        parents: Parents,
         name: str,
         buckets: tuple[float, ...],
         info: Mapping[str, str],
         operations: Iterable[str],
     ) -> None:
-        self._parents = parents
-        self._name = name
         self._buckets = buckets
         self._groups: dict[Family, Group] = {}
-        self._children: dict[tuple[Family, tuple[str, ...]], Cell] = {}
+        self._cells: dict[tuple[Family, tuple[str, ...]], Cell] = {}
         self._operations: dict[str, Operation] = {}
         self._own = f'target="{escape(name)}"'
         self._info = self._info_of(info)
@@ -95,18 +91,24 @@ class TargetInstruments:
         return f"{families.TARGET_INFO.name}{{{self._own}{labels}}} 1\n".encode()
 
     def cell(self, family: Family, *labels: str) -> Cell:
-        """Return a child of a family, by its labels after ``target``; hold it where it is used often."""
-        if (known := self._children.get((family, labels))) is None:
-            group = self._groups.setdefault(family, Group())
-            values = (self._name, *labels)
-            child = self._parents.of(family, self._buckets).labels(*values)
-            known = self._children[family, labels] = Cell(group, family, child, values)
-            group.cells.append(known)
-            group.lines = None
+        """Return the cell of a family, by its labels after ``target``; hold it where it is used often."""
+        if (known := self._cells.get((family, labels))) is None:
+            group = self._group(family)
+            if family.kind == "histogram":
+                known = Distribution(group, family, labels, families.BUCKETS.get(family, self._buckets))
+            elif family.kind == "summary":
+                known = Distribution(group, family, labels, ())
+            else:
+                known = Cell(group, family, labels)
+            self._cells[family, labels] = known
         return known
 
+    def failures(self, operation: str) -> Failures:
+        """Make the failures of one operation."""
+        return Failures(self._group(families.FAILURES), families.FAILURES, operation)
+
     def operation(self, name: str) -> Operation:
-        """Return the held children of one operation."""
+        """Return the held cells of one operation."""
         if (known := self._operations.get(name)) is None:
             known = self._operations[name] = Operation(self, name)
         return known
@@ -149,7 +151,7 @@ class TargetInstruments:
         lines[families.BREAKER_OPEN] = f"{name}{{{self._own}}} {number(self.open_seconds())}\n".encode()
         return lines
 
-    def forget(self) -> None:
-        """Drop every child of this target."""
-        for family, labels in self._children:
-            self._parents.of(family, self._buckets).remove(self._name, *labels)
+    def _group(self, family: Family) -> Group:
+        if (known := self._groups.get(family)) is None:
+            known = self._groups[family] = Group(self._own)
+        return known
