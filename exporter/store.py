@@ -72,7 +72,7 @@ class Store:
     def __init__(self, render: Render, clock: Callable[[], float]) -> None:
         self._render = render
         self._clock = clock
-        self._entries: dict[tuple[str, str], Entry] = {}
+        self._entries: dict[str, dict[str, Entry]] = {}
         self._shapes: WeakValueDictionary[tuple[Metric, ...], Shape] = WeakValueDictionary()
 
     def put(self, target: str, collector: str, samples: Iterable[Sample], max_age: float) -> None:
@@ -82,33 +82,43 @@ class Store:
         if (shape := self._shapes.get(rows)) is None:
             shape = self._shapes[rows] = Shape(rows)
         lines = Lines(shape, tuple(rendered.values()))
-        self._entries[target, collector] = Entry(lines, self._clock(), max_age)
+        self._entries.setdefault(target, {})[collector] = Entry(lines, self._clock(), max_age)
 
     def fresh(self, target: str, collector: str) -> Lines | None:
         """Return what a collector found, or None when there is nothing that may still be served."""
-        entry = self._entries.get((target, collector))
+        entry = self._entries.get(target, {}).get(collector)
         return entry.lines if entry and self._clock() - entry.at <= entry.max_age else None
+
+    def of(self, target: str) -> dict[str, Lines]:
+        """Return everything that may be served of a target, by collector."""
+        now, entries = self._clock(), self._entries.get(target, {})
+        return {collector: lines for collector, (lines, at, max_age) in entries.items() if now - at <= max_age}
 
     def pages(self) -> list[Lines]:
         """Return the rendered lines of everything that may be served."""
         now = self._clock()
-        return [lines for lines, at, max_age in self._entries.values() if now - at <= max_age]
+        return [
+            lines
+            for entries in self._entries.values()
+            for lines, at, max_age in entries.values()
+            if now - at <= max_age
+        ]
 
-    def ages(self) -> Iterator[Age]:
-        """Yield how old the samples are, also of those that are no longer served."""
+    def ages(self, target: str | None = None) -> Iterator[Age]:
+        """Yield how old the samples are, of one target or of all, also of those that are no longer served."""
         now = self._clock()
-        for (target, collector), entry in tuple(self._entries.items()):
-            yield Age(target, collector, now - entry.at)
+        for name in tuple(self._entries) if target is None else (target,):
+            for collector, entry in tuple(self._entries.get(name, {}).items()):
+                yield Age(name, collector, now - entry.at)
 
     def age(self, target: str, collector: str) -> float | None:
         """Return how old the samples of a collector are, in seconds, or None when it never had any."""
-        entry = self._entries.get((target, collector))
+        entry = self._entries.get(target, {}).get(collector)
         return None if entry is None else self._clock() - entry.at
 
     def forget(self, target: str, collector: str | None = None) -> None:
         """Drop what one collector, or every collector, found on a target."""
-        if collector is not None:  # the sampler says so at every poll for what a server does not support
-            self._entries.pop((target, collector), None)
-            return
-        for key in [key for key in self._entries if key[0] == target]:
-            del self._entries[key]
+        if collector is None:
+            self._entries.pop(target, None)
+        elif entries := self._entries.get(target):  # the sampler says so at every poll for what is not supported
+            entries.pop(collector, None)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from exporter import __version__, log
 from exporter.app.finding import Finding
@@ -12,7 +12,7 @@ from exporter.exposition import Page
 from exporter.instruments import Instruments
 from exporter.sampler import INFO
 from exporter.store import Store
-from exporter.web import Stats, TargetView
+from exporter.web import Place, Stats, TargetView, Wanted
 
 #: Which metric fills which item of ``/redis/stats``.
 _STATS = {
@@ -56,6 +56,35 @@ class RunningDaemon:
     async def metrics(self, *, openmetrics: bool, gzip: bool) -> bytes:
         """Return the page of metrics."""
         return await self._page.body(openmetrics=openmetrics, gzip=gzip)
+
+    async def part(self, target: str | None, wanted: Wanted, *, openmetrics: bool, gzip: bool) -> bytes:
+        """Return the metrics of one target, or of all, as far as they are wanted."""
+        return await self._page.part(target, wanted.collectors, wanted.names, openmetrics=openmetrics, gzip=gzip)
+
+    def find(self, wanted: str) -> str | None:
+        """Return the name of the target that has this name or address."""
+        return wanted if self._fleet.get(wanted) is not None else self._fleet.at(wanted)
+
+    def target_names(self) -> Sequence[str]:
+        """Return the names of all targets."""
+        return [watch.target.name for watch in self._fleet]
+
+    def places(self) -> Iterable[Place]:
+        """Yield every target as service discovery needs it."""
+        for watch in self._fleet:
+            yield Place(watch.target.name, watch.target.address, watch.target.settings.labels)
+
+    def collectors(self) -> Sequence[str]:
+        """Return the names of all collectors."""
+        return self._fleet.collectors
+
+    def metric_names(self) -> Sequence[str]:
+        """Return the names of all families that there may be."""
+        return self._page.names
+
+    def scrape_failed(self) -> None:
+        """Count a request for one target that could not be served."""
+        self._instruments.scrape_request_errors.inc()
 
     def targets(self) -> Sequence[TargetView]:
         """Return every target as it is now."""

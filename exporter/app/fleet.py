@@ -93,6 +93,7 @@ class Fleet:
         self._instance = f"{socket.gethostname()}-{secrets.token_hex(4)}"
         self._heartbeats = Heartbeats(self._instance)
         self._watches: dict[str, Watch] = {}
+        self._names: dict[str, str] = {}  # by address
         self.slow_reply: float | None = None
 
     def __iter__(self) -> Iterator[Watch]:
@@ -101,6 +102,15 @@ class Fleet:
     def get(self, name: str) -> Watch | None:
         """Return the target of that name, if it is watched."""
         return self._watches.get(name)
+
+    @property
+    def collectors(self) -> list[str]:
+        """The names of all collectors, whether a target has them or not."""
+        return list(self._collectors)
+
+    def at(self, address: str) -> str | None:
+        """Return the name of the first target at an address."""
+        return self._names.get(address)
 
     @property
     def is_changing(self) -> bool:
@@ -121,6 +131,7 @@ class Fleet:
                 self._watches[target.name] = self._watch(target, moved.get(target.name))
                 await asyncio.sleep(0)  # a thousand targets take seconds, and pings are due meanwhile
             self._watches = {target.name: self._watches[target.name] for target in targets}
+            self._names = {target.address: target.name for target in reversed(targets)}
         return change
 
     async def stop(self) -> None:

@@ -46,8 +46,8 @@ class Instruments:
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
         self._targets: dict[str, TargetInstruments] = {}
-        #: (target, collector, seconds) of every sample in the store; whoever makes the store says how to know
-        self.sample_ages: Callable[[], Iterable[tuple[str, str, float]]] = tuple
+        #: (target, collector, seconds) of the samples of a target, or of all; whoever makes the store says how to know
+        self.sample_ages: Callable[[str | None], Iterable[tuple[str, str, float]]] = lambda _target: ()
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(f"redis_exporter_{name}", text, labels, registry=registry)
@@ -113,8 +113,24 @@ class Instruments:
         """Yield the lines of every target by family, and then the ages of the samples, some at a time."""
         for target in tuple(self._targets.values()):
             yield target.render()
+        yield from self._ages(None)
+
+    def target_names(self) -> list[str]:
+        """Return the names of all targets."""
+        return list(self._targets)
+
+    def of_target(self, target: str) -> dict[Family, bytes]:
+        """Return the lines of one target by family; empty when it is not watched."""
+        if (watched := self._targets.get(target)) is None:
+            return {}
+        lines = watched.render()
+        for ages in self._ages(target):
+            lines |= ages
+        return lines
+
+    def _ages(self, target: str | None) -> Iterator[dict[Family, bytes]]:
         name = families.SAMPLE_AGE.name
-        ages = iter(self.sample_ages())
+        ages = iter(self.sample_ages(target))
         while some := [
             f'{name}{{target="{escape(target)}",collector="{escape(collector)}"}} {number(seconds)}\n'
             for target, collector, seconds in islice(ages, _AGES)

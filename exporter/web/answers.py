@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from exporter.web.views import Stats, TargetView
+from exporter.web.views import Place, Stats, TargetView
 
 _MOST_NAMES = 20
 _UNITS = "KMGTP"
@@ -98,6 +98,12 @@ def health_target(view: TargetView) -> dict[str, Any]:
         "version": view.version,
         "sample_age_seconds": rounded(view.sample_age_seconds),
     }
+
+
+def discovered(place: Place) -> dict[str, Any]:
+    """Return a target as http_sd tells it: ``instance`` is the Redis, and relabelling has only to say where we are."""
+    labels = {"__metrics_path__": "/scrape", "__param_target": place.name, "instance": place.address}
+    return {"targets": [place.address], "labels": {**place.labels, **labels}}
 
 
 def why_not(view: TargetView) -> str:

@@ -4,17 +4,27 @@ import asyncio
 import json
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from exporter.web import answers, pages
+from exporter.web.asked import AskedError, target_of, wanted_of
 from exporter.web.negotiate import accepts_gzip, choose_format
-from exporter.web.views import Daemon, TargetView
+from exporter.web.views import Daemon, TargetView, Wanted
 
 #: So many targets are written between two turns of the loop: other work must not wait for a long page.
 _SLICE = 50
+
+
+class Body(Protocol):
+    """Makes a page of metrics."""
+
+    async def __call__(self, *, openmetrics: bool, gzip: bool) -> bytes:
+        """Return it, already compressed when ``gzip``."""
+        ...
 
 
 class Handlers:
@@ -26,14 +36,43 @@ class Handlers:
         self._now = now
 
     async def metrics(self, request: Request) -> Response:
-        """Answer ``/metrics``: 200 whatever state the targets are in."""
+        """Answer ``/metrics``: 200 whatever state the targets are in; ``collectors[]`` and ``name[]`` choose."""
+        if not request.url.query:
+            return await self._page(request, self._daemon.metrics)
+        try:
+            wanted = wanted_of(request.query_params, self._daemon)
+        except AskedError as error:
+            return PlainTextResponse(f"{error}\n", error.status)
+        if wanted == Wanted():
+            return await self._page(request, self._daemon.metrics)
+        return await self._page(request, partial(self._daemon.part, None, wanted))
+
+    async def scrape(self, request: Request) -> Response:
+        """Answer ``/scrape?target=``: the metrics of one target that is known already; nothing is ever connected to."""
+        try:
+            name = target_of(request.query_params, self._daemon)
+            wanted = wanted_of(request.query_params, self._daemon)
+        except AskedError as error:
+            self._daemon.scrape_failed()
+            return PlainTextResponse(f"{error}\n", error.status)
+        return await self._page(request, partial(self._daemon.part, name, wanted))
+
+    async def discover(self, _request: Request) -> Response:
+        """Answer ``/sd``: all targets for Prometheus' http_sd; its ``__address__`` is to be replaced by ours."""
+        written = []
+        for index, place in enumerate(self._daemon.places()):
+            if index % _SLICE == _SLICE - 1:
+                await asyncio.sleep(0)
+            written.append(_json(answers.discovered(place)))
+        return Response(f"[{', '.join(written)}]\n", media_type="application/json")
+
+    async def _page(self, request: Request, body: Body) -> Response:
         form = choose_format(",".join(request.headers.getlist("accept")))
         gzip = accepts_gzip(",".join(request.headers.getlist("accept-encoding")))
-        body = await self._daemon.metrics(openmetrics=form.openmetrics, gzip=gzip)
         headers = {"content-type": form.content_type, "vary": "Accept, Accept-Encoding"}
         if gzip:
             headers["content-encoding"] = "gzip"
-        return Response(body, headers=headers)
+        return Response(await body(openmetrics=form.openmetrics, gzip=gzip), headers=headers)
 
     async def index(self, _request: Request) -> Response:
         """Answer ``/``: the status page for people."""

@@ -48,7 +48,7 @@ def status(
     up = sum(view.up for view in views)
     shown = sorted(views, key=lambda view: view.up)[:_MOST_ROWS]
     summary = f"{up} of {len(views)} target{'' if len(views) == 1 else 's'} up" if views else "no targets"
-    links = (telemetry_path, "/health", "/redis/ping", "/redis/stats", "/-/ready", "/-/healthy")
+    links = (telemetry_path, "/sd", "/health", "/redis/ping", "/redis/stats", "/-/ready", "/-/healthy")
     return "".join(
         (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',

@@ -53,6 +53,8 @@ def build(
     pages = Handlers(daemon, telemetry_path, now)
     table: list[tuple[str, Page]] = [
         ("/", Page(pages.index)),
+        ("/scrape", Page(pages.scrape)),
+        ("/sd", Page(pages.discover)),
         ("/health", Page(pages.health)),
         ("/-/healthy", Page(pages.healthy)),
         ("/-/ready", Page(pages.ready)),

@@ -3,9 +3,9 @@
 Nothing here holds a secret: addresses are ``host:port`` or a socket's path, texts are safe to show.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,23 @@ class TargetView:
     stats: Stats | None
 
 
+class Wanted(NamedTuple):
+    """A part of the metrics; None is everything."""
+
+    #: names of collectors: what the servers say through others is left out
+    collectors: frozenset[str] | None = None
+    #: names of families, as ``# TYPE`` of the text format spells them
+    names: frozenset[str] | None = None
+
+
+class Place(NamedTuple):
+    """A target as service discovery needs to know it."""
+
+    name: str
+    address: str
+    labels: Mapping[str, str]
+
+
 class Daemon(Protocol):
     """The running exporter, seen from its pages. Nothing here touches a target's network."""
 
@@ -52,6 +69,34 @@ class Daemon(Protocol):
 
     async def metrics(self, *, openmetrics: bool, gzip: bool) -> bytes:
         """Return the whole page of metrics, already compressed when ``gzip``."""
+        ...
+
+    async def part(self, target: str | None, wanted: Wanted, *, openmetrics: bool, gzip: bool) -> bytes:
+        """Return a part of the metrics: of one target, by its name, or of all and of the daemon itself."""
+        ...
+
+    def find(self, wanted: str) -> str | None:
+        """Return the name of the target that has this name or address, or None."""
+        ...
+
+    def target_names(self) -> Sequence[str]:
+        """Return the names of all targets."""
+        ...
+
+    def places(self) -> Iterable[Place]:
+        """Yield every target as service discovery needs it."""
+        ...
+
+    def collectors(self) -> Sequence[str]:
+        """Return the names of all collectors."""
+        ...
+
+    def metric_names(self) -> Sequence[str]:
+        """Return the names of all families that there may be."""
+        ...
+
+    def scrape_failed(self) -> None:
+        """Take note of a request for one target that could not be served."""
         ...
 
     def targets(self) -> Sequence[TargetView]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import gzip as zlib_gzip
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp
 
-from exporter.web import HttpServer, Limits, Stats, TargetView, build
+from exporter.web import HttpServer, Limits, Place, Stats, TargetView, Wanted, build
 
 STATS = Stats(
     connected_clients=3,
@@ -58,6 +58,8 @@ class FakeDaemon:
     refusal: str | None = None
     failure: Exception | None = None
     reloads: int = 0
+    parts: list[tuple[str | None, Wanted]] = field(default_factory=list)
+    scrapes_failed: int = 0
     counted: list[tuple[str, int, float]] = field(default_factory=list)
     #: set to let ``metrics`` answer; None answers at once
     gate: asyncio.Event | None = None
@@ -71,6 +73,28 @@ class FakeDaemon:
             await self.gate.wait()
         page = self.page + (b"# EOF\n" if openmetrics else b"")
         return zlib_gzip.compress(page) if gzip else page
+
+    async def part(self, target: str | None, wanted: Wanted, *, openmetrics: bool, gzip: bool) -> bytes:
+        self.parts.append((target, wanted))
+        return await self.metrics(openmetrics=openmetrics, gzip=gzip)
+
+    def find(self, wanted: str) -> str | None:
+        return next((view.name for view in self.views if wanted in (view.name, view.address)), None)
+
+    def target_names(self) -> Sequence[str]:
+        return [view.name for view in self.views]
+
+    def places(self) -> Iterable[Place]:
+        return [Place(view.name, view.address, view.labels) for view in self.views]
+
+    def collectors(self) -> Sequence[str]:
+        return ["info", "slowlog"]
+
+    def metric_names(self) -> Sequence[str]:
+        return ["redis_up", "redis_memory_used_bytes"]
+
+    def scrape_failed(self) -> None:
+        self.scrapes_failed += 1
 
     def targets(self) -> Sequence[TargetView]:
         return self.views

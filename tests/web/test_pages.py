@@ -26,7 +26,7 @@ def test_it_shows_every_target_and_what_is_down_first() -> None:
 
 def test_links_are_relative_so_that_a_proxy_may_add_a_prefix() -> None:
     links = re.findall(r'<a href="([^"]*)"', page(UP))
-    assert links == ["metrics", "health", "redis/ping", "redis/stats", "-/ready", "-/healthy"]
+    assert links == ["metrics", "sd", "health", "redis/ping", "redis/stats", "-/ready", "-/healthy"]
 
 
 def test_everything_is_escaped() -> None:

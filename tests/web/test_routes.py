@@ -13,7 +13,17 @@ from exporter.web import build
 from tests.fakes import HandClock
 from tests.web.fakes import DOWN, UP, FakeDaemon, client
 
-PATHS = ("/", "/metrics", "/health", "/-/healthy", "/-/ready", "/redis/ping", "/redis/stats")
+PATHS = (
+    "/",
+    "/metrics",
+    "/scrape?target=cache",
+    "/sd",
+    "/health",
+    "/-/healthy",
+    "/-/ready",
+    "/redis/ping",
+    "/redis/stats",
+)
 
 
 async def get(daemon: FakeDaemon, path: str, method: str = "GET", **options: Any) -> httpx.Response:

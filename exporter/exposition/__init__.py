@@ -17,6 +17,7 @@ from typing import Any
 from isal import isal_zlib
 from prometheus_client import Metric as Collected
 
+from exporter.exposition.part import Part
 from exporter.instruments import Instruments
 from exporter.instruments.families import OF_TARGETS, Family
 from exporter.lines import escape, header, number
@@ -76,18 +77,37 @@ class Page:
         key = (openmetrics, gzip)
         task = self._building.get(key)
         if task is None:
-            task = asyncio.get_running_loop().create_task(self._build(openmetrics=openmetrics, gzip=gzip))
+            task = asyncio.get_running_loop().create_task(self._build(self._chunks(openmetrics=openmetrics), gzip=gzip))
             self._building[key] = task
             task.add_done_callback(lambda _: self._building.pop(key, None))
         return await asyncio.shield(task)
 
-    async def _build(self, *, openmetrics: bool, gzip: bool) -> bytes:
+    async def part(
+        self,
+        target: str | None,
+        collectors: frozenset[str] | None,
+        names: frozenset[str] | None,
+        *,
+        openmetrics: bool,
+        gzip: bool,
+    ) -> bytes:
+        """Return a part of the page: of one target, or of all and of the daemon itself; None is everything."""
+        chunks = self._part(Part(collectors, names), target, openmetrics=openmetrics)
+        return await self._build(chunks, gzip=gzip)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all families that there may be, as the text format spells them."""
+        ours = [_name(family) for family in self._instruments.of_ourselves()]
+        return [row.full_name for row, _ in self._rows] + [family.name for family, _ in self._ours] + ours
+
+    async def _build(self, chunks: Iterator[bytes], *, gzip: bool) -> bytes:
         started = slice_began = self._clock()
         squeeze = isal_zlib.compressobj(level=1, wbits=_GZIP) if gzip else None
         done: list[bytes] = []
         fresh: list[bytes] = []
         size = 0
-        for chunk in self._chunks(openmetrics=openmetrics):
+        for chunk in chunks:
             fresh.append(chunk)
             size += len(chunk)
             if size >= _BLOCK:
@@ -121,6 +141,16 @@ class Page:
                 yield from _pieces(texts)
         for collected in self._instruments.of_ourselves():
             yield _family(collected, openmetrics=openmetrics)
+        if openmetrics:
+            yield b"# EOF\n"
+
+    def _part(self, part: Part, target: str | None, *, openmetrics: bool) -> Iterator[bytes]:
+        targets = self._instruments.target_names() if target is None else [target]
+        yield from part.of_servers(self._store, targets, self._rows, openmetrics=openmetrics)
+        yield from part.of_ours(self._instruments, targets, self._ours, openmetrics=openmetrics)
+        for family in self._instruments.of_ourselves() if target is None else ():
+            if part.has(_name(family)):
+                yield _family(family, openmetrics=openmetrics)
         if openmetrics:
             yield b"# EOF\n"
 
@@ -163,9 +193,13 @@ def _headers(name: str, kind: str, text: str) -> dict[bool, bytes]:
     return {openmetrics: header(name, kind, text, openmetrics=openmetrics) for openmetrics in (False, True)}
 
 
+def _name(family: Collected) -> str:
+    return family.name + ("_total" if family.type == "counter" else "")
+
+
 def _family(family: Collected, *, openmetrics: bool) -> bytes:
     """Render a family of the daemon itself; creation times are left out, they double the page."""
-    name = family.name + ("_total" if family.type == "counter" else "")
+    name = _name(family)
     lines = [header(name, family.type, family.documentation, openmetrics=openmetrics)]
     for sample in family.samples:
         if not sample.name.endswith("_created"):

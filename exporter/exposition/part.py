@@ -1,0 +1,56 @@
+"""A part of the page: one target, or some collectors, or some names. It costs what it shows, and is not kept."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from exporter.instruments import Family, Instruments
+from exporter.metric import Metric
+from exporter.store import Store
+
+#: A row or a family, with its header by whether the page is OpenMetrics.
+Headed = tuple[Metric, dict[bool, bytes]]
+HeadedFamily = tuple[Family, dict[bool, bytes]]
+
+
+class Part:
+    """What is wanted: ``collectors`` and ``names`` of families; None is everything."""
+
+    def __init__(self, collectors: frozenset[str] | None, names: frozenset[str] | None) -> None:
+        self._collectors = collectors
+        self._names = names
+
+    def of_servers(
+        self, store: Store, targets: Sequence[str], rows: Sequence[Headed], *, openmetrics: bool
+    ) -> Iterator[bytes]:
+        """Yield what the servers said; looks at every target once, however few rows are wanted."""
+        wanted = [(row, headers) for row, headers in rows if self.has(row.full_name)]
+        found: dict[Metric, list[bytes]] = {}
+        for target in targets if wanted else ():
+            for collector, lines in store.of(target).items():
+                if self._collectors is None or collector in self._collectors:
+                    for row, _ in wanted:
+                        if row in lines:
+                            found.setdefault(row, []).append(lines[row])
+            yield b""
+        for row, headers in wanted:
+            if row in found:
+                yield headers[openmetrics] + b"".join(found[row])
+
+    def of_ours(
+        self, instruments: Instruments, targets: Sequence[str], families: Sequence[HeadedFamily], *, openmetrics: bool
+    ) -> Iterator[bytes]:
+        """Yield what we count of the targets."""
+        wanted = [(family, headers) for family, headers in families if self.has(family.name)]
+        found: dict[Family, list[bytes]] = {}
+        for target in targets if wanted else ():
+            lines: Mapping[Family, bytes] = instruments.of_target(target)
+            for family, _ in wanted:
+                if family in lines:
+                    found.setdefault(family, []).append(lines[family])
+            yield b""
+        for family, headers in wanted:
+            if family in found:
+                yield headers[openmetrics] + b"".join(found[family])
+
+    def has(self, name: str) -> bool:
+        """Whether a family is wanted."""
+        return self._names is None or name in self._names

@@ -1,0 +1,81 @@
+"""What a request for a part of the metrics asks: for one target, some collectors, some names; read with distrust.
+
+A request chooses among what the configuration and discovery named, and can add nothing to it: no host, no credential.
+"""
+
+import difflib
+from collections.abc import Sequence
+
+from starlette.datastructures import QueryParams
+
+from exporter.config import parse_url
+from exporter.web.views import Daemon, Wanted
+
+_LONGEST = 200
+_MOST_NAMES = 20
+
+
+class AskedError(Exception):
+    """The request cannot be served: ``status`` and a text for whoever sent it, which repeats no secret."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+def wanted_of(query: QueryParams, daemon: Daemon) -> Wanted:
+    """Return the filters of a request: ``collectors[]`` and ``name[]``. Raises AskedError for those not known."""
+    collectors, names = daemon.collectors(), daemon.metric_names()
+    return Wanted(
+        _chosen("collectors[]", query, collectors, "collector"),
+        _chosen("name[]", query, names, "metric"),
+    )
+
+
+def target_of(query: QueryParams, daemon: Daemon) -> str:
+    """Return the name of the target that a request asks for, by its name, its address or a URL of its address.
+
+    Raises AskedError: 400 when it names none, several, or credentials; 404 for one that is not known here.
+    """
+    asked = query.getlist("target")
+    if len(asked) != 1 or not asked[0].strip():
+        raise AskedError(400, f"say which target, once: /scrape?target=NAME; {_some(daemon.target_names())}")
+    text = asked[0].strip()
+    if (name := daemon.find(text)) is not None:
+        return name
+    if "@" in text:
+        raise AskedError(400, "a target is named without user name and password: its own are in the configuration")
+    address = _address(text)
+    if address is not None and (name := daemon.find(address)) is not None:
+        return name
+    shown = text[:_LONGEST]
+    near = difflib.get_close_matches(shown, daemon.target_names(), n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else _some(daemon.target_names())
+    raise AskedError(404, f"no target is known as {shown!r}, neither by name nor by address: {hint}")
+
+
+def _address(text: str) -> str | None:
+    try:
+        return parse_url(text[:_LONGEST]).endpoint.address
+    except ValueError:
+        return None
+
+
+def _chosen(key: str, query: QueryParams, known: Sequence[str], kind: str) -> frozenset[str] | None:
+    if key not in query:
+        return None
+    asked = frozenset(query.getlist(key))
+    unknown = sorted(asked.difference(known))
+    if unknown:
+        shown = unknown[0][:_LONGEST]
+        near = difflib.get_close_matches(shown, known, n=3, cutoff=0.6)
+        hint = f": did you mean {' or '.join(near)}?" if near else ""
+        raise AskedError(400, f"{key}: no {kind} is named {shown!r}{hint}")
+    return asked
+
+
+def _some(names: Sequence[str]) -> str:
+    if not names:
+        return "no target is known"
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"known are {', '.join(names[:_MOST_NAMES])}{more}"
