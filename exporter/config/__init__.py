@@ -14,6 +14,7 @@ from exporter.config.discovery import (
     SourceSettings,
 )
 from exporter.config.explain import check_options
+from exporter.config.groups import Group, read_groups
 from exporter.config.load import Loaded, Reload, load
 from exporter.config.messages import ConfigError, Problem, nearest
 from exporter.config.models import (
@@ -34,7 +35,7 @@ from exporter.config.settings import Settings
 from exporter.config.shard import Shard
 from exporter.config.targets import TargetSettings
 from exporter.config.url import Endpoint, ParsedUrl, parse_url
-from exporter.config.values import Options, Seconds, duration
+from exporter.config.values import Options, Seconds, duration, label_trouble
 
 __all__ = [
     "PING_BUCKETS",
@@ -48,6 +49,7 @@ __all__ = [
     "DnsSource",
     "Endpoint",
     "FileSource",
+    "Group",
     "HttpSource",
     "Loaded",
     "Log",
@@ -69,8 +71,10 @@ __all__ = [
     "Tls",
     "check_options",
     "duration",
+    "label_trouble",
     "load",
     "nearest",
     "parse_url",
+    "read_groups",
     "rows",
 ]

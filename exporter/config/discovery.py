@@ -130,6 +130,7 @@ class DnsSource(Options):
     name: str = Field(min_length=1, description="The name to ask for.")
     type: Literal["A", "AAAA", "SRV"] = Field("A", description="The records to ask for; SRV says the port, too.")
     port: PositiveCount = Field(6379, le=65535, description="The port, where the record does not say it.")
+    server: str | None = Field(None, description="The DNS server to ask, host or host:port; the system's unless set.")
     module: str | None = Field(None, description="Module of its targets.")
     scheme: Scheme = Field("redis", description="How the servers are reached.")
     interval: PositiveSeconds = Field(30.0, ge=0.1, description="Time between two questions.")

@@ -58,6 +58,18 @@ def read_file(path: FilePath, *, shown: str) -> Layer:
     return Layer(anchored(data, path.absolute().parent), places, with_path=True)
 
 
+def nodes_of(text: str, file: FilePath) -> Any:
+    """Return what a text of YAML holds, with the same care as a configuration; raises ValueError and YAMLError."""
+    loader, node = _nodes(text)
+    if node is None:
+        return None
+    walk = _Walk(file)
+    walk.visit(node, (), frozenset())
+    if walk.problems:
+        raise ValueError(walk.problems[0].message)
+    return loader.construct_document(node)
+
+
 def _refused(file: FilePath, message: str, cure: str = "", *, line: int | None = None) -> ConfigError:
     return ConfigError([Problem(f"{file}:{line}" if line else str(file), message, cure)])
 

@@ -57,7 +57,7 @@ class Sourcing:
                 (("discovery", "http", n), "http", one.name or one.url.partition("?")[0], one)
                 for n, one in enumerate(found.http)
             ),
-            *((("discovery", "dns", n), "dns", one.name, one) for n, one in enumerate(found.dns)),
+            *((("discovery", "dns", n), "dns", f"{one.name} {one.type}", one) for n, one in enumerate(found.dns)),
         ]
         for path, kind, name, options in sources:
             template = self._template(options.module, (*path, "module"), options.scheme)

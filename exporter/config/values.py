@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any
 
@@ -75,13 +76,19 @@ def _buckets(value: Any) -> Any:
     return edges
 
 
+def label_trouble(labels: Mapping[Any, Any]) -> str:
+    """Return what is wrong with the names of labels of a target; empty when nothing is."""
+    for name in labels:
+        if not _LABEL.fullmatch(str(name)) or str(name).startswith("__"):
+            return "must have names of letters, digits and _, which do not start with a digit or __"
+        if name in _RESERVED_LABELS:
+            return f"must not have the label {name}, which is taken"
+    return ""
+
+
 def _labels(value: Any) -> Any:
-    if isinstance(value, dict):
-        for name in value:
-            if not _LABEL.fullmatch(str(name)) or str(name).startswith("__"):
-                raise ValueError("must have names of letters, digits and _, which do not start with a digit or __")
-            if name in _RESERVED_LABELS:
-                raise ValueError(f"must not have the label {name}, which is taken")
+    if isinstance(value, dict) and (trouble := label_trouble(value)):
+        raise ValueError(trouble)
     return value
 
 

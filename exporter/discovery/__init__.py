@@ -13,12 +13,12 @@ from exporter import log
 from exporter.config import Discovery as Limits
 from exporter.config import SourceSettings, TargetSettings
 from exporter.discovery.allow import Allowed
-from exporter.discovery.base import DiscoveryError, Feeling, Source, Surroundings
+from exporter.discovery.base import DiscoveryError, Feeling, PartlyFoundError, Source, Surroundings
 from exporter.discovery.makers import MAKERS
 from exporter.errors import TargetError
 from exporter.instruments import DiscoveryInstruments
 
-__all__ = ["Discovery", "DiscoveryError", "Feeling", "Lend", "Source", "Surroundings"]
+__all__ = ["Discovery", "DiscoveryError", "Feeling", "Lend", "PartlyFoundError", "Source", "Surroundings"]
 
 #: Makes the surroundings of a source, given its settings, its ``hint`` and its ``refuse``.
 Lend = Callable[[SourceSettings, Callable[[], None], Callable[[str, str], None]], Surroundings]
@@ -148,6 +148,9 @@ class Discovery:
         try:
             async with asyncio.timeout(LONGEST):
                 named = await entry.source.refresh()
+        except PartlyFoundError as error:
+            self._failed(settings, str(error))
+            return self._put(entry, self._admitted(settings, error.targets))
         except (DiscoveryError, TargetError, TimeoutError, OSError) as error:
             self._failed(settings, str(error) or "no answer in time")
             return False

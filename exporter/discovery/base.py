@@ -13,6 +13,14 @@ class DiscoveryError(Exception):
     """A source could not say what there is; ``str(error)`` names why and holds no secret."""
 
 
+class PartlyFoundError(DiscoveryError):
+    """A part of a source failed; ``targets`` is all that there is, with what the failing part said before."""
+
+    def __init__(self, message: str, targets: Sequence[TargetSettings]) -> None:
+        super().__init__(message)
+        self.targets = targets
+
+
 class Feeling(NamedTuple):
     """How a watched target does just now, as its probe feels it."""
 

@@ -1,9 +1,31 @@
-"""The kinds of sources: what makes each of its settings and surroundings."""
+"""The kinds of sources: what makes each of its settings and surroundings.
+
+Each imports its file only when one of its kind is configured: most daemons need none, and start the sooner.
+"""
 
 from collections.abc import Callable
 
 from exporter.config import SourceSettings
 from exporter.discovery.base import Source, Surroundings
 
-#: By ``SourceSettings.kind``; each imports its file only when one of its kind is configured.
-MAKERS: dict[str, Callable[[SourceSettings, Surroundings], Source]] = {}
+
+def _file(settings: SourceSettings, surroundings: Surroundings) -> Source:
+    from exporter.discovery.files import FilesSource
+
+    return FilesSource(settings, surroundings)
+
+
+def _http(settings: SourceSettings, surroundings: Surroundings) -> Source:
+    from exporter.discovery.http import HttpTargets
+
+    return HttpTargets(settings, surroundings)
+
+
+def _dns(settings: SourceSettings, surroundings: Surroundings) -> Source:
+    from exporter.discovery.dns_records import DnsTargets
+
+    return DnsTargets(settings, surroundings)
+
+
+#: By ``SourceSettings.kind``.
+MAKERS: dict[str, Callable[[SourceSettings, Surroundings], Source]] = {"file": _file, "http": _http, "dns": _dns}

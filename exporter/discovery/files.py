@@ -1,0 +1,97 @@
+"""Targets from files in the form of Prometheus' file_sd, JSON or YAML, by a path or a pattern.
+
+A file is read when it was written or replaced, whole or not at all: one that cannot be read, or is half written, keeps
+what it said before. So write a new file beside it and rename that, as configuration management does.
+"""
+
+import asyncio
+import glob
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from exporter.config import FileSource, Group, SourceSettings, TargetSettings, read_groups
+from exporter.discovery.base import DiscoveryError, PartlyFoundError, Surroundings
+from exporter.discovery.groups import targets_of
+
+_MOST_BYTES = 50_000_000
+_JSON = ".json"
+
+#: When a file is another one than before: inode, size, time of change in nanoseconds.
+Stamp = tuple[int, int, int]
+
+
+@dataclass(slots=True)
+class _File:
+    stamp: Stamp | None = None
+    groups: Sequence[Group] = ()
+    trouble: str = ""
+
+
+class FilesSource:
+    """The files that one pattern matches."""
+
+    def __init__(self, settings: SourceSettings, surroundings: Surroundings) -> None:
+        assert isinstance(settings.options, FileSource)  # noqa: S101
+        self.settings = settings
+        self._pattern = settings.options.path
+        self._refuse = surroundings.refuse
+        self._files: dict[str, _File] = {}
+
+    async def refresh(self) -> Sequence[TargetSettings]:
+        """Return the targets of all files. Raises DiscoveryError when one of them cannot be read."""
+        await asyncio.to_thread(self._read)
+        targets = [
+            target
+            for path, file in self._files.items()
+            for target in targets_of(file.groups, self.settings, path, self._refuse)
+        ]
+        troubles = [f"{path} {file.trouble}" for path, file in self._files.items() if file.trouble]
+        if troubles:
+            raise PartlyFoundError("; ".join(troubles[:3]), targets)
+        return targets
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+    def _read(self) -> None:
+        is_pattern = glob.has_magic(self._pattern)
+        found = [self._pattern]
+        if is_pattern:
+            found = sorted(glob.glob(self._pattern, recursive=True))  # noqa: PTH207  # patterns are texts
+        if is_pattern and not _folder(self._pattern).exists():
+            raise DiscoveryError(f"{self._pattern}: its folder does not exist")
+        self._files = {path: self._files.get(path) or _File() for path in found}
+        for path, file in self._files.items():
+            self._update(Path(path), file)
+
+    def _update(self, path: Path, file: _File) -> None:
+        try:
+            status = path.stat()
+            stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
+            if stamp == file.stamp:
+                return
+            file.groups = _groups(path, status.st_size)
+        except UnicodeDecodeError:
+            file.trouble = "is not UTF-8 text"
+        except OSError as error:
+            file.trouble = f"cannot be read: {error.strerror}"
+        except ValueError as error:
+            file.trouble = str(error)
+        else:
+            file.stamp, file.trouble = stamp, ""
+
+
+def _groups(path: Path, size: int) -> Sequence[Group]:
+    if size > _MOST_BYTES:
+        raise ValueError(f"is longer than {_MOST_BYTES} bytes")
+    text = path.read_text(encoding="utf-8-sig")
+    if not text.strip():
+        raise ValueError("is empty: write [] when there are no targets")
+    return read_groups(text, is_yaml=path.suffix.lower() != _JSON)
+
+
+def _folder(pattern: str) -> Path:
+    """Return the folder that a pattern begins with, before anything in it matches anything."""
+    first = min(pattern.find(sign) for sign in "*?[" if sign in pattern)
+    return Path(f"{pattern[:first]}…").parent
