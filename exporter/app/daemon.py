@@ -8,7 +8,7 @@ from exporter import __version__, log
 from exporter.app.finding import Finding
 from exporter.app.fleet import Watch
 from exporter.config import ConfigError, Loaded, Reload, Settings
-from exporter.exposition import Page
+from exporter.exposition import Page, Part
 from exporter.instruments import Instruments
 from exporter.sampler import INFO
 from exporter.store import Store
@@ -59,7 +59,8 @@ class RunningDaemon:
 
     async def part(self, target: str | None, wanted: Wanted, *, openmetrics: bool, gzip: bool) -> bytes:
         """Return the metrics of one target, or of all, as far as they are wanted."""
-        return await self._page.part(target, wanted.collectors, wanted.names, openmetrics=openmetrics, gzip=gzip)
+        part = Part(target, wanted.collectors, wanted.names, wanted.only)
+        return await self._page.part(part, openmetrics=openmetrics, gzip=gzip)
 
     def find(self, wanted: str) -> str | None:
         """Return the name of the target that has this name or address."""

@@ -17,7 +17,7 @@ from typing import Any
 from isal import isal_zlib
 from prometheus_client import Metric as Collected
 
-from exporter.exposition.part import Part
+from exporter.exposition.part import Part as Part
 from exporter.instruments import Instruments
 from exporter.instruments.families import OF_TARGETS, Family
 from exporter.lines import escape, header, number
@@ -82,18 +82,9 @@ class Page:
             task.add_done_callback(lambda _: self._building.pop(key, None))
         return await asyncio.shield(task)
 
-    async def part(
-        self,
-        target: str | None,
-        collectors: frozenset[str] | None,
-        names: frozenset[str] | None,
-        *,
-        openmetrics: bool,
-        gzip: bool,
-    ) -> bytes:
-        """Return a part of the page: of one target, or of all and of the daemon itself; None is everything."""
-        chunks = self._part(Part(collectors, names), target, openmetrics=openmetrics)
-        return await self._build(chunks, gzip=gzip)
+    async def part(self, part: Part, *, openmetrics: bool, gzip: bool) -> bytes:
+        """Return a part of the page."""
+        return await self._build(self._part(part, openmetrics=openmetrics), gzip=gzip)
 
     @property
     def names(self) -> list[str]:
@@ -144,11 +135,11 @@ class Page:
         if openmetrics:
             yield b"# EOF\n"
 
-    def _part(self, part: Part, target: str | None, *, openmetrics: bool) -> Iterator[bytes]:
-        targets = self._instruments.target_names() if target is None else [target]
+    def _part(self, part: Part, *, openmetrics: bool) -> Iterator[bytes]:
+        targets = part.targets(self._instruments)
         yield from part.of_servers(self._store, targets, self._rows, openmetrics=openmetrics)
         yield from part.of_ours(self._instruments, targets, self._ours, openmetrics=openmetrics)
-        for family in self._instruments.of_ourselves() if target is None else ():
+        for family in self._instruments.of_ourselves() if part.of_exporter else ():
             if part.has(_name(family)):
                 yield _family(family, openmetrics=openmetrics)
         if openmetrics:

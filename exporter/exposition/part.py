@@ -1,6 +1,7 @@
 """A part of the page: one target, or some collectors, or some names. It costs what it shows, and is not kept."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 from exporter.instruments import Family, Instruments
 from exporter.metric import Metric
@@ -12,11 +13,34 @@ HeadedFamily = tuple[Family, dict[bool, bytes]]
 
 
 class Part:
-    """What is wanted: ``collectors`` and ``names`` of families; None is everything."""
+    """What is wanted; None is everything.
 
-    def __init__(self, collectors: frozenset[str] | None, names: frozenset[str] | None) -> None:
+    ``target`` is the name of one target, without the daemon itself; ``collectors`` are those whose findings are shown,
+    ``names`` those of families; ``only`` leaves out the targets (``exporter``) or the daemon itself (``targets``).
+    """
+
+    def __init__(
+        self,
+        target: str | None = None,
+        collectors: frozenset[str] | None = None,
+        names: frozenset[str] | None = None,
+        only: Literal["exporter", "targets"] | None = None,
+    ) -> None:
+        self._target = target
         self._collectors = collectors
         self._names = names
+        self._only = only
+
+    @property
+    def of_exporter(self) -> bool:
+        """Whether what the daemon says of itself is wanted."""
+        return self._target is None and self._only != "targets"
+
+    def targets(self, instruments: Instruments) -> Sequence[str]:
+        """Return the names of the targets that are wanted."""
+        if self._only == "exporter":
+            return ()
+        return instruments.target_names() if self._target is None else (self._target,)
 
     def of_servers(
         self, store: Store, targets: Sequence[str], rows: Sequence[Headed], *, openmetrics: bool

@@ -24,12 +24,18 @@ class AskedError(Exception):
 
 
 def wanted_of(query: QueryParams, daemon: Daemon) -> Wanted:
-    """Return the filters of a request: ``collectors[]`` and ``name[]``. Raises AskedError for those not known."""
-    collectors, names = daemon.collectors(), daemon.metric_names()
-    return Wanted(
-        _chosen("collectors[]", query, collectors, "collector"),
-        _chosen("name[]", query, names, "metric"),
-    )
+    """Return the filters of a request: ``collectors[]``, ``name[]``, ``only``. Raises AskedError for unknown ones."""
+    collectors = _chosen("collectors[]", query, daemon.collectors(), "collector")
+    names = _chosen("name[]", query, daemon.metric_names(), "metric")
+    match query.get("only"):
+        case None:
+            return Wanted(collectors, names)
+        case "exporter":
+            return Wanted(collectors, names, "exporter")
+        case "targets":
+            return Wanted(collectors, names, "targets")
+        case _:
+            raise AskedError(400, "only: must be exporter, for the metrics of the daemon itself, or targets")
 
 
 def target_of(query: QueryParams, daemon: Daemon) -> str:

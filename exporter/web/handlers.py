@@ -36,7 +36,7 @@ class Handlers:
         self._now = now
 
     async def metrics(self, request: Request) -> Response:
-        """Answer ``/metrics``: 200 whatever state the targets are in; ``collectors[]`` and ``name[]`` choose."""
+        """Answer ``/metrics``: 200 whatever state the targets are in; queries choose a part."""
         if not request.url.query:
             return await self._page(request, self._daemon.metrics)
         try:

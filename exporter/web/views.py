@@ -5,7 +5,7 @@ Nothing here holds a secret: addresses are ``host:port`` or a socket's path, tex
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,9 @@ class TargetView:
     stats: Stats | None
 
 
+Only = Literal["exporter", "targets"]
+
+
 class Wanted(NamedTuple):
     """A part of the metrics; None is everything."""
 
@@ -52,6 +55,8 @@ class Wanted(NamedTuple):
     collectors: frozenset[str] | None = None
     #: names of families, as ``# TYPE`` of the text format spells them
     names: frozenset[str] | None = None
+    #: of what: the daemon itself, the targets, or both
+    only: Only | None = None
 
 
 class Place(NamedTuple):

@@ -1,11 +1,12 @@
 """A part of the page is what the whole page says of one target, of some collectors, of some names."""
 
 import gzip
+from typing import Literal
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from exporter.exposition import Page, render
+from exporter.exposition import Page, Part, render
 from exporter.instruments import Instruments
 from exporter.metric import counter, gauge
 from exporter.store import Store
@@ -34,17 +35,17 @@ class Room:
         target: str | None = None,
         collectors: set[str] | None = None,
         names: set[str] | None = None,
+        only: Literal["exporter", "targets"] | None = None,
         *,
         openmetrics: bool = False,
     ) -> str:
-        body = await self.page.part(
+        part = Part(
             target,
             None if collectors is None else frozenset(collectors),
             None if names is None else frozenset(names),
-            openmetrics=openmetrics,
-            gzip=False,
+            only,
         )
-        return body.decode()
+        return (await self.page.part(part, openmetrics=openmetrics, gzip=False)).decode()
 
 
 def series(text: str) -> set[str]:
@@ -84,6 +85,15 @@ async def test_chosen_names_leave_out_everything_else() -> None:
     }
 
 
+async def test_the_daemon_itself_and_the_targets_make_up_the_whole_page() -> None:
+    room = Room()
+    of_daemon, of_targets = series(await room.part(only="exporter")), series(await room.part(only="targets"))
+    assert "redis_exporter_targets" in of_daemon
+    assert 'redis_up{target="a"}' in of_targets
+    assert not of_daemon & of_targets
+    assert of_daemon | of_targets == series((await room.page.body(openmetrics=False, gzip=False)).decode())
+
+
 async def test_what_is_too_old_is_not_served() -> None:
     room = Room()
     room.clock.advance(46)
@@ -100,7 +110,7 @@ async def test_both_formats_are_what_prometheus_own_parsers_read() -> None:
 
 async def test_a_part_can_be_compressed() -> None:
     room = Room()
-    body = await room.page.part("a", None, None, openmetrics=False, gzip=True)
+    body = await room.page.part(Part("a"), openmetrics=False, gzip=True)
     assert series(gzip.decompress(body).decode()) == series(await room.part("a"))
 
 

@@ -32,9 +32,14 @@ def eventually(ask: Callable[[], Answer], what: str, seconds: float = PATIENCE) 
 
 
 class Prometheus:
-    """It scrapes one exporter as the job ``redis-pulse`` each second, and evaluates the rules in ``rules`` as often."""
+    """It scrapes one exporter as the job ``redis-pulse`` each second, and evaluates the rules in ``rules`` as often.
 
-    def __init__(self, folder: Path, exporter_port: int, *rules: Path) -> None:
+    ``jobs`` are scrape configurations to have instead of that job.
+    """
+
+    def __init__(
+        self, folder: Path, exporter_port: int, *rules: Path, jobs: list[dict[str, Any]] | None = None
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -43,9 +48,8 @@ class Prometheus:
         self._config = {
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
             "rule_files": [str(path) for path in rules],
-            "scrape_configs": [
-                {"job_name": "redis-pulse", "static_configs": [{"targets": [f"127.0.0.1:{exporter_port}"]}]}
-            ],
+            "scrape_configs": jobs
+            or [{"job_name": "redis-pulse", "static_configs": [{"targets": [f"127.0.0.1:{exporter_port}"]}]}],
         }
 
     def __enter__(self) -> Self:

@@ -99,6 +99,13 @@ async def test_collectors_and_names_can_be_chosen_on_both_pages() -> None:
     assert daemon.parts == [(None, wanted), ("cache", wanted)]
 
 
+@pytest.mark.parametrize("only", ["exporter", "targets"])
+async def test_the_daemon_itself_or_the_targets_can_be_left_out(only: str) -> None:
+    daemon = FakeDaemon()
+    assert (await get(daemon, f"/metrics?only={only}")).status_code == 200
+    assert daemon.parts == [(None, Wanted(only=only))]  # type: ignore[arg-type]
+
+
 async def test_other_parameters_of_the_metrics_page_do_not_matter() -> None:
     daemon = FakeDaemon()
     assert (await get(daemon, "/metrics?target=cache")).status_code == 200
@@ -110,6 +117,7 @@ async def test_other_parameters_of_the_metrics_page_do_not_matter() -> None:
     [
         ("collectors[]=inf", "collectors[]: no collector is named 'inf': did you mean info?"),
         ("name[]=redis_upp", "name[]: no metric is named 'redis_upp': did you mean redis_up?"),
+        ("only=me", "only: must be exporter, for the metrics of the daemon itself, or targets"),
         ("name[]=nonsense", "name[]: no metric is named 'nonsense'"),
     ],
 )
