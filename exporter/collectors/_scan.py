@@ -23,6 +23,8 @@ Tally = TypeVar("Tally")
 #: Take a batch of keys into a tally.
 Take = Callable[[Tally, list[bytes]], Awaitable[None]]
 
+#: Keys that the server walks in a step.
+LEAST, MOST = 100, 300
 _DATABASE = re.compile(r"db\d+")
 
 
@@ -32,7 +34,7 @@ class ScanOptions(PaceOptions):
     count: PositiveCount | None = Field(
         None,
         le=10_000,
-        description="COUNT of a SCAN, keys the server walks at once; 100 to 500 by size unless set.",
+        description="COUNT of a SCAN, keys the server walks at once; unless set 100, and up to 300 where few match.",
     )
 
 
@@ -64,7 +66,8 @@ class Scan(Generic[Tally]):
         self._cursor = b"0"
         self._began: float | None = None
         self.under_way = self._start()
-        self._walked = self._size = self._count = 0
+        self._walked = self._size = 0
+        self._count = LEAST
 
     async def go_on(
         self, server: Server, commands: Commands, options: ScanOptions, pace: Pace, take: Take[Tally]
@@ -78,13 +81,15 @@ class Scan(Generic[Tally]):
             self._begin()
         if self._began is None:
             size = keys_in(server, self.at.db)
-            self._began, self._size, self._count = self._clock(), size or 0, options.count or _count(size or 0)
+            self._began, self._size = self._clock(), size or 0
             if size == 0:
                 self._finish()
                 return None
         while True:
+            await pace.breathe()
             where = ("SCAN", self._cursor.decode(), "MATCH", self.at.key)
-            words: tuple[str | int, ...] = (*where, "COUNT", self._count, *self._extra)
+            count = options.count or self._count
+            words: tuple[str | int, ...] = (*where, "COUNT", count, *self._extra)
             (reply,) = await commands.pipeline([words], db=self.at.db)  # unlike execute, it keeps no replies
             if isinstance(reply, TargetError):
                 raise reply
@@ -94,13 +99,13 @@ class Scan(Generic[Tally]):
                 return Unreadable("SCAN/cursor")
             await take(self.under_way, keys)
             self._cursor = cursor
-            self._walked += self._count
+            self._walked += count
+            self._count = next_count(self._count, len(keys))
             if int(cursor) == 0:
                 self._finish()
                 return None
             if pace.over:
                 return None
-            await pace.breathe()
 
     def _finish(self) -> None:
         now = self._clock()
@@ -129,9 +134,14 @@ class Scan(Generic[Tally]):
             yield rows.age.sample(self._clock() - self._ended, *labels)
 
 
-def _count(size: int) -> int:
-    """Choose a COUNT: a million keys take 2000 steps, each of which keeps a server busy for half a millisecond."""
-    return min(500, max(100, size // 2000))
+def next_count(count: int, found: int) -> int:
+    """Choose the COUNT after one that found so many keys: the fewer come back, the further a step may go.
+
+    A step of ``MOST`` keeps a server busy for a quarter of a millisecond, and us for as long as it returns keys.
+    """
+    if found > LEAST * 1.5:
+        return max(LEAST, count // 2)
+    return min(MOST, count * 2) if found < LEAST / 2 else count
 
 
 def _read(reply: Any) -> tuple[bytes | None, list[bytes]]:

@@ -60,7 +60,7 @@ ROWS = (
     _row("cleaning", "cleaning", "1 while garbage is being collected."),
 )
 #: Indexes that are asked at once.
-BATCH = 10
+BATCH = 3
 _NO_NUMBER = frozenset({"nan", "-nan", "inf", "-inf"})
 
 
