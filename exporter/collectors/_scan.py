@@ -11,8 +11,8 @@ from typing import Any, Generic, TypeVar
 
 from exporter.collectors._pace import Clock, Pace, PaceOptions
 from exporter.collectors._scan_rows import ScanRows
-from exporter.collectors._text import label
-from exporter.collectors.base import Commands
+from exporter.collectors._text import label, unreadable
+from exporter.collectors.base import Commands, Word
 from exporter.config.keys import Field, KeyAt, PositiveCount
 from exporter.errors import TargetError
 from exporter.metric import Sample, Unreadable
@@ -39,10 +39,15 @@ class ScanOptions(PaceOptions):
 
 
 def keys_in(server: Server, db: int) -> int | None:
-    """Return how many keys INFO says a database has; None when it says nothing of any database."""
+    """Return how many keys INFO says a database has; None when it says nothing of any database.
+
+    A node of a cluster may have one database only: then that there are no keys in another one is no answer.
+    """
     if (line := server.fields.get(f"db{db}")) is not None:
         found = re.search(r"\bkeys=(\d{1,18})\b", line, re.ASCII)
         return int(found[1]) if found else None
+    if server.mode == "cluster" and db:
+        return None
     return 0 if any(map(_DATABASE.fullmatch, server.fields)) else None
 
 
@@ -89,7 +94,7 @@ class Scan(Generic[Tally]):
             await pace.breathe()
             where = ("SCAN", self._cursor.decode(), "MATCH", self.at.key)
             count = options.count or self._count
-            words: tuple[str | int, ...] = (*where, "COUNT", count, *self._extra)
+            words: tuple[Word, ...] = (*where, "COUNT", count, *self._extra)
             (reply,) = await commands.pipeline([words], db=self.at.db)  # unlike execute, it keeps no replies
             if isinstance(reply, TargetError):
                 raise reply
@@ -184,19 +189,17 @@ class Scans(Generic[Tally]):
         for at in places:
             if at not in self._scans:
                 self._scans[at] = Scan(at, self._start, self._clock, *self._extra)
-        unreadable = []
+        missing = []
         first = places.index(self._turn) if self._turn in places else 0
         for place in range(first, first + len(places)):
             at, after = (places[number % len(places)] for number in (place, place + 1))
             try:
                 found = await self._scans[at].go_on(server, commands, options, pace, take(at))
             except TargetError as error:
-                if type(error) is not TargetError:
-                    raise
-                found = Unreadable("SCAN")
+                found = unreadable(error, at.db, "SCAN")
             if found is not None:
-                unreadable.append(found)
+                missing.append(found)
             if pace.over:
                 self._turn = after if self._scans[at].complete else at
                 break
-        return unreadable
+        return missing

@@ -174,6 +174,12 @@ def test_what_info_says_of_a_database(fields: dict[str, str], keys: int | None) 
     assert keys_in(Server(fields=fields), 0) == keys
 
 
+def test_what_info_says_of_other_databases_of_a_node_of_a_cluster() -> None:
+    """Most have one database only, and INFO does not tell those from others."""
+    node = Server(mode="cluster", fields={"db0": "keys=7", "db2": "keys=1"})
+    assert [keys_in(node, db) for db in (0, 1, 2)] == [7, None, 1]
+
+
 async def run(scans: Scans[Distinct], space: Keyspace, places: tuple[KeyAt, ...], **options: Any) -> list[Unreadable]:
     told = ScanOptions(**{"pause": 0, "count": 100, **options})
     return await scans.go_on(places, Server(), space, told, paced(space.clock, told), lambda _: count)

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from exporter.collectors.keys import BATCH, COLLECTOR, KeyCollector, KeyOptions
+from exporter.collectors.keys import BATCH, COLLECTOR, SIZES, KeyCollector, KeyOptions
+from exporter.errors import NoDatabaseError
 from exporter.metric import Found, Overflow, Sample, Unreadable
 from exporter.targets import Server
 from tests import recorded_keys
@@ -108,6 +109,24 @@ async def test_the_scan_says_how_complete_it_is() -> None:
     assert await watch.read("keys_scan_progress_ratio", patterns="7*", count=100, budget=0.009, pause=0) == {"7*": 0.5}
     assert await watch.read("keys_scan_progress_ratio", patterns="7*", budget=1) == {"7*": 1}
     assert list(await watch.read("keys_scan_age_seconds", patterns="7*", budget=1)) == ["7*"]
+
+
+@pytest.mark.parametrize("keys", [{"keys": "a,db3=a"}, {"patterns": "a*,db3=a*"}])
+async def test_a_database_that_a_node_of_a_cluster_lacks_is_named_and_costs_only_its_own_keys(keys: Any) -> None:
+    """That INFO counts no keys in it is no answer: the key is not missing, there is no place where it could be."""
+    space = Keyspace({0: {b"a": b"1"}})
+    ask = space.pipeline
+
+    async def pipeline(commands: Any, *, db: int | None = None) -> list[Any]:
+        if db == 3:
+            raise NoDatabaseError("SELECT is not allowed in cluster mode")
+        return await ask(commands, db=db)
+
+    space.pipeline = pipeline  # type: ignore[method-assign]
+    server = Server(mode="cluster", fields={"db0": "keys=1"})
+    found = await Watch(space, server=server).found(**keys)
+    assert [one for one in found if isinstance(one, Unreadable)] == [Unreadable("SELECT/db3")]
+    assert [one.labels for one in found if isinstance(one, Sample) and one.metric is SIZES] == [("db0", "a")]
 
 
 async def test_an_odd_reply_costs_its_own_sample() -> None:

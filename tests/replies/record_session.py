@@ -51,7 +51,7 @@ class Recording:
         self._client = client
         self.replies: dict[session.Asked, list[Any]] = {}
 
-    async def execute(self, *args: str | int, db: int | None = None) -> Any:
+    async def execute(self, *args: str | int | bytes, db: int | None = None) -> Any:
         """Ask, and write the reply or the error down."""
         (reply,) = await self.pipeline([args], db=db)
         if isinstance(reply, TargetError):
