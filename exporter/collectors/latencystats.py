@@ -26,6 +26,7 @@ USEC = summary(
     "latency_percentiles_usec",
     "Microseconds that the calls of a command took since the server started, with quantiles in percent.",
     labels=("cmd",),
+    percent=True,
 )
 SECONDS = summary(
     SECTION,
