@@ -1,10 +1,10 @@
 """What the collectors of keys cost a server with a million keys and 500 streams, and what its clients notice of it.
 
-python bench/key_collectors.py [--keys 1000000] [--streams 500] [--seconds 12] [--count 100]
+python bench/key_collectors.py [--keys 1000000] [--streams 500] [--seconds 12] [--count 100] [--realtime]
 
-Each collector runs on an embedded Valkey through our own client: one budget (0.25 s, half of it pause), then as long a
-rest. A process of its own sends a PING every millisecond meanwhile, so with and without us are measured in turns. See
-bench/README.md.
+Each collector runs on an embedded Valkey through our own client: one budget (0.5 s, at least half of it pause), then as
+long a rest. A process of its own sends a PING every millisecond meanwhile, so with and without us are measured in
+turns; the medians over the turns are printed. See bench/README.md.
 
 The last row is the measure of the others: a process that works and pauses as they do, and asks the server nothing.
 """
@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
 import redis
@@ -51,7 +52,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 class Spin:
-    """No collector: half a millisecond of work, as a step of a SCAN takes, again and again at the common pace."""
+    """No collector: half a millisecond of work, as a step of a SCAN takes us, again and again at the common pace."""
 
     name = "nothing, at the same pace"
     options = ScanOptions
@@ -98,6 +99,8 @@ def main() -> None:
     if options.ping:
         ping(int(options.ping[0]), options.ping[1])
         return
+    if options.realtime:  # what is started from here on inherits it
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(10))
     with (
         tempfile.TemporaryDirectory(prefix="redis-pulse-bench-") as folder,
         ValkeyServer(port=free_port(), data_dir=folder, config={"save": ""}) as server,
@@ -120,6 +123,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--streams", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=12.0, help="time each collector runs, rests not counted")
     parser.add_argument("--count", type=int, help="COUNT of a SCAN (chosen by size unless given)")
+    parser.add_argument("--realtime", action="store_true", help="let nothing else have a core (as root)")
     parser.add_argument("--ping", nargs=2, type=float, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -197,15 +201,14 @@ class Pings:
         out = self._process.communicate()[0]  # which closes its stdin, and so ends it
         self._sent = json.loads(out)
 
-    def split(self, turns: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
-        """Return the seconds of the PINGs that were sent between our turns, and within them."""
-        quiet: list[float] = []
-        busy: list[float] = []
-        for sent, seconds in self._sent:
-            if turns[0][0] <= sent <= turns[-1][1]:
-                within = any(begin <= sent <= end for begin, end in turns)
-                (busy if within else quiet).append(seconds)
-        return quiet, busy
+    def split(self, turns: list[tuple[float, float]]) -> tuple[list[list[float]], list[list[float]]]:
+        """Return the seconds of the PINGs that were sent in each rest between our turns, and within each turn."""
+        rests = [(end, begin) for (_, end), (begin, _) in pairwise(turns)]
+        return self._within(rests), self._within(turns)
+
+    def _within(self, spans: list[tuple[float, float]]) -> list[list[float]]:
+        found = ([seconds for sent, seconds in self._sent if begin <= sent < end] for begin, end in spans)
+        return [times for times in found if len(times) > 50]
 
 
 def ping(port: int, seconds: float) -> None:
@@ -223,7 +226,7 @@ def ping(port: int, seconds: float) -> None:
     print(json.dumps(found))
 
 
-def row(name: str, cost: Cost, quiet: list[float], busy: list[float]) -> list[str]:
+def row(name: str, cost: Cost, quiet: list[list[float]], busy: list[list[float]]) -> list[str]:
     """Put one line of the table together."""
     count = len(cost.turns)
     runs = cost.runs_a_pass or count / max(cost.progress, 0.001)
@@ -243,14 +246,15 @@ def row(name: str, cost: Cost, quiet: list[float], busy: list[float]) -> list[st
     ]
 
 
-def quantile(times: list[float], share: float) -> float:
-    """Return a quantile of some times."""
-    return statistics.quantiles(times, n=1000)[round(share * 1000) - 1]
+def quantile(turns: list[list[float]], share: float) -> float:
+    """Return the median over some turns of a quantile of the times of each."""
+    return statistics.median(statistics.quantiles(times, n=1000)[round(share * 1000) - 1] for times in turns)
 
 
 def report(rows: list[list[str]], options: argparse.Namespace, version: str) -> None:
     """Print Markdown."""
-    told = f"COUNT {options.count or 'by size'}, budget 0.25 s with half of it pause"
+    told = f"COUNT {options.count or 'by size'}, budget 0.5 s with at least half of it pause"
+    told += ", real-time priority" if options.realtime else ""
     machine = f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}"
     print(f"Valkey {version}, {options.keys:,} keys and {options.streams} streams, {told}; {machine}\n")
     heads = ["collector", "runs a pass", "a pass without rest", "a pass at a poll each 15 s", "our CPU a run"]

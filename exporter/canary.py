@@ -133,7 +133,7 @@ class Canary:
 
         async def look(commands: Commands) -> Any:
             # A replica of a cluster would send us to its primary without READONLY.
-            before: list[tuple[str | int, ...]] = [("READONLY",)] if self._server.mode == "cluster" else []
+            before: list[tuple[str | int | bytes, ...]] = [("READONLY",)] if self._server.mode == "cluster" else []
             reply = (await commands.pipeline([*before, ("GET", key)]))[-1]
             if isinstance(reply, TargetError):
                 raise reply

@@ -82,6 +82,10 @@ class UnknownCommandError(TargetError):
     reason = "other"
 
 
+class NoDatabaseError(UnknownCommandError):
+    """The server has no database of that number; other databases it has."""
+
+
 class LoadingError(TargetError):
     """The server is loading its dataset (LOADING)."""
 

@@ -9,8 +9,8 @@ A malformed row is refused when it is written (at import), not when it is scrape
 
 import math
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from dataclasses import field as attribute
 from typing import Literal, NamedTuple
 
@@ -73,6 +73,10 @@ class Metric:
     help: str
     convert: Convert = number
     labels: tuple[str, ...] = ()
+    #: Whether this is a summary whose quantiles are percents, which OpenMetrics does not take for quantiles.
+    percent: bool = False
+    #: Of such a summary: under ``_sum`` and ``_count`` the rows of these lines, which are families of their own.
+    parts: Mapping[str, "Metric"] = attribute(init=False)
     full_name: str = attribute(init=False)
     #: Where the value comes from, for messages: ``Stats/expired_keys``.
     place: str = attribute(init=False)
@@ -91,6 +95,8 @@ class Metric:
                 raise ValueError(f"{place}: bad label {label!r}")
         if len(set(self.labels)) != len(self.labels):
             raise ValueError(f"{place}: a label stands twice")
+        parts = {suffix: replace(self, percent=False) for suffix in ("_sum", "_count")} if self.percent else {}
+        object.__setattr__(self, "parts", parts)
         object.__setattr__(self, "full_name", PREFIX + self.name)
         object.__setattr__(self, "place", f"{self.section}/{self.field}")
 
@@ -186,6 +192,8 @@ def histogram(section: str, item: str, name: str, text: str, *, labels: tuple[st
     return Metric("histogram", section, item, name, text, number, labels)
 
 
-def summary(section: str, item: str, name: str, text: str, *, labels: tuple[str, ...] = ()) -> Metric:
-    """Write the row of a distribution that comes as quantiles."""
-    return Metric("summary", section, item, name, text, number, labels)
+def summary(
+    section: str, item: str, name: str, text: str, *, labels: tuple[str, ...] = (), percent: bool = False
+) -> Metric:
+    """Write the row of a distribution that comes as quantiles; ``percent`` says that they are out of 100."""
+    return Metric("summary", section, item, name, text, number, labels, percent)

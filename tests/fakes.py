@@ -40,22 +40,22 @@ class FakeCommands:
     reply of database 3. A command that was not recorded fails the test. ``asked`` lists what was asked, as text.
     """
 
-    def __init__(self, replies: Mapping[str | tuple[str | int, ...], Any]) -> None:
+    def __init__(self, replies: Mapping[str | tuple[str | int | bytes, ...], Any]) -> None:
         self.replies = {_spelled(key): value for key, value in replies.items()}
         self.asked: list[str] = []
 
-    async def execute(self, *args: str | int, db: int | None = None) -> Any:
+    async def execute(self, *args: str | int | bytes, db: int | None = None) -> Any:
         """Return the recorded reply, or raise the recorded error."""
         reply = self._reply(args, db)
         if isinstance(reply, TargetError):
             raise reply
         return reply
 
-    async def pipeline(self, commands: Sequence[tuple[str | int, ...]], *, db: int | None = None) -> list[Any]:
+    async def pipeline(self, commands: Sequence[tuple[str | int | bytes, ...]], *, db: int | None = None) -> list[Any]:
         """Return the recorded replies, errors as values."""
         return [self._reply(args, db) for args in commands]
 
-    def _reply(self, args: tuple[str | int, ...], db: int | None) -> Any:
+    def _reply(self, args: tuple[str | int | bytes, ...], db: int | None) -> Any:
         command = _spelled(args)
         where = command if db is None else f"{command} @{db}"
         self.asked.append(where)
@@ -65,7 +65,7 @@ class FakeCommands:
         return reply() if callable(reply) else reply
 
 
-def _spelled(command: str | tuple[str | int, ...]) -> str:
+def _spelled(command: str | tuple[str | int | bytes, ...]) -> str:
     return (command if isinstance(command, str) else " ".join(map(str, command))).upper()
 
 

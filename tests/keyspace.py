@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from exporter.collectors._pace import Pace
+from exporter.collectors.base import Word
 from exporter.errors import TargetError
 from tests.fakes import HandClock
 
@@ -41,14 +42,14 @@ class Keyspace:
         self.asked: list[Args] = []
         self.batches: list[int] = []
 
-    async def execute(self, *args: str | int, db: int | None = None) -> Any:
+    async def execute(self, *args: Word, db: int | None = None) -> Any:
         """Answer one command, or raise its error."""
         reply = self._answer(args, db)
         if isinstance(reply, TargetError):
             raise reply
         return reply
 
-    async def pipeline(self, commands: Sequence[tuple[str | int, ...]], *, db: int | None = None) -> list[Any]:
+    async def pipeline(self, commands: Sequence[tuple[Word, ...]], *, db: int | None = None) -> list[Any]:
         """Answer some commands, errors as values."""
         self.batches.append(len(commands))
         return [self._answer(args, db) for args in commands]

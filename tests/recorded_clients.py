@@ -12,7 +12,7 @@ from tests.fakes import FakeCommands
 from tests.recorded import REPLIES
 
 #: A command → what was answered.
-Replies = dict[str | tuple[str | int, ...], Any]
+Replies = dict[str | tuple[str | int | bytes, ...], Any]
 SERVERS = sorted(path.parent.name for path in REPLIES.glob("*/clients.json"))
 
 

@@ -14,7 +14,7 @@ SERVERS = sorted(path.parent.name for path in REPLIES.glob("*/keys.json"))
 SEARCH = sorted(path.parent.name for path in REPLIES.glob("*/search.json"))
 
 
-def replies(server: str, file: str = "keys") -> dict[str | tuple[str | int, ...], Any]:
+def replies(server: str, file: str = "keys") -> dict[str | tuple[str | int | bytes, ...], Any]:
     """Return reply by command, as the protocol gives them; errors are ours."""
     recorded = json.loads((REPLIES / server / f"{file}.json").read_text(encoding="utf-8"))
     return {command: _wire(reply) for command, reply in recorded.items()}

@@ -23,7 +23,7 @@ from exporter.targets import Server
 from tests import busy
 from tests.recorded import REPLIES
 
-Args = tuple[str | int, ...]
+Args = tuple[str | int | bytes, ...]
 #: A command in a database; ``None`` is the target's own.
 Asked = tuple[int | None, Args]
 #: What became of it, each time that it was asked.
@@ -53,7 +53,7 @@ class Replay:
         self.asked: list[Args] = []
         self.raised: list[TargetError] = []
 
-    async def execute(self, *args: str | int, db: int | None = None) -> Any:
+    async def execute(self, *args: str | int | bytes, db: int | None = None) -> Any:
         """Return the recorded reply, or raise the recorded error."""
         reply = self._next(args, db)
         if isinstance(reply, TargetError):
@@ -78,7 +78,7 @@ class Replay:
             for (_, asked), replies in self._replies.items():
                 if asked[:words] == args[:words]:
                     return replies
-        return [UnknownCommandError(f"unknown command '{args[0]}'")]
+        return [UnknownCommandError(f"unknown command '{args[0]!s}'")]
 
 
 class Run(NamedTuple):

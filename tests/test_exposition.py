@@ -152,6 +152,28 @@ def test_distributions_bear_their_suffix_and_their_edge() -> None:
     )
 
 
+async def test_a_summary_in_percent_is_one_in_the_text_format_and_loses_no_series_in_openmetrics() -> None:
+    """There a quantile is from 0 to 1, and a parser may refuse the whole page because of another."""
+    row = summary("S", "f", "y_usec", "Y.", labels=("cmd",), percent=True)
+    clock, instruments = HandClock(), Instruments("x")
+    store = Store(render, clock)
+    page = Page(store, instruments, [PLAIN, row, LABELLED])
+    for target in ("a", "b"):
+        points = [row.distribution([("50", 1), ("99.9", 2)], 7, 3, cmd) for cmd in ("get", "set")]
+        store.put(target, "c", [PLAIN.sample(1), *points[0], *points[1], LABELLED.sample(2, "db0")], max_age=45)
+    text = (await page.body(openmetrics=False, gzip=False)).decode()
+    openmetrics = (await page.body(openmetrics=True, gzip=False)).decode()
+    (family,) = [one for one in parse_text(text) if one.name == "redis_y_usec"]
+    assert (family.type, len(family.samples)) == ("summary", 16)
+    families = {one.name: one for one in parse_openmetrics(openmetrics)}
+    ours = [families[f"redis_y_usec{suffix}"] for suffix in ("", "_sum", "_count")]
+    assert [(one.type, len(one.samples)) for one in ours] == [("unknown", 8), ("unknown", 4), ("unknown", 4)]
+    assert {line for line in text.splitlines() if line.startswith("redis_y_usec")} == {
+        line for line in openmetrics.splitlines() if line.startswith("redis_y_usec")
+    }
+    assert page.names.count("redis_y_usec") == 1
+
+
 @given(st.text())
 def test_whatever_a_label_holds_comes_back_from_the_parser(text: str) -> None:
     line = render(text, [LABELLED.sample(1, text)])[LABELLED].decode()

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter import collectors
 from exporter.exposition import render
-from exporter.lines import header
+from exporter.exposition.headers import headed
 from exporter.metric import Metric, Sample, Unreadable
 from tests import session
 from tests.integration.needs import need
@@ -48,9 +48,7 @@ async def page(server: str) -> str:
             for metric, series in render(who, samples).items():
                 lines[metric] = lines.get(metric, b"") + series
     rows = (row for collector in collectors.load().values() for row in collector.metrics)
-    families = (
-        header(row.full_name, row.kind, row.help, openmetrics=False) + lines.pop(row) for row in rows if row in lines
-    )
+    families = (headers[False] + lines.pop(row) for row, headers in headed(rows) if row in lines)
     # Scripts are labelled with their path.
     return "".join(remarks) + b"".join(families).decode().replace(f"{HERE}/", "/etc/redis-pulse/")
 

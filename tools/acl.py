@@ -103,7 +103,7 @@ def _whole(commands: Iterable[str], password: str, keys: Iterable[str] = ()) -> 
     return " ".join(words)
 
 
-def sent(args: tuple[str | int, ...], declared: Iterable[str]) -> str | None:
+def sent(args: tuple[str | int | bytes, ...], declared: Iterable[str]) -> str | None:
     """Return which of the declared commands a command is, as an ACL names it; None when it is none of them."""
     words = [str(word).lower() for word in args[:2]]
     return next((name for name in ("|".join(words), words[0]) if name in set(declared)), None)

@@ -27,7 +27,7 @@ class BoundCommands:
         self._operation = operation
         self._deadline = deadline
 
-    async def execute(self, *args: str | int, db: int | None = None) -> Any:
+    async def execute(self, *args: str | int | bytes, db: int | None = None) -> Any:
         """Send one command and return its reply. Raises TargetError."""
         (reply,) = await self._client.exchange([args], self._operation, self._deadline, db)
         if isinstance(reply, TargetError):

@@ -1,6 +1,7 @@
 """Which commands may be sent a second time: only reads, which leave a server as it was."""
 
-Args = tuple[str | int, ...]
+#: A command by its words; one that is no text, such as the name of a key may be, comes as bytes.
+Args = tuple[str | int | bytes, ...]
 
 #: By their first word, or their first two.
 READS = frozenset(

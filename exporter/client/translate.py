@@ -54,6 +54,8 @@ _BY_TEXT: tuple[tuple[str, type[TargetError]], ...] = (
     ("noperm", errors.PermissionDeniedError),
     ("noproto", errors.ProtocolError),
     ("protocol error", errors.ProtocolError),
+    ("db index is out of range", errors.NoDatabaseError),
+    ("select is not allowed in cluster mode", errors.NoDatabaseError),
     ("unknown command", errors.UnknownCommandError),
     ("command is not available", errors.UnknownCommandError),  # Upstash
     ("unknown subcommand", errors.UnknownCommandError),

@@ -15,7 +15,7 @@ UNCLASSIFIED = "unclassified"
 #: Characters of a key that expressions see: what they cost grows with it.
 SEEN = 1000
 #: Keys that are measured at once.
-BATCH = 50
+BATCH = 10
 
 
 def group_of(key: bytes, expressions: Sequence[re.Pattern[str]]) -> str:
@@ -97,7 +97,7 @@ async def measure(db: int, keys: list[bytes], commands: Commands, every: int, pa
     for start in range(0, len(chosen), BATCH):
         batch = chosen[start : start + BATCH]
         asked = [("MEMORY", "USAGE", word(keys[place])) for place in batch]
+        await pace.breathe()
         for place, reply in zip(batch, await commands.pipeline(asked, db=db), strict=True):
             found[place] = None if isinstance(reply, UNSUPPORTED) else as_integer(answer(reply))
-        await pace.breathe()
     return found

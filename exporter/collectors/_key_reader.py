@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from exporter.collectors._text import answer, word
-from exporter.collectors.base import UNSUPPORTED, Commands
+from exporter.collectors.base import UNSUPPORTED, Commands, Word
 from exporter.errors import KeyDeniedError
 from exporter.parse.reply import as_integer, as_text
 
@@ -58,10 +58,10 @@ class Reader(NamedTuple):
         sizes, heads = await self._sizes(words, kinds)
         return [self._read(*one) for one in zip(kinds, sizes, heads, memory, strict=True)]
 
-    async def _sizes(self, words: list[str], kinds: list[str | None]) -> tuple[list[Any], list[Any]]:
+    async def _sizes(self, words: list[str | bytes], kinds: list[str | None]) -> tuple[list[Any], list[Any]]:
         """Return the replies that tell sizes, and the heads of strings; None where nothing was asked."""
         end = max(HEAD, self.longest) - 1
-        asked: list[tuple[str | int, ...]] = []
+        asked: list[tuple[Word, ...]] = []
         for key, kind in zip(words, kinds, strict=True):
             if kind is not None and kind in SIZE:
                 asked.append((SIZE[kind], key))

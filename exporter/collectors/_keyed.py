@@ -1,10 +1,12 @@
 """INFO lines whose field is a prefix and a name that somebody else chose: ``cmdstat_get:calls=1,usec=7``."""
 
 from collections.abc import Iterator, Mapping
+from typing import ClassVar, Self
 
 from exporter.collectors._places import OVERFLOW, Places
 from exporter.metric import Found, Metric, Overflow, Unreadable
 from exporter.parse.info import Info, parse_pairs
+from exporter.targets import Server
 
 #: Longer names get no series of their own.
 MAX_LENGTH = 100
@@ -13,6 +15,24 @@ MAX_LENGTH = 100
 Keyed = dict[str, dict[str, str]]
 #: Item of a line → the row of its value, whose one label is the name.
 Rows = Mapping[str, Metric]
+
+
+class Seated:
+    """What the collectors of such lines have in common: they read INFO, and remember who has series of its own."""
+
+    default: ClassVar[bool] = True
+    commands: ClassVar[tuple[str, ...]] = ("info",)
+
+    def __init__(self) -> None:
+        self._places = Places[str]()
+
+    def for_target(self) -> Self:
+        """Return one that remembers which names of this target have series of their own."""
+        return type(self)()
+
+    def applies(self, server: Server) -> bool:
+        """Everything but a Sentinel has such lines."""
+        return server.mode != "sentinel"
 
 
 def read_keyed(info: Info, section: str, prefix: str) -> Keyed:

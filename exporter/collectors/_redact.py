@@ -36,6 +36,13 @@ _VALUE = re.compile(
 )
 #: Values that are no secret for sure, which is most: too short for a token, and nothing in them that parts two words.
 _PLAIN = re.compile(r"[\w.,%/+-]{0,10}", re.ASCII)
+#: Settings that are known to be none, though they sound like one: switches, durations, the field of a certificate.
+_HARMLESS = frozenset({"tls-auth-clients", "tls-auth-clients-user", "rdb-key-save-delay", "key-load-delay"})
+#: Names of a secret itself. Of others, such as ``x-auth-enabled``, ``yes`` and ``no`` are shown; a number never is.
+_ITSELF = re.compile(
+    r"(pass|pwd|phrase|auth|secret|token|cred|private|licen[cs]e|seed|salt|aclfile|user|key)[a-z]*([._-]?file)?$",
+    re.IGNORECASE,
+)
 _NUMBER = re.compile(r"-?\d{1,30}(\.\d{1,30})?", re.ASCII)
 
 
@@ -54,10 +61,10 @@ def is_secret(name: str, value: str, options: SettingsOptions | None = None) -> 
     options = options or SettingsOptions()
     if any(fnmatchcase(name.lower(), pattern.lower()) for pattern in options.hide):
         return True
-    if name in options.show:
+    if name in options.show or name in _HARMLESS:
         return False
     if _sounds_secret(name):
-        return True
+        return value not in ("yes", "no") or _ITSELF.search(name) is not None
     return not _PLAIN.fullmatch(value) and (len(value) > LONGEST or _VALUE.search(value) is not None)
 
 

@@ -37,6 +37,7 @@ class Rota(Generic[Thing]):
         while waiting:
             kind = alike(waiting[0])
             turn = [thing for thing in waiting if alike(thing) == kind][:batch]
+            await pace.breathe()
             found = await look(turn)
             now = self._clock()
             for thing in turn:
@@ -46,7 +47,6 @@ class Rota(Generic[Thing]):
                 return
             taken = set(turn)
             waiting = [thing for thing in waiting if thing not in taken]
-            await pace.breathe()
 
     def found(self) -> Iterator[Found]:
         """Yield what was last found of everything; what could not be read is told once, when it was met."""

@@ -11,8 +11,8 @@ from typing import Any, Generic, TypeVar
 
 from exporter.collectors._pace import Clock, Pace, PaceOptions
 from exporter.collectors._scan_rows import ScanRows
-from exporter.collectors._text import label
-from exporter.collectors.base import Commands
+from exporter.collectors._text import label, unreadable
+from exporter.collectors.base import Commands, Word
 from exporter.config.keys import Field, KeyAt, PositiveCount
 from exporter.errors import TargetError
 from exporter.metric import Sample, Unreadable
@@ -23,6 +23,8 @@ Tally = TypeVar("Tally")
 #: Take a batch of keys into a tally.
 Take = Callable[[Tally, list[bytes]], Awaitable[None]]
 
+#: Keys that the server walks in a step.
+LEAST, MOST = 100, 300
 _DATABASE = re.compile(r"db\d+")
 
 
@@ -32,15 +34,20 @@ class ScanOptions(PaceOptions):
     count: PositiveCount | None = Field(
         None,
         le=10_000,
-        description="COUNT of a SCAN, keys the server walks at once; 100 to 500 by size unless set.",
+        description="COUNT of a SCAN, keys the server walks at once; unless set 100, and up to 300 where few match.",
     )
 
 
 def keys_in(server: Server, db: int) -> int | None:
-    """Return how many keys INFO says a database has; None when it says nothing of any database."""
+    """Return how many keys INFO says a database has; None when it says nothing of any database.
+
+    A node of a cluster may have one database only: then that there are no keys in another one is no answer.
+    """
     if (line := server.fields.get(f"db{db}")) is not None:
         found = re.search(r"\bkeys=(\d{1,18})\b", line, re.ASCII)
         return int(found[1]) if found else None
+    if server.mode == "cluster" and db:
+        return None
     return 0 if any(map(_DATABASE.fullmatch, server.fields)) else None
 
 
@@ -64,7 +71,8 @@ class Scan(Generic[Tally]):
         self._cursor = b"0"
         self._began: float | None = None
         self.under_way = self._start()
-        self._walked = self._size = self._count = 0
+        self._walked = self._size = 0
+        self._count = LEAST
 
     async def go_on(
         self, server: Server, commands: Commands, options: ScanOptions, pace: Pace, take: Take[Tally]
@@ -78,13 +86,15 @@ class Scan(Generic[Tally]):
             self._begin()
         if self._began is None:
             size = keys_in(server, self.at.db)
-            self._began, self._size, self._count = self._clock(), size or 0, options.count or _count(size or 0)
+            self._began, self._size = self._clock(), size or 0
             if size == 0:
                 self._finish()
                 return None
         while True:
+            await pace.breathe()
             where = ("SCAN", self._cursor.decode(), "MATCH", self.at.key)
-            words: tuple[str | int, ...] = (*where, "COUNT", self._count, *self._extra)
+            count = options.count or self._count
+            words: tuple[Word, ...] = (*where, "COUNT", count, *self._extra)
             (reply,) = await commands.pipeline([words], db=self.at.db)  # unlike execute, it keeps no replies
             if isinstance(reply, TargetError):
                 raise reply
@@ -94,13 +104,13 @@ class Scan(Generic[Tally]):
                 return Unreadable("SCAN/cursor")
             await take(self.under_way, keys)
             self._cursor = cursor
-            self._walked += self._count
+            self._walked += count
+            self._count = next_count(self._count, len(keys))
             if int(cursor) == 0:
                 self._finish()
                 return None
             if pace.over:
                 return None
-            await pace.breathe()
 
     def _finish(self) -> None:
         now = self._clock()
@@ -129,9 +139,14 @@ class Scan(Generic[Tally]):
             yield rows.age.sample(self._clock() - self._ended, *labels)
 
 
-def _count(size: int) -> int:
-    """Choose a COUNT: a million keys take 2000 steps, each of which keeps a server busy for half a millisecond."""
-    return min(500, max(100, size // 2000))
+def next_count(count: int, found: int) -> int:
+    """Choose the COUNT after one that found so many keys: the fewer come back, the further a step may go.
+
+    A step of ``MOST`` keeps a server busy for a quarter of a millisecond, and us for as long as it returns keys.
+    """
+    if found > LEAST * 1.5:
+        return max(LEAST, count // 2)
+    return min(MOST, count * 2) if found < LEAST / 2 else count
 
 
 def _read(reply: Any) -> tuple[bytes | None, list[bytes]]:
@@ -174,19 +189,17 @@ class Scans(Generic[Tally]):
         for at in places:
             if at not in self._scans:
                 self._scans[at] = Scan(at, self._start, self._clock, *self._extra)
-        unreadable = []
+        missing = []
         first = places.index(self._turn) if self._turn in places else 0
         for place in range(first, first + len(places)):
             at, after = (places[number % len(places)] for number in (place, place + 1))
             try:
                 found = await self._scans[at].go_on(server, commands, options, pace, take(at))
             except TargetError as error:
-                if type(error) is not TargetError:
-                    raise
-                found = Unreadable("SCAN")
+                found = unreadable(error, at.db, "SCAN")
             if found is not None:
-                unreadable.append(found)
+                missing.append(found)
             if pace.over:
                 self._turn = after if self._scans[at].complete else at
                 break
-        return unreadable
+        return missing

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from exporter.collectors._names import Name
 from exporter.collectors._stream_rows import CONSUMER, GROUP, STREAM, Row
-from exporter.collectors._text import answer, fields, label, word
+from exporter.collectors._text import answer, fields, label, unreadable, word
 from exporter.collectors.base import UNSUPPORTED, Commands
 from exporter.errors import KeyDeniedError, TargetError
 from exporter.metric import Found, Overflow, Unreadable
@@ -29,9 +29,7 @@ class StreamReader(NamedTuple):
         try:
             kinds = await self._ask([("TYPE", word(key)) for _, key in names])
         except TargetError as error:
-            if type(error) is not TargetError:
-                raise
-            return {name: [Unreadable("TYPE")] for name in names}  # no database of that number, say
+            return {name: [unreadable(error, self.db, "TYPE")] for name in names}
         there = [name for name, kind in zip(names, kinds, strict=True) if as_text(kind) == "stream"]
         asked = [("XINFO", what, word(key)) for _, key in there for what in ("STREAM", "GROUPS")]
         replies = iter(await self._ask(asked))

@@ -1,9 +1,10 @@
 """Keys and nested replies as plain values: for labels, for commands, for rows."""
 
 from hashlib import blake2b
-from typing import Any, cast
+from typing import Any
 
-from exporter.errors import TargetError
+from exporter.errors import NoDatabaseError, TargetError
+from exporter.metric import Unreadable
 from exporter.parse.reply import as_list, as_text
 
 #: Characters of a label value; a longer name is cut, and told from others by a digest.
@@ -19,12 +20,12 @@ def label(name: bytes | str) -> str:
     return f"{text[: LONGEST - 10]}…{blake2b(raw, digest_size=4).hexdigest()}"
 
 
-def word(name: bytes) -> str:
+def word(name: bytes) -> str | bytes:
     """Return a key as a word of a command: text, or the bytes themselves, which the client sends as they are."""
     try:
         return name.decode()
     except UnicodeDecodeError:
-        return cast("str", name)
+        return name
 
 
 def fields(reply: Any) -> dict[str, Any] | None:
@@ -34,6 +35,18 @@ def fields(reply: Any) -> dict[str, Any] | None:
         return None
     pairs = zip(items[::2], items[1::2], strict=False)
     return {name: value for key, value in pairs if (name := as_text(key)) is not None}
+
+
+def unreadable(error: TargetError, db: int, place: str) -> Unreadable:
+    """Return what an error says that concerns one database alone: it was refused, or there is none of that number.
+
+    Raises the error when it concerns the whole server.
+    """
+    if isinstance(error, NoDatabaseError):
+        return Unreadable(f"SELECT/db{db}")
+    if type(error) is TargetError:
+        return Unreadable(place)
+    raise error
 
 
 def answer(reply: Any) -> Any:

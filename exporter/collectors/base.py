@@ -13,6 +13,10 @@ from exporter.targets import Server
 UNSUPPORTED = (UnknownCommandError, PermissionDeniedError)
 
 
+#: A word of a command: text, a number, or bytes where it is a name that users chose, which need not be UTF-8.
+Word = str | int | bytes
+
+
 class Commands(Protocol):
     """A way to ask one server: the real client, or a dict of recorded replies in a test.
 
@@ -20,11 +24,11 @@ class Commands(Protocol):
     Errors are ``exporter.errors.TargetError``. Within one poll the same command is sent only once.
     """
 
-    async def execute(self, *args: str | int, db: int | None = None) -> Any:
+    async def execute(self, *args: Word, db: int | None = None) -> Any:
         """Send one command, in the target's own database unless ``db`` names another, and return its reply."""
         ...
 
-    async def pipeline(self, commands: Sequence[tuple[str | int, ...]], *, db: int | None = None) -> list[Any]:
+    async def pipeline(self, commands: Sequence[tuple[Word, ...]], *, db: int | None = None) -> list[Any]:
         """Send several commands at once and return as many replies, in their order.
 
         A command that the server answered with an error has a ``TargetError`` in its place; so the others stay where

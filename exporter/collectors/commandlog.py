@@ -90,7 +90,7 @@ class CommandLog:
     async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Found]:  # noqa: ARG002
         """Read what was answered; what is not permitted is left out, unless nothing is."""
         first = await commands.execute("COMMANDLOG", "LEN", LOGS[0].name)
-        asked: list[tuple[str | int, ...]] = [("COMMANDLOG", "LEN", log.name) for log in LOGS[1:]]
+        asked: list[tuple[str | int | bytes, ...]] = [("COMMANDLOG", "LEN", log.name) for log in LOGS[1:]]
         asked += [("COMMANDLOG", "GET", 1, log.name) for log in LOGS]
         replies = [first, *await commands.pipeline([*asked, ("CONFIG", "GET", "commandlog-*")])]
         for reply in replies:

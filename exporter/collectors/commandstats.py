@@ -5,11 +5,10 @@ redis_commands_duration_seconds_total{target="cart",cmd="config|get"} 0.002291
 """
 
 from collections.abc import Iterable
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from exporter.collectors._info import read_info
-from exporter.collectors._keyed import count, read_keyed, seat
-from exporter.collectors._places import Places
+from exporter.collectors._keyed import Seated, count, read_keyed, seat
 from exporter.collectors.base import Commands
 from exporter.config.keys import Count, Field, Options
 from exporter.metric import Found, Metric, counter, usec
@@ -54,25 +53,12 @@ class CommandStatsOptions(Options):
     )
 
 
-class CommandStats:
+class CommandStats(Seated):
     """Read every line of commandstats by the names of its pairs."""
 
     name: ClassVar[str] = "commandstats"
     metrics: ClassVar[tuple[Metric, ...]] = tuple(ROWS.values())
     options: ClassVar[type[Options]] = CommandStatsOptions
-    default: ClassVar[bool] = True
-    commands: ClassVar[tuple[str, ...]] = ("info",)
-
-    def __init__(self) -> None:
-        self._places = Places[str]()
-
-    def for_target(self) -> Self:
-        """Return one that remembers which commands of this target have series of their own."""
-        return type(self)()
-
-    def applies(self, server: Server) -> bool:
-        """Everything but a Sentinel counts its commands."""
-        return server.mode != "sentinel"
 
     async def collect(self, server: Server, commands: Commands, options: CommandStatsOptions) -> Iterable[Found]:
         """Read the section; a server that has none says nothing."""

@@ -5,11 +5,10 @@ redis_errors_total{target="cart",err="overflow"} 17
 """
 
 from collections.abc import Iterable
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from exporter.collectors._info import read_info
-from exporter.collectors._keyed import count, read_keyed, seat
-from exporter.collectors._places import Places
+from exporter.collectors._keyed import Seated, count, read_keyed, seat
 from exporter.collectors.base import Commands
 from exporter.config.keys import Count, Field, Options
 from exporter.metric import Found, Metric, counter
@@ -29,25 +28,12 @@ class ErrorStatsOptions(Options):
     )
 
 
-class ErrorStats:
+class ErrorStats(Seated):
     """Read every line of errorstats."""
 
     name: ClassVar[str] = "errorstats"
     metrics: ClassVar[tuple[Metric, ...]] = (ERRORS,)
     options: ClassVar[type[Options]] = ErrorStatsOptions
-    default: ClassVar[bool] = True
-    commands: ClassVar[tuple[str, ...]] = ("info",)
-
-    def __init__(self) -> None:
-        self._places = Places[str]()
-
-    def for_target(self) -> Self:
-        """Return one that remembers which codes of this target have a series of their own."""
-        return type(self)()
-
-    def applies(self, server: Server) -> bool:
-        """Everything but a Sentinel counts its errors."""
-        return server.mode != "sentinel"
 
     async def collect(self, server: Server, commands: Commands, options: ErrorStatsOptions) -> Iterable[Found]:
         """Read the section; a server that has none says nothing."""

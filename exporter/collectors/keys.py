@@ -19,7 +19,7 @@ from exporter.collectors._pace import Clock, Pace, Sleep
 from exporter.collectors._rota import Rota
 from exporter.collectors._scan import ScanOptions, Scans, keys_in
 from exporter.collectors._scan_rows import scan_rows
-from exporter.collectors._text import label
+from exporter.collectors._text import label, unreadable
 from exporter.collectors.base import Commands
 from exporter.config.keys import Field, Keys, PositiveCount
 from exporter.errors import TargetError
@@ -33,8 +33,8 @@ VALUE = gauge("GETRANGE", "number", "key_value", "Value of a string that is a nu
 TEXT = gauge("GETRANGE", "text", "key_value_as_string", "1, for a string that is no number.", labels=(*KEY, "val"))
 ROWS = scan_rows("keys")
 AGE = gauge("SCAN", "read", "keys_oldest_read_age_seconds", "Age of the oldest size among those of all keys.")
-#: Keys that are read at once, with some hundred commands.
-BATCH = 25
+#: Keys that are read at once, with some twenty commands.
+BATCH = 5
 #: Bytes of a string that are read when its value is asked for.
 LONGEST_VALUE = 256
 
@@ -87,9 +87,8 @@ class KeyCollector:
         """Search a little further, then read as many of the known keys as there is time for."""
         self._limit = options.max_keys
         places = [at for at in options.patterns if at.is_pattern]
-        unreadable = await self._scans.go_on(
-            places, server, commands, options, self._pace(options), lambda _: Names.take
-        )
+        pace = Pace(options, self._clock, self._sleep, share=0.5)
+        missing = await self._scans.go_on(places, server, commands, options, pace, lambda _: Names.take)
         single = {(at.db, at.key.encode()) for at in (*options.keys, *options.patterns) if at not in places}
         names, more = together(self._scans, options.max_keys)
         keys = [_Key(*name, single=True) for name in sorted(single)]
@@ -98,13 +97,11 @@ class KeyCollector:
         async def look(batch: list[_Key]) -> dict[_Key, list[Found]]:
             return await _look(batch, server, commands, options)
 
-        await self._rota.go_on(keys, self._pace(options), BATCH, look, alike=lambda key: key.db)
+        pace.another(share=0.5)
+        await self._rota.go_on(keys, pace, BATCH, look, alike=lambda key: key.db)
         scans = [sample for scan in self._scans for sample in scan.samples(ROWS)]
         overflow = [Overflow("SCAN/key", more)] if more else []
-        return [*unreadable, *self._rota.found(), *scans, AGE.sample(self._rota.age()), *overflow]
-
-    def _pace(self, options: KeyOptions) -> Pace:
-        return Pace(options, self._clock, self._sleep, share=0.5)
+        return [*missing, *self._rota.found(), *scans, AGE.sample(self._rota.age()), *overflow]
 
 
 async def _look(keys: list[_Key], server: Server, commands: Commands, options: KeyOptions) -> dict[_Key, list[Found]]:
@@ -115,9 +112,7 @@ async def _look(keys: list[_Key], server: Server, commands: Commands, options: K
     try:
         read = await Reader(commands, db, longest, options.pfcount).read([key.key for key in keys])
     except TargetError as error:
-        if type(error) is not TargetError:
-            raise
-        return {key: [Unreadable("TYPE")] for key in keys}  # no database of that number, say
+        return {key: [unreadable(error, db, "TYPE")] for key in keys}
     return {key: list(_found(key, one, options)) for key, one in zip(keys, read, strict=True)}
 
 

@@ -9,11 +9,10 @@ They never decay: for what is slow now, take the histogram of the collector ``la
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from exporter.collectors._info import read_info
-from exporter.collectors._keyed import read_keyed, seat
-from exporter.collectors._places import Places
+from exporter.collectors._keyed import Seated, read_keyed, seat
 from exporter.collectors.base import Commands
 from exporter.config.keys import Count, Field, Options
 from exporter.metric import Found, Metric, Overflow, Sample, Unreadable, number, summary
@@ -27,6 +26,7 @@ USEC = summary(
     "latency_percentiles_usec",
     "Microseconds that the calls of a command took since the server started, with quantiles in percent.",
     labels=("cmd",),
+    percent=True,
 )
 SECONDS = summary(
     SECTION,
@@ -49,25 +49,12 @@ class LatencyStatsOptions(Options):
     max_commands: Count = Field(500, description="Commands with series of their own; those beyond are left out.")
 
 
-class LatencyStats:
+class LatencyStats(Seated):
     """Read the percentiles that the server computes (``latency-tracking-info-percentiles``)."""
 
     name: ClassVar[str] = "latencystats"
     metrics: ClassVar[tuple[Metric, ...]] = (USEC, SECONDS)
     options: ClassVar[type[Options]] = LatencyStatsOptions
-    default: ClassVar[bool] = True
-    commands: ClassVar[tuple[str, ...]] = ("info",)
-
-    def __init__(self) -> None:
-        self._places = Places[str]()
-
-    def for_target(self) -> Self:
-        """Return one that remembers which commands of this target have series of their own."""
-        return type(self)()
-
-    def applies(self, server: Server) -> bool:
-        """Everything but a Sentinel tracks the latency of its commands."""
-        return server.mode != "sentinel"
 
     async def collect(self, server: Server, commands: Commands, options: LatencyStatsOptions) -> Iterable[Found]:
         """Read the section; sum and count of a command stand in commandstats."""

@@ -60,7 +60,7 @@ ROWS = (
     _row("cleaning", "cleaning", "1 while garbage is being collected."),
 )
 #: Indexes that are asked at once.
-BATCH = 10
+BATCH = 3
 _NO_NUMBER = frozenset({"nan", "-nan", "inf", "-inf"})
 
 
@@ -99,7 +99,8 @@ class SearchIndexes:
         listed = as_list(await commands.execute("FT._LIST"))
         if listed is None:
             return [Unreadable("FT._LIST")]
-        names = sorted({name for one in listed if (name := as_text(one)) is not None})
+        texts = [as_text(one) for one in listed]
+        names = sorted({name for name in texts if name is not None})
         wanted = [name for name in names if any(re.search(one, name) for one in options.patterns)]
         more = max(0, len(wanted) - options.max_indexes)
 
@@ -112,7 +113,8 @@ class SearchIndexes:
 
         pace = Pace(options, self._clock, self._sleep)
         await self._rota.go_on(wanted[: options.max_indexes], pace, BATCH, look, alike=lambda _: None)
-        return [*self._rota.found(), *([Overflow("FT._LIST", more)] if more else [])]
+        odd = [Unreadable("FT._LIST")] * texts.count(None)
+        return [*odd, *self._rota.found(), *([Overflow("FT._LIST", more)] if more else [])]
 
 
 def _found(name: str, reply: Any) -> Iterator[Found]:

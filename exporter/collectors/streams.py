@@ -26,7 +26,7 @@ from exporter.targets import Server
 ROWS = scan_rows("streams")
 AGE = gauge("SCAN", "read", "streams_oldest_read_age_seconds", "Age of the oldest values among those of all streams.")
 #: Streams that are read at once.
-BATCH = 10
+BATCH = 3
 
 
 class StreamOptions(ScanOptions):
@@ -84,7 +84,7 @@ class Streams:
             per_group = options.max_consumers if options.per_consumer else 0
             return await StreamReader(commands, batch[0][0], options.max_groups, per_group).read(batch)
 
-        pace = Pace(options, self._clock, self._sleep, share=0.5)
+        pace.another(share=0.5)
         await self._rota.go_on([*single, *names], pace, BATCH, look, alike=lambda name: name[0])
         scans = [sample for scan in self._scans for sample in scan.samples(ROWS)]
         overflow = [Overflow("SCAN/stream", more)] if more else []

@@ -17,6 +17,7 @@ from typing import Any
 from isal import isal_zlib
 from prometheus_client import Metric as Collected
 
+from exporter.exposition.headers import headed, headers_of
 from exporter.exposition.part import Part as Part
 from exporter.instruments import Instruments
 from exporter.instruments.families import OF_TARGETS, Family
@@ -47,7 +48,7 @@ def render(target: str, samples: Iterable[Sample]) -> dict[Metric, bytes]:
         if edge:
             pairs += f',{_EDGES[metric.kind]}="{edge}"'
         line = f"{metric.full_name}{suffix}{{{own}{pairs}}} {number(value)}\n"
-        several.setdefault(metric, {})[labels, suffix, edge] = line
+        several.setdefault(metric.parts.get(suffix, metric), {})[labels, suffix, edge] = line
     for metric, series in several.items():
         lines[metric] = "".join(series.values())
     return {metric: text.encode() for metric, text in lines.items()}
@@ -67,8 +68,8 @@ class Page:
         self._store = store
         self._instruments = instruments
         self._clock = clock
-        self._rows = [(row, _headers(row.full_name, row.kind, row.help)) for row in rows]
-        self._ours = [(family, _headers(family.name, family.kind, family.help)) for family in OF_TARGETS]
+        self._rows = list(headed(rows))
+        self._ours = [(family, headers_of(family.name, family.kind, family.help)) for family in OF_TARGETS]
         self._known: dict[bool, tuple[list[Lines], bytes]] = {}
         self._building: dict[tuple[bool, bool], asyncio.Task[bytes]] = {}
 
@@ -90,7 +91,8 @@ class Page:
     def names(self) -> list[str]:
         """The names of all families that there may be, as the text format spells them."""
         ours = [_name(family) for family in self._instruments.of_ourselves()]
-        return [row.full_name for row, _ in self._rows] + [family.name for family, _ in self._ours] + ours
+        rows = [row.full_name for row, _ in self._rows]
+        return list(dict.fromkeys([*rows, *(family.name for family, _ in self._ours), *ours]))
 
     async def _build(self, chunks: Iterator[bytes], *, gzip: bool) -> bytes:
         started = slice_began = self._clock()
@@ -178,10 +180,6 @@ def _pieces(texts: list[bytes]) -> Iterator[bytes]:
 def _pack(chunks: list[bytes], squeeze: Any) -> bytes:
     block = b"".join(chunks)
     return squeeze.compress(block) if squeeze else block
-
-
-def _headers(name: str, kind: str, text: str) -> dict[bool, bytes]:
-    return {openmetrics: header(name, kind, text, openmetrics=openmetrics) for openmetrics in (False, True)}
 
 
 def _name(family: Collected) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from exporter.collectors.base import UNSUPPORTED, Commands
 from exporter.errors import KeyDeniedError, TargetError
 
-Args = tuple[str | int, ...]
+Args = tuple[str | int | bytes, ...]
 #: The replies of one poll, by database and command.
 Replies = dict[tuple[int | None, Args], Any]
 #: What a server refused: command → (the server's identity at that time, the error).
@@ -36,7 +36,7 @@ class Asking:
         #: how many commands went to the server
         self.sent = 0
 
-    async def execute(self, *args: str | int, db: int | None = None) -> Any:
+    async def execute(self, *args: str | int | bytes, db: int | None = None) -> Any:
         """Send one command, unless its reply or its refusal is known. Raises TargetError."""
         key = (db, args)
         if key not in self._replies:

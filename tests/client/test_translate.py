@@ -10,7 +10,7 @@ from redis import exceptions as redis_errors
 from redis._parsers import BaseParser
 
 from exporter.client.translate import translate, translate_reply
-from exporter.errors import REASONS
+from exporter.errors import REASONS, NoDatabaseError
 
 
 def wrapped(cause: BaseException) -> redis_errors.ConnectionError:
@@ -63,6 +63,7 @@ def test_a_missing_file_of_a_tls_connection_is_a_certificate() -> None:
         ("OOM command not allowed when used memory > 'maxmemory'.", "oom", False),
         ("MISCONF Redis is configured to save RDB snapshots, but it's unable to persist", "misconf", False),
         ("CLUSTERDOWN The cluster is down", "clusterdown", False),
+        ("ERR DB index is out of range", "other", False),
         ("ERR unknown command 'LATENCY', with args beginning with: 'LATEST' ", "other", False),
         ("ERR Command is not available: 'LATENCY'. See https://docs", "other", False),
         ("ERR something new", "other", False),
@@ -74,6 +75,12 @@ def test_an_error_reply_gives_its_reason_and_whether_the_server_counts_as_availa
     for translated in (translate(BaseParser.parse_error(answer), tls=False), translate_reply(answer)):
         assert (translated.reason, translated.unavailable) == (reason, unavailable)
         assert translated.reason in REASONS
+
+
+@pytest.mark.parametrize("answer", ["ERR DB index is out of range", "ERR SELECT is not allowed in cluster mode"])
+def test_a_database_that_there_is_not_is_told_from_other_errors(answer: str) -> None:
+    assert type(translate(BaseParser.parse_error(answer), tls=False)) is NoDatabaseError
+    assert type(translate_reply(answer)) is NoDatabaseError
 
 
 def test_a_closed_connection_is_a_reset_and_garbage_is_a_breach_of_protocol() -> None:

@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 
 from exporter.collectors._grouping import UNCLASSIFIED, Groups, group_of, measure
-from exporter.collectors._pace import PaceOptions
+from exporter.collectors._pace import Pace, PaceOptions
 from exporter.collectors._places import Places
 from exporter.errors import LoadingError, UnknownCommandError
-from tests.keyspace import Keyspace, paced
+from tests.keyspace import Keyspace, paced, resting
 
 BY_PREFIX = [re.compile("^([a-z]+):")]
 
@@ -72,6 +72,16 @@ def test_a_group_that_users_called_overflow_is_part_of_it() -> None:
     assert made.served(Places(), 2, 0) == {"a": (1, 20), "overflow": (2, 8)}
 
 
+async def test_there_is_a_pause_after_each_batch_as_long_as_it_took() -> None:
+    space = Keyspace({0: {b"%d" % number: b"xx" for number in range(30)}}, each=0.001)
+    rests: list[float] = []
+    pace = Pace(PaceOptions(pause=0.5), space.clock, resting(space.clock, rests))
+    await measure(0, [b"%d" % number for number in range(30)], space, 1, pace)
+    assert rests == pytest.approx([0.01, 0.01])
+    await pace.breathe()  # whoever comes next
+    assert rests == pytest.approx([0.01, 0.01, 0.01])
+
+
 async def measured(space: Keyspace, keys: int, every: int = 1) -> list[int | None]:
     names = [b"%d" % number for number in range(keys)]
     return await measure(0, names, space, every, paced(space.clock, PaceOptions()))
@@ -80,7 +90,7 @@ async def measured(space: Keyspace, keys: int, every: int = 1) -> list[int | Non
 async def test_memory_is_asked_in_small_batches() -> None:
     space = Keyspace({0: {b"%d" % number: b"xx" for number in range(119)}})
     assert await measured(space, 120) == [*[53] * 10, *[54] * 90, *[55] * 19, None]
-    assert space.batches == [50, 50, 20]
+    assert space.batches == [10] * 12
 
 
 async def test_one_key_in_so_many_is_measured() -> None:

@@ -3,9 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.collectors._keyed import MAX_LENGTH, count, read_keyed, seat
+from exporter.collectors._keyed import MAX_LENGTH, Seated, count, read_keyed, seat
 from exporter.collectors._places import Places
 from exporter.metric import Found, Overflow, Sample, Unreadable, counter, usec
+from exporter.targets import Server
 
 CALLS = counter("Section", "cmd_X:calls", "things_total", "Things.", labels=("cmd",))
 TIME = counter("Section", "cmd_X:usec", "thing_seconds_total", "Time.", usec, labels=("cmd",))
@@ -29,6 +30,21 @@ def test_lines_are_told_by_their_prefix_and_read_by_name() -> None:
         ("thing_seconds_total", "config|get"): 7e-6,
     }
     assert read_keyed({}, "Section", "cmd_") == {}
+
+
+class Things(Seated):
+    """The names of a target."""
+
+    @property
+    def places(self) -> Places[str]:
+        return self._places
+
+
+def test_each_target_remembers_its_own_names() -> None:
+    things = Things()
+    assert things.for_target().places is not things.places
+    assert isinstance(things.for_target(), Things)
+    assert [things.applies(Server(mode=mode)) for mode in ("standalone", "cluster", "sentinel")] == [True, True, False]
 
 
 def test_the_heaviest_have_series_of_their_own_and_the_rest_adds_up() -> None:

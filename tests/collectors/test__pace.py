@@ -23,6 +23,23 @@ async def test_a_short_stretch_of_work_waits_for_more_before_it_pauses() -> None
     assert rests == [pytest.approx(STRETCH * 1.2)]
 
 
+async def test_before_the_first_batch_there_is_nothing_to_rest_from() -> None:
+    clock, rests = HandClock(), list[float]()
+    await Pace(PaceOptions(), clock, resting(clock, rests)).breathe()
+    assert rests == []
+
+
+async def test_another_part_of_a_run_has_its_own_share_and_rests_from_the_part_before() -> None:
+    clock, rests = HandClock(), list[float]()
+    pace = Pace(PaceOptions(budget=1.0), clock, resting(clock, rests), share=0.5)
+    clock.advance(0.6)
+    assert pace.over
+    pace.another(share=0.25)
+    assert not pace.over
+    await pace.breathe()
+    assert (rests, pace.over) == ([pytest.approx(0.6)], True)
+
+
 def test_it_is_over_when_its_share_of_the_budget_is_used_up() -> None:
     clock = HandClock()
     pace = Pace(PaceOptions(budget=1.0), clock, resting(clock), share=0.5)

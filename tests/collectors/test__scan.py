@@ -6,14 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.collectors._distinct import Distinct
-from exporter.collectors._scan import Scan, ScanOptions, Scans, keys_in
+from exporter.collectors._pace import Pace, PaceOptions
+from exporter.collectors._scan import Scan, ScanOptions, Scans, keys_in, next_count
 from exporter.collectors._scan_rows import scan_rows
 from exporter.config.keys import KeyAt
 from exporter.errors import LoadingError, PermissionDeniedError, TargetError
 from exporter.metric import Unreadable
 from exporter.targets import Server
 from tests.fakes import HandClock
-from tests.keyspace import Keyspace, paced
+from tests.keyspace import Keyspace, paced, resting
 
 ALL = KeyAt(0, "*")
 ROWS = scan_rows("test")
@@ -69,13 +70,33 @@ async def test_a_pass_goes_on_in_the_next_run_and_is_published_only_when_it_is_c
     assert one.latest.count == 1000  # of the pass before
 
 
-@pytest.mark.parametrize(("keys", "count"), [(0, 100), (150_000, 100), (600_000, 300), (5_000_000, 500)])
-async def test_larger_databases_are_walked_in_larger_steps(keys: int, count: int) -> None:
+@pytest.mark.parametrize(("pattern", "steps"), [("*", [100] * 10), ("key:99*", [100, 200, 300, 300, 300])])
+async def test_steps_are_small_where_many_keys_come_back_and_larger_where_few_do(
+    pattern: str, steps: list[int]
+) -> None:
+    """What a step costs the server grows with the keys it walks, and what it costs us with those it returns."""
     space = keyspace()
-    server = Server(fields={"db0": f"keys={keys}"}) if keys else Server()
-    await step(scan(space), space, server, budget=0.0005)
-    await step(scan(space), space, server, budget=0.0005, count=7)
-    assert [args[5] for args in space.asked] == [count, 7]
+    await step(scan(space, KeyAt(0, pattern)), space)
+    assert [args[5] for args in space.asked] == steps
+
+
+async def test_steps_shrink_again_where_many_keys_come_back() -> None:
+    assert [next_count(count, found) for count, found in ((300, 160), (150, 160), (100, 400))] == [150, 100, 100]
+
+
+async def test_a_count_that_was_told_is_kept_to() -> None:
+    space = keyspace()
+    await step(scan(space, KeyAt(0, "none")), space, count=350)
+    assert [args[5] for args in space.asked] == [350] * 3
+
+
+async def test_after_each_step_there_is_a_pause_as_long_as_it_took_also_before_the_next_scan() -> None:
+    space, rests = keyspace(), list[float]()
+    pace = Pace(PaceOptions(budget=1), space.clock, resting(space.clock, rests))
+    scans = Scans(Distinct, space.clock)
+    places = (KeyAt(0, "key:*"), KeyAt(0, "*"))
+    await scans.go_on(places, SERVER, space, ScanOptions(), pace, lambda _: count)
+    assert (len(space.asked), rests) == (20, pytest.approx([0.001] * 19))
 
 
 async def test_a_run_pauses_for_its_share() -> None:
@@ -153,8 +174,14 @@ def test_what_info_says_of_a_database(fields: dict[str, str], keys: int | None) 
     assert keys_in(Server(fields=fields), 0) == keys
 
 
+def test_what_info_says_of_other_databases_of_a_node_of_a_cluster() -> None:
+    """Most have one database only, and INFO does not tell those from others."""
+    node = Server(mode="cluster", fields={"db0": "keys=7", "db2": "keys=1"})
+    assert [keys_in(node, db) for db in (0, 1, 2)] == [7, None, 1]
+
+
 async def run(scans: Scans[Distinct], space: Keyspace, places: tuple[KeyAt, ...], **options: Any) -> list[Unreadable]:
-    told = ScanOptions(**{"pause": 0, **options})
+    told = ScanOptions(**{"pause": 0, "count": 100, **options})
     return await scans.go_on(places, Server(), space, told, paced(space.clock, told), lambda _: count)
 
 

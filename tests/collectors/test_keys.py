@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from exporter.collectors.keys import BATCH, COLLECTOR, KeyCollector, KeyOptions
+from exporter.collectors.keys import BATCH, COLLECTOR, SIZES, KeyCollector, KeyOptions
+from exporter.errors import NoDatabaseError
 from exporter.metric import Found, Overflow, Sample, Unreadable
 from exporter.targets import Server
 from tests import recorded_keys
@@ -95,21 +96,37 @@ async def test_values_are_exported_only_when_asked_for() -> None:
 async def test_many_keys_are_read_in_small_batches_over_several_polls() -> None:
     space = Keyspace({0: {b"%d" % number: b"x" for number in range(100)}}, each=0.001)
     watch = Watch(space, space.clock)
-    sizes = await watch.read("key_size", patterns="*", budget=0.24, pause=0)
-    assert len(sizes) == 2 * BATCH
+    sizes = [len(await watch.read("key_size", patterns="*", budget=0.07, pause=0)) for _ in range(10)]
+    assert sizes == [2 * BATCH * poll for poll in range(1, 11)]
     assert max(space.batches) == 2 * BATCH
-    sizes = await watch.read("key_size", patterns="*", budget=0.24, pause=0)
-    assert len(sizes) == 100
-    age = await watch.read("keys_oldest_read_age_seconds", patterns="*", budget=0.24, pause=0)
-    assert 0.1 < age[""] < 1
+    age = await watch.read("keys_oldest_read_age_seconds", patterns="*", budget=0.07, pause=0)
+    assert 0.3 < age[""] < 1
 
 
 async def test_the_scan_says_how_complete_it_is() -> None:
     space = Keyspace({0: {b"%d" % number: b"x" for number in range(1000)}}, each=0.001)
     watch = Watch(space, space.clock)
-    assert await watch.read("keys_scan_progress_ratio", patterns="7*", budget=0.009, pause=0) == {"7*": 0.5}
+    assert await watch.read("keys_scan_progress_ratio", patterns="7*", count=100, budget=0.009, pause=0) == {"7*": 0.5}
     assert await watch.read("keys_scan_progress_ratio", patterns="7*", budget=1) == {"7*": 1}
     assert list(await watch.read("keys_scan_age_seconds", patterns="7*", budget=1)) == ["7*"]
+
+
+@pytest.mark.parametrize("keys", [{"keys": "a,db3=a"}, {"patterns": "a*,db3=a*"}])
+async def test_a_database_that_a_node_of_a_cluster_lacks_is_named_and_costs_only_its_own_keys(keys: Any) -> None:
+    """That INFO counts no keys in it is no answer: the key is not missing, there is no place where it could be."""
+    space = Keyspace({0: {b"a": b"1"}})
+    ask = space.pipeline
+
+    async def pipeline(commands: Any, *, db: int | None = None) -> list[Any]:
+        if db == 3:
+            raise NoDatabaseError("SELECT is not allowed in cluster mode")
+        return await ask(commands, db=db)
+
+    space.pipeline = pipeline  # type: ignore[method-assign]
+    server = Server(mode="cluster", fields={"db0": "keys=1"})
+    found = await Watch(space, server=server).found(**keys)
+    assert [one for one in found if isinstance(one, Unreadable)] == [Unreadable("SELECT/db3")]
+    assert [one.labels for one in found if isinstance(one, Sample) and one.metric is SIZES] == [("db0", "a")]
 
 
 async def test_an_odd_reply_costs_its_own_sample() -> None:

@@ -14,7 +14,7 @@ from exporter.targets import Server
 from tests.fakes import FakeCommands
 
 HERE = b"id=3 addr=127.0.0.1:34454 laddr=127.0.0.1:6379 fd=9 name= db=0 user=default resp=2\n"
-Replies = dict[str | tuple[str | int, ...], Any]
+Replies = dict[str | tuple[str | int | bytes, ...], Any]
 ODD = st.none() | st.integers() | st.binary(max_size=9) | st.lists(st.binary(max_size=9) | st.none(), max_size=4)
 
 

@@ -38,7 +38,7 @@ class Answers:
         self.replies = replies
         self.asked: list[str] = []
 
-    async def execute(self, *args: str | int, db: int | None = None) -> Any:
+    async def execute(self, *args: str | int | bytes, db: int | None = None) -> Any:
         self.asked.append(str(args[0]))
         reply = self.replies[str(args[0])]
         if callable(reply):

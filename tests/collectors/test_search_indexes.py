@@ -54,6 +54,13 @@ async def test_only_indexes_that_an_expression_finds_are_asked() -> None:
     assert values(await read(commands, patterns=["2$", "^none"]), "user:2") == {"num_docs": 7}
 
 
+async def test_an_index_whose_name_is_no_text_is_counted_and_the_others_stay() -> None:
+    commands = FakeCommands({"FT._LIST": [b"a", 7, None], "FT.INFO a": [b"num_docs", 7]})
+    found = await read(commands)
+    assert found.count(Unreadable("FT._LIST")) == 2
+    assert values(found, "a") == {"num_docs": 7}
+
+
 async def test_indexes_beyond_the_limit_are_counted() -> None:
     commands = FakeCommands({"FT._LIST": [b"a", b"b", b"c"], "FT.INFO a": [b"num_docs", 7]})
     found = await read(commands, max_indexes=1)

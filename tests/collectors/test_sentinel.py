@@ -35,7 +35,7 @@ def flat(**fields: object) -> list[bytes]:
 
 def sentinel(**changed: Any) -> FakeCommands:
     """A Sentinel of one healthy master; replies are changed by naming them, ``_`` stands for a blank."""
-    replies: dict[str | tuple[str | int, ...], Any] = {
+    replies: dict[str | tuple[str | int | bytes, ...], Any] = {
         "INFO EVERYTHING": LINE.format("ok").encode(),
         "SENTINEL MASTERS": [flat(name="cart", ip="10.0.0.7", port=6379, flags="master", quorum=2, config_epoch=4)],
         "SENTINEL CKQUORUM CART": OK,
@@ -199,13 +199,13 @@ async def test_peers_beyond_the_cap_are_counted() -> None:
 class Anything(FakeCommands):
     """A Sentinel that answers by the kind of command, whatever master is asked for."""
 
-    def _reply(self, args: tuple[str | int, ...], db: int | None) -> Any:
+    def _reply(self, args: tuple[str | int | bytes, ...], db: int | None) -> Any:
         return self.replies.get(str(args[1]).upper(), b"")
 
 
 @given(ODD, ODD, ODD, ODD, ODD)
 async def test_no_reply_breaks_it(masters: Any, ckquorum: Any, sentinels: Any, slaves: Any, config: Any) -> None:
-    replies: dict[str | tuple[str | int, ...], Any]
+    replies: dict[str | tuple[str | int | bytes, ...], Any]
     replies = {"MASTERS": masters, "CKQUORUM": ckquorum, "SENTINELS": sentinels, "SLAVES": slaves, "CONFIG": config}
     replies["EVERYTHING"] = LINE.format("ok").encode()
     try:

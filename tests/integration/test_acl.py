@@ -219,6 +219,7 @@ def declared_for(collector: Collector, software: str) -> list[str]:
 
 def enough(site: Site, chosen: list[Collector]) -> None:
     """With the line of the docs the user sees what an administrator sees, and is denied nothing."""
+    site.run("ACL", "LOG", "RESET")  # as it is below: what it holds is read by a collector too
     whole = look(site, chosen)
     site.become(site.line(chosen))
     before = site.errors()

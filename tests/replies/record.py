@@ -31,7 +31,7 @@ class Connection:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=5)
         self.file = self.socket.makefile("rb")
 
-    def ask(self, *args: str | int) -> Any:
+    def ask(self, *args: str | int | bytes) -> Any:
         """Send one command and read its reply; an error reply is returned as text."""
         words = [str(arg).encode() for arg in args]
         self.socket.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(w), w) for w in words))

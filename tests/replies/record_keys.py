@@ -26,7 +26,7 @@ SCRIPT = "return {'orders', redis.call('XLEN', 'orders'), 'half', '0.5'}"
 WRITING = "return redis.call('SET', 'k', 'v')"
 KEYS = ("string", "list", "set", "zset", "hash", "orders", "log", "counted", "stale", "number", "missing")
 
-Asked = tuple[str | int, ...]
+Asked = tuple[str | int | bytes, ...]
 
 
 def fill(server: redis.Redis) -> None:

@@ -51,7 +51,7 @@ class Recording:
         self._client = client
         self.replies: dict[session.Asked, list[Any]] = {}
 
-    async def execute(self, *args: str | int, db: int | None = None) -> Any:
+    async def execute(self, *args: str | int | bytes, db: int | None = None) -> Any:
         """Ask, and write the reply or the error down."""
         (reply,) = await self.pipeline([args], db=db)
         if isinstance(reply, TargetError):
@@ -91,11 +91,22 @@ def provoke(primary: Connection, replica: Connection, clients: list[Connection])
         client.ask("CLIENT", "SETINFO", "LIB-NAME", "redis-py")  # 7.2 on
         client.ask("CLIENT", "SETINFO", "LIB-VER", "8.1.0")
     clients[2].ask("SUBSCRIBE", "news")
+    denials(primary)
     primary.ask("BGSAVE")
     eventually(lambda: b"master_link_status:up" in replica.ask("INFO", "replication"))
     time.sleep(2.2)  # acknowledged offsets, and the finished snapshot
     for number in range(30):
         replica.ask("GET", f"key:{number}")
+
+
+def denials(primary: Connection) -> None:
+    """Let a user be denied commands and a key, and somebody fail to log in."""
+    primary.ask("ACL", "SETUSER", "batch", "on", "nopass", "~key:*", "+get")
+    batch = Connection(number_of(primary))
+    batch.ask("AUTH", "batch", "any")
+    for command in (("FLUSHALL",), ("FLUSHALL",), ("CONFIG", "GET", "dir"), ("GET", "kind:text")):
+        batch.ask(*command)
+    batch.ask("AUTH", "nobody", "any")
 
 
 def kinds(primary: Connection) -> None:

@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 
-from exporter.errors import KeyDeniedError, LoadingError, PermissionDeniedError, UnknownCommandError
+from exporter.errors import (
+    KeyDeniedError,
+    LoadingError,
+    NoDatabaseError,
+    PermissionDeniedError,
+    TargetError,
+    UnknownCommandError,
+)
 from exporter.sampler.asking import Asking, Refusals
 from tests.fakes import FakeCommands
 
@@ -69,14 +76,17 @@ async def test_a_pipeline_keeps_every_reply_in_its_place_and_leaves_out_what_is_
     assert again.sent == 2
 
 
-async def test_a_database_that_may_not_be_selected_is_asked_for_once() -> None:
+@pytest.mark.parametrize(
+    "error", [PermissionDeniedError("no permissions"), NoDatabaseError("DB index is out of range")]
+)
+async def test_a_database_that_may_not_be_selected_is_asked_for_once(error: TargetError) -> None:
     class Denied(FakeCommands):
         async def pipeline(self, commands: Any, *, db: int | None = None) -> list[Any]:
             self.asked.append(f"SELECT {db}")
-            raise PermissionDeniedError("no permissions to run 'select'")
+            raise error
 
     fake, refusals = Denied({}), Refusals()
     for _ in range(3):
-        with pytest.raises(PermissionDeniedError):
+        with pytest.raises(type(error)):
             await asking(fake, refusals).pipeline([("SCAN", 0)], db=3)
     assert fake.asked == ["SELECT 3"]
