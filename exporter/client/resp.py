@@ -33,6 +33,9 @@ class Lines:
             data = self._rest + data
         *lines, rest = data.split(b"\r\n")
         if b"$" in data:
+            if len(lines) == 2 and not rest and lines[0] == b"$%d" % len(lines[1]):
+                self._rest = b""
+                return [b"$" + lines[1]]  # nearly always
             lines, rest = _joined(lines, rest)
         if len(rest) > LONGEST:
             raise ProtocolError(f"a line of more than {LONGEST} bytes")

@@ -130,11 +130,12 @@ class Wire:
         return Arrival(lines, at, at_ns, stamp) if lines else None
 
     def error_of(self, line: bytes) -> TargetError | None:
-        """Return None for an answer to a PING, the error that the server answered; raises ProtocolError for all else.
+        """Return None for a PONG, the error that the server answered; raises ProtocolError for anything else.
 
-        A server that knows no numbers says so: that is an answer too, and no further PING carries one.
+        (Ask ``number_of`` first.) A server that knows no numbers says so: that is an answer too, and no further PING
+        carries one.
         """
-        if line == PONG or self.number_of(line) is not None:
+        if line == PONG:
             return None
         text = error_of(line, PONG) or ""
         if text.startswith(_KNOWS_NO_NUMBER):
@@ -145,11 +146,12 @@ class Wire:
     @staticmethod
     def number_of(line: bytes) -> int | None:
         """Return the number that a reply gives back; None when it gives none. Raises ProtocolError."""
-        if line[:1] != b"$":
+        if not line.startswith(b"$"):
             return None
-        if len(line) == 7 and line[1:].isdigit():
+        try:
             return int(line[1:])
-        raise ProtocolError("an answer that is not PONG")
+        except ValueError:
+            raise ProtocolError("an answer that is not PONG") from None
 
     def close(self) -> None:
         """Close the connection; never waits for the server. May be called twice."""

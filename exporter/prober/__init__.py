@@ -130,8 +130,9 @@ class Prober:
         self._heard = arrival.at
         epoch = self._clocks.epoch()
         for line in arrival.lines:
-            error = wire.error_of(line)
-            for passed in self._numbers.passed_over(wire.number_of(line)):
+            number = wire.number_of(line)
+            error = wire.error_of(line) if number is None else None
+            for passed in self._numbers.passed_over(number):
                 self._ledger.failed(passed.token, ProtocolError("a later ping was answered, and this one was not"))
             slot = self._slots.oldest
             if slot is None or slot.token.sent is None:

@@ -8,7 +8,7 @@ A proxy may take a PING with a word for nonsense and hang up. So after a connect
 answered on it, the next one is tried without numbers, and whatever follows that one again with them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from exporter.client import Wire
 from exporter.client.wire import NUMBERS
@@ -32,22 +32,22 @@ class Numbers:
         wire.numbered = self._is_wanted
         self._is_heard = False
 
-    def passed_over(self, number: int | None) -> Iterator[Slot[Ping]]:
-        """Close the pings before the one that a reply is to, and yield those that had no outcome yet.
+    def passed_over(self, number: int | None) -> Sequence[Slot[Ping]]:
+        """Close the pings before the one that a reply is to, and return those that had no outcome yet.
 
         Raises ProtocolError when no ping of that number is on the wire: a reply came twice, or is somebody else's.
         """
         self._is_heard = True
         oldest = self._slots.oldest
         if number is None or oldest is None:
-            return
+            return ()
         first = None if oldest.token.sent is None else oldest.token.sent.number
+        if number == first:
+            return ()
         ahead = self._slots.outstanding if first is None else (number - first) % NUMBERS
         if ahead >= self._slots.outstanding:
             raise ProtocolError("a reply that nobody asked for")
-        for _ in range(ahead):
-            if (slot := self._slots.passed_over()) is not None:
-                yield slot
+        return [slot for _ in range(ahead) if (slot := self._slots.passed_over()) is not None]
 
     def end(self, error: TargetError) -> None:
         """Take note of how a connection ended, before its pings are closed."""
