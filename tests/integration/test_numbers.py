@@ -52,7 +52,8 @@ def test_an_answer_that_is_swallowed_is_a_failure_of_its_own_slot_and_no_other_i
             assert slot.outcome == "success", slot
             assert slot.seconds - (ping.left - ping.arrived) / 1e9 < INTERVAL / 2, "the answer to another ping"
     page = daemon.page()
-    assert page.reasons() == {**first.reasons(), "protocol": len(swallowed)}
+    assert page.failures("ping", "protocol") == len(swallowed)
+    assert set(page.reasons()) <= {*first.reasons(), "protocol", "skipped"}
     assert page.breaker() == "closed"
     assert len({ping.connection for _, ping in pairs}) == 1, "no reason to connect anew"
     daemon.assert_every_slot_counted(first)
@@ -66,7 +67,7 @@ def test_an_answer_that_comes_twice_ends_the_connection_and_every_slot_is_counte
     echo.do("twice", share=0.3, **{"for": 2.0})
     time.sleep(2)
     page = daemon.wait_for(lambda page: page.up() == 1 and page.slots() > first.slots() + 30)
-    assert set(page.reasons()) <= {"protocol"}
+    assert set(page.reasons()) <= {"protocol", "skipped"}
     daemon.assert_every_slot_counted(first)
     assert echo.counters()["connections"] > 3
 
@@ -86,7 +87,7 @@ def test_a_real_server_counts_numbered_pings_as_pings_and_a_user_needs_no_more_f
     first = daemon.wait_until_up()
     page = daemon.wait_for(lambda page: page.slots() > first.slots() + 10)
     ping = server.admin.info("commandstats")["cmdstat_ping"]
-    assert ping["calls"] >= page.slots() - 1
+    assert ping["calls"] >= page.slots() - page.failures("ping") - 1
     assert (ping.get("failed_calls", 0), ping.get("rejected_calls", 0)) == (0, 0)
-    assert page.reasons() == {}
+    assert set(page.reasons()) <= {"skipped"}, "a busy machine"
     assert server.run("ACL", "LOG") == []
