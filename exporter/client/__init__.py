@@ -8,7 +8,7 @@ read that met a dead pooled connection is sent once more, within its deadline, a
 import asyncio
 from collections.abc import Callable, Sequence
 from time import monotonic, time_ns
-from typing import Any, Protocol
+from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
 
@@ -16,6 +16,7 @@ from exporter.breaker import Backoff, Breaker
 from exporter.client.commands import BoundCommands
 from exporter.client.connect import Pool, TlsContext, make_pool
 from exporter.client.dial import PHASES, Dialler, OnPhase, phases_of
+from exporter.client.observer import Observer
 from exporter.client.ramp import Place, Ramp
 from exporter.client.reads import Args, is_read
 from exporter.client.translate import is_reply, translate
@@ -34,18 +35,6 @@ __all__ = ["PHASES", "Arrival", "BoundCommands", "Client", "Observer", "Ramp", "
 
 #: Seconds: the first wait before connecting anew is up to BASE, and no wait is longer than CAP.
 RECONNECT_BASE, RECONNECT_CAP = 0.1, 5.0
-
-
-class Observer(Protocol):
-    """Who wants to know what a client does."""
-
-    def connected(self, seconds: float, error: TargetError | None) -> None:
-        """Take note of an attempt to connect: its seconds, and the error it ended in."""
-        ...
-
-    def retried(self, operation: str) -> None:
-        """Take note of a read that is sent a second time."""
-        ...
 
 
 class Client:
