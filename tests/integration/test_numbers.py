@@ -11,7 +11,8 @@ import pytest
 from tests.integration.daemon import Daemon
 from tests.integration.echo import EchoServer, matched
 from tests.integration.probe_log import Slot, wait_for_log
-from tests.integration.servers import RealServer
+from tests.integration.proxy import Proxy
+from tests.integration.servers import RealServer, free_port
 
 pytestmark = pytest.mark.integration
 
@@ -76,6 +77,29 @@ def test_an_answer_that_comes_twice_ends_the_connection_and_every_slot_is_counte
 
     answered = [slot for slot in wait_for_log(log, done) if slot.outcome == "success"]
     assert max(slot.seconds for slot in answered) < DELAY + INTERVAL / 2
+
+
+def test_one_answer_of_a_real_server_that_a_proxy_loses_is_one_failure(
+    stack: ExitStack, start_server: Callable[..., RealServer], start_daemon: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Else every later ping would be taken to have waited for an interval."""
+    log = tmp_path / "probe.csv"
+    proxy = stack.enter_context(Proxy(start_server().port, free_port()))
+    config = {"probe": PROBE, "poll": {"interval": "60s"}}
+    target = {"name": "it", "url": f"redis://127.0.0.1:{proxy.port}"}
+    daemon = start_daemon("--probe-log", str(log), config={**config, "targets": [target]})
+    daemon.wait_until_up()
+    first = daemon.wait_for(lambda page: page.value("redis_uptime_in_seconds") is not None)
+    accepted = proxy.accepted
+    proxy.swallow = 1
+    lost = time.time_ns()
+    last = daemon.wait_for(lambda page: page.slots() > first.slots() + 20)
+    assert (proxy.swallow, proxy.accepted) == (0, accepted)
+    assert last.failures("ping", "protocol") == 1
+    slots = wait_for_log(log, lambda slots: sum(slot.due > lost for slot in slots) >= 15)
+    after = sorted(slot.seconds for slot in slots if slot.due > lost and slot.outcome == "success")
+    assert after[len(after) // 2] < INTERVAL / 2
+    daemon.assert_every_slot_counted(first)
 
 
 def test_a_real_server_counts_numbered_pings_as_pings_and_a_user_needs_no_more_for_them(
