@@ -21,6 +21,7 @@ OURS, NAIVE = "redis-pulse", "naive loop"
 INTERVAL = 1.0
 SETTLE = 5.0  # seconds after the start that are not measured, and for each hundred targets one more
 STALL, EVERY = 2.0, 10.0
+PATIENCE = 30.0  # seconds, for a page
 
 
 def measure(who: str, folder: Path, count: int, seconds: float, *, stalls: bool) -> Window:
@@ -32,7 +33,7 @@ def measure(who: str, folder: Path, count: int, seconds: float, *, stalls: bool)
         with run(folder, server) as (pid, port):
             time.sleep(SETTLE + count / 100)
             if port:
-                load.fetch(port)  # the first page renders everything; it comes once
+                load.page(port, load.PROMETHEUS, PATIENCE)  # the first page renders everything; it comes once
                 time.sleep(1)
             begun = []
             if stalls:
@@ -41,7 +42,7 @@ def measure(who: str, folder: Path, count: int, seconds: float, *, stalls: bool)
             cpu, server_cpu, began, start = cpu_of(pid), cpu_of(server.pid), time.time_ns(), time.perf_counter()
             time.sleep(seconds / 2)
             if port:
-                load.fetch(port)  # as Prometheus would
+                load.page(port, load.PROMETHEUS, PATIENCE)  # as Prometheus would
             time.sleep(max(0.0, start + seconds - time.perf_counter()))
             ended, elapsed = time.time_ns(), time.perf_counter() - start
             cpu, server_cpu = (cpu_of(pid) - cpu) / elapsed, (cpu_of(server.pid) - server_cpu) / elapsed
