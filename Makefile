@@ -73,8 +73,10 @@ lock: $(VENV)/.dev ## write the lock files anew (UPGRADE=1 moves the versions)
 image: ## the container image redis-pulse:dev
 	docker build -t redis-pulse:dev --build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null)" $(ARGS) .
 
-bench: $(VENV)/.dev ## what the README claims about speed
-	$(BIN)/python bench/metrics_page.py $(ARGS)
+BENCH ?= metrics_page
+bench: $(VENV)/.dev ## what the README claims about speed (BENCH=fleet for another one; it lists them)
+	@echo "of $$(cd bench && grep -l '^if __name__' *.py | grep -v naive | sed 's/\.py$$//' | tr '\n' ' ')(make bench BENCH=…, see bench/README.md):"
+	$(BIN)/python bench/$(BENCH).py $(ARGS)
 
 clean: ## remove what make made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .coverage dist

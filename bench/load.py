@@ -4,9 +4,11 @@ Raw sockets in one thread, since what is measured answers in less time than a co
 complete by its Content-Length or its last chunk.
 """
 
+import math
 import re
 import selectors
 import socket
+import threading
 import time
 
 #: What Prometheus sends.
@@ -86,3 +88,36 @@ def closed_loop(port: int, connections: int, requests: int, seconds: float) -> l
     for connection in open_ones:
         connection.socket.close()
     return latencies
+
+
+def page(port: int, headers: str, patience: float) -> tuple[float, bytes]:
+    """Fetch an answer: seconds, head and body; infinite and nothing when it does not come within ``patience``."""
+    connection = Connection(port, headers)
+    with connection.socket:
+        connection.socket.settimeout(patience)
+        try:
+            connection.ask()
+            while (seconds := connection.read()) is None:
+                pass
+        except TimeoutError:
+            return math.inf, b""
+        return seconds, bytes(connection.answer)
+
+
+def longest_wait(port: int, meanwhile: threading.Thread, patience: float) -> float:
+    """Ask for a small page, again and again until ``meanwhile`` has ended; the longest that it took, in seconds."""
+    longest = 0.0
+    with socket.create_connection(("127.0.0.1", port), timeout=patience) as door:
+        door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        meanwhile.start()
+        while meanwhile.is_alive():
+            began = time.perf_counter()
+            door.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            try:
+                door.recv(4096)
+            except TimeoutError:
+                return math.inf
+            longest = max(longest, time.perf_counter() - began)
+            time.sleep(0.005)
+    meanwhile.join()
+    return longest

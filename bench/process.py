@@ -33,10 +33,20 @@ def allow_many_files() -> None:
 
 
 class Program:
-    """``command`` with ``{port}`` filled in; it serves ``/metrics`` there. Use as a context manager."""
+    """``command`` with ``{port}`` filled in; it serves ``/metrics`` there. Use as a context manager.
+
+    ``idle``: it is not asked for pages while it starts; it has started when it accepts connections.
+    """
 
     def __init__(
-        self, name: str, command: list[str], env: dict[str, str], log: Path, patience: float = PATIENCE
+        self,
+        name: str,
+        command: list[str],
+        env: dict[str, str],
+        log: Path,
+        patience: float = PATIENCE,
+        *,
+        idle: bool = False,
     ) -> None:
         self.name = name
         self.port = free_port()
@@ -44,6 +54,7 @@ class Program:
         self._env = env
         self._log = log
         self._patience = patience
+        self._idle = idle
         self.start_seconds = 0.0
 
     def __enter__(self) -> Self:
@@ -54,16 +65,22 @@ class Program:
                 self.command, env=self._env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         while time.perf_counter() < begin + self._patience and self._process.poll() is None:
-            try:
-                page = load.fetch(self.port, headers="")
-            except OSError:
-                page = b""
-            if re.search(rb"^redis_connected_clients.* \d", page, re.MULTILINE):
+            if self._has_started():
                 self.start_seconds = time.perf_counter() - begin
                 return self
             time.sleep(0.002)
         self.__exit__()
-        raise SystemExit(f"{' '.join(self.command)}\ndoes not serve data:\n{self._log.read_text()[-2000:]}")
+        raise SystemExit(f"{' '.join(self.command)}\ndoes not serve:\n{self._log.read_text()[-2000:]}")
+
+    def _has_started(self) -> bool:
+        try:
+            if self._idle:
+                socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
+                return True
+            page = load.fetch(self.port, headers="")
+        except OSError:
+            return False
+        return re.search(rb"^redis_connected_clients.* \d", page, re.MULTILINE) is not None
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()

@@ -1,4 +1,6 @@
-"""A write and a read of one private key: finds what PING never meets (READONLY, OOM, MISCONF, CLUSTERDOWN).
+"""A write and a read of one private key: finds what PING never meets (READONLY, OOM, CLUSTERDOWN).
+
+(A server that cannot write its snapshot or its AOF, MISCONF, denies PING too: there the canary shows that reads go on.)
 
 Off unless ``canary.enabled``; it needs a user that may SET and GET ``canary.prefix``*. A primary is written to and read
 from, as operations ``write`` and ``read``; a replica is only read, to see how far it is behind (``heartbeat``). The key

@@ -5,6 +5,7 @@
     sock.send(PING)                             # when it fails: slots.lost()
     …
     slot = slots.answered(received)             # its outcome is reply or timeout; None: a late reply, no outcome
+    slot = slots.passed_over()                  # the next reply is to a later ping: a failure; None: it had one
     for slot in slots.expire(clock()): …        # each a failure (timeout)
 
 Replies come in the order of the pings, so the pings on the wire are a queue. A slot that reached its deadline has its
@@ -125,6 +126,21 @@ class Slots(Generic[T]):
             return slot
         self._overdue -= 1
         return None
+
+    def passed_over(self) -> Slot[T] | None:
+        """Close the oldest ping: a later one was answered before it, so its own reply will not come any more.
+
+        Returns the slot when that decides it, None when it had timed out. Raises LookupError when there is none.
+        """
+        if not self._queue:
+            raise LookupError("no ping to pass over")
+        slot = self._queue.popleft()
+        if slot.outcome is not None:
+            self._overdue -= 1
+            return None
+        slot.outcome = "lost"
+        self.losses += 1
+        return slot
 
     def expire(self, now: float) -> list[Slot[T]]:
         """Close the slots whose deadline is reached, oldest first. Read the socket before: a reply may lie there."""

@@ -90,14 +90,16 @@ def bulk(text: str | bytes) -> Reply:
 
 
 OK = Reply(b"+OK\r\n")
+#: What a healthy server answers to PING: the word that came with it, if one did.
 PONG = Reply(b"+PONG\r\n")
 NOAUTH = error("NOAUTH Authentication required.")
 LOADING = error("LOADING Valkey is loading the dataset in memory")
 MAXCLIENTS = error("ERR max number of clients reached")
 GARBAGE = Reply(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
-#: ``never``: no answer to this nor to anything later on the connection; ``close``: FIN; ``reset``: RST.
-Act = Literal["never", "close", "reset"]
+#: ``never``: no answer to this nor to anything later on the connection; ``swallow``: to this alone; ``twice``: the
+#: answer to a PING comes twice; ``close``: FIN; ``reset``: RST.
+Act = Literal["never", "swallow", "twice", "close", "reset"]
 Behaviour = Reply | Act
 Command = tuple[str, ...]
 
@@ -231,12 +233,19 @@ class FakeServer:
     def _behaviour(self, command: Command) -> Behaviour:
         name = command[0].upper()
         if script := self._scripts.get(name):
-            return script.pop(0) if len(script) > 1 else script[0]
-        return {"PING": PONG, "INFO": self.info}.get(name, OK)
+            behaviour = script.pop(0) if len(script) > 1 else script[0]
+        else:
+            behaviour = {"PING": PONG, "INFO": self.info}.get(name, OK)
+        if name == "PING" and len(command) > 1:
+            echoed = bulk(command[1])
+            return {PONG: echoed, "twice": Reply(echoed.data * 2)}.get(behaviour, behaviour)
+        return behaviour
 
     async def _act(self, behaviour: Behaviour, writer: asyncio.StreamWriter) -> None:
         if behaviour == "never":
             await asyncio.Event().wait()
+        elif behaviour == "swallow":
+            return
         elif isinstance(behaviour, Reply):
             if behaviour.until:
                 await behaviour.until.wait()

@@ -86,6 +86,28 @@ def test_a_stall_shows_as_falling_round_trips() -> None:
     assert trips == pytest.approx([2 - n / 10 for n in range(20)])
 
 
+def test_a_ping_that_is_passed_over_leaves_the_queue_and_the_next_reply_is_that_of_the_next_ping() -> None:
+    slots = on_the_wire(10, 10.1)
+    passed = slots.passed_over()
+    assert passed
+    assert (passed.token, passed.outcome, passed.round_trip) == ("ping at 10", "lost", None)
+    answered = slots.answered(10.25)
+    assert answered
+    assert (answered.token, answered.round_trip) == ("ping at 10.1", pytest.approx(0.15))
+    assert (slots.losses, slots.replies, slots.outstanding) == (1, 1, 0)
+    assert slots.balanced
+
+
+def test_a_ping_that_timed_out_and_is_passed_over_keeps_its_one_outcome() -> None:
+    slots = on_the_wire(10, 11.5)
+    slots.expire(11)
+    assert slots.passed_over() is None
+    assert (slots.timeouts, slots.losses, slots.late_replies, slots.in_flight) == (1, 0, 0, 1)
+    assert slots.balanced
+    with pytest.raises(LookupError, match="no ping"):
+        on_the_wire().passed_over()
+
+
 def test_a_lost_connection_fails_what_is_in_flight_and_only_that() -> None:
     slots = on_the_wire(10, 10.5, 10.6)
     slots.expire(11)
@@ -163,6 +185,16 @@ class SlotsMachine(RuleBasedStateMachine):
             assert slot is due
             self.settle(slot, "timeout" if over else "reply")
         assert due.round_trip == self.now - due.sent
+
+    @precondition(lambda self: self.wire)
+    @rule()
+    def a_reply_is_left_out(self) -> None:
+        oldest = self.wire.pop(0)
+        slot = self.slots.passed_over()
+        assert (slot is None) == (oldest.token in self.outcomes)
+        if slot:
+            assert slot is oldest
+            self.settle(slot, "lost")
 
     @rule()
     def the_timer_fires(self) -> None:

@@ -8,7 +8,7 @@ read that met a dead pooled connection is sent once more, within its deadline, a
 import asyncio
 from collections.abc import Callable, Sequence
 from time import monotonic, time_ns
-from typing import Any, Protocol
+from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
 
@@ -16,7 +16,8 @@ from exporter.breaker import Backoff, Breaker
 from exporter.client.commands import BoundCommands
 from exporter.client.connect import Pool, TlsContext, make_pool
 from exporter.client.dial import PHASES, Dialler, OnPhase, phases_of
-from exporter.client.ramp import Ramp
+from exporter.client.observer import Observer
+from exporter.client.ramp import Place, Ramp
 from exporter.client.reads import Args, is_read
 from exporter.client.translate import is_reply, translate
 from exporter.client.wire import Arrival, Sent, Wire
@@ -25,6 +26,7 @@ from exporter.errors import (
     ConnectionResetByTargetError,
     OperationTimeoutError,
     RejectedError,
+    SkippedError,
     TargetError,
 )
 from exporter.targets import Target
@@ -33,18 +35,6 @@ __all__ = ["PHASES", "Arrival", "BoundCommands", "Client", "Observer", "Ramp", "
 
 #: Seconds: the first wait before connecting anew is up to BASE, and no wait is longer than CAP.
 RECONNECT_BASE, RECONNECT_CAP = 0.1, 5.0
-
-
-class Observer(Protocol):
-    """Who wants to know what a client does."""
-
-    def connected(self, seconds: float, error: TargetError | None) -> None:
-        """Take note of an attempt to connect: its seconds, and the error it ended in."""
-        ...
-
-    def retried(self, operation: str) -> None:
-        """Take note of a read that is sent a second time."""
-        ...
 
 
 class Client:
@@ -90,19 +80,25 @@ class Client:
         return None
 
     async def exchange(
-        self, commands: Sequence[Args], operation: str, deadline: float, db: int | None = None
+        self,
+        commands: Sequence[Args],
+        operation: str,
+        deadline: float,
+        db: int | None = None,
+        place: Place | None = None,
     ) -> list[Any]:
         """Send commands at once and return their replies, error replies as values, in order.
 
         The breaker is asked first, and told afterwards. Raises TargetError when there is no reply: RejectedError when
-        the breaker is open, OperationTimeoutError at the deadline.
+        the breaker is open, OperationTimeoutError at the deadline, SkippedError when it still waited for its turn to
+        connect then (``place`` tells): the queue is ours.
         """
         settings = self.target.settings
         retries = settings.poll.retries if all(map(is_read, commands)) else 0
         database = settings.db if db is None else db
         while True:
             try:
-                return await self._guarded(commands, database, deadline)
+                return await self._guarded(commands, database, deadline, place or Place())
             except (ConnectionResetByTargetError, OperationTimeoutError) as error:
                 timed_out = isinstance(error, OperationTimeoutError)
                 if retries <= 0 or (timed_out and not settings.connection.retry_on_timeout):
@@ -112,7 +108,7 @@ class Client:
             retries -= 1
             self._observer.retried(operation)
 
-    async def _guarded(self, commands: Sequence[Args], db: int, deadline: float) -> list[Any]:
+    async def _guarded(self, commands: Sequence[Args], db: int, deadline: float, place: Place) -> list[Any]:
         if (waiting := self.hold_back()) is not None:
             raise type(waiting)(str(waiting))
         permit = self._breaker.acquire()
@@ -120,11 +116,14 @@ class Client:
             raise RejectedError("the circuit breaker is open")
         try:
             async with asyncio.timeout(max(0.0, deadline - self._clock())):
-                replies = await self._send(commands, db)
+                replies = await self._send(commands, db, place)
         except TargetError as error:
             permit.failure() if error.unavailable else permit.success()
             raise
         except TimeoutError:
+            if place.is_waiting:
+                permit.release()
+                raise SkippedError("too many connects at once") from None
             permit.failure()
             raise OperationTimeoutError("no answer in time") from None
         except BaseException:
@@ -134,7 +133,7 @@ class Client:
         permit.failure() if refused else permit.success()
         return replies
 
-    async def _send(self, commands: Sequence[Args], db: int) -> list[Any]:
+    async def _send(self, commands: Sequence[Args], db: int, place: Place) -> list[Any]:
         pool = self._pools.get(db)
         if pool is None:
             pool = self._pools[db] = make_pool(
@@ -143,6 +142,7 @@ class Client:
         connection = None
         try:
             connection = await pool.get_connection()  # type: ignore[no-untyped-call]
+            await connection.connect(place)
             async with asyncio.timeout(self.target.settings.connection.socket_timeout):
                 await connection.send_packed_command(connection.pack_commands(commands))
                 replies = [await self._reply(connection) for _ in commands]

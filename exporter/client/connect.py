@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
 from redis.exceptions import AuthenticationError
 
-from exporter.client.ramp import Ramp
+from exporter.client.ramp import Place, Ramp
 from exporter.config import TargetSettings, Tls
 
 #: Told about every attempt to connect (DNS, TCP, TLS, AUTH together): its seconds, and what went wrong.
@@ -29,11 +29,11 @@ class _Timed:
         self._ramp = ramp
         super().__init__(**options)
 
-    async def connect(self) -> None:
-        """Connect, unless it is connected."""
+    async def connect(self, place: Place | None = None) -> None:
+        """Connect when it is its turn, unless it is connected; ``place`` tells whether it waits for that."""
         if self.is_connected:  # type: ignore[attr-defined]
             return
-        async with self._ramp.turn():
+        async with self._ramp.turn(place):
             await self._connect_now()
 
     async def _connect_now(self) -> None:
@@ -74,11 +74,10 @@ class _TimedTls(_Timed, SSLConnection):
 
 
 class Pool(BlockingConnectionPool):
-    """A pool that never connects a second time behind our back: a dead connection is an error, and is seen."""
+    """A pool that never connects behind our back: a dead connection is an error, and is seen."""
 
     async def ensure_connection(self, connection: Any) -> None:
-        """Connect if need be, and leave it at that."""
-        await connection.connect()
+        """Leave it as it is: whoever takes it connects it."""
 
 
 class TlsContext:

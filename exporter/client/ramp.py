@@ -8,6 +8,15 @@ from contextlib import asynccontextmanager
 AT_ONCE, LONGEST = 50, 0.25
 
 
+class Place:
+    """Where somebody stands who may have to wait for a turn: cut off while he waits, it was our queue that was slow."""
+
+    __slots__ = ("is_waiting",)
+
+    def __init__(self) -> None:
+        self.is_waiting = False
+
+
 class Ramp:
     """Lets ``at_once`` connects begin; each makes room for the next when it is over, or ``longest`` seconds old."""
 
@@ -16,9 +25,12 @@ class Ramp:
         self._longest = longest
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for a place, and hold it for as long as the block lasts, or a little."""
+    async def turn(self, place: Place | None = None) -> AsyncIterator[None]:
+        """Wait for a turn and hold it for as long as the block lasts, or a little; ``place`` tells whether it waits."""
+        place = place or Place()
+        place.is_waiting = True
         await self._places.acquire()
+        place.is_waiting = False
         held = True
 
         def give_back() -> None:

@@ -1,7 +1,7 @@
-"""RESP2 as far as a probe needs it: commands out, one-line replies in. Pure.
+"""RESP2 as far as a probe needs it: commands out, small replies in. Pure.
 
-A PING, an AUTH and every error are answered by one line: ``+PONG``, ``+OK``, ``-LOADING …``. Nothing else is expected
-on the connection of a probe, so nothing else is understood.
+A PING, an AUTH and every error are answered by one line: ``+PONG``, ``+OK``, ``-LOADING …``; a PING with a word by that
+word, a bulk string. Nothing else is expected on the connection of a probe, so nothing else is understood.
 """
 
 from exporter.errors import ProtocolError
@@ -17,7 +17,7 @@ def command(*words: str) -> bytes:
 
 
 class Lines:
-    """Puts one-line replies together from the pieces in which they arrive."""
+    """Puts replies together from the pieces in which they arrive."""
 
     __slots__ = ("_rest",)
 
@@ -25,13 +25,38 @@ class Lines:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Return the lines that are complete now, without their ends. Raises ProtocolError when one never ends."""
+        """Return the replies that are complete now, without their ends; of a bulk string ``$`` and what it says.
+
+        Raises ProtocolError when one never ends, or is not as long as it says: no word of a probe has a line's end.
+        """
         if self._rest:
             data = self._rest + data
-        *lines, self._rest = data.split(b"\r\n")
-        if len(self._rest) > LONGEST:
+        *lines, rest = data.split(b"\r\n")
+        if b"$" in data:
+            if len(lines) == 2 and not rest and lines[0] == b"$%d" % len(lines[1]):
+                self._rest = b""
+                return [b"$" + lines[1]]  # nearly always
+            lines, rest = _joined(lines, rest)
+        if len(rest) > LONGEST:
             raise ProtocolError(f"a line of more than {LONGEST} bytes")
+        self._rest = rest
         return lines
+
+
+def _joined(lines: list[bytes], rest: bytes) -> tuple[list[bytes], bytes]:
+    """Join the two lines of each bulk string; one whose second is not there yet goes back to the rest."""
+    replies: list[bytes] = []
+    following = iter(lines)
+    for line in following:
+        if line[:1] != b"$":
+            replies.append(line)
+        elif (word := next(following, None)) is None:
+            return replies, line + b"\r\n" + rest
+        elif line[1:] == b"%d" % len(word):
+            replies.append(b"$" + word)
+        else:
+            raise ProtocolError("a string that is not as long as it says")
+    return replies, rest
 
 
 def error_of(line: bytes, expected: bytes) -> str | None:

@@ -2,9 +2,12 @@
 
 Nothing waits here. ``ping()`` and ``receive()`` return at once; the moments just before the one and just after the
 other are taken here, as near to the system call as Python allows.
+
+A PING may carry a number, which the server gives back: so a reply that never came is told from one that did.
 """
 
 import asyncio
+import secrets
 import socket
 import ssl
 from collections.abc import Callable
@@ -15,21 +18,27 @@ from exporter.client.resp import Lines, command, error_of
 from exporter.client.sockets import receive
 from exporter.client.tls import TlsLayer
 from exporter.client.translate import translate_reply
-from exporter.errors import ConnectionResetByTargetError, OperationTimeoutError, TargetError
+from exporter.errors import ConnectionResetByTargetError, OperationTimeoutError, ProtocolError, TargetError
 
 PING, PONG = command("PING"), b"+PONG"
+_NUMBERED = command("PING", "000000").replace(b"000000", b"%06d")
+#: How many numbers there are; the one after the last is 0 again.
+NUMBERS = 1_000_000
+#: What a server answers that knows no PING with a word: an answer all the same, and the moment of it.
+_KNOWS_NO_NUMBER = "ERR wrong number of arguments"
 _SIZE = 16384
 
 
 class Sent(NamedTuple):
     """A ping on its way: the moment before it left, in seconds on our clock and in ns on the wall's.
 
-    The call took ``took`` seconds: so much later it may have left.
+    The call took ``took`` seconds: so much later it may have left. ``number`` is what it carries, if it does.
     """
 
     at: float
     at_ns: int
     took: float
+    number: int | None = None
 
 
 class Arrival(NamedTuple):
@@ -47,7 +56,7 @@ class Arrival(NamedTuple):
 class Wire:
     """One connection on which nothing but PING is sent. ``clock`` is in seconds, ``wall`` in ns of CLOCK_REALTIME."""
 
-    __slots__ = ("_clock", "_layer", "_lines", "_listening", "_sock", "_translate", "_wall")
+    __slots__ = ("_clock", "_layer", "_lines", "_listening", "_next", "_sock", "_translate", "_wall", "numbered")
 
     def __init__(
         self,
@@ -66,6 +75,10 @@ class Wire:
         self._wall = wall
         self._translate = translator
         self._listening = False
+        #: whether PINGs carry a number
+        self.numbered = False
+        # Not from 0: the reply to somebody else's PING must not fit.
+        self._next = secrets.randbelow(NUMBERS)
 
     def listen(self, readable: Callable[[], None]) -> None:
         """Call ``readable()`` whenever something can be received, until it is closed."""
@@ -79,18 +92,24 @@ class Wire:
 
     def ping(self) -> Sent:
         """Send one PING now. Raises TargetError when it cannot leave: the connection is of no use then."""
+        number, data = None, PING
+        if self.numbered:
+            number = self._next
+            self._next = (number + 1) % NUMBERS
+            data = _NUMBERED % number
         try:
-            data = self._layer.encrypt(PING) if self._layer else PING
+            if self._layer:
+                data = self._layer.encrypt(data)
             at = self._clock()
             at_ns = self._wall()
             count = self._sock.send(data)
         except (BlockingIOError, InterruptedError):
-            count, data = 0, PING
+            count = 0
         except (OSError, ssl.SSLError) as error:
             raise self._translate(error) from error
         if count != len(data):
             raise OperationTimeoutError("the server reads nothing any more")
-        return Sent(at, at_ns, self._clock() - at)
+        return Sent(at, at_ns, self._clock() - at, number)
 
     def receive(self) -> Arrival | None:
         """Return what has arrived, None when there is no reply in it. Raises TargetError when the connection is gone.
@@ -111,11 +130,28 @@ class Wire:
         return Arrival(lines, at, at_ns, stamp) if lines else None
 
     def error_of(self, line: bytes) -> TargetError | None:
-        """Return None for a PONG, the error that the server answered; raises ProtocolError for anything else."""
+        """Return None for a PONG, the error that the server answered; raises ProtocolError for anything else.
+
+        (Ask ``number_of`` first.) A server that knows no numbers says so: that is an answer too, and no further PING
+        carries one.
+        """
         if line == PONG:
             return None
-        text = error_of(line, PONG)
-        return None if text is None else translate_reply(text)
+        text = error_of(line, PONG) or ""
+        if text.startswith(_KNOWS_NO_NUMBER):
+            self.numbered = False
+            return None
+        return translate_reply(text)
+
+    @staticmethod
+    def number_of(line: bytes) -> int | None:
+        """Return the number that a reply gives back; None when it gives none. Raises ProtocolError."""
+        if not line.startswith(b"$"):
+            return None
+        try:
+            return int(line[1:])
+        except ValueError:
+            raise ProtocolError("an answer that is not PONG") from None
 
     def close(self) -> None:
         """Close the connection; never waits for the server. May be called twice."""

@@ -13,21 +13,32 @@ from exporter.config.values import duration
 Finding = tuple[tuple[str, str], str, str]
 
 
-def check_target(target: TargetSettings) -> Iterator[Finding]:
-    """Yield what does not fit together in the settings of a target."""
-    yield from _slo(target.slo, target.probe)
+def check_target(target: TargetSettings, *, own_buckets: bool) -> Iterator[Finding]:
+    """Yield what does not fit together in the settings of a target.
+
+    ``own_buckets``: its buckets are set nearer to it than its SLO is, so they are what must be mended.
+    """
+    yield from _slo(target.slo, target.probe, own_buckets=own_buckets)
     yield from _poll(target.poll)
     yield from _breaker(target.breaker)
     yield from _canary(target.canary)
     yield from _tls(target.tls)
 
 
-def _slo(slo: Slo, probe: Probe) -> Iterator[Finding]:
-    if slo.latency not in probe.buckets:
-        nearest = nearest_duration(slo.latency, probe.buckets)
+def _slo(slo: Slo, probe: Probe, *, own_buckets: bool) -> Iterator[Finding]:
+    if slo.latency in probe.buckets:
+        return
+    nearest, edge = nearest_duration(slo.latency, probe.buckets), duration(slo.latency)
+    if own_buckets:
+        yield (
+            ("probe", "buckets"),
+            f"has no edge at slo.latency, {edge}",
+            f"add {edge}, or set slo.latency to one of them: the nearest is {nearest}",
+        )
+    else:
         yield (
             ("slo", "latency"),
-            f"is {duration(slo.latency)}, which is not one of probe.buckets",
+            f"is {edge}, which is not one of probe.buckets",
             f"the nearest is {nearest}",
         )
 

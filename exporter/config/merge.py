@@ -49,11 +49,16 @@ def tls_of(owners: Sequence[Owner], url: ParsedUrl) -> Tls:
     return Tls(**said)
 
 
+def strength(owners: Sequence[Owner], steps: tuple[str, str]) -> int:
+    """Return the number of the strongest owner that sets a value; -1 when nobody does."""
+    numbers: Iterator[int] = (
+        number
+        for number in reversed(range(len(owners)))
+        if (group := getattr(owners[number].says, steps[0])) is not None and steps[1] in group.model_fields_set
+    )
+    return next(numbers, -1)
+
+
 def set_at(owners: Sequence[Owner], steps: tuple[str, str]) -> Path:
     """Return where the strongest owner that sets a value does so; the top when nobody does."""
-    paths: Iterator[Path] = (
-        (*path, *steps)
-        for path, owner in reversed(owners)
-        if (group := getattr(owner, steps[0])) is not None and steps[1] in group.model_fields_set
-    )
-    return next(paths, steps)
+    return (*owners[max(0, strength(owners, steps))].path, *steps)

@@ -46,7 +46,7 @@ class Probe(Options):
     interval: PositiveSeconds = Field(1.0, ge=0.01, description="Time between two PINGs to a target.")
     timeout: PositiveSeconds = Field(1.0, description="A PING that takes longer is a failed slot, reason timeout.")
     buckets: Buckets = Field(
-        PING_BUCKETS, description="Upper edges of the histogram of durations; the same for all targets."
+        PING_BUCKETS, description="Upper edges of the histograms of durations; slo.latency must be one of them."
     )
     silence: PositiveSeconds = Field(
         30.0, description="A connection on which nothing was heard for so long is given up."

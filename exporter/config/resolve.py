@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from exporter.config.check import check_password_file, check_target
 from exporter.config.discovery import Scheme, SourceSettings, bare
 from exporter.config.layers import Layer, dotted, place
-from exporter.config.merge import Owner, group_of, poll_of, set_at, tls_of
+from exporter.config.merge import Owner, group_of, poll_of, set_at, strength, tls_of
 from exporter.config.messages import Problem, nearest
 from exporter.config.models import BreakerSettings, CanarySettings, Connection, Probe, Slo
 from exporter.config.names import Path
@@ -176,11 +176,9 @@ class Resolver:
         return chosen
 
     def _check(self, target: TargetSettings, owners: Sequence[Owner], login: _Credentials) -> None:
-        for steps, message, cure in check_target(target):
+        own_buckets = strength(owners, ("probe", "buckets")) > strength(owners, ("slo", "latency"))
+        for steps, message, cure in check_target(target, own_buckets=own_buckets):
             self._complain(set_at(owners, steps), message, cure)
-        for path, _ in owners[1:]:
-            if (at := set_at(owners, ("probe", "buckets")))[: len(path)] == path:
-                self._complain(at, "is one list for all targets", "set it at the top, under probe")
         if target.password_file is not None:
             trouble = check_password_file(target.password_file, target.endpoint)
             if trouble is not None:

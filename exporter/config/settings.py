@@ -95,7 +95,7 @@ class Module(Options):
     labels: Labels = Field({}, description="Labels of the target, for service discovery.")
     tls: Tls | None = Field(None, description="As the group tls; what is not set here comes from there.")
     connection: Connection | None = Field(None, description="As the group connection.")
-    probe: Probe | None = Field(None, description="As the group probe, but for its buckets.")
+    probe: Probe | None = Field(None, description="As the group probe.")
     poll: Poll | None = Field(None, description="As the group poll.")
     breaker: BreakerSettings | None = Field(None, description="As the group breaker.")
     canary: CanarySettings | None = Field(None, description="As the group canary.")

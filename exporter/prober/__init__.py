@@ -8,6 +8,8 @@ When a reply came, the kernel says (``clock``): what our own loop was late by is
 socket is read before each PING while something is outstanding, for replies left unread share the stamp of the last,
 and before a slot is called timed out, for a reply may lie there that came in time.
 
+Each PING carries a number, so a reply that is left out costs its own slot and shifts no other (``numbers``).
+
 A slot that finds no connection waits for one within its own deadline; the connecting is timed apart, as the operation
 ``connect`` and by its phases.
 """
@@ -20,6 +22,7 @@ from exporter.prober.alarm import Alarm
 from exporter.prober.clock import Clocks, trip
 from exporter.prober.ledger import PING, Ledger, Observer, Outcome, Ping
 from exporter.prober.log import ProbeLog
+from exporter.prober.numbers import Numbers
 from exporter.prober.session import Session
 from exporter.slots import Slots
 
@@ -55,6 +58,7 @@ class Prober:
         self._slots: Slots[Ping] = Slots(settings.probe.timeout, settings.probe.max_outstanding)
         self._waiting: list[Ping] = []  # due while there was no connection
         self._session: Session | None = None
+        self._numbers = Numbers(self._slots)
         self._alarm = Alarm(self._wake)
         self._heard = 0.0
         instruments.at_render[families.IN_FLIGHT, PING] = self._take_stock
@@ -117,6 +121,7 @@ class Prober:
 
     def opened(self, wire: Wire) -> None:
         """Send what waited for the connection."""
+        self._numbers.begin(wire)
         while self._waiting and self._send(self._waiting.pop(0), wire):
             pass
 
@@ -125,7 +130,10 @@ class Prober:
         self._heard = arrival.at
         epoch = self._clocks.epoch()
         for line in arrival.lines:
-            error = wire.error_of(line)
+            number = wire.number_of(line)
+            error = wire.error_of(line) if number is None else None
+            for passed in self._numbers.passed_over(number):
+                self._ledger.failed(passed.token, ProtocolError("a later ping was answered, and this one was not"))
             slot = self._slots.oldest
             if slot is None or slot.token.sent is None:
                 raise error or ProtocolError("a reply that nobody asked for")
@@ -141,6 +149,7 @@ class Prober:
     def lost(self, error: TargetError) -> None:
         """Every slot that was in flight, or waited for the connection, ends with the reason of its loss."""
         self._session = None
+        self._numbers.end(error)
         waiting, self._waiting = self._waiting, []
         for ping in [slot.token for slot in self._slots.lost()] + waiting:
             self._ledger.failed(ping, error)

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from exporter.client import Client
 from exporter.collectors import UNSUPPORTED, Collector
 from exporter.config import Options
-from exporter.errors import OperationTimeoutError, TargetError
+from exporter.errors import OperationTimeoutError, SkippedError, TargetError
 from exporter.instruments import TargetInstruments
 from exporter.metric import Found, Overflow, Sample, Unreadable
 from exporter.sampler.asking import Asking, Refusals, Replies
@@ -96,7 +96,8 @@ class Sampler:
             async with asyncio.timeout(self._poll.timeout):
                 found = list(await part.collector.collect(self.server, commands, part.options))
         except TimeoutError:
-            error = OperationTimeoutError("not done in time")
+            queued = bound.is_queueing  # both deadlines came at once, and this one is heard
+            error = SkippedError("too many connects at once") if queued else OperationTimeoutError("not done in time")
         except asyncio.CancelledError:
             operation.total.inc()
             operation.failed("other")

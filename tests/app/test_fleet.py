@@ -86,6 +86,36 @@ async def test_an_unchanged_target_keeps_its_connections_over_a_change_of_anothe
     assert server.accepted == accepted
 
 
+def edges(running: Running, name: str) -> set[str]:
+    return {
+        sample.labels["le"]
+        for sample in every(running.instruments)
+        if sample.name == "redis_operation_duration_seconds_bucket" and sample.labels["target"] == name
+    }
+
+
+async def test_a_target_whose_buckets_change_begins_a_new_histogram_and_the_others_go_on(
+    running: Running, server: FakeServer
+) -> None:
+    """Counts cannot be moved from one set of edges to another; those of a target left alone must not be touched."""
+
+    def probed(name: str, *buckets: float) -> Target:
+        return target(name, server.url, probe={"interval": 0.05, "buckets": buckets}, slo={"latency": buckets[-1]})
+
+    def count(name: str) -> float:
+        return value(running.instruments, "redis_operation_duration_seconds_count", target=name, operation="ping")
+
+    await running.fleet.apply([probed("kept", 0.01, 1.0), probed("changed", 0.01, 1.0)])
+    await eventually(lambda: count("kept") >= 3 and count("changed") >= 10)
+    kept = count("kept")
+    await running.fleet.apply([probed("kept", 0.01, 1.0), probed("changed", 0.25, 2.0)])
+    assert count("kept") >= kept
+    assert edges(running, "kept") == {"0.01", "1.0", "+Inf"}
+    assert edges(running, "changed") == {"0.25", "2.0", "+Inf"}
+    assert count("changed") < 10, "it began anew"
+    await eventually(lambda: count("changed") >= 2)
+
+
 def operations(running: Running) -> set[str]:
     return {
         sample.labels["operation"] for sample in every(running.instruments) if sample.name == "redis_operations_total"

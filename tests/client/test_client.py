@@ -9,6 +9,7 @@ import pytest
 import trustme
 
 from exporter import errors
+from exporter.client import Ramp
 from exporter.config import Connection, Poll, Tls
 from tests.fakes import GARBAGE, LOADING, MAXCLIENTS, NOAUTH, FakeServer, bulk, error
 from tests.watching import Watched
@@ -51,6 +52,34 @@ async def test_the_deadline_covers_the_whole_operation(server: FakeServer) -> No
     server.script("INFO", bulk("x"))
     assert await ask(watched, "INFO") == b"x"  # on a new connection: the old one still owes an answer
     assert server.accepted == 2
+    await watched.close()
+
+
+async def test_whoever_waits_for_others_that_connect_until_the_deadline_is_skipped_and_no_fault_of_the_target(
+    server: FakeServer,
+) -> None:
+    """The queue is ours: a target must not look dead because a thousand others connect."""
+    watched = Watched(server.url)
+    watched.client.ramp = Ramp(1, longest=60)
+    commands = watched.client.commands("info", watched.clock() + 0.05)
+    async with watched.client.ramp.turn():
+        with pytest.raises(errors.SkippedError):
+            await commands.execute("INFO")
+        assert commands.is_queueing
+    assert (watched.breaker.failures, watched.breaker.releases) == (0, 1)
+    assert (server.accepted, watched.heard.connects) == (0, [])
+    assert await ask(watched, "INFO")
+    await watched.close()
+
+
+async def test_a_connect_that_hangs_is_a_timeout_of_the_target_and_no_queue_of_ours(server: FakeServer) -> None:
+    server.script("AUTH", "never")
+    watched = Watched(server.url, password="x")
+    commands = watched.client.commands("info", watched.clock() + 0.05)
+    with pytest.raises(errors.OperationTimeoutError):
+        await commands.execute("INFO")
+    assert not commands.is_queueing
+    assert watched.breaker.failures == 1
     await watched.close()
 
 

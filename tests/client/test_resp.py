@@ -16,11 +16,11 @@ def test_a_command_is_an_array_of_bulk_strings_whatever_is_in_its_words() -> Non
 
 
 @given(
-    st.lists(st.sampled_from([b"+PONG", b"-LOADING x", b"-ERR a\rb", b""]), max_size=8),
+    st.lists(st.sampled_from([b"+PONG", b"-LOADING x", b"-ERR a\rb", b"", b"$000123", b"$", b"-ERR $6"]), max_size=8),
     st.lists(st.integers(0, 60), max_size=8),
 )
 def test_lines_are_the_same_in_whatever_pieces_they_arrive(replies: list[bytes], cuts: list[int]) -> None:
-    data = b"".join(reply + b"\r\n" for reply in replies)
+    data = b"".join((b"$%d\r\n" % (len(one) - 1) + one[1:] if one[:1] == b"$" else one) + b"\r\n" for one in replies)
     edges = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
     lines = Lines()
     found = [line for start, end in pairwise(edges) for line in lines.feed(data[start:end])]
@@ -32,6 +32,12 @@ def test_a_line_that_never_ends_is_refused() -> None:
     lines.feed(b"x" * LONGEST)
     with pytest.raises(ProtocolError):
         lines.feed(b"x")
+
+
+@pytest.mark.parametrize("data", [b"$5\r\n000123\r\n", b"$-1\r\n\r\n", b"$x\r\nx\r\n", b"+PONG\r\n$2\r\n1\r\n"])
+def test_a_string_that_is_not_as_long_as_it_says_is_refused(data: bytes) -> None:
+    with pytest.raises(ProtocolError, match="not as long"):
+        Lines().feed(data)
 
 
 def test_an_error_is_told_from_what_was_expected_and_from_all_else() -> None:

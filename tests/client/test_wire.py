@@ -85,6 +85,22 @@ async def test_replies_come_in_the_order_of_the_pings(server: FakeServer) -> Non
     assert server.received == [("PING",)] * 4
 
 
+async def test_a_ping_may_carry_a_number_which_comes_back(server: FakeServer) -> None:
+    server.script("PING", PONG, LOADING, PONG)
+    async with dialled(server.url) as (wire, _):
+        assert (wire.ping().number, wire.number_of(b"+PONG")) == (None, None)
+        await replies(wire, 1)
+        wire.numbered = True
+        sent = [wire.ping().number for _ in range(2)]
+        lines: list[bytes] = []
+        while len(lines) < 2:
+            lines += (await arrival(wire)).lines
+        assert [wire.number_of(line) for line in lines] == [None, sent[1]]
+        with pytest.raises(errors.ProtocolError):
+            wire.number_of(b"$nothing")
+    assert server.received == [("PING",), *(("PING", f"{number:06}") for number in sent)]
+
+
 async def test_nothing_but_auth_is_sent_before_the_first_ping(server: FakeServer) -> None:
     """No HELLO, no CLIENT SETINFO, no SELECT: a restricted user would be denied them."""
     async with dialled(server.url, username="me", password="hunter2", db=3) as (wire, phases):

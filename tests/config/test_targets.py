@@ -37,6 +37,24 @@ def test_the_target_overrides_its_module_and_that_the_defaults(tmp_path: Path) -
     assert target.collectors == {"slowlog": {"max": 1}}
 
 
+def test_a_target_may_have_buckets_of_its_own(tmp_path: Path) -> None:
+    """An edge of the SLO must be among those that it has in the end, wherever either was said."""
+    near, far, sharp = resolved(
+        tmp_path,
+        """
+        modules: {ocean: {probe: {buckets: [100ms, 250ms]}, slo: {latency: 250ms}}}
+        targets:
+          - {url: a}
+          - {url: b, module: ocean}
+          - {url: c, module: ocean, probe: {buckets: "1ms, 2ms"}, slo: {latency: 2ms}}
+        """,
+    ).targets
+    assert near.slo.latency in near.probe.buckets
+    assert len(near.probe.buckets) > 10
+    assert far.probe.buckets == (0.1, 0.25)
+    assert sharp.probe.buckets == (0.001, 0.002)
+
+
 def test_an_unnamed_target_has_the_name_of_its_address_and_no_collectors_means_the_default_ones(tmp_path: Path) -> None:
     (target,) = resolved(tmp_path, "targets: [{url: 'redis://A/4'}]").targets
     assert (target.name, target.db, target.collectors) == ("a:6379", 4, None)

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 #: ``stall``: answered when the period ends. ``drop``: no answer to some, as often as ``share`` says. ``hang``: no more
-#: answers on a connection that met it. ``pieces``: the answer comes in two halves, ``seconds`` apart. ``delay``:
-#: answered ``seconds`` later. ``refuse``: connections are reset and new ones refused.
-Do = Literal["stall", "drop", "hang", "pieces", "delay", "refuse"]
+#: answers on a connection that met it. ``pieces``: the answer comes in two halves, ``seconds`` apart. ``twice``: it
+#: comes twice, as often as ``share`` says. ``delay``: answered ``seconds`` later. ``refuse``: connections are reset and
+#: new ones refused.
+Do = Literal["stall", "drop", "hang", "pieces", "twice", "delay", "refuse"]
 
 
 class Period(NamedTuple):
@@ -90,6 +91,6 @@ class Script:
                 at = max(at, now + period.seconds)
             elif period.do == "pieces":
                 apart = period.seconds
-            elif period.do == "hang" or (period.do == "drop" and self._chance.random() < period.share):
+            elif period.do == "hang" or (period.do in ("drop", "twice") and self._chance.random() < period.share):
                 how = period.do
         return Fate(at, how, apart)  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ from tests.integration.echo_answers import Answers, commands
 from tests.integration.echo_loop import Loop, Record, bind, now, receive, wall
 from tests.integration.echo_script import Fate, Period, Script
 
-PING, PONG = b"*1\r\n$4\r\nPING\r\n", b"+PONG\r\n"
+PONG = b"+PONG\r\n"
 RESET = struct.pack("ii", 1, 0)
 FLUSH = 0.5  # seconds between two writes of the record
 
@@ -138,33 +138,30 @@ class EchoServer:
             self._close(connection)
             return
         self.counters["bytes_in"] += len(data)
-        if data == PING and not connection.buffer:
-            self._ping(connection, arrived)
-        else:
-            asked, connection.buffer = commands(connection.buffer + data)
-            for words in asked:
-                if words == [b"PING"]:
-                    self._ping(connection, arrived)
-                else:
-                    self.counters[words[0].upper().decode()] += 1
-                    self._answer(connection, now(), self._answers.to(words), None)
+        asked, connection.buffer = commands(connection.buffer + data)
+        for words in asked:
+            if words[0] == b"PING":
+                self._ping(connection, arrived, words[1] if len(words) > 1 else None)
+            else:
+                self.counters[words[0].upper().decode()] += 1
+                self._answer(connection, now(), self._answers.to(words), None)
         self._send(connection)
 
-    def _ping(self, connection: Connection, arrived: int) -> None:
+    def _ping(self, connection: Connection, arrived: int, word: bytes | None) -> None:
         self.counters["PING"] += 1
         fate = self._script.fate(self._numbers[connection.port], now())
         connection.hung = connection.hung or fate.do == "hang"
         if fate.do == "drop" or connection.hung:
             self._record.write(connection.port, connection.number, arrived, "hang" if connection.hung else "drop")
         else:
-            self._pong(connection, arrived, fate)
+            self._pong(connection, arrived, fate, PONG if word is None else b"$%d\r\n%b\r\n" % (len(word), word))
 
-    def _pong(self, connection: Connection, arrived: int, fate: Fate) -> None:
+    def _pong(self, connection: Connection, arrived: int, fate: Fate, pong: bytes) -> None:
         if fate.apart:
-            self._answer(connection, fate.at, PONG[:3], None)
-            self._answer(connection, fate.at + fate.apart, PONG[3:], arrived)
+            self._answer(connection, fate.at, pong[:3], None)
+            self._answer(connection, fate.at + fate.apart, pong[3:], arrived)
         else:
-            self._answer(connection, fate.at, PONG, arrived)
+            self._answer(connection, fate.at, pong * (2 if fate.do == "twice" else 1), arrived)
 
     def _answer(self, connection: Connection, at: float, data: bytes, arrived: int | None) -> None:
         connection.latest = at = max(at, connection.latest)

@@ -14,7 +14,8 @@ class Proxy:
 
     ``delay``: seconds that each chunk of the server's answers waits. ``stalled``: nothing is forwarded either way,
     connections are accepted and stay open. ``truncate``: so many bytes of each further answer pass, then the
-    connection is closed. ``refusing``: a new connection is reset at once.
+    connection is closed. ``swallow``: so many further chunks of answers are lost, and nothing else is. ``refusing``: a
+    new connection is reset at once.
     """
 
     def __init__(self, to_port: int, port: int) -> None:
@@ -22,6 +23,7 @@ class Proxy:
         self.delay = 0.0
         self.stalled = False
         self.truncate: int | None = None
+        self.swallow = 0
         self.refusing = False
         self.accepted = 0
         self._loop = asyncio.new_event_loop()
@@ -135,6 +137,9 @@ class Proxy:
                 return
             if not chunk:
                 return
+            if answers and self.swallow:
+                self.swallow -= 1
+                continue
             with contextlib.suppress(RuntimeError, ConnectionError):  # half-closed: what comes after the end is dropped
                 writer.write(chunk)
                 await writer.drain()

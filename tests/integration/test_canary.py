@@ -1,14 +1,16 @@
 """What PING never meets, on real servers: a full memory, a replica that does not follow, a connection made anew."""
 
 import re
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.integration.daemon import ROOT, Daemon
 from tests.integration.pages import Page
-from tests.integration.servers import RealServer
+from tests.integration.servers import RealServer, free_port
 
 pytestmark = pytest.mark.integration
 
@@ -56,6 +58,58 @@ def test_a_full_memory_fails_writes_and_nothing_else(
     assert (full.up("primary"), full.breaker("primary")) == (1, "closed")
     assert full.failures("read") == 0
     server.run("CONFIG", "SET", "maxmemory", "0")
+    before = succeeded(daemon.page(), "write")
+    daemon.wait_for(lambda page: succeeded(page, "write") > before + 2)
+
+
+def test_writes_that_stopped_because_a_snapshot_failed_say_so(
+    software: str, start_server: Start, start_daemon: Callable[..., Daemon]
+) -> None:
+    server = start_server(software)
+    daemon = start_daemon(config={"canary": CANARY, "targets": [{"name": "primary", "url": server.url}]})
+    daemon.wait_for(lambda page: succeeded(page, "write") >= 1)
+    directory, file = [server.run("CONFIG", "GET", name)[1].decode() for name in ("dir", "dbfilename")]
+    in_the_way = Path(directory) / file / "something"
+    in_the_way.mkdir(parents=True)  # a snapshot cannot take the place of a folder
+    server.run("CONFIG", "SET", "save", "3600 1")
+    server.run("BGSAVE")
+    stopped = daemon.wait_for(lambda page: page.failures("write", "misconf") >= 3)
+    assert (stopped.failures("read"), stopped.breaker("primary")) == (0, "closed")
+    # A server with save points denies PING too while it cannot write its snapshot.
+    daemon.wait_for(lambda page: page.failures("ping", "misconf") >= 3)
+    shutil.rmtree(in_the_way.parent)
+    server.run("BGSAVE")
+    before = succeeded(daemon.page(), "write")
+    daemon.wait_for(lambda page: succeeded(page, "write") > before + 2 and page.up("primary") == 1)
+
+
+def test_a_primary_that_became_a_replica_denies_writes_until_the_next_poll_tells(
+    software: str, start_server: Start, start_daemon: Callable[..., Daemon]
+) -> None:
+    server = start_server(software)
+    config = {"canary": CANARY, "poll": {"interval": "3s"}, "targets": [{"name": "primary", "url": server.url}]}
+    daemon = start_daemon(config=config)
+    daemon.wait_for(lambda page: succeeded(page, "write") >= 1)
+    server.run("REPLICAOF", "127.0.0.1", str(free_port()))
+    denied = daemon.wait_for(lambda page: page.failures("write", "readonly") >= 1)
+    assert (denied.up("primary"), denied.breaker("primary")) == (1, "closed")
+    server.run("REPLICAOF", "NO", "ONE")
+    before = succeeded(daemon.page(), "write")
+    daemon.wait_for(lambda page: succeeded(page, "write") > before + 2)
+
+
+def test_a_cluster_that_lost_slots_is_down_for_writes_and_up_for_pings(
+    software: str, start_server: Start, start_daemon: Callable[..., Daemon]
+) -> None:
+    """On a node of a cluster the key lies in a slot of the node's own, so nothing is moved elsewhere."""
+    server = start_server(software, **{"cluster-enabled": "yes", "cluster-port": str(free_port())})
+    server.run("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+    daemon = start_daemon(config={"canary": CANARY, "targets": [{"name": "primary", "url": server.url}]})
+    daemon.wait_for(lambda page: succeeded(page, "write") >= 3 and succeeded(page, "read") >= 3)
+    server.run("CLUSTER", "DELSLOTSRANGE", "100", "16383")
+    down = daemon.wait_for(lambda page: page.failures("write", "clusterdown") >= 2)
+    assert down.up("primary") == 1
+    server.run("CLUSTER", "ADDSLOTSRANGE", "100", "16383")
     before = succeeded(daemon.page(), "write")
     daemon.wait_for(lambda page: succeeded(page, "write") > before + 2)
 

@@ -31,7 +31,7 @@ async def test_a_ping_that_is_answered_is_a_success(server: FakeServer) -> None:
     assert watched.total() == 1
     assert value(watched.instruments, "redis_operation_duration_seconds_count", operation="ping") == 1
     assert value(watched.instruments, "redis_up") == 1
-    assert server.received == [("PING",)]
+    assert [command[0] for command in server.received] == ["PING"]
     await watched.close()
 
 
@@ -425,6 +425,21 @@ class Life:
     async def refuse(self) -> None:
         self.server.greeting = None if self.server.greeting else MAXCLIENTS
 
+    async def swallow(self) -> None:
+        """The next PING is never answered, though later ones are."""
+        self.server.script("PING", "swallow", PONG)
+
+    async def twice(self) -> None:
+        self.server.script("PING", "twice", PONG)
+
+    async def loading(self) -> None:
+        """An error bears no number: it answers whatever is the oldest."""
+        self.server.script("PING", LOADING, PONG)
+
+    async def ignorant(self) -> None:
+        """A server that knows no PING with a word, for once."""
+        self.server.script("PING", error("ERR wrong number of arguments for 'ping' command"), PONG)
+
     async def late(self) -> None:
         self.clock.advance(1.1)
 
@@ -458,6 +473,11 @@ EVENTS = (
     "drop",
     "close",
     "refuse",
+    "swallow",
+    "swallow",
+    "twice",
+    "loading",
+    "ignorant",
     "wait",
     "late",
     "set_wall_clock",
@@ -468,7 +488,7 @@ EVENTS = (
 
 @given(st.lists(st.sampled_from(EVENTS), max_size=30))
 def test_every_slot_ends_in_exactly_one_outcome_whatever_happens(events: list[str]) -> None:
-    """Stalls, delays, drops, refusals, steps of the wall's clock, our own lateness, reloads in the middle of it."""
+    """Stalls, delays, drops, refusals, replies that never come or come twice, steps of the wall's clock, reloads."""
     asyncio.run(_live_through(events))
 
 

@@ -1,11 +1,13 @@
 """The runner times, isolates, bounds and counts collectors; what a server cannot do is asked once."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, ClassVar
 
 import pytest
 
+from exporter.client import Ramp
 from exporter.collectors import Commands
 from exporter.collectors.base import Stateless
 from exporter.config import Options, Poll
@@ -98,6 +100,26 @@ async def test_what_several_collectors_ask_is_sent_once_a_poll(server: FakeServe
     assert server.count("INFO") == 1
     await polled.sampler.poll(0)
     assert server.count("INFO") == 2
+    await polled.close()
+
+
+@pytest.mark.parametrize("blocked", [0.0, 0.2])
+async def test_a_poll_that_waited_for_others_to_connect_is_skipped_and_not_the_targets_fault(
+    server: FakeServer, blocked: float
+) -> None:
+    """Also when our loop was blocked, so that the deadlines of the poll and of its command are found over at once."""
+    polled = Polled(server.url, Info(ROW.sample(1)), poll=Poll(timeout=0.05))
+    polled.client.ramp = Ramp(1, longest=60)
+    async with polled.client.ramp.turn():
+        asyncio.get_running_loop().call_later(0.01, time.sleep, blocked)
+        await polled.sampler.poll(0)
+    assert polled.heard.runs == [("info", "skipped")]
+    assert (polled.failures("skipped", "info"), polled.failures("timeout", "info")) == (1, 0)
+    assert value(polled.instruments, "redis_operation_duration_seconds_count", operation="info") == 0
+    assert (polled.breaker.failures, polled.breaker.outstanding) == (0, 0)
+    await polled.sampler.poll(0)
+    assert polled.heard.runs[-1] == ("info", "ok")
+    assert polled.total("info") == 2
     await polled.close()
 
 

@@ -2,18 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
-from itertools import pairwise
-from time import monotonic
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.schedule import Missed, Schedule
+from exporter.schedule import Missed
 from exporter.schedule.cohort import LEAD, Cohort, phases
 from tests.fakes import HandClock
-from tests.watching import eventually
 
 
 class HandLoop:
@@ -194,34 +191,3 @@ def test_served_and_skipped_together_are_all_moments_that_have_passed(
 def test_firings_are_few_whatever_the_interval(interval: float, count: int) -> None:
     assert phases(interval) == count
     assert phases(interval) / interval <= max(20, 1 / interval)
-
-
-async def test_a_thousand_members_cost_twenty_firings_a_second() -> None:
-    schedule = Schedule(monotonic, on_missed=lambda *_: None, on_error=lambda *_: None)
-    schedule.start()
-    for number in range(1000):
-        schedule.each(1.0, "probe", str(number), lambda _due: None, lambda *_: None)
-    assert len(schedule._scheduler.get_jobs()) == 20
-    for number in range(1000):
-        await schedule.cancel("probe", str(number))
-    assert schedule._scheduler.get_jobs() == []
-    await schedule.stop(0.1)
-
-
-async def test_members_run_in_a_real_loop_evenly_and_find_their_grid_again_after_the_wall_clock_was_set() -> None:
-    schedule = Schedule(monotonic, on_missed=lambda *_: None, on_error=lambda *_: None)
-    schedule.start()
-    dues: list[float] = []
-    schedule.each(0.05, "probe", "t", dues.append, lambda *_: None)
-    await eventually(lambda: len(dues) >= 4)
-    assert {round((later - earlier) / 0.05, 6) % 1 for earlier, later in pairwise(dues)} <= {0.0}
-    (job,) = schedule._scheduler.get_jobs()
-    job.modify(next_run_time=job.next_run_time.replace(year=job.next_run_time.year + 1))
-    await asyncio.sleep(LEAD)
-    seen = len(dues)
-    schedule.realign()
-    await eventually(lambda: len(dues) > seen + 1)
-    await schedule.stop(0.1)
-    seen = len(dues)
-    await asyncio.sleep(0.12)
-    assert len(dues) == seen, "nobody is served after the end"

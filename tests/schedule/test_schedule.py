@@ -1,17 +1,15 @@
-"""Every moment of a job's grid is served or counted as missed, whatever APScheduler and the wall clock do."""
+"""Jobs and members of cohorts run on their grids in a real loop, whatever APScheduler and the wall clock do."""
 
 import asyncio
-import math
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from time import monotonic
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from exporter.schedule import APART, Grid, Missed, Schedule
-from tests.fakes import HandClock
+from exporter.schedule import APART, Missed, Schedule
+from exporter.schedule.cohort import LEAD
 from tests.watching import eventually
 
 
@@ -28,11 +26,19 @@ class Kept:
         )
 
 
-NONE = Missed(0, 0)
-
-
 def ignore(_missed: Missed) -> None:
     """Do not care about missed runs."""
+
+
+def assert_on_grid(dues: list[float], interval: float) -> None:
+    """Every moment is a whole number of intervals after the one before."""
+    steps = [round((later - earlier) / interval, 6) for earlier, later in pairwise(dues)]
+    assert all(step >= 1 and step == int(step) for step in steps), steps
+
+
+def set_ahead(job: Any) -> None:
+    """Let APScheduler's next wake-up lie far ahead, as after a step back of the wall's clock."""
+    job.modify(next_run_time=job.next_run_time.replace(year=job.next_run_time.year + 1))
 
 
 @pytest.fixture
@@ -43,62 +49,6 @@ async def kept() -> AsyncIterator[Kept]:
     await kept.schedule.stop(0.1)
 
 
-def test_a_grid_serves_its_moments_in_order() -> None:
-    clock = HandClock(100)
-    grid = Grid(1.0, 100.5, clock)
-    assert grid.take() is None
-    assert grid.seconds_to_next() == pytest.approx(0.5)
-    clock.advance(0.5)
-    assert grid.take() == (100.5, NONE)
-    assert grid.take() is None
-    clock.advance(1.02)
-    assert grid.take() == (101.5, NONE)
-
-
-def test_moments_that_nobody_served_are_counted_once() -> None:
-    clock = HandClock(100)
-    grid = Grid(1.0, 100.0, clock)
-    assert grid.take() == (100.0, NONE)
-    clock.advance(3.4)
-    assert grid.take() == (103.0, Missed(2, 0))
-    clock.advance(0.7)
-    assert grid.take() == (104.0, NONE)
-
-
-def test_a_wake_up_that_comes_a_little_early_serves_the_moment_it_was_meant_for() -> None:
-    clock = HandClock(100)
-    grid = Grid(1.0, 100.0, clock)
-    grid.take()
-    clock.advance(0.9995)
-    assert grid.take() == (101.0, NONE)
-    assert grid.seconds_to_next() == pytest.approx(1.0005)
-
-
-def test_moments_that_fell_into_an_earlier_run_are_told_apart() -> None:
-    """A target that keeps a run waiting is no lateness of ours."""
-    clock = HandClock(100)
-    grid = Grid(1.0, 100.0, clock)
-    grid.take()
-    clock.advance(5.2)
-    assert grid.take(busy_until=103.5) == (105.0, Missed(late=1, overrun=3))
-
-
-@given(st.lists(st.floats(0, 10), max_size=60), st.sampled_from([0.1, 1.0, 15.0]))
-def test_served_and_missed_together_are_all_moments_that_have_passed(waits: list[float], interval: float) -> None:
-    clock = HandClock(0)
-    grid = Grid(interval, 0.0, clock)
-    served = missed = 0
-    for wait in waits:
-        clock.advance(wait)
-        if (due := grid.take()) is not None:
-            served += 1
-            missed += sum(due[1])
-            assert due[0] <= clock() + 0.001
-    grid.take()
-    if waits:
-        assert served + missed == math.floor((clock() + 0.001) / interval) + 1
-
-
 async def test_a_job_runs_on_its_grid(kept: Kept) -> None:
     dues: list[float] = []
 
@@ -107,8 +57,7 @@ async def test_a_job_runs_on_its_grid(kept: Kept) -> None:
 
     kept.schedule.every(0.05, "probe", "t", run, ignore)
     await eventually(lambda: len(dues) >= 4)
-    steps = [round((later - earlier) / 0.05, 6) for earlier, later in pairwise(dues)]
-    assert all(step >= 1 and step == int(step) for step in steps)
+    assert_on_grid(dues, 0.05)
 
 
 async def test_a_job_can_run_at_once_besides(kept: Kept) -> None:
@@ -248,11 +197,37 @@ async def test_a_job_finds_its_grid_again_after_the_wall_clock_was_set(kept: Kep
 
     kept.schedule.every(0.02, "poll", "t", run, ignore)
     await eventually(lambda: runs >= 1)
-    job = kept.schedule._scheduler.get_job("poll t")
-    job.modify(next_run_time=job.next_run_time.replace(year=job.next_run_time.year + 1))
+    set_ahead(kept.schedule._scheduler.get_job("poll t"))
     seen = runs
     kept.schedule.realign()
     await eventually(lambda: runs > seen)
+
+
+async def test_a_thousand_members_cost_twenty_firings_a_second(kept: Kept) -> None:
+    schedule = kept.schedule
+    for number in range(1000):
+        schedule.each(1.0, "probe", str(number), lambda _due: None, lambda *_: None)
+    assert len(schedule._scheduler.get_jobs()) == 20
+    for number in range(1000):
+        await schedule.cancel("probe", str(number))
+    assert schedule._scheduler.get_jobs() == []
+
+
+async def test_members_run_evenly_and_find_their_grid_again_after_the_wall_clock_was_set(kept: Kept) -> None:
+    dues: list[float] = []
+    kept.schedule.each(0.05, "probe", "t", dues.append, lambda *_: None)
+    await eventually(lambda: len(dues) >= 4)
+    assert_on_grid(dues, 0.05)
+    (job,) = kept.schedule._scheduler.get_jobs()
+    set_ahead(job)
+    await asyncio.sleep(LEAD)
+    seen = len(dues)
+    kept.schedule.realign()
+    await eventually(lambda: len(dues) > seen + 1)
+    await kept.schedule.stop(0.1)
+    seen = len(dues)
+    await asyncio.sleep(0.12)
+    assert len(dues) == seen, "nobody is served after the end"
 
 
 async def test_stopping_waits_for_runs_that_have_begun() -> None:
