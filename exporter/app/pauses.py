@@ -1,13 +1,14 @@
 """Pauses of the garbage collector: what they keep waiting, our measurement included, is kept short and published.
 
-A thousand targets are millions of objects that live as long as the daemon. To look through all of them takes the
-collector a second, again and again, and finds nothing. So once they are made it is told to leave them alone.
+A thousand targets are a million objects that live as long as the daemon. To look through all of them takes the
+collector a second, again and again, and finds nothing. So while they are being made it is told, once a second, to leave
+alone what there is: it looks only through what is younger, and then that is left alone too.
 """
 
 import gc
 from collections.abc import Callable
 
-#: Seconds after a configuration was taken over: by then everything that stays has been made.
+#: Seconds after the start, or after a configuration was taken over: by then everything that stays has been made.
 SETTLED = 60.0
 
 
@@ -28,6 +29,8 @@ class Pauses:
     def start(self) -> None:
         """Begin."""
         gc.callbacks.append(self._strike)
+        self._settle_at = self._clock() + SETTLED
+        self._leave_alone()
 
     def stop(self) -> None:
         """End; hand over what was noted."""
@@ -38,24 +41,30 @@ class Pauses:
         gc.unfreeze()
 
     def settle(self, *, dropped: bool) -> None:
-        """Leave alone what there is now, and what is made in the next minute; ``dropped``: when some of it is over.
+        """Leave alone what there is, and what is made in the next minute; ``dropped``: when some of it is over.
 
         What was left alone and has been dropped since is looked through once, or it would stay for ever.
         """
         if dropped:
             gc.unfreeze()
             gc.collect()
-        gc.freeze()
         self._settle_at = self._clock() + SETTLED
+        self._leave_alone()
 
     def flush(self) -> None:
-        """Hand over what was noted."""
-        if self._settle_at is not None and self._clock() >= self._settle_at:
-            self._settle_at = None
-            gc.freeze()
+        """Hand over what was noted; to be called once a second."""
+        if self._settle_at is not None:
+            if self._clock() >= self._settle_at:
+                self._settle_at = None
+            self._leave_alone()
         noted, self._noted = self._noted, []
         for seconds in noted:
             self._observe(seconds)
+
+    @staticmethod
+    def _leave_alone() -> None:
+        gc.collect(1)  # what is garbage already would stay for ever
+        gc.freeze()
 
     def _strike(self, phase: str, _info: dict[str, int]) -> None:
         if phase == "start":

@@ -34,23 +34,48 @@ def test_it_hears_of_every_collection_until_it_ends() -> None:
     assert pauses._strike not in gc.callbacks
 
 
-def test_what_lives_as_long_as_the_daemon_is_left_alone_now_and_once_more_when_all_is_made() -> None:
+def test_what_lives_as_long_as_the_daemon_is_left_alone_while_it_is_made() -> None:
     clock = HandClock()
     pauses = Pauses(lambda _seconds: None, clock=clock)
     pauses.start()
     try:
-        pauses.settle(dropped=False)
+        pauses.flush()
         first = gc.get_freeze_count()
         assert first > 0
-        made = [[] for _ in range(100)]  # type: list[list[int]]
+        kept = made()
         pauses.flush()
-        assert gc.get_freeze_count() <= first
+        assert gc.get_freeze_count() >= first + len(kept) - 50
         clock.advance(SETTLED)
         pauses.flush()
-        assert gc.get_freeze_count() >= first + len(made) - 50
+        settled, _more = gc.get_freeze_count(), made()
+        pauses.flush()
+        assert gc.get_freeze_count() <= settled
+        pauses.settle(dropped=False)  # another configuration was taken over
+        assert gc.get_freeze_count() >= settled + len(kept) - 50
     finally:
         pauses.stop()
     assert gc.get_freeze_count() == 0
+
+
+def made() -> list[list[int]]:
+    """Make what the collector has to look at."""
+    return [[] for _ in range(1000)]
+
+
+def test_what_is_garbage_when_the_rest_is_left_alone_does_not_stay_for_ever() -> None:
+    class Knot:
+        def __init__(self) -> None:
+            self.itself = self
+
+    pauses = Pauses(lambda _seconds: None, clock=HandClock())
+    pauses.start()
+    try:
+        pauses.flush()
+        gone = weakref.ref(Knot())
+        pauses.flush()
+        assert gone() is None
+    finally:
+        pauses.stop()
 
 
 def test_what_was_dropped_is_looked_through_once() -> None:
