@@ -5,6 +5,9 @@ https://prometheus.io/docs/instrumenting/exposition_formats/
 
 import math
 
+#: Whole numbers below it are written without a point.
+_EXACT = 10**15
+
 
 def escape(text: str) -> str:
     """Escape a label value."""
@@ -15,8 +18,10 @@ def escape(text: str) -> str:
 
 def number(value: float) -> str:
     """Write a float the shortest way that reads back as the same float."""
+    if type(value) is int and -_EXACT < value < _EXACT:
+        return str(value)  # most numbers of ours
     value = float(value)
-    if value.is_integer() and abs(value) < 1e15:
+    if value.is_integer() and abs(value) < _EXACT:
         return str(int(value))
     if math.isfinite(value):
         return repr(value)

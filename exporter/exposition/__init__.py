@@ -10,9 +10,9 @@ What one line looks like stands in ``lines``.
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from operator import is_
+from operator import is_, itemgetter
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 from isal import isal_zlib
 from prometheus_client import Metric as Collected
@@ -32,6 +32,7 @@ _BLOCK = 32 * 1024
 #: Bytes of joined lines that are kept from one scrape to the next.
 _KEPT = 1024 * 1024
 _EDGES = {"histogram": "le", "summary": "quantile"}
+T = TypeVar("T")
 _GZIP = 16 + isal_zlib.MAX_WBITS
 
 
@@ -131,7 +132,7 @@ class Page:
         for family, headers in self._ours:
             if texts := ours.pop(family, None):
                 yield headers[openmetrics]
-                yield from _pieces(texts)
+                yield from _pieces(texts, bytes)
         for collected in self._instruments.of_ourselves():
             yield _family(collected, openmetrics=openmetrics)
         if openmetrics:
@@ -157,24 +158,25 @@ class Page:
         for row, headers in self._rows:
             head = headers[openmetrics]
             for shape, targets in shapes.items():
-                if (place := shape.places.get(row)) is not None:
-                    for piece in _pieces([texts[place] for texts in targets]):
-                        yield head + piece
-                        if size <= _KEPT:
-                            kept.append(head + piece)
-                            size += len(head) + len(piece)
-                        head = b""
+                if (place := shape.places.get(row)) is None:
+                    continue
+                for piece in _pieces(targets, itemgetter(place)):
+                    yield head + piece
+                    if size <= _KEPT:
+                        kept.append(head + piece)
+                        size += len(head) + len(piece)
+                    head = b""
         if size <= _KEPT:
             self._known[openmetrics] = (pages, b"".join(kept))
         else:
             self._known.pop(openmetrics, None)
 
 
-def _pieces(texts: list[bytes]) -> Iterator[bytes]:
-    """Join texts of about the same length to pieces of about a block."""
-    step = _BLOCK // (len(texts[0]) + 1) + 1
-    for begin in range(0, len(texts), step):
-        yield b"".join(texts[begin : begin + step])
+def _pieces(targets: list[T], lines: Callable[[T], bytes]) -> Iterator[bytes]:
+    """Join the lines of targets, about as long for one as for another, to pieces of about a block."""
+    step = _BLOCK // (len(lines(targets[0])) + 1) + 1
+    for begin in range(0, len(targets), step):
+        yield b"".join(map(lines, targets[begin : begin + step]))
 
 
 def _pack(chunks: list[bytes], squeeze: Any) -> bytes:
