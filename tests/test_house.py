@@ -25,7 +25,7 @@ FLOORS = {
     **dict.fromkeys(("sampler", "prober", "discovery", "canary", "cold", "exposition"), 3),
     **dict.fromkeys(("collectors", "client", "store", "instruments"), 2),
     **dict.fromkeys(("breaker", "slots", "heartbeat", "shards", "targets", "parse"), 1),
-    **dict.fromkeys(("config", "errors", "metric", "lines", "log"), 0),
+    **dict.fromkeys(("config", "errors", "metric", "lines", "log", "versions"), 0),
     "__init__": -1,
 }
 
