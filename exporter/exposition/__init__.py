@@ -2,14 +2,14 @@
 
 A target's lines are rendered once per poll (``render``) and are the same bytes in both formats; a scrape joins them
 family by family, in slices short enough that a PONG which arrives meanwhile is not kept waiting. Scrapes that come
-while a page is being built share it.
+while a page is being built, or a moment after, share it: however many ask, the measuring goes on.
 
 What one line looks like stands in ``lines``.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import is_, itemgetter
 from time import perf_counter
 from typing import Any, TypeVar
@@ -19,40 +19,25 @@ from prometheus_client import Metric as Collected
 
 from exporter.exposition.headers import headed, headers_of
 from exporter.exposition.part import Part as Part
+from exporter.exposition.series import render as render
 from exporter.instruments import Instruments
 from exporter.instruments.families import OF_TARGETS, Family
 from exporter.lines import escape, header, number
-from exporter.metric import Metric, Sample
+from exporter.metric import Metric
 from exporter.store import Lines, Shape, Store
 
-#: Seconds of work after which a page in the making lets others have the loop.
-SLICE = 0.0005
+#: Seconds of work after which a page in the making lets others have the loop: a quarter of the time they took, when
+#: that is more: or on a busy machine, where they have much to catch up with, a page would take minutes. And the most.
+SLICE, _SHARE, _LONGEST = 0.0005, 0.25, 0.02
 #: Bytes that are compressed at once: each call costs some microseconds, and 32 KiB take a tenth of a millisecond.
 _BLOCK = 32 * 1024
 #: Bytes of joined lines that are kept from one scrape to the next.
 _KEPT = 1024 * 1024
-_EDGES = {"histogram": "le", "summary": "quantile"}
+#: Seconds for which a page that was built is handed out again, or as long as it took to build, if that was longer: so
+#: a flood of scrapes has at most half of the loop's time. How long at most, and the bytes that such a page may have.
+FRESH, _OLDEST, _LARGEST = 0.02, 0.5, 8 * 1024 * 1024
 T = TypeVar("T")
 _GZIP = 16 + isal_zlib.MAX_WBITS
-
-
-def render(target: str, samples: Iterable[Sample]) -> dict[Metric, bytes]:
-    """Render what a collector found on a target; of two samples of one series the later one stays."""
-    lines: dict[Metric, str] = {}
-    several: dict[Metric, dict[tuple[tuple[str, ...], str, str], str]] = {}
-    own = f'target="{escape(target)}"'
-    for metric, labels, value, suffix, edge in samples:
-        if not labels and not suffix and not edge:  # nearly all of them
-            lines[metric] = f"{metric.full_name}{{{own}}} {number(value)}\n"
-            continue
-        pairs = "".join([f',{key}="{escape(text)}"' for key, text in zip(metric.labels, labels, strict=True)])
-        if edge:
-            pairs += f',{_EDGES[metric.kind]}="{edge}"'
-        line = f"{metric.full_name}{suffix}{{{own}{pairs}}} {number(value)}\n"
-        several.setdefault(metric.parts.get(suffix, metric), {})[labels, suffix, edge] = line
-    for metric, series in several.items():
-        lines[metric] = "".join(series.values())
-    return {metric: text.encode() for metric, text in lines.items()}
 
 
 class Page:
@@ -73,13 +58,16 @@ class Page:
         self._ours = [(family, headers_of(family.name, family.kind, family.help)) for family in OF_TARGETS]
         self._known: dict[bool, tuple[list[Lines], bytes]] = {}
         self._building: dict[tuple[bool, bool], asyncio.Task[bytes]] = {}
+        self._built: dict[tuple[bool, bool], tuple[float, bytes]] = {}
 
     async def body(self, *, openmetrics: bool, gzip: bool) -> bytes:
         """Return the page as text or OpenMetrics, compressed or plain."""
         key = (openmetrics, gzip)
+        if (built := self._built.get(key)) is not None and self._clock() < built[0]:
+            return built[1]
         task = self._building.get(key)
         if task is None:
-            task = asyncio.get_running_loop().create_task(self._build(self._chunks(openmetrics=openmetrics), gzip=gzip))
+            task = asyncio.get_running_loop().create_task(self._whole(openmetrics=openmetrics, gzip=gzip))
             self._building[key] = task
             task.add_done_callback(lambda _: self._building.pop(key, None))
         return await asyncio.shield(task)
@@ -95,21 +83,32 @@ class Page:
         rows = [row.full_name for row, _ in self._rows]
         return list(dict.fromkeys([*rows, *(family.name for family, _ in self._ours), *ours]))
 
+    async def _whole(self, *, openmetrics: bool, gzip: bool) -> bytes:
+        """Build the page, and keep it for a moment."""
+        key, began = (openmetrics, gzip), self._clock()
+        self._built.pop(key, None)
+        body = await self._build(self._chunks(openmetrics=openmetrics), gzip=gzip)
+        now = self._clock()
+        if len(body) <= _LARGEST:
+            self._built[key] = now + min(max(FRESH, now - began), _OLDEST), body
+        return body
+
     async def _build(self, chunks: Iterator[bytes], *, gzip: bool) -> bytes:
         started = slice_began = self._clock()
         squeeze = isal_zlib.compressobj(level=1, wbits=_GZIP) if gzip else None
         done: list[bytes] = []
         fresh: list[bytes] = []
-        size = 0
+        size, allowed = 0, SLICE
         for chunk in chunks:
             fresh.append(chunk)
             size += len(chunk)
             if size >= _BLOCK:
                 done.append(_pack(fresh, squeeze))
                 fresh, size = [], 0
-            if self._clock() - slice_began > SLICE:
+            if (now := self._clock()) - slice_began > allowed:
                 await asyncio.sleep(0)
                 slice_began = self._clock()
+                allowed = min(_LONGEST, max(SLICE, (slice_began - now) * _SHARE))
         done.append(_pack(fresh, squeeze))
         if squeeze:
             done.append(squeeze.flush())
