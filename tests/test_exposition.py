@@ -132,7 +132,7 @@ async def test_a_page_gets_on_however_much_the_others_have_to_do() -> None:
         clock.advance(60)
         return turns
 
-    assert await turns_beside(0.04) < await turns_beside(0.0001) / 4
+    assert await turns_beside(0.04) < await turns_beside(0.0001) / 3
 
 
 async def test_what_was_not_polled_since_the_last_scrape_is_not_joined_again() -> None:

@@ -28,7 +28,7 @@ from exporter.store import Lines, Shape, Store
 
 #: Seconds of work after which a page in the making lets others have the loop: a quarter of the time they took, when
 #: that is more: or on a busy machine, where they have much to catch up with, a page would take minutes. And the most.
-SLICE, _SHARE, _LONGEST = 0.0005, 0.25, 0.02
+SLICE, _SHARE, _LONGEST = 0.0005, 0.25, 0.005
 #: Bytes that are compressed at once: each call costs some microseconds, and 32 KiB take a tenth of a millisecond.
 _BLOCK = 32 * 1024
 #: Bytes of joined lines that are kept from one scrape to the next.

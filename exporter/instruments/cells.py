@@ -22,21 +22,28 @@ _NEVER = dict.fromkeys(REASONS, 0)
 
 
 class Group:
-    """What one target has of one family, and its lines as long as nothing has changed; ``own``: ``target="…"``."""
+    """What one target has of one family; ``own``: ``target="…"``.
 
-    __slots__ = ("cells", "lines", "own")
+    Its lines are kept until something changes. What has changed once will again, and is not worth the memory.
+    """
+
+    __slots__ = ("_changes", "cells", "lines", "own")
 
     def __init__(self, own: str) -> None:
         self.own = own
         self.cells: list[Cell | Failures] = []
         self.lines: bytes | None = None
+        self._changes = False
 
     def render(self) -> bytes:
         """Return the lines of all its cells."""
-        if self.lines is None:
-            own = self.own
-            self.lines = "".join([cell.text(own) for cell in self.cells]).encode()
-        return self.lines
+        if self.lines is not None:
+            return self.lines
+        own = self.own
+        lines = "".join([cell.text(own) for cell in self.cells]).encode()
+        if not self._changes:
+            self._changes, self.lines = True, lines
+        return lines
 
 
 class Cell:
