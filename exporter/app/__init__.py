@@ -86,7 +86,7 @@ async def serve(
         is_healthy=lambda: pulse.healthy,
         clock=monotonic,
     )
-    finding.on_change = lambda change: pauses.settle(dropped=bool(change.gone))
+    finding.on_change = lambda change: pauses.settle(dropped=len(change.gone), left=len(fleet))
     server = HttpServer(
         build(daemon, telemetry_path=loaded.settings.telemetry_path), loaded.settings.listen, fallback=port_fallback
     )

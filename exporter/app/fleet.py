@@ -99,6 +99,9 @@ class Fleet:
     def __iter__(self) -> Iterator[Watch]:
         return iter(tuple(self._watches.values()))
 
+    def __len__(self) -> int:
+        return len(self._watches)
+
     def get(self, name: str) -> Watch | None:
         """Return the target of that name, if it is watched."""
         return self._watches.get(name)

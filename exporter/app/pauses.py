@@ -25,6 +25,7 @@ class Pauses:
         self._began = 0.0
         self._noted: list[float] = []
         self._settle_at: float | None = None
+        self._dropped = 0
 
     def start(self) -> None:
         """Begin."""
@@ -40,12 +41,15 @@ class Pauses:
         self._settle_at = None
         gc.unfreeze()
 
-    def settle(self, *, dropped: bool) -> None:
-        """Leave alone what there is, and what is made in the next minute; ``dropped``: when some of it is over.
+    def settle(self, *, dropped: int, left: int) -> None:
+        """Leave alone what there is, and what is made in the next minute; so many targets were dropped and are left.
 
-        What was left alone and has been dropped since is looked through once, or it would stay for ever.
+        What was left alone and has been dropped since must be looked through once, or it would stay for ever: when it
+        is a tenth of all. A node of a large cluster that comes and goes must not cost a pause each time.
         """
-        if dropped:
+        self._dropped += dropped
+        if self._dropped > left // 10:
+            self._dropped = 0
             gc.unfreeze()
             gc.collect()
         self._settle_at = self._clock() + SETTLED

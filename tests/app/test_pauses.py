@@ -50,7 +50,7 @@ def test_what_lives_as_long_as_the_daemon_is_left_alone_while_it_is_made() -> No
         settled, _more = gc.get_freeze_count(), made()
         pauses.flush()
         assert gc.get_freeze_count() <= settled
-        pauses.settle(dropped=False)  # another configuration was taken over
+        pauses.settle(dropped=0, left=1)  # another configuration was taken over
         assert gc.get_freeze_count() >= settled + len(kept) - 50
     finally:
         pauses.stop()
@@ -89,11 +89,30 @@ def test_what_was_dropped_is_looked_through_once() -> None:
     knot = Knot()
     gone = weakref.ref(knot)
     try:
-        pauses.settle(dropped=False)
+        pauses.settle(dropped=0, left=1)
         del knot
         gc.collect()
         assert gone() is not None
-        pauses.settle(dropped=True)
+        pauses.settle(dropped=1, left=1)
+        assert gone() is None
+    finally:
+        pauses.stop()
+
+
+def test_a_few_of_many_that_come_and_go_cost_no_pause_each_until_they_are_a_tenth() -> None:
+    class Knot:
+        def __init__(self) -> None:
+            self.itself = self
+
+    pauses = Pauses(lambda _seconds: None, clock=HandClock())
+    knot = Knot()
+    gone = weakref.ref(knot)
+    try:
+        pauses.settle(dropped=0, left=100)
+        del knot
+        pauses.settle(dropped=10, left=100)
+        assert gone() is not None
+        pauses.settle(dropped=1, left=100)
         assert gone() is None
     finally:
         pauses.stop()
