@@ -53,8 +53,8 @@ TABLE: tuple[Row, ...] = (
     Row("redis.password-file", "REDIS_PASSWORD_FILE", ("password_file",), values.path, remark="A JSON object from URL to password is understood, and so is a file with nothing but the password."),
     Row("connection-timeout", _X + "CONNECTION_TIMEOUT", ("connection.socket_connect_timeout", "connection.socket_timeout"), values.seconds, default="15s", remark="Beside it probe.timeout (1s) bounds a PING and poll.timeout (5s) a whole poll of a collector."),
     _switch("set-client-name", _X + "SET_CLIENT_NAME", default="true", remark="Connections stay unnamed: no CLIENT SETNAME is sent. Tell them by their ACL user."),
-    _switch("is-cluster", _X + "IS_CLUSTER", remark="Not needed: name every node as a target, and each reads its own keys and slots."),
-    _switch("cluster-discover-hostnames", _X + "CLUSTER_DISCOVER_HOSTNAMES", remark="There is no /discover-cluster-nodes: name every node as a target."),
+    _switch("is-cluster", _X + "IS_CLUSTER", remark="Not needed: each node reads its own keys and slots. cluster: true in a target watches every node of its cluster."),
+    _switch("cluster-discover-hostnames", _X + "CLUSTER_DISCOVER_HOSTNAMES", remark="There is no /discover-cluster-nodes: cluster: true in a target finds the nodes, and /sd lists them; see cluster.prefer."),
     _switch("is-tile38", _X + "IS_TILE38", "collectors.tile38", take=values.collector, brings=True),
     # TLS towards the server
     Row("tls-ca-cert-file", _X + "TLS_CA_CERT_FILE", ("tls.ca_file",), values.path),
