@@ -139,14 +139,17 @@ def test_docker_accepts_the_compose_file() -> None:
 
 def test_the_unit_is_hardened_and_reloads() -> None:
     unit = service_lines()
-    assert unit["Type"] == ["exec"]
+    assert unit["Type"] == ["notify"]
+    assert unit["WatchdogSec"] == ["10"], "the loop beats every second; tests/integration/test_watchdog.py hangs one"
+    assert unit["LimitCORE"] == ["0"], "the watchdog ends it with SIGABRT, and a dump would hold passwords"
     assert unit["Restart"] == ["on-failure"]
     assert unit["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
     assert unit["DynamicUser"] == unit["NoNewPrivileges"] == unit["PrivateTmp"] == unit["ProtectHome"] == ["yes"]
     assert unit["ProtectSystem"] == ["strict"]
     assert unit["CapabilityBoundingSet"] == [""]
     assert "CPUQuota" not in unit, "a probe that waits for a CPU measures the wait"
-    assert "#LoadCredential=" in UNIT.read_text(encoding="utf-8")
+    [credential] = unit["LoadCredential"]
+    assert f"/run/credentials/{UNIT.name}/{credential.partition(':')[0]}" in UNIT.read_text(encoding="utf-8")
 
 
 def test_systemd_accepts_the_unit_and_finds_it_little_exposed(tmp_path: Path) -> None:

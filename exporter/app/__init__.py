@@ -1,8 +1,10 @@
 """Wiring: everything is built once, here; started, drained and stopped, in that order."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Awaitable, Callable
+from functools import partial
 from time import monotonic, perf_counter
 
 from exporter import __version__, log
@@ -10,7 +12,8 @@ from exporter.app.daemon import RunningDaemon
 from exporter.app.finding import Finding
 from exporter.app.fleet import Fleet
 from exporter.app.pauses import Pauses
-from exporter.app.pulse import Pulse
+from exporter.app.pulse import INTERVAL, Pulse
+from exporter.app.systemd import Systemd
 from exporter.collectors import load
 from exporter.config import Loaded, ProbeLogSettings, Reload
 from exporter.exposition import Page, render
@@ -73,7 +76,9 @@ async def serve(
     probe_log = _probe_log(loaded.settings.probe_log, instruments)
     fleet = Fleet(collectors, store, instruments, schedule, clock=monotonic, probe_log=probe_log)
     pauses = Pauses(instruments.precision.gc_pause.observe, clock=perf_counter)
-    pulse = Pulse(instruments.loop_lag.observe, schedule.realign, clock=monotonic, on_beat=pauses.flush)
+    systemd = Systemd(os.environ, clock=monotonic, pid=os.getpid(), interval=INTERVAL)
+    beat = partial(_each, pauses.flush, systemd.beat)
+    pulse = Pulse(instruments.loop_lag.observe, schedule.realign, clock=monotonic, on_beat=beat)
     rows = [row for collector in collectors.values() for row in collector.metrics]
     finding = Finding(fleet, instruments, schedule, clock=monotonic, shard=loaded.shard)
     daemon = RunningDaemon(
@@ -86,6 +91,7 @@ async def serve(
         is_healthy=lambda: pulse.healthy,
         clock=monotonic,
     )
+    daemon.on_reloading, daemon.on_ready = systemd.reloading, systemd.ready
     finding.on_change = lambda change: pauses.settle(dropped=len(change.gone), left=len(fleet))
     server = HttpServer(
         build(daemon, telemetry_path=loaded.settings.telemetry_path), loaded.settings.listen, fallback=port_fallback
@@ -104,6 +110,7 @@ async def serve(
         if alongside:
             tasks.add(asyncio.ensure_future(alongside()))
         await stopping.wait()
+        systemd.stopping()
         logger.info("stopping")
     finally:
         pulse.stop()
@@ -118,6 +125,11 @@ async def serve(
             await probe_log.stop()
         await server.stop(FETCH)
     logger.info("stopped")
+
+
+def _each(*calls: Callable[[], None]) -> None:
+    for call in calls:
+        call()
 
 
 def _probe_log(settings: ProbeLogSettings, instruments: Instruments) -> ProbeLog | None:

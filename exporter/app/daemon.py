@@ -41,6 +41,9 @@ class RunningDaemon:
         is_healthy: Callable[[], bool],
         clock: Callable[[], float],
     ) -> None:
+        #: told when the configuration begins to be read again, and with a line for people when that is over
+        self.on_reloading: Callable[[], None] = lambda: None
+        self.on_ready: Callable[[str], None] = lambda _status: None
         self._settings = settings
         self._reload = reload
         self._fleet = finding.fleet
@@ -111,12 +114,14 @@ class RunningDaemon:
 
     async def reload(self) -> str | None:
         """Read the configuration again; a bad one changes nothing."""
+        self.on_reloading()
         try:
             # In a thread: a thousand targets take half a second to read, and pings are due meanwhile.
             loaded = await asyncio.to_thread(self._reload)
         except ConfigError as error:
             self._instruments.reload_successful.set(0)
             self._log.error("configuration not reloaded", error=str(error))
+            self.on_ready("the last reload failed, see the log; the configuration before it is in force")
             return str(error)
         await self.take(loaded)
         return None
@@ -141,6 +146,9 @@ class RunningDaemon:
             started=[target.name for target in change.come],
             stopped=list(change.gone),
         )
+        declared, sources = len(loaded.targets), len(loaded.sources)
+        found = f", and what {sources} source{'' if sources == 1 else 's'} of discovery find" if sources else ""
+        self.on_ready(f"watching {declared} declared target{'' if declared == 1 else 's'}{found}")
 
     def _view(self, watch: Watch) -> TargetView:
         target, server, last = watch.target, watch.sampler.server, watch.prober.last

@@ -1,0 +1,31 @@
+"""The daemon with an event loop that hangs for good once it is told to (SIGUSR1).
+
+``python -m tests.integration.hung_daemon`` takes what ``python -m exporter`` takes.
+"""
+
+import asyncio
+import signal
+import sys
+import time
+from functools import partial
+
+from exporter import __main__, app
+
+
+def hang() -> None:
+    """Wait as a call that never returns would."""
+    while True:
+        time.sleep(60)
+
+
+async def obey() -> None:
+    """Hang at SIGUSR1: on the loop, so that nothing else runs on it any more."""
+    told = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, told.set)
+    await told.wait()
+    hang()
+
+
+if __name__ == "__main__":
+    app.run = partial(app.run, alongside=obey)
+    sys.exit(__main__.main())

@@ -1,0 +1,98 @@
+"""The service as systemd holds it: a loop that hangs falls silent, is ended with its stack in the log, and starts anew.
+
+There is no systemd to be had in a test, so the test is its other end: the socket, the patience, the SIGABRT.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.integration.daemon import FAST, ROOT
+from tests.integration.servers import RealServer, free_port
+
+pytestmark = pytest.mark.integration
+
+#: Seconds of silence after which the service is given up; it beats every second.
+WATCHDOG = 5.0
+
+
+class Manager:
+    """The part of systemd that looks after one service."""
+
+    def __init__(self, folder: Path) -> None:
+        self.address = str(folder / "notify")
+        self.door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.door.bind(self.address)
+        self.log = folder / "stderr.log"
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
+        unit = (ROOT / "deploy" / "systemd" / "redis-pulse.service").read_text(encoding="utf-8")
+        env = dict(line.removeprefix("Environment=").split("=", 1) for line in unit.splitlines() if "=PYTHON" in line)
+        env |= {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "NOTIFY_SOCKET": self.address}
+        env |= {"WATCHDOG_USEC": str(int(WATCHDOG * 1e6))}
+        command = [sys.executable, "-m", "tests.integration.hung_daemon", *arguments]
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.processes.append(process)
+        return process
+
+    def wait_for(self, word: str, within: float = 30.0) -> bool:
+        """Whether a datagram with that word comes in time."""
+        deadline = time.monotonic() + within
+        while (left := deadline - time.monotonic()) > 0:
+            self.door.settimeout(left)
+            try:
+                if word in self.door.recv(4096).decode():
+                    return True
+            except TimeoutError:
+                break
+        return False
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    manager = Manager(tmp_path)
+    yield manager
+    for process in manager.processes:
+        process.kill()
+        process.wait()
+    manager.door.close()
+
+
+def test_a_loop_that_hangs_is_found_ended_and_replaced(
+    manager: Manager, start_server: Callable[..., RealServer], tmp_path: Path
+) -> None:
+    config = tmp_path / "redis-pulse.yaml"
+    config.write_text(yaml.safe_dump({**FAST, "targets": [{"name": "it", "url": start_server().url}]}))
+    arguments = ("--config", str(config), "--listen", f"127.0.0.1:{free_port()}")
+    hung = manager.start(*arguments)
+    assert manager.wait_for("READY=1"), manager.log.read_text()
+    assert manager.wait_for("WATCHDOG=1")
+    assert manager.wait_for("WATCHDOG=1"), "a healthy loop beats again and again"
+
+    hung.send_signal(signal.SIGUSR1)
+    while manager.wait_for("WATCHDOG=1", within=WATCHDOG):
+        assert hung.poll() is None
+    assert hung.poll() is None, "it is there, but its loop does not turn: only the watchdog can tell"
+
+    hung.send_signal(signal.SIGABRT)  # what systemd does then
+    assert hung.wait(10) == -signal.SIGABRT
+    log = manager.log.read_text()
+    assert "Fatal Python error: Aborted" in log
+    assert "hung_daemon.py" in log
+    assert " in hang" in log, "the journal says where it hung"
+
+    again = manager.start(*arguments)
+    assert manager.wait_for("READY=1"), manager.log.read_text()
+    again.terminate()
+    assert manager.wait_for("STOPPING=1")
+    assert again.wait(10) == 0
