@@ -14,6 +14,7 @@ from exporter import collectors, config, instruments, migrate
 from exporter.metric import PREFIX, Metric
 from grafana import build
 from tools import acl
+from tools.chart import values, with_rule
 from tools.compat import DIFFERENCES
 
 ROOT = Path(__file__).parents[1]
@@ -22,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 def rendered() -> dict[Path, str]:
     """Return every rendered file with the text that it should have."""
     parts = {
+        "deploy/helm/redis-pulse/README.md": ("values", _values()),
         "docs/acl.md": ("acl", acl.page(collectors.load()).rstrip("\n")),
         "README.md": ("collectors", f"{_collectors()}\n{acl.sentence(collectors.load())}"),
         "docs/configuration.md": ("settings", _settings()),
@@ -36,7 +38,9 @@ def rendered() -> dict[Path, str]:
 def stale() -> dict[Path, str]:
     """Return the rendered files that differ from what the code says now, with the text that they should have."""
     return {
-        path: text for path, text in rendered().items() if not path.exists() or path.read_text(encoding="utf-8") != text
+        path: text
+        for path, text in with_rule(rendered()).items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
     }
 
 
@@ -86,6 +90,11 @@ def _settings() -> str:
         for row in config.rows()
     )
     return _table(["setting", "type", "default", "environment, option", "meaning"], rows)
+
+
+def _values() -> str:
+    rows = ([f"`{value.path}`", f"`{value.default}`", value.about] for value in values())
+    return _table(["value", "default", "meaning"], rows)
 
 
 def _collectors() -> str:
