@@ -361,6 +361,21 @@ def test_every_value_of_the_other_chart_is_known() -> None:
     assert theirs <= known, theirs - known
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ("exporter", "watches the server of redisAddress."),
+        ("targets", "watches 2 targets of serviceMonitor.targets."),
+        ("shards", "watches 2 targets of config, in 3 shards."),
+        ("address", "prefer auth.existingSecret"),
+    ],
+)
+def test_who_installs_it_is_told_what_it_watches(values: str, said: str) -> None:
+    """By Helm 4, which needs no cluster for that."""
+    file = str(CHART / "ci" / f"{values}-values.yaml")
+    assert said in run("helm", "install", "r", str(CHART), "--dry-run=client", "--values", file).stdout
+
+
 def test_a_description_that_stands_over_nothing_is_found() -> None:
     with pytest.raises(ValueError, match=r"values\.yaml:2: .* right above its key"):
         list(chart.values("# -- lost\n\nkey: 1\n"))
