@@ -146,6 +146,7 @@ async def test_a_target_that_moves_to_another_address_keeps_its_counters(running
         await eventually(lambda: value(running.instruments, "redis_operations_total", operation="ping") > before + 2)
         infos = [one.labels["address"] for one in every(running.instruments) if one.name == "redis_target_info"]
         assert infos == [other.url.removeprefix("redis://")]
+        await running.fleet.apply([])  # nobody must be connecting anew when the server goes
 
 
 async def test_a_target_with_other_settings_counts_from_zero(running: Running, server: FakeServer) -> None:
