@@ -7,11 +7,11 @@ first, wins), and up to ``discovery.max_targets``.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from exporter import log
 from exporter.config import Discovery as Limits
-from exporter.config import SourceSettings, TargetSettings
+from exporter.config import Endpoint, SourceSettings, TargetSettings
 from exporter.discovery.allow import Allowed
 from exporter.discovery.base import DiscoveryError, Feeling, PartlyFoundError, Source, Surroundings
 from exporter.discovery.makers import MAKERS
@@ -138,7 +138,17 @@ class Discovery:
             counter.of(*whose)
         for change in ("added", "removed", "changed"):
             self._instruments.changes.of(*whose, change)
-        return MAKERS[settings.kind](settings, self._lend(settings, hint, refuse))
+        around = replace(
+            self._lend(settings, hint, refuse), allowed=self._may_be, known=lambda: self._known(settings.key)
+        )
+        return MAKERS[settings.kind](settings, around)
+
+    def _may_be(self, endpoint: Endpoint) -> bool:
+        return self._allowed(endpoint)  # the list of now, also for a source that a reload left alone
+
+    def _known(self, key: str) -> Sequence[TargetSettings]:
+        entry = self._entries.get(key)
+        return () if entry is None else entry.known
 
     async def _ask(self, entry: _Entry) -> bool:
         """Refresh a source; return whether its targets changed."""

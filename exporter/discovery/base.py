@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from exporter.client import Ramp
-from exporter.config import SourceSettings, TargetSettings
+from exporter.config import Endpoint, SourceSettings, TargetSettings
 from exporter.instruments import DiscoveryInstruments
 
 
@@ -47,6 +47,10 @@ class Surroundings:
     feeling: Callable[[str], Feeling | None]
     #: whether what is true of the whole set, not of one server, is published by this shard and not by another
     owner: bool = True
+    #: whether a server that was only announced may be connected to, and so shown credentials (``discovery.allow``)
+    allowed: Callable[[Endpoint], bool] = lambda _endpoint: False
+    #: the targets that this source named last, also before a reload that made it anew
+    known: Callable[[], Sequence[TargetSettings]] = tuple
 
 
 class Source(Protocol):

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from exporter.client import Ramp
 from exporter.config import Discovery as Limits
-from exporter.config import FileSource, SourceSettings, TargetSettings
+from exporter.config import FileSource, SourceSettings, TargetSettings, parse_url
 from exporter.discovery import Discovery, DiscoveryError, Source, Surroundings
 from exporter.discovery.makers import MAKERS
 from exporter.instruments import DiscoveryInstruments
@@ -152,6 +152,25 @@ async def test_a_list_of_networks_that_gets_shorter_counts_at_once(room: Room) -
     await room.discovery.refresh("file a")
     await room.discovery.take([source("a")], Limits(allow=("10.0.0.0/8",)))
     assert room.names() == ["x"]
+
+
+async def test_a_source_is_told_whom_it_may_ask_also_when_only_the_list_changed(room: Room) -> None:
+    await room.discovery.take([source("a")], Limits())
+    around = room.sources["a"].around
+    assert around.allowed(parse_url("192.168.0.1").endpoint)
+    await room.discovery.take([source("a")], Limits(allow=("10.0.0.0/8",)))
+    assert not around.allowed(parse_url("192.168.0.1").endpoint)
+    assert around.allowed(parse_url("10.0.0.1").endpoint)
+
+
+async def test_a_source_that_is_made_anew_is_told_what_it_knew(room: Room) -> None:
+    """Whom it was told to ask may be gone meanwhile; whom it found may still be there."""
+    await room.discovery.take([source("a")], Limits())
+    assert room.sources["a"].around.known() == ()
+    room.sources["a"].answer = [target("x", "10.0.0.1")]
+    await room.discovery.refresh("file a")
+    await room.discovery.take([source("a", interval=60)], Limits())
+    assert [one.name for one in room.sources["a"].around.known()] == ["x"]
 
 
 async def test_more_targets_than_the_limit_are_not_taken(room: Room) -> None:
