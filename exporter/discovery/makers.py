@@ -27,5 +27,16 @@ def _dns(settings: SourceSettings, surroundings: Surroundings) -> Source:
     return DnsTargets(settings, surroundings)
 
 
+def _cluster(settings: SourceSettings, surroundings: Surroundings) -> Source:
+    from exporter.discovery.cluster import Cluster
+
+    return Cluster(settings, surroundings)
+
+
 #: By ``SourceSettings.kind``.
-MAKERS: dict[str, Callable[[SourceSettings, Surroundings], Source]] = {"file": _file, "http": _http, "dns": _dns}
+MAKERS: dict[str, Callable[[SourceSettings, Surroundings], Source]] = {
+    "file": _file,
+    "http": _http,
+    "dns": _dns,
+    "cluster": _cluster,
+}

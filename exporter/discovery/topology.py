@@ -1,0 +1,202 @@
+"""What the nodes of a cluster see, put together: decided from their views alone, without asking anybody.
+
+Two nodes agree when they see the same members with the same roles, and the same owner of every slot. How well each of
+them thinks the others to be is no matter of agreement: of that the opinion of most counts.
+"""
+
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from exporter.config import Endpoint
+from exporter.parse.cluster_nodes import SLOTS, Node, State
+
+ROLES = ("master", "replica")
+STATES: tuple[State, ...] = ("ok", "pfail", "fail", "handshake", "noaddr")
+CHANGES = ("node_added", "node_removed", "role", "address", "slots")
+
+
+class View(NamedTuple):
+    """What one node sees; ``claim`` is equal for nodes that agree."""
+
+    #: the node's id
+    voter: str
+    #: where it was asked
+    reached: Endpoint
+    nodes: Mapping[str, Node]
+    claim: int
+
+    @classmethod
+    def of(cls, nodes: Mapping[str, Node], reached: Endpoint) -> "View | None":
+        """Make one of what a node answered; None when it does not say who it is."""
+        voter = next((node.id for node in nodes.values() if node.myself), None)
+        if voter is None:
+            return None
+        claim = hash(frozenset((node.id, node.role, node.master, node.slots) for node in members(nodes)))
+        return cls(voter, reached, nodes, claim)
+
+    @property
+    def epoch(self) -> int:
+        """The newest decision of the cluster that it has heard of."""
+        return max(node.epoch for node in self.nodes.values())
+
+    @property
+    def assigned(self) -> int:
+        """How many slots have an owner."""
+        return sum(last - first + 1 for node in self.nodes.values() for first, last in node.slots)
+
+
+def members(nodes: Mapping[str, Node]) -> list[Node]:
+    """Return the nodes that belong to the cluster: one in handshake has a made-up id, and may never come to belong."""
+    return [node for node in nodes.values() if node.state != "handshake"]
+
+
+def by_voter(views: Iterable[View]) -> dict[str, View]:
+    """Return one view of each node: it may have been asked at two of its addresses."""
+    return {view.voter: view for view in views}
+
+
+def is_certain(views: Sequence[View], before: Mapping[str, int]) -> bool:
+    """Whether it is clear what most nodes see, though not all were asked now.
+
+    ``before`` is what each node claimed when it was asked last. Of claims that nobody makes any more no vote counts: a
+    change is known to all nodes soon, and those who were asked now all know of it.
+    """
+    if len({view.claim for view in views}) == 1:
+        return True
+    votes = {**before, **{voter: view.claim for voter, view in by_voter(views).items()}}
+    claim, count = Counter(votes.values()).most_common(1)[0]
+    return any(view.claim == claim and count > len(members(view.nodes)) / 2 for view in views)
+
+
+def choose(
+    views: Sequence[View], known: View | None, before: Mapping[str, int], seeds: Container[Endpoint]
+) -> View | None:
+    """Return a view that most nodes share; of equally many the one with the newer epoch, then with more slots.
+
+    None when there is none to be believed: see ``is_credible``. ``before`` is as for ``is_certain``, ``seeds`` are the
+    servers that the configuration names.
+    """
+    heard = by_voter(views)
+    votes = Counter(view.claim for view in heard.values())
+    later = Counter(claim for voter, claim in before.items() if voter not in heard and claim in votes)
+    by_claim = {view.claim: view for view in reversed(heard.values())}
+    ranked = sorted(
+        by_claim.values(),
+        key=lambda view: (votes[view.claim] + later[view.claim], view.epoch, view.assigned),
+        reverse=True,
+    )
+    for view in ranked:
+        voters = [one for one in heard.values() if one.claim == view.claim]
+        if known is None or is_credible(view, voters, known, seeds):
+            return view
+    return None
+
+
+def is_credible(view: View, voters: Sequence[View], known: View, seeds: Container[Endpoint]) -> bool:
+    """Whether nodes may be given up because these nodes do not see them any more.
+
+    A node that was reset sees itself alone, and the address of one that is gone may belong to another cluster by now.
+    So either most of the nodes say so; or the view has as many slots assigned as there were, and it is of the same
+    cluster, or a server that the configuration names shares it.
+    """
+    old = {node.id for node in members(known.nodes)}
+    new = {node.id for node in members(view.nodes)}
+    if old <= new or len({one.voter for one in voters} & old) > len(old) / 2:
+        return True
+    if view.assigned < known.assigned:
+        return False
+    return bool(old & new) or any(one.reached in seeds for one in voters)
+
+
+def states(view: View, views: Iterable[View]) -> dict[str, State]:
+    """Return how most of those who share a view think that each node is; when it is a draw, the worse."""
+    opinions: dict[str, Counter[State]] = {identity: Counter() for identity in view.nodes}
+    for one in views:
+        if one.claim != view.claim:
+            continue
+        for node in one.nodes.values():
+            if node.id in opinions:
+                opinions[node.id][node.state] += 1
+    return {
+        identity: max(count, key=lambda state, count=count: (count[state], STATES.index(state)))  # type: ignore[misc]
+        for identity, count in opinions.items()
+    }
+
+
+def disagreeing(view: View, views: Iterable[View], places: Container[Endpoint]) -> list[View]:
+    """Return the views of nodes of the cluster that are not this one; ``places`` are where its nodes are."""
+    return [
+        one
+        for one in by_voter(views).values()
+        if one.claim != view.claim and (one.voter in view.nodes or one.reached in places)
+    ]
+
+
+class Tally(NamedTuple):
+    """What is true of the whole cluster."""
+
+    #: by role and state; all that there are
+    nodes: dict[tuple[str, State], int]
+    #: ``covered``, ``failing`` and ``unassigned``, together 16384
+    slots: dict[str, int]
+    #: replicas that are well, by the first slot of their shard
+    replicas: dict[str, int]
+
+
+def tally(view: View, state: Mapping[str, State]) -> Tally:
+    """Count nodes, slots and replicas; ``state`` is of each node."""
+    nodes: dict[tuple[str, State], int] = {(role, each): 0 for role in ROLES for each in STATES}
+    slots = dict.fromkeys(("covered", "failing", "unassigned"), 0)
+    shards: dict[str, str] = {}
+    for node in view.nodes.values():
+        nodes[node.role, state[node.id]] += 1
+        owned = sum(last - first + 1 for first, last in node.slots)
+        slots["covered" if state[node.id] == "ok" else "failing"] += owned
+        if owned:
+            shards[node.id] = str(node.slots[0][0])
+    slots["unassigned"] = SLOTS - slots["covered"] - slots["failing"]
+    replicas = dict.fromkeys(shards.values(), 0)
+    for node in view.nodes.values():
+        if node.master in shards and state[node.id] == "ok":
+            replicas[shards[node.master]] += 1
+    return Tally(nodes, slots, replicas)
+
+
+def changes(old: View, new: View) -> dict[str, int]:
+    """Count what changed from one view to the next, by ``CHANGES``.
+
+    ``slots`` counts those that moved to another shard: where a replica took over from its master, none did.
+    """
+    before, after = ({node.id: node for node in members(view.nodes)} for view in (old, new))
+    common = before.keys() & after.keys()
+    return {
+        "node_added": len(after.keys() - before.keys()),
+        "node_removed": len(before.keys() - after.keys()),
+        "role": sum(before[each].role != after[each].role for each in common),
+        "address": sum(_moved(before[each], after[each]) for each in common),
+        "slots": 0 if old.claim == new.claim else _slots_moved(before, after),
+    }
+
+
+def _moved(old: Node, new: Node) -> bool:
+    """Whether a node is elsewhere; one whose address was not known did not move."""
+    return bool(old.ip and new.ip) and (old.ip, old.port, old.hostname) != (new.ip, new.port, new.hostname)
+
+
+def _slots_moved(before: Mapping[str, Node], after: Mapping[str, Node]) -> int:
+    pairs = Counter(zip(_owners(before), _owners(after), strict=True))
+    return sum(count for (old, new), count in pairs.items() if old != new and not _took_over(before, after, old, new))
+
+
+def _took_over(before: Mapping[str, Node], after: Mapping[str, Node], old: str, new: str) -> bool:
+    was, now = before.get(new), after.get(old)
+    return bool(old and new) and ((was is not None and was.master == old) or (now is not None and now.master == new))
+
+
+def _owners(nodes: Mapping[str, Node]) -> list[str]:
+    owners = [""] * SLOTS
+    for node in nodes.values():
+        for first, last in node.slots:
+            owners[first : last + 1] = [node.id] * (last + 1 - first)
+    return owners
