@@ -109,6 +109,11 @@ def test_every_collector_has_its_line_on_the_page(name: str) -> None:
         assert re.search(rf"\+{re.escape(command)}(\s|$)", section), command
 
 
+def test_what_a_source_asks_is_an_addition_on_the_page() -> None:
+    assert acl.of_source("cluster") == "ACL SETUSER exporter +cluster|nodes +cluster|shards"
+    assert f"(`cluster: true`) also:\n\n```\n{acl.of_source('cluster')}\n```\n" in acl.page(collectors.load())
+
+
 def test_the_readme_quotes_the_line_of_the_default_set() -> None:
     default = [one for one in collectors.load().values() if one.default]
     quoted = acl.sentence(collectors.load())

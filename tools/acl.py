@@ -9,6 +9,7 @@ from textwrap import wrap
 from typing import Final
 
 from exporter.collectors import Collector
+from exporter.discovery import cluster
 from exporter.targets import Server
 
 USER: Final = "exporter"
@@ -38,6 +39,10 @@ ONLY: Final[Mapping[str, str]] = {
     "pfcount": "servers whose HyperLogLogs may be counted",
     "sentinel|config": "Sentinels whose configuration is published",
     "sentinel|": SENTINEL,
+}
+#: What the servers are asked that say where further targets are, by the kind of source, and who they are.
+SOURCES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "cluster": ("On every node of a cluster whose nodes are found (`cluster: true`)", cluster.COMMANDS),
 }
 #: Where what stands in no other place may be said.
 ANYWHERE: Final = ""
@@ -98,6 +103,11 @@ def addition(collectors: Iterable[Collector], place: str, *, pattern: str = PATT
     return " ".join(["ACL SETUSER", USER, *keys, *(f"+{command}" for command in commands)])
 
 
+def of_source(kind: str) -> str:
+    """Return the line that adds what a kind of source asks, for a user who has the rest already."""
+    return " ".join(["ACL SETUSER", USER, *(f"+{command}" for command in SOURCES[kind][1])])
+
+
 def _whole(commands: Iterable[str], password: str, keys: Iterable[str] = ()) -> str:
     words = ["ACL SETUSER", USER, "reset", "on", f">{password}", *keys, *(f"+{command}" for command in commands)]
     return " ".join(words)
@@ -125,6 +135,8 @@ def page(collectors: Mapping[str, Collector]) -> str:
         _section("## Every collector", everything),
         "## Redis 6\n\nIt cannot allow reads alone, nor run scripts that can only read. Every collector:\n",
         _block(line(everything, redis_6=True)),
+        "## Targets that are found\n",
+        *(text for kind, (who, _) in SOURCES.items() for text in (f"{who} also:\n", _block(of_source(kind)))),
         "## One by one\n\nEach line is the whole of what a target with this collector alone needs.\n",
         *(_section(f"### `{name}`", (one,)) for name, one in collectors.items()),
     ]

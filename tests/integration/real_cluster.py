@@ -1,0 +1,108 @@
+"""A real cluster: processes of our own that meet, share the slots, and follow their masters."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from exporter.parse.cluster_nodes import Node, parse_nodes
+from tests.integration.servers import RealServer, Software, free_port
+
+PATIENCE = 20.0
+#: Milliseconds after which a node that does not answer is suspected.
+NODE_TIMEOUT = 1500
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
+    """Wait until something has come true."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(redis.ConnectionError):
+            if condition():
+                return
+        assert time.monotonic() < deadline, f"did not happen within {seconds} s: {what}"
+        time.sleep(0.05)
+
+
+class RealCluster:
+    """``masters`` with so many ``replicas`` each: ``nodes`` are the masters and then their replicas, in their order.
+
+    A directive that is callable is made anew for each node.
+    """
+
+    def __init__(
+        self, folder: Path, software: Software, stack: ExitStack, masters: int = 3, replicas: int = 1, **config: Any
+    ) -> None:
+        self._folder, self._software, self._stack, self._config = folder, software, stack, config
+        self.nodes: list[RealServer] = []
+        first = [self.start_node() for _ in range(masters)]
+        share = 16384 // masters
+        for number, node in enumerate(first):
+            node.run("CLUSTER", "SET-CONFIG-EPOCH", number + 1)  # or they would have to sort it out among them
+            last = 16383 if number == masters - 1 else (number + 1) * share - 1
+            node.run("CLUSTER", "ADDSLOTSRANGE", number * share, last)
+        followers = [self.start_node() for _ in range(masters * replicas)]
+        for node in self.nodes[1:]:
+            self.introduce(node)
+        until(lambda: all(len(self.seen_by(node)) == len(self.nodes) for node in self.nodes), "all know all")
+        for number, node in enumerate(followers):
+            node.run("CLUSTER", "REPLICATE", self.id(first[number % masters]))
+        self.settle()
+
+    def start_node(self) -> RealServer:
+        """Start one more server that knows nobody yet."""
+        name = f"{self._software}-node{len(self.nodes)}"
+        config: dict[str, Any] = {
+            "cluster_enabled": "yes",
+            "cluster_node_timeout": str(NODE_TIMEOUT),
+            "cluster_port": str(free_port()),
+            **{name: value() if callable(value) else value for name, value in self._config.items()},
+        }
+        node = self._stack.enter_context(RealServer(self._folder / name, self._software, **config))
+        self.nodes.append(node)
+        return node
+
+    def introduce(self, node: RealServer) -> None:
+        self.nodes[0].run("CLUSTER", "MEET", "127.0.0.1", node.port, int(node.config["cluster-port"]))
+
+    def id(self, node: RealServer) -> str:
+        return str(node.run("CLUSTER", "MYID").decode())
+
+    def seen_by(self, node: RealServer) -> dict[str, Node]:
+        """Return who belongs to the cluster, as one of them sees it, by address."""
+        nodes = parse_nodes(node.run("CLUSTER", "NODES").decode()).by_id.values()
+        return {f"{one.ip}:{one.port}": one for one in nodes if one.ip and one.state != "handshake"}
+
+    def settle(self) -> None:
+        """Wait until all who run agree who owns what, with replicas in order, and all is well."""
+        until(lambda: len({self._claim(node) for node in self.nodes}) == 1, "all agree")
+        until(lambda: all(b"cluster_state:ok" in node.run("CLUSTER", "INFO") for node in self.nodes), "all is well")
+        until(lambda: all(self._is_in_order(node) for node in self.nodes), "replicas follow")
+
+    def _claim(self, node: RealServer) -> object:
+        seen = self.seen_by(node).values()
+        return frozenset((one.id, one.role, one.master, one.slots, one.state) for one in seen)
+
+    def _is_in_order(self, node: RealServer) -> bool:
+        replication = node.run("INFO", "replication")
+        return bool(replication["role"] == "master" or replication["master_link_status"] == "up")
+
+    def on_all(self, *command: str | int) -> None:
+        for node in self.nodes:
+            node.run(*command)
+
+    @contextlib.contextmanager
+    def without(self, *gone: RealServer) -> Iterator[None]:
+        """Kill some for a while."""
+        for node in gone:
+            node.kill()
+        try:
+            yield
+        finally:
+            for node in gone:
+                node.start()
+            self.settle()
