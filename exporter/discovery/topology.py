@@ -111,17 +111,19 @@ def is_credible(view: View, voters: Sequence[View], known: View, seeds: Containe
 
 def states(view: View, views: Iterable[View]) -> dict[str, State]:
     """Return how most of those who share a view think that each node is; when it is a draw, the worse."""
-    opinions: dict[str, Counter[State]] = {identity: Counter() for identity in view.nodes}
-    for one in views:
-        if one.claim != view.claim:
-            continue
+    agreeing = [one for one in views if one.claim == view.claim]
+    # Nearly all are well, and nearly all think so: only what is said against it is counted.
+    doubts: dict[str, Counter[State]] = {}
+    for one in agreeing:
         for node in one.nodes.values():
-            if node.id in opinions:
-                opinions[node.id][node.state] += 1
-    return {
-        identity: max(count, key=lambda state, count=count: (count[state], STATES.index(state)))  # type: ignore[misc]
-        for identity, count in opinions.items()
-    }
+            if node.state != "ok":
+                doubts.setdefault(node.id, Counter())[node.state] += 1
+    found: dict[str, State] = dict.fromkeys(view.nodes, "ok")
+    for identity in doubts.keys() & view.nodes.keys():
+        doubt = doubts[identity]
+        doubt["ok"] = sum(identity in one.nodes for one in agreeing) - doubt.total()
+        found[identity] = max(doubt, key=lambda state, doubt=doubt: (doubt[state], STATES.index(state)))  # type: ignore[misc]
+    return found
 
 
 def disagreeing(view: View, views: Iterable[View], places: Container[Endpoint]) -> list[View]:

@@ -1,7 +1,8 @@
 """What a node of a cluster says of all nodes (CLUSTER NODES, CLUSTER SHARDS) to plain values."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from exporter.parse.reply import as_list, as_text
@@ -59,34 +60,42 @@ def parse_nodes(text: str) -> Nodes:
     ('10.0.0.7', 6379, 'a.cart', 'master', 'ok')
     """
     lines = [line.split() for line in text.splitlines() if line.strip()]
-    read = [_node(words) for words in lines]
+    read = [_parts(words) for words in lines]
     nodes = {node.id: node for node in read if node is not None}
     return Nodes(nodes, sum(node is None for node in read))
 
 
-def _node(words: list[str]) -> Node | None:
-    if len(words) < 8 or not (address := _ADDRESS.fullmatch(words[1])) or not words[6].isdecimal():
+def _parts(words: list[str]) -> Node | None:
+    # What differs between one who answers and the next is when they last heard of each other: that is left out.
+    return _node(*words[:4], words[6], tuple(words[8:])) if len(words) >= 8 else None
+
+
+@lru_cache(maxsize=4096)
+def _node(identity: str, address: str, flag: str, master: str, epoch: str, owned: tuple[str, ...]) -> Node | None:
+    """Read one line; remembered, since every node says nearly the same, again and again."""
+    match, flags = _ADDRESS.fullmatch(address), flag.split(",")
+    slots = tuple(_slots(owned))
+    if match is None or not epoch.isdecimal() or any(not 0 <= first <= last < SLOTS for first, last in slots):
         return None
-    port, flags = int(address["port"]), words[2].split(",")
-    slots = tuple(_slots(words[8:]))
-    if port > 65535 or any(not 0 <= first <= last < SLOTS for first, last in slots):
+    port = int(match["port"])
+    if port > 65535:
         return None
     replica = "slave" in flags or "replica" in flags
     return Node(
-        id=words[0],
-        ip=address["ip"],
+        id=identity,
+        ip=match["ip"],
         port=port,
-        hostname=address["hostname"] or "",
+        hostname=match["hostname"] or "",
         role="replica" if replica else "master",
-        state=next((state for flag, state in _STATES if flag in flags), "ok"),
-        master=words[3] if replica and words[3] != "-" else "",
-        epoch=int(words[6]),
+        state=next((state for name, state in _STATES if name in flags), "ok"),
+        master=master if replica and master != "-" else "",
+        epoch=int(epoch),
         myself="myself" in flags,
         slots=slots,
     )
 
 
-def _slots(words: list[str]) -> Iterator[tuple[int, int]]:
+def _slots(words: Iterable[str]) -> Iterator[tuple[int, int]]:
     for word in words:
         if word.startswith("["):  # on its way: the owner stays the owner until it has arrived
             continue
