@@ -133,46 +133,47 @@ class Discovery:
         def refuse(why: str, what: str) -> None:
             self._refuse(settings, why, what)
 
+        def allowed(endpoint: Endpoint) -> bool:
+            return self._allowed(endpoint)  # the list of now, also for a source that a reload left alone
+
+        def known() -> Sequence[TargetSettings]:
+            return self._entries[settings.key].known if settings.key in self._entries else ()
+
         whose = (settings.kind, settings.name)
         for counter in (self._instruments.refreshes, self._instruments.failures):
             counter.of(*whose)
         for change in ("added", "removed", "changed"):
             self._instruments.changes.of(*whose, change)
-        around = replace(
-            self._lend(settings, hint, refuse), allowed=self._may_be, known=lambda: self._known(settings.key)
-        )
+        around = replace(self._lend(settings, hint, refuse), allowed=allowed, known=known)
         return MAKERS[settings.kind](settings, around)
-
-    def _may_be(self, endpoint: Endpoint) -> bool:
-        return self._allowed(endpoint)  # the list of now, also for a source that a reload left alone
-
-    def _known(self, key: str) -> Sequence[TargetSettings]:
-        entry = self._entries.get(key)
-        return () if entry is None else entry.known
 
     async def _ask(self, entry: _Entry) -> bool:
         """Refresh a source; return whether its targets changed."""
         settings = entry.source.settings
         whose = (settings.kind, settings.name)
         self._instruments.refreshes.of(*whose).inc()
+        named: Sequence[TargetSettings] | None = None
+        why, fault = "", None
         try:
             async with asyncio.timeout(LONGEST):
                 named = await entry.source.refresh()
         except PartlyFoundError as error:
-            self._failed(settings, str(error))
-            return self._put(entry, self._admitted(settings, error.targets))
+            named, why = error.targets, str(error)
         except (DiscoveryError, TargetError, TimeoutError, OSError) as error:
-            self._failed(settings, str(error) or "no answer in time")
-            return False
+            why = str(error) or "no answer in time"
         except Exception as error:  # noqa: BLE001  # a fault of ours in one source must not stop the others
-            self._failed(settings, type(error).__name__, error)
-            return False
+            why, fault = type(error).__name__, error
         finally:
             entry.tried = True
-        if self._noted.note(settings.key, "ok"):
-            self._log.info("targets found", kind=settings.kind, source=settings.name, targets=len(named))
-        self._instruments.last_success.of(*whose).set(self._wall())
-        return self._put(entry, self._admitted(settings, named))
+        if self._entries.get(settings.key) is not entry:
+            return False  # a reload took it away meanwhile: its series are gone, and stay so
+        if why:
+            self._failed(settings, why, fault)
+        else:
+            if self._noted.note(settings.key, "ok"):
+                self._log.info("targets found", kind=settings.kind, source=settings.name, targets=len(named or ()))
+            self._instruments.last_success.of(*whose).set(self._wall())
+        return named is not None and self._put(entry, self._admitted(settings, named))
 
     def _put(self, entry: _Entry, admitted: tuple[TargetSettings, ...]) -> bool:
         whose = (entry.source.settings.kind, entry.source.settings.name)

@@ -195,6 +195,23 @@ async def test_a_source_that_did_not_change_goes_on_over_a_reload_and_others_com
     assert room.value("redis_exporter_discovery_targets", source="b") is None
 
 
+@pytest.mark.parametrize("answer", [[target("x", "10.0.0.1")], DiscoveryError("closed"), KeyError("a fault of ours")])
+async def test_a_source_that_a_reload_takes_away_while_it_is_asked_leaves_nothing(
+    room: Room, answer: Sequence[TargetSettings] | Exception
+) -> None:
+    await room.discovery.take([source("a")], Limits())
+    told = room.sources["a"]
+    told.answer = answer
+    told.gate.clear()
+    asking = asyncio.create_task(room.discovery.refresh("file a"))
+    await asyncio.sleep(0)
+    await room.discovery.take([], Limits())
+    told.gate.set()
+    await asking
+    assert room.names() == []
+    assert [sample for family in room.registry.collect() for sample in family.samples] == []
+
+
 async def test_a_source_that_changed_keeps_its_targets_until_it_is_asked(room: Room) -> None:
     await room.discovery.take([source("a")], Limits())
     room.sources["a"].answer = [target("x", "10.0.0.1")]
