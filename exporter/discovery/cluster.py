@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from exporter import log
 from exporter.config import ClusterSettings, Endpoint, SourceSettings, TargetSettings
 from exporter.discovery.base import DiscoveryError, Surroundings
-from exporter.discovery.nodes import Nodes
+from exporter.discovery.nodes import Nodes, Round
 from exporter.discovery.places import healthiest, place
 from exporter.discovery.report import TopologyReport
 from exporter.discovery.topology import View, by_voter, choose, is_certain, members, states
@@ -89,7 +89,7 @@ class Cluster:
 
     async def _look(self) -> tuple[View, list[View]]:
         """Return the view that counts, and all that were seen."""
-        round_ = _Round(self._nodes, self._around.clock() + LOOK)
+        round_ = Round(self._nodes, self._around.clock() + LOOK)
         before = self._claims if self._view is not None else {}
         for endpoints in self._ways():
             if await round_.ask(endpoints):
@@ -112,7 +112,7 @@ class Cluster:
         yield self._seeds
         yield [target.endpoint for target in self._around.known() if self._may_ask(target.endpoint)]
 
-    async def _agreed(self, round_: "_Round", before: dict[str, int]) -> View | None:
+    async def _agreed(self, round_: Round, before: dict[str, int]) -> View | None:
         """Ask further nodes as long as need be, and return what most of them see."""
         await self._learn_preference(round_)
         if self._view is None:
@@ -130,7 +130,7 @@ class Cluster:
         found = dict.fromkeys(at for view in views for id_, at in self._place(view).items() if id_ not in heard)
         return list(found)
 
-    async def _learn_preference(self, round_: "_Round") -> None:
+    async def _learn_preference(self, round_: Round) -> None:
         """Ask one node which of their addresses the nodes prefer: once, and now and then."""
         if self._options.prefer != "announced":
             self._preferred = self._options.prefer
@@ -185,27 +185,3 @@ class Cluster:
             self.settings.template.at(at, f"{name}/{at.address}", {"cluster": name})
             for at in healthiest(watched, state)
         ]
-
-
-class _Round:
-    """What was asked in one refresh: nobody twice."""
-
-    def __init__(self, nodes: Nodes, end: float) -> None:
-        self.end = end
-        self._nodes = nodes
-        self._asked: set[Endpoint] = set()
-        self.views: list[View] = []
-        #: why the first one did not answer
-        self.trouble = "there is none to ask"
-
-    async def ask(self, endpoints: Iterable[Endpoint], most: int | None = None) -> bool:
-        """Ask those that were not asked yet; return whether there are views now."""
-        new = [at for at in dict.fromkeys(endpoints) if at not in self._asked][:most]
-        if not new:
-            return False
-        answers = await self._nodes.ask(new, self.end)
-        if not self._asked and answers.errors:
-            self.trouble = "{}: {}".format(*next(iter(answers.errors.items())))
-        self._asked.update(new)
-        self.views += answers.views
-        return bool(answers.views)

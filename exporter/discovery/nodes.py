@@ -95,3 +95,27 @@ class Nodes:
             breaker = Breaker(target.settings.breaker, self._clock)
             self._sessions[endpoint] = Client(target, breaker, _Quiet(), clock=self._clock, ramp=self._ramp)
         return self._sessions[endpoint]
+
+
+class Round:
+    """What was asked in one refresh: nobody twice."""
+
+    def __init__(self, nodes: Nodes, end: float) -> None:
+        self.end = end
+        self._nodes = nodes
+        self._asked: set[Endpoint] = set()
+        self.views: list[View] = []
+        #: why the first one did not answer
+        self.trouble = "there is none to ask"
+
+    async def ask(self, endpoints: Iterable[Endpoint], most: int | None = None) -> bool:
+        """Ask those that were not asked yet; return whether there are views now."""
+        new = [at for at in dict.fromkeys(endpoints) if at not in self._asked][:most]
+        if not new:
+            return False
+        answers = await self._nodes.ask(new, self.end)
+        if not self._asked and answers.errors:
+            self.trouble = "{}: {}".format(*next(iter(answers.errors.items())))
+        self._asked.update(new)
+        self.views += answers.views
+        return bool(answers.views)

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from exporter import log
 from exporter.config import Endpoint
-from exporter.discovery.topology import CHANGES, View, changes, disagreeing, tally
+from exporter.discovery.counts import CHANGES, changes, tally
+from exporter.discovery.topology import View, disagreeing
 from exporter.instruments import DiscoveryInstruments
 from exporter.parse.cluster_nodes import State
 

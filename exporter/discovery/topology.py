@@ -9,11 +9,9 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from exporter.config import Endpoint
-from exporter.parse.cluster_nodes import SLOTS, Node, State
+from exporter.parse.cluster_nodes import Node, State
 
-ROLES = ("master", "replica")
 STATES: tuple[State, ...] = ("ok", "pfail", "fail", "handshake", "noaddr")
-CHANGES = ("node_added", "node_removed", "role", "address", "slots")
 
 
 class View(NamedTuple):
@@ -133,72 +131,3 @@ def disagreeing(view: View, views: Iterable[View], places: Container[Endpoint]) 
         for one in by_voter(views).values()
         if one.claim != view.claim and (one.voter in view.nodes or one.reached in places)
     ]
-
-
-class Tally(NamedTuple):
-    """What is true of the whole cluster."""
-
-    #: by role and state; all that there are
-    nodes: dict[tuple[str, State], int]
-    #: ``covered``, ``failing`` and ``unassigned``, together 16384
-    slots: dict[str, int]
-    #: replicas that are well, by the first slot of their shard
-    replicas: dict[str, int]
-
-
-def tally(view: View, state: Mapping[str, State]) -> Tally:
-    """Count nodes, slots and replicas; ``state`` is of each node."""
-    nodes: dict[tuple[str, State], int] = {(role, each): 0 for role in ROLES for each in STATES}
-    slots = dict.fromkeys(("covered", "failing", "unassigned"), 0)
-    shards: dict[str, str] = {}
-    for node in view.nodes.values():
-        nodes[node.role, state[node.id]] += 1
-        owned = sum(last - first + 1 for first, last in node.slots)
-        slots["covered" if state[node.id] == "ok" else "failing"] += owned
-        if owned:
-            shards[node.id] = str(node.slots[0][0])
-    slots["unassigned"] = SLOTS - slots["covered"] - slots["failing"]
-    replicas = dict.fromkeys(shards.values(), 0)
-    for node in view.nodes.values():
-        if node.master in shards and state[node.id] == "ok":
-            replicas[shards[node.master]] += 1
-    return Tally(nodes, slots, replicas)
-
-
-def changes(old: View, new: View) -> dict[str, int]:
-    """Count what changed from one view to the next, by ``CHANGES``.
-
-    ``slots`` counts those that moved to another shard: where a replica took over from its master, none did.
-    """
-    before, after = ({node.id: node for node in members(view.nodes)} for view in (old, new))
-    common = before.keys() & after.keys()
-    return {
-        "node_added": len(after.keys() - before.keys()),
-        "node_removed": len(before.keys() - after.keys()),
-        "role": sum(before[each].role != after[each].role for each in common),
-        "address": sum(_moved(before[each], after[each]) for each in common),
-        "slots": 0 if old.claim == new.claim else _slots_moved(before, after),
-    }
-
-
-def _moved(old: Node, new: Node) -> bool:
-    """Whether a node is elsewhere; one whose address was not known did not move."""
-    return bool(old.ip and new.ip) and (old.ip, old.port, old.hostname) != (new.ip, new.port, new.hostname)
-
-
-def _slots_moved(before: Mapping[str, Node], after: Mapping[str, Node]) -> int:
-    pairs = Counter(zip(_owners(before), _owners(after), strict=True))
-    return sum(count for (old, new), count in pairs.items() if old != new and not _took_over(before, after, old, new))
-
-
-def _took_over(before: Mapping[str, Node], after: Mapping[str, Node], old: str, new: str) -> bool:
-    was, now = before.get(new), after.get(old)
-    return bool(old and new) and ((was is not None and was.master == old) or (now is not None and now.master == new))
-
-
-def _owners(nodes: Mapping[str, Node]) -> list[str]:
-    owners = [""] * SLOTS
-    for node in nodes.values():
-        for first, last in node.slots:
-            owners[first : last + 1] = [node.id] * (last + 1 - first)
-    return owners
