@@ -3,8 +3,8 @@
     targets: [{name: cart, url: "redis://10.0.0.7:6379", cluster: true}]   →   cart/10.0.0.7:6379, cart/10.0.0.8:6379, …
 
 Every refresh asks up to ``VIEWS`` nodes for CLUSTER NODES, in turns where there are more; all of them only while it is
-not clear what most of them see. Nobody is redirected: a node is connected to because most nodes list it, and only where
-``discovery.allow`` lets it be.
+not clear what most of them see. Nobody is redirected: a server is asked because the configuration names it, or a node
+that was asked lists it, and only where ``discovery.allow`` lets it be; it is a target when most nodes list it.
 """
 
 from collections.abc import Iterable, Sequence

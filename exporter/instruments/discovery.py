@@ -77,7 +77,7 @@ class DiscoveryInstruments:
         self.cluster_slots = gauge("redis_cluster_topology_slots", "Slots of a cluster by state.", "cluster", "state")
         self.cluster_shard_replicas = gauge(
             "redis_cluster_topology_shard_replicas",
-            "Replicas in order, of each shard of a cluster.",
+            "Replicas in order, of each shard of a cluster; shard is its first slot.",
             "cluster",
             "shard",
         )
@@ -85,7 +85,10 @@ class DiscoveryInstruments:
             "redis_cluster_topology_disagreeing_nodes", "Nodes that see another topology than most.", "cluster"
         )
         self.cluster_changes = counter(
-            "redis_cluster_topology_changes", "Changes of the topology of a cluster.", "cluster", "change"
+            "redis_cluster_topology_changes",
+            "Changes of the topology of a cluster; slots counts those that moved to another shard.",
+            "cluster",
+            "change",
         )
 
         of_set = ("sentinel", "master")
