@@ -232,15 +232,23 @@ def test_nodes_are_reached_at_the_names_that_they_announce_where_that_is_allowed
         assert [acl.USER in found for found in users] == [node is cluster.nodes[0] for node in cluster.nodes]
 
 
-def test_a_node_that_forgot_another_disagrees_and_takes_nothing_along(cluster: RealCluster, daemon: Daemon) -> None:
-    """The last test of this cluster: for a minute the node will not learn of the other one again."""
+def test_a_node_that_was_reset_disagrees_and_takes_nothing_along(cluster: RealCluster, daemon: Daemon) -> None:
+    """It sees itself alone, until somebody introduces it again; the others go on seeing it."""
+    lost, master = cluster.nodes[5], cluster.nodes[2]
     daemon.wait_for(lambda page: is_well(cluster, page))
-    cluster.nodes[5].run("CLUSTER", "FORGET", cluster.id(cluster.nodes[3]))
+    lost.run("CLUSTER", "RESET", "SOFT")
     page = daemon.wait_for(lambda page: page.value(DISAGREE) == 1)
+    page = daemon.wait_for(asked_again(page))
     assert targets(page) == named(cluster)
     assert page.value(SLOTS, state="covered") == 16384
-    daemon.wait_for(lambda _page: "nodes see another topology than most" in daemon.log)
-    assert cluster.nodes[5].address in daemon.log
+    assert page.value(DISAGREE) == 1
+    noted = [line for line in daemon.log.splitlines() if "nodes see another topology than most" in line]
+    assert any(lost.address in line for line in noted)
+    cluster.introduce(lost)
+    until(lambda: len(cluster.seen_by(lost)) == len(cluster.nodes), "it knows all again")
+    lost.run("CLUSTER", "REPLICATE", cluster.id(master))
+    cluster.settle()
+    daemon.wait_for(lambda page: is_well(cluster, page))
 
 
 def test_a_cluster_that_wants_tls_is_followed_at_its_tls_ports(
