@@ -16,7 +16,7 @@ from exporter.discovery.nodes import Nodes, Round
 from exporter.discovery.places import healthiest, place
 from exporter.discovery.report import TopologyReport
 from exporter.discovery.topology import View, by_voter, choose, is_certain, members, states
-from exporter.errors import TargetError
+from exporter.errors import AuthError, RejectedError, SkippedError, TargetError
 from exporter.parse.cluster_nodes import Preferred, State, preferred
 
 #: What the user of the nodes must be allowed; the second only when ``prefer`` is ``announced``.
@@ -27,6 +27,8 @@ LOOK = 20.0
 VIEWS = 16
 #: Refreshes after which it is asked again which of their addresses the nodes prefer.
 PREFERENCE_LASTS = 60
+#: Errors that say nothing of whether a server has a command.
+_NO_ANSWER = (AuthError, RejectedError, SkippedError)
 #: Refreshes in a row that may fail before what they found is no longer shown as true.
 FAILURES_SHOWN = 3
 
@@ -143,7 +145,7 @@ class Cluster:
                 found = preferred(await self._nodes.shards(view.reached, round_.end))
             except TargetError as error:
                 trouble = error
-                if error.unavailable:
+                if error.unavailable or isinstance(error, _NO_ANSWER):
                     continue
                 found = "ip"  # it is not there (Redis 6), or denied: the address that all nodes have
                 self._log.info("preferred addresses not known", error=str(error), taken="ip")

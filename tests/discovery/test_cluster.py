@@ -11,7 +11,7 @@ from exporter.discovery.cluster import FAILURES_SHOWN, PREFERENCE_LASTS, VIEWS
 from exporter.discovery.makers import MAKERS
 from exporter.discovery.topology import STATES
 from tests.discovery.fake_cluster import FakeNode, Line, Room, endpoints_are
-from tests.fakes import error
+from tests.fakes import Behaviour, error
 from tests.watching import eventually, settings
 
 NODES, SLOTS = "redis_cluster_topology_nodes", "redis_cluster_topology_slots"
@@ -477,6 +477,20 @@ async def test_without_shards_the_nodes_are_reached_at_their_ips(room: Room, den
     assert await room.found(source) == {"a", "b"}
     assert await room.found(source) == {"a", "b"}
     assert sum(node.asked_for("SHARDS") for node in room.nodes.values()) == 1
+
+
+@pytest.mark.parametrize("trouble", ["reset", error("LOADING the dataset is in memory"), error("NOAUTH")])
+async def test_a_node_in_trouble_says_nothing_of_what_is_preferred_so_the_next_is_asked(
+    room: Room, trouble: Behaviour
+) -> None:
+    await room.start("a b")
+    for name in "ab":
+        room.change(name, address=f"127.0.0.1:{room.nodes[name].port}@1,localhost")
+    room.nodes["a"].shards, room.nodes["b"].shards = trouble, endpoints_are("localhost")
+    with pytest.raises(DiscoveryError, match="which address the nodes prefer is not known"):
+        await room.source("a", prefer="announced").refresh()
+    targets = await room.source("a", "b", prefer="announced").refresh()
+    assert {target.endpoint.host for target in targets} == {"localhost"}
 
 
 async def test_a_lone_node_that_does_not_know_its_address_is_where_it_was_asked(room: Room) -> None:
