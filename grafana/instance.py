@@ -2,11 +2,10 @@
 
 from grafana import instance_load, instance_safety, instance_state, instance_topology
 from grafana.common import Board
-from grafana.panels import Empty, Query, State, graph_panel, states_panel
+from grafana.panels import Query, State, graph_panel, states_panel
 from grafana.promql import (
     BREAKER,
     DURATION_BUCKETS,
-    FAILURES_BY_REASON,
     PING,
     PING_P99,
     SAMPLE_AGE,
@@ -16,6 +15,7 @@ from grafana.promql import (
     quantile,
     worst,
 )
+from grafana.shared import failures_panel
 from grafana.tables import ROLES, WELL, Column, table_panel
 from grafana.variables import GREEN, ORANGE, RED, YELLOW
 
@@ -61,7 +61,7 @@ def _health(made: Board) -> None:
             "restarted, see its log. Samples older than the poll interval: what is below shows the past.",
         ),
         width=24,
-        height=6,
+        height=5,
     )
     made.row("Health")
     made.fill(
@@ -69,19 +69,10 @@ def _health(made: Board) -> None:
             "Up or down",
             Query(UP, "{{target}}"),
             states=[State(1, "up", GREEN), State(0, "down", RED)],
-            description="When the server answered its pings. For a red stretch see “Failures by operation and reason” "
+            description="When the server answered its pings. For a red stretch see “Failures by reason” "
             "at the same time: refused is a dead process, timeout a hung one, auth a changed password.",
         ),
-        graph_panel(
-            "Failures by operation and reason",
-            Query(FAILURES_BY_REASON, "{{operation}}: {{reason}}"),
-            unit="ops",
-            stacked=True,
-            description="Failed slots per second. refused, reset, dns, unreachable: process or network. timeout: hung "
-            "or overloaded. auth, permission: credentials. loading, busy, masterdown: the server is not ready. "
-            "rejected: the breaker is open. skipped: the exporter was late.",
-            empty=Empty("nothing failed", "nothing failed"),
-        ),
+        failures_panel(),
         graph_panel(
             "Ping",
             Query(PING_P99, "{{target}} p99"),

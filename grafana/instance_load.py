@@ -1,7 +1,7 @@
 """Rows of Instance: what the server does, and for whom: commands, errors, CPU, clients, network."""
 
 from grafana.common import Board
-from grafana.panels import Empty, Query, graph_panel
+from grafana.panels import COUNT, Empty, Query, graph_panel
 from grafana.promql import (
     BY_TARGET,
     CLIENTS_RATIO,
@@ -54,8 +54,9 @@ def _commands(made: Board) -> None:
             Query(top(calculated(TIME_BY_COMMAND, CALLS_BY_COMMAND), MOST_TIME, "cmd"), "{{cmd}}"),
             unit="s",
             logarithmic=True,
-            description="Mean time of a call, for the ten commands that cost most, as the server counts it: without waiting "
-            "and network; all others wait meanwhile. Above 1 ms look at what it touches: big keys, scripts, KEYS, SORT, ranges of everything.",
+            description="Mean time of a call, of the ten commands that cost most, as the server counts it: without "
+            "waiting and network; all others wait meanwhile. Above 1 ms look at what it touches: big keys, scripts, "
+            "KEYS, SORT, ranges of everything.",
         ),
         graph_panel(
             "Share of the time spent, by command",
@@ -89,7 +90,7 @@ def _commands(made: Board) -> None:
         graph_panel(
             "Slow log",
             Query(_grown("redis_slowlog_last_id"), "{{target}}"),
-            unit="short",
+            unit=COUNT,
             least_top=1,
             description="Commands per point that took longer than slowlog-log-slower-than (10 ms unless set). Read "
             "them with SLOWLOG GET 10; they are the stalls that all other clients felt.",
@@ -99,7 +100,7 @@ def _commands(made: Board) -> None:
             Query(
                 where_any(f"sum by (event_name) ({increase(of(spikes))})", of(spikes), "event_name"), "{{event_name}}"
             ),
-            unit="short",
+            unit=COUNT,
             stacked=True,
             description="Stalls that the server noted itself: fork, aof-write, expire-cycle, eviction-cycle, command. "
             "LATENCY DOCTOR on it explains them. Set latency-monitor-threshold (100 ms) to have them noted.",
@@ -123,7 +124,7 @@ def _clients(made: Board) -> None:
             "Connections",
             Query(worst("redis_connected_clients"), "{{target}}"),
             Query(worst("redis_blocked_clients"), "{{target}} blocked"),
-            unit="short",
+            unit=COUNT,
             description="Connections now, and those that wait in a blocking command. A staircase upwards is a leak in "
             "an application's pool; a sudden peak with failures beside it is a reconnect storm.",
         ),

@@ -1,11 +1,12 @@
 """Rows of Instance: who stands behind the server when it dies: replicas, and what is on disk."""
 
 from grafana.common import Board
-from grafana.panels import Empty, Query, State, graph_panel, states_panel
+from grafana.panels import COUNT, Empty, Query, State, graph_panel, states_panel
 from grafana.promql import BY_TARGET, of, worst
 from grafana.variables import BLUE, GREEN, RED
 
-NO_REPLICAS = Empty("no chosen server has a replica or is one", "no replication")
+NO_REPLICAS = Empty("no chosen server has a replica", "no replica")
+ALONE = Empty("no chosen server has a replica or is one", "no replication")
 
 
 def rows(made: Board) -> None:
@@ -50,13 +51,13 @@ def _replication(made: Board) -> None:
             least_top=12,
             description="Since when a replica confirmed nothing, and since when it heard nothing of its master. Beyond "
             "the dashed line RedisReplicationLagSeconds begins: the network, or a replica that is busy or hung.",
-            empty=NO_REPLICAS,
+            empty=ALONE,
         ),
         graph_panel(
             "Resynchronisations",
             Query(f"max {BY_TARGET} (increase({of(full)}[$__rate_interval]))", "{{target}} full"),
             Query(f"max {BY_TARGET} (increase({of(partial)}[$__rate_interval]))", "{{target}} partial"),
-            unit="short",
+            unit=COUNT,
             least_top=1,
             description="Replicas that began anew. A full one forks the master and sends everything; several in an "
             "hour are a storm: raise repl-backlog-size and client-output-buffer-limit for replicas.",
@@ -87,7 +88,7 @@ def _persistence(made: Board) -> None:
         graph_panel(
             "Changes since the last snapshot",
             Query(worst("redis_rdb_changes_since_last_save"), "{{target}}"),
-            unit="short",
+            unit=COUNT,
             description="Writes that are not in a snapshot yet. It climbs without end when snapshots are switched off "
             "or fail; right for a cache, a risk for a store without an append-only file.",
         ),

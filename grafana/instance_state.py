@@ -1,8 +1,8 @@
 """Rows of Instance: what the server holds: memory and keys."""
 
 from grafana.common import Board
-from grafana.panels import Empty, Query, graph_panel
-from grafana.promql import HIT_RATIO, MEMORY_RATIO, server_rate, worst
+from grafana.panels import COUNT, Empty, Query, graph_panel
+from grafana.promql import HIT_RATIO, MEMORY_RATIO, of, server_rate, worst
 from grafana.variables import ORANGE, RED
 
 
@@ -17,7 +17,7 @@ def _memory(made: Board) -> None:
     limit = f"{worst('redis_memory_max_bytes')} > 0"
     made.fill(
         graph_panel(
-            "Memory",
+            "Memory used and held",
             Query(worst("redis_memory_used_bytes"), "{{target}} used"),
             Query(worst("redis_memory_used_rss_bytes"), "{{target}} resident"),
             Query(limit, "{{target}} limit"),
@@ -64,11 +64,12 @@ def _memory(made: Board) -> None:
 
 def _keys(made: Board) -> None:
     made.row("Keys and hits")
+    used = f"(max by (job, target, db) (max_over_time({of('redis_db_keys')}[$__range] @ end())) > 0)"
     made.fill(
         graph_panel(
             "Keys",
-            Query(worst("redis_db_keys", also="db"), "{{target}} {{db}}"),
-            unit="short",
+            Query(f"{worst('redis_db_keys', also='db')} and on (job, target, db) {used}", "{{target}} {{db}}"),
+            unit=COUNT,
             description="Keys in each database. A cliff is a flush or a restart without data; a steady climb is keys "
             "that nobody expires: find their pattern with the collector key_groups.",
             empty=Empty("no chosen server holds a key", "no keys"),

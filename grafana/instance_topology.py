@@ -1,7 +1,7 @@
 """Rows of Instance that many servers do not have, so they are collapsed: cluster and Sentinel."""
 
 from grafana.common import Board
-from grafana.panels import Empty, Query, State, graph_panel, states_panel
+from grafana.panels import COUNT, Empty, Query, State, graph_panel, states_panel
 from grafana.promql import BY_TARGET, of, server_rate, where_any, worst
 from grafana.variables import GREEN, ORANGE, RED
 
@@ -32,7 +32,7 @@ def _cluster(made: Board) -> None:
         graph_panel(
             "Slots not served",
             Query(f"{SLOTS} - {worst('redis_cluster_slots_ok')}", "{{target}}"),
-            unit="short",
+            unit=COUNT,
             least_top=1,
             limits=[(1, RED)],
             description="Of 16384 slots, those that no healthy master serves; keys in them cannot be reached. A failed "
@@ -43,7 +43,7 @@ def _cluster(made: Board) -> None:
             "Slots of suspected and failed nodes",
             Query(worst("redis_cluster_slots_pfail"), "{{target}} slots suspected"),
             Query(worst("redis_cluster_slots_fail"), "{{target}} slots failed"),
-            unit="short",
+            unit=COUNT,
             least_top=1,
             description="Slots of nodes that this node suspects, or that the majority holds to have failed. Suspected "
             "on one node only: the network between two of them.",
@@ -57,7 +57,7 @@ def _cluster(made: Board) -> None:
             "Known nodes and masters with slots",
             Query(worst("redis_cluster_known_nodes"), "{{target}} knows"),
             Query(worst("redis_cluster_size"), "{{target}} masters"),
-            unit="short",
+            unit=COUNT,
             description="All nodes should know the same number. One that knows fewer was reset or is cut off; one that "
             "knows more remembers a node that is gone: CLUSTER FORGET.",
             empty=NO_CLUSTER,
@@ -104,7 +104,7 @@ def _sentinel(made: Board) -> None:
             "Replicas and Sentinels that are well",
             Query(worst("redis_sentinel_master_ok_slaves", also="master_name"), f"{name} replicas"),
             Query(worst("redis_sentinel_master_ok_sentinels", also="master_name"), f"{name} Sentinels"),
-            unit="short",
+            unit=COUNT,
             description="How many could take over, and how many could decide so. No replica: a failover has nobody to "
             "promote. It should equal what you deployed; a Sentinel that knows fewer was cut off.",
             empty=NO_SENTINEL,
@@ -112,7 +112,7 @@ def _sentinel(made: Board) -> None:
         graph_panel(
             "Failovers",
             Query(f"max by (job, target, master_name) (changes({of(EPOCH)}[$__rate_interval]))", name),
-            unit="short",
+            unit=COUNT,
             least_top=1,
             description="Changes of a master's configuration epoch, which is one more with each failover. Look at the "
             "log of Sentinel for the reason; several in a row: down-after-milliseconds is too short for this path.",

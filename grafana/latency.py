@@ -3,7 +3,7 @@
 from grafana import latency_trust
 from grafana.common import Board
 from grafana.heatmaps import heatmap_panel
-from grafana.panels import Empty, Query, graph_panel
+from grafana.panels import COUNT, Empty, Query, graph_panel
 from grafana.promql import (
     BY_TARGET,
     DURATION_BUCKETS,
@@ -95,7 +95,7 @@ def _felt(made: Board) -> None:
                 f"sum {BY_TARGET} (increase({of('redis_operation_duration_seconds_count', PING)}[$__rate_interval]))",
                 "{{target}}",
             ),
-            unit="short",
+            unit=COUNT,
             limits=[(100, RED)],
             description="How many pings stand behind each point of the quantiles. Below 100 a p99 is only the longest "
             "ping, below 1000 a p99.9 is: look at a longer time, or let the probe ping more often (probe.interval).",

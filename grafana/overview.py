@@ -2,12 +2,11 @@
 
 from grafana import servers
 from grafana.common import Board
-from grafana.panels import Empty, Query, State, graph_panel, stat_panel, states_panel
+from grafana.panels import COUNT, Query, State, graph_panel, stat_panel, states_panel
 from grafana.promql import (
     BY_TARGET,
     DURATION_BUCKETS,
     FAILURE_RATIO,
-    FAILURES_BY_REASON,
     NOT_CLOSED,
     PING,
     PING_P99,
@@ -21,6 +20,7 @@ from grafana.promql import (
     top,
     worst,
 )
+from grafana.shared import failures_panel
 from grafana.slo_math import burn, failed, worst_of_both
 from grafana.variables import GREEN, ORANGE, RED, YELLOW
 
@@ -51,7 +51,7 @@ def _at_a_glance(made: Board) -> None:
         stat_panel(
             "Targets up",
             f"sum({UP})",
-            unit="short",
+            unit=COUNT,
             description="Servers whose newest ping was answered within its deadline. No data: no exporter is being "
             "scraped; look at the targets page of Prometheus.",
             steps=[(None, GREEN)],
@@ -60,9 +60,9 @@ def _at_a_glance(made: Board) -> None:
         stat_panel(
             "Targets down",
             f"count({UP}) - sum({UP})",
-            unit="short",
+            unit=COUNT,
             description="Servers whose newest ping failed. When it is not 0, find them in “All servers” and their "
-            "reason in “Failures by operation and reason”, then follow docs/runbooks/RedisTargetDown.md.",
+            "reason in “Failures by reason”, then follow docs/runbooks/RedisTargetDown.md.",
             steps=[(None, GREEN), (1, RED)],
             trend=False,
         ),
@@ -87,7 +87,7 @@ def _at_a_glance(made: Board) -> None:
         stat_panel(
             "Breakers not closed",
             f"sum({NOT_CLOSED})",
-            unit="short",
+            unit=COUNT,
             description="Servers that are left alone for a while because they kept failing. When it is not 0 follow "
             "docs/runbooks/RedisCircuitBreakerOpen.md.",
             steps=[(None, GREEN), (1, ORANGE)],
@@ -113,19 +113,10 @@ def _availability(made: Board) -> None:
             "Up or down",
             Query(UP, "{{target}}"),
             states=[State(1, "up", GREEN), State(0, "down", RED)],
-            description="When each server answered its pings. Compare a red stretch with “Failures by operation and "
+            description="When each server answered its pings. Compare a red stretch with “Failures by "
             "reason” at the same time: refused is a dead process, timeout a hung one, auth a changed password.",
         ),
-        graph_panel(
-            "Failures by operation and reason",
-            Query(FAILURES_BY_REASON, "{{operation}}: {{reason}}"),
-            unit="ops",
-            stacked=True,
-            description="Failed slots per second. refused, reset, dns, unreachable: process or network. timeout: hung "
-            "or overloaded. auth, permission: credentials. loading, busy, masterdown: the server is not ready. "
-            "rejected: the breaker is open. skipped: the exporter was late.",
-            empty=Empty("nothing failed", "nothing failed"),
-        ),
+        failures_panel(),
         width=12,
         height=8,
     )

@@ -14,6 +14,8 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana.variables import DATASOURCE, GREEN
 
 BOTTOM = ui_model.LegendPlacement.BOTTOM
+#: The unit of whole things: 1,200 and not 1 K, which an axis would show three times over.
+COUNT = "locale"
 #: The last words of legends of series that stand beside another one, and are dashed.
 BESIDE = ("resident", "blocked", "expired", "misses", "out", "limit", "partial", "p50")
 #: The last word of a legend that is no measurement but what is promised.
@@ -116,7 +118,7 @@ def graph_panel(
         panel.stacking(ui.StackingConfig().mode(ui_model.StackingMode.NORMAL).group("A")).line_width(0.5)
     if least_top is not None:
         panel.axis_soft_max(least_top)
-    if unit == "short":
+    if unit == COUNT:
         panel.decimals(0)
     if any(query.legend.endswith(BESIDE) for query in queries):
         panel.override_by_regexp(f"/(^| )({'|'.join(BESIDE)})$/", [_dash(6, 4), override("custom.fillOpacity", 0)])

@@ -75,7 +75,9 @@ def calculated(part: str, whole: str) -> str:
 
 
 UP = f"min {BY_TARGET} ({of('redis_up')})"
-FAILURE_RATIO = ratio(rate(of("redis_operation_failures_total", PING)), rate(of("redis_operations_total", PING)))
+_FAILURES = "redis_operation_failures_total"
+#: The outcome of a slot may be counted a scrape later than the slot, so a short window may hold more of them.
+FAILURE_RATIO = f"clamp_max({ratio(rate(of(_FAILURES, PING)), rate(of('redis_operations_total', PING)))}, 1)"
 DURATION_BUCKETS = "redis_operation_duration_seconds_bucket"
 PING_P99 = quantile(0.99, DURATION_BUCKETS, PING)
 SAMPLE_AGE = worst("redis_sample_age_seconds")
@@ -85,8 +87,11 @@ NOT_CLOSED = worst("redis_circuit_breaker_state", 'state!="closed"')
 BREAKER = "clamp_max(2 * {} + {}, 2)".format(
     *(worst("redis_circuit_breaker_state", f'state="{state}"') for state in ("open", "half_open"))
 )
-_FAILURES = of("redis_operation_failures_total")
-FAILURES_BY_REASON = where_any(f"sum by (operation, reason) ({rate(_FAILURES)})", _FAILURES, "operation, reason")
+#: Of pings and of all else that is asked, by reason.
+PING_FAILURES, OTHER_FAILURES = (
+    where_any(f"sum by (reason) ({rate(which)})", which, "reason")
+    for which in (of(_FAILURES, PING), of(_FAILURES, 'operation!="ping"'))
+)
 
 _HITS, _MISSES = server_rate("redis_keyspace_hits_total"), server_rate("redis_keyspace_misses_total")
 HIT_RATIO = calculated(_HITS, f"{_HITS} + {_MISSES}")

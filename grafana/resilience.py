@@ -2,8 +2,18 @@
 
 from grafana import resilience_exporter
 from grafana.common import Board
-from grafana.panels import Empty, Query, State, graph_panel, states_panel
-from grafana.promql import BREAKER, BY_TARGET, FAILURES_BY_REASON, OLDEST_SAMPLE, increase, of, rate, top, where_any
+from grafana.panels import COUNT, Empty, Query, State, graph_panel, states_panel
+from grafana.promql import (
+    BREAKER,
+    BY_TARGET,
+    OLDEST_SAMPLE,
+    increase,
+    of,
+    rate,
+    top,
+    where_any,
+)
+from grafana.shared import failures_panel
 from grafana.variables import GREEN, ORANGE, RED, YELLOW
 
 TRANSITIONS = "redis_circuit_breaker_transitions_total"
@@ -44,7 +54,7 @@ def _breakers(made: Board) -> None:
                 where_any(f"sum by ({by_state}) ({increase(of(TRANSITIONS))})", of(TRANSITIONS), by_state),
                 "{{target}} {{to_state}}",
             ),
-            unit="short",
+            unit=COUNT,
             stacked=True,
             description="One opening and one closing is an incident that passed. Again and again between half-open and "
             "open: the server is still down. Between closed and open: it flaps, look at its failures.",
@@ -56,7 +66,7 @@ def _breakers(made: Board) -> None:
             unit="percentunit",
             least_top=1,
             description="Share of the time that the breaker was not closed; meanwhile what is shown of that server is "
-            "old. At 100 % it has been left alone all along: see the reason in “Failures by operation and reason”.",
+            "old. At 100 % it has been left alone all along: see the reason in “Failures by reason”.",
         ),
         graph_panel(
             "Slots that were rejected",
@@ -66,15 +76,7 @@ def _breakers(made: Board) -> None:
             "count as failures: clients of that server would have failed too.",
             empty=Empty("no slot was rejected", "nothing rejected"),
         ),
-        graph_panel(
-            "Failures by operation and reason",
-            Query(FAILURES_BY_REASON, "{{operation}}: {{reason}}"),
-            unit="ops",
-            stacked=True,
-            description="What opens breakers. refused, reset, dns, unreachable: process or network. timeout: hung or "
-            "overloaded. auth, permission: credentials. loading, busy, masterdown: the server is not ready.",
-            empty=Empty("nothing failed", "nothing failed"),
-        ),
+        failures_panel(),
         graph_panel(
             "Commands sent twice, replies too late",
             Query(_any("redis_operation_retries_total"), "{{target}} retries"),
@@ -91,9 +93,28 @@ def _breakers(made: Board) -> None:
 
 def _collectors(made: Board) -> None:
     made.row("Collectors: is what we show fresh and complete?")
-    failed = f"(min by (job, target, collector) (min_over_time({of('redis_collector_success')}[$__range])) == 0)"
+    success = of("redis_collector_success")
+    failed = f"(min {BY_TARGET} (min_over_time({success}[$__range] @ end())) == 0)"
+    made.fill(
+        states_panel(
+            "Collectors",
+            Query(f"min by (collector) ({success})", "{{collector}}"),
+            states=[State(1, "works", GREEN), State(0, "fails", RED)],
+            description="Red while a collector fails on at least one of the chosen targets. One alone is mostly a "
+            "missing permission: grant the user what docs/acl.md says. All of them: a target is down, see beside it.",
+        ),
+        states_panel(
+            "Targets on which a collector failed",
+            Query(f"min by (job) ({success})", "all together"),
+            Query(f"min {BY_TARGET} ({success}) and on (job, target) {failed}", "{{target}}"),
+            states=[State(1, "works", GREEN), State(0, "fails", RED)],
+            description="Those of the chosen targets on which anything failed in the chosen time; the first line is "
+            "all together. Choose one of them above to see beside it which collector it is.",
+        ),
+        width=12,
+        height=10,
+    )
     each, took = "job, target, collector", of("redis_collector_duration_seconds")
-    success = f"min by (job, target, collector) ({of('redis_collector_success')})"
     made.fill(
         graph_panel(
             "Sample age",
@@ -102,15 +123,6 @@ def _collectors(made: Board) -> None:
             limits=[(45, RED)],
             description="Anything up to the poll interval (15 s) is right. Beyond the dashed line (poll.max_age, 45 s) "
             "samples are no longer shown: see beside it for the part that fails.",
-        ),
-        states_panel(
-            "Collectors that failed",
-            Query(f"min by (job) ({success})", "all together"),
-            Query(f"{success} and on (job, target, collector) {failed}", "{{target}} {{collector}}"),
-            states=[State(1, "works", GREEN), State(0, "fails", RED)],
-            description="Each collector that failed in the chosen time; the first line is all together. Red "
-            "on one alone is mostly a missing permission: grant the user what docs/acl.md says. Red on all of a "
-            "target: it is down.",
         ),
         graph_panel(
             "Slowest collectors",

@@ -1,7 +1,7 @@
 """Rows of Resilience and exporter that look at the exporter itself."""
 
 from grafana.common import Board
-from grafana.panels import Empty, Query, State, graph_panel, stat_panel, states_panel
+from grafana.panels import COUNT, Empty, Query, State, graph_panel, stat_panel, states_panel
 from grafana.promql import BY_EXPORTER, increase, own, rate
 from grafana.variables import GREEN, ORANGE, RED
 
@@ -15,7 +15,7 @@ def at_a_glance(made: Board) -> None:
         stat_panel(
             "Exporters up",
             f"count({own('redis_exporter_build_info')})",
-            unit="short",
+            unit=COUNT,
             description="Exporters that Prometheus scrapes. No data or fewer than you run: look at the targets page of "
             "Prometheus, then at the log of the exporter.",
             steps=[(None, GREEN)],
@@ -24,7 +24,7 @@ def at_a_glance(made: Board) -> None:
         stat_panel(
             "Targets watched",
             f"sum({own('redis_exporter_targets')})",
-            unit="short",
+            unit=COUNT,
             description="Targets that all chosen exporters watch. Fewer than you configured: look at the log of the "
             "last reload and at the panel “Configuration”.",
             steps=[(None, GREEN)],
@@ -137,7 +137,7 @@ def _faults(made: Board) -> None:
         graph_panel(
             "Missed runs",
             Query(f"sum by (kind, cause) ({increase(own('redis_exporter_missed_runs_total'))})", "{{kind}}: {{cause}}"),
-            unit="short",
+            unit=COUNT,
             least_top=1,
             description="Polls and probes that were due and never started. It should be 0. If a target is hung at the "
             "same time, its poll overran; if not, the exporter is starved of CPU.",
@@ -146,7 +146,7 @@ def _faults(made: Board) -> None:
             "Faults of ours",
             Query(f"sum by (kind) ({increase(own('redis_exporter_job_errors_total'))})", "{{kind}} failed"),
             Query(f"sum({increase(own('redis_exporter_accounting_errors_total'))})", "slots miscounted"),
-            unit="short",
+            unit=COUNT,
             least_top=1,
             description="Exceptions in our own jobs, and slots without exactly one outcome. Anything above 0 is a bug: "
             "report it with the log around that time.",
@@ -155,7 +155,7 @@ def _faults(made: Board) -> None:
             "Requests refused",
             Query(f"sum by (reason) ({refused})", "{{reason}}"),
             Query(f"sum({increase(own('redis_target_scrape_request_errors_total'))})", "/scrape that failed"),
-            unit="short",
+            unit=COUNT,
             least_top=1,
             description="Clients that were cut off because they asked too much, and requests for a single target that "
             "could not be served. Find out who asks, in the log at level debug.",

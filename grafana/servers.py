@@ -20,6 +20,8 @@ from grafana.promql import (
 from grafana.tables import ROLES, WELL, Column, table_panel
 from grafana.variables import BLUE, GREEN, ORANGE, RED, YELLOW
 
+NO_LIMIT = {-1: ("no maxmemory", BLUE)}
+
 
 def panel() -> table.Panel:
     """Build the table of all chosen servers."""
@@ -43,7 +45,7 @@ def panel() -> table.Panel:
         Column("p50", quantile(0.5, DURATION_BUCKETS, **pings), "s", late, quiet=True),
         Column("p99", quantile(0.99, DURATION_BUCKETS, **pings), "s", slow),
         Column("Max", longest, "s", late, quiet=True),
-        Column("Memory", memory, "percentunit", full, {-1: ("no maxmemory", BLUE)}, quiet=True, decimals=0),
+        Column("Memory", memory, "percentunit", full, NO_LIMIT, quiet=True, decimals=0, width=125),
         Column("Hits", HIT_RATIO, "percentunit", [(None, ORANGE), (0.5, "text")], quiet=True, decimals=0),
         Column("Clients", CLIENTS_RATIO, "percentunit", full, quiet=True, decimals=1),
         Column("Breaker", BREAKER, texts={0: ("closed", WELL), 1: ("half-open", YELLOW), 2: ("open", RED)}),

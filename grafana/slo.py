@@ -1,7 +1,9 @@
 """SLO: how good it was, what is left of the error budget, how fast it burns, and what burned it."""
 
+from grafana_foundation_sdk.builders import table
+
 from grafana.common import Board
-from grafana.panels import Empty, Query, Steps, graph_panel, stat_panel
+from grafana.panels import COUNT, Empty, Query, Steps, graph_panel, stat_panel
 from grafana.promql import BY_TARGET, PING, WHOLE, increase, of, where_any
 from grafana.slo_math import BURN_RATES, WINDOWS, Both, budget, burn, failed, fast, good, slots
 from grafana.tables import WELL, Column, table_panel
@@ -10,6 +12,11 @@ from grafana.variables import GREEN, ORANGE, RED, YELLOW
 BURN_COLOURS = (RED, ORANGE, YELLOW, "blue")
 BURN_STEPS: Steps = [(None, GREEN), *zip(reversed(BURN_RATES), reversed(BURN_COLOURS), strict=True)]
 LEFT: Steps = [(None, RED), (0, ORANGE), (0.25, GREEN)]
+LEFT_CELLS: Steps = [(None, RED), (0, ORANGE), (0.25, WELL)]
+BURN_CELLS: Steps = [(None, WELL), *BURN_STEPS[1:]]
+TIMED = "redis_operation_duration_seconds_count"
+#: A timeout is timed at its deadline, so it is slow too; what was never sent has no duration.
+SLOW = f"clamp_min(sum {BY_TARGET} ({increase(of(TIMED, PING), WHOLE)}) - sum {BY_TARGET} ({fast(WHOLE)}), 0)"
 
 
 def board() -> Board:
@@ -24,19 +31,7 @@ def board() -> Board:
     )
     _at_a_glance(made)
     made.row("Every server, over the chosen time")
-    made.add(
-        table_panel(
-            "Objectives by server",
-            _columns(),
-            labels={"target": "Target"},
-            sort=("Availability budget left", False),
-            description="One row for each server, over the chosen time. Slots are the pings that were due, bad ones "
-            "failed or were never sent, slow ones were answered after the edge. Below 0 % of a budget left, stop "
-            "risky changes of that server until it recovers.",
-        ),
-        width=24,
-        height=10,
-    )
+    made.fill(*_tables(), width=12, height=11)
     _burn(made)
     _culprits(made)
     return made
@@ -55,8 +50,8 @@ def _at_a_glance(made: Board) -> None:
                 unit="percentunit",
                 decimals=3,
                 description=f"Share of all pings due in the chosen time that were {words}, on the worst server. Below "
-                "the objective find that server in “Objectives by server” and the cause in “What burned it”.",
-                steps=[(None, ORANGE), (0.999, GREEN)],
+                "the objective find that server in the tables below, and the cause in “What burned it”.",
+                steps=[(None, "text")],
                 trend=False,
             ),
             stat_panel(
@@ -84,24 +79,33 @@ def _at_a_glance(made: Board) -> None:
         )
 
 
-def _columns() -> list[Column]:
+def _tables() -> list[table.Panel]:
     sli, left, now = good(WHOLE), budget(WHOLE), burn("1h")
     total = "sum by (job, target) ({})".format
-    share: Steps = [(None, ORANGE), (0.999, WELL)]
-    budget_steps: Steps = [(None, RED), (0, ORANGE), (0.25, WELL)]
-    rates: Steps = [(None, WELL), *BURN_STEPS[1:]]
-    timed = increase(of("redis_operation_duration_seconds_count", PING), WHOLE)
-    slow = f"{total(timed)} - {total(fast(WHOLE))}"
+    bad = {
+        "availability": (
+            "Bad",
+            total(failed(WHOLE)),
+            "Bad pings failed, or were never sent since the breaker was open",
+        ),
+        "latency": ("Slow", SLOW, "Slow pings were answered, or timed out, after the chosen edge"),
+    }
     return [
-        Column("Slots", total(slots(WHOLE)), "short", decimals=0),
-        Column("Bad", total(failed(WHOLE)), "short", decimals=0),
-        Column("Availability", sli.availability, "percentunit", share, decimals=3),
-        Column("Availability budget left", left.availability, "percentunit", budget_steps, decimals=0),
-        Column("Availability burn (1h)", now.availability, "short", rates, decimals=1),
-        Column("Slow", f"clamp_min({slow}, 0)", "short", decimals=0),
-        Column("Latency", sli.latency, "percentunit", share, decimals=3),
-        Column("Latency budget left", left.latency, "percentunit", budget_steps, decimals=0),
-        Column("Latency burn (1h)", now.latency, "short", rates, decimals=1),
+        table_panel(
+            f"{name.capitalize()} by server",
+            [
+                Column("Slots", total(slots(WHOLE)), "locale", decimals=0),
+                Column(heading, expr, "locale", decimals=0),
+                Column("Good", getattr(sli, name), "percentunit", decimals=3),
+                Column("Budget left", getattr(left, name), "percentunit", LEFT_CELLS, decimals=0),
+                Column("Burn (1h)", getattr(now, name), "short", BURN_CELLS, decimals=1),
+            ],
+            labels={"target": "Target"},
+            sort=("Budget left", False),
+            description=f"One row for each server, over the chosen time; slots are the pings that were due. {words}. "
+            "Without budget left, stop risky changes of that server until it recovers.",
+        )
+        for name, (heading, expr, words) in bad.items()
     ]
 
 
@@ -144,15 +148,13 @@ def _culprits(made: Board) -> None:
     failures, who = of("redis_operation_failures_total", PING), "job, target, reason"
     bad = where_any(f"sum by ({who}) ({increase(failures)})", failures, who)
     reasons = f"sum by (job, target, reason) ({failed(WHOLE)}) > 0"
-    timed = increase(of("redis_operation_duration_seconds_count", PING))
+    timed = increase(of(TIMED, PING))
     late = f"sum {BY_TARGET} ({timed}) - sum {BY_TARGET} ({fast('$__rate_interval')})"
-    slow = f"sum {BY_TARGET} ({increase(of('redis_operation_duration_seconds_count', PING), WHOLE)})"
-    slow += f" - sum {BY_TARGET} ({fast(WHOLE)})"
     made.fill(
         graph_panel(
             "Bad pings by target and reason",
             Query(bad, "{{target}}: {{reason}}"),
-            unit="short",
+            unit=COUNT,
             stacked=True,
             description="Pings that took from the availability budget. timeout, refused, reset: the server or its "
             "network. auth: credentials. rejected: the breaker was open after failures. skipped: the exporter was "
@@ -161,8 +163,8 @@ def _culprits(made: Board) -> None:
         ),
         graph_panel(
             "Slow pings by target",
-            Query(f"({late}) and on (job, target) ({slow} > 0.5)", "{{target}}"),
-            unit="short",
+            Query(f"({late}) and on (job, target) ({SLOW} > 0.5)", "{{target}}"),
+            unit=COUNT,
             stacked=True,
             description="Pings that were answered, or timed out, after the edge: they took from the latency budget. "
             "Look at that server at that time in the dashboard Instance: commands, forks, CPU.",
@@ -170,7 +172,7 @@ def _culprits(made: Board) -> None:
         ),
         table_panel(
             "Bad pings in the chosen time",
-            [Column("Bad", reasons, "short", decimals=0)],
+            [Column("Bad", reasons, "locale", decimals=0)],
             labels={"target": "Target", "reason": "Reason"},
             sort=("Bad", True),
             description="The same as a sum: the topmost line is where work pays most. Follow the runbook of that "

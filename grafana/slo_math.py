@@ -39,17 +39,14 @@ def fast(window: str) -> str:
 def errors(window: str, by: str = BY_TARGET) -> Both:
     """Share of bad slots."""
     return Both(
-        ratio(failed(window), slots(window), by),
+        f"clamp_max({ratio(failed(window), slots(window), by)}, 1)",
         f"clamp_min(1 - {ratio(fast(window), slots(window), by)}, 0)",
     )
 
 
 def good(window: str, by: str = BY_TARGET) -> Both:
     """Share of good slots: the two SLIs."""
-    return Both(
-        f"1 - {ratio(failed(window), slots(window), by)}",
-        f"clamp_max({ratio(fast(window), slots(window), by)}, 1)",
-    )
+    return Both(*(f"1 - {share}" for share in errors(window, by)))
 
 
 def burn(window: str, by: str = BY_TARGET) -> Both:

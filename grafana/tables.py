@@ -44,6 +44,7 @@ class Column(NamedTuple):
     gauge: bool = False
     hidden: bool = False
     label: str = ""
+    width: int | None = None
 
 
 def table_panel(
@@ -109,6 +110,9 @@ def table_panel(
 
 def _properties(column: Column) -> list[model.DynamicConfigValue]:
     found = [override("unit", column.unit), override("noValue", NOTHING)]
+    mappings: list[dict[str, Any]] = [
+        {"type": "special", "options": {"match": "null+nan", "result": {"text": NOTHING, "color": "text"}}}
+    ]
     if column.hidden:
         return [override("custom.hidden", True)]
     if column.decimals is not None:
@@ -118,7 +122,10 @@ def _properties(column: Column) -> list[model.DynamicConfigValue]:
             str(value): {"text": text, "color": color, "index": place}
             for place, (value, (text, color)) in enumerate(column.texts.items())
         }
-        found.append(override("mappings", [{"type": "value", "options": mapping}]))
+        mappings.append({"type": "value", "options": mapping})
+    found.append(override("mappings", mappings))
+    if column.width:
+        found.append(override("custom.width", column.width))
     if column.gauge:
         cell = {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}
         found += [override("custom.cellOptions", cell), override("min", 0), override("max", 1)]
