@@ -6,12 +6,12 @@ from grafana.panels import Query, State, graph_panel, states_panel
 from grafana.promql import (
     BREAKER,
     DURATION_BUCKETS,
+    LONGEST_PING,
     PING,
     PING_P99,
     SAMPLE_AGE,
     UP,
     identity,
-    of,
     quantile,
     worst,
 )
@@ -77,7 +77,7 @@ def _health(made: Board) -> None:
             "Ping",
             Query(PING_P99, "{{target}} p99"),
             Query(quantile(0.5, DURATION_BUCKETS, PING), "{{target}} p50"),
-            Query(f"max by (job, target) ({of('redis_operation_duration_max_seconds', PING)})", "{{target}} max"),
+            Query(LONGEST_PING, "{{target}} max"),
             Query("vector($edge)", "objective"),
             unit="s",
             logarithmic=True,

@@ -94,8 +94,8 @@ def _persistence(made: Board) -> None:
         ),
         states_panel(
             "Is writing to disk working",
-            Query(f"min {BY_TARGET} ({of('redis_rdb_last_bgsave_status')})", "{{target}} snapshot"),
-            Query(f"min {BY_TARGET} ({of('redis_aof_last_write_status')})", "{{target}} append-only file"),
+            Query(f"min {BY_TARGET} ({of('redis_rdb_last_bgsave_status')})", "{{target}} RDB"),
+            Query(f"min {BY_TARGET} ({of('redis_aof_last_write_status')})", "{{target}} AOF"),
             states=[State(1, "works", GREEN), State(0, "fails", RED)],
             description="Red: with the defaults writes are refused with MISCONF. Look at free disk space, permissions "
             "of the data directory, and overcommit_memory of the host (a fork needs it).",

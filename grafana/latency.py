@@ -7,6 +7,7 @@ from grafana.panels import COUNT, Empty, Query, graph_panel
 from grafana.promql import (
     BY_TARGET,
     DURATION_BUCKETS,
+    LONGEST_PING,
     PING,
     PING_P99,
     calculated,
@@ -82,7 +83,7 @@ def _felt(made: Board) -> None:
         ),
         graph_panel(
             "Longest ping",
-            Query(f"max {BY_TARGET} ({of('redis_operation_duration_max_seconds', PING)})", "{{target}}"),
+            Query(LONGEST_PING, "{{target}}"),
             Query("vector($edge)", "objective"),
             unit="s",
             logarithmic=True,
@@ -97,6 +98,7 @@ def _felt(made: Board) -> None:
             ),
             unit=COUNT,
             limits=[(100, RED)],
+            least_top=120,
             description="How many pings stand behind each point of the quantiles. Below 100 a p99 is only the longest "
             "ping, below 1000 a p99.9 is: look at a longer time, or let the probe ping more often (probe.interval).",
         ),

@@ -79,6 +79,9 @@ _FAILURES = "redis_operation_failures_total"
 #: The outcome of a slot may be counted a scrape later than the slot, so a short window may hold more of them.
 FAILURE_RATIO = f"clamp_max({ratio(rate(of(_FAILURES, PING)), rate(of('redis_operations_total', PING)))}, 1)"
 DURATION_BUCKETS = "redis_operation_duration_seconds_bucket"
+_LONGEST = f"max {BY_TARGET} ({of('redis_operation_duration_max_seconds', PING)})"
+#: Not a number, and so a gap, while nothing was timed: 0 would be a perfect ping.
+LONGEST_PING = f"{_LONGEST} / ({_LONGEST} > bool 0)"
 PING_P99 = quantile(0.99, DURATION_BUCKETS, PING)
 SAMPLE_AGE = worst("redis_sample_age_seconds")
 OLDEST_SAMPLE = f"max {BY_TARGET} (max_over_time({of('redis_sample_age_seconds')}[$__rate_interval]))"

@@ -147,6 +147,10 @@ def _collectors(made: Board) -> None:
             description="Mean time that all collectors of a target take together. If it nears poll.interval, polls "
             "overrun and are missed: lengthen the interval, or switch collectors off.",
         ),
+        width=8,
+        height=8,
+    )
+    made.fill(
         graph_panel(
             "Unreadable and overflowed values",
             Query(_any("redis_exporter_unreadable_fields_total"), "{{target}} unreadable"),
@@ -166,8 +170,8 @@ def _collectors(made: Board) -> None:
             "or a managed service; if you expect it, grant what docs/acl.md says.",
             empty=Empty("every collector is supported", "all supported"),
         ),
-        width=8,
-        height=8,
+        width=12,
+        height=6,
     )
 
 

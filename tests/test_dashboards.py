@@ -217,3 +217,17 @@ def test_a_panel_that_does_not_fit_stands_on_the_next_line() -> None:
         "r": (0, 15, 24, 1),
         "e": (0, 16, 8, 5),
     }
+
+
+def test_the_page_shows_every_dashboard_and_small_pictures() -> None:
+    """docs/dashboards.md names each under its title and address, with a picture that loads at once."""
+    docs = build.FOLDER.parents[1] / "docs"
+    page = (docs / "dashboards.md").read_text(encoding="utf-8")
+    for path in FILES:
+        title = json.loads(path.read_text(encoding="utf-8"))["title"].removeprefix("redis-pulse / ")
+        assert f"\n## {title}\n\n![{title}](img/" in page
+        assert f"/d/{path.stem}`" in page
+    pictures = re.findall(r"\]\((img/[\w-]+\.png)\)", page)
+    assert len(pictures) == len(FILES)
+    for name in pictures:
+        assert (docs / name).stat().st_size < 150_000, f"{name}: run `make screenshots`"
