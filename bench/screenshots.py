@@ -29,7 +29,7 @@ AMID = 24.0  # seconds after the trouble began: one server is down, one is slow,
 
 
 class Picture(NamedTuple):
-    """What is drawn: ``chosen`` variables, ``depth`` units of the grid from the top, until the end or a while before."""
+    """What is drawn: with ``chosen`` variables, ``depth`` units of the grid deep, until the end or ``amid`` trouble."""
 
     board: str
     chosen: tuple[str, ...] = ()
@@ -61,6 +61,8 @@ def draw(renderer: str, prometheus: str, folder: Path, times: Times) -> None:
         board["panels"] = [
             one for one in board["panels"] if one["gridPos"].get("y", 0) < picture_of.depth and not one.get("collapsed")
         ]
+        while board["panels"][-1]["type"] == "row":
+            board["panels"].pop()
         cut = folder / f"{name}.json"
         cut.write_text(json.dumps(board), encoding="utf-8")
         picture = folder / f"{name}.png"

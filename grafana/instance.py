@@ -56,7 +56,7 @@ def _health(made: Board) -> None:
                 Column("Sample age", SAMPLE_AGE, "s", [(None, WELL), (30, ORANGE), (45, RED)], decimals=0),
             ],
             labels={"target": "Target"},
-            sort=("Target", False),
+            sort=[("Target", False)],
             description="What each chosen server is and how it is now. Running for less than you expect: it "
             "restarted, see its log. Samples older than the poll interval: what is below shows the past.",
         ),

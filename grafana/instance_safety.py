@@ -105,7 +105,7 @@ def _persistence(made: Board) -> None:
             Query(worst("redis_latest_fork_seconds"), "{{target}} last fork"),
             Query(f"{worst('redis_rdb_last_bgsave_duration_sec')} >= 0", "{{target}} last snapshot"),
             unit="s",
-            logarithmic=True,
+            least_top=0.1,
             description="While it forks, a server answers nobody: some 10 ms for each GB, more with huge pages (switch "
             "them off). A snapshot that takes longer and longer: the disk, or memory copied on write.",
         ),

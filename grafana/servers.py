@@ -54,7 +54,7 @@ def panel() -> table.Panel:
         "All servers",
         [*columns[:1], Column("Identity", identity("role"), hidden=True), *columns[1:]],
         labels={"target": "Target"},
-        sort=("Failed", True),
+        sort=[("Up", False), ("Failed", True)],
         description="One row for each server; failures, p50, p99 and the longest ping are those of the chosen time, "
         "all else is now. Click on a target to open it. A dash: the server does not say, or says nothing at all since "
         "it is down. “no maxmemory” can take all memory of its host: set a limit.",

@@ -55,7 +55,7 @@ def _at_a_glance(made: Board) -> None:
                 trend=False,
             ),
             stat_panel(
-                f"Least {name} budget left",
+                f"{name.capitalize()} budget left",
                 f"min({getattr(left, name)})",
                 unit="percentunit",
                 decimals=0,
@@ -65,7 +65,7 @@ def _at_a_glance(made: Board) -> None:
                 trend=False,
             ),
             stat_panel(
-                f"Worst {name} burn (1h)",
+                f"{name.capitalize()} burn (1h)",
                 f"max({getattr(now, name)})",
                 unit="short",
                 decimals=1,
@@ -88,7 +88,11 @@ def _tables() -> list[table.Panel]:
             total(failed(WHOLE)),
             "Bad pings failed, or were never sent since the breaker was open",
         ),
-        "latency": ("Slow", SLOW, "Slow pings were answered, or timed out, after the chosen edge"),
+        "latency": (
+            "Not in time",
+            f"clamp_min({total(slots(WHOLE))} - {total(fast(WHOLE))}, 0)",
+            "Not in time are pings that were answered after the chosen edge, and those that failed",
+        ),
     }
     return [
         table_panel(
@@ -97,13 +101,13 @@ def _tables() -> list[table.Panel]:
                 Column("Slots", total(slots(WHOLE)), "locale", decimals=0),
                 Column(heading, expr, "locale", decimals=0),
                 Column("Good", getattr(sli, name), "percentunit", decimals=3),
-                Column("Budget left", getattr(left, name), "percentunit", LEFT_CELLS, decimals=0),
+                Column("Budget", getattr(left, name), "percentunit", LEFT_CELLS, decimals=0),
                 Column("Burn (1h)", getattr(now, name), "short", BURN_CELLS, decimals=1),
             ],
             labels={"target": "Target"},
-            sort=("Budget left", False),
+            sort=[("Budget", False)],
             description=f"One row for each server, over the chosen time; slots are the pings that were due. {words}. "
-            "Without budget left, stop risky changes of that server until it recovers.",
+            "Budget is what is left of it: without any, stop risky changes of that server until it recovers.",
         )
         for name, (heading, expr, words) in bad.items()
     ]
@@ -174,7 +178,7 @@ def _culprits(made: Board) -> None:
             "Bad pings in the chosen time",
             [Column("Bad", reasons, "locale", decimals=0)],
             labels={"target": "Target", "reason": "Reason"},
-            sort=("Bad", True),
+            sort=[("Bad", True)],
             description="The same as a sum: the topmost line is where work pays most. Follow the runbook of that "
             "target's alert, docs/runbooks/. Empty when no ping was bad.",
             no_value="nothing burned",

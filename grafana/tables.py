@@ -53,10 +53,10 @@ def table_panel(
     *,
     labels: Mapping[str, str],
     description: str,
-    sort: tuple[str, bool],
+    sort: Sequence[tuple[str, bool]],
     no_value: str = "no data",
 ) -> table.Panel:
-    """Show one row for each set of ``labels`` (label → heading), with ``columns``; ``sort`` is (heading, descending).
+    """Show one row for each set of ``labels`` (label → heading), with ``columns``; ``sort`` holds (heading, falling).
 
     Columns without an expression are labels that one of the expressions bears.
     """
@@ -75,7 +75,7 @@ def table_panel(
         .datasource(DATASOURCE)
         .min_width(60)
         .cell_height(ui_model.TableCellHeight.SM)
-        .sort_by([ui.TableSortByFieldState().display_name(sort[0]).desc(sort[1])])
+        .sort_by([ui.TableSortByFieldState().display_name(name).desc(falling) for name, falling in sort])
         .with_transformation(model.DataTransformerConfig(id_val="merge", options={}))
         .with_transformation(
             model.DataTransformerConfig(
