@@ -1,6 +1,6 @@
 """Fleet overview: is every server up and meeting its objective, which one is bad, can the measurement be trusted."""
 
-from grafana import servers
+from grafana import servers, topology
 from grafana.common import Board
 from grafana.panels import COUNT, Query, State, graph_panel, stat_panel, states_panel
 from grafana.promql import (
@@ -43,6 +43,7 @@ def board() -> Board:
     made.add(servers.panel(), width=24, height=11)
     _availability(made)
     _worst(made)
+    topology.rows(made)
     return made
 
 

@@ -1,6 +1,6 @@
 """Resilience and exporter: whom we leave alone and why, how old our samples are, and how we are ourselves."""
 
-from grafana import resilience_exporter
+from grafana import discovery, resilience_exporter
 from grafana.common import Board
 from grafana.panels import COUNT, Empty, Query, State, graph_panel, states_panel
 from grafana.promql import (
@@ -33,6 +33,7 @@ def board() -> Board:
     _breakers(made)
     _collectors(made)
     resilience_exporter.rows(made)
+    discovery.rows(made)
     return made
 
 

@@ -144,10 +144,10 @@ def test_no_condition_cuts_holes_into_a_graph(board: Json) -> None:
 
 
 def test_what_many_do_not_have_is_collapsed(board: Json) -> None:
-    """Nobody without a cluster or a Sentinel scrolls past panels that say so."""
+    """Nobody without a cluster, a Sentinel or a source of targets scrolls past panels that say so."""
     rows = {one["title"]: one for one in board["panels"] if one["type"] == "row"}
     for title, row in rows.items():
-        absent = title.startswith(("Cluster", "Sentinel"))
+        absent = title.startswith(("Cluster", "Sentinel", "Discovery"))
         assert row["collapsed"] is absent, title
         assert bool(row["panels"]) is absent, title
         assert all(panel["gridPos"]["y"] > row["gridPos"].get("y", 0) for panel in row["panels"]), title
