@@ -9,22 +9,18 @@ is full (Redis), a cluster of three nodes (Valkey). Everything listens on 127.0.
 import asyncio
 import contextlib
 import json
-import random
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
-from valkey.asyncio import Valkey
-from valkey.asyncio.cluster import ValkeyCluster
-from valkey.exceptions import ValkeyError
-
-from exporter.demo.workload import SLOW_SCRIPT, Workload
+from bench import showcase_load
+from exporter.demo.workload import Workload
 from tests.integration.daemon import Daemon
 from tests.integration.prometheus import Prometheus
 from tests.integration.servers import RealServer, binary, free_port
@@ -86,9 +82,9 @@ class Showcase:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(Workload(url["sessions"], url["sessions-replica"]).run())
             for name in ("queue", "queue-replica"):
-                tasks.create_task(_forever(lambda name=name: _queue(url[name])))
-            tasks.create_task(_forever(lambda: _payments(url["payments"])))
-            tasks.create_task(_forever(lambda: _cart(self.servers["cart-1"].port)))
+                tasks.create_task(showcase_load.forever(lambda name=name: showcase_load.queue(url[name])))
+            tasks.create_task(showcase_load.forever(lambda: showcase_load.payments(url["payments"])))
+            tasks.create_task(showcase_load.forever(lambda: showcase_load.cart(self.servers["cart-1"].port)))
 
     async def trouble(self) -> None:
         """Break one after the other, and mend it: about two minutes."""
@@ -97,7 +93,7 @@ class Showcase:
         await asyncio.sleep(12)
         servers["sessions-replica"].thaw()
         servers["queue"].kill()
-        slow = asyncio.create_task(_slow(servers["cart-2"].url))
+        slow = asyncio.create_task(showcase_load.slow(servers["cart-2"].url))
         await asyncio.sleep(15)
         payments = servers["payments"]
         payments.run("CONFIG", "SET", "requirepass", "rotated")
@@ -140,51 +136,6 @@ def _sentinel(folder: Path, master: int) -> Iterator[int]:
             yield port
         finally:
             process.kill()
-
-
-async def _forever(job: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            await job()
-        except (ValkeyError, OSError, TimeoutError):
-            await asyncio.sleep(1)
-
-
-async def _queue(url: str) -> None:
-    async with Valkey.from_url(url, socket_timeout=2) as client:
-        while True:
-            for _ in range(random.randint(5, 40)):
-                await client.lpush("jobs", random.randbytes(200))
-            for _ in range(40):
-                await client.rpop("jobs")
-            await asyncio.sleep(0.3)
-
-
-async def _payments(url: str) -> None:
-    async with Valkey.from_url(url, socket_timeout=2) as client:
-        while True:
-            for _ in range(random.randint(10, 30)):
-                number = random.randrange(8000)
-                await client.set(f"payment:{number}", random.randbytes(random.randint(200, 1500)), ex=300)
-                await client.get(f"payment:{random.randrange(8200)}")
-            await asyncio.sleep(0.25)
-
-
-async def _cart(port: int) -> None:
-    async with ValkeyCluster(host="127.0.0.1", port=port, socket_timeout=2) as client:
-        while True:
-            for _ in range(20):
-                await client.hset(f"cart:{random.randrange(5000)}", "item", random.randbytes(100))
-                await client.hgetall(f"cart:{random.randrange(5200)}")
-            await asyncio.sleep(0.2)
-
-
-async def _slow(url: str) -> None:
-    """Block the server for 30 ms, several times a second."""
-    async with Valkey.from_url(url) as client:
-        while True:
-            await client.eval(SLOW_SCRIPT, 0, 0.03)
-            await asyncio.sleep(0.15)
 
 
 async def _run(show: Showcase) -> None:

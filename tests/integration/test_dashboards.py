@@ -7,11 +7,9 @@ something, and an address where nobody listens: what a panel can show is there t
 import json
 import re
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 import pytest
@@ -22,7 +20,8 @@ from grafana.slo_math import burn, good
 from grafana.variables import EDGE, OBJECTIVE
 from tests.integration.daemon import Daemon
 from tests.integration.prometheus import Prometheus, eventually
-from tests.integration.servers import RealServer, binary, free_port
+from tests.integration.servers import RealServer, free_port
+from tests.integration.test_sentinel_cluster_collectors import sentinel
 
 pytestmark = pytest.mark.integration
 
@@ -75,23 +74,6 @@ class Scene(NamedTuple):
         return self.prometheus.query(chosen(expression))
 
 
-@contextmanager
-def sentinel(folder: Path, master: RealServer) -> Iterator[str]:
-    """Run a Sentinel of one master; yield its URL."""
-    folder.mkdir()
-    port = free_port()
-    config = folder / "sentinel.conf"
-    lines = (f"port {port}", "bind 127.0.0.1", f"dir {folder}", f"sentinel monitor cart 127.0.0.1 {master.port} 1")
-    config.write_text("\n".join(lines) + "\n")
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([binary("valkey"), str(config), "--sentinel"], stdout=log, stderr=log)
-        try:
-            yield f"redis://127.0.0.1:{port}"
-        finally:
-            process.kill()
-            process.wait()
-
-
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     folder = tmp_path_factory.mktemp("dashboards")
@@ -109,11 +91,13 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         nodes[0].run("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         nodes[0].run("CLUSTER", "MEET", "127.0.0.1", nodes[1].port)
         nodes[1].run("ACL", "SETUSER", "watcher", "on", "nopass", "~*", "&*", "+@all", "-slowlog")
+        monitor = f"sentinel monitor cart 127.0.0.1 {server.port} 1"
+        watching = stack.enter_context(sentinel(folder / "sentinel", "valkey", monitor))
         named = {"healthy": server, "replica": replica, "hung": hung, "node": nodes[0]}
         targets = [{"name": name, "url": one.url} for name, one in named.items()]
         targets += [
             {"name": "denied", "url": nodes[1].url, "username": "watcher", "password": "any"},
-            {"name": "sentinel", "url": stack.enter_context(sentinel(folder / "sentinel", server))},
+            {"name": "sentinel", "url": f"redis://127.0.0.1:{watching}"},
         ]
         found = folder / "found.yaml"
         found.write_text(f"- {{targets: ['127.0.0.1:{free_port()}'], labels: {{__name: dead}}}}\n")
