@@ -66,11 +66,12 @@ class Scene(NamedTuple):
     prometheus: Prometheus
 
     def ask(self, expression: str) -> list[dict[str, Any]]:
-        """Evaluate an expression, while the server has something to do: a hit, a miss, a mistake."""
+        """Evaluate an expression, while the server has something to do: a hit, a miss, a mistake, a stall."""
         self.server.run("GET", "there")
         self.server.run("GET", "nowhere")
         with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
             self.server.run("LPUSH", "there", "1")
+        self.server.run("EVAL", "local s = os.clock() while os.clock() < s + 0.003 do end", 0)
         return self.prometheus.query(chosen(expression))
 
 
@@ -110,13 +111,12 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         hung.freeze()
         eventually(lambda: made.ask('redis_up{target="hung"} == 0'), "the hung server is down")
         hung.thaw()
-        _mistakes(server)
+        _crowd(server)
         yield made
 
 
-def _mistakes(server: RealServer) -> None:
-    """Stall it for a moment, fill it with connections, and cut off those that are there."""
-    server.run("EVAL", "local s = os.clock() while os.clock() < s + 0.05 do end", 0)
+def _crowd(server: RealServer) -> None:
+    """Fill it with connections, and cut off those that are there."""
     server.run("CONFIG", "SET", "maxclients", 2)
     deadline = time.monotonic() + 2
     while time.monotonic() < deadline:
