@@ -15,10 +15,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TOLD := $(strip $(REDIS_URL)$(REDIS_ADDR)$(REDIS_PULSE_CONFIG)$(findstring --redis-url,$(ARGS))$(findstring --config,$(ARGS)) \
 	$(shell grep -oE '^(export +)?(REDIS_URL|REDIS_ADDR|REDIS_PULSE_CONFIG)=' .env 2>/dev/null))
 
-.PHONY: help run demo test check format docs lock image bench clean
+.PHONY: help run demo test check format docs lock image bench screenshots clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	@if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c '$(NEW_ENOUGH)'; then \
@@ -93,6 +93,11 @@ BENCH ?= metrics_page
 bench: $(VENV)/.dev ## what the README claims about speed (BENCH=fleet for another one; it lists them)
 	@echo "of $$(cd bench && grep -l '^if __name__' *.py | grep -v naive | sed 's/\.py$$//' | tr '\n' ' ')(make bench BENCH=…, see bench/README.md):"
 	$(BIN)/python bench/$(BENCH).py $(ARGS)
+
+# RENDERER draws a dashboard's JSON file as a PNG; see bench/screenshots.py for what it must understand.
+screenshots: $(VENV)/.dev ## the pictures of docs/dashboards.md, of real servers (RENDERER=/path/to/render.mjs)
+	@[ -n "$(RENDERER)" ] || { echo "say which program draws a dashboard: make screenshots RENDERER=/path/to/render.mjs" >&2; exit 1; }
+	$(BIN)/python -m bench.screenshots --renderer $(RENDERER) $(ARGS)
 
 clean: ## remove what make made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .coverage dist

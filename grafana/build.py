@@ -4,11 +4,11 @@ import json
 import sys
 from pathlib import Path
 
-from grafana import overview
+from grafana import instance, latency, overview, resilience, slo
 
 FOLDER = Path(__file__).parent / "dashboards"
 #: A further dashboard is one more module with a function ``board()``.
-BOARDS = (overview.board,)
+BOARDS = (overview.board, instance.board, latency.board, slo.board, resilience.board)
 
 
 def build_all() -> dict[Path, str]:

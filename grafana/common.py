@@ -1,95 +1,36 @@
-"""What all dashboards share: variables, selectors, links, annotations, and where panels stand.
+"""A dashboard as it is filled: rows and panels from left to right, the common variables, links and marks.
 
-A dashboard is a ``Board``: rows and panels are placed from left to right, and ids and positions are given here, so that
-two panels never share a place. The panels themselves come from ``grafana.panels``.
+A dashboard is a ``Board``: ids and positions are given here, so that two panels never share a place. The panels
+themselves come from ``grafana.panels`` and ``grafana.tables``, what they ask from ``grafana.promql``.
 """
 
 import json
 from typing import Any
 
-from grafana_foundation_sdk.builders import dashboard, heatmap, stat, statetimeline, timeseries
+from grafana_foundation_sdk.builders import dashboard, heatmap, stat, statetimeline, table, timeseries
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as model
 
+from grafana import variables
+
 TAG = "redis-pulse"
-DATASOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 COLUMNS = 24
 
-#: The series of the chosen targets.
-TARGETS = 'job=~"$job", instance=~"$instance", target=~"$target"'
-#: The series of the exporters themselves, which bear no target.
-EXPORTERS = 'job=~"$job", instance=~"$instance"'
-#: What makes a server one: two exporters of a job that probe the same target are two witnesses of one server.
-BY_TARGET = "by (job, target)"
-
-GREEN, YELLOW, ORANGE, RED, BLUE = "green", "yellow", "orange", "red", "blue"
-
-AnyPanel = stat.Panel | timeseries.Panel | heatmap.Panel | statetimeline.Panel
-
-
-def of(metric: str, more: str = "") -> str:
-    """Select the series of the chosen targets; ``more`` adds matchers."""
-    return f"{metric}{{{TARGETS}{', ' if more else ''}{more}}}"
-
-
-def own(metric: str, more: str = "") -> str:
-    """Select the series of the exporters themselves."""
-    return f"{metric}{{{EXPORTERS}{', ' if more else ''}{more}}}"
-
-
-def rate(selector: str) -> str:
-    """Per second, over the interval that fits the resolution of the graph."""
-    return f"rate({selector}[$__rate_interval])"
-
-
-def ratio(part: str, whole: str, by: str = BY_TARGET) -> str:
-    """Part of a whole; both are summed first, for no ratio may be averaged. Silent where the whole is 0."""
-    return f"sum {by} ({part}) / (sum {by} ({whole}) > 0)"
-
-
-def _variables() -> list[dashboard.DatasourceVariable | dashboard.QueryVariable]:
-    """``redis_operations_total`` is ours alone: other exporters for Redis know ``redis_up`` too."""
-    return [
-        dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"),
-        _choice("job", "Job", "label_values(redis_operations_total, job)"),
-        _choice("instance", "Instance", 'label_values(redis_operations_total{job=~"$job"}, instance)'),
-        _choice("target", "Target", f"label_values(redis_operations_total{{{EXPORTERS}}}, target)"),
-    ]
-
-
-def _choice(name: str, label: str, query: str) -> dashboard.QueryVariable:
-    return (
-        dashboard.QueryVariable(name)
-        .label(label)
-        .query(query)
-        .datasource(DATASOURCE)
-        .multi(True)
-        .include_all(True)
-        .all_value(".+")
-        .current(model.VariableOption(selected=True, text=["All"], value=["$__all"]))
-        .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
-        .sort(model.VariableSort.NATURAL_ASC)
-    )
-
-
-def _annotations() -> list[dashboard.AnnotationQuery]:
-    restarts = f"resets({of('redis_uptime_in_seconds')}[2m]) > 0"
-    opened = of("redis_circuit_breaker_transitions_total", 'to_state="open"')
-    openings = f"increase({opened}[1m]) > 0"
-    return [_annotation("Restarts", restarts, BLUE), _annotation("Breaker openings", openings, RED)]
-
-
-def _annotation(name: str, expr: str, color: str) -> dashboard.AnnotationQuery:
-    return dashboard.AnnotationQuery().name(name).datasource(DATASOURCE).expr(expr).icon_color(color).enable(True)
+AnyPanel = stat.Panel | timeseries.Panel | heatmap.Panel | statetimeline.Panel | table.Panel
 
 
 class Board:
     """A dashboard that is filled from left to right, row by row."""
 
-    def __init__(self, uid: str, title: str, description: str, *, since: str = "now-1h") -> None:
-        """Begin ``<TAG> / <title>``; ``uid`` is what links and bookmarks hold on to, so it never changes."""
+    def __init__(self, uid: str, title: str, description: str, *, since: str = "now-1h", slo: bool = False) -> None:
+        """Begin ``<TAG> / <title>``; ``uid`` is what links and bookmarks hold on to, so it never changes.
+
+        With ``slo`` the objective and the edge of latency can be chosen too.
+        """
         self.uid = uid
         self._id = self._x = self._y = self._height = 0
+        self._collapsed: dashboard.Row | None = None
+        self._below = 0
         self._built = (
             dashboard.Dashboard(f"{TAG} / {title}")
             .uid(uid)
@@ -100,37 +41,46 @@ class Board:
             .time(since, "now")
             .refresh("30s")
             .tooltip(model.DashboardCursorSync.CROSSHAIR)
-            .variables(list(_variables()))
-            .annotations(list(_annotations()))
+            .variables([*variables.common(), *(variables.objectives() if slo else ())])
+            .annotations(list(variables.annotations()))
             .link(
                 dashboard.DashboardLink(TAG)
                 .type(model.DashboardLinkType.DASHBOARDS)
                 .tags([TAG])
-                .tooltip("The other dashboards of redis-pulse")
-                .as_dropdown(True)
+                .tooltip("The other dashboards of redis-pulse, for the same time and targets")
+                .as_dropdown(False)
                 .keep_time(True)
                 .include_vars(True)
             )
         )
 
-    def row(self, title: str) -> None:
-        """Begin a row of panels under a heading."""
-        self._next_line()
+    def row(self, title: str, *, collapsed: bool = False) -> None:
+        """Begin a row of panels under a heading; a collapsed one is for what many servers do not have."""
+        self._end_row()
         heading = dashboard.Row(title).id(self._next_id()).grid_pos(model.GridPos(h=1, w=COLUMNS, x=0, y=self._y))
-        self._built.with_row(heading)
         self._y += 1
+        if collapsed:
+            self._collapsed, self._below = heading, self._y
+        else:
+            self._built.with_row(heading)
 
     def add(self, panel: AnyPanel, *, width: int, height: int) -> None:
         """Place a panel beside the one before, or on a new line when it does not fit; sizes are grid units of 24."""
         if self._x + width > COLUMNS:
             self._next_line()
         panel.id(self._next_id()).grid_pos(model.GridPos(h=height, w=width, x=self._x, y=self._y))
-        self._built.with_panel(panel)
+        (self._collapsed or self._built).with_panel(panel)
         self._x += width
         self._height = max(self._height, height)
 
+    def fill(self, *panels: AnyPanel, width: int, height: int) -> None:
+        """Place several panels of one size."""
+        for panel in panels:
+            self.add(panel, width=width, height=height)
+
     def build(self) -> dict[str, Any]:
         """Return the dashboard as Grafana's JSON model."""
+        self._end_row()
         built: dict[str, Any] = json.loads(json.dumps(self._built.build(), cls=JSONEncoder))
         for annotation in built["annotations"]["list"]:  # the SDK has no field for what stands beside the mark
             annotation |= {"titleFormat": f"{annotation['name']}: {{{{target}}}}", "step": "30s"}
@@ -138,6 +88,13 @@ class Board:
 
     def _next_line(self) -> None:
         self._x, self._y, self._height = 0, self._y + self._height, 0
+
+    def _end_row(self) -> None:
+        """Go to the next line; what is inside a collapsed row takes no place."""
+        self._next_line()
+        if self._collapsed:
+            self._built.with_row(self._collapsed)
+            self._collapsed, self._y = None, self._below
 
     def _next_id(self) -> int:
         self._id += 1

@@ -1,0 +1,39 @@
+"""A histogram over time: where the values fell, not what their mean or one quantile was."""
+
+from grafana_foundation_sdk.builders import heatmap
+from grafana_foundation_sdk.models import common as ui_model
+from grafana_foundation_sdk.models import heatmap as heatmap_model
+from grafana_foundation_sdk.models import prometheus as prometheus_model
+
+from grafana.panels import Query, target
+from grafana.variables import DATASOURCE
+
+
+def heatmap_panel(title: str, expr: str, *, unit: str, description: str) -> heatmap.Panel:
+    """Draw a histogram over time; ``expr`` is summed by ``le``."""
+    return (
+        heatmap.Panel()
+        .title(title)
+        .description(description)
+        .unit(unit)
+        .datasource(DATASOURCE)
+        .with_target(target(Query(expr, "{{le}}"), 0).format(prometheus_model.PromQueryFormat.HEATMAP))
+        .calculate(False)
+        .no_value("no data")
+        .y_axis(heatmap.YAxisConfig().unit(unit).axis_placement(ui_model.AxisPlacement.LEFT))
+        .rows_frame(heatmap.RowsHeatmapOptions().layout(ui_model.HeatmapCellLayout.LE))
+        .color(
+            heatmap.HeatmapColorOptions()
+            .mode(heatmap_model.HeatmapColorMode.SCHEME)
+            .scheme("Oranges")
+            .fill("dark-orange")
+            .scale(heatmap_model.HeatmapColorScale.EXPONENTIAL)
+            .exponent(0.5)
+            .steps(64)
+        )
+        .filter_values(heatmap.FilterValueRange().le(1e-9))
+        .cell_gap(1)
+        .mode(ui_model.TooltipDisplayMode.SINGLE)
+        .show_y_histogram()
+        .show_legend()
+    )

@@ -1,0 +1,83 @@
+"""What can be chosen on top of a dashboard, and the marks that are drawn over all its graphs."""
+
+from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.models import dashboard as model
+
+from grafana.promql import EXPORTERS, PING, increase, of
+
+DATASOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
+GREEN, YELLOW, ORANGE, RED, BLUE, PURPLE = "green", "yellow", "orange", "red", "blue", "purple"
+#: The defaults of the settings ``slo.objective`` and ``slo.latency``.
+OBJECTIVES, OBJECTIVE = ("0.9", "0.95", "0.99", "0.995", "0.999", "0.9995", "0.9999"), "0.999"
+EDGE = "0.01"
+
+Variable = dashboard.DatasourceVariable | dashboard.QueryVariable | dashboard.CustomVariable
+
+
+def common() -> list[Variable]:
+    """``redis_operations_total`` is ours alone: other exporters for Redis know ``redis_up`` too."""
+    return [
+        dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"),
+        _choice("job", "Job", "label_values(redis_operations_total, job)"),
+        _choice("instance", "Instance", 'label_values(redis_operations_total{job=~"$job"}, instance)'),
+        _choice("target", "Target", f"label_values(redis_operations_total{{{EXPORTERS}}}, target)"),
+    ]
+
+
+def objectives() -> list[Variable]:
+    """Offer what may be promised: the share of pings that must be good, and how slow a good one may be.
+
+    An edge can only be one of the histogram, so those are offered.
+    """
+    buckets = of("redis_operation_duration_seconds_bucket", PING)
+    return [
+        dashboard.CustomVariable("objective")
+        .label("Objective")
+        .description("Share of pings that must be good; a budget is what is left of 1.")
+        .values(",".join(OBJECTIVES))
+        .current(_option(OBJECTIVE))
+        .options([_option(one, selected=one == OBJECTIVE) for one in OBJECTIVES]),
+        dashboard.QueryVariable("edge")
+        .label("Latency edge")
+        .description("A ping counts as fast enough up to this, in seconds; the edges of the histogram are offered.")
+        .query(f"label_values({buckets}, le)")
+        .regex(r"/^[\d.]+(e-?\d+)?$/")
+        .datasource(DATASOURCE)
+        .current(_option(EDGE))
+        .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(model.VariableSort.NUMERICAL_ASC),
+    ]
+
+
+def annotations() -> list[dashboard.AnnotationQuery]:
+    """Mark restarts, changes of role and openings of breakers."""
+    opened = increase(of("redis_circuit_breaker_transitions_total", 'to_state="open"'), "1m")
+    master = of("redis_role", 'role="master"')
+    return [
+        _annotation("Restart", f"max by (target) (resets({of('redis_uptime_in_seconds')}[2m])) > 0", BLUE),
+        _annotation("Role change", f"max by (target) (changes({master}[2m])) > 0", PURPLE),
+        _annotation("Breaker opened", f"max by (target) ({opened}) > 0", RED),
+    ]
+
+
+def _choice(name: str, label: str, query: str) -> dashboard.QueryVariable:
+    return (
+        dashboard.QueryVariable(name)
+        .label(label)
+        .query(query)
+        .datasource(DATASOURCE)
+        .multi(True)
+        .include_all(True)
+        .all_value(".+")
+        .current(model.VariableOption(selected=True, text=["All"], value=["$__all"]))
+        .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(model.VariableSort.NATURAL_ASC)
+    )
+
+
+def _option(value: str, *, selected: bool = True) -> model.VariableOption:
+    return model.VariableOption(selected=selected, text=value, value=value)
+
+
+def _annotation(name: str, expr: str, color: str) -> dashboard.AnnotationQuery:
+    return dashboard.AnnotationQuery().name(name).datasource(DATASOURCE).expr(expr).icon_color(color).enable(True)
