@@ -96,6 +96,12 @@ class Finding:
     def _feeling(self, name: str) -> Feeling | None:
         if (watch := self.fleet.get(name)) is None:
             return None
-        last = watch.prober.last
-        up = last is not None and last.error is None
-        return Feeling(watch.target.address, up, watch.sampler.server.role)
+        prober = watch.prober
+        return Feeling(
+            watch.target.address,
+            up=prober.last is not None and prober.last.error is None,
+            role=watch.sampler.server.role,
+            is_tried=prober.last is not None,
+            answered=prober.answered,
+            is_waiting=prober.in_flight > 0,
+        )

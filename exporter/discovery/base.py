@@ -28,6 +28,12 @@ class Feeling(NamedTuple):
     up: bool
     #: ``master``, ``slave``, ``sentinel``; empty while unknown
     role: str
+    #: whether it was probed at all at this address
+    is_tried: bool = False
+    #: when it last answered a probe well, in seconds on our clock
+    answered: float | None = None
+    #: whether a probe is unanswered just now
+    is_waiting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,10 +33,17 @@ def _cluster(settings: SourceSettings, surroundings: Surroundings) -> Source:
     return Cluster(settings, surroundings)
 
 
+def _sentinel(settings: SourceSettings, surroundings: Surroundings) -> Source:
+    from exporter.discovery.sentinel import SentinelSource
+
+    return SentinelSource(settings, surroundings)
+
+
 #: By ``SourceSettings.kind``.
 MAKERS: dict[str, Callable[[SourceSettings, Surroundings], Source]] = {
     "file": _file,
     "http": _http,
     "dns": _dns,
     "cluster": _cluster,
+    "sentinel": _sentinel,
 }

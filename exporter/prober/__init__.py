@@ -69,6 +69,11 @@ class Prober:
         return self._ledger.last
 
     @property
+    def answered(self) -> float | None:
+        """When the target last answered in time, in seconds on our clock; None when it never did."""
+        return self._ledger.answered
+
+    @property
     def trouble(self) -> TargetError | None:
         """What is wrong, when something is: the newest error that is not merely the open breaker."""
         return self._ledger.trouble

@@ -71,6 +71,8 @@ class Ledger:
         #: slots that came due, and slots that ended; ``scheduled == ended + in flight`` always
         self.scheduled = self.ended = 0
         self.last: Outcome | None = None
+        #: when the newest success came
+        self.answered: float | None = None
         #: what is wrong, when something is: the newest error that is not merely the open breaker
         self.trouble: TargetError | None = None
         instruments.at_render[families.LONGEST, PING] = lambda: self._longest.value(clocks.now())
@@ -112,7 +114,8 @@ class Ledger:
             self.failed(ping, error, trip)
         else:
             self._operation.succeeded(trip.seconds)
-            self._longest.observe(self._clocks.now(), trip.seconds)
+            self.answered = now = self._clocks.now()
+            self._longest.observe(now, trip.seconds)
             self._end(ping, None, trip)
 
     def failed(self, ping: Ping, error: TargetError, trip: Trip | None = None) -> None:

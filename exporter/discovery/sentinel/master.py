@@ -1,0 +1,104 @@
+"""One master over time: where it is, by what its Sentinels say, and how often it moved. Pure."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from exporter.discovery.sentinel.names import Numbers
+from exporter.discovery.sentinel.views import Told
+
+
+class Elected(NamedTuple):
+    """What most Sentinels, or the newest configuration, say."""
+
+    address: str
+    epoch: int
+
+
+def elect(told: Sequence[Told], known: Elected | None, members: Collection[str], total: int) -> Elected | None:
+    """Return where the master is, of ``total`` Sentinels that there are; None leaves it where it was.
+
+    Most votes win, and none that is older than what is known, unless most of all Sentinels give it: a Sentinel that was
+    cut off is behind. But a failover is told by one Sentinel before the others have heard of it. So a newer
+    configuration wins alone, if the server that it names was of this set before (``members``, and the replicas that the
+    voters of the other name): a failover promotes no stranger. A Sentinel that watches another set under the same name
+    thus never wins, however high its epoch is.
+    """
+    votes = Counter(one.address for one in told)
+    newest = {address: max(one.epoch for one in told if one.address == address) for address in votes}
+    may = [
+        address
+        for address in votes
+        if known is None or address == known.address or newest[address] >= known.epoch or 2 * votes[address] > total
+    ]
+    if not may:
+        return None
+    now = "" if known is None else known.address
+    best = max(may, key=lambda address: (votes[address], newest[address], address == now, address))
+    ours = {*members, *(replica for one in told if one.address == best for replica in one.replicas)}
+    for address in may:
+        if newest[address] > newest[best] and address in ours:
+            best = address
+    return Elected(best, newest[best])
+
+
+class Master:
+    """What is known of one master."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.numbers = Numbers()
+        self.replicas: Mapping[int, str] = {}
+        #: Sentinels that name another address than the one that counts
+        self.disagreeing = 0
+        #: whether some Sentinel sees enough others to agree on a failover and do it; None when none says
+        self.quorum: bool | None = None
+        #: since when the master has not answered the Sentinels that take it for down, on our clock
+        self.silent_since: float | None = None
+        self._known: Elected | None = None
+        self._highest = -1
+        self._owed = False
+
+    @property
+    def address(self) -> str:
+        """``host:port``; empty until a Sentinel has told."""
+        return "" if self._known is None else self._known.address
+
+    def hear(self, told: Sequence[Told], total: int, now: float) -> int:
+        """Take over what Sentinels said just now; return how often the master has moved since it was heard of last.
+
+        What was found first is where it is, and no move.
+        """
+        before = self._known
+        members = () if before is None else (before.address, *self.replicas.values())
+        elected = elect(told, before, members, total) or before
+        if elected is None:
+            return 0
+        self._known = elected
+        agreeing = [one for one in told if one.address == elected.address]
+        self.disagreeing = len(told) - len(agreeing)
+        said = [one.quorum for one in told if one.quorum is not None]
+        self.quorum = any(said) if said else None
+        if before is not None and before.address != elected.address:
+            self.numbers.moved(before.address, elected.address, now)
+        if agreeing:
+            self.replicas = self.numbers.assign({replica for one in agreeing for replica in one.replicas}, now)
+        moves = self._moves(before, elected)
+        self._highest = max(self._highest, elected.epoch)
+        silences = [one.silent for one in agreeing if one.silent is not None]
+        self.silent_since = now - max(silences) if silences else None
+        return moves
+
+    def _moves(self, before: Elected | None, elected: Elected) -> int:
+        if before is None:
+            return 0
+        if before.address != elected.address:
+            # A Sentinel may have told the address just before, and the epoch just after.
+            self._owed = elected.epoch <= self._highest
+            return 1
+        if elected.epoch <= self._highest:
+            return 0
+        if self._owed:
+            self._owed = False
+            return 0
+        return 2  # there and back since we asked last

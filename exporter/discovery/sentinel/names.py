@@ -1,0 +1,41 @@
+"""Which name a server of a set has: a replica keeps its number while it keeps its address. Pure."""
+
+from collections.abc import Collection, Mapping
+
+#: Seconds for which a master that was replaced stays a replica although no Sentinel lists it yet as one.
+HOLD = 30.0
+
+
+class Numbers:
+    """The numbers of the replicas of one master, from 1 on."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._held: dict[str, float] = {}
+
+    def __contains__(self, address: str) -> bool:
+        return address in self._numbers
+
+    def moved(self, old: str, new: str, now: float) -> None:
+        """Take note that the master moved: the one that was takes over the number of the replica that it is now."""
+        freed = self._numbers.pop(new, None)
+        if old not in self._numbers:
+            self._numbers[old] = self._lowest() if freed is None else freed
+        self._held[old] = now + HOLD
+
+    def assign(self, replicas: Collection[str], now: float) -> Mapping[int, str]:
+        """Return the addresses of the replicas by number, in the order of the numbers.
+
+        One that is gone frees its number; one that is new takes the lowest that is free, whatever the order in which
+        several new ones are named.
+        """
+        self._held = {address: until for address, until in self._held.items() if until > now}
+        for address in self._numbers.keys() - set(replicas) - self._held.keys():
+            del self._numbers[address]
+        for address in sorted(set(replicas) - self._numbers.keys()):
+            self._numbers[address] = self._lowest()
+        return {number: address for address, number in sorted(self._numbers.items(), key=lambda item: item[1])}
+
+    def _lowest(self) -> int:
+        taken = set(self._numbers.values())
+        return next(number for number in range(1, len(taken) + 2) if number not in taken)

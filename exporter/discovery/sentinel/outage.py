@@ -1,0 +1,77 @@
+"""Time without a master, as a client finds it: from its last good answer to the first one after. Pure.
+
+A client is sent to a master by the Sentinels and asks it once a probe interval: that is our own probe of the target
+``…/master``, which follows the Sentinels. So the beginning is known to one probe interval.
+"""
+
+from typing import NamedTuple
+
+from exporter.discovery.base import Feeling
+
+
+class Passed(NamedTuple):
+    """Seconds without a master since the last look; how long it all took, when the master has moved and answers."""
+
+    seconds: float = 0.0
+    failover: float | None = None
+
+
+NOTHING = Passed()
+
+
+class Outage:
+    """Of one master."""
+
+    def __init__(self) -> None:
+        #: when the last good answer came; None while the master answers
+        self.since: float | None = None
+        self._counted = 0.0
+        self._moved = False
+
+    def moved(self, now: float, old: Feeling | None, silent_since: float | None) -> None:
+        """Take note that clients are sent to another server now, ``old`` being how the one so far does.
+
+        Clients of one that still answers were served until now. When our probe has not asked it since it fell silent,
+        the Sentinels know better since when (``silent_since``).
+        """
+        self._moved = True
+        if self.since is not None:
+            return
+        self.since = now
+        if old is not None and old.answered is not None:
+            if not old.up or old.is_waiting:
+                self.since = old.answered
+            elif silent_since is not None:
+                self.since = min(now, max(old.answered, silent_since))
+        self._counted = self.since
+
+    def look(self, now: float, address: str, feeling: Feeling | None) -> Passed:
+        """Return what has passed since the last look; ``address`` is where clients are sent."""
+        if feeling is None:  # it is not watched here, so nothing can be said
+            self.since, self._moved = None, False
+            return NOTHING
+        accepted = feeling.address == address and accepts(feeling)
+        if self.since is None:
+            if accepted or not feeling.is_tried or feeling.address != address:
+                return NOTHING
+            # One that answers and takes no writes was found out just now.
+            self.since = now if feeling.up or feeling.answered is None else feeling.answered
+            self._counted = self.since
+        passed = now - self._counted
+        self._counted = now
+        if not accepted:
+            return Passed(passed)
+        whole = now - self.since if self._moved else None
+        self.since, self._moved = None, False
+        return Passed(passed, whole)
+
+
+def accepts(feeling: Feeling) -> bool:
+    """Whether a server serves as a master: it answers our probe, and does not call itself a replica.
+
+    Just after a move it was not probed yet, but asked for its INFO, in which it may have called itself a master.
+    Whoever denies us INFO is taken for what the Sentinels say.
+    """
+    if feeling.is_tried:
+        return feeling.up and feeling.role != "slave"
+    return feeling.role == "master"

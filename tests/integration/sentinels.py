@@ -1,0 +1,176 @@
+"""A Sentinel set of real processes: a master, its replicas, and Sentinels that notice soon."""
+
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from tests.integration.servers import RealServer, Software, binary, free_port
+
+#: Milliseconds of silence after which a server is down for a Sentinel.
+DOWN_AFTER = 700
+
+
+def client(port: int, **options: Any) -> redis.Redis:
+    """Make a client of the test's own, without hidden help."""
+    options = {"socket_timeout": 2, "socket_connect_timeout": 2, "retry": Retry(NoBackoff(), 0)} | options
+    return redis.Redis(port=port, protocol=2, decode_responses=True, driver_info=None, **options)
+
+
+class Sentinel:
+    """One Sentinel process; ``lines`` are added to its configuration."""
+
+    def __init__(self, folder: Path, software: Software, masters: dict[str, int], lines: Sequence[str] = ()) -> None:
+        folder.mkdir(parents=True)
+        self.port = free_port()
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        config = [f"port {self.port}", "bind 127.0.0.1", f"dir {folder}", *lines]
+        for name, port in masters.items():
+            config += [
+                f"sentinel monitor {name} 127.0.0.1 {port} 2",
+                f"sentinel down-after-milliseconds {name} {DOWN_AFTER}",
+                f"sentinel failover-timeout {name} 3000",
+            ]
+        (folder / "sentinel.conf").write_text("\n".join(config) + "\n")
+        self._command = [binary(software), str(folder / "sentinel.conf"), "--sentinel"]
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        return (self._folder / "log").read_text(errors="replace")
+
+    def start(self) -> None:
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def ask(self, *words: str | int, **options: Any) -> Any:
+        """Send one command on a connection of its own."""
+        with client(self.port, **options) as connection:
+            return connection.execute_command(*words)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def freeze(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+
+class SentinelSet:
+    """A master with replicas, and three Sentinels that watch it under the name ``cart``."""
+
+    def __init__(
+        self, folder: Path, software: Software, *, replicas: int = 2, sentinels: int = 3, lines: Sequence[str] = ()
+    ) -> None:
+        self.servers = [RealServer(folder / "server0", software)]
+        for number in range(1, replicas + 1):
+            place = f"127.0.0.1 {self.servers[0].port}"
+            self.servers.append(RealServer(folder / f"server{number}", software, replicaof=place))
+        masters = {"cart": self.servers[0].port}
+        self.sentinels = [Sentinel(folder / f"sentinel{n}", software, masters, lines) for n in range(sentinels)]
+
+    def __enter__(self) -> Self:
+        for server in self.servers:
+            server.__enter__()
+        for sentinel in self.sentinels:
+            sentinel.start()
+        self.wait_until_whole()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in (*self.sentinels, *self.servers):
+            process.kill()
+
+    @property
+    def hosts(self) -> list[str]:
+        return [sentinel.address for sentinel in self.sentinels]
+
+    def server_at(self, address: str) -> RealServer:
+        return next(server for server in self.servers if server.address == address)
+
+    def wait_until_whole(self, within: float = 20.0) -> None:
+        """Wait until every Sentinel knows every replica and every other Sentinel, and could do a failover."""
+        deadline = time.monotonic() + within
+        while not all(self._is_whole(sentinel) for sentinel in self.sentinels):
+            assert time.monotonic() < deadline, self.sentinels[0].log[-3000:]
+            time.sleep(0.05)
+
+    def _is_whole(self, sentinel: Sentinel) -> bool:
+        with suppress(redis.RedisError):
+            with client(sentinel.port) as connection:
+                master = connection.sentinel_master("cart")
+                slaves = connection.sentinel_slaves("cart")
+            linked = all(slave["flags"] == "slave" and slave["master-link-status"] == "ok" for slave in slaves)
+            others = len(self.sentinels) - 1
+            return linked and len(slaves) == len(self.servers) - 1 and master["num-other-sentinels"] == others
+        return False
+
+
+class Writer:
+    """A client as an application has one: it asks the Sentinels where to write, and writes in a loop.
+
+    ``longest`` is the longest time between two good writes, in seconds.
+    """
+
+    def __init__(self, ports: Sequence[int], name: str = "cart") -> None:
+        self._ports = ports
+        self._name = name
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._last = 0.0
+        self.longest = 0.0
+        self.written = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        connection: redis.Redis | None = None
+        while not self._stop.is_set():
+            try:
+                if connection is None:
+                    connection = self._connect()
+                connection.set("written", self.written)
+            except redis.RedisError:
+                if connection is not None:
+                    connection.close()
+                connection = None
+                self._stop.wait(0.02)
+                continue
+            now = time.monotonic()
+            if self.written:
+                self.longest = max(self.longest, now - self._last)
+            self._last = now
+            self.written += 1
+            self._stop.wait(0.02)
+        if connection is not None:
+            connection.close()
+
+    def _connect(self) -> redis.Redis:
+        options = {"socket_timeout": 0.3, "socket_connect_timeout": 0.3}
+        for port in self._ports:
+            with suppress(redis.RedisError), client(port, **options) as sentinel:
+                address = sentinel.sentinel_get_master_addr_by_name(self._name)
+                if address is not None:
+                    return client(address[1], **options)
+        raise redis.ConnectionError("no Sentinel answers")
