@@ -19,10 +19,16 @@ from tests.integration.servers import RealServer, Software, binary, free_port
 DOWN_AFTER = 700
 
 
-def client(port: int, **options: Any) -> redis.Redis:
+def client(port: int, timeout: float = 2.0) -> redis.Redis:
     """Make a client of the test's own, without hidden help."""
-    options = {"socket_timeout": 2, "socket_connect_timeout": 2, "retry": Retry(NoBackoff(), 0)} | options
-    return redis.Redis(port=port, protocol=2, decode_responses=True, driver_info=None, **options)
+    return redis.Redis(
+        port=port,
+        protocol=2,
+        decode_responses=True,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+    )
 
 
 class Sentinel:
@@ -55,9 +61,9 @@ class Sentinel:
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
-    def ask(self, *words: str | int, **options: Any) -> Any:
+    def ask(self, *words: str | int) -> Any:
         """Send one command on a connection of its own."""
-        with client(self.port, **options) as connection:
+        with client(self.port) as connection:
             return connection.execute_command(*words)
 
     def kill(self) -> None:
@@ -93,8 +99,10 @@ class SentinelSet:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in (*self.sentinels, *self.servers):
-            process.kill()
+        for sentinel in self.sentinels:
+            sentinel.kill()
+        for server in self.servers:
+            server.kill()
 
     @property
     def hosts(self) -> list[str]:
@@ -167,10 +175,9 @@ class Writer:
             connection.close()
 
     def _connect(self) -> redis.Redis:
-        options = {"socket_timeout": 0.3, "socket_connect_timeout": 0.3}
         for port in self._ports:
-            with suppress(redis.RedisError), client(port, **options) as sentinel:
+            with suppress(redis.RedisError), client(port, 0.3) as sentinel:
                 address = sentinel.sentinel_get_master_addr_by_name(self._name)
                 if address is not None:
-                    return client(address[1], **options)
+                    return client(address[1], 0.3)
         raise redis.ConnectionError("no Sentinel answers")

@@ -60,6 +60,9 @@ class SentinelSource:
                 f"the Sentinels do not watch {' or '.join(self._options.master) or 'anything'}"
                 + (f": they watch {', '.join(known[:20])}" if known else "")
             )
+        for name in self._options.master:
+            if name not in self._masters:
+                self._around.refuse("unknown", f"the Sentinels do not watch {name}")
         if self._looking is None:
             self._looking = asyncio.get_running_loop().create_task(self._look_after())
         await self._learn(views)
@@ -143,33 +146,27 @@ class SentinelSource:
         return names
 
     async def _learn(self, views: Sequence[View]) -> None:
-        """Ask, from the next round on, also the Sentinels that these know of; forget those that none knows any more."""
-        configured = {seed.address for seed in self.settings.seeds}
-        seeds = [self._watchers[address] for address in configured]
-        ours = {one.view.id for one in seeds if one.view is not None}
-        known: dict[str, str] = {}
-        # Who does not tell its id may be one of those that the others tell of.
-        if all(ours):
-            known = {
-                address: number
-                for view in views
-                for told in view.masters.values()
-                for number, address in told.sentinels.items()
-                if number not in ours and address not in configured
-            }
-        for address in [address for address in self._watchers if address not in configured]:
-            if address not in known:
+        """Ask, from the next round on, also the Sentinels that these know of; forget those that none knows any more.
+
+        While no configured one answers, those that were learned are all that there is, and none is forgotten.
+        """
+        seeds = {seed.address: self._watchers[seed.address] for seed in self.settings.seeds}
+        ours = {watcher.number for watcher in seeds.values()}
+        known: set[str] = set()
+        if "" not in ours:  # who does not tell its id may be one of those that the others tell of
+            for told in (told for view in views for told in view.masters.values()):
+                known |= {address for number, address in told.sentinels.items() if number not in ours}
+        if any(watcher.up for watcher in seeds.values()):
+            for address in self._watchers.keys() - seeds.keys() - known:
                 await self._watchers.pop(address).aclose()
-        for address in sorted(known.keys() - self._watchers.keys()):
-            seed = self.settings.seeds[0]
-            endpoint = replace(
-                seed.endpoint, host=parse_url(address).endpoint.host, port=parse_url(address).endpoint.port
-            )
+        for address in sorted(known - self._watchers.keys()):
+            there, seed = parse_url(address).endpoint, self.settings.seeds[0]
+            endpoint = replace(seed.endpoint, host=there.host, port=there.port)
             if len(self._watchers) < MOST and self._around.allowed(endpoint):
                 self._watchers[address] = self._watch(seed.at(endpoint, address))
 
     def _watch(self, settings: TargetSettings) -> Watcher:
-        return Watcher(settings, self._around, self._options.master, self._heard)
+        return Watcher(self.settings.name, settings, self._around, self._options.master, self._heard)
 
     def _heard(self, master: str | None) -> None:
         if master is None or not self._options.master or master in self._options.master:

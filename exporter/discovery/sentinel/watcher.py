@@ -21,6 +21,7 @@ CHANNELS = (
 )
 #: Seconds between two attempts to listen: the first is soon, and one that is denied is not tried again for long.
 RELISTEN_BASE, RELISTEN_CAP, DENIED = 0.2, 5.0, 300.0
+LISTENING = ("listening to a Sentinel", "not listening to a Sentinel")
 
 
 class _Unheard:
@@ -41,11 +42,13 @@ class Watcher:
 
     def __init__(
         self,
+        source: str,
         settings: TargetSettings,
         around: Surroundings,
         names: Sequence[str],
         heard: Callable[[str | None], None],
     ) -> None:
+        self._source = source
         self.settings = settings
         #: whether it answered when it was asked last; None before that
         self.up: bool | None = None
@@ -53,6 +56,8 @@ class Watcher:
         self.trouble = ""
         #: what it told last
         self.view: View | None = None
+        #: its id, also while it is down; empty when it never told one, None when it never answered
+        self.number: str | None = None
         self._around = around
         self._every = not names
         self._names = tuple(names)
@@ -96,8 +101,8 @@ class Watcher:
         except TargetError as error:
             self.up, self.trouble, self.view = False, f"{error.reason}: {error}", None
         else:
-            self.up, self.trouble, self.view = True, "", view
-        self._note("asked", self.trouble)
+            self.up, self.trouble, self.view, self.number = True, "", view, view.id
+        self._note("Sentinel answers", "Sentinel does not answer", self.trouble)
         return self.view
 
     async def _listen(self) -> None:
@@ -107,22 +112,22 @@ class Watcher:
             try:
                 await subscription.open(CHANNELS)
                 backoff.reset()
-                self._note("listening", "")
+                self._note(*LISTENING, "")
                 self._heard(None)  # of what happened meanwhile
                 while True:
                     self._heard(about(*await subscription.message()))
             except TargetError as error:
                 denied = isinstance(error, PermissionDeniedError | UnknownCommandError)
-                self._note("listening", f"{error.reason}: {error}")
+                self._note(*LISTENING, f"{error.reason}: {error}")
             finally:
                 with suppress(Exception):
                     await subscription.aclose()
             await asyncio.sleep(DENIED if denied else RELISTEN_BASE + backoff.next())
 
-    def _note(self, what: str, trouble: str) -> None:
-        if not self._noted.note(what, trouble):
+    def _note(self, well: str, ill: str, trouble: str) -> None:
+        if not self._noted.note(well, trouble):
             return
         if trouble:
-            self._log.warning(f"Sentinel not {what}", source=self.settings.name, sentinel=self.address, error=trouble)
+            self._log.warning(ill, source=self._source, sentinel=self.address, error=trouble)
         else:
-            self._log.info(f"Sentinel {what}", source=self.settings.name, sentinel=self.address)
+            self._log.info(well, source=self._source, sentinel=self.address)
