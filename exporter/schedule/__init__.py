@@ -13,6 +13,7 @@ import asyncio
 import math
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC
 from typing import Any
 
@@ -193,7 +194,8 @@ class Schedule:
         if job.task is None and task is not None:
             job.task = task
             self._keep(task)
-            await self._guard(job, moment)
+            with suppress(asyncio.CancelledError):  # by us: APScheduler would log it as a job that failed
+                await self._guard(job, moment)
 
     async def _guard(self, job: Job, due: float) -> None:
         try:
