@@ -10,6 +10,7 @@ from typing import Final
 
 from exporter.collectors import Collector
 from exporter.discovery import cluster
+from exporter.discovery.sentinel.watcher import CHANNELS, COMMANDS
 from exporter.targets import Server
 
 USER: Final = "exporter"
@@ -137,6 +138,9 @@ def page(collectors: Mapping[str, Collector]) -> str:
         _block(line(everything, redis_6=True)),
         "## Targets that are found\n",
         *(text for kind, (who, _) in SOURCES.items() for text in (f"{who} also:\n", _block(of_source(kind)))),
+        "## Sentinels that name the targets\n\nThe user of `sentinel.username`, on each Sentinel.",
+        "Without `+subscribe`, failovers are found by questions alone.\n",
+        _block(discovery_line()),
         "## One by one\n\nEach line is the whole of what a target with this collector alone needs.\n",
         *(_section(f"### `{name}`", (one,)) for name, one in collectors.items()),
     ]
@@ -164,6 +168,11 @@ def sentinel_line(collectors: Iterable[Collector], *, places: Iterable[str] = ()
     """Return the whole line for a Sentinel, which has few commands but its own."""
     by_place = needed(on_sentinel(collectors))
     return _whole([word for place in (ANYWHERE, SENTINEL, *places) for word in by_place.get(place, ())], password)
+
+
+def discovery_line(password: str = PASSWORD) -> str:
+    """Return the whole line for Sentinels that are asked where their masters are, and listened to."""
+    return _whole(COMMANDS, password, [f"&{channel}" for channel in CHANNELS])
 
 
 def on_sentinel(collectors: Iterable[Collector]) -> list[Collector]:

@@ -3,7 +3,7 @@
 import pytest
 
 from exporter.discovery.base import Feeling
-from exporter.discovery.sentinel.outage import NOTHING, Outage, Passed, accepts
+from exporter.discovery.sentinel.outage import AWAY, NOTHING, Outage, Passed, accepts
 
 A, B = "a:6379", "b:6379"
 
@@ -95,3 +95,20 @@ def test_of_a_master_that_is_not_watched_here_nothing_is_said() -> None:
     assert outage.look(21.0, B, None) == NOTHING
     assert outage.since is None
     assert outage.look(30.0, B, good(B, 29.9)) == NOTHING
+
+
+def test_a_target_that_is_away_for_a_moment_while_it_moves_is_missing_all_the_same() -> None:
+    outage = Outage()
+    outage.moved(20.0, good(A, 19.9), None)
+    assert outage.look(20.1, B, None) == NOTHING
+    assert outage.look(20.4, B, good(B, 20.4)) == Passed(pytest.approx(0.4), pytest.approx(0.4))  # type: ignore[arg-type]
+
+
+def test_a_target_that_is_gone_ends_the_outage_without_a_verdict() -> None:
+    outage = Outage()
+    outage.look(11.0, A, bad(A, 9.5))
+    outage.look(12.0, A, None)
+    assert outage.since is not None
+    outage.look(12.0 + AWAY, A, None)
+    assert outage.since is None
+    assert outage.look(20.0, A, good(A, 19.9)) == NOTHING

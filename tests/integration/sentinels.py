@@ -32,19 +32,31 @@ def client(port: int, timeout: float = 2.0) -> redis.Redis:
 
 
 class Sentinel:
-    """One Sentinel process; ``lines`` are added to its configuration."""
+    """One Sentinel process; ``lines`` are added to its configuration, with ``{port}`` in them filled in.
 
-    def __init__(self, folder: Path, software: Software, masters: dict[str, int], lines: Sequence[str] = ()) -> None:
+    ``plain=False`` lets it listen on no port but what ``lines`` say.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        software: Software,
+        masters: dict[str, int],
+        lines: Sequence[str] = (),
+        *,
+        plain: bool = True,
+    ) -> None:
         folder.mkdir(parents=True)
         self.port = free_port()
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        config = [f"port {self.port}", "bind 127.0.0.1", f"dir {folder}", *lines]
+        config = [f"port {self.port if plain else 0}", "bind 127.0.0.1", f"dir {folder}"]
+        config += [line.format(port=self.port) for line in lines]
         for name, port in masters.items():
             config += [
                 f"sentinel monitor {name} 127.0.0.1 {port} 2",
                 f"sentinel down-after-milliseconds {name} {DOWN_AFTER}",
-                f"sentinel failover-timeout {name} 3000",
+                f"sentinel failover-timeout {name} 1200",
             ]
         (folder / "sentinel.conf").write_text("\n".join(config) + "\n")
         self._command = [binary(software), str(folder / "sentinel.conf"), "--sentinel"]

@@ -17,6 +17,8 @@ class Passed(NamedTuple):
 
 
 NOTHING = Passed()
+#: Seconds for which a target may be away: one that moves is away for a moment.
+AWAY = 5.0
 
 
 class Outage:
@@ -27,6 +29,7 @@ class Outage:
         self.since: float | None = None
         self._counted = 0.0
         self._moved = False
+        self._away_since: float | None = None
 
     def moved(self, now: float, old: Feeling | None, silent_since: float | None) -> None:
         """Take note that clients are sent to another server now, ``old`` being how the one so far does.
@@ -34,11 +37,13 @@ class Outage:
         Clients of one that still answers were served until now. When our probe has not asked it since it fell silent,
         the Sentinels know better since when (``silent_since``).
         """
-        self._moved = True
         if self.since is not None:
+            self._moved = True
             return
-        self.since = now
-        if old is not None and old.answered is not None:
+        if old is None:  # it is not watched here
+            return
+        self._moved, self.since = True, now
+        if old.answered is not None:
             if not old.up or old.is_waiting:
                 self.since = old.answered
             elif silent_since is not None:
@@ -47,9 +52,12 @@ class Outage:
 
     def look(self, now: float, address: str, feeling: Feeling | None) -> Passed:
         """Return what has passed since the last look; ``address`` is where clients are sent."""
-        if feeling is None:  # it is not watched here, so nothing can be said
-            self.since, self._moved = None, False
+        if feeling is None:
+            self._away_since = now if self._away_since is None else self._away_since
+            if now - self._away_since >= AWAY:  # it is not watched here any more, so nothing can be said
+                self.since, self._moved = None, False
             return NOTHING
+        self._away_since = None
         accepted = feeling.address == address and accepts(feeling)
         if self.since is None:
             if accepted or not feeling.is_tried or feeling.address != address:

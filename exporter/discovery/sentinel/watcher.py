@@ -14,6 +14,11 @@ from exporter.discovery.sentinel.views import FIRST, View, about, questions, rea
 from exporter.errors import PermissionDeniedError, TargetError, UnknownCommandError
 from exporter.targets import Target
 
+#: What is sent, as an ACL names it: what docs/acl.md says of the Sentinels' own user.
+COMMANDS = (
+    *("ping", "subscribe", "sentinel|myid", "sentinel|masters", "sentinel|get-master-addr-by-name"),
+    *("sentinel|slaves", "sentinel|sentinels", "sentinel|ckquorum"),
+)
 #: What is listened to: whatever changes what we say, and nothing else.
 CHANNELS = (
     *("+switch-master", "+promoted-slave", "+sdown", "-sdown", "+odown", "-odown"),
@@ -58,6 +63,8 @@ class Watcher:
         self.view: View | None = None
         #: its id, also while it is down; empty when it never told one, None when it never answered
         self.number: str | None = None
+        #: whether it lets us listen; None before that was tried
+        self.listens: bool | None = None
         self._around = around
         self._every = not names
         self._names = tuple(names)
@@ -112,11 +119,13 @@ class Watcher:
             try:
                 await subscription.open(CHANNELS)
                 backoff.reset()
+                self.listens = True
                 self._note(*LISTENING, "")
                 self._heard(None)  # of what happened meanwhile
                 while True:
                     self._heard(about(*await subscription.message()))
             except TargetError as error:
+                self.listens = False
                 denied = isinstance(error, PermissionDeniedError | UnknownCommandError)
                 self._note(*LISTENING, f"{error.reason}: {error}")
             finally:
