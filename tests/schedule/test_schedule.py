@@ -187,6 +187,23 @@ async def test_cancelling_a_job_ends_the_run_that_has_begun(kept: Kept) -> None:
     assert over
 
 
+@pytest.mark.parametrize("now", [True, False])
+async def test_a_run_that_is_cancelled_is_no_fault(kept: Kept, caplog: pytest.LogCaptureFixture, now: bool) -> None:
+    """APScheduler would log it as an error: a target that moves is cancelled in the middle of its poll."""
+    begun = asyncio.Event()
+
+    async def run(_due: float) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    kept.schedule.every(3600 if now else 0.02, "poll", "t", run, ignore, now=now)
+    await begun.wait()
+    await kept.schedule.cancel("poll", "t")
+    await asyncio.sleep(0.01)
+    assert kept.errors == []
+    assert caplog.records == []
+
+
 async def test_a_job_finds_its_grid_again_after_the_wall_clock_was_set(kept: Kept) -> None:
     """As after a step back by an hour: APScheduler's next wake-up lies an hour ahead until it is told."""
     runs = 0
