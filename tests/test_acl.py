@@ -91,6 +91,14 @@ def test_sentinel_config_also_sets_so_it_is_an_addition() -> None:
     assert acl.addition([one], "Sentinels whose configuration is published") == "ACL SETUSER exporter +sentinel|config"
 
 
+def test_sentinels_that_are_asked_for_their_masters_have_a_line_of_what_is_asked_and_listened_to() -> None:
+    words = acl.discovery_line().split()
+    assert words[:6] == ["ACL", "SETUSER", "exporter", "reset", "on", ">PASSWORD"]
+    assert {"&+switch-master", "+subscribe", "+sentinel|masters", "+sentinel|get-master-addr-by-name"} < set(words)
+    assert not {"&*", "allchannels", "+@all", "+sentinel", "+info", "+publish"} & set(words)
+    assert f"\n{acl.discovery_line()}\n" in acl.page(collectors.load())
+
+
 def test_what_was_sent_is_found_among_what_is_declared() -> None:
     declared = ("slowlog|get", "info", "ft.info")
     assert acl.sent(("SLOWLOG", "GET", 1), declared) == "slowlog|get"

@@ -32,6 +32,7 @@ class Finding:
         self._schedule = schedule
         self._clock = clock
         self._declared: Sequence[TargetSettings] = ()
+        self._sets: set[str] = set()
         self._shard = shard
         if shard is not None:
             self._instruments.shard.of(str(shard.index), str(shard.count)).set(1)
@@ -51,6 +52,7 @@ class Finding:
         for key in gone:
             await self._schedule.cancel(DISCOVER, key)
         self._declared = loaded.targets
+        self._sets = {source.name for source in loaded.sources if source.kind == "sentinel"}
         change = await self._apply()
         for source in come:
             self._follow(source)
@@ -78,7 +80,15 @@ class Finding:
 
     def _ours(self) -> list[Target]:
         everything = self._discovery.targets(self._declared)
-        return [Target.of(target) for target in everything if is_ours(target.name, self._shard)]
+        return [Target.of(target) for target in everything if is_ours(self._whole(target), self._shard)]
+
+    def _whole(self, target: TargetSettings) -> str:
+        """Return the name by which a target goes to a shard: its own, or that of its Sentinel set.
+
+        Who is ``queue/replica-2`` depends on what came and went since a shard first asked, so a set is not divided.
+        """
+        whose = target.labels.get("sentinel", "")
+        return whose if whose in self._sets and target.name.startswith(f"{whose}/") else target.name
 
     def _lend(
         self, settings: SourceSettings, hint: Callable[[], None], refuse: Callable[[str, str], None]

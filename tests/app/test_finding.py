@@ -8,7 +8,7 @@ import pytest
 from exporter.app.finding import Finding
 from exporter.app.fleet import Fleet
 from exporter.collectors import load
-from exporter.config import FileSource, Loaded, Settings, Shard, SourceSettings, TargetSettings
+from exporter.config import FileSource, Loaded, SentinelSettings, Settings, Shard, SourceSettings, TargetSettings
 from exporter.discovery import DiscoveryError, Source, Surroundings
 from exporter.discovery.makers import MAKERS
 from exporter.exposition import render
@@ -138,6 +138,30 @@ async def test_a_shard_watches_its_own_part_of_declared_and_found_targets(monkey
         assert 0 < len(mine) < 8
         assert running.sources["a"].around.owner is (owner("a", 2) == index)
         assert value(running.instruments, "redis_exporter_shard_info", shard=str(index), shards="2") == 1
+        await running.schedule.stop(1)
+        await running.finding.stop()
+        await running.fleet.stop()
+
+
+async def test_a_sentinel_set_is_not_divided_between_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which replica is the second depends on what a shard has met so far, so two shards may not agree about it."""
+    whose = {"sentinel": "queue"}
+    found = [settings(f"redis://127.0.0.1:{n + 1}", name=f"queue/replica-{n}", labels=whose) for n in range(8)]
+    others = [settings(f"redis://127.0.0.1:{n + 20}", name=f"own/{n}", labels=whose) for n in range(8)]
+    options = SentinelSettings(hosts=("127.0.0.1:26379",))
+    queue = SourceSettings("sentinel", "queue", options, settings("redis://to-be-found"))
+    for index in range(2):
+        running = Running(Shard(index, 2))
+        monkeypatch.setitem(MAKERS, "sentinel", running.make)
+        running.schedule.start()
+        await running.finding.take(Loaded(Settings(), tuple(others), sources=(queue,)))
+        running.sources["queue"].answer = found
+        mine = owner("queue", 2) == index
+        assert running.sources["queue"].around.owner is mine
+        own = [one.name for one in others if owner(one.name, 2) == index]
+        assert 0 < len(own) < 8  # a label alone makes no set
+        wanted = own + [one.name for one in found if mine]
+        await eventually(lambda r=running, w=wanted: r.finding.settled and r.names == w)  # type: ignore[misc]
         await running.schedule.stop(1)
         await running.finding.stop()
         await running.fleet.stop()

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 
-from exporter.discovery import DiscoveryError
-from exporter.discovery.sentinel.outage import Outage
+from exporter.discovery import DiscoveryError, Feeling
+from exporter.discovery.sentinel import LONG
 from tests.discovery.sentinels import FakeSentinel, Master, Room
 from tests.watching import eventually
 
@@ -313,28 +314,45 @@ async def test_time_without_a_master_is_counted_and_told(stack: AsyncExitStack, 
     assert room.value("last_failover_seconds", master="cart") == 3
 
 
-async def test_of_a_master_that_another_shard_watches_no_time_is_told(
+async def test_a_master_that_is_missing_for_long_is_not_asked_for_all_the_time(
     stack: AsyncExitStack, three: list[FakeSentinel]
 ) -> None:
+    room = room_of(stack, three)
+    room.feels(A, up=False, answered=room.clock())
+    await room.source.refresh()
+    assert room.source.look() is True
+    room.clock.advance(LONG)
+    hints = room.hints
+    assert room.source.look() is False
+    assert room.hints == hints
+    assert room.value("master_missing_seconds_total", master="cart") == LONG
+
+
+async def test_of_a_master_that_is_no_target_no_time_is_told(stack: AsyncExitStack, three: list[FakeSentinel]) -> None:
+    """As when its address is declared under another name."""
     room = room_of(stack, three)
     await room.source.refresh()
     room.source.look()
     assert room.value("master_missing_seconds_total", master="cart") is None
 
 
-async def test_what_is_true_of_the_set_is_told_by_its_owner_and_the_time_by_who_watches_the_master(
+async def test_a_set_of_another_shard_is_neither_asked_nor_told_of(
     stack: AsyncExitStack, three: list[FakeSentinel]
 ) -> None:
     room = room_of(stack, three, owner=False)
-    room.feels(A)
-    await room.source.refresh()
-    room.source.look()
-    fail_over(three)
-    await room.source.refresh()
-    for name in ("failovers_total", "quorum_ok", "disagreeing"):
-        assert room.value(name, master="cart") is None
+    assert await room.places() == {}
+    assert three[0].accepted == 0
     assert room.value("watch_up", address=three[0].address) is None
-    assert room.value("master_missing_seconds_total", master="cart") == 0
+
+
+async def test_replicas_keep_their_numbers_when_the_settings_of_the_source_change(
+    stack: AsyncExitStack, three: list[FakeSentinel]
+) -> None:
+    """Another source of the same name begins, while the targets of the one before are still there."""
+    room = room_of(stack, three)
+    room.feelings = {"queue/replica-1": Feeling("10.0.0.9:6379", True, ""), "queue/replica-3": Feeling(B, True, "")}
+    room.source._around = replace(room.source._around, feeling=room.feelings.get)
+    assert await room.places() == {"queue/master": A, "queue/replica-1": C, "queue/replica-3": B}
 
 
 async def test_masters_are_looked_after_from_the_first_answer_until_the_source_is_closed(
@@ -354,7 +372,3 @@ async def test_masters_are_looked_after_from_the_first_answer_until_the_source_i
 async def test_closing_a_source_that_never_asked_is_nothing(three: list[FakeSentinel]) -> None:
     await Room(three[0].address).source.aclose()
     assert three[0].accepted == 0
-
-
-def test_an_outage_begins_with_nothing() -> None:
-    assert Outage().since is None

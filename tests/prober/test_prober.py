@@ -72,6 +72,23 @@ async def test_a_hung_server_times_out_and_its_late_replies_are_counted(server: 
     await watched.close()
 
 
+async def test_when_a_target_last_answered_is_known_while_it_does_not(server: FakeServer) -> None:
+    watched = Watched(server.url, breaker=PATIENT)
+    assert watched.prober.answered is None
+    await watched.slot()
+    await watched.ended(1)
+    then = watched.prober.answered
+    assert then == watched.clock()
+    server.hold()
+    await watched.slots(3)
+    server.release()
+    await eventually(lambda: value(watched.instruments, "redis_late_replies_total") == 2)
+    assert watched.heard.reasons == ["ok", "timeout", "timeout", "ok"]
+    assert watched.prober.answered == watched.clock()
+    assert then < watched.clock()
+    await watched.close()
+
+
 async def test_a_reply_that_comes_before_anybody_looked_but_after_the_deadline_is_a_timeout(server: FakeServer) -> None:
     watched = Watched(server.url, breaker=PATIENT)
     await watched.slot()

@@ -26,6 +26,10 @@ GRACE = 0.25
 #: Seconds between two looks at how the masters do: as often as they are probed; while one is missing; and between two
 #: rounds of questions meanwhile.
 CALM, TROUBLED, AGAIN = 1.0, 0.05, 1.0
+#: Seconds after which nobody expects a missing master to be back in a moment.
+LONG = 60.0
+#: Numbers of replicas that stay when the settings of the source change.
+RECALLED = range(1, 51)
 #: Sentinels that are asked at most: configured ones always, further ones while there is room.
 MOST = 25
 
@@ -46,7 +50,12 @@ class SentinelSource:
         self._hinted = around.clock()
 
     async def refresh(self) -> Sequence[TargetSettings]:
-        """Ask the Sentinels, and return the targets of all masters that were ever told of and are still watched."""
+        """Ask the Sentinels, and return the targets of all masters that were ever told of and are still watched.
+
+        A set is not divided: the shard that owns it has all of it, and no other asks.
+        """
+        if not self._around.owner:
+            return ()
         views = await self._ask()
         self._published.sentinels({one.address: one.up is True for one in self._watchers.values()})
         if not views:
@@ -77,7 +86,7 @@ class SentinelSource:
         self._published.close()
 
     def look(self) -> bool:
-        """See how the masters do, and count the time without one; return whether one is missing."""
+        """See how the masters do, count the time without one; return whether one is missing that may soon be back."""
         now, missing = self._around.clock(), False
         for name, master in self._masters.items():
             feeling = self._around.feeling(self._name(name, "master"))
@@ -85,7 +94,7 @@ class SentinelSource:
             passed = outage.look(now, master.address, feeling)
             if feeling is not None:
                 self._published.missing(name, passed)
-            missing |= outage.since is not None
+            missing |= outage.since is not None and now - outage.since < LONG
         if missing and now - self._hinted >= AGAIN:
             self._hinted = now
             self._around.hint()
@@ -119,7 +128,7 @@ class SentinelSource:
         told = [view.masters[name] for view in views]
         master = self._masters.get(name)
         if master is None:
-            master = Master(name)
+            master = Master(name, self._known_replicas(name))
             self._outages[name] = Outage()
         before, silent_since = master.address, master.silent_since
         moves = master.hear(told, len(self._watchers), now)
@@ -133,6 +142,11 @@ class SentinelSource:
         self._published.master(master, moves)
         if any(view.denied for view in views):
             self._around.refuse("denied", f"the replicas of {name}: the user may not ask SENTINEL SLAVES")
+
+    def _known_replicas(self, name: str) -> dict[int, str]:
+        """Return the replicas that a source with other settings has named before this one, and that are still there."""
+        feelings = {number: self._around.feeling(self._name(name, f"replica-{number}")) for number in RECALLED}
+        return {number: feeling.address for number, feeling in feelings.items() if feeling is not None}
 
     def _names(self, views: Sequence[View]) -> Sequence[str]:
         """Return the masters to follow; one that most Sentinels watch no longer is forgotten, unless it is named."""

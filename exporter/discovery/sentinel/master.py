@@ -45,9 +45,9 @@ def elect(told: Sequence[Told], known: Elected | None, members: Collection[str],
 class Master:
     """What is known of one master."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, replicas: Mapping[int, str] | None = None) -> None:
         self.name = name
-        self.numbers = Numbers()
+        self.numbers = Numbers(replicas)
         self.replicas: Mapping[int, str] = {}
         #: Sentinels that name another address than the one that counts
         self.disagreeing = 0

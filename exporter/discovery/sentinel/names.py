@@ -7,14 +7,11 @@ HOLD = 30.0
 
 
 class Numbers:
-    """The numbers of the replicas of one master, from 1 on."""
+    """The numbers of the replicas of one master, from 1 on; ``known`` are those that they had before."""
 
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
+    def __init__(self, known: Mapping[int, str] | None = None) -> None:
+        self._numbers = {address: number for number, address in (known or {}).items()}
         self._held: dict[str, float] = {}
-
-    def __contains__(self, address: str) -> bool:
-        return address in self._numbers
 
     def moved(self, old: str, new: str, now: float) -> None:
         """Take note that the master moved: the one that was takes over the number of the replica that it is now."""

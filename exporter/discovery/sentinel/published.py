@@ -9,29 +9,21 @@ from exporter.discovery.sentinel.outage import Passed
 
 
 class Published:
-    """The series of one set. Only the shard that owns the set has them.
-
-    But how long clients were without a master knows the shard whose target ``…/master`` is, so that one tells it.
-    """
+    """The series of one set."""
 
     def __init__(self, name: str, around: Surroundings) -> None:
         self._name = name
         self._rows = around.instruments
-        self._owner = around.owner
         self._log = log.get("discovery")
 
     def sentinels(self, up: Mapping[str, bool]) -> None:
         """Tell which Sentinels answer."""
-        if not self._owner:
-            return
         for address, value in up.items():
             self._rows.sentinel_up.of(self._name, address).set(value)
         self._rows.sentinel_up.keep((self._name,), {(self._name, address) for address in up})
 
     def master(self, master: Master, moves: int) -> None:
         """Tell what the Sentinels say of a master, which moved so often since."""
-        if not self._owner:
-            return
         whose = (self._name, master.name)
         self._rows.failovers.of(*whose).inc(moves)
         self._rows.disagreeing.of(*whose).set(master.disagreeing)
@@ -49,7 +41,7 @@ class Published:
 
     def nobody_answers(self, masters: Iterable[str]) -> None:
         """Say of each master that there is no quorum that we could see, and nothing of who disagrees."""
-        for master in masters if self._owner else ():
+        for master in masters:
             self._rows.quorum_ok.of(self._name, master).set(0)
             self._rows.disagreeing.keep((self._name, master))
 
