@@ -219,6 +219,34 @@ async def test_sentinels_that_others_know_of_are_asked_too_and_each_once(
     assert [room.value("watch_up", address=one.address) for one in three] == [1, 1, None]
 
 
+async def test_a_sentinel_that_watches_another_set_brings_nobody_along(
+    stack: AsyncExitStack, three: list[FakeSentinel]
+) -> None:
+    """Else its fellows would outvote ours."""
+    stranger = await stack.enter_async_context(FakeSentinel("id9", cart=Master("10.0.9.1:6379", epoch=9)))
+    three[2].masters["cart"] = Master("10.0.9.1:6379", epoch=9)
+    three[2].masters["cart"].sentinels = {"id9": stranger.address}
+    room = room_of(stack, three)
+    for _ in range(2):
+        assert (await room.places())["queue/master"] == A
+    assert room.value("disagreeing", master="cart") == 1
+    assert stranger.accepted == 0
+
+
+async def test_no_sentinel_is_forgotten_in_the_midst_of_a_failover(
+    stack: AsyncExitStack, three: list[FakeSentinel]
+) -> None:
+    """The first to know the new master is in no list of its own."""
+    room = room_of(stack, three[:1])
+    for _ in range(2):
+        await room.source.refresh()
+    fail_over(three[2:])
+    assert (await room.places())["queue/master"] == B
+    assert [room.value("watch_up", address=one.address) for one in three] == [1, 1, 1]
+    await room.source.refresh()
+    assert three[2].count("SUBSCRIBE") == 1
+
+
 async def test_a_sentinel_under_two_addresses_has_one_vote(stack: AsyncExitStack, three: list[FakeSentinel]) -> None:
     """One is configured by its name, and the others tell of its IP address."""
     room = Room(f"localhost:{three[0].port}", three[1].address)

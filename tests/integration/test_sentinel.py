@@ -189,7 +189,7 @@ async def ask_once(one: Sentinel, **credentials: str) -> None:
     room = Room(one.address, allowed=(), credentials=credentials)
     with suppress(DiscoveryError):  # without this command it may be of no use
         await room.source.refresh()
-    for watcher in room.source._watchers.values():
+    for watcher in room.source._sentinels:
         for _ in range(200):
             if watcher.listens is not None:
                 break

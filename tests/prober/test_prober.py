@@ -78,6 +78,7 @@ async def test_when_a_target_last_answered_is_known_while_it_does_not(server: Fa
     await watched.slot()
     await watched.ended(1)
     then = watched.prober.answered
+    assert then is not None
     assert then == watched.clock()
     server.hold()
     await watched.slots(3)
