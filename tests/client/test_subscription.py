@@ -20,10 +20,15 @@ async def server() -> AsyncIterator[FakeSentinel]:
         yield server
 
 
+def to(server: FakeSentinel, *, patience: float = 10, **changes: object) -> Subscription:
+    """Make a subscription that finds a server silent soon, and waits for ``patience`` seconds."""
+    connection = Connection(socket_timeout=patience, health_check_interval=0.05)
+    return Subscription(settings(server.url, connection=connection, **changes), Ramp())
+
+
 @pytest.fixture
 async def subscription(server: FakeSentinel) -> AsyncIterator[Subscription]:
-    connection = Connection(socket_timeout=0.2, socket_connect_timeout=2, health_check_interval=0.05)
-    one = Subscription(settings(server.url, connection=connection), Ramp())
+    one = to(server)
     yield one
     await one.aclose()
 
@@ -50,11 +55,13 @@ async def test_a_server_that_is_silent_is_asked_whether_it_is_there(
     assert await waiting == ("+sdown", "x")
 
 
-async def test_a_server_that_does_not_answer_is_gone(server: FakeSentinel, subscription: Subscription) -> None:
+async def test_a_server_that_does_not_answer_is_gone(server: FakeSentinel) -> None:
     server.script("PING", "never")
-    await subscription.open(["+sdown"])
+    one = to(server, patience=0.1)
+    await one.open(["+sdown"])
     with pytest.raises(errors.OperationTimeoutError):
-        await subscription.message()
+        await one.message()
+    await one.aclose()
 
 
 async def test_a_connection_that_is_lost_is_said(server: FakeSentinel, subscription: Subscription) -> None:
@@ -78,7 +85,7 @@ async def test_a_server_that_cannot_be_reached_is_said(server: FakeSentinel, sub
 
 async def test_a_wrong_password_is_said_and_not_repeated(server: FakeSentinel) -> None:
     server.script("AUTH", NOAUTH)
-    one = Subscription(settings(server.url, password="correct-horse"), Ramp())
+    one = to(server, password="correct-horse")
     with pytest.raises(errors.AuthError) as caught:
         await one.open(["+sdown"])
     assert "correct-horse" not in str(caught.value)
