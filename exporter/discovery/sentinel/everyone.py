@@ -53,8 +53,7 @@ class Everyone:
                 break
         views: dict[str, View] = {}
         for task, watcher in asked.items():
-            view = watcher.view if task not in pending else None
-            if view is not None:
+            if task not in pending and (view := task.result()) is not None:
                 views.setdefault(view.id or watcher.address, view)
         return list(views.values())
 

@@ -26,6 +26,7 @@ CHANNELS = (
 )
 #: Seconds between two attempts to listen: the first is soon, and one that is denied is not tried again for long.
 RELISTEN_BASE, RELISTEN_CAP, DENIED = 0.2, 5.0, 300.0
+ANSWERING = ("Sentinel answers", "Sentinel does not answer")
 LISTENING = ("listening to a Sentinel", "not listening to a Sentinel")
 
 
@@ -59,8 +60,6 @@ class Watcher:
         self.up: bool | None = None
         #: why it did not
         self.trouble = ""
-        #: what it told last
-        self.view: View | None = None
         #: its id, also while it is down; empty when it never told one, None when it never answered
         self.number: str | None = None
         #: whether it lets us listen; None before that was tried
@@ -106,11 +105,12 @@ class Watcher:
                 self._names = view.names
                 view = read(await commands.pipeline([*FIRST, *questions(self._names)]), self._names)
         except TargetError as error:
-            self.up, self.trouble, self.view = False, f"{error.reason}: {error}", None
-        else:
-            self.up, self.trouble, self.view, self.number = True, "", view, view.id
-        self._note("Sentinel answers", "Sentinel does not answer", self.trouble)
-        return self.view
+            self.up, self.trouble = False, f"{error.reason}: {error}"
+            self._note(*ANSWERING, self.trouble)
+            return None
+        self.up, self.trouble, self.number = True, "", view.id
+        self._note(*ANSWERING, "")
+        return view
 
     async def _listen(self) -> None:
         backoff = Backoff(RELISTEN_BASE, RELISTEN_CAP)
