@@ -112,6 +112,6 @@ class Finding:
             up=prober.last is not None and prober.last.error is None,
             role=watch.sampler.server.role,
             is_tried=prober.last is not None,
-            answered=prober.answered,
-            is_waiting=prober.in_flight > 0,
+            answered=prober.silence.answered,
+            silent_since=prober.silence.since(is_waiting=prober.in_flight > 0),
         )

@@ -32,8 +32,8 @@ class Feeling(NamedTuple):
     is_tried: bool = False
     #: when it last answered a probe well, in seconds on our clock
     answered: float | None = None
-    #: whether a probe is unanswered just now
-    is_waiting: bool = False
+    #: since when it does not, as near as can be said; None while it does
+    silent_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from exporter.prober.ledger import PING, Ledger, Observer, Outcome, Ping
 from exporter.prober.log import ProbeLog
 from exporter.prober.numbers import Numbers
 from exporter.prober.session import Session
+from exporter.prober.silence import Silence
 from exporter.slots import Slots
 
 __all__ = ["PING", "Clocks", "Observer", "Outcome", "ProbeLog", "Prober"]
@@ -69,9 +70,9 @@ class Prober:
         return self._ledger.last
 
     @property
-    def answered(self) -> float | None:
-        """When the target last answered in time, in seconds on our clock; None when it never did."""
-        return self._ledger.answered
+    def silence(self) -> Silence:
+        """When the target last answered, and since when it does not."""
+        return self._ledger.silence
 
     @property
     def trouble(self) -> TargetError | None:
@@ -155,6 +156,7 @@ class Prober:
         """Every slot that was in flight, or waited for the connection, ends with the reason of its loss."""
         self._session = None
         self._numbers.end(error)
+        self._ledger.silence.lost(self._now())
         waiting, self._waiting = self._waiting, []
         for ping in [slot.token for slot in self._slots.lost()] + waiting:
             self._ledger.failed(ping, error)

@@ -10,6 +10,7 @@ from exporter.errors import OperationTimeoutError, RejectedError, SkippedError, 
 from exporter.instruments import TargetInstruments, families
 from exporter.prober.clock import Clocks, Trip
 from exporter.prober.log import ProbeLog, place
+from exporter.prober.silence import Silence
 from exporter.prober.window import Longest
 
 PING = "ping"
@@ -71,8 +72,7 @@ class Ledger:
         #: slots that came due, and slots that ended; ``scheduled == ended + in flight`` always
         self.scheduled = self.ended = 0
         self.last: Outcome | None = None
-        #: when the newest success came
-        self.answered: float | None = None
+        self.silence = Silence(settings.probe.interval)
         #: what is wrong, when something is: the newest error that is not merely the open breaker
         self.trouble: TargetError | None = None
         instruments.at_render[families.LONGEST, PING] = lambda: self._longest.value(clocks.now())
@@ -114,7 +114,8 @@ class Ledger:
             self.failed(ping, error, trip)
         else:
             self._operation.succeeded(trip.seconds)
-            self.answered = now = self._clocks.now()
+            now = self._clocks.now()
+            self.silence.heard(now)
             self._longest.observe(now, trip.seconds)
             self._end(ping, None, trip)
 
@@ -133,6 +134,8 @@ class Ledger:
 
     def _end(self, ping: Ping, error: TargetError | None, trip: Trip | None) -> None:
         self.ended += 1
+        if error is not None:
+            self.silence.failed(ping.due)
         permit = ping.permit
         if permit is not None:
             permit.failure() if error is not None and error.unavailable else permit.success()

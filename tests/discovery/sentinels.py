@@ -6,7 +6,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from exporter.client import Ramp
-from exporter.config import Endpoint, SentinelSettings, SourceSettings
+from exporter.config import Endpoint, Probe, SentinelSettings, SourceSettings
 from exporter.discovery import Feeling, Surroundings
 from exporter.discovery.sentinel import SentinelSource
 from exporter.instruments import DiscoveryInstruments
@@ -130,7 +130,8 @@ class Room:
         options = {"hosts": addresses, "master": "cart"} | options
         credentials = options.pop("credentials", {})
         seeds = tuple(settings(f"redis://{one}", name=one, **credentials) for one in addresses)
-        template = settings("redis://to-be-found", name="queue", labels={"team": "web"})
+        probe = Probe(interval=options.pop("probe_interval", 1))
+        template = settings("redis://to-be-found", name="queue", labels={"team": "web"}, probe=probe)
         self.source = SentinelSource(
             SourceSettings("sentinel", "queue", SentinelSettings(**options), template, seeds=seeds), around
         )
@@ -148,7 +149,7 @@ class Room:
     def value(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(f"redis_sentinel_{name}", {"sentinel": "queue", **labels})
 
-    def feels(self, address: str, *, up: bool = True, role: str = "master", **more: Any) -> None:
-        """Let the probe of ``queue/master`` feel this."""
-        answered = more.pop("answered", self.clock() if up else None)
-        self.feelings["queue/master"] = Feeling(address, up, role, is_tried=True, answered=answered, **more)
+    def feels(self, address: str, silent_since: float | None = None) -> None:
+        """Let the probe of ``queue/master`` feel a master that answers, or has not since then."""
+        up, answered = silent_since is None, self.clock() if silent_since is None else silent_since
+        self.feelings["queue/master"] = Feeling(address, up, "master", True, answered, silent_since)

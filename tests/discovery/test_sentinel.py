@@ -331,9 +331,9 @@ async def test_time_without_a_master_is_counted_and_told(stack: AsyncExitStack, 
     assert room.source.look() is False
     assert room.value("master_missing_seconds_total", master="cart") == 0
     assert room.value("last_failover_seconds", master="cart") is None
-    answered = room.clock()
+    since = room.clock()
     room.clock.advance(2)
-    room.feels(A, up=False, answered=answered)
+    room.feels(A, silent_since=since)
     hints = room.hints
     assert room.source.look() is True
     assert room.hints == hints + 1  # Sentinels are asked more often meanwhile
@@ -353,7 +353,7 @@ async def test_a_master_that_is_missing_for_long_is_not_asked_for_all_the_time(
     stack: AsyncExitStack, three: list[FakeSentinel]
 ) -> None:
     room = room_of(stack, three)
-    room.feels(A, up=False, answered=room.clock())
+    room.feels(A, silent_since=room.clock())
     await room.source.refresh()
     assert room.source.look() is True
     room.clock.advance(LONG)
@@ -388,6 +388,21 @@ async def test_replicas_keep_their_numbers_when_the_settings_of_the_source_chang
     room.feelings = {"queue/replica-1": Feeling("10.0.0.9:6379", True, ""), "queue/replica-3": Feeling(B, True, "")}
     room.source._around = replace(room.source._around, feeling=room.feelings.get)
     assert await room.places() == {"queue/master": A, "queue/replica-1": C, "queue/replica-3": B}
+
+
+async def test_after_a_move_the_new_master_is_looked_at_at_once(
+    stack: AsyncExitStack, three: list[FakeSentinel]
+) -> None:
+    """Not when the next look would be due: that much longer the failover would seem to have taken."""
+    room = room_of(stack, three, probe_interval=3600)
+    room.feels(A)
+    await room.source.refresh()
+    await eventually(lambda: room.value("master_missing_seconds_total", master="cart") == 0)
+    fail_over(three)
+    await room.source.refresh()
+    room.clock.advance(0.5)
+    room.feels(B)
+    await eventually(lambda: room.value("last_failover_seconds", master="cart") == 0.5)
 
 
 async def test_masters_are_looked_after_from_the_first_answer_until_the_source_is_closed(

@@ -1,4 +1,4 @@
-"""How long a client was without a master: from the last good answer of the old one to the first of the new one."""
+"""How long a client was without a master: from when the old one fell silent until the new one answers."""
 
 import pytest
 
@@ -8,12 +8,12 @@ from exporter.discovery.sentinel.outage import AWAY, NOTHING, Outage, Passed, ac
 A, B = "a:6379", "b:6379"
 
 
-def good(address: str, at: float, role: str = "master", **more: bool) -> Feeling:
-    return Feeling(address, up=True, role=role, is_tried=True, answered=at, **more)
+def good(address: str, at: float, role: str = "master", silent_since: float | None = None) -> Feeling:
+    return Feeling(address, up=True, role=role, is_tried=True, answered=at, silent_since=silent_since)
 
 
-def bad(address: str, answered: float | None) -> Feeling:
-    return Feeling(address, up=False, role="master", is_tried=True, answered=answered)
+def bad(address: str, since: float) -> Feeling:
+    return Feeling(address, up=False, role="master", is_tried=True, answered=since - 0.5, silent_since=since)
 
 
 def test_nothing_passes_while_the_master_answers() -> None:
@@ -22,7 +22,7 @@ def test_nothing_passes_while_the_master_answers() -> None:
     assert outage.look(11, A, good(A, 10.9)) == NOTHING
 
 
-def test_a_master_that_dies_is_missing_from_its_last_good_answer_until_the_new_one_answers() -> None:
+def test_a_master_that_dies_is_missing_from_when_it_fell_silent_until_the_new_one_answers() -> None:
     outage = Outage()
     assert outage.look(11.0, A, bad(A, 9.5)) == Passed(1.5)
     assert outage.look(11.1, A, bad(A, 9.5)).seconds == pytest.approx(0.1)
@@ -49,10 +49,11 @@ def test_a_master_that_is_replaced_while_it_answers_is_missed_for_as_long_as_the
     assert outage.look(20.1, B, Feeling(B, up=False, role="master")).failover == pytest.approx(0.1)
 
 
-def test_a_move_that_comes_before_the_probe_was_given_up_counts_from_the_last_answer() -> None:
+def test_a_move_that_comes_before_the_probe_was_given_up_counts_from_when_it_fell_silent() -> None:
+    """A ping is on its way, and has not failed yet."""
     outage = Outage()
-    outage.moved(20.0, good(A, 19.2, is_waiting=True), None)
-    assert outage.look(20.5, B, good(B, 20.5)).failover == pytest.approx(1.3)
+    outage.moved(20.0, good(A, 18.2, silent_since=18.7), None)
+    assert outage.look(20.5, B, good(B, 20.5)).failover == pytest.approx(1.8)
 
 
 @pytest.mark.parametrize(("silent_since", "whole"), [(15.0, 5.5), (12.0, 8.0), (None, 0.5)])
@@ -65,11 +66,12 @@ def test_where_probes_are_rare_the_sentinels_say_since_when_it_is_silent(
     assert outage.look(20.5, B, good(B, 20.5)).failover == pytest.approx(whole)
 
 
-def test_a_master_that_never_answered_is_missing_from_when_that_was_seen() -> None:
+def test_a_master_that_never_answered_is_missing_from_when_it_was_asked_first() -> None:
     outage = Outage()
+    never = Feeling(A, up=False, role="", is_tried=True, silent_since=10.5)
     assert outage.look(10.0, A, Feeling(A, up=False, role="")) == NOTHING  # it was not asked yet
-    assert outage.look(11.0, A, bad(A, None)) == NOTHING
-    assert outage.look(12.0, A, bad(A, None)) == Passed(1.0)
+    assert outage.look(11.0, A, never) == Passed(0.5)
+    assert outage.look(12.0, A, never) == Passed(1.0)
 
 
 def test_a_server_that_calls_itself_a_replica_is_no_master() -> None:

@@ -72,21 +72,34 @@ async def test_a_hung_server_times_out_and_its_late_replies_are_counted(server: 
     await watched.close()
 
 
-async def test_when_a_target_last_answered_is_known_while_it_does_not(server: FakeServer) -> None:
+async def test_since_when_a_target_is_silent_is_half_way_to_the_first_ping_that_failed(server: FakeServer) -> None:
     watched = Watched(server.url, breaker=PATIENT)
-    assert watched.prober.answered is None
+    silence = watched.prober.silence
     await watched.slot()
     await watched.ended(1)
-    then = watched.prober.answered
-    assert then is not None
-    assert then == watched.clock()
+    then = watched.clock()
+    assert (silence.answered, silence.since(is_waiting=False)) == (then, None)
     server.hold()
     await watched.slots(3)
+    assert watched.heard.reasons == ["ok", "timeout", "timeout"]
+    assert (silence.answered, silence.since(is_waiting=True)) == (then, then + 0.5)
     server.release()
-    await eventually(lambda: value(watched.instruments, "redis_late_replies_total") == 2)
-    assert watched.heard.reasons == ["ok", "timeout", "timeout", "ok"]
-    assert watched.prober.answered == watched.clock()
-    assert then < watched.clock()
+    await watched.ended(4)
+    assert (silence.answered, silence.since(is_waiting=False)) == (watched.clock(), None)
+    await watched.close()
+
+
+async def test_a_connection_that_is_lost_says_when_the_target_fell_silent(server: FakeServer) -> None:
+    """Nobody asks just then: the next ping is due half a second later."""
+    watched = Watched(server.url, breaker=PATIENT)
+    await watched.slot()
+    await watched.ended(1)
+    lost = watched.clock.advance(0.4)
+    await server.stop()
+    await eventually(lambda: watched.prober._session is None)
+    await watched.slots(1, apart=0.6)
+    await watched.ended(2)
+    assert watched.prober.silence.since(is_waiting=False) == lost
     await watched.close()
 
 

@@ -11,6 +11,7 @@ round come sooner, so a failover is counted once whether it was heard of, or ask
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from exporter.config import CanarySettings, SentinelSettings, SourceSettings, TargetSettings, parse_url
@@ -42,6 +43,7 @@ class SentinelSource:
         self._masters: dict[str, Master] = {}
         self._outages: dict[str, Outage] = {}
         self._published = Published(settings.name, around)
+        self._moved = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
         self._hinted = around.clock()
 
@@ -99,8 +101,11 @@ class SentinelSource:
     async def _look_after(self) -> None:
         calm = min(CALM, self.settings.template.probe.interval)
         while True:
+            self._moved.clear()
             pause = TROUBLED if self.look() else calm
-            await asyncio.sleep(pause)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._moved.wait()
 
     def _hear(self, name: str, views: Sequence[View]) -> None:
         now = self._around.clock()
@@ -117,6 +122,7 @@ class SentinelSource:
         if before and before != master.address:
             feeling = self._around.feeling(self._name(name, "master"))
             self._outages[name].moved(now, feeling, silent_since)
+            self._moved.set()  # look at once, and often
             self._published.log_move(name, before, master.address)
         self._published.master(master, moves)
         if any(view.denied for view in views):

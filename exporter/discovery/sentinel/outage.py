@@ -1,7 +1,7 @@
-"""Time without a master, as a client finds it: from its last good answer to the first one after. Pure.
+"""Time without a master, as a client finds it. Pure.
 
 A client is sent to a master by the Sentinels and asks it once a probe interval: that is our own probe of the target
-``…/master``, which follows the Sentinels. So the beginning is known to one probe interval.
+``…/master``, which follows the Sentinels.
 """
 
 from typing import NamedTuple
@@ -25,7 +25,7 @@ class Outage:
     """Of one master."""
 
     def __init__(self) -> None:
-        #: when the last good answer came; None while the master answers
+        #: since when there is none; None while the master answers
         self.since: float | None = None
         self._counted = 0.0
         self._moved = False
@@ -43,11 +43,10 @@ class Outage:
         if old is None:  # it is not watched here
             return
         self._moved, self.since = True, now
-        if old.answered is not None:
-            if not old.up or old.is_waiting:
-                self.since = old.answered
-            elif silent_since is not None:
-                self.since = min(now, max(old.answered, silent_since))
+        if old.silent_since is not None:
+            self.since = min(now, old.silent_since)
+        elif old.answered is not None and silent_since is not None:
+            self.since = min(now, max(old.answered, silent_since))
         self._counted = self.since
 
     def look(self, now: float, address: str, feeling: Feeling | None) -> Passed:
@@ -63,7 +62,7 @@ class Outage:
             if accepted or not feeling.is_tried or feeling.address != address:
                 return NOTHING
             # One that answers and takes no writes was found out just now.
-            self.since = now if feeling.up or feeling.answered is None else feeling.answered
+            self.since = now if feeling.up or feeling.silent_since is None else feeling.silent_since
             self._counted = self.since
         passed = now - self._counted
         self._counted = now
