@@ -30,6 +30,18 @@ def test_a_connection_that_broke_before_says_it_exactly(silence: Silence) -> Non
     assert silence.since(is_waiting=False) == 10.2
 
 
+def test_a_connection_that_breaks_under_the_first_ping_says_it_too(silence: Silence) -> None:
+    silence.lost(11.02)
+    silence.failed(11.0)
+    assert silence.since(is_waiting=False) == 11.02
+
+
+def test_a_connection_that_is_being_made_anew_was_lost_before(silence: Silence) -> None:
+    silence.lost(10.2)
+    assert silence.since(is_waiting=False) is None
+    assert silence.since(is_waiting=True) == 10.2
+
+
 def test_one_that_broke_later_says_nothing(silence: Silence) -> None:
     silence.failed(11.0)
     silence.lost(11.3)
