@@ -9,7 +9,8 @@ A, B, C, X = "a:6379", "b:6379", "c:6379", "x:6379"
 
 
 def told(address: str, epoch: int = 1, *replicas: str, **more: object) -> Told:
-    return Told(address, epoch, frozenset(replicas or {A, B, C} - {address}), **more)  # type: ignore[arg-type]
+    listed = {one: f"run-id-of-{one}" for one in replicas or {A, B, C} - {address}}
+    return Told(address, epoch, listed, **more)  # type: ignore[arg-type]
 
 
 def known(*first: Told) -> Master:
@@ -115,6 +116,13 @@ def test_a_failover_can_be_done_while_one_sentinel_sees_enough_others(
 ) -> None:
     master = known(*(told(A, quorum=one) for one in said))
     assert master.quorum is quorum
+
+
+def test_a_run_id_that_one_sentinel_does_not_know_yet_is_known_of_another() -> None:
+    """So a replica that is listed by its name and by its address counts once."""
+    one = Told(A, 1, {"b.internal:6379": "", B: "id-b"})
+    other = Told(A, 1, {"b.internal:6379": "id-b"})
+    assert dict(known(one, other).replicas) == {1: "b.internal:6379"}
 
 
 def test_since_when_the_master_is_silent_is_what_the_sentinels_say_that_take_it_for_down() -> None:

@@ -31,19 +31,19 @@ def test_everything_that_is_told_is_read() -> None:
     told = asked(
         fields("cart", "10.0.0.1:6379", flags="master,s_down", config_epoch="3", last_ok_ping_reply="2500"),
         [b"10.0.0.1", b"6379"],
-        [fields("r", "10.0.0.2:6379"), fields("r6", "[fd00::7]:6380")],
+        [fields("r", "10.0.0.2:6379", runid="id-r"), fields("r6", "[fd00::7]:6380")],
         [fields("s", "10.0.0.9:26379", runid="abc")],
         b"OK 3 usable Sentinels. Quorum and failover authorization can be reached",
     )
     assert told == Told(
-        "10.0.0.1:6379", 3, frozenset({"10.0.0.2:6379", "[fd00::7]:6380"}), {"abc": "10.0.0.9:26379"}, True, 2.5
+        "10.0.0.1:6379", 3, {"10.0.0.2:6379": "id-r", "[fd00::7]:6380": ""}, {"abc": "10.0.0.9:26379"}, True, 2.5
     )
 
 
 def test_clients_are_sent_to_the_promoted_replica_before_the_list_of_masters_names_it() -> None:
     """The Sentinel that leads a failover lists the old master until all replicas follow the new one."""
     told = asked(fields("cart", "10.0.0.1:6379"), [b"10.0.0.2", b"6379"], [fields("r", "10.0.0.2:6379")])
-    assert told == Told("10.0.0.2:6379", 0, frozenset())
+    assert told == Told("10.0.0.2:6379", 0)
 
 
 def test_where_clients_are_sent_may_be_denied_us() -> None:

@@ -82,7 +82,10 @@ class Master:
         if before is not None and before.address != elected.address:
             self.numbers.moved(before.address, elected.address, now)
         if agreeing:
-            self.replicas = self.numbers.assign({replica for one in agreeing for replica in one.replicas}, now)
+            listed: dict[str, str] = {}
+            for address, run_id in (replica for one in agreeing for replica in one.replicas.items()):
+                listed[address] = listed.get(address) or run_id
+            self.replicas = self.numbers.assign(listed, now)
         moves = self._moves(before, elected)
         self._highest = max(self._highest, elected.epoch)
         silences = [one.silent for one in agreeing if one.silent is not None]

@@ -1,6 +1,6 @@
 """Which name a server of a set has: a replica keeps its number while it keeps its address. Pure."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 #: Seconds for which a master that was replaced stays a replica although no Sentinel lists it yet as one.
 HOLD = 30.0
@@ -20,18 +20,29 @@ class Numbers:
             self._numbers[old] = self._lowest() if freed is None else freed
         self._held[old] = now + HOLD
 
-    def assign(self, replicas: Collection[str], now: float) -> Mapping[int, str]:
-        """Return the addresses of the replicas by number, in the order of the numbers.
+    def assign(self, listed: Mapping[str, str], now: float) -> Mapping[int, str]:
+        """Return the addresses of the replicas by number, in the order of the numbers; ``listed`` is address → run id.
 
         One that is gone frees its number; one that is new takes the lowest that is free, whatever the order in which
         several new ones are named.
         """
+        replicas = self._once(listed)
         self._held = {address: until for address, until in self._held.items() if until > now}
-        for address in self._numbers.keys() - set(replicas) - self._held.keys():
+        for address in self._numbers.keys() - replicas - self._held.keys():
             del self._numbers[address]
-        for address in sorted(set(replicas) - self._numbers.keys()):
+        for address in sorted(replicas - self._numbers.keys()):
             self._numbers[address] = self._lowest()
         return {number: address for address, number in sorted(self._numbers.items(), key=lambda item: item[1])}
+
+    def _once(self, listed: Mapping[str, str]) -> set[str]:
+        """Return one address of each server, the one that has a number: Sentinels may list a name and an IP address.
+
+        They do so when they resolve names and an old master comes back, which announces its IP address.
+        """
+        addresses: dict[str, str] = {}
+        for address in sorted(listed, key=lambda one: (one not in self._numbers, one)):
+            addresses.setdefault(listed[address] or address, address)
+        return set(addresses.values())
 
     def _lowest(self) -> int:
         taken = set(self._numbers.values())

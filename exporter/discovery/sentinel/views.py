@@ -1,6 +1,6 @@
 """What one Sentinel says, from its replies to plain values. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from exporter.config import parse_url
@@ -20,7 +20,8 @@ class Told(NamedTuple):
     address: str
     #: the higher, the newer its configuration; each failover makes a new one
     epoch: int
-    replicas: frozenset[str] = frozenset()
+    #: address → run id, empty while it is not known
+    replicas: Mapping[str, str] = {}
     #: the other Sentinels: id → address
     sentinels: Mapping[str, str] = {}
     #: whether a failover could be agreed and done; None when it does not say
@@ -98,21 +99,19 @@ def _told(fields: Mapping[str, str] | None, answers: Sequence[Any]) -> Told | No
     return Told(
         address,
         _whole(fields.get("config-epoch")) or 0,
-        frozenset(_addresses(slaves).values()) - {address},
-        _addresses(sentinels, "runid"),
+        {place: run_id for place, run_id in _instances(slaves) if place != address},
+        {number: place for place, number in _instances(sentinels) if number},
         _quorum(quorum),
         _silent(fields),
     )
 
 
-def _addresses(reply: Any, key: str = "name") -> dict[str, str]:
+def _instances(reply: Any) -> Iterator[tuple[str, str]]:
+    """Yield address and run id of all whose address can be read."""
     instances = as_instances(reply)
-    found: dict[str, str] = {}
     for fields in instances.named.values() if instances else ():
-        address = address_of(fields.get("ip"), fields.get("port"))
-        if address is not None and fields.get(key):
-            found[fields[key]] = address
-    return found
+        if (address := address_of(fields.get("ip"), fields.get("port"))) is not None:
+            yield address, fields.get("runid", "")
 
 
 def _quorum(reply: Any) -> bool | None:
