@@ -16,7 +16,7 @@ from redis.retry import Retry
 from tests.integration.servers import RealServer, Software, binary, free_port
 
 #: Milliseconds of silence after which a server is down for a Sentinel.
-DOWN_AFTER = 700
+DOWN_AFTER = 1000
 
 
 def client(port: int, timeout: float = 2.0) -> redis.Redis:
@@ -119,6 +119,11 @@ class SentinelSet:
     @property
     def hosts(self) -> list[str]:
         return [sentinel.address for sentinel in self.sentinels]
+
+    @property
+    def failovers(self) -> int:
+        """How often the master has moved, by the Sentinels' logs."""
+        return max(sentinel.log.count(" +switch-master cart ") for sentinel in self.sentinels)
 
     def server_at(self, address: str) -> RealServer:
         return next(server for server in self.servers if server.address == address)
