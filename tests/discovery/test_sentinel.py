@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from exporter.discovery import DiscoveryError, Feeling
+from exporter.discovery import DiscoveryError
 from exporter.discovery.sentinel import LONG
 from tests.discovery.sentinels import FakeSentinel, Master, Room
-from tests.watching import eventually
+from tests.watching import eventually, settings
 
 A, B, C = "10.0.0.1:6379", "10.0.0.2:6379", "10.0.0.3:6379"
 
@@ -383,10 +383,11 @@ async def test_a_set_of_another_shard_is_neither_asked_nor_told_of(
 async def test_replicas_keep_their_numbers_when_the_settings_of_the_source_change(
     stack: AsyncExitStack, three: list[FakeSentinel]
 ) -> None:
-    """Another source of the same name begins, while the targets of the one before are still there."""
+    """Another source of the same name begins, and is told what the one before has named."""
     room = room_of(stack, three)
-    room.feelings = {"queue/replica-1": Feeling("10.0.0.9:6379", True, ""), "queue/replica-3": Feeling(B, True, "")}
-    room.source._around = replace(room.source._around, feeling=room.feelings.get)
+    before = {"queue/master": A, "queue/replica-1": "10.0.0.9:6379", "queue/replica-3": B, "queue/replicated": C}
+    known = [settings(address, name=name) for name, address in before.items()]
+    room.source._around = replace(room.source._around, known=lambda: known)
     assert await room.places() == {"queue/master": A, "queue/replica-1": C, "queue/replica-3": B}
 
 

@@ -27,8 +27,6 @@ from exporter.discovery.sentinel.views import View
 CALM, TROUBLED, AGAIN = 1.0, 0.05, 1.0
 #: Seconds after which nobody expects a missing master to be back in a moment.
 LONG = 60.0
-#: Numbers of replicas that stay when the settings of the source change.
-RECALLED = range(1, 51)
 
 
 class SentinelSource:
@@ -129,9 +127,10 @@ class SentinelSource:
             self._around.refuse("denied", f"the replicas of {name}: the user may not ask SENTINEL SLAVES")
 
     def _known_replicas(self, name: str) -> dict[int, str]:
-        """Return the replicas that a source with other settings has named before this one, and that are still there."""
-        feelings = {number: self._around.feeling(self._name(name, f"replica-{number}")) for number in RECALLED}
-        return {number: feeling.address for number, feeling in feelings.items() if feeling is not None}
+        """Return the replicas that a source with other settings has named before this one, by number."""
+        beginning = self._name(name, "replica-")
+        named = {target.name.removeprefix(beginning): target.address for target in self._around.known()}
+        return {int(number): address for number, address in named.items() if number.isdecimal()}
 
     def _names(self, views: Sequence[View]) -> Sequence[str]:
         """Return the masters to follow; one that most Sentinels watch no longer is forgotten, unless it is named."""
