@@ -1,6 +1,6 @@
 """Alerts: each says what, where and what to do, and asks for nothing that we do not export.
 
-Whether they fire where they should is tried by promtool (tests/rules/).
+Whether they fire where they should is tried by promtool (tests/rules/) and by real faults (tests/alerts/).
 """
 
 import re

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from grafana.rules.rule import BY_TARGET, ON_TARGET, Alert, Group
 from grafana.rules.settings import Settings
 
-#: Codes of error replies that are no fault: redirections, scripts to be loaded first, groups that are there already.
-HARMLESS = ("MOVED", "ASK", "NOSCRIPT", "BUSYGROUP", "BUSYKEY")
+#: Codes of error replies that are no fault: redirections, scripts to be loaded first, groups that are there already. And
+#: LOADING, which pings get as well: that a server is not there yet is told by RedisTargetDown.
+HARMLESS = ("MOVED", "ASK", "NOSCRIPT", "BUSYGROUP", "BUSYKEY", "LOADING")
 #: Codes that have an alert each, with what they mean for clients.
 APART = ("OOM", "MISCONF", "READONLY")
 
@@ -145,7 +146,7 @@ def _errors(settings: Settings) -> Iterator[Alert]:
         ),
         description=(
             "Clients of {{ $labels.target }} get the error {{ $labels.err }}: a fault of theirs (ERR, WRONGTYPE, "
-            "NOAUTH, NOPERM) or of the server (LOADING, BUSY, CLUSTERDOWN)."
+            "NOAUTH, NOPERM) or of the server (BUSY, CLUSTERDOWN)."
         ),
     )
     told = {

@@ -89,27 +89,28 @@ def _samples(settings: Settings) -> Iterator[Alert]:
 def _measurement(settings: Settings) -> Iterator[Alert]:
     span = settings.window("5m")
     slots = f"(sum by (job, instance) (rate(redis_operations_total{{{PING}}}[{span}])) > 0)"
+    too_many = f"{slots} > {settings.late:g}"
     skipped = f'redis_operation_failures_total{{{PING}, reason="skipped"}}'
     lag = f"sum by (job, instance, le) (rate(redis_exporter_loop_lag_seconds_bucket[{span}]))"
     yield Alert(
         name="RedisProbeScheduleLate",
         idea=(
-            "more than 1 % of the pings were skipped or left at an uncertain time, or replies are not stamped by the "
-            "kernel and the p99 of the loop's lag is above half of the edge"
+            f"more than {100 * settings.late:g} % of the pings were skipped or left at an uncertain time, or replies "
+            "are not stamped by the kernel and the p99 of the loop's lag is above half of the edge"
         ),
         why=(
             "Lag of our loop is no error as long as the kernel stamps the replies: it matters only where our own "
             "clock counts (unix sockets, other systems than Linux)."
         ),
         expr=f"""
-            sum by (job, instance) (rate({skipped}[{span}])) / {slots} > 0.01
+            sum by (job, instance) (rate({skipped}[{span}])) / {too_many}
             or
-            sum by (job, instance) (rate(redis_exporter_probe_uncertain_sends_total[{span}])) / {slots} > 0.01
+            sum by (job, instance) (rate(redis_exporter_probe_uncertain_sends_total[{span}])) / {too_many}
             or
             (
                 histogram_quantile(0.99, {lag}) > {settings.edge / 2:g}
               and on (job, instance)
-                sum by (job, instance) (rate(redis_probe_clock_total{{clock="user"}}[{span}])) / {slots} > 0.01
+                sum by (job, instance) (rate(redis_probe_clock_total{{clock="user"}}[{span}])) / {too_many}
             )
         """,
         wait="10m",

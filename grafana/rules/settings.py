@@ -48,6 +48,7 @@ class Settings:
     connections: float = setting(0.85, "share of maxclients that is a warning")
     cpu: float = setting(0.85, "share of one core that saturates the main thread")
     error_replies: float = setting(0.05, "share of commands answered with an error that is a warning")
+    late: float = setting(0.01, "share of pings skipped, or sent nobody knows when, that makes a measurement suspect")
     lag_bytes: int = setting(67108864, "bytes that a replica may be behind")
     lag_seconds: float = setting(10.0, "seconds that a replica may be behind")
     backup_age: str = setting("1d", "age at which a snapshot is stale")
@@ -59,7 +60,16 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense. Raises ValueError, whose message names the option."""
-        shares = ("objective", "latency_objective", "failure_ratio", "memory", "memory_critical", "connections", "cpu")
+        shares = (
+            "objective",
+            "latency_objective",
+            "failure_ratio",
+            "memory",
+            "memory_critical",
+            "connections",
+            "cpu",
+            "late",
+        )
         for name in (*shares, "error_replies"):
             value = getattr(self, name)
             if not 0 < value < 1:

@@ -66,9 +66,7 @@ def records(settings: Settings) -> tuple[Group, ...]:
     budgets = [rule for sli in slis(settings) for rule in _budgets(sli)]
     return (
         Group("redis-pulse-slo", tuple(often)),
-        Group(
-            "redis-pulse-slo-long", (*seldom, *budgets), interval=settings.wait("1m") if settings.scale == 1 else None
-        ),
+        Group("redis-pulse-slo-long", (*seldom, *budgets), interval=settings.window("1m")),
     )
 
 

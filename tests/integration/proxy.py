@@ -14,7 +14,8 @@ class Proxy:
 
     ``delay``: seconds that each chunk of the server's answers waits. ``stalled``: nothing is forwarded either way,
     connections are accepted and stay open. ``truncate``: so many bytes of each further answer pass, then the
-    connection is closed. ``refusing``: a new connection is reset at once.
+    connection is closed. ``refusing``: a new connection is reset at once. ``spoil``: each so-many-th chunk of the
+    server's answers is replaced by an error.
     """
 
     def __init__(self, to_port: int, port: int) -> None:
@@ -23,6 +24,8 @@ class Proxy:
         self.stalled = False
         self.truncate: int | None = None
         self.refusing = False
+        self.spoil: int | None = None
+        self._answers = 0
         self.accepted = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -135,6 +138,9 @@ class Proxy:
                 return
             if not chunk:
                 return
+            self._answers += answers
+            if answers and self.spoil is not None and self._answers % self.spoil == 0:
+                chunk = b"-BUSY as a script would do\r\n"
             with contextlib.suppress(RuntimeError, ConnectionError):  # half-closed: what comes after the end is dropped
                 writer.write(chunk)
                 await writer.drain()

@@ -91,8 +91,14 @@ CASES = [
         {"4m": "", "8m": "RedisErrorReplies cart warning"},
     ),
     Case(
-        "a hundredth of the commands gets ERR, and half of them are redirected",
-        {errors("ERR"): "0+1.5x40", errors("MOVED"): "0+75x40", errors("NOSCRIPT"): "0+75x40", COMMANDS: "0+150x40"},
+        "a hundredth of the commands gets ERR, and many are redirected, or come while it loads",
+        {
+            errors("ERR"): "0+1.5x40",
+            errors("MOVED"): "0+75x40",
+            errors("NOSCRIPT"): "0+75x40",
+            errors("LOADING"): "0+75x40",
+            COMMANDS: "0+150x40",
+        },
         {"8m": ""},
     ),
     Case(

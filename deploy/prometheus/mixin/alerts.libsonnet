@@ -317,14 +317,14 @@
         },
         {
           "alert": "RedisErrorReplies",
-          "expr": "(\n    rate(redis_errors_total{err!~\"MOVED|ASK|NOSCRIPT|BUSYGROUP|BUSYKEY|OOM|MISCONF|READONLY\"}[5m])\n  / on (job, instance, target) group_left ()\n    (rate(redis_commands_processed_total[5m]) > 0)\n) > 0.05\nand\nincrease(redis_errors_total[5m]) >= 10",
+          "expr": "(\n    rate(redis_errors_total{err!~\"MOVED|ASK|NOSCRIPT|BUSYGROUP|BUSYKEY|LOADING|OOM|MISCONF|READONLY\"}[5m])\n  / on (job, instance, target) group_left ()\n    (rate(redis_commands_processed_total[5m]) > 0)\n) > 0.05\nand\nincrease(redis_errors_total[5m]) >= 10",
           "for": "5m",
           "labels": {
             "severity": "warning"
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} answers {{ $value | humanizePercentage }} of its commands with {{ $labels.err }}",
-            "description": "Clients of {{ $labels.target }} get the error {{ $labels.err }}: a fault of theirs (ERR, WRONGTYPE, NOAUTH, NOPERM) or of the server (LOADING, BUSY, CLUSTERDOWN).",
+            "description": "Clients of {{ $labels.target }} get the error {{ $labels.err }}: a fault of theirs (ERR, WRONGTYPE, NOAUTH, NOPERM) or of the server (BUSY, CLUSTERDOWN).",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisErrorReplies.md"
           }
         },
