@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TOLD := $(strip $(REDIS_URL)$(REDIS_ADDR)$(REDIS_PULSE_CONFIG)$(findstring --redis-url,$(ARGS))$(findstring --config,$(ARGS)) \
 	$(shell grep -oE '^(export +)?(REDIS_URL|REDIS_ADDR|REDIS_PULSE_CONFIG)=' .env 2>/dev/null))
 
-.PHONY: help run demo test check format docs lock image bench screenshots clean
+.PHONY: help run demo test alerts check format docs lock image bench screenshots clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -57,6 +57,10 @@ demo: $(VENV)/.run ## the daemon on an embedded primary and replica with a made-
 
 test: $(VENV)/.dev ## all tests, with branch coverage (ARGS="-k breaker --no-cov" for a part)
 	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+# In CI the table is only compared: seconds differ from machine to machine.
+alerts: $(VENV)/.dev ## break real servers, see which alerts fire, and write docs/alert-matrix.md (5 minutes)
+	$(if $(CI),,ALERTS_WRITE=1) $(BIN)/python -m pytest -m alerts tests/alerts $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, floors and stale generated files
 	$(BIN)/ruff check .

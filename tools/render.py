@@ -1,4 +1,4 @@
-"""Render what follows from the code: tables of docs/ and README, dashboards. ``python -m tools.render [--check]``.
+"""Render what follows from the code: tables of docs, dashboards, rules. ``python -m tools.render [--check]``.
 
 ``rendered()`` returns everything as ``{path: text}``; ``tests/test_generated.py`` compares it with what is committed.
 In a page that a person writes, what stands between ``<!-- name -->`` and ``<!-- /name -->`` is rendered.
@@ -13,6 +13,8 @@ from pathlib import Path
 from exporter import collectors, config, instruments, migrate
 from exporter.metric import PREFIX, Metric
 from grafana import build
+from grafana.rules import files, page
+from grafana.rules.settings import Settings
 from tools import acl
 from tools.chart import values, with_rule
 from tools.compat import DIFFERENCES
@@ -30,9 +32,11 @@ def rendered() -> dict[Path, str]:
         "docs/metrics.md": ("metrics", _metrics()),
         "docs/compatibility.md": ("differences", _differences()),
         "docs/migrating-from-redis-exporter.md": ("flags", _flags()),
+        "docs/alerts.md": ("alerts", _alerts()),
     }
     pages = {ROOT / name: _between((ROOT / name).read_text(encoding="utf-8"), *part) for name, part in parts.items()}
-    return pages | {ROOT / path: text for path, text in build.build_all().items()}
+    rules = {ROOT / "deploy" / "prometheus" / name: text for name, text in files.rendered(Settings()).items()}
+    return pages | rules | {ROOT / path: text for path, text in build.build_all().items()}
 
 
 def stale() -> dict[Path, str]:
@@ -144,6 +148,10 @@ def _flags() -> str:
         for row in migrate.TABLE
     )
     return _table(["flag", "variable", "here", "what to know"], rows)
+
+
+def _alerts() -> str:
+    return _table(["alert", "severity", "for", "when"], page.rows(Settings()))
 
 
 def _better(metrics: Iterable[Metric]) -> dict[str, str]:

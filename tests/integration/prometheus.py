@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -32,25 +32,38 @@ def eventually(ask: Callable[[], Answer], what: str, seconds: float = PATIENCE) 
 
 
 class Prometheus:
-    """It scrapes one exporter as the job ``redis-pulse`` each second, and evaluates the rules in ``rules`` as often.
+    """It scrapes exporters as the job ``redis-pulse`` each second, and evaluates ``rules`` ``every`` so often.
 
-    ``jobs`` are scrape configurations to have instead of that job.
+    ``alertmanager`` is the port of one that is told of the alerts; further ``jobs`` are as in its configuration.
     """
 
     def __init__(
-        self, folder: Path, exporter_port: int, *rules: Path, jobs: list[dict[str, Any]] | None = None
+        self,
+        folder: Path,
+        exporter_port: int | Sequence[int],
+        *rules: Path,
+        alertmanager: int | None = None,
+        jobs: Sequence[dict[str, Any]] = (),
+        every: str = "1s",
     ) -> None:
+        ports = [exporter_port] if isinstance(exporter_port, int) else exporter_port
+        static = [{"targets": [f"127.0.0.1:{port}" for port in ports]}]
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._program = need("prometheus", "prometheus")
         self._process: subprocess.Popen[bytes] | None = None
-        self._config = {
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+        self._config: dict[str, Any] = {
+            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": every},
             "rule_files": [str(path) for path in rules],
-            "scrape_configs": jobs
-            or [{"job_name": "redis-pulse", "static_configs": [{"targets": [f"127.0.0.1:{exporter_port}"]}]}],
+            "scrape_configs": [
+                *([{"job_name": "redis-pulse", "static_configs": static}] if ports else []),
+                *jobs,
+            ],
         }
+        if alertmanager is not None:
+            told = {"static_configs": [{"targets": [f"127.0.0.1:{alertmanager}"]}]}
+            self._config["alerting"] = {"alertmanagers": [told]}
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True)

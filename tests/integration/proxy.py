@@ -15,7 +15,7 @@ class Proxy:
     ``delay``: seconds that each chunk of the server's answers waits. ``stalled``: nothing is forwarded either way,
     connections are accepted and stay open. ``truncate``: so many bytes of each further answer pass, then the
     connection is closed. ``swallow``: so many further chunks of answers are lost, and nothing else is. ``refusing``: a
-    new connection is reset at once.
+    new connection is reset at once. ``spoil``: each so-many-th chunk of the server's answers is replaced by an error.
     """
 
     def __init__(self, to_port: int, port: int) -> None:
@@ -25,6 +25,8 @@ class Proxy:
         self.truncate: int | None = None
         self.swallow = 0
         self.refusing = False
+        self.spoil: int | None = None
+        self._answers = 0
         self.accepted = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -140,6 +142,9 @@ class Proxy:
             if answers and self.swallow:
                 self.swallow -= 1
                 continue
+            self._answers += answers
+            if answers and self.spoil is not None and self._answers % self.spoil == 0:
+                chunk = b"-BUSY as a script would do\r\n"
             with contextlib.suppress(RuntimeError, ConnectionError):  # half-closed: what comes after the end is dropped
                 writer.write(chunk)
                 await writer.drain()

@@ -62,7 +62,7 @@ def test_one_page_holds_every_redis(tmp_path: Path, servers: dict[str, RealServe
     with ExitStack() as stack:
         daemon = stack.enter_context(Daemon(tmp_path / "daemon", config=config(servers)))
         jobs = shipped("page.yaml", daemon)
-        prometheus = stack.enter_context(Prometheus(tmp_path / "prometheus", daemon.port, jobs=jobs))
+        prometheus = stack.enter_context(Prometheus(tmp_path / "prometheus", (), jobs=jobs))
         wanted = sorted((name, f"127.0.0.1:{daemon.port}", "redis-pulse") for name in NAMES)
         eventually(lambda: up(prometheus) == wanted, f"{up(prometheus)} is {wanted}")
         nothing_is_there_twice(prometheus)
@@ -74,7 +74,7 @@ def test_each_redis_is_an_instance_and_the_daemon_is_another_one(
     with ExitStack() as stack:
         daemon = stack.enter_context(Daemon(tmp_path / "daemon", config=config(servers)))
         jobs = shipped("each.yaml", daemon)
-        prometheus = stack.enter_context(Prometheus(tmp_path / "prometheus", daemon.port, jobs=jobs))
+        prometheus = stack.enter_context(Prometheus(tmp_path / "prometheus", (), jobs=jobs))
         wanted = sorted((name, f"127.0.0.1:{one.port}", "redis") for name, one in servers.items())
         eventually(lambda: up(prometheus) == wanted, f"{up(prometheus)} is {wanted}")
         eventually(lambda: prometheus.query("redis_exporter_build_info"), "the daemon's own metrics")
@@ -94,7 +94,7 @@ def test_two_shards_hold_every_redis_once(tmp_path: Path, servers: dict[str, Rea
             for index in range(2)
         ]
         jobs = shipped("shards.yaml", *shards)
-        prometheus = stack.enter_context(Prometheus(tmp_path / "prometheus", shards[0].port, jobs=jobs))
+        prometheus = stack.enter_context(Prometheus(tmp_path / "prometheus", (), jobs=jobs))
         wanted = sorted((name, f"127.0.0.1:{one.port}", "redis") for name, one in servers.items())
         eventually(lambda: up(prometheus) == wanted, f"{up(prometheus)} is {wanted}")
         eventually(lambda: len(prometheus.query("redis_exporter_shard_info")) == 2, "both shards say who they are")

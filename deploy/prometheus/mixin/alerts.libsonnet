@@ -1,0 +1,611 @@
+{
+  "groups": [
+    {
+      "name": "redis-pulse-reachable",
+      "rules": [
+        {
+          "alert": "RedisTargetDown",
+          "expr": "redis_up == 0",
+          "for": "1m",
+          "labels": {
+            "severity": "critical"
+          },
+          "annotations": {
+            "summary": "Redis server {{ $labels.target }} is down",
+            "description": "{{ $labels.target }} has not answered a ping of {{ $labels.instance }} within its deadline for a minute. The reason is in redis_operation_failures_total.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisTargetDown.md"
+          }
+        },
+        {
+          "alert": "RedisProbeFailureRateHigh",
+          "expr": "(\n    sum by (job, instance, target) (rate(redis_operation_failures_total{operation=\"ping\"}[5m]))\n  /\n    (sum by (job, instance, target) (rate(redis_operations_total{operation=\"ping\"}[5m])) > 0)\n) > 0.05\nand\nsum by (job, instance, target) (increase(redis_operation_failures_total{operation=\"ping\"}[5m])) >= 5",
+          "for": "5m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "{{ $value | humanizePercentage }} of the pings of Redis server {{ $labels.target }} fail",
+            "description": "Over 5 minutes {{ $value | humanizePercentage }} of the scheduled pings of {{ $labels.target }} by {{ $labels.instance }} failed; clients of this server see errors or timeouts as well.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisProbeFailureRateHigh.md"
+          }
+        },
+        {
+          "alert": "RedisAuthFailing",
+          "expr": "(\n  sum by (job, instance, target) (\n    increase(redis_operation_failures_total{operation=~\"ping|connect\", reason=\"auth\"}[5m])\n  )\n  + on (job, instance, target)\n  sum by (job, instance, target) (increase(redis_operation_failures_total{operation=\"ping\", reason=\"permission\"}[5m]))\n) > 0\nand on (job, instance, target) redis_up == 0",
+          "for": "1m",
+          "labels": {
+            "severity": "critical"
+          },
+          "annotations": {
+            "summary": "Redis server {{ $labels.target }} does not let the exporter in",
+            "description": "{{ $labels.target }} denies the credentials of {{ $labels.instance }}: the password or the ACL was changed on one side only. The server itself is up, but nothing is known of it.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisAuthFailing.md"
+          }
+        },
+        {
+          "alert": "RedisCircuitBreakerOpen",
+          "expr": "max by (job, instance, target) (redis_circuit_breaker_state{state=~\"open|half_open\"}) == 1",
+          "for": "2m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "The circuit breaker of Redis server {{ $labels.target }} stays open",
+            "description": "{{ $labels.instance }} has left {{ $labels.target }} alone for 2 minutes, but for single trials, because it kept failing. What is shown of this server is old or missing until a trial succeeds.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisCircuitBreakerOpen.md"
+          }
+        },
+        {
+          "alert": "RedisCircuitBreakerFlapping",
+          "expr": "round(sum by (job, instance, target) (increase(redis_circuit_breaker_transitions_total{from_state=\"closed\", to_state=\"open\"}[15m]))) > 3",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "Redis server {{ $labels.target }} comes and goes",
+            "description": "The circuit breaker of {{ $labels.target }} in {{ $labels.instance }} opened {{ $value | humanize }} times within 15 minutes and closed again in between: the server answers for a while, then it does not.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisCircuitBreakerFlapping.md"
+          }
+        }
+      ]
+    },
+    {
+      "name": "redis-pulse-exporter",
+      "rules": [
+        {
+          "alert": "RedisExporterDown",
+          "expr": "up{job=~\".*redis-pulse.*\"} == 0",
+          "for": "2m",
+          "labels": {
+            "severity": "critical"
+          },
+          "annotations": {
+            "summary": "The Redis exporter {{ $labels.instance }} cannot be scraped",
+            "description": "Prometheus has not been able to scrape {{ $labels.instance }} of the job {{ $labels.job }} for 2 minutes. Nobody watches its servers, and no other alert about them can fire.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisExporterDown.md"
+          }
+        },
+        {
+          "alert": "RedisExporterAbsent",
+          "expr": "count by (job) (up{job=~\".*redis-pulse.*\"} offset 1h) unless count by (job) (up{job=~\".*redis-pulse.*\"})",
+          "for": "5m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "The Redis exporters of the job {{ $labels.job }} are gone",
+            "description": "An hour ago Prometheus scraped the job {{ $labels.job }}, and now it knows no instance of it. No alert about its servers can fire. This alert ends by itself after an hour.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisExporterAbsent.md"
+          }
+        },
+        {
+          "alert": "RedisExporterReloadFailed",
+          "expr": "redis_exporter_config_last_reload_successful == 0",
+          "for": "5m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "The Redis exporter {{ $labels.instance }} refuses its new configuration",
+            "description": "{{ $labels.instance }} could not take over its configuration and goes on with the one before. It would not start with the new one. Its log says what is wrong.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisExporterReloadFailed.md"
+          }
+        },
+        {
+          "alert": "RedisSamplesStale",
+          "expr": "max by (job, instance, target, collector) (redis_sample_age_seconds) > 45\nunless on (job, instance, target) redis_up == 0",
+          "for": "5m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "What is known of Redis server {{ $labels.target }} is {{ $value | humanizeDuration }} old",
+            "description": "The collector {{ $labels.collector }} of {{ $labels.instance }} has not succeeded on {{ $labels.target }} for {{ $value | humanizeDuration }}, although the server answers pings. Its metrics are missing.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisSamplesStale.md"
+          }
+        },
+        {
+          "alert": "RedisCollectorFailing",
+          "expr": "redis_collector_success == 0 unless on (job, instance, target) redis_up == 0",
+          "for": "5m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "The collector {{ $labels.collector }} fails on Redis server {{ $labels.target }}",
+            "description": "{{ $labels.instance }} cannot run {{ $labels.collector }} on {{ $labels.target }}, although the server answers pings. The reason is in redis_operation_failures_total.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisCollectorFailing.md"
+          }
+        },
+        {
+          "alert": "RedisProbeScheduleLate",
+          "expr": "sum by (job, instance) (rate(redis_operation_failures_total{operation=\"ping\", reason=\"skipped\"}[5m])) / (sum by (job, instance) (rate(redis_operations_total{operation=\"ping\"}[5m])) > 0) > 0.01\nor\nsum by (job, instance) (rate(redis_exporter_probe_uncertain_sends_total[5m])) / (sum by (job, instance) (rate(redis_operations_total{operation=\"ping\"}[5m])) > 0) > 0.01\nor\n(\n    histogram_quantile(0.99, sum by (job, instance, le) (rate(redis_exporter_loop_lag_seconds_bucket[5m]))) > 0.005\n  and on (job, instance)\n    sum by (job, instance) (rate(redis_probe_clock_total{clock=\"user\"}[5m])) / (sum by (job, instance) (rate(redis_operations_total{operation=\"ping\"}[5m])) > 0) > 0.01\n)",
+          "for": "10m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "The latencies that {{ $labels.instance }} measures are suspect",
+            "description": "{{ $labels.instance }} is too late itself: it skips pings, does not know when they left, or reads replies late. What it shows as latency or failure may be its own. It lacks CPU, or watches too many servers.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisProbeScheduleLate.md"
+          }
+        }
+      ]
+    },
+    {
+      "name": "redis-pulse-slo",
+      "rules": [
+        {
+          "alert": "RedisErrorBudgetBurnFast",
+          "expr": "(\n    target:redis_availability_slo:burn_rate1h > 14.4\n  and\n    target:redis_availability_slo:burn_rate5m > 14.4\n  and\n    target:redis_ping_failures:rate1h * 3600 >= 10\n)",
+          "for": "2m",
+          "labels": {
+            "severity": "critical"
+          },
+          "annotations": {
+            "summary": "Redis server {{ $labels.target }} burns its availability budget {{ $value | humanize }} times too fast",
+            "description": "Of the pings of {{ $labels.target }} by {{ $labels.instance }} too many fail: 99.9 % are to be answered. At this pace 2 % of the budget of 30 days go in an hour.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisErrorBudgetBurnFast.md"
+          }
+        },
+        {
+          "alert": "RedisErrorBudgetBurnSlow",
+          "expr": "(\n    target:redis_availability_slo:burn_rate6h > 6\n  and\n    target:redis_availability_slo:burn_rate30m > 6\n  and\n    target:redis_ping_failures:rate6h * 21600 >= 10\n)",
+          "for": "15m",
+          "labels": {
+            "severity": "critical"
+          },
+          "annotations": {
+            "summary": "Redis server {{ $labels.target }} burns its availability budget {{ $value | humanize }} times too fast",
+            "description": "Of the pings of {{ $labels.target }} by {{ $labels.instance }} too many fail: 99.9 % are to be answered. At this pace 5 % of the budget of 30 days go in six hours.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisErrorBudgetBurnSlow.md"
+          }
+        },
+        {
+          "alert": "RedisErrorBudgetBurnTicket",
+          "expr": "(\n    target:redis_availability_slo:burn_rate1d > 3\n  and\n    target:redis_availability_slo:burn_rate2h > 3\n  and\n    target:redis_ping_failures:rate2h * 7200 >= 10\n)\nor\n(\n    target:redis_availability_slo:burn_rate3d > 1\n  and\n    target:redis_availability_slo:burn_rate6h > 1\n  and\n    target:redis_ping_failures:rate6h * 21600 >= 10\n)",
+          "for": "1h",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "Redis server {{ $labels.target }} burns its availability budget {{ $value | humanize }} times too fast",
+            "description": "Of the pings of {{ $labels.target }} by {{ $labels.instance }} too many fail: 99.9 % are to be answered. At this pace 10 % of the budget of 30 days go in one to three days.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisErrorBudgetBurnTicket.md"
+          }
+        },
+        {
+          "alert": "RedisLatencyBudgetBurnFast",
+          "expr": "(\n    target:redis_latency_slo:burn_rate1h > 14.4\n  and\n    target:redis_latency_slo:burn_rate5m > 14.4\n  and\n    target:redis_ping_slow:rate1h * 3600 >= 10\n)",
+          "for": "2m",
+          "labels": {
+            "severity": "critical"
+          },
+          "annotations": {
+            "summary": "Redis server {{ $labels.target }} burns its latency budget {{ $value | humanize }} times too fast",
+            "description": "Of the pings of {{ $labels.target }} by {{ $labels.instance }} too many are late or fail: 99.9 % are to be within 10 ms. At this pace 2 % of the budget of 30 days go in an hour.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisLatencyBudgetBurnFast.md"
+          }
+        },
+        {
+          "alert": "RedisLatencyBudgetBurnSlow",
+          "expr": "(\n    target:redis_latency_slo:burn_rate6h > 6\n  and\n    target:redis_latency_slo:burn_rate30m > 6\n  and\n    target:redis_ping_slow:rate6h * 21600 >= 10\n)",
+          "for": "15m",
+          "labels": {
+            "severity": "critical"
+          },
+          "annotations": {
+            "summary": "Redis server {{ $labels.target }} burns its latency budget {{ $value | humanize }} times too fast",
+            "description": "Of the pings of {{ $labels.target }} by {{ $labels.instance }} too many are late or fail: 99.9 % are to be within 10 ms. At this pace 5 % of the budget of 30 days go in six hours.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisLatencyBudgetBurnSlow.md"
+          }
+        },
+        {
+          "alert": "RedisLatencyBudgetBurnTicket",
+          "expr": "(\n    target:redis_latency_slo:burn_rate1d > 3\n  and\n    target:redis_latency_slo:burn_rate2h > 3\n  and\n    target:redis_ping_slow:rate2h * 7200 >= 10\n)\nor\n(\n    target:redis_latency_slo:burn_rate3d > 1\n  and\n    target:redis_latency_slo:burn_rate6h > 1\n  and\n    target:redis_ping_slow:rate6h * 21600 >= 10\n)",
+          "for": "1h",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "Redis server {{ $labels.target }} burns its latency budget {{ $value | humanize }} times too fast",
+            "description": "Of the pings of {{ $labels.target }} by {{ $labels.instance }} too many are late or fail: 99.9 % are to be within 10 ms. At this pace 10 % of the budget of 30 days go in one to three days.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisLatencyBudgetBurnTicket.md"
+          }
+        }
+      ]
+    },
+    {
+      "name": "redis-pulse-capacity",
+      "rules": [
+        {
+          "alert": "RedisMemoryNearMaxmemory",
+          "expr": "redis_memory_used_bytes / (redis_memory_max_bytes > 0) > 0.9\nand on (job, instance, target) redis_instance_info{maxmemory_policy=\"noeviction\"}",
+          "for": "10m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "Redis server {{ $labels.target }} has used {{ $value | humanizePercentage }} of its memory",
+            "description": "{{ $labels.target }} evicts nothing (maxmemory-policy noeviction): when maxmemory is reached, it refuses every write with OOM.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisMemoryNearMaxmemory.md"
+          }
+        },
+        {
+          "alert": "RedisMemoryNearMaxmemory",
+          "expr": "redis_memory_used_bytes / (redis_memory_max_bytes > 0) > 0.98\nand on (job, instance, target) redis_instance_info{maxmemory_policy=\"noeviction\"}",
+          "for": "10m",
+          "labels": {
+            "severity": "critical"
+          },
+          "annotations": {
+            "summary": "Redis server {{ $labels.target }} has used {{ $value | humanizePercentage }} of its memory",
+            "description": "{{ $labels.target }} evicts nothing (maxmemory-policy noeviction): when maxmemory is reached, it refuses every write with OOM.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisMemoryNearMaxmemory.md"
+          }
+        },
+        {
+          "alert": "RedisEvicting",
+          "expr": "rate(redis_evicted_keys_total[10m]) * 3600\n> on (job, instance, target)\nsum by (job, instance, target) (redis_db_keys)",
+          "for": "10m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "Redis server {{ $labels.target }} evicts {{ $value | humanize }} keys an hour, more than it holds",
+            "description": "The cache {{ $labels.target }} is too small for what is written to it: at this pace all its keys are replaced within an hour, and its hit ratio falls.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisEvicting.md"
+          }
+        },
+        {
+          "alert": "RedisConnectionsNearLimit",
+          "expr": "redis_connected_clients / (redis_max_clients > 0) > 0.85",
+          "for": "5m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "Redis server {{ $labels.target }} has used {{ $value | humanizePercentage }} of its connections",
+            "description": "When maxclients is reached, {{ $labels.target }} refuses every further connection, those of the exporter and of administrators too.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisConnectionsNearLimit.md"
+          }
+        },
+        {
+          "alert": "RedisConnectionsRejected",
+          "expr": "increase(redis_rejected_connections_total[5m]) > 0\nor\nsum by (job, instance, target) (\n  increase(redis_operation_failures_total{operation=~\"ping|connect\", reason=\"maxclients\"}[5m])\n) > 0",
+          "labels": {
+            "severity": "critical"
+          },
+          "annotations": {
+            "summary": "Redis server {{ $labels.target }} refuses connections",
+            "description": "maxclients is reached: {{ $labels.target }} closed new connections within the last 5 minutes.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisConnectionsRejected.md"
+          }
+        },
+        {
+          "alert": "RedisMainThreadSaturated",
+          "expr": "rate(redis_cpu_sys_main_thread_seconds_total[5m])\n+ rate(redis_cpu_user_main_thread_seconds_total[5m])\n> 0.85",
+          "for": "10m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "The main thread of Redis server {{ $labels.target }} is busy {{ $value | humanizePercentage }} of the time",
+            "description": "Commands of {{ $labels.target }} run one after the other, on one core, and that core is full: every further command waits.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisMainThreadSaturated.md"
+          }
+        },
+        {
+          "alert": "RedisErrorReplies",
+          "expr": "(\n    rate(redis_errors_total{err!~\"MOVED|ASK|NOSCRIPT|BUSYGROUP|BUSYKEY|LOADING|OOM|MISCONF|READONLY\"}[5m])\n  / on (job, instance, target) group_left ()\n    (rate(redis_commands_processed_total[5m]) > 0)\n) > 0.05\nand\nincrease(redis_errors_total[5m]) >= 10",
+          "for": "5m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "Redis server {{ $labels.target }} answers {{ $value | humanizePercentage }} of its commands with {{ $labels.err }}",
+            "description": "Clients of {{ $labels.target }} get the error {{ $labels.err }}: a fault of theirs (ERR, WRONGTYPE, NOAUTH, NOPERM) or of the server (BUSY, CLUSTERDOWN).",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisErrorReplies.md"
+          }
+        },
+        {
+          "alert": "RedisErrorRepliesOOM",
+          "expr": "increase(redis_errors_total{err=\"OOM\"}[5m]) > 0",
+          "for": "5m",
+          "labels": {
+            "severity": "critical"
+          },
+          "annotations": {
+            "summary": "Redis server {{ $labels.target }} refuses writes: out of memory",
+            "description": "Clients of {{ $labels.target }} get the error OOM: maxmemory is reached and nothing may be evicted.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisErrorRepliesOOM.md"
+          }
+        },
+        {
+          "alert": "RedisErrorRepliesMISCONF",
+          "expr": "increase(redis_errors_total{err=\"MISCONF\"}[5m]) > 0",
+          "for": "5m",
+          "labels": {
+            "severity": "critical"
+          },
+          "annotations": {
+            "summary": "Redis server {{ $labels.target }} refuses writes: it cannot save",
+            "description": "Clients of {{ $labels.target }} get the error MISCONF: the last snapshot or append failed, and stop-writes-on-bgsave-error is on.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisErrorRepliesMISCONF.md"
+          }
+        },
+        {
+          "alert": "RedisErrorRepliesREADONLY",
+          "expr": "increase(redis_errors_total{err=\"READONLY\"}[5m]) > 0",
+          "for": "5m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "Redis server {{ $labels.target }} is written to, but is a replica",
+            "description": "Clients of {{ $labels.target }} get the error READONLY: clients still write to a server that is no master, mostly after a failover.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisErrorRepliesREADONLY.md"
+          }
+        }
+      ]
+    },
+    {
+      "name": "redis-pulse-replication",
+      "rules": [
+        {
+          "alert": "RedisNoMaster",
+          "expr": "replication_group:redis_members:count unless replication_group:redis_masters:count",
+          "for": "2m",
+          "labels": {
+            "severity": "critical"
+          },
+          "annotations": {
+            "summary": "The replication group {{ $labels.replication_group }} has no master",
+            "description": "None of the servers of {{ $labels.replication_group }} that {{ $labels.instance }} watches is a master that is up: nothing can be written.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisNoMaster.md"
+          }
+        },
+        {
+          "alert": "RedisSplitBrain",
+          "expr": "replication_group:redis_masters:count > 1",
+          "for": "2m",
+          "labels": {
+            "severity": "critical"
+          },
+          "annotations": {
+            "summary": "The replication group {{ $labels.replication_group }} has {{ $value }} masters",
+            "description": "{{ $value }} servers of {{ $labels.replication_group }} take writes, each without the other: one of them will lose what it was told.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisSplitBrain.md"
+          }
+        },
+        {
+          "alert": "RedisReplicationLinkDown",
+          "expr": "redis_master_link_up == 0 unless on (job, instance, target, master_host, master_port) redis_master_sync_in_progress == 1",
+          "for": "5m",
+          "labels": {
+            "severity": "critical"
+          },
+          "annotations": {
+            "summary": "The replica {{ $labels.target }} has lost its master",
+            "description": "{{ $labels.target }} has no link to {{ $labels.master_host }}:{{ $labels.master_port }}: what it answers is old, and it cannot take over without loss.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisReplicationLinkDown.md"
+          }
+        },
+        {
+          "alert": "RedisFullResyncStorm",
+          "expr": "round(increase(redis_replica_full_resyncs_total[1h])) > 3",
+          "for": "5m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "The master {{ $labels.target }} sends its whole dataset again and again",
+            "description": "{{ $value | humanize }} full resynchronisations within an hour: replicas lose the link for longer than the backlog lasts, or are cut off while they receive. Each costs a fork, the network, and the replica's service.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisFullResyncStorm.md"
+          }
+        },
+        {
+          "alert": "RedisReplicationLagBytes",
+          "expr": "redis_replica_lag_bytes > 67108864",
+          "for": "5m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "The replica {{ $labels.slave_ip }}:{{ $labels.slave_port }} of {{ $labels.target }} is {{ $value | humanize1024 }}B behind",
+            "description": "When the replica falls out of the backlog or its output buffer of {{ $labels.target }} is full, it is cut off and must receive everything anew. What it lacks is lost in a failover.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisReplicationLagBytes.md"
+          }
+        },
+        {
+          "alert": "RedisReplicationLagSeconds",
+          "expr": "redis_replica_lag_seconds > 10 or redis_replication_delay_seconds > 10",
+          "for": "5m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "A replica of {{ $labels.target }} is {{ $value | humanizeDuration }} behind",
+            "description": "The replica {{ $labels.slave_ip }}{{ $labels.replica }} follows {{ $labels.target }} too late: who reads from it reads the past.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisReplicationLagSeconds.md"
+          }
+        }
+      ]
+    },
+    {
+      "name": "redis-pulse-durability",
+      "rules": [
+        {
+          "alert": "RedisPersistenceFailing",
+          "expr": "label_replace(redis_rdb_last_bgsave_status == 0, \"what\", \"snapshot (RDB)\", \"\", \"\")\nor\nlabel_replace(redis_aof_last_write_status == 0, \"what\", \"write to the append-only file\", \"\", \"\")\nor\nlabel_replace(redis_aof_last_bgrewrite_status == 0, \"what\", \"rewrite of the append-only file\", \"\", \"\")",
+          "for": "5m",
+          "labels": {
+            "severity": "critical"
+          },
+          "annotations": {
+            "summary": "Redis server {{ $labels.target }} cannot save: its last {{ $labels.what }} failed",
+            "description": "What was written to {{ $labels.target }} since then is lost when it stops. With stop-writes-on-bgsave-error it refuses writes (MISCONF).",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisPersistenceFailing.md"
+          }
+        },
+        {
+          "alert": "RedisBackupStale",
+          "expr": "time() - redis_rdb_last_save_timestamp_seconds > 86400\nand redis_rdb_changes_since_last_save > 0\nand redis_rdb_snapshots_total > 0",
+          "for": "5m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "The last snapshot of Redis server {{ $labels.target }} is {{ $value | humanizeDuration }} old",
+            "description": "{{ $labels.target }} wrote snapshots since its start, and has not for {{ $value | humanizeDuration }}.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisBackupStale.md"
+          }
+        },
+        {
+          "alert": "RedisTLSCertificateExpiring",
+          "expr": "redis_tls_certificate_expiry_timestamp_seconds - time() < 21 * 86400",
+          "for": "1h",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "The certificate of Redis server {{ $labels.target }} expires in {{ $value | humanizeDuration }}",
+            "description": "When it has expired, no client that checks certificates can connect to {{ $labels.target }} any more.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisTLSCertificateExpiring.md"
+          }
+        },
+        {
+          "alert": "RedisTLSCertificateExpiring",
+          "expr": "redis_tls_certificate_expiry_timestamp_seconds - time() < 7 * 86400",
+          "for": "1h",
+          "labels": {
+            "severity": "critical"
+          },
+          "annotations": {
+            "summary": "The certificate of Redis server {{ $labels.target }} expires in {{ $value | humanizeDuration }}",
+            "description": "When it has expired, no client that checks certificates can connect to {{ $labels.target }} any more.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisTLSCertificateExpiring.md"
+          }
+        }
+      ]
+    },
+    {
+      "name": "redis-pulse-news",
+      "rules": [
+        {
+          "alert": "RedisRestarted",
+          "expr": "resets(redis_uptime_in_seconds[15m]) > 0",
+          "labels": {
+            "severity": "info"
+          },
+          "annotations": {
+            "summary": "Redis server {{ $labels.target }} has restarted",
+            "description": "{{ $labels.target }} started anew within the last 15 minutes. Was that intended?",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisRestarted.md"
+          }
+        },
+        {
+          "alert": "RedisRoleChanged",
+          "expr": "changes(redis_role{role=\"master\"}[15m]) > 0",
+          "labels": {
+            "severity": "info"
+          },
+          "annotations": {
+            "summary": "Redis server {{ $labels.target }} has changed its role",
+            "description": "{{ $labels.target }} became a master or a replica within the last 15 minutes: a failover, or an operator.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisRoleChanged.md"
+          }
+        }
+      ]
+    },
+    {
+      "name": "redis-pulse-topology",
+      "rules": [
+        {
+          "alert": "RedisClusterDown",
+          "expr": "redis_cluster_state == 0",
+          "for": "2m",
+          "labels": {
+            "severity": "critical"
+          },
+          "annotations": {
+            "summary": "The cluster is down, says its node {{ $labels.target }}",
+            "description": "{{ $labels.target }} answers CLUSTERDOWN: slots have no node (cluster-require-full-coverage), or it sees only a minority of the masters.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisClusterDown.md"
+          }
+        },
+        {
+          "alert": "RedisClusterSlotsFailing",
+          "expr": "sum by (job, instance, target) (\n    redis_cluster_slots_fail + redis_cluster_slots_pfail\n  + (16384 - redis_cluster_slots_assigned)\n) > 0\nand redis_cluster_known_nodes > 1",
+          "for": "5m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "{{ $value }} slots of the cluster have no good node, says its node {{ $labels.target }}",
+            "description": "Keys of these slots cannot be read or written until a replica is promoted or the slots are moved.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisClusterSlotsFailing.md"
+          }
+        },
+        {
+          "alert": "RedisSentinelQuorumLost",
+          "expr": "min by (job, instance, target, master_name) (redis_sentinel_master_ckquorum_status) == 0",
+          "for": "1m",
+          "labels": {
+            "severity": "critical"
+          },
+          "annotations": {
+            "summary": "Sentinel {{ $labels.target }} has no quorum for {{ $labels.master_name }}",
+            "description": "If the master {{ $labels.master_name }} failed now, no failover would happen: too few Sentinels see each other.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisSentinelQuorumLost.md"
+          }
+        },
+        {
+          "alert": "RedisSentinelMasterObjectivelyDown",
+          "expr": "max by (job, instance, target, master_name) (redis_sentinel_master_status{master_status=\"odown\"}) == 1",
+          "for": "1m",
+          "labels": {
+            "severity": "critical"
+          },
+          "annotations": {
+            "summary": "The master {{ $labels.master_name }} is down, and no failover has mended it",
+            "description": "The Sentinels agreed a minute ago that {{ $labels.master_name }} is down, says {{ $labels.target }}. A failover takes seconds: there is no replica to promote, or no majority to authorise it.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisSentinelMasterObjectivelyDown.md"
+          }
+        },
+        {
+          "alert": "RedisSentinelFailoverHappened",
+          "expr": "changes(redis_sentinel_failover_epoch[15m]) > 0",
+          "labels": {
+            "severity": "info"
+          },
+          "annotations": {
+            "summary": "Sentinel {{ $labels.target }} has seen a failover of {{ $labels.master_name }}",
+            "description": "Another server is the master {{ $labels.master_name }} now. Why did the one before fail, and is it a replica again?",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisSentinelFailoverHappened.md"
+          }
+        }
+      ]
+    }
+  ]
+}

@@ -1,0 +1,43 @@
+"""Write the rules with settings of one's own: ``python -m grafana.rules --objective 0.9995 --into DIR``."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from exporter.config.models import Probe
+from grafana.rules import files
+from grafana.rules.settings import Settings, options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write ``recording.yaml`` and ``alerts.yaml``; the exit code is 2 when a setting makes no sense."""
+    parser = argparse.ArgumentParser(prog="python -m grafana.rules", description="Write recording rules and alerts.")
+    parser.add_argument("--into", type=Path, required=True, metavar="DIR", help="the folder to write them into")
+    for option, kind, default, text in options():
+        parser.add_argument(
+            option,
+            type=kind,
+            default=default,
+            metavar=kind.__name__.upper(),
+            help=f"{text} (%(default)s)".replace("% ", "%% "),
+        )
+    chosen = vars(parser.parse_args(arguments))
+    folder: Path = chosen.pop("into")
+    try:
+        settings = Settings(**chosen)
+    except ValueError as error:
+        parser.error(str(error))
+    if settings.edge not in (edges := Probe().buckets):
+        known = ", ".join(f"{edge:g}" for edge in edges)
+        sys.stderr.write(f"--edge {settings.edge:g} is none of the default probe.buckets ({known}): set it there too\n")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.rendered(settings).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+        sys.stdout.write(f"wrote {folder / name}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

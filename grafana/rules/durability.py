@@ -1,0 +1,96 @@
+"""Alerts: what is on disk, restarts and changed roles, certificates."""
+
+from collections.abc import Iterator
+
+from grafana.rules.rule import Alert, Group
+from grafana.rules.settings import Settings, seconds
+
+
+def alerts(settings: Settings) -> tuple[Group, ...]:
+    """Return the alerts on persistence, then what is only news, then certificates."""
+    return (
+        Group("redis-pulse-durability", (*_persistence(settings), *_certificates())),
+        Group("redis-pulse-news", tuple(_news(settings))),
+    )
+
+
+def _persistence(settings: Settings) -> Iterator[Alert]:
+    parts = (
+        ("redis_rdb_last_bgsave_status", "snapshot (RDB)"),
+        ("redis_aof_last_write_status", "write to the append-only file"),
+        ("redis_aof_last_bgrewrite_status", "rewrite of the append-only file"),
+    )
+    failing = "\nor\n".join(f'label_replace({metric} == 0, "what", "{what}", "", "")' for metric, what in parts)
+    yield Alert(
+        name="RedisPersistenceFailing",
+        idea="the last snapshot, write to or rewrite of the append-only file failed",
+        expr=failing,
+        wait="5m",
+        severity="critical",
+        summary="Redis server {{ $labels.target }} cannot save: its last {{ $labels.what }} failed",
+        description=(
+            "What was written to {{ $labels.target }} since then is lost when it stops. With "
+            "stop-writes-on-bgsave-error it refuses writes (MISCONF)."
+        ),
+    )
+    yield Alert(
+        name="RedisBackupStale",
+        idea=(
+            f"the last snapshot is older than {settings.backup_age}, there are changes, and snapshots were written "
+            f"before"
+        ),
+        why=(
+            "Only where saves are configured, and INFO does not say so: a server that wrote a snapshot since its "
+            "start saves (rdb_saves, Redis 7.0 and later). Without changes there is nothing to save."
+        ),
+        expr=f"""
+            time() - redis_rdb_last_save_timestamp_seconds > {seconds(settings.backup_age):g}
+            and redis_rdb_changes_since_last_save > 0
+            and redis_rdb_snapshots_total > 0
+        """,
+        wait="5m",
+        severity="warning",
+        summary="The last snapshot of Redis server {{ $labels.target }} is {{ $value | humanizeDuration }} old",
+        description=(
+            "{{ $labels.target }} wrote snapshots since its start, and has not for {{ $value | humanizeDuration }}."
+        ),
+    )
+
+
+def _certificates() -> Iterator[Alert]:
+    left = "redis_tls_certificate_expiry_timestamp_seconds - time()"
+    for severity, days in (("warning", 21), ("critical", 7)):
+        yield Alert(
+            name="RedisTLSCertificateExpiring",
+            idea=f"the certificate expires in less than {days} days",
+            expr=f"{left} < {days} * 86400",
+            wait="1h",
+            severity=severity,  # type: ignore[arg-type]
+            summary="The certificate of Redis server {{ $labels.target }} expires in {{ $value | humanizeDuration }}",
+            description=(
+                "When it has expired, no client that checks certificates can connect to {{ $labels.target }} any more."
+            ),
+        )
+
+
+def _news(settings: Settings) -> Iterator[Alert]:
+    span = settings.window("15m")
+    yield Alert(
+        name="RedisRestarted",
+        idea="the uptime fell within 15 minutes",
+        why="Not `changes()` of a start time: where it is computed from the uptime it wobbles by a second.",
+        expr=f"resets(redis_uptime_in_seconds[{span}]) > 0",
+        severity="info",
+        summary="Redis server {{ $labels.target }} has restarted",
+        description="{{ $labels.target }} started anew within the last 15 minutes. Was that intended?",
+    )
+    yield Alert(
+        name="RedisRoleChanged",
+        idea="a server became a master or a replica within 15 minutes",
+        expr=f'changes(redis_role{{role="master"}}[{span}]) > 0',
+        severity="info",
+        summary="Redis server {{ $labels.target }} has changed its role",
+        description=(
+            "{{ $labels.target }} became a master or a replica within the last 15 minutes: a failover, or an operator."
+        ),
+    )

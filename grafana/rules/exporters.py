@@ -1,0 +1,124 @@
+"""Alerts: is the exporter there, does it read its servers, can what it measures be trusted."""
+
+from collections.abc import Iterator
+
+from grafana.rules.rule import WHILE_UP, Alert, Group
+from grafana.rules.settings import Settings
+from grafana.rules.slo import PING
+
+
+def alerts(settings: Settings) -> Group:
+    """Return the alerts on the exporter itself."""
+    return Group("redis-pulse-exporter", (*_exporters(settings), *_samples(settings), *_measurement(settings)))
+
+
+def _exporters(settings: Settings) -> Iterator[Alert]:
+    up = f'up{{job=~"{settings.job}"}}'
+    yield Alert(
+        name="RedisExporterDown",
+        idea="`up == 0` for the job of the exporter",
+        expr=f"{up} == 0",
+        wait="2m",
+        severity="critical",
+        summary="The Redis exporter {{ $labels.instance }} cannot be scraped",
+        description=(
+            "Prometheus has not been able to scrape {{ $labels.instance }} of the job {{ $labels.job }} for 2 "
+            "minutes. Nobody watches its servers, and no other alert about them can fire."
+        ),
+    )
+    yield Alert(
+        name="RedisExporterAbsent",
+        idea="the job of the exporter had instances an hour ago and has none now",
+        why=(
+            "By job: instances come and go with every rollout. `absent()` would need to know which jobs there should "
+            "be."
+        ),
+        expr=f"count by (job) ({up} offset {settings.window('1h')}) unless count by (job) ({up})",
+        wait="5m",
+        severity="warning",
+        summary="The Redis exporters of the job {{ $labels.job }} are gone",
+        description=(
+            "An hour ago Prometheus scraped the job {{ $labels.job }}, and now it knows no instance of it. No alert "
+            "about its servers can fire. This alert ends by itself after an hour."
+        ),
+    )
+    yield Alert(
+        name="RedisExporterReloadFailed",
+        idea="`redis_exporter_config_last_reload_successful == 0`",
+        expr="redis_exporter_config_last_reload_successful == 0",
+        wait="5m",
+        severity="warning",
+        summary="The Redis exporter {{ $labels.instance }} refuses its new configuration",
+        description=(
+            "{{ $labels.instance }} could not take over its configuration and goes on with the one before. It would "
+            "not start with the new one. Its log says what is wrong."
+        ),
+    )
+
+
+def _samples(settings: Settings) -> Iterator[Alert]:
+    yield Alert(
+        name="RedisSamplesStale",
+        idea="samples of a collector are older than 3 poll intervals while the server is up",
+        expr=f"""
+            max by (job, instance, target, collector) (redis_sample_age_seconds) > {settings.stale}
+            {WHILE_UP}
+        """,
+        wait="5m",
+        severity="warning",
+        summary="What is known of Redis server {{ $labels.target }} is {{ $value | humanizeDuration }} old",
+        description=(
+            "The collector {{ $labels.collector }} of {{ $labels.instance }} has not succeeded on {{ $labels.target "
+            "}} for {{ $value | humanizeDuration }}, although the server answers pings. Its metrics are missing."
+        ),
+    )
+    yield Alert(
+        name="RedisCollectorFailing",
+        idea="`redis_collector_success == 0` while the server is up",
+        expr=f"redis_collector_success == 0 {WHILE_UP}",
+        wait="5m",
+        severity="warning",
+        summary="The collector {{ $labels.collector }} fails on Redis server {{ $labels.target }}",
+        description=(
+            "{{ $labels.instance }} cannot run {{ $labels.collector }} on {{ $labels.target }}, although the server "
+            "answers pings. The reason is in redis_operation_failures_total."
+        ),
+    )
+
+
+def _measurement(settings: Settings) -> Iterator[Alert]:
+    span = settings.window("5m")
+    slots = f"(sum by (job, instance) (rate(redis_operations_total{{{PING}}}[{span}])) > 0)"
+    too_many = f"{slots} > {settings.late:g}"
+    skipped = f'redis_operation_failures_total{{{PING}, reason="skipped"}}'
+    lag = f"sum by (job, instance, le) (rate(redis_exporter_loop_lag_seconds_bucket[{span}]))"
+    yield Alert(
+        name="RedisProbeScheduleLate",
+        idea=(
+            f"more than {100 * settings.late:g} % of the pings were skipped or left at an uncertain time, or replies "
+            "are not stamped by the kernel and the p99 of the loop's lag is above half of the edge"
+        ),
+        why=(
+            "Lag of our loop is no error as long as the kernel stamps the replies: it matters only where our own "
+            "clock counts (unix sockets, other systems than Linux)."
+        ),
+        expr=f"""
+            sum by (job, instance) (rate({skipped}[{span}])) / {too_many}
+            or
+            sum by (job, instance) (rate(redis_exporter_probe_uncertain_sends_total[{span}])) / {too_many}
+            or
+            (
+                histogram_quantile(0.99, {lag}) > {settings.edge / 2:g}
+              and on (job, instance)
+                sum by (job, instance) (rate(redis_probe_clock_total{{clock="user"}}[{span}])) / {too_many}
+            )
+        """,
+        wait="10m",
+        severity="warning",
+        summary="The latencies that {{ $labels.instance }} measures are suspect",
+        description=(
+            "{{ $labels.instance }} is too late itself: it skips pings, does not know when they left, or reads "
+            "replies late. What it shows as latency or failure may be its own. It lacks CPU, or watches too many "
+            "servers."
+        ),
+    )

@@ -1,0 +1,148 @@
+"""The SLO: slots, what was bad of them, burn rates over pairs of windows, and what is left of the budget.
+
+Availability: bad is a slot that failed. Latency: bad is a slot that was not answered within the edge, so one that
+failed too. The whole is *scheduled* slots both times: those that an open breaker rejected count, or it would heal the
+SLI.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from grafana.rules.rule import BY_TARGET, Alert, Group, Record, Severity
+from grafana.rules.settings import Settings
+
+#: Over these, rates of the counters themselves.
+SHORT = ("5m", "30m", "1h", "2h", "6h")
+#: Over the long ones, the mean of recorded rates that lie side by side: 30 days are 720 points, not 172 800.
+TILES = {"1d": "5m", "3d": "30m", "30d": "1h"}
+PING = 'operation="ping"'
+
+
+class Sli(NamedTuple):
+    """``bad`` is the recorded series of its numerator; ``objective`` the share that must be good."""
+
+    name: str
+    bad: str
+    alert: str
+    objective: float
+    happens: str
+
+
+class Burn(NamedTuple):
+    """Pairs of windows in both of which the budget burns so many times as fast as it would last for 30 days."""
+
+    name: str
+    pairs: tuple[tuple[str, str, float], ...]
+    wait: str
+    severity: Severity
+    spent: str
+
+
+BURNS = (
+    Burn("Fast", (("1h", "5m", 14.4),), "2m", "critical", "At this pace 2 % of the budget of 30 days go in an hour"),
+    Burn("Slow", (("6h", "30m", 6),), "15m", "critical", "At this pace 5 % of the budget of 30 days go in six hours"),
+    Burn(
+        "Ticket",
+        (("1d", "2h", 3), ("3d", "6h", 1)),
+        "1h",
+        "warning",
+        "At this pace 10 % of the budget of 30 days go in one to three days",
+    ),
+)
+
+
+def slis(settings: Settings) -> tuple[Sli, Sli]:
+    """Return availability and latency."""
+    return (
+        Sli("availability", "failures", "RedisErrorBudgetBurn", settings.objective, "fail"),
+        Sli("latency", "slow", "RedisLatencyBudgetBurn", settings.latency_objective, "are late or fail"),
+    )
+
+
+def records(settings: Settings) -> tuple[Group, ...]:
+    """Return the recorded series: of the short windows each time, of the long ones less often."""
+    often = [rule for window in SHORT for rule in _window(settings, window)]
+    seldom = [rule for window in TILES for rule in _window(settings, window)]
+    budgets = [rule for sli in slis(settings) for rule in _budgets(sli)]
+    return (
+        Group("redis-pulse-slo", tuple(often)),
+        Group("redis-pulse-slo-long", (*seldom, *budgets), interval=settings.window("1m")),
+    )
+
+
+def _window(settings: Settings, window: str) -> Iterator[Record]:
+    yield from (_short if window in SHORT else _long)(settings, window)
+    for sli in slis(settings):
+        for level, by in (("target", ""), ("job", "by (job)")):
+            bad, slots = f"target:redis_ping_{sli.bad}:rate{window}", f"target:redis_ping_slots:rate{window}"
+            if by:
+                bad, slots = f"sum {by} ({bad})", f"sum {by} ({slots})"
+            ratio = f"{level}:redis_ping_{sli.bad}_per_slots:ratio_rate{window}"
+            yield Record(ratio, f"{bad} / ({slots} > 0)")
+            yield Record(f"{level}:redis_{sli.name}_slo:burn_rate{window}", f"{ratio} / {1 - sli.objective:.6g}")
+
+
+def _short(settings: Settings, window: str) -> Iterator[Record]:
+    span = settings.window(window)
+    yield Record(
+        f"target:redis_ping_slots:rate{window}", f"sum {BY_TARGET} (rate(redis_operations_total{{{PING}}}[{span}]))"
+    )
+    yield Record(
+        f"target:redis_ping_failures:rate{window}",
+        f"sum {BY_TARGET} (rate(redis_operation_failures_total{{{PING}}}[{span}]))",
+    )
+    in_time = f'redis_operation_duration_seconds_bucket{{{PING}, le="{settings.le}"}}'
+    yield Record(
+        f"target:redis_ping_slow:rate{window}",
+        f"clamp_min(target:redis_ping_slots:rate{window} - sum {BY_TARGET} (rate({in_time}[{span}])), 0)",
+    )
+
+
+def _long(settings: Settings, window: str) -> Iterator[Record]:
+    tile = TILES[window]
+    for part in ("slots", "failures", "slow"):
+        series = f"target:redis_ping_{part}:rate"
+        steps = f"{settings.window(window)}:{settings.window(tile)}"
+        yield Record(f"{series}{window}", f"avg_over_time({series}{tile}[{steps}])")
+
+
+def _budgets(sli: Sli) -> Iterator[Record]:
+    for level in ("target", "job"):
+        name = f"{level}:redis_{sli.name}_slo"
+        yield Record(f"{name}:budget_left_rate30d", f"1 - {name}:burn_rate30d")
+
+
+def alerts(settings: Settings) -> Group:
+    """Return the alerts on burn rates: quick to page when much burns, slow to file a ticket when little does."""
+    return Group("redis-pulse-slo", tuple(_burn(settings, sli, burn) for sli in slis(settings) for burn in BURNS))
+
+
+def _burn(settings: Settings, sli: Sli, burn: Burn) -> Alert:
+    rate = f"target:redis_{sli.name}_slo:burn_rate"
+    parts = []
+    for long, short, factor in burn.pairs:
+        # Over the long windows of a ticket no count is at hand: there the shorter one must have the failures.
+        counted = long if long in SHORT else short
+        parts.append(
+            f"(\n    {rate}{long} > {factor:g}\n  and\n    {rate}{short} > {factor:g}\n  and\n    "
+            f"target:redis_ping_{sli.bad}:rate{counted} * {settings.seconds(counted):g} >= "
+            f"{settings.least_failures}\n)"
+        )
+    percent = f"{100 * sli.objective:.6g} %"
+    what = f"within {1000 * settings.edge:g} ms" if sli.name == "latency" else "answered"
+    idea = " or ".join(f"burn rate over {long} and {short} > {factor:g}" for long, short, factor in burn.pairs)
+    return Alert(
+        name=f"{sli.alert}{burn.name}",
+        idea=f"{idea}, and at least {settings.least_failures} bad pings",
+        expr="\nor\n".join(parts),
+        wait=burn.wait,
+        severity=burn.severity,
+        summary=(
+            f"Redis server {{{{ $labels.target }}}} burns its {sli.name} budget {{{{ $value | humanize }}}} times "
+            f"too fast"
+        ),
+        description=(
+            f"Of the pings of {{{{ $labels.target }}}} by {{{{ $labels.instance }}}} too many {sli.happens}: "
+            f"{percent} are to be {what}. {burn.spent}."
+        ),
+    )

@@ -1,0 +1,69 @@
+"""A real Alertmanager as a process of our own, told of alerts and asked for them through its HTTP API."""
+
+import contextlib
+import json
+import subprocess
+import urllib.request
+from pathlib import Path
+from typing import Any, Self
+
+from tests.integration.daemon import PATIENCE, ROOT
+from tests.integration.needs import need
+from tests.integration.prometheus import eventually
+from tests.integration.servers import free_port
+
+EXAMPLE = ROOT / "deploy" / "alertmanager" / "alertmanager.yaml"
+
+
+class Alertmanager:
+    """It runs with the configuration that is shipped as an example, alone, without a cluster."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._program = need("prometheus-alertmanager", "prometheus-alertmanager")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir(parents=True)
+        command = [
+            self._program,
+            f"--config.file={EXAMPLE}",
+            f"--storage.path={self.folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+            "--cluster.listen-address=",
+            "--log.level=warn",
+        ]
+        with (self.folder / "stderr.log").open("wb") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        eventually(self._is_ready, "Alertmanager is ready")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def tell(self, *alerts: dict[str, str]) -> None:
+        """Say that alerts with these labels fire."""
+        body = json.dumps([{"labels": labels} for labels in alerts]).encode()
+        headers = {"Content-Type": "application/json"}
+        with urllib.request.urlopen(
+            urllib.request.Request(f"{self.url}/api/v2/alerts", body, headers), timeout=PATIENCE
+        ) as response:
+            assert response.status == 200
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """Return every alert that it knows, inhibited ones too."""
+        with urllib.request.urlopen(f"{self.url}/api/v2/alerts", timeout=PATIENCE) as response:
+            found: list[dict[str, Any]] = json.load(response)
+        return found
+
+    def _is_ready(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self.folder / "stderr.log").read_text()
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/-/ready", timeout=1) as response:
+            return bool(response.status == 200)
+        return False
