@@ -239,7 +239,4 @@ def test_every_silenced_remark_of_the_linter_is_named() -> None:
 
 
 def test_the_readme_stays_short() -> None:
-    """The rendered table of collectors aside: a collector is a file and its test, not a line taken from elsewhere."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    own = re.sub(r"(?s)<!-- collectors -->.*<!-- /collectors -->", "", text)
-    assert len(own.splitlines()) <= 125
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150

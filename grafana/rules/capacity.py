@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from grafana.rules.rule import BY_TARGET, ON_TARGET, Alert, Group
 from grafana.rules.settings import Settings
 
-#: Codes of error replies that are no fault: redirections, scripts to be loaded first, groups that are there already. And
-#: LOADING, which pings get as well: that a server is not there yet is told by RedisTargetDown.
+#: Codes of error replies that are no fault: redirections, scripts to be loaded first, groups that are there already.
+#: And LOADING, which pings get as well: that a server is not there yet is told by RedisTargetDown.
 HARMLESS = ("MOVED", "ASK", "NOSCRIPT", "BUSYGROUP", "BUSYKEY", "LOADING")
 #: Codes that have an alert each, with what they mean for clients.
 APART = ("OOM", "MISCONF", "READONLY")
