@@ -6,7 +6,7 @@ from typing import Any
 
 from exporter.collectors._pace import Pace
 from exporter.collectors.base import Word
-from exporter.errors import TargetError
+from exporter.errors import MovedError, TargetError
 from tests.fakes import HandClock
 
 Args = tuple[Any, ...]
@@ -39,6 +39,8 @@ class Keyspace:
         self.instead = dict(instead or {})
         self.kinds: dict[bytes, bytes] = {}
         self.twice = twice
+        #: keys that another node of the cluster has
+        self.moved: set[bytes] = set()
         self.asked: list[Args] = []
         self.batches: list[int] = []
 
@@ -65,11 +67,16 @@ class Keyspace:
         if name in self.instead:
             found = self.instead[name]
             return found(*args) if callable(found) else found
-        keys = self.databases.get(db or 0, {})
+        return self._of_key(args, db)
+
+    def _of_key(self, args: Args, db: int | None) -> Any:
+        name, keys = args[0], self.databases.get(db or 0, {})
         if name == "SCAN":
             return self._scan(keys, *args[1:])
         key = args[2] if name == "MEMORY" else args[1]
         key = key.encode() if isinstance(key, str) else key
+        if key in self.moved:
+            return MovedError("MOVED 1 127.0.0.1:7001")
         value = keys.get(key)
         if name == "TYPE":
             return self.kinds.get(key) or (b"none" if value is None else _KIND[type(value)])

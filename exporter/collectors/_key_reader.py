@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from exporter.collectors._text import answer, word
 from exporter.collectors.base import UNSUPPORTED, Commands, Word
-from exporter.errors import KeyDeniedError
+from exporter.errors import KeyDeniedError, MovedError
 from exporter.parse.reply import as_integer, as_text
 
 #: TYPE → the command that tells the size; each takes the same time however large the key is.
@@ -35,6 +35,8 @@ class Read(NamedTuple):
     text: bytes | None = None
     #: What could not be read: ``TYPE``, ``STRLEN``, …
     unreadable: tuple[str, ...] = ()
+    #: Whether another node of the cluster has it.
+    elsewhere: bool = False
 
 
 class Reader(NamedTuple):
@@ -56,7 +58,11 @@ class Reader(NamedTuple):
         kinds = [as_text(answer(reply)) for reply in replies[::2]]
         memory = [_memory(reply) for reply in replies[1::2]]
         sizes, heads = await self._sizes(words, kinds)
-        return [self._read(*one) for one in zip(kinds, sizes, heads, memory, strict=True)]
+        moved = [isinstance(reply, MovedError) for reply in replies[::2]]
+        return [
+            Read(None, elsewhere=True) if gone else self._read(*one)
+            for gone, *one in zip(moved, kinds, sizes, heads, memory, strict=True)
+        ]
 
     async def _sizes(self, words: list[str | bytes], kinds: list[str | None]) -> tuple[list[Any], list[Any]]:
         """Return the replies that tell sizes, and the heads of strings; None where nothing was asked."""

@@ -35,6 +35,9 @@ ROWS = scan_rows("keys")
 AGE = gauge("SCAN", "read", "keys_oldest_read_age_seconds", "Age of the oldest size among those of all keys.")
 #: Keys that are read at once, with some twenty commands.
 BATCH = 5
+#: Seconds after which a node of a cluster is asked again for a key that another node had: slots move now and then, and
+#: each question that goes to the wrong node is an error reply there.
+ELSEWHERE = 300.0
 #: Bytes of a string that are read when its value is asked for.
 LONGEST_VALUE = 256
 
@@ -74,6 +77,7 @@ class KeyCollector:
         self._limit = 0
         self._scans = Scans(lambda: Names(self._limit), clock)
         self._rota: Rota[_Key] = Rota(clock)
+        self._elsewhere: dict[_Key, float] = {}  # until when
 
     def for_target(self) -> Self:
         """Return a collector that remembers the keys of one target."""
@@ -93,9 +97,12 @@ class KeyCollector:
         names, more = together(self._scans, options.max_keys)
         keys = [_Key(*name, single=True) for name in sorted(single)]
         keys += [_Key(*name, single=False) for name in names if name not in single]
+        now = self._clock()
+        self._elsewhere = {key: until for key, until in self._elsewhere.items() if until > now}
+        keys = [key for key in keys if key not in self._elsewhere]
 
         async def look(batch: list[_Key]) -> dict[_Key, list[Found]]:
-            return await _look(batch, server, commands, options)
+            return await self._look(batch, server, commands, options)
 
         pace.another(share=0.5)
         await self._rota.go_on(keys, pace, BATCH, look, alike=lambda key: key.db)
@@ -103,17 +110,20 @@ class KeyCollector:
         overflow = [Overflow("SCAN/key", more)] if more else []
         return [*missing, *self._rota.found(), *scans, AGE.sample(self._rota.age()), *overflow]
 
-
-async def _look(keys: list[_Key], server: Server, commands: Commands, options: KeyOptions) -> dict[_Key, list[Found]]:
-    db = keys[0].db
-    if keys_in(server, db) == 0:
-        return {key: list(_found(key, Read("none", 0), options)) for key in keys}
-    longest = LONGEST_VALUE if options.values or options.text_values else 0
-    try:
-        read = await Reader(commands, db, longest, options.pfcount).read([key.key for key in keys])
-    except TargetError as error:
-        return {key: [unreadable(error, db, "TYPE")] for key in keys}
-    return {key: list(_found(key, one, options)) for key, one in zip(keys, read, strict=True)}
+    async def _look(
+        self, keys: list[_Key], server: Server, commands: Commands, options: KeyOptions
+    ) -> dict[_Key, list[Found]]:
+        db = keys[0].db
+        if keys_in(server, db) == 0:
+            return {key: list(_found(key, Read("none", 0), options)) for key in keys}
+        longest = LONGEST_VALUE if options.values or options.text_values else 0
+        try:
+            read = await Reader(commands, db, longest, options.pfcount).read([key.key for key in keys])
+        except TargetError as error:
+            return {key: [unreadable(error, db, "TYPE")] for key in keys}
+        found = dict(zip(keys, read, strict=True))
+        self._elsewhere |= {key: self._clock() + ELSEWHERE for key, one in found.items() if one.elsewhere}
+        return {key: list(_found(key, one, options)) for key, one in found.items()}
 
 
 def _found(key: _Key, read: Read, options: KeyOptions) -> Iterator[Found]:

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from exporter.collectors.keys import BATCH, COLLECTOR, SIZES, KeyCollector, KeyOptions
+from exporter.collectors.keys import BATCH, COLLECTOR, ELSEWHERE, SIZES, KeyCollector, KeyOptions
 from exporter.errors import NoDatabaseError
 from exporter.metric import Found, Overflow, Sample, Unreadable
 from exporter.targets import Server
@@ -138,3 +138,16 @@ async def test_an_odd_reply_costs_its_own_sample() -> None:
 def test_targets_remember_their_own_keys() -> None:
     assert COLLECTOR.for_target() is not COLLECTOR
     assert not COLLECTOR.applies(Server(mode="sentinel"))
+
+
+async def test_a_key_that_another_node_of_the_cluster_has_is_asked_for_once_and_again_after_a_while() -> None:
+    space = Keyspace({0: {b"here": b"1"}})
+    watch = Watch(space, server=Server(mode="cluster", run_id="one", fields={"db0": "keys=1"}))
+    space.moved.add(b"there")
+    for _ in range(3):
+        assert await watch.read("key_size", keys="here,there") == {"here": 1}
+        assert not [one for one in await watch.found(keys="there") if isinstance(one, Unreadable)]
+    assert sum(args == ("TYPE", "there") for args in space.asked) == 1
+    space.moved.clear()
+    watch.clock.advance(ELSEWHERE)
+    assert await watch.read("key_size", keys="here,there") == {"here": 1, "there": 0}
