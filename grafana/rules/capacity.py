@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from grafana.rules.rule import BY_TARGET, ON_TARGET, Alert, Group
+from grafana.rules.rule import BY_TARGET, ON_TARGET, Alert, Group, unless_moved
 from grafana.rules.settings import Settings
 
 #: Codes of error replies that are no fault: redirections, scripts to be loaded first, groups that are there already.
@@ -86,7 +86,7 @@ def _connections(settings: Settings) -> Iterator[Alert]:
             "read any more: what we meet ourselves counts as well."
         ),
         expr=f"""
-            increase(redis_rejected_connections_total[{span}]) > 0
+            (increase(redis_rejected_connections_total[{span}]) > 0 {unless_moved(span)})
             or
             sum {BY_TARGET} (
               increase(redis_operation_failures_total{{operation=~"ping|connect", reason="maxclients"}}[{span}])

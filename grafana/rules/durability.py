@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from grafana.rules.rule import Alert, Group
+from grafana.rules.rule import Alert, Group, unless_moved
 from grafana.rules.settings import Settings, seconds
 
 
@@ -79,7 +79,7 @@ def _news(settings: Settings) -> Iterator[Alert]:
         name="RedisRestarted",
         idea="the uptime fell within 15 minutes",
         why="Not `changes()` of a start time: where it is computed from the uptime it wobbles by a second.",
-        expr=f"resets(redis_uptime_in_seconds[{span}]) > 0",
+        expr=f"resets(redis_uptime_in_seconds[{span}]) > 0 {unless_moved(span)}",
         severity="info",
         summary="Redis server {{ $labels.target }} has restarted",
         description="{{ $labels.target }} started anew within the last 15 minutes. Was that intended?",

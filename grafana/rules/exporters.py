@@ -9,7 +9,10 @@ from grafana.rules.slo import PING
 
 def alerts(settings: Settings) -> Group:
     """Return the alerts on the exporter itself."""
-    return Group("redis-pulse-exporter", (*_exporters(settings), *_samples(settings), *_measurement(settings)))
+    return Group(
+        "redis-pulse-exporter",
+        (*_exporters(settings), *_discovery(settings), *_samples(settings), *_measurement(settings)),
+    )
 
 
 def _exporters(settings: Settings) -> Iterator[Alert]:
@@ -52,6 +55,25 @@ def _exporters(settings: Settings) -> Iterator[Alert]:
         description=(
             "{{ $labels.instance }} could not take over its configuration and goes on with the one before. It would "
             "not start with the new one. Its log says what is wrong."
+        ),
+    )
+
+
+def _discovery(settings: Settings) -> Iterator[Alert]:
+    failed, asked = (
+        f"increase(redis_exporter_discovery_{what}_total[{settings.window('10m')}])"
+        for what in ("failures", "refreshes")
+    )
+    yield Alert(
+        name="RedisDiscoveryFailing",
+        idea="a source of targets has not answered once within 10 minutes",
+        expr=f"{failed} / ({asked} > 0) > 0.99",
+        wait="5m",
+        severity="warning",
+        summary="The exporter {{ $labels.instance }} gets no targets from {{ $labels.source }}",
+        description=(
+            "The source {{ $labels.source }} ({{ $labels.kind }}) does not answer {{ $labels.instance }}. The targets "
+            "that it named stay; new ones are not found."
         ),
     )
 

@@ -6,7 +6,7 @@ Sentinel are given: ``queue/master``, ``queue/replica-1``. Nodes of a cluster ha
 
 from collections.abc import Iterator
 
-from grafana.rules.rule import ON_TARGET, Alert, Group, Record
+from grafana.rules.rule import ON_TARGET, Alert, Group, Record, unless_moved
 from grafana.rules.settings import Settings
 
 _OF_SENTINEL = "(.+)/(?:master|replica-[0-9]+)"
@@ -80,6 +80,7 @@ def _masters(settings: Settings) -> Iterator[Alert]:
 
 def _links(settings: Settings) -> Iterator[Alert]:
     same = "on (job, instance, target, master_host, master_port)"
+    hour = settings.window("1h")
     yield Alert(
         name="RedisReplicationLinkDown",
         idea="`redis_master_link_up == 0`, and the replica is not receiving the dataset",
@@ -97,7 +98,7 @@ def _links(settings: Settings) -> Iterator[Alert]:
         name="RedisFullResyncStorm",
         idea="more than 3 full resynchronisations in an hour",
         why="increase() extrapolates, so three can look like a little more: hence round().",
-        expr=f"round(increase(redis_replica_full_resyncs_total[{settings.window('1h')}])) > 3",
+        expr=f"round(increase(redis_replica_full_resyncs_total[{hour}])) > 3 {unless_moved(hour)}",
         wait="5m",
         severity="warning",
         summary="The master {{ $labels.target }} sends its whole dataset again and again",

@@ -13,6 +13,15 @@ ON_TARGET = "on (job, instance, target)"
 WHILE_UP = f"unless {ON_TARGET} redis_up == 0"
 
 
+def unless_moved(window: str) -> str:
+    """Leave out targets whose name went to another server within the window, as ``queue/master`` does in a failover.
+
+    The counters of two servers stand in one series then: what looks like growth, or like a reset, is the difference.
+    """
+    places = f"count by (job, instance, target, address) (last_over_time(redis_target_info[{window}]))"
+    return f"unless {ON_TARGET} count {BY_TARGET} ({places}) > 1"
+
+
 @dataclass(frozen=True)
 class Alert:
     """One alert: ``idea`` is what its table in the docs says, ``why`` the comment that stands above it."""

@@ -1,4 +1,4 @@
-"""Alerts: Cluster as its nodes see it, Sentinel as each Sentinel sees its masters."""
+"""Alerts: Cluster and Sentinel, as their nodes see them, and as a whole where the exporter follows them."""
 
 from collections.abc import Iterator
 
@@ -9,9 +9,21 @@ from grafana.rules.settings import Settings
 BY_MASTER = "by (job, instance, target, master_name)"
 
 
+def as_target(expression: str, **labels: str) -> str:
+    """Give what is known of a whole cluster or Sentinel set the labels that its nodes have: ``target="cluster"``."""
+    for name, source in labels.items():
+        expression = f'label_replace({expression}, "{name}", "$1", "{source}", "(.*)")'
+    return expression
+
+
+def of_set(expression: str) -> str:
+    """Name a Sentinel set as a Sentinel is named, and its master as a Sentinel names it."""
+    return as_target(expression, target="sentinel", master_name="master")
+
+
 def alerts(settings: Settings) -> Group:
     """Return the alerts on Cluster and on Sentinel."""
-    return Group("redis-pulse-topology", (*_cluster(), *_sentinel(settings)))
+    return Group("redis-pulse-topology", (*_cluster(), *_whole_clusters(), *_sentinel(settings), *_whole_sets()))
 
 
 def _cluster() -> Iterator[Alert]:
@@ -45,12 +57,70 @@ def _cluster() -> Iterator[Alert]:
     )
 
 
+def _whole_clusters() -> Iterator[Alert]:
+    yield Alert(
+        name="RedisClusterNodesFailing",
+        idea="nodes of a cluster that the exporter follows have failed or have no address, as most nodes see it",
+        expr='sum by (job, instance, cluster) (redis_cluster_topology_nodes{state=~"fail|noaddr"}) > 0',
+        wait="5m",
+        severity="warning",
+        summary="{{ $value }} nodes of the cluster {{ $labels.cluster }} have failed",
+        description=(
+            "Most nodes of {{ $labels.cluster }} agree on it. Are they gone for good, the cluster should forget them."
+        ),
+    )
+    yield Alert(
+        name="RedisClusterShardWithoutReplica",
+        idea="a shard has no replica in order, although another shard of the cluster has one",
+        why="A cluster without any replica is meant to be so.",
+        expr="""
+            redis_cluster_topology_shard_replicas == 0
+            and on (job, instance, cluster)
+            max by (job, instance, cluster) (redis_cluster_topology_shard_replicas) > 0
+        """,
+        wait="15m",
+        severity="warning",
+        summary="A shard of the cluster {{ $labels.cluster }} has no replica",
+        description=(
+            "When the master of the shard that begins with slot {{ $labels.shard }} fails, nobody of {{ "
+            "$labels.cluster }} can take over, and its keys cannot be reached."
+        ),
+    )
+    yield Alert(
+        name="RedisClusterNodesDisagree",
+        idea="nodes of a cluster see another topology than most of them",
+        expr="redis_cluster_topology_disagreeing_nodes > 0",
+        wait="5m",
+        severity="warning",
+        summary="{{ $value }} nodes of the cluster {{ $labels.cluster }} see it otherwise than the others",
+        description=(
+            "Clients of {{ $labels.cluster }} are sent to and fro (MOVED), or to nodes that are not there any more."
+        ),
+    )
+
+
+def _whole_sets() -> Iterator[Alert]:
+    yield Alert(
+        name="RedisSentinelsDisagree",
+        idea="Sentinels of a set that the exporter follows name another master than most of them",
+        expr="redis_sentinel_disagreeing > 0",
+        wait="5m",
+        severity="warning",
+        summary="{{ $value }} Sentinels of {{ $labels.sentinel }} name another master of {{ $labels.master }}",
+        description="Clients that ask one of these Sentinels are sent to the wrong server, and may write to it.",
+    )
+
+
 def _sentinel(settings: Settings) -> Iterator[Alert]:
     yield Alert(
         name="RedisSentinelQuorumLost",
         idea="`SENTINEL CKQUORUM` says that too few Sentinels are there",
         why="The label `message` changes with what is missing: without `min`, each change would start `for` anew.",
-        expr=f"min {BY_MASTER} (redis_sentinel_master_ckquorum_status) == 0",
+        expr=f"""
+            min {BY_MASTER} (redis_sentinel_master_ckquorum_status) == 0
+            or
+            {of_set("redis_sentinel_quorum_ok")} == 0
+        """,
         wait="1m",
         severity="critical",
         summary="Sentinel {{ $labels.target }} has no quorum for {{ $labels.master_name }}",
@@ -71,10 +141,12 @@ def _sentinel(settings: Settings) -> Iterator[Alert]:
             "failover takes seconds: there is no replica to promote, or no majority to authorise it."
         ),
     )
+    span = settings.window("15m")
+    moved = of_set(f"increase(redis_sentinel_failovers_total[{span}])")
     yield Alert(
         name="RedisSentinelFailoverHappened",
-        idea="the configuration epoch of a master grew within 15 minutes",
-        expr=f"changes(redis_sentinel_failover_epoch[{settings.window('15m')}]) > 0",
+        idea="the configuration epoch of a master grew, or a set that the exporter follows moved, within 15 minutes",
+        expr=f"changes(redis_sentinel_failover_epoch[{span}]) > 0 or {moved} > 0",
         severity="info",
         summary="Sentinel {{ $labels.target }} has seen a failover of {{ $labels.master_name }}",
         description=(

@@ -82,4 +82,15 @@ CASES = [
         {'redis_role{role="master"}': "1x8 _x4 1x80", 'redis_role{role="slave"}': "0x8 _x4 0x80"},
         {"2m15s": "", "4m": "", "10m": ""},
     ),
+    Case(
+        "a name went to another server in a failover: its uptime is another one, and that is no restart",
+        {
+            "redis_uptime_in_seconds queue/master": "9000+15x8 3000+15x80",
+            'redis_target_info{address="10.0.0.1:6379"} queue/master': "1x8 stale",
+            'redis_target_info{address="10.0.0.2:6379"} queue/master': "_x9 1x80",
+            "redis_rejected_connections_total queue/master": "1x8 9x80",
+            "redis_replica_full_resyncs_total queue/master": "0x8 9x80",
+        },
+        {"2m30s": "", "10m": ""},
+    ),
 ]

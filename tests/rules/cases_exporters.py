@@ -32,6 +32,22 @@ CASES = [
         {"5m": "", "8m": ""},
     ),
     Case(
+        "a source of targets does not answer any more",
+        {
+            '@redis_exporter_discovery_refreshes_total{kind="http", source="http://sd/"}': "0+1x100",
+            '@redis_exporter_discovery_failures_total{kind="http", source="http://sd/"}': "0x10 0+1x90",
+        },
+        {"11m": "", "14m": "", "22m": "RedisDiscoveryFailing warning"},
+    ),
+    Case(
+        "a source of targets does not answer now and then",
+        {
+            '@redis_exporter_discovery_refreshes_total{kind="http", source="http://sd/"}': "0+2x100",
+            '@redis_exporter_discovery_failures_total{kind="http", source="http://sd/"}': "0+1x100",
+        },
+        {"22m": ""},
+    ),
+    Case(
         "samples grow old although the server answers",
         {AGE: "0+15x40", "redis_up": "1x40"},
         {"5m45s": "", "6m30s": "RedisSamplesStale cart warning"},

@@ -24,6 +24,9 @@ def status(name: str) -> str:
 
 EPOCH = 'redis_sentinel_failover_epoch{master_name="queue"}'
 
+#: A set of Sentinels that the exporter follows, and its master.
+SET = 'sentinel="queue", master="mymaster"'
+
 CASES = [
     Case(
         "a node answers CLUSTERDOWN",
@@ -74,4 +77,58 @@ CASES = [
         {"1m45s": "", "2m15s": "RedisSentinelFailoverHappened cart info", "18m": ""},
     ),
     Case("no failover happened", {EPOCH: "3x80"}, {"2m15s": "", "18m": ""}),
+    Case(
+        "a followed set has moved, and has no quorum any more",
+        {
+            f"@redis_sentinel_failovers_total{{{SET}}}": "0x8 1x80",
+            f"@redis_sentinel_quorum_ok{{{SET}}}": "1x8 0x80",
+        },
+        {
+            "1m45s": "",
+            "2m15s": "RedisSentinelFailoverHappened queue info",
+            "4m": "RedisSentinelFailoverHappened queue info, RedisSentinelQuorumLost queue critical",
+        },
+    ),
+    Case(
+        "a Sentinel of a followed set names another master",
+        {f"@redis_sentinel_disagreeing{{{SET}}}": "0x3 1x40"},
+        {"5m": "", "6m30s": "RedisSentinelsDisagree warning"},
+    ),
+    Case(
+        "a followed set is well, and its Sentinels disagreed during a failover",
+        {
+            f"@redis_sentinel_failovers_total{{{SET}}}": "1x80",
+            f"@redis_sentinel_quorum_ok{{{SET}}}": "1x80",
+            f"@redis_sentinel_disagreeing{{{SET}}}": "0x3 1x4 0x40",
+        },
+        {"2m15s": "", "6m30s": ""},
+    ),
+    Case(
+        "a node of a followed cluster has failed, which was the only replica of a shard; and a node sees it otherwise",
+        {
+            '@redis_cluster_topology_nodes{cluster="shop", role="replica", state="fail"}': "0x3 1x100",
+            '@redis_cluster_topology_nodes{cluster="shop", role="replica", state="ok"}': "3x3 2x100",
+            '@redis_cluster_topology_shard_replicas{cluster="shop", shard="0"}': "1x3 0x100",
+            '@redis_cluster_topology_shard_replicas{cluster="shop", shard="5461"}': "1x103",
+            '@redis_cluster_topology_disagreeing_nodes{cluster="shop"}': "0x3 1x100",
+        },
+        {
+            "5m": "",
+            "6m30s": "RedisClusterNodesDisagree warning, RedisClusterNodesFailing warning",
+            "17m": (
+                "RedisClusterNodesDisagree warning, RedisClusterNodesFailing warning, "
+                "RedisClusterShardWithoutReplica warning"
+            ),
+        },
+    ),
+    Case(
+        "a cluster that is meant to have no replicas, and a node that cannot be reached by one other",
+        {
+            '@redis_cluster_topology_nodes{cluster="shop", role="master", state="pfail"}': "1x100",
+            '@redis_cluster_topology_shard_replicas{cluster="shop", shard="0"}': "0x100",
+            '@redis_cluster_topology_shard_replicas{cluster="shop", shard="5461"}': "0x100",
+            '@redis_cluster_topology_disagreeing_nodes{cluster="shop"}': "0x100",
+        },
+        {"17m": ""},
+    ),
 ]

@@ -112,6 +112,19 @@
           }
         },
         {
+          "alert": "RedisDiscoveryFailing",
+          "expr": "increase(redis_exporter_discovery_failures_total[10m]) / (increase(redis_exporter_discovery_refreshes_total[10m]) > 0) > 0.99",
+          "for": "5m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "The exporter {{ $labels.instance }} gets no targets from {{ $labels.source }}",
+            "description": "The source {{ $labels.source }} ({{ $labels.kind }}) does not answer {{ $labels.instance }}. The targets that it named stay; new ones are not found.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisDiscoveryFailing.md"
+          }
+        },
+        {
           "alert": "RedisSamplesStale",
           "expr": "max by (job, instance, target, collector) (redis_sample_age_seconds) > 45\nunless on (job, instance, target) redis_up == 0",
           "for": "5m",
@@ -292,7 +305,7 @@
         },
         {
           "alert": "RedisConnectionsRejected",
-          "expr": "increase(redis_rejected_connections_total[5m]) > 0\nor\nsum by (job, instance, target) (\n  increase(redis_operation_failures_total{operation=~\"ping|connect\", reason=\"maxclients\"}[5m])\n) > 0",
+          "expr": "(increase(redis_rejected_connections_total[5m]) > 0 unless on (job, instance, target) count by (job, instance, target) (count by (job, instance, target, address) (last_over_time(redis_target_info[5m]))) > 1)\nor\nsum by (job, instance, target) (\n  increase(redis_operation_failures_total{operation=~\"ping|connect\", reason=\"maxclients\"}[5m])\n) > 0",
           "labels": {
             "severity": "critical"
           },
@@ -413,7 +426,7 @@
         },
         {
           "alert": "RedisFullResyncStorm",
-          "expr": "round(increase(redis_replica_full_resyncs_total[1h])) > 3",
+          "expr": "round(increase(redis_replica_full_resyncs_total[1h])) > 3 unless on (job, instance, target) count by (job, instance, target) (count by (job, instance, target, address) (last_over_time(redis_target_info[1h]))) > 1",
           "for": "5m",
           "labels": {
             "severity": "warning"
@@ -514,7 +527,7 @@
       "rules": [
         {
           "alert": "RedisRestarted",
-          "expr": "resets(redis_uptime_in_seconds[15m]) > 0",
+          "expr": "resets(redis_uptime_in_seconds[15m]) > 0 unless on (job, instance, target) count by (job, instance, target) (count by (job, instance, target, address) (last_over_time(redis_target_info[15m]))) > 1",
           "labels": {
             "severity": "info"
           },
@@ -568,8 +581,47 @@
           }
         },
         {
+          "alert": "RedisClusterNodesFailing",
+          "expr": "sum by (job, instance, cluster) (redis_cluster_topology_nodes{state=~\"fail|noaddr\"}) > 0",
+          "for": "5m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "{{ $value }} nodes of the cluster {{ $labels.cluster }} have failed",
+            "description": "Most nodes of {{ $labels.cluster }} agree on it. Are they gone for good, the cluster should forget them.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisClusterNodesFailing.md"
+          }
+        },
+        {
+          "alert": "RedisClusterShardWithoutReplica",
+          "expr": "redis_cluster_topology_shard_replicas == 0\nand on (job, instance, cluster)\nmax by (job, instance, cluster) (redis_cluster_topology_shard_replicas) > 0",
+          "for": "15m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "A shard of the cluster {{ $labels.cluster }} has no replica",
+            "description": "When the master of the shard that begins with slot {{ $labels.shard }} fails, nobody of {{ $labels.cluster }} can take over, and its keys cannot be reached.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisClusterShardWithoutReplica.md"
+          }
+        },
+        {
+          "alert": "RedisClusterNodesDisagree",
+          "expr": "redis_cluster_topology_disagreeing_nodes > 0",
+          "for": "5m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "{{ $value }} nodes of the cluster {{ $labels.cluster }} see it otherwise than the others",
+            "description": "Clients of {{ $labels.cluster }} are sent to and fro (MOVED), or to nodes that are not there any more.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisClusterNodesDisagree.md"
+          }
+        },
+        {
           "alert": "RedisSentinelQuorumLost",
-          "expr": "min by (job, instance, target, master_name) (redis_sentinel_master_ckquorum_status) == 0",
+          "expr": "min by (job, instance, target, master_name) (redis_sentinel_master_ckquorum_status) == 0\nor\nlabel_replace(label_replace(redis_sentinel_quorum_ok, \"target\", \"$1\", \"sentinel\", \"(.*)\"), \"master_name\", \"$1\", \"master\", \"(.*)\") == 0",
           "for": "1m",
           "labels": {
             "severity": "critical"
@@ -595,7 +647,7 @@
         },
         {
           "alert": "RedisSentinelFailoverHappened",
-          "expr": "changes(redis_sentinel_failover_epoch[15m]) > 0",
+          "expr": "changes(redis_sentinel_failover_epoch[15m]) > 0 or label_replace(label_replace(increase(redis_sentinel_failovers_total[15m]), \"target\", \"$1\", \"sentinel\", \"(.*)\"), \"master_name\", \"$1\", \"master\", \"(.*)\") > 0",
           "labels": {
             "severity": "info"
           },
@@ -603,6 +655,19 @@
             "summary": "Sentinel {{ $labels.target }} has seen a failover of {{ $labels.master_name }}",
             "description": "Another server is the master {{ $labels.master_name }} now. Why did the one before fail, and is it a replica again?",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisSentinelFailoverHappened.md"
+          }
+        },
+        {
+          "alert": "RedisSentinelsDisagree",
+          "expr": "redis_sentinel_disagreeing > 0",
+          "for": "5m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "{{ $value }} Sentinels of {{ $labels.sentinel }} name another master of {{ $labels.master }}",
+            "description": "Clients that ask one of these Sentinels are sent to the wrong server, and may write to it.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisSentinelsDisagree.md"
           }
         }
       ]
