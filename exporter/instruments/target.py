@@ -64,6 +64,7 @@ class TargetInstruments:
         self._info = self._info_of(info)
         #: seconds that the breaker was not closed; whoever makes the breaker says how to know
         self.open_seconds: Callable[[], float] = float
+        self._open_before = 0.0  # at addresses where the target was before
         #: what is known only when a page is made, by family and its label after ``target`` (empty: it has none);
         #: whoever knows says how, and None gives no series
         self.at_render: dict[tuple[Family, str], Callable[[], float | None]] = {}
@@ -82,9 +83,16 @@ class TargetInstruments:
             self.operation(operation)
 
     def moved(self, info: Mapping[str, str]) -> None:
-        """Go on counting for the same target at another address; what is read at rendering is to be set anew."""
+        """Go on counting for the same target at another address; what is read at rendering is to be set anew.
+
+        There its circuit breaker is another one, which is closed.
+        """
         self._info = self._info_of(info)
         self.at_render.clear()
+        self._open_before += self.open_seconds()
+        self.open_seconds = float
+        for state in STATES:
+            self.cell(families.BREAKER_STATE, state).set(state == "closed")
 
     def _info_of(self, info: Mapping[str, str]) -> bytes:
         labels = "".join([f',{key}="{escape(value)}"' for key, value in info.items()])
@@ -148,7 +156,9 @@ class TargetInstruments:
                 pairs = f',{family.labels[1]}="{escape(label)}"' if label else ""
                 lines[family] = f"{family.name}{{{self._own}{pairs}}} {number(value)}\n".encode()
         name = families.BREAKER_OPEN.name
-        lines[families.BREAKER_OPEN] = f"{name}{{{self._own}}} {number(self.open_seconds())}\n".encode()
+        lines[families.BREAKER_OPEN] = (
+            f"{name}{{{self._own}}} {number(self._open_before + self.open_seconds())}\n".encode()
+        )
         return lines
 
     def _group(self, family: Family) -> Group:

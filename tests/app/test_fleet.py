@@ -149,6 +149,22 @@ async def test_a_target_that_moves_to_another_address_keeps_its_counters(running
         await running.fleet.apply([])  # nobody must be connecting anew when the server goes
 
 
+async def test_a_target_that_moves_away_from_trouble_has_a_closed_breaker_and_keeps_the_time_it_was_open(
+    running: Running, server: FakeServer
+) -> None:
+    probe, breaker = {"interval": 0.05, "timeout": 1}, {"failure_threshold": 2, "open_interval": 60}
+    opened = "redis_circuit_breaker_open_seconds_total"
+    await running.fleet.apply([target("a", probe=probe, breaker={**breaker, "open_interval_max": 60})])
+    await eventually(lambda: value(running.instruments, "redis_circuit_breaker_state", state="open") == 1)
+    await eventually(lambda: value(running.instruments, opened) > 0)
+    before = value(running.instruments, opened)
+    await running.fleet.apply([target("a", server.url, probe=probe, breaker={**breaker, "open_interval_max": 60})])
+    await eventually(lambda: running.up("a") == 1)
+    assert value(running.instruments, "redis_circuit_breaker_state", state="open") == 0
+    assert value(running.instruments, "redis_circuit_breaker_state", state="closed") == 1
+    assert value(running.instruments, opened) >= before
+
+
 async def test_a_target_with_other_settings_counts_from_zero(running: Running, server: FakeServer) -> None:
     await running.fleet.apply([target("a", server.url, probe={"interval": 0.05, "timeout": 1})])
     await eventually(lambda: value(running.instruments, "redis_operations_total", operation="ping") >= 3)
