@@ -24,8 +24,8 @@ floor  rooms
        ``versions``  what ``--version`` says
 ====== ==============================================================================================
 
-    config → targets → client (breaker) → collectors → sampler → store → exposition → web
-                          └─ prober ───→ instruments ──────────────┘
+    config → targets (+ discovery) → client (breaker) → collectors → sampler → store → exposition → web
+                                          └─ prober ───→ instruments ──────────────┘
 
 Nothing calls back up: what must be told upward is a hook that ``app`` hands down.
 """

@@ -4,7 +4,7 @@ A request chooses among what the configuration and discovery named, and can add 
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from starlette.datastructures import QueryParams
 
@@ -25,8 +25,8 @@ class AskedError(Exception):
 
 def wanted_of(query: QueryParams, daemon: Daemon) -> Wanted:
     """Return the filters of a request: ``collectors[]``, ``name[]``, ``only``. Raises AskedError for unknown ones."""
-    collectors = _chosen("collectors[]", query, daemon.collectors(), "collector")
-    names = _chosen("name[]", query, daemon.metric_names(), "metric")
+    collectors = _chosen("collectors[]", query, daemon.collectors, "collector")
+    names = _chosen("name[]", query, daemon.metric_names, "metric")
     match query.get("only"):
         case None:
             return Wanted(collectors, names)
@@ -67,10 +67,11 @@ def _address(text: str) -> str | None:
         return None
 
 
-def _chosen(key: str, query: QueryParams, known: Sequence[str], kind: str) -> frozenset[str] | None:
+def _chosen(key: str, query: QueryParams, names: Callable[[], Sequence[str]], kind: str) -> frozenset[str] | None:
+    """Return what is chosen; ``names`` is asked only then: it collects much, and most scrapes choose nothing."""
     if key not in query:
         return None
-    asked = frozenset(query.getlist(key))
+    known, asked = names(), frozenset(query.getlist(key))
     unknown = sorted(asked.difference(known))
     if unknown:
         shown = unknown[0][:_LONGEST]

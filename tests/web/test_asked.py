@@ -1,6 +1,7 @@
 """A part of the metrics is asked for by name; a request can choose, and can bring no host and no credential along."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -104,6 +105,14 @@ async def test_the_daemon_itself_or_the_targets_can_be_left_out(only: str) -> No
     daemon = FakeDaemon()
     assert (await get(daemon, f"/metrics?only={only}")).status_code == 200
     assert daemon.parts == [(None, Wanted(only=only))]  # type: ignore[arg-type]
+
+
+async def test_a_scrape_that_chooses_nothing_gathers_no_names() -> None:
+    class Busy(FakeDaemon):
+        def metric_names(self) -> Sequence[str]:
+            raise AssertionError("this collects every family of the daemon")
+
+    assert (await get(Busy(), "/scrape?target=cache")).status_code == 200
 
 
 async def test_other_parameters_of_the_metrics_page_do_not_matter() -> None:
