@@ -8,8 +8,9 @@ WORKDIR /src
 # The libraries first: their layer stays as long as the lock does. The environment itself has no pip.
 COPY requirements requirements
 RUN python -m venv --without-pip /opt/redis-pulse \
-    && python -m pip --python /opt/redis-pulse/bin/python install --no-compile --require-hashes -r requirements/image.lock \
-    && python -m pip install --require-hashes -r requirements/build.lock
+    && python -m pip --python /opt/redis-pulse/bin/python install --no-compile --no-deps --require-hashes -r requirements/image.lock \
+    && python -m pip --python /opt/redis-pulse/bin/python check \
+    && python -m pip install --no-deps --require-hashes -r requirements/build.lock
 COPY . .
 RUN python -m pip wheel --no-build-isolation --no-deps --no-index --wheel-dir /dist . \
     && python -m pip --python /opt/redis-pulse/bin/python install --no-compile --no-deps --no-index /dist/*.whl \

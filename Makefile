@@ -11,6 +11,10 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# A lock file names all there is to install. pip must not resolve: it would take the newest release of what a package wants with an
+# extra (`coverage[toml]`), which no lock of yesterday knows. `pip check` says when a lock is not complete.
+LOCKED := $(PIP) --no-deps --require-hashes
+CHECK := $(BIN)/python -m pip --disable-pip-version-check check
 # What `make run` is told to watch: a variable, a line of .env, or an argument; nothing means the demo.
 TOLD := $(strip $(REDIS_URL)$(REDIS_ADDR)$(REDIS_PULSE_CONFIG)$(findstring --redis-url,$(ARGS))$(findstring --config,$(ARGS)) \
 	$(shell grep -oE '^(export +)?(REDIS_URL|REDIS_ADDR|REDIS_PULSE_CONFIG)=' .env 2>/dev/null))
@@ -26,16 +30,20 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "no virtual environment can be made: on Debian and Ubuntu, apt-get install python3-venv" >&2; exit 1; }
 
-# What the daemon and the demo need; pinned, with hashes.
-$(VENV)/.run: requirements/run.lock | $(BIN)/python
-	@echo "setting up $(VENV) (once) …"
-	@$(PIP) --require-hashes -r requirements/run.lock
+# What stands in requirements/NAME.lock, and nothing else.
+$(VENV)/.locked-%: requirements/%.lock | $(BIN)/python
+	@echo "setting up $(VENV) with $< (once) …"
+	@$(LOCKED) -r $<
+	@found=$$($(CHECK)) || { echo "$$found" >&2; echo "$< is not complete; \`make lock\` writes it anew" >&2; exit 1; }
 	@touch $@
 
-# What the tests, the linters and the generators need besides.
-$(VENV)/.dev: requirements/dev.lock pyproject.toml | $(BIN)/python
-	@echo "setting up $(VENV) for development (once) …"
-	@$(PIP) --require-hashes -r requirements/dev.lock
+# What the daemon and the demo need, and the command redis-pulse.
+$(VENV)/.run: $(VENV)/.locked-run $(VENV)/.locked-build pyproject.toml
+	@$(PIP) --no-build-isolation --no-deps --editable .
+	@touch $@
+
+# What the tests, the linters and the generators need besides; it holds all that the daemon needs.
+$(VENV)/.dev: $(VENV)/.locked-dev pyproject.toml
 	@$(PIP) --no-build-isolation --no-deps --editable .
 	@touch $@ $(VENV)/.run
 
@@ -44,7 +52,7 @@ $(VENV)/.dev: requirements/dev.lock pyproject.toml | $(BIN)/python
 $(VENV)/.deploy: requirements/deploy.lock tools/deploy_tools.py | $(VENV)/.dev
 	@echo "setting up what deploy/ is tested with (once) …"
 	@rm -rf $(VENV)/deploy-tools
-	@$(PIP) --no-deps --require-hashes --target $(VENV)/deploy-tools -r requirements/deploy.lock
+	@$(LOCKED) --target $(VENV)/deploy-tools -r requirements/deploy.lock
 	@$(BIN)/python -m tools.deploy_tools $(VENV)/deploy-tools
 	@touch $@
 
@@ -88,7 +96,7 @@ lock: $(VENV)/.dev ## write the lock files anew (UPGRADE=1 moves the versions)
 	$(BIN)/$(UV) --extra demo -c requirements/dev.lock pyproject.toml -o requirements/run.lock
 	$(BIN)/$(UV) -c requirements/dev.lock pyproject.toml -o requirements/image.lock
 	$(BIN)/$(UV) -c requirements/dev.lock $(CARRIERS:%=--no-emit-package %) requirements/deploy.in -o requirements/deploy.lock
-	echo hatchling | $(BIN)/$(UV) -c requirements/dev.lock - -o requirements/build.lock
+	printf 'hatchling\neditables\n' | $(BIN)/$(UV) -c requirements/dev.lock - -o requirements/build.lock
 
 image: ## the container image redis-pulse:dev
 	docker build -t redis-pulse:dev --build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null)" $(ARGS) .
