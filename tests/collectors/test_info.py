@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from exporter.collectors import _info, commandstats, errorstats, latencystats, modules, tile38
+from exporter.collectors import commandstats, errorstats, latencystats, modules, tile38
 from exporter.collectors._replication import SLAVE_INFO
 from exporter.collectors.info import COLLECTOR, INSTANCE, TABLE, InfoCollector, InfoOptions
 from exporter.errors import EmptyReplyError
@@ -15,7 +15,7 @@ from exporter.metric import Metric, Sample, Unreadable
 from exporter.parse.info import parse_info
 from exporter.targets import Server
 from tests import recorded
-from tests.fakes import FakeCommands, HandClock
+from tests.fakes import FakeCommands, HandClock, every_info
 
 HERE = Path(__file__).parent
 #: Name → kind and labels of every metric that dashboards out there know.
@@ -75,10 +75,9 @@ async def read(
 
     The server gives the same reply to every form of INFO; one that tells nothing is an error, named ``INFO`` here.
     """
-    asked = ("INFO", *(f"INFO {words}" for words in ("everything", "all", *_info.SECTIONS)))
     chosen = InfoOptions(**({"empty_databases": 1} | options))
     try:
-        found = list(await collector.collect(server or Server(), FakeCommands(dict.fromkeys(asked, reply)), chosen))
+        found = list(await collector.collect(server or Server(), FakeCommands(every_info(reply)), chosen))
     except EmptyReplyError:
         return {}, ["INFO"]
     samples = [sample for sample in found if isinstance(sample, Sample)]
@@ -258,7 +257,9 @@ async def test_the_rows_own_section_comes_first() -> None:
 
 @pytest.mark.parametrize("section", ["Commandstats", "Modules", "used_version", "Errorstats", "Keyspace", "Keysizes"])
 async def test_sections_full_of_foreign_names_lend_no_field(section: str) -> None:
-    values, _ = await read(f"# Server\nhz:10\n# {section}\nused_memory:7\nslave0:ip=h,port=1,state=online,offset=1,lag=0\n")
+    values, _ = await read(
+        f"# Server\nhz:10\n# {section}\nused_memory:7\nslave0:ip=h,port=1,state=online,offset=1,lag=0\n"
+    )
     assert not {"memory_used_bytes", "connected_slave_offset_bytes"} & {name for name, *_ in values}
 
 
