@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from exporter.config.values import Buckets, Count, Options, PositiveCount, PositiveSeconds, Seconds, seconds
+from exporter.config.values import Buckets, ByteSize, Count, Options, PositiveCount, PositiveSeconds, Seconds, seconds
 
 #: Upper edges of the ping histogram: a healthy ping takes 50 to 200 µs on the same host, 0.2 to 1 ms nearby.
 PING_BUCKETS = (
@@ -71,6 +71,11 @@ class Poll(Options):
         45.0, description="Older samples are not served; three intervals unless set, and never less than one."
     )
     retries: Count = Field(1, le=10, description="How often a read is tried again inside its deadline.")
+    max_reply: ByteSize = Field(
+        16 * 1024**2,
+        ge=64 * 1024,
+        description="A reply of more bytes ends its connection, reason protocol; a part of a list counts 64 bytes more.",
+    )
 
 
 class BreakerSettings(Options):
