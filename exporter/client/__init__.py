@@ -19,7 +19,7 @@ from exporter.client.dial import PHASES, Dialler, OnPhase, phases_of
 from exporter.client.observer import Observer
 from exporter.client.ramp import Place, Ramp
 from exporter.client.reads import Args, is_read
-from exporter.client.translate import is_reply, translate
+from exporter.client.translate import explained, is_reply, translate
 from exporter.client.wire import Arrival, Sent, Wire
 from exporter.errors import (
     AuthError,
@@ -205,10 +205,10 @@ class Client:
         self._observer.connected(seconds, translated)
 
     def _translate(self, error: BaseException) -> TargetError:
-        if isinstance(error, TargetError):
-            return error
-        try:
-            _, secret = self.target.settings.credentials()
-        except OSError:
-            secret = None
-        return translate(error, tls=self._tls, secret=secret)
+        if not isinstance(error, TargetError):
+            try:
+                _, secret = self.target.settings.credentials()
+            except OSError:
+                secret = None
+            error = translate(error, tls=self._tls, secret=secret)
+        return explained(error, self.target.settings)

@@ -33,7 +33,7 @@ class BoundedParser(_AsyncRESP2Parser):
     def on_connect(self, connection: Any) -> None:
         """Begin with the small limit."""
         self._limit = min(HANDSHAKE, self._most)
-        super().on_connect(connection)
+        super().on_connect(connection)  # type: ignore[no-untyped-call]
 
     def widen(self) -> None:
         """Allow replies of the full size: the connection is made."""
@@ -45,6 +45,7 @@ class BoundedParser(_AsyncRESP2Parser):
         return await super().read_response(disable_decoding=disable_decoding)
 
     async def _read_response(self, disable_decoding: bool = False, depth: int = 0) -> Any:
+        """Read one reply, or one part of a list. Texts stay bytes: nothing here decodes."""
         try:
             line: bytes = await self._readline()
         except ValueError:  # asyncio reads no line of more than 64 KiB
@@ -53,13 +54,13 @@ class BoundedParser(_AsyncRESP2Parser):
             self._take(len(line) + OF_A_PART)
         kind, rest = line[:1], line[1:]
         if kind == b"-":
-            error = self.parse_error(rest.decode("utf-8", errors="replace"))
+            error = self.parse_error(rest.decode("utf-8", errors="replace"))  # type: ignore[no-untyped-call]
             if isinstance(error, RedisConnectionError):
-                self._clear()
+                self._clear()  # type: ignore[no-untyped-call]
                 raise error
             return error
         if kind == b"+":
-            return rest if disable_decoding else self.encoder.decode(rest)
+            return rest
         if kind not in (b":", b"$", b"*"):
             raise ProtocolError("an answer that is no reply")
         number = _integer(rest)
@@ -71,8 +72,7 @@ class BoundedParser(_AsyncRESP2Parser):
             raise ProtocolError("an answer with a length below 0")
         if kind == b"$":
             self._take(number)
-            text = await self._read(number)
-            return text if disable_decoding else self.encoder.decode(text)
+            return await self._read(number)
         if depth >= DEEPEST:
             raise ProtocolError(f"lists inside of lists, more than {DEEPEST} of them")
         if number * OF_A_PART > self._left:

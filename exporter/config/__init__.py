@@ -33,7 +33,7 @@ from exporter.config.reference import SettingRow, rows
 from exporter.config.resolve import CheckCollectors
 from exporter.config.settings import Settings
 from exporter.config.shard import Shard
-from exporter.config.targets import TargetSettings
+from exporter.config.targets import TargetSettings, no_entry
 from exporter.config.url import Endpoint, ParsedUrl, parse_url
 from exporter.config.values import Options, Seconds, duration, label_trouble
 
@@ -74,6 +74,7 @@ __all__ = [
     "label_trouble",
     "load",
     "nearest",
+    "no_entry",
     "parse_url",
     "read_groups",
     "rows",

@@ -5,7 +5,7 @@ from pathlib import Path as FilePath
 
 from exporter.config.explain import nearest_duration
 from exporter.config.models import BreakerSettings, CanarySettings, Poll, Probe, Slo, Tls
-from exporter.config.targets import TargetSettings, read_password
+from exporter.config.targets import TargetSettings, no_entry, read_password
 from exporter.config.url import Endpoint
 from exporter.config.values import duration
 
@@ -98,6 +98,14 @@ def check_password_file(file: FilePath, endpoint: Endpoint) -> tuple[str, str] |
     if password is None and not file.read_text(encoding="utf-8").startswith("{"):
         return "names an empty file", ""
     return None
+
+
+def missing_password(target: TargetSettings) -> str | None:
+    """Return a warning when the password file of a target names other servers only: it is asked without a password."""
+    file = target.password_file
+    if file is None or read_password(file, target.endpoint) is not None:
+        return None
+    return f"target {target.name}: {no_entry(target.endpoint)}: it is asked without a password"
 
 
 def _unreadable(file: FilePath) -> str | None:

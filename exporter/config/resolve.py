@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from pydantic import SecretStr
 
-from exporter.config.check import check_password_file, check_target
+from exporter.config.check import check_password_file, check_target, missing_password
 from exporter.config.discovery import Scheme, SourceSettings, bare
 from exporter.config.layers import Layer, dotted, place
 from exporter.config.merge import Owner, group_of, poll_of, set_at, strength, tls_of
@@ -183,6 +183,8 @@ class Resolver:
             trouble = check_password_file(target.password_file, target.endpoint)
             if trouble is not None:
                 self._complain((*login.path, "password_file"), *trouble)
+            elif (warning := missing_password(target)) is not None:
+                self.warnings.append(warning)
         own_tls = any(owner.tls is not None for path, owner in owners if path and path[0] == "targets")
         if own_tls and not target.endpoint.tls:
             self.warnings.append(f"target {target.name}: its tls settings are not used, since its url is not rediss://")

@@ -435,3 +435,17 @@ async def test_tcp_options_are_set(server: FakeServer) -> None:
             assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
     async with dialled(server.url, connection=Connection(socket_keepalive=False)) as (wire, _):
         assert not wire._sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+async def test_a_password_file_without_an_entry_for_the_server_is_named_as_the_cause(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    """The words "Authentication required" alone send people to look for a wrong password."""
+    (tmp_path / "p.json").write_text('{"redis://elsewhere:6379": "hunter2"}')
+    server.script("PING", error("NOAUTH Authentication required."))
+    async with dialled(server.url, password_file=tmp_path / "p.json") as (wire, _):
+        wire.ping()
+        (found,) = await replies(wire, 1)
+    assert isinstance(found, errors.AuthError)
+    assert str(found) == f"the password file has no entry for {server.host}:{server.port}"
+    assert server.count("AUTH") == 0
