@@ -46,21 +46,14 @@ class BoundedParser(_AsyncRESP2Parser):
 
     async def _read_response(self, disable_decoding: bool = False, depth: int = 0) -> Any:
         """Read one reply, or one part of a list. Texts stay bytes: nothing here decodes."""
-        try:
-            line: bytes = await self._readline()
-        except ValueError:  # asyncio reads no line of more than 64 KiB
-            raise ProtocolError("a line of more than 65536 bytes") from None
+        line = await self._line()
         if depth:
             self._take(len(line) + OF_A_PART)
         kind, rest = line[:1], line[1:]
-        if kind == b"-":
-            error = self.parse_error(rest.decode("utf-8", errors="replace"))  # type: ignore[no-untyped-call]
-            if isinstance(error, RedisConnectionError):
-                self._clear()  # type: ignore[no-untyped-call]
-                raise error
-            return error
         if kind == b"+":
             return rest
+        if kind == b"-":
+            return self._error(rest)
         if kind not in (b":", b"$", b"*"):
             raise ProtocolError("an answer that is no reply")
         number = _integer(rest)
@@ -73,11 +66,28 @@ class BoundedParser(_AsyncRESP2Parser):
         if kind == b"$":
             self._take(number)
             return await self._read(number)
-        if depth >= DEEPEST:
+        return await self._list(number, depth + 1)
+
+    async def _line(self) -> bytes:
+        try:
+            return bytes(await self._readline())
+        except ValueError:  # asyncio reads no line of more than 64 KiB
+            raise ProtocolError("a line of more than 65536 bytes") from None
+
+    async def _list(self, length: int, depth: int) -> list[Any]:
+        if depth > DEEPEST:
             raise ProtocolError(f"lists inside of lists, more than {DEEPEST} of them")
-        if number * OF_A_PART > self._left:
-            raise self._too_large(number * OF_A_PART)
-        return [await self._read_response(disable_decoding, depth + 1) for _ in range(number)]
+        if length * OF_A_PART > self._left:
+            raise self._too_large(length * OF_A_PART)
+        return [await self._read_response(depth=depth) for _ in range(length)]
+
+    def _error(self, text: bytes) -> Any:
+        """Return the error that the server answered; raise the one after which it closes the connection."""
+        error = self.parse_error(text.decode("utf-8", errors="replace"))  # type: ignore[no-untyped-call]
+        if isinstance(error, RedisConnectionError):
+            self._clear()  # type: ignore[no-untyped-call]
+            raise error
+        return error
 
     def _take(self, size: int) -> None:
         if size > self._left:

@@ -74,7 +74,7 @@ class Poll(Options):
     max_reply: ByteSize = Field(
         16 * 1024**2,
         ge=64 * 1024,
-        description="A reply of more bytes ends its connection, reason protocol; a part of a list counts 64 bytes more.",
+        description="A reply of more bytes ends its connection (reason protocol); a part of a list counts 64 more.",
     )
 
 

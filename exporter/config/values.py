@@ -56,7 +56,9 @@ def duration(value: float) -> str:
 
 
 def byte_size(value: Any) -> int:
-    """Read a number of bytes: a whole number, or text such as ``512KB``, ``16MB``, ``1GB``, of 1024 each as in redis.conf.
+    """Read a number of bytes: a whole number, or text such as ``512KB``, ``16MB``, ``1GB``.
+
+    A KB has 1024 bytes, as in redis.conf.
 
     Raises ValueError for anything else.
     """

@@ -108,11 +108,11 @@ async def test_the_limit_of_a_target_holds_and_the_next_reply_is_read_on_a_new_c
     async with FakeServer() as server:
         watched = Watched(server.url, poll=Poll(max_reply=65536))
         server.script("INFO", Reply(b"$1999999999\r\n" + b"x" * 100_000), bulk("x" * 60_000), bulk("x" * 70_000))
-        with pytest.raises(errors.ProtocolError, match="poll.max_reply"):
+        with pytest.raises(errors.ProtocolError, match=r"poll\.max_reply"):
             await watched.client.commands("info", watched.clock() + 5).execute("INFO")
         assert len(await watched.client.commands("info", watched.clock() + 5).execute("INFO")) == 60_000
         assert server.accepted == 2
-        with pytest.raises(errors.ProtocolError, match="poll.max_reply"):
+        with pytest.raises(errors.ProtocolError, match=r"poll\.max_reply"):
             await watched.client.commands("info", watched.clock() + 5).execute("INFO")
         await watched.close()
 
