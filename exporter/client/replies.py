@@ -44,7 +44,7 @@ class BoundedParser(_AsyncRESP2Parser):
         self._left = self._limit
         return await super().read_response(disable_decoding=disable_decoding)
 
-    async def _read_response(self, disable_decoding: bool = False, depth: int = 0) -> Any:
+    async def _read_response(self, disable_decoding: bool = False, depth: int = 0) -> Any:  # noqa: ARG002
         """Read one reply, or one part of a list. Texts stay bytes: nothing here decodes."""
         line = await self._line()
         if depth:

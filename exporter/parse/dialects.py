@@ -32,6 +32,8 @@ def translated(info: Info) -> Info:
             _rename(info, names)
     if "dragonfly_version" in server and "CPU" in info:
         info["CPU"] = {field: _microseconds(text) for field, text in info["CPU"].items()}
+    if info.get("Replication", {}).get("role") == "replica":
+        info["Replication"]["role"] = "slave"  # Dragonfly, when it is told not to be compatible
     if "Replication" in info and any(version in server for version in _LAG_IS_NO_TIME):
         replication = info["Replication"]
         for field in filter(_REPLICA.fullmatch, replication):

@@ -505,3 +505,20 @@ async def test_one_broken_line_of_a_real_reply_costs_no_other_line(data: st.Data
 
 def test_every_server_has_info() -> None:
     assert COLLECTOR.applies(Server(mode="sentinel"))
+
+
+async def test_the_underflow_of_an_unsigned_number_is_left_out_and_counted_once() -> None:
+    """An idle Redis 8.2 has one at every poll: a standing alert would tell nobody anything."""
+    server, text = Server(), "# Server\nrun_id:%s\n# Memory\nused_memory_dataset:18446744073709525176\nmaxmemory:0\n"
+    for run_id, unreadable in (("a", ["Memory/used_memory_dataset"]), ("a", []), ("b", ["Memory/used_memory_dataset"])):
+        values, found = await read(text % run_id, server)
+        assert ("memory_used_dataset_bytes",) not in values
+        assert found == unreadable
+
+
+@pytest.mark.parametrize(
+    "text", ["# Server\r\n# Memory\r\n", "# Server\r\nunknown:1\r\n", "# Memory\r\nused_memory:N/A\r\n"]
+)
+async def test_a_server_of_which_nothing_can_be_published_is_an_error(text: str) -> None:
+    """A target without a single metric, and without an error, looks healthy."""
+    assert await read(text) == ({}, ["INFO"])

@@ -64,3 +64,7 @@ def test_no_reply_breaks_it(info: dict[str, dict[str, str]]) -> None:
     for version in ("dragonfly_version", "kvrocks_version", "pika_version"):
         info.setdefault("Server", {})[version] = "1"
         translated(info)
+
+
+def test_a_replica_is_a_slave_in_the_words_of_redis() -> None:
+    assert translated({"Replication": {"role": "replica"}})["Replication"]["role"] == "slave"
