@@ -62,6 +62,8 @@ class Client:
         self._dialler = Dialler(target.settings, self._context, clock)
         self._tls = target.settings.endpoint.tls
         self._backoff = backoff or Backoff(RECONNECT_BASE, RECONNECT_CAP)
+        #: how many connections of polls were made so far: behind a new one there may be another server
+        self.connects = 0
         self._not_before = 0.0
         self._last_error: TargetError | None = None
         self._pools: dict[int, Pool] = {}  # by database
@@ -137,7 +139,7 @@ class Client:
         pool = self._pools.get(db)
         if pool is None:
             pool = self._pools[db] = make_pool(
-                self.target.settings, db, self._on_connect, context=self._context, ramp=self.ramp
+                self.target.settings, db, self._on_pool_connect, context=self._context, ramp=self.ramp
             )
         connection = None
         try:
@@ -190,6 +192,10 @@ class Client:
         """Close every connection."""
         for pool in self._pools.values():
             await pool.disconnect(inuse_connections=True)
+
+    def _on_pool_connect(self, seconds: float, error: BaseException | None) -> None:
+        self.connects += error is None
+        self._on_connect(seconds, error)
 
     def _on_connect(self, seconds: float, error: BaseException | None) -> None:
         if isinstance(error, asyncio.CancelledError):

@@ -61,10 +61,14 @@ class Sampler:
         self._refusals: Refusals = {}
         self.server = Server(local=client.target.settings.endpoint.is_local)
         self.polled = False
+        self._connects = 0
 
     async def poll(self, _due: float) -> None:
         """Run every collector that this server can have, one after the other."""
         once: Replies = {}
+        if self._connects != self._client.connects:
+            self._connects = self._client.connects
+            self.server.info_way = None  # there may be another server now: how does this one like to be asked?
         started, reason = self._clock(), ""
         for part in self._parts:
             if not part.collector.applies(self.server):
