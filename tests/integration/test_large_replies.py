@@ -78,6 +78,8 @@ def test_a_reply_without_end_takes_no_memory_and_harms_no_ping(how: str, server:
         normal = memory(daemon.pid, "VmRSS")
         server.endless = ENDLESS[how]
         daemon.wait_for(lambda page: page.failures("info", "protocol", "cart") >= 3)
+        if how == "a string":
+            assert "a reply of 1999999999 bytes or more, which is larger than poll.max_reply" in daemon.log
         assert memory(daemon.pid, "VmHWM") < normal + 64 * MB
         page = daemon.page()
         assert page.up("cart") == 1
