@@ -11,7 +11,6 @@ from exporter.config import BreakerSettings
 from exporter.errors import LoadingError, OperationTimeoutError
 from tests.fakes import HandClock
 
-
 LOADING = LoadingError("LOADING")
 
 

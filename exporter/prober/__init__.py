@@ -70,9 +70,11 @@ class Prober:
         self._numbers = Numbers(self._slots)
         self._alarm = Alarm(self._wake)
         self._heard = 0.0
-        #: when the newest attempt to connect was made, and whether the target answered a ping on that connection
+        #: when the newest attempt to connect was made; whether a ping was answered well on that connection, and the
+        #: newest error reply that says that the target is not available
         self._attempted = -math.inf
         self._was_answered = False
+        self._refusal: TargetError | None = None
         #: why there is no connection, and when a slot must be due to try the next one
         self._lost: TargetError | None = None
         self._next_attempt = -math.inf
@@ -120,7 +122,7 @@ class Prober:
             self._waiting.append(ping)
             self._arm()
             if session is None:
-                self._attempted, self._was_answered = due, False
+                self._attempted, self._was_answered, self._refusal = due, False, None
                 self._session = Session(self._client, self._instruments, self)
         elif self._slots.full:
             ledger.not_sent(ping, OperationTimeoutError("too many pings are unanswered"))
@@ -166,7 +168,10 @@ class Prober:
             took = trip(sent.at, sent.at_ns, arrival.at, arrival.at_ns, arrival.stamp, same_epoch=ping.epoch == epoch)
             decided = self._slots.answered(slot.sent + took.seconds)
             self._ledger.replied(ping, None if decided is None else decided.outcome, error, took)
-            self._was_answered = self._was_answered or error is None or not error.unavailable
+            if error is not None and error.unavailable:
+                self._refusal = error
+            else:
+                self._was_answered = True
             if isinstance(error, AuthError):
                 raise error  # a new connection reads the credentials anew
         if not self._slots.in_flight:
@@ -174,7 +179,8 @@ class Prober:
 
     def lost(self, error: TargetError) -> None:
         """Every slot that was in flight, or waited for the connection, ends with the reason of its loss."""
-        self._session, self._lost = None, error
+        # A full server says so, and then hangs up: what it said is the cause.
+        self._session, self._lost = None, self._refusal or error
         # A connection that served may be replaced at once; after one that did not, a trial waits for its turn.
         self._next_attempt = -math.inf if self._was_answered else self._attempted + self._trial_interval
         self._numbers.end(error)

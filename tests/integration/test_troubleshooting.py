@@ -21,6 +21,7 @@ pytestmark = pytest.mark.integration
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 #: Provoked elsewhere: tests/app/test_systemd.py, test_watchdog.py, and the tests of servers that load and reset.
 ELSEWHERE = ("WatchdogSec is shorter", "Fatal Python error", "is loading the dataset in memory", "lost the connection")
+ELSEWHERE += ("the circuit breaker is forced open", "calls are too slow")  # tests/test_breaker.py
 
 FILES = {
     "key": "probe: {intervall: 1s}",

@@ -253,6 +253,18 @@ async def test_a_wrong_password_is_a_failure_that_leaves_the_breaker_closed(serv
     await watched.close()
 
 
+async def test_what_a_server_said_before_it_hung_up_is_the_reason_of_pings_not_sent(server: FakeServer) -> None:
+    server.script("PING", MAXCLIENTS)
+    watched = Watched(server.url, breaker=PATIENT, probe=Probe(interval=0.25))
+    await watched.slot()
+    await watched.ended(1)
+    await server.drop("close")
+    await eventually(lambda: watched.prober._session is None)
+    await watched.slots(2, apart=0.25)
+    assert watched.heard.reasons == ["maxclients"] * 3
+    await watched.close()
+
+
 async def test_an_open_breaker_sends_one_ping_per_trial_interval(server: FakeServer) -> None:
     """A ping that is not sent is one failure, under the reason that opened the breaker, and is counted besides."""
     watched = Watched(server.url, breaker=BreakerSettings(failure_threshold=2), probe=Probe(interval=0.25))
