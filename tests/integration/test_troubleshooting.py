@@ -19,12 +19,14 @@ from tests.integration.servers import RealServer, free_port
 pytestmark = pytest.mark.integration
 
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-#: Provoked elsewhere: tests/app/test_systemd.py, test_watchdog.py, test_large_replies.py, and the tests of servers that
-#: load and reset. Nobody here has a Memorystore: see tests/client/test_translate.py.
+#: Provoked elsewhere: tests of systemd, the watchdog, the breaker and large replies, and the tests of servers that load
+#: and reset. Nobody here has a Memorystore: see tests/client/test_translate.py.
 ELSEWHERE = (
     *("WatchdogSec is shorter", "Fatal Python error", "is loading the dataset in memory", "lost the connection"),
+    *("the circuit breaker is forced open", "calls are too slow"),
     *("(ERR_IAM_EXHAUSTED)", "a reply of", "bytes or more, which is larger"),
 )
+
 
 FILES = {
     "key": "probe: {intervall: 1s}",

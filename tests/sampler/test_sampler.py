@@ -13,6 +13,7 @@ from exporter.collectors._info import read_info
 from exporter.collectors.base import Stateless
 from exporter.collectors.info import COLLECTOR
 from exporter.config import Options, Poll
+from exporter.errors import OperationTimeoutError
 from exporter.exposition import render
 from exporter.metric import Found, Metric, Overflow, Unreadable, gauge
 from exporter.sampler import Part, Sampler
@@ -296,3 +297,40 @@ async def test_after_a_reconnect_a_server_is_asked_for_everything_again() -> Non
         first, kept, again = ["everything", "all"] * 2, ["all"] * 2, ["all", "everything"]
         assert asked == first + kept + again
         await polled.close()
+
+
+async def test_a_poll_of_many_collectors_is_one_failure_for_the_breaker(server: FakeServer) -> None:
+    """Ten collectors at once opened the breaker within 6 ms of the start."""
+    await server.stop()
+    polled = Polled(server.url, *(named(f"c{number}") for number in range(10)))
+    await polled.sampler.poll(0)
+    assert (polled.breaker.failures, polled.breaker.outstanding) == (1, 0)
+    assert polled.breaker.state == "closed"
+    assert [state for _, state in polled.heard.runs] == ["refused"] * 10
+    await polled.close()
+
+
+async def test_a_poll_that_is_answered_is_one_success_for_the_breaker(server: FakeServer) -> None:
+    polled = Polled(server.url, *(named(f"c{number}") for number in range(10)))
+    await polled.sampler.poll(0)
+    assert (polled.breaker.successes, polled.breaker.outstanding) == (1, 0)
+    await polled.close()
+
+
+async def test_a_poll_under_an_open_breaker_fails_for_what_opened_it(server: FakeServer) -> None:
+    polled = Polled(server.url, named("c"))
+    for _ in range(5):
+        permit = polled.breaker.acquire()
+        assert permit is not None
+        permit.failure(OperationTimeoutError("no answer in time"))
+    await polled.sampler.poll(0)
+    assert polled.heard.runs == [("c", "timeout")]
+    assert server.accepted == 0
+    assert value(polled.instruments, "redis_exporter_last_scrape_error", err="timeout") == 1
+    await polled.close()
+
+
+def named(name: str) -> Probe:
+    probe = Probe(ROW.sample(1))
+    probe.name = name  # type: ignore[misc]
+    return probe
