@@ -28,7 +28,9 @@ from exporter.config.models import (
     ProbeLogSettings,
     Slo,
     Tls,
+    Web,
 )
+from exporter.config.paths import telemetry_path_trouble
 from exporter.config.reference import SettingRow, rows
 from exporter.config.resolve import CheckCollectors
 from exporter.config.settings import Settings
@@ -69,6 +71,7 @@ __all__ = [
     "SourceSettings",
     "TargetSettings",
     "Tls",
+    "Web",
     "check_options",
     "duration",
     "label_trouble",
@@ -77,4 +80,5 @@ __all__ = [
     "parse_url",
     "read_groups",
     "rows",
+    "telemetry_path_trouble",
 ]

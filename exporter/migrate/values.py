@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
-from exporter.config import duration
+from exporter.config import duration, telemetry_path_trouble
 from exporter.migrate.lua import translated
 
 #: From the text of a value to what our setting gets.
@@ -58,8 +58,8 @@ def listen(value: str) -> str:
 
 def telemetry_path(value: str) -> str:
     """Take over the path of the metrics, unless it is that of another page of ours."""
-    if not re.fullmatch(r"/[A-Za-z0-9._~-][A-Za-z0-9/._~-]*", value) or re.match(r"/(-|redis)/|/(health|sd)$", value):
-        raise ValueError("the path of another page")
+    if trouble := telemetry_path_trouble(value):
+        raise ValueError(trouble)
     return value
 
 
