@@ -15,6 +15,7 @@ from exporter.config.discovery import (
 )
 from exporter.config.explain import check_options
 from exporter.config.groups import Group, read_groups
+from exporter.config.layers import Inherit, Inherited
 from exporter.config.load import Loaded, Reload, load
 from exporter.config.messages import ConfigError, Problem, nearest
 from exporter.config.models import (
@@ -53,6 +54,8 @@ __all__ = [
     "FileSource",
     "Group",
     "HttpSource",
+    "Inherit",
+    "Inherited",
     "Loaded",
     "Log",
     "Options",

@@ -1,4 +1,4 @@
-"""Paths of our pages that the metrics cannot have: one list and one check for settings, ``migrate-flags`` and routes."""
+"""Paths that the metrics cannot have: one list and one check for settings, ``migrate-flags`` and routes."""
 
 import re
 

@@ -142,6 +142,8 @@ def _host_and_port(place: str) -> tuple[str, int]:
     else:
         host, _, port = place.partition(":")
         host = unquote(host)
+        if "," in host:
+            raise ValueError("has a comma in its host: with a password in one URL, each begins with its scheme")
         if host and not _HOST.fullmatch(host):
             raise ValueError("has a host name with characters that no host name has")
     if not host:

@@ -34,6 +34,10 @@ class Given:
         """Return the value of a flag, or what it is when nobody gives it."""
         return self.values.get(flag, FLAGS[flag].default)
 
+    def is_on(self, flag: str) -> bool:
+        """Whether a switch is on; one that is neither true nor false is not."""
+        return TRUTH.get(self.get(flag), False)
+
 
 def read(words: Sequence[str], environ: Mapping[str, str]) -> Given:
     """Read flags and ``NAME=value`` words; the environment is the weakest."""

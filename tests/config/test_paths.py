@@ -9,7 +9,7 @@ from exporter.migrate import values
 @pytest.mark.parametrize("path", [*RESERVED_PATHS, "/-/healthy", "/redis/ping", "metrics", "/m?x", "/m x", ""])
 def test_a_path_of_another_page_is_refused_here_and_by_migrate_flags(path: str) -> None:
     assert telemetry_path_trouble(path)
-    with pytest.raises(ValueError, match="must be a path|belongs to another page"):
+    with pytest.raises(ValueError, match=r"must be a path|belongs to another page"):
         values.telemetry_path(path)
 
 
