@@ -148,7 +148,7 @@ def _burn(settings: Settings, sli: Sli, burn: Burn) -> Alert:
             f"target:redis_ping_{sli.bad}:rate{counted} * {settings.seconds(counted):g} >= "
             f"{settings.least_failures}\n)"
         )
-    what = f"within {1000 * settings.edge:g} ms" if sli.name == "latency" else "answered"
+    late = f"Late is more than {1000 * settings.edge:g} ms. " if sli.name == "latency" else ""
     idea = " or ".join(f"burn rate over {long} and {short} > {factor:g}" for long, short, factor in burn.pairs)
     return Alert(
         name=f"{sli.alert}{burn.name}",
@@ -161,7 +161,7 @@ def _burn(settings: Settings, sli: Sli, burn: Burn) -> Alert:
             f"too fast"
         ),
         description=(
-            f"Of the pings of {{{{ $labels.target }}}} by {{{{ $labels.instance }}}} too many {sli.happens}: "
-            f"more than its objective (slo.objective) allows not to be {what}. {burn.spent}."
+            f"More pings of {{{{ $labels.target }}}} by {{{{ $labels.instance }}}} {sli.happens} than its objective "
+            f"(slo.objective) allows. {late}{burn.spent}."
         ),
     )
