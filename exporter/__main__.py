@@ -97,11 +97,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("command", nargs="?", default="serve", help=argparse.SUPPRESS)
     parser.add_argument("file", nargs="?", help=argparse.SUPPRESS)
     add = parser.add_argument
-    add("--version", action="store_true", help="say the version")
+    add("--version", action="store_true", help="say the version, in one line")
     add("--verbose", action="store_true", help="with --version: that of Python and of the libraries too")
     add("--no-secrets", action="store_true", help="with check-config: secrets and certificates need not be there")
     add("--config", metavar="FILE", help="configuration file, YAML or TOML (REDIS_PULSE_CONFIG)")
-    add("--redis-url", metavar="[NAME=]URL", action="append", help="a server to watch; repeatable (REDIS_URL)")
+    add("--redis-url", metavar="[NAME=]URL", action="append", help="servers to watch; repeatable (REDIS_URL)")
     add("--username", metavar="NAME", help="ACL user for the servers of --redis-url (REDIS_USER)")
     add("--password-file", metavar="FILE", help="password for the servers of --redis-url (REDIS_PASSWORD_FILE)")
     add("--listen", metavar="ADDR:PORT", help="address of the pages (default :9121)")
@@ -110,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--probe-timeout", metavar="TIME", help="a slower PING is a failure (default 1s)")
     add("--poll-interval", metavar="TIME", help="time between two readings of INFO (default 15s)")
     add("--poll-timeout", metavar="TIME", help="deadline of a command of a poll (default 5s)")
-    add("--collectors", metavar="NAMES", help="collectors to run, separated by commas")
+    add("--collectors", metavar="NAMES", help="collectors to run, separated by commas; default is the default set")
     add("--probe-log", metavar="FILE", help="write one CSV line for every PING")
     add("--shard", metavar="I/N", help="take the I-th of N parts of the targets (0/3, auto/3)")
     add("--log-level", metavar="LEVEL", help="debug, info, warning, error or critical (LOG_LEVEL)")
@@ -142,7 +142,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         guess = nearest(name, parser._option_string_actions)  # noqa: SLF001
         parser.error(f"there is no option {name}" + (f": did you mean {guess}?" if guess else ""))
     if arguments.command not in COMMANDS:
-        guess = nearest(arguments.command, COMMANDS)
+        is_option = f"--{arguments.command}" in ("--help", "--version")
+        guess = f"--{arguments.command}" if is_option else nearest(arguments.command, COMMANDS)
         hint = f"did you mean {guess}?" if guess else f"there are {', '.join(COMMANDS)}; servers go to --redis-url"
         parser.error(f"there is no such command: {hint}")
     if unknown or (arguments.file and (arguments.command != "check-config" or arguments.config)):

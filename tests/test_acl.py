@@ -122,7 +122,8 @@ def test_every_collector_has_its_line_on_the_page(name: str) -> None:
 
 def test_what_a_source_asks_is_an_addition_on_the_page() -> None:
     assert acl.of_source("cluster") == "ACL SETUSER exporter +cluster|nodes +cluster|shards"
-    assert f"(`cluster: true`) also:\n\n```sh\n{acl.pasted(acl.of_source('cluster'))}\n```\n" in acl.page(collectors.load())
+    shown = acl.pasted(acl.of_source("cluster"))
+    assert f"(`cluster: true`) also:\n\n```sh\n{shown}\n```\n" in acl.page(collectors.load())
 
 
 def test_a_line_pasted_into_a_shell_reaches_redis_cli_as_it_is_meant(tmp_path: Path) -> None:

@@ -57,6 +57,8 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "told"),
     [
         (["serv"], "there is no such command: did you mean serve?"),
+        (["help"], "there is no such command: did you mean --help?"),
+        (["version"], "there is no such command: did you mean --version?"),
         (["redis://:hunter2@a"], "servers go to --redis-url"),
         (["--redis-ur", "redis://:hunter2@a"], "there is no option --redis-ur: did you mean --redis-url?"),
         (["--redis-ur=redis://:hunter2@a"], "there is no option --redis-ur: did you mean --redis-url?"),

@@ -123,8 +123,8 @@ def sent(args: tuple[str | int | bytes, ...], declared: Iterable[str]) -> str | 
 
 def sentence(collectors: Mapping[str, Collector]) -> str:
     """Return the sentence that quotes the line of the default set, for README."""
-    text = line(one for one in collectors.values() if one.default)
-    sentence = f"A user that may do what the default set needs, and nothing else ([more](docs/acl.md)): `{pasted(text)}`."
+    text = pasted(line(one for one in collectors.values() if one.default))
+    sentence = f"A user that may do what the default set needs, and nothing else ([more](docs/acl.md)): `{text}`."
     return "\n".join(wrap(sentence, 120, break_long_words=False, break_on_hyphens=False)) + "\n"
 
 

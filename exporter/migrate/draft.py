@@ -65,6 +65,7 @@ def _take(row: Row, given: Given, made: Draft, collectors: Chosen) -> None:
         else:
             made.settings[group] = taken
     if is_given and row.remark and (taken not in (NOTHING, OFF) if row.ours else value != row.default):
-        made.notes.append(f"-{row.flag}: {row.remark if row.flag == NAMESPACE else renamed(row.remark, given)}")
+        remark = row.remark if row.flag == NAMESPACE else renamed(row.remark, given)
+        made.notes.append(f"-{row.flag}: {remark.replace('migrate-flags prints it', 'it stands below')}")
         if row.protects:
             made.missing.append(f"-{row.flag} protected the pages. {row.remark}")

@@ -97,9 +97,7 @@ def _allowed(settings: Settings, sli: Sli) -> Record:
     span = settings.window("6h")
     published = f"1 - max {BY_TARGET} (last_over_time(redis_slo_objective_ratio[{span}]))"
     others = f"group {BY_TARGET} (last_over_time(redis_operations_total{{{PING}}}[{span}]))"
-    return Record(
-        f"target:redis_{sli.name}_slo:allowed_ratio", f"{published}\nor\n{others} * {1 - sli.objective:.6g}"
-    )
+    return Record(f"target:redis_{sli.name}_slo:allowed_ratio", f"{published}\nor\n{others} * {1 - sli.objective:.6g}")
 
 
 def _short(settings: Settings, window: str) -> Iterator[Record]:

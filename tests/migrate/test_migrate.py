@@ -206,8 +206,9 @@ def test_a_url_that_checks_no_certificate_still_checks_none() -> None:
 def test_what_redis_exporter_does_not_know_is_told() -> None:
     assert "-chek-keys is nothing that redis_exporter knows: did you mean -check-keys?" in notes("-chek-keys=a")
     assert "REDIS_USR is nothing that redis_exporter knows: did you mean REDIS_USER?" in notes("REDIS_USR=x")
-    assert "a flag was left out that redis_exporter does not know" in notes("-zzz=x")
-    assert "a word that belongs to no flag" in notes("-debug", "true")
+    assert "word 2 was left out: redis_exporter 1.86 knows no such flag" in notes("-debug", "-zzz=x")
+    assert "word 1 was left out: redis_exporter 1.86 knows no such variable" in notes("ZZZ=x")
+    assert "word 2 belongs to no flag" in notes("-debug", "true")
     assert "-check-keys has no value" in notes("-check-keys")
 
 
@@ -264,8 +265,8 @@ def test_the_same_environment_does_not_contradict_the_file(tmp_path: Path, monke
     ("word", "told"),
     [
         ("-chek-keys=a", "did you mean -check-keys?"),
-        ("-zzz=x", "a flag was left out that redis_exporter does not know"),
-        ("stray", "a word that belongs to no flag was left out"),
+        ("-zzz=x", "word 2 was left out: redis_exporter 1.86 knows no such flag"),
+        ("stray", "word 2 belongs to no flag, and was left out"),
         ("-check-keys", "-check-keys has no value"),
         ("-debug=perhaps", "-debug: its value cannot be taken over"),
         ("-basic-auth-username=me", "-basic-auth-username protected the pages."),
@@ -316,6 +317,7 @@ def test_the_rules_for_prometheus_are_finished_and_know_the_namespace() -> None:
         },
     ]
     assert "metric_relabel_configs:" not in notes()
+    assert "renames them in Prometheus; it stands below." in notes("-namespace=cache")
 
 
 def test_advice_speaks_of_metrics_as_they_will_be_called() -> None:
