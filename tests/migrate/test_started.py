@@ -68,6 +68,34 @@ def test_collectors_of_a_file_of_ours_are_not_mixed_with_theirs(tmp_path: Path) 
     assert found.warnings == ("REDIS_EXPORTER_CHECK_KEYS is not used, since collectors are set",)
 
 
+def test_a_file_of_variables_is_read_like_the_environment_and_a_configuration_is_stronger(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("REDIS_EXPORTER_DEBUG=true\nREDIS_EXPORTER_TLS_SERVER_NAME=theirs\n")
+    (tmp_path / "c.yaml").write_text("tls: {server_name: ours}\nweb: {health_status: by-target}")
+    found = loaded(tmp_path, REDIS_PULSE_CONFIG="c.yaml")
+    assert (found.settings.log.level, found.settings.tls.server_name) == ("debug", "ours")
+    assert found.settings.web.health_status == "by-target"
+
+
+def test_what_operators_set_for_a_server_with_tls_starts(tmp_path: Path) -> None:
+    """Several set all of these together, and switch the check of the certificate off."""
+    for name in ("ca.crt", "tls.crt", "tls.key"):
+        (tmp_path / name).write_text("x")
+    tls = (
+        loaded(
+            tmp_path,
+            REDIS_ADDR="rediss://local.inject:6379",
+            REDIS_EXPORTER_TLS_CLIENT_KEY_FILE="tls.key",
+            REDIS_EXPORTER_TLS_CLIENT_CERT_FILE="tls.crt",
+            REDIS_EXPORTER_TLS_CA_CERT_FILE="ca.crt",
+            REDIS_EXPORTER_SKIP_TLS_VERIFICATION="true",
+            REDIS_EXPORTER_IS_CLUSTER="true",
+        )
+        .targets[0]
+        .tls
+    )
+    assert (tls.cert_reqs, tls.check_hostname, tls.cert_file) == ("none", False, tmp_path / "tls.crt")
+
+
 def test_settings_of_ours_are_stronger(tmp_path: Path) -> None:
     found = loaded(tmp_path, REDIS_EXPORTER_LOG_LEVEL="debug", REDIS_PULSE_LOG_LEVEL="error")
     assert found.settings.log.level == "error"
