@@ -123,7 +123,7 @@ def _read(
 
 
 def _give_way(inherited: Layer, layers: Sequence[Layer]) -> list[str]:
-    """Take collectors out of what is inherited when they are set elsewhere: a sum of two lists would be neither."""
+    """Take collectors out of what is inherited when they are set elsewhere: two lists are not merged."""
     if not inherited.holds(("collectors",)) or not any(layer.holds(("collectors",)) for layer in layers):
         return []
     del inherited.data["collectors"]
