@@ -142,6 +142,16 @@ class Connection(Options):
     retry_on_timeout: bool = Field(False, description="Whether a read of a poll that timed out is tried again.")
 
 
+class Web(Options):
+    """The pages, but for where they are."""
+
+    health_status: Literal["by-target", "always-200"] = Field(
+        "by-target",
+        description="Status of /health: by-target (503 when no target is connected), or always-200 while the daemon "
+        "lives, as redis_exporter answers; always-200 is the default when REDIS_ADDR or REDIS_EXPORTER_… is set.",
+    )
+
+
 class Log(Options):
     """What is logged to stderr."""
 

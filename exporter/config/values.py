@@ -124,6 +124,12 @@ def _target_name(value: str) -> str:
     return value
 
 
+def _collector_options(value: Any) -> Any:
+    if value is None or value is True:
+        return {}
+    return None if value is False else value
+
+
 def _collectors(value: Any) -> Any:
     if isinstance(value, str):
         value = [part for part in re.split(r"[,\s]+", value.strip("[] ")) if part]
@@ -132,7 +138,7 @@ def _collectors(value: Any) -> Any:
             raise ValueError("must be a list of names of collectors, or a mapping from names to options")
         return {name: {} for name in value}
     if isinstance(value, dict):
-        return {name: {} if options is None else options for name, options in value.items()}
+        return {name: _collector_options(options) for name, options in value.items()}
     if value is None:
         return None
     raise ValueError("must be a list of names of collectors, or a mapping from names to options")
@@ -148,7 +154,7 @@ ByteSize = Annotated[int, BeforeValidator(byte_size)]
 Buckets = Annotated[tuple[float, ...], BeforeValidator(_buckets)]
 Labels = Annotated[dict[str, str], BeforeValidator(_labels)]
 TargetName = Annotated[str, BeforeValidator(lambda value: _target_name(value) if isinstance(value, str) else value)]
-#: Name of a collector → its options.
-Collectors = Annotated[dict[str, dict[str, Any]], BeforeValidator(_collectors)]
+#: Name of a collector, or of a set of them such as ``default``, → its options; None: it is left out.
+Collectors = Annotated[dict[str, dict[str, Any] | None], BeforeValidator(_collectors)]
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
 PositiveCount = Annotated[int, BeforeValidator(_whole), Field(ge=1)]

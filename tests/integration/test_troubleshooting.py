@@ -84,6 +84,8 @@ def test_a_configuration_that_cannot_be_used(tmp_path: Path) -> None:
     for name, text in FILES.items():
         (tmp_path / f"{name}.yaml").write_text(text)
         said.append(command("check-config", f"{name}.yaml", folder=tmp_path))
+    said.append(command("check-config", folder=tmp_path, REDIS_EXPORTER_BASIC_AUTH_PASSWORD="pa55"))
+    said.append(command("-redis.addr=cart:6379", folder=tmp_path))
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -99,6 +101,7 @@ def test_a_configuration_that_is_warned_of(tmp_path: Path) -> None:
     said += command("check-config", "c.yaml", folder=tmp_path)
     said += command("check-config", folder=tmp_path, REDIS_PULSE_PROBE_INTERVALL="1s", REDIS_URL="redis://a")
     said += command("check-config", "--redis-url", "redis://:pa55@a", folder=tmp_path)
+    said += command("check-config", folder=tmp_path, REDIS_EXPORTER_NAMESPACE="cache")
     assert "pa55" not in said
     unheard = {part for part in expected("It starts with a warning") if part not in said}
     assert not unheard
