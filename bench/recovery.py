@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ def main() -> None:
     """Measure and print."""
     options = arguments()
     allow_many_files()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # else the servers and daemons would outlive the bench
     say(options)
     with tempfile.TemporaryDirectory(prefix="redis-pulse-bench-") as folder:
         asyncio.run(measure(Path(folder), options))
