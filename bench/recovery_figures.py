@@ -1,5 +1,6 @@
 """What the recovery bench computes from pages and moments; it starts nothing and asks nobody."""
 
+import json
 import re
 import statistics
 from collections.abc import Iterable, Sequence
@@ -26,6 +27,11 @@ class Recovery(NamedTuple):
 def ups(page: str) -> dict[str, bool]:
     """Return ``redis_up`` of each target on a page."""
     return {target: value == "1" for target, value in _UP.findall(page)}
+
+
+def connected(health: str) -> dict[str, bool]:
+    """Return for each target in the answer of ``/health`` whether its newest ping succeeded, as ``redis_up`` says."""
+    return {name: view["redis"]["status"] == "connected" for name, view in json.loads(health)["targets"].items()}
 
 
 def failed_pings(page: str) -> int:

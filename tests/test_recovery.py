@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.recovery_figures import HEAD, Recovery, failed_pings, p99, recovery, row, ups
+from bench.recovery_figures import HEAD, Recovery, connected, failed_pings, p99, recovery, row, ups
 
 PAGE = """# HELP redis_up 1 while the newest probe slot succeeded within its deadline.
 # TYPE redis_up gauge
@@ -20,6 +20,13 @@ redis_operation_failures_total{target="a",operation="connect",reason="refused"} 
 
 def test_redis_up_of_each_target_is_read() -> None:
     assert ups(PAGE) == {"a": True, "b": False, "c": True}
+
+
+def test_health_tells_who_is_connected() -> None:
+    health = """{"status": "degraded", "targets": {
+        "a": {"redis": {"status": "connected", "latency_ms": 0.1}, "breaker": "closed"},
+        "b": {"redis": {"status": "error: refused: no listener", "latency_ms": null}, "breaker": "open"}}}"""
+    assert connected(health) == {"a": True, "b": False}
 
 
 def test_failures_of_pings_are_added_up_over_all_reasons() -> None:
