@@ -87,7 +87,7 @@ async def run(folder: Path, number: int, seconds: float, options: argparse.Names
 def each(one: Recovery) -> str:
     """Return one target in a word."""
     times = ["-" if value is None else f"{value:.2f}" for value in (one.seconds, one.steady)]
-    return "/".join([*times, "-" if one.invented is None else str(one.invented), str(one.flaps)])
+    return "/".join([*times, "-" if one.invented is None else str(one.invented.total()), str(one.flaps)])
 
 
 def say(options: argparse.Namespace) -> None:

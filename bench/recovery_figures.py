@@ -3,6 +3,7 @@
 import json
 import re
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -12,7 +13,9 @@ HEAD = (
 )  # fmt: skip
 
 _UP = re.compile(r'^redis_up\{.*?target="([^"]+)".*?\} (\d)', re.MULTILINE)
-_FAILED = re.compile(r'^redis_operation_failures_total\{[^}]*operation="ping"[^}]*\} (\S+)', re.MULTILINE)
+_FAILED = re.compile(
+    r'^redis_operation_failures_total\{[^}]*operation="ping"[^}]*reason="(\w+)"[^}]*\} (\S+)', re.MULTILINE
+)
 
 
 class Recovery(NamedTuple):
@@ -20,7 +23,7 @@ class Recovery(NamedTuple):
 
     seconds: float | None  # from the return until redis_up was 1; None: not within the time that was watched
     steady: float | None  # from the return until redis_up was 1 and stayed so; None: it was 0 at the end
-    invented: int | None  # pings counted as failures after the return; None: not counted for this target
+    invented: Counter[str] | None  # pings counted as failures after the return, by reason; None: not counted
     flaps: int  # how often redis_up went from 1 to 0 after the return
 
 
@@ -34,12 +37,12 @@ def connected(health: str) -> dict[str, bool]:
     return {name: view["redis"]["status"] == "connected" for name, view in json.loads(health)["targets"].items()}
 
 
-def failed_pings(page: str) -> int:
-    """Return the sum of the failed pings on a page of one target, over all reasons."""
-    return int(sum(float(value) for value in _FAILED.findall(page)))
+def failed_pings(page: str) -> Counter[str]:
+    """Return the failed pings on a page of one target, by reason."""
+    return Counter({reason: int(float(value)) for reason, value in _FAILED.findall(page)})
 
 
-def recovery(states: Iterable[tuple[float, bool]], returned: float, invented: int | None = None) -> Recovery:
+def recovery(states: Iterable[tuple[float, bool]], returned: float, invented: Counter[str] | None = None) -> Recovery:
     """Sum up one target; ``states`` are the readings of ``redis_up`` since its server was told to return, in order.
 
     A daemon may be faster than the client that waits for the return: then the time is 0.
@@ -74,7 +77,14 @@ def row(outage: str, recoveries: Sequence[Recovery]) -> list[str]:
         str(len(recoveries)),
         *([f"{value:.2f}" for value in figures] or ["-"] * 4),
         f"{statistics.median(steady):.2f}, {max(steady):.2f}" if steady else "-",
-        f"{sum(counted)} ({sum(counted) / len(counted):.1f} a target, at most {max(counted)})" if counted else "-",
+        _failures(counted) if counted else "-",
         str(sum(one.flaps > 0 for one in recoveries)),
         str(len(recoveries) - len(times)),
     ]
+
+
+def _failures(counted: Sequence[Counter[str]]) -> str:
+    total = sum(counted, Counter[str]())
+    most = max(one.total() for one in counted)
+    reasons = "".join(f"; {reason} {count}" for reason, count in total.most_common() if count)
+    return f"{total.total()} ({total.total() / len(counted):.1f} a target, at most {most}){reasons}"

@@ -5,7 +5,7 @@ import contextlib
 import os
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import yaml
@@ -54,7 +54,7 @@ class Watched:
         """Take the servers away for so long; return what was seen of each target."""
         self._states: dict[str, list[tuple[float, bool]]] = defaultdict(list)
         self._returned: dict[str, float] = {}
-        self._failed: dict[str, int] = {}
+        self._failed: dict[str, Counter[str]] = {}
         await asyncio.to_thread(self._servers.go)
         await asyncio.sleep(seconds)
         is_up = await self._ups()
@@ -103,7 +103,7 @@ class Watched:
             return connected(await fetch(self._program.port, "/health"))
         return ups(await fetch(self._program.port, "/metrics?only=targets&name[]=redis_up"))
 
-    async def _failed_pings(self, name: str) -> int:
+    async def _failed_pings(self, name: str) -> Counter[str]:
         path = f"/scrape?target={name}&name[]=redis_operation_failures_total"
         return failed_pings(await fetch(self._program.port, path))
 

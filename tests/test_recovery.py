@@ -1,5 +1,7 @@
 """What the recovery bench makes of pages and moments."""
 
+from collections import Counter
+
 import pytest
 
 from bench.recovery_figures import HEAD, Recovery, connected, failed_pings, p99, recovery, row, ups
@@ -29,13 +31,13 @@ def test_health_tells_who_is_connected() -> None:
     assert connected(health) == {"a": True, "b": False}
 
 
-def test_failures_of_pings_are_added_up_over_all_reasons() -> None:
-    assert failed_pings(FAILURES) == 14
+def test_failures_of_pings_are_read_by_reason() -> None:
+    assert failed_pings(FAILURES) == {"refused": 4, "rejected": 10}
 
 
 def test_the_time_runs_from_the_return_to_the_first_reading_that_is_up() -> None:
     states = [(9.0, False), (10.5, False), (12.5, True), (13.0, True)]
-    assert recovery(states, returned=10.0, invented=2) == Recovery(2.5, 2.5, 2, 0)
+    assert recovery(states, returned=10.0, invented=Counter(rejected=2)) == Recovery(2.5, 2.5, Counter(rejected=2), 0)
 
 
 def test_a_daemon_faster_than_the_client_needs_no_time() -> None:
@@ -62,8 +64,15 @@ def test_a_target_is_steady_from_the_last_time_that_it_came_up() -> None:
 
 
 def test_a_row_has_a_cell_for_each_column() -> None:
-    seen = [Recovery(1, 1, 1, 0), Recovery(2, 5, 3, 1), Recovery(6, 6, None, 0), Recovery(None, None, None, 0)]
-    cells = row("10 s", seen)
+    cells = row(
+        "10 s",
+        [
+            Recovery(1, 1, Counter(refused=1), 0),
+            Recovery(2, 5, Counter(refused=0, rejected=3), 1),
+            Recovery(6, 6, None, 0),
+            Recovery(None, None, None, 0),
+        ],
+    )
     assert dict(zip(HEAD, cells, strict=True)) == {
         "outage": "10 s",
         "n": "4",
@@ -72,7 +81,7 @@ def test_a_row_has_a_cell_for_each_column() -> None:
         "p99 s": "6.00",
         "max s": "6.00",
         "steady: median, max s": "5.00, 6.00",
-        "failed pings after the return": "4 (2.0 a target, at most 3)",
+        "failed pings after the return": "4 (2.0 a target, at most 3); rejected 3; refused 1",
         "flapped": "1",
         "never up": "1",
     }
