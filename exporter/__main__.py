@@ -3,6 +3,10 @@
 Exit codes: 0, 1 for a configuration that cannot be used or a port that is taken, 2 for arguments that mean nothing.
 """
 
+from exporter import early
+
+early.stop_on_signals(__name__)  # first of all: the imports below take half a second
+# ruff: noqa: E402
 import argparse
 import gc
 import os
@@ -16,7 +20,7 @@ from typing import Any, NoReturn
 from exporter import versions
 
 gc.disable()  # what is imported stays: the garbage collector would look through it again and again, and find nothing
-from exporter.config import ConfigError, Loaded, check_options, load, nearest  # noqa: E402
+from exporter.config import ConfigError, Loaded, check_options, load, nearest
 
 gc.enable()
 
@@ -173,6 +177,7 @@ def _demo(read: "partial[Loaded]") -> int:
         sys.stdout.write(demo.banner(port))
         sys.stdout.flush()
 
+    early.unwind_on_signals()  # the embedded servers must not stay behind
     try:
         with Demo() as demo:
             read = partial(read, extra_targets=demo.targets)
