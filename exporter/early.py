@@ -13,6 +13,7 @@ from types import FrameType
 #: Commands that run until a signal ends them; without a command it is ``serve``.
 _SERVING = ("serve", "demo")
 _PROGRAM = "redis-pulse"
+_NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
 def stop_on_signals(name: str) -> None:
@@ -20,13 +21,13 @@ def stop_on_signals(name: str) -> None:
     if name == "__main__" or os.path.basename(sys.argv[0]) == _PROGRAM:  # noqa: PTH119  # pathlib is not loaded yet
         words = sys.argv[1:2]
         if not words or words[0] in _SERVING or words[0].startswith("-"):
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in _NUMBERS:
                 signal.signal(number, _end)
 
 
 def unwind_on_signals() -> None:
     """Let signals raise SystemExit with 0 from now on, for there is something to put in order by now."""
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _NUMBERS:
         if signal.getsignal(number) is _end:
             signal.signal(number, _unwind)
 
