@@ -77,11 +77,11 @@ class Threads:
         """How many threads there are, those that hang included."""
         return self._threads
 
-    async def run(self, key: Hashable, call: Callable[[], T], *, within: float) -> T:
+    async def run(self, key: Hashable, call: Callable[[], T], *, within: float | None) -> T:
         """Return what ``call()`` returns, in a thread; raise what it raises.
 
         Calls with the same key must do the same: who comes while one is under way gets its result. Raises BlockedError
-        after ``within`` seconds, NoThreadError when no thread can be started.
+        after ``within`` seconds (None: never), NoThreadError when no thread can be started.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
@@ -95,7 +95,7 @@ class Threads:
             async with asyncio.timeout(within) as limit:
                 return await future
         except TimeoutError:
-            if not limit.expired():
+            if within is None or not limit.expired():
                 raise  # the call's own
             raise BlockedError(within) from None
         finally:
@@ -206,8 +206,21 @@ def read_regular_file(path: Path | str, limit: int) -> bytes:
     return data
 
 
+def literal(host: str, port: int) -> list[tuple[int, Any]] | None:
+    """Return where an address leads; None for a name."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host)
+        except (OSError, ValueError):
+            continue
+        return [(int(family), (host, port))]
+    return None
+
+
 async def resolve(host: str, port: int, *, within: float) -> list[tuple[int, Any]]:
     """Return family and address for each address of a host. Raises socket.gaierror, BlockedError, OSError."""
+    if (known := literal(host, port)) is not None:
+        return known
     # By the host alone: a hundred ports of one host are one question.
     found = await NAMES.run(host, partial(_look_up, host), within=within)
     return [(family, (address[0], port, *address[2:])) for family, address in found]

@@ -6,13 +6,10 @@ that all lower ones are taken: it is closed again, and the connect is not made. 
 
 import errno
 import os
+import resource
 import socket
 from contextlib import suppress
 
-try:
-    import resource
-except ImportError:  # pragma: no cover  # where there is none, nothing is known and nothing is refused
-    resource = None  # type: ignore[assignment]
 
 #: Descriptors of the daemon itself: standard streams, loop, listening socket, log, threads that read; and its pages.
 OWN = 64
@@ -25,19 +22,16 @@ shortages = 0
 
 
 def limit() -> int | None:
-    """Return how many descriptors we may have; None when that is not known, or not limited."""
-    if resource is None:
-        return None
+    """Return how many descriptors we may have; None when that is not limited."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return None if soft == resource.RLIM_INFINITY else soft
 
 
 def raise_limit() -> int | None:
     """Raise the soft limit to the hard one, and return what it is now."""
-    if resource is not None:
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        with suppress(OSError, ValueError):  # macOS takes no unlimited one: then it stays as it is
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # macOS takes no unlimited one: then it stays as it is
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return limit()
 
 

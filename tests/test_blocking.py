@@ -29,7 +29,7 @@ async def test_what_a_call_returns_or_raises_is_the_callers() -> None:
     threads = Threads("t")
     assert await threads.run("a", lambda: 7, within=5) == 7
     with pytest.raises(KeyError):
-        await threads.run("a", partial({}.__getitem__, "x"), within=5)
+        await threads.run("a", partial(dict[str, int]().__getitem__, "x"), within=5)
     await eventually(lambda: threads.threads == 0)
 
 
@@ -127,9 +127,9 @@ def test_only_regular_files_up_to_a_limit_are_read(tmp_path: Path) -> None:
         assert caught.value.errno == code
     with pytest.raises(OSError, match="longer than 3 bytes"):
         read_regular_file(file, 3)
-    for path in ("/dev/zero", "/dev/full"):
+    for device in ("/dev/zero", "/dev/full"):
         with pytest.raises(OSError, match="not a regular file"):
-            read_regular_file(path, 4)
+            read_regular_file(device, 4)
 
 
 async def test_names_are_resolved_in_threads_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """A signal ends the daemon well however early it comes. Tried with processes of their own."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -92,5 +91,5 @@ def _handles(pid: int, number: int) -> bool:
 def test_the_tests_themselves_are_not_touched() -> None:
     """The module is imported by tools and tests too, which must die by their signals."""
     script = "import signal, exporter.__main__; print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)"
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=dict(os.environ))
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout == "True\n"

@@ -15,12 +15,14 @@ from redis.asyncio.connection import AbstractConnection
 from exporter.breaker import Backoff, Breaker
 from exporter.client.commands import BoundCommands
 from exporter.client.connect import Pool, TlsContext, make_pool
+from exporter.client.credentials import Credentials
 from exporter.client.dial import PHASES, Dialler, OnPhase, phases_of
 from exporter.client.observer import Observer
 from exporter.client.ramp import Place, Ramp
 from exporter.client.reads import Args, is_read
 from exporter.client.translate import is_reply, translate
 from exporter.client.wire import Arrival, Sent, Wire
+from exporter.descriptors import note_shortage
 from exporter.errors import (
     AuthError,
     ConnectionResetByTargetError,
@@ -59,7 +61,8 @@ class Client:
         self._clock = clock
         self._wall = wall
         self._context = TlsContext(target.settings.tls)
-        self._dialler = Dialler(target.settings, self._context, clock)
+        self._credentials = Credentials(target.settings)
+        self._dialler = Dialler(target.settings, self._context.ready, self._credentials, clock)
         self._tls = target.settings.endpoint.tls
         self._backoff = backoff or Backoff(RECONNECT_BASE, RECONNECT_CAP)
         self._not_before = 0.0
@@ -117,6 +120,9 @@ class Client:
         try:
             async with asyncio.timeout(max(0.0, deadline - self._clock())):
                 replies = await self._send(commands, db, place)
+        except SkippedError:
+            permit.release()  # it was our fault: it says nothing of the target
+            raise
         except TargetError as error:
             permit.failure() if error.unavailable else permit.success()
             raise
@@ -137,7 +143,12 @@ class Client:
         pool = self._pools.get(db)
         if pool is None:
             pool = self._pools[db] = make_pool(
-                self.target.settings, db, self._on_connect, context=self._context, ramp=self.ramp
+                self.target.settings,
+                db,
+                self._on_connect,
+                context=self._context,
+                credentials=self._credentials,
+                ramp=self.ramp,
             )
         connection = None
         try:
@@ -207,8 +218,7 @@ class Client:
     def _translate(self, error: BaseException) -> TargetError:
         if isinstance(error, TargetError):
             return error
-        try:
-            _, secret = self.target.settings.credentials()
-        except OSError:
-            secret = None
-        return translate(error, tls=self._tls, secret=secret)
+        translated = translate(error, tls=self._tls, secret=self._credentials.secret)
+        if isinstance(translated, SkippedError):
+            note_shortage()
+        return translated

@@ -7,9 +7,13 @@ from typing import Any
 
 from pydantic import Field, SecretStr
 
+from exporter.blocking import read_regular_file
 from exporter.config.models import BreakerSettings, CanarySettings, Connection, Poll, Probe, Slo, Tls
 from exporter.config.url import Endpoint, parse_url
 from exporter.config.values import Options
+
+#: Of a file of passwords: one of redis_exporter has an entry for each server.
+_MOST_BYTES = 10_000_000
 
 
 class TargetSettings(Options):
@@ -64,7 +68,7 @@ def read_password(file: Path, endpoint: Endpoint) -> str | None:
     has no password. Raises OSError when the file cannot be read or is not text.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_regular_file(file, _MOST_BYTES).decode("utf-8")
     except UnicodeDecodeError:
         raise OSError("names a file that is not UTF-8 text") from None
     if text.startswith("{"):

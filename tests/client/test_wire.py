@@ -365,17 +365,14 @@ async def test_a_name_is_resolved_and_timed_and_the_addresses_are_tried_in_turn(
     server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As with localhost: nothing listens on ::1, and a server on 127.0.0.1."""
-    loop = asyncio.get_running_loop()
     asked = []
 
-    async def resolve(host: str, port: int, **_options: object) -> list[tuple[object, ...]]:
+    def look_up(host: str, *_: object, **__: object) -> list[tuple[object, ...]]:
         asked.append(host)
-        return [
-            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1)),
-            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (server.host, port)),
-        ]
+        addresses = ("127.0.0.2", server.host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in addresses]
 
-    monkeypatch.setattr(loop, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
     async with dialled(f"redis://redis.internal:{server.port}") as (wire, phases):
         wire.ping()
         assert await replies(wire, 1) == [None]
@@ -384,10 +381,10 @@ async def test_a_name_is_resolved_and_timed_and_the_addresses_are_tried_in_turn(
 
 
 async def test_a_name_that_does_not_resolve_is_a_dns_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def resolve(*_: object, **__: object) -> object:
+    def look_up(*_: object, **__: object) -> object:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
     watched = Watched("redis://no-such-host.invalid")
     phases: dict[str, float] = {}
     with pytest.raises(errors.NameResolutionError):

@@ -39,7 +39,8 @@ def pipe() -> Iterator[Pipe]:
 
 
 def test_lines_are_written_in_order_by_a_thread() -> None:
-    stream, dropped = io.StringIO(), []
+    stream = io.StringIO()
+    dropped: list[int] = []
     writer = Writer(dropped.append)
     for number in range(100):
         writer.write(stream, f"{number}\n")
@@ -75,7 +76,11 @@ def test_the_end_does_not_wait_for_a_reader_that_reads_nothing(pipe: Pipe) -> No
 
 
 def test_without_a_thread_a_line_waits_for_a_short_time_only(pipe: Pipe) -> None:
-    done = threading.Thread(target=lambda: [put(pipe.stream, LINE, 0.001) for _ in range(200)], daemon=True)
+    def write() -> None:
+        for _ in range(200):
+            put(pipe.stream, LINE, 0.001)
+
+    done = threading.Thread(target=write, daemon=True)
     done.start()
     done.join(20)
     assert not done.is_alive()
@@ -89,7 +94,8 @@ def test_a_reader_that_is_gone_harms_nothing() -> None:
 
 
 def test_the_log_of_a_daemon_goes_through_the_thread_and_back() -> None:
-    stream, dropped = io.StringIO(), []
+    stream = io.StringIO()
+    dropped: list[int] = []
     log.setup(stream=stream)
     stop = log.start(dropped.append)
     log.get("x").info("from the thread")
