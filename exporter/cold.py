@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from exporter.breaker import Breaker
 from exporter.client import Client, Wire
-from exporter.errors import OperationTimeoutError, RejectedError, TargetError
+from exporter.errors import OperationTimeoutError, RejectedError, SkippedError, TargetError
 from exporter.instruments import TargetInstruments
 
 COLD_CONNECT = "cold_connect"
@@ -55,6 +55,9 @@ class ColdConnect:
         except TimeoutError:
             permit.failure()
             raise OperationTimeoutError("no answer in time") from None
+        except SkippedError:
+            permit.release()
+            raise
         except TargetError as error:
             permit.failure() if error.unavailable else permit.success()
             raise

@@ -17,6 +17,9 @@ OWN = 64
 EACH = 3
 _RESERVE = 32
 
+#: What the system answers when we lack descriptors or memory: our fault, or that of a limit on us.
+LACKING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+
 #: How often a connect was not made for want of a descriptor; whoever logs looks at it now and then.
 shortages = 0
 

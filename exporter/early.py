@@ -13,7 +13,9 @@ from types import FrameType
 #: Commands that run until a signal ends them; without a command it is ``serve``.
 _SERVING = ("serve", "demo")
 _PROGRAM = "redis-pulse"
-_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+#: The signals that ask us to end.
+NUMBERS = (signal.SIGINT, signal.SIGTERM)
+_is_ours = False
 
 
 def stop_on_signals(name: str) -> None:
@@ -21,15 +23,24 @@ def stop_on_signals(name: str) -> None:
     if name == "__main__" or os.path.basename(sys.argv[0]) == _PROGRAM:  # noqa: PTH119  # pathlib is not loaded yet
         words = sys.argv[1:2]
         if not words or words[0] in _SERVING or words[0].startswith("-"):
-            for number in _NUMBERS:
+            global _is_ours  # noqa: PLW0603  # there is one process
+            _is_ours = True
+            for number in NUMBERS:
                 signal.signal(number, _end)
 
 
 def unwind_on_signals() -> None:
     """Let signals raise SystemExit with 0 from now on, for there is something to put in order by now."""
-    for number in _NUMBERS:
+    for number in NUMBERS:
         if signal.getsignal(number) is _end:
             signal.signal(number, _unwind)
+
+
+def ignore_signals() -> None:
+    """Ignore signals from now on, where they were ours: all that is left to do is to end."""
+    if _is_ours:
+        for number in NUMBERS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:

@@ -4,8 +4,9 @@ The file is read in a thread. When that does not end in time, the credentials th
 a network file system that hangs must not make a server look dead.
 """
 
-from exporter.blocking import FILE_DEADLINE, FILES, BlockedError
+from exporter.blocking import FILE_DEADLINE, FILES, BlockedError, NoThreadError
 from exporter.config import TargetSettings
+from exporter.descriptors import LACKING
 from exporter.errors import AuthError
 
 #: User name and password, as far as there are any.
@@ -28,7 +29,7 @@ class Credentials:
         return self._last[1] if self._last is not None else None
 
     async def read(self) -> Pair:
-        """Return them as they are now. Raises AuthError when the file cannot be read."""
+        """Return them as they are now. Raises AuthError when the file cannot be read, OSError for trouble of ours."""
         settings = self._settings
         if settings.password_file is None:
             return settings.credentials()
@@ -40,6 +41,10 @@ class Credentials:
         except BlockedError as error:
             if self._last is None:
                 raise AuthError(f"cannot read the password file: {error.strerror}") from None
+        except NoThreadError:
+            raise
         except OSError as error:
+            if error.errno in LACKING:
+                raise  # our own trouble, not the file's
             raise AuthError(f"cannot read the password file: {error.strerror or error}") from None
         return self._last

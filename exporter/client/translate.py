@@ -14,12 +14,11 @@ from redis import exceptions as redis_errors
 
 from exporter import errors
 from exporter.blocking import BlockedError, NoThreadError
+from exporter.descriptors import LACKING
 from exporter.errors import TargetError
 
 _LONGEST = 200
 _ERRNO = re.compile(r"\[Errno (-?\d+)\]")
-#: We lack descriptors or memory: our fault, or that of a limit on us.
-_OURS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 _UNREACHABLE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.EADDRNOTAVAIL}
 
 #: By the class that redis-py makes of an error code.
@@ -155,7 +154,7 @@ def _by_errno(error: OSError) -> type[TargetError]:
         code = int(codes[-1])  # several addresses were tried: the last one speaks for all
     if code == errno.ECONNREFUSED:
         return errors.ConnectionRefusedByTargetError
-    if code in _OURS:
+    if code in LACKING:
         return errors.SkippedError
     return errors.UnreachableError if code in _UNREACHABLE else errors.ConnectionResetByTargetError
 

@@ -5,7 +5,6 @@ descriptor it logs a line and sets a timer. Here one try that fails ends the tur
 """
 
 import asyncio
-import errno
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +15,6 @@ from exporter import descriptors, log
 AT_ONCE = 32
 #: Seconds until it is tried again when there was no descriptor, and between two lines that tell so.
 PAUSE, QUIET = 1.0, 60.0
-_NONE_LEFT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 _log = log.get("web")
 
@@ -88,5 +86,5 @@ class Acceptor:
         if self._told is not None and now - self._told < QUIET:
             return
         self._told = now
-        cure = f"the limit of open files is {descriptors.limit()}" if error.errno in _NONE_LEFT else ""
+        cure = f"the limit of open files is {descriptors.limit()}" if error.errno in descriptors.LACKING else ""
         _log.error("clients must wait: no connection can be accepted", error=error.strerror, cure=cure)
