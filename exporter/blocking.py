@@ -26,7 +26,7 @@ T = TypeVar("T")
 #: So many calls of one kind may run within their deadlines at once. The others wait.
 AT_ONCE = 16
 #: So many threads of one kind there are at most, those that hang included.
-MOST = 256
+MOST = 128
 #: Seconds for a file: a local one takes a millisecond, one of a slow network file system a second.
 FILE_DEADLINE = 2.0
 

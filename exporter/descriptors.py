@@ -10,7 +10,6 @@ import resource
 import socket
 from contextlib import suppress
 
-
 #: Descriptors of the daemon itself: standard streams, loop, listening socket, log, threads that read; and its pages.
 OWN = 64
 #: Descriptors that a target takes as a rule: its probe, its poll, and one more now and then.

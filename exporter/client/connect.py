@@ -12,8 +12,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
 
-from exporter.blocking import FILE_DEADLINE, FILES, BlockedError, regular, resolve
-from exporter.client.credentials import KNOWN_DEADLINE, Credentials
+from exporter.blocking import FILES, BlockedError, regular, resolve
+from exporter.client.credentials import FIRST_DEADLINE, KNOWN_DEADLINE, Credentials
 from exporter.client.ramp import Place, Ramp
 from exporter.config import TargetSettings, Tls
 from exporter.descriptors import check_room
@@ -129,7 +129,7 @@ class TlsContext:
     async def ready(self) -> ssl.SSLContext:
         """Return the context, made in a thread; the one before when a file does not answer in time."""
         try:
-            within = FILE_DEADLINE if self._context is None else KNOWN_DEADLINE
+            within = FIRST_DEADLINE if self._context is None else KNOWN_DEADLINE
             return await FILES.run(("tls", *self._files), self, within=within)
         except BlockedError:
             if self._context is None:

@@ -4,7 +4,7 @@ The file is read in a thread. When that does not end in time, the credentials th
 a network file system that hangs must not make a server look dead.
 """
 
-from exporter.blocking import FILE_DEADLINE, FILES, BlockedError, NoThreadError
+from exporter.blocking import FILES, BlockedError, NoThreadError
 from exporter.config import TargetSettings
 from exporter.descriptors import LACKING
 from exporter.errors import AuthError
@@ -12,8 +12,9 @@ from exporter.errors import AuthError
 #: User name and password, as far as there are any.
 Pair = tuple[str | None, str | None]
 
-#: Seconds for which a file is waited for while credentials are known that were read before.
-KNOWN_DEADLINE = 0.25
+#: Seconds for which a file is waited for: while its content is known from before, and at first. Both are shorter than
+#: the deadline of connecting, so that a file that hangs is not taken for a server that hangs.
+KNOWN_DEADLINE, FIRST_DEADLINE = 0.25, 0.5
 
 
 class Credentials:
@@ -35,9 +36,9 @@ class Credentials:
             return settings.credentials()
         # The endpoint is a part of the key: a file of redis_exporter has a password for each.
         key = ("password", settings.password_file, settings.address, settings.username)
-        within = FILE_DEADLINE if self._last is None else KNOWN_DEADLINE
+        within = FIRST_DEADLINE if self._last is None else KNOWN_DEADLINE
         try:
-            self._last = await FILES.run(key, settings.credentials, within=within)
+            self._last = await FILES.run(key, self._read_now, within=within)
         except BlockedError as error:
             if self._last is None:
                 raise AuthError(f"cannot read the password file: {error.strerror}") from None
@@ -48,3 +49,7 @@ class Credentials:
                 raise  # our own trouble, not the file's
             raise AuthError(f"cannot read the password file: {error.strerror or error}") from None
         return self._last
+
+    def _read_now(self) -> Pair:
+        self._last = read = self._settings.credentials()  # also when it comes too late: the next connect has it
+        return read

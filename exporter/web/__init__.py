@@ -2,7 +2,8 @@
 
 ``views`` says what the pages need to know (``app`` implements it), ``routes`` makes the ASGI application of it,
 ``answers`` and ``pages`` are the bodies, ``asked`` reads the query, ``negotiate`` reads ``Accept``, ``listen`` opens
-the socket, ``accept`` takes clients in, ``limits`` bounds what one client may take, ``server`` runs it all inside our own loop.
+the socket, ``accept`` takes clients in, ``limits`` bounds what one client may take, ``server`` runs it all inside our
+own loop.
 """
 
 from exporter.web.limits import REFUSALS, Limits

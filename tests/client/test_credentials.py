@@ -13,7 +13,7 @@ from exporter.client import credentials
 from exporter.client.credentials import Credentials
 from exporter.config import targets
 from tests.fakes import FakeServer
-from tests.watching import Watched, settings
+from tests.watching import Watched, eventually, settings
 
 
 class Disk:
@@ -41,7 +41,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
     disk = Disk()
     monkeypatch.setattr(targets, "read_regular_file", disk.read)
     monkeypatch.setattr(credentials, "KNOWN_DEADLINE", 0.02)
-    monkeypatch.setattr(credentials, "FILE_DEADLINE", 0.02)
+    monkeypatch.setattr(credentials, "FIRST_DEADLINE", 0.02)
     yield disk
     disk.free()
 
@@ -73,6 +73,17 @@ async def test_a_file_that_never_answered_is_a_failure_to_log_in(file: Path, dis
     disk.hangs = True
     with pytest.raises(errors.AuthError, match="cannot read the password file: no answer within"):
         await Credentials(settings(password_file=file)).read()
+
+
+async def test_a_file_that_answers_too_late_serves_the_next_connect(file: Path, disk: Disk) -> None:
+    """A file system that is merely slow must not keep a target away for ever."""
+    disk.hangs = True
+    known = Credentials(settings(password_file=file))
+    with pytest.raises(errors.AuthError):
+        await known.read()
+    disk.free()
+    await eventually(lambda: known.secret == "first")
+    disk.hangs = True
 
 
 async def test_a_fifo_is_refused_at_once(tmp_path: Path) -> None:

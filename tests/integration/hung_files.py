@@ -1,4 +1,4 @@
-"""The daemon on a file system that hangs: a file is not opened while there is one of its name with ``.hangs`` at its end.
+"""The daemon on a file system that hangs: no file is opened while there is one of its name and ``.hangs``.
 
 ``python -m tests.integration.hung_files`` takes what ``python -m exporter`` takes.
 """
