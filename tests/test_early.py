@@ -93,3 +93,16 @@ def test_the_tests_themselves_are_not_touched() -> None:
     script = "import signal, exporter.__main__; print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout == "True\n"
+
+
+def test_signals_that_are_repeated_until_the_end_do_not_spoil_the_exit_code() -> None:
+    port = free_port()
+    with started("-m", "exporter", "--redis-url", "redis://127.0.0.1:1", "--listen", f"127.0.0.1:{port}") as process:
+        assert process.stderr is not None
+        for line in iter(process.stderr.readline, b""):
+            if b"listening" in line:
+                break
+        while process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.002)
+        assert process.returncode == 0
