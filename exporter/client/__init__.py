@@ -16,12 +16,14 @@ from exporter.breaker import Backoff, Breaker
 from exporter.client.call import Call
 from exporter.client.commands import BoundCommands
 from exporter.client.connect import Pool, TlsContext, make_pool
+from exporter.client.credentials import Credentials
 from exporter.client.dial import PHASES, Dialler, OnPhase, phases_of
 from exporter.client.observer import Observer
 from exporter.client.ramp import Place, Ramp
 from exporter.client.reads import Args, is_read
 from exporter.client.translate import explained, is_reply, translate
 from exporter.client.wire import Arrival, Sent, Wire
+from exporter.descriptors import note_shortage
 from exporter.errors import (
     AuthError,
     ConnectionResetByTargetError,
@@ -59,7 +61,8 @@ class Client:
         self._clock = clock
         self._wall = wall
         self._context = TlsContext(target.settings.tls)
-        self._dialler = Dialler(target.settings, self._context, clock)
+        self._credentials = Credentials(target.settings)
+        self._dialler = Dialler(target.settings, self._context.ready, self._credentials, clock)
         self._tls = target.settings.endpoint.tls
         self._backoff = backoff or Backoff(RECONNECT_BASE, RECONNECT_CAP)
         #: how many connections of polls were made so far: behind a new one there may be another server
@@ -157,7 +160,12 @@ class Client:
         pool = self._pools.get(db)
         if pool is None:
             pool = self._pools[db] = make_pool(
-                self.target.settings, db, self._on_pool_connect, context=self._context, ramp=self.ramp
+                self.target.settings,
+                db,
+                self._on_pool_connect,
+                context=self._context,
+                credentials=self._credentials,
+                ramp=self.ramp,
             )
         connection = None
         try:
@@ -232,9 +240,7 @@ class Client:
 
     def _translate(self, error: BaseException) -> TargetError:
         if not isinstance(error, TargetError):
-            try:
-                _, secret = self.target.settings.credentials()
-            except OSError:
-                secret = None
-            error = translate(error, tls=self._tls, secret=secret)
+            error = translate(error, tls=self._tls, secret=self._credentials.secret)
+            if isinstance(error, SkippedError):
+                note_shortage()
         return explained(error, self.target.settings)

@@ -62,6 +62,7 @@ class Instruments:
         self.job_errors = counter("job_errors", "Jobs that ended in an exception of ours.", "kind")
         self.requests = counter("http_requests", "HTTP requests answered.", "path", "code")
         self.refused = counter("http_refused", "Clients cut off because they asked too much.", "reason")
+        self.log_dropped = counter("log_lines_dropped", "Lines of the log that its reader was too slow for.")
         self.loop_lag = histogram("loop_lag_seconds", "How late the event loop woke a timer that was due.", LAG_BUCKETS)
         self.render_seconds = histogram("page_render_seconds", "Time to build one page.", RENDER_BUCKETS)
         self.precision = Precision(registry)

@@ -1,6 +1,8 @@
 """A session with one target: a deadline on everything, the breaker before it, nothing hidden behind it."""
 
 import asyncio
+import errno
+import os
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from exporter import errors
+from exporter import descriptors, errors
 from exporter.client import Ramp
 from exporter.config import Connection, Poll, Tls
 from tests.fakes import GARBAGE, LOADING, MAXCLIENTS, NOAUTH, FakeServer, bulk, error
@@ -391,5 +393,37 @@ async def test_without_a_password_file_the_words_of_the_server_stay(server: Fake
     server.script("INFO", NOAUTH)
     watched = Watched(server.url)
     with pytest.raises(errors.AuthError, match="Authentication required"):
+        await ask(watched, "INFO")
+    await watched.close()
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+async def test_want_of_descriptors_or_memory_is_our_fault_and_no_failure_of_the_target(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("exporter.client.connect.check_room", refuse)
+    monkeypatch.setattr("exporter.client.dial.refuse_reserved", refuse)
+    before = descriptors.shortages
+    watched = Watched(server.url)
+    with pytest.raises(errors.SkippedError):
+        await ask(watched, "INFO")
+    with pytest.raises(errors.SkippedError):
+        await watched.client.dial()
+    assert (watched.breaker.failures, watched.breaker.releases) == (0, 1)
+    assert watched.heard.connects == ["skipped", "skipped"]
+    assert watched.client.hold_back() is None
+    assert descriptors.shortages > before
+    await watched.close()
+
+
+async def test_a_certificate_file_that_is_no_file_is_told_at_once(server: FakeServer, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "ca.pem")
+    watched = Watched(server.url.replace("redis://", "rediss://"), tls=Tls(ca_file=tmp_path / "ca.pem"))
+    with pytest.raises(errors.TargetError, match="not a regular file"):
+        await watched.client.dial()
+    with pytest.raises(errors.TargetError, match="not a regular file"):
         await ask(watched, "INFO")
     await watched.close()
