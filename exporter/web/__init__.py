@@ -9,13 +9,14 @@ from exporter.web.limits import Limits
 from exporter.web.listen import ListenError, bind, parse_listen
 from exporter.web.routes import build
 from exporter.web.server import HttpServer
-from exporter.web.views import Daemon, Place, Stats, TargetView, Wanted
+from exporter.web.views import Daemon, PendingChange, Place, Stats, TargetView, Wanted
 
 __all__ = [
     "Daemon",
     "HttpServer",
     "Limits",
     "ListenError",
+    "PendingChange",
     "Place",
     "Stats",
     "TargetView",
