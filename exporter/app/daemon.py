@@ -14,7 +14,7 @@ from exporter.exposition import Page, Part
 from exporter.instruments import Instruments
 from exporter.sampler import INFO
 from exporter.store import Store
-from exporter.web import Place, Stats, TargetView, Wanted
+from exporter.web import PendingChange, Place, Stats, TargetView, Wanted
 
 #: Seconds for reading a configuration: ten thousand targets take five.
 READING = 10.0
@@ -100,6 +100,10 @@ class RunningDaemon:
     def targets(self) -> Sequence[TargetView]:
         """Return every target as it is now."""
         return [self._view(watch) for watch in self._fleet]
+
+    def pending(self) -> Sequence[PendingChange]:
+        """Return the changes of targets that failed and are tried again."""
+        return self._fleet.pending
 
     def ready(self) -> bool:
         """Whether every target has been asked once, whatever came of it."""

@@ -7,6 +7,7 @@ read that met a dead pooled connection is sent once more, within its deadline, a
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from time import monotonic, time_ns
 from typing import Any
 
@@ -37,6 +38,8 @@ __all__ = ["PHASES", "Arrival", "BoundCommands", "Call", "Client", "Observer", "
 
 #: Seconds: the first wait before connecting anew is up to BASE, and no wait is longer than CAP.
 RECONNECT_BASE, RECONNECT_CAP = 0.1, 5.0
+#: Seconds after which a connection that is being closed is cut off.
+CLOSE_WITHIN = 0.5
 
 
 class Client:
@@ -216,9 +219,11 @@ class Client:
         return Wire(sock, layer, lines, clock=self._clock, wall=self._wall, translator=self._translate)
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close every connection of the pools; raises nothing, and never waits for the server."""
         for pool in self._pools.values():
-            await pool.disconnect(inuse_connections=True)
+            with suppress(Exception):
+                async with asyncio.timeout(CLOSE_WITHIN):
+                    await pool.hang_up(CLOSE_WITHIN)
 
     def _on_pool_connect(self, seconds: float, error: BaseException | None) -> None:
         self.connects += error is None

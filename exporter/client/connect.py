@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -114,6 +115,18 @@ class Pool(BlockingConnectionPool):
 
     async def ensure_connection(self, connection: Any) -> None:
         """Leave it as it is: whoever takes it connects it."""
+
+    async def hang_up(self, within: float) -> None:
+        """Close every connection, each by itself, and wait for no peer.
+
+        TLS says goodbye in the background. A connection that is not closed ``within`` seconds is cut off.
+        """
+        for connection in (*self._available_connections, *self._in_use_connections):
+            writer = connection._writer  # noqa: SLF001  # disconnecting forgets it
+            with suppress(Exception):
+                await connection.disconnect(nowait=True)
+            if writer is not None:
+                asyncio.get_running_loop().call_later(within, writer.transport.abort)
 
 
 #: Bytes of a file of certificates or keys; the bundle of a system has 300 KB.

@@ -71,6 +71,11 @@ class Instruments:
         self.reload_timestamp = gauge(
             "config_last_reload_success_timestamp_seconds", "When a configuration was last taken over."
         )
+        self.apply_failures = counter(
+            "target_apply_failures", "Changes of the targets that failed: each is tried again.", "step"
+        )
+        for step in ("open", "move", "close"):
+            self.apply_failures.labels(step)
         self.targets = gauge("targets", "Targets being watched.")
         #: Whoever answers requests for one target counts here those that name none, or an unknown one.
         self.scrape_request_errors = Counter(

@@ -10,7 +10,7 @@ from exporter.web.limits import REFUSALS, Limits
 from exporter.web.listen import ListenError, bind, parse_listen
 from exporter.web.routes import build
 from exporter.web.server import HttpServer
-from exporter.web.views import Daemon, Place, Stats, TargetView, Wanted
+from exporter.web.views import Daemon, PendingChange, Place, Stats, TargetView, Wanted
 
 __all__ = [
     "REFUSALS",
@@ -18,6 +18,7 @@ __all__ = [
     "HttpServer",
     "Limits",
     "ListenError",
+    "PendingChange",
     "Place",
     "Stats",
     "TargetView",
