@@ -169,8 +169,19 @@ class Overflow(NamedTuple):
     values: int
 
 
+class Fault(NamedTuple):
+    """A part of a collector (a script, by its name) that failed or gave nothing of use: it is logged.
+
+    ``reason`` is one of ``errors.REASONS``. ``text`` is what the server said, or what is wrong: no argument, no value.
+    """
+
+    part: str
+    reason: str
+    text: str
+
+
 #: What a collector yields.
-Found = Sample | Unreadable | Overflow
+Found = Sample | Unreadable | Overflow | Fault
 
 
 def gauge(

@@ -12,7 +12,7 @@ from exporter.exposition import Page, Part
 from exporter.instruments import Instruments
 from exporter.sampler import INFO
 from exporter.store import Store
-from exporter.web import Place, Stats, TargetView, Wanted
+from exporter.web import FailingCollector, Place, Stats, TargetView, Wanted
 
 #: Which metric fills which item of ``/redis/stats``.
 _STATS = {
@@ -167,6 +167,10 @@ class RunningDaemon:
             sample_age_seconds=self._store.age(target.name, INFO),
             labels=target.settings.labels,
             stats=self._stats(target.name),
+            failing=[
+                FailingCollector(name, one.error.reason, str(one.error), one.commands, target.settings.user)
+                for name, one in watch.sampler.failing.items()
+            ],
         )
 
     def _stats(self, name: str) -> Stats | None:
@@ -183,5 +187,5 @@ def _status(watch: Watch) -> str:
         return "disconnected"
     if last.error is None:
         return "connected"
-    error = trouble or last.error
+    error = trouble or watch.sampler.newest_error or last.error
     return f"error: {error.reason}: {error}"

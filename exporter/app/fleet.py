@@ -164,12 +164,14 @@ class Fleet:
             address=target.address,
             labels=settings.labels,
         )
-        report = Report(target, instruments, self.slow_reply)
+        report = Report(target, instruments, self.slow_reply, clock=self._clock)
         breaker = Breaker(settings.breaker, self._clock, on_change=report.breaker_changed)
         instruments.open_seconds = breaker.seconds_not_closed
         client = Client(target, breaker, report, clock=self._clock, wall=self._clocks.wall, ramp=self.ramp)
         prober = Prober(client, breaker, instruments, report, clocks=self._clocks, log=self._probe_log)
-        sampler = Sampler(client, parts, self._store, instruments, report, clock=self._clock)
+        sampler = Sampler(
+            client, parts, self._store, instruments, report, trouble=lambda: prober.trouble, clock=self._clock
+        )
         self._schedule.each(settings.probe.interval, PROBE, target.name, prober.slot, prober.skipped)
         self._schedule.every(
             settings.poll.interval, POLL, target.name, sampler.poll, lambda missed: sampler.missed(*missed), now=True

@@ -37,6 +37,11 @@ class TargetSettings(Options):
         """``host:port`` or the path of the socket; never a credential."""
         return self.endpoint.address
 
+    @property
+    def user(self) -> str:
+        """The user as which the server knows us."""
+        return self.username or "default"
+
     def __hash__(self) -> int:
         return hash((self.name, self.endpoint, self.db))
 

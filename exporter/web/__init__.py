@@ -9,10 +9,11 @@ from exporter.web.limits import Limits
 from exporter.web.listen import ListenError, bind, parse_listen
 from exporter.web.routes import build
 from exporter.web.server import HttpServer
-from exporter.web.views import Daemon, Place, Stats, TargetView, Wanted
+from exporter.web.views import Daemon, FailingCollector, Place, Stats, TargetView, Wanted
 
 __all__ = [
     "Daemon",
+    "FailingCollector",
     "HttpServer",
     "Limits",
     "ListenError",
