@@ -1,6 +1,6 @@
 """What we say of collectors that fail: one line for a cause, however many collectors it hits.
 
-What hits the target as a whole (it is away, or wants another password) is told by its pings. So such a failure waits for
+What hits the target as a whole (it is away, or wants another password) is told by its pings. Such a failure waits for
 the next ping: when that fails too, the collectors are not mentioned.
 """
 

@@ -1,7 +1,7 @@
 """What we log of one target: its changes, once; never a line a probe.
 
-The words of a line say what happened to the target (``trouble``) or to its collectors (``causes``); ``lines`` sees to it
-that a target that changes all the time does not fill the log.
+The words of a line say what happened to the target (``trouble``) or to its collectors (``causes``). ``lines`` keeps a
+target that changes all the time from filling the log.
 """
 
 from collections.abc import Callable, Iterable, Sequence

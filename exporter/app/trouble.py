@@ -1,6 +1,7 @@
 """What we say of a target whose pings fail: one line when it begins, one when it is over, with its length.
 
-The words say what was seen. A server that does not answer on a connection that holds is ``not answering``, not ``lost``.
+The words say what was seen. A server that does not answer on a connection that holds is ``not answering``; it is not
+``lost``.
 """
 
 from dataclasses import dataclass, field

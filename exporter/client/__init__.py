@@ -15,11 +15,11 @@ from redis.asyncio.connection import AbstractConnection
 from exporter.breaker import Backoff, Breaker
 from exporter.client.commands import BoundCommands
 from exporter.client.connect import Pool, TlsContext, make_pool
-from exporter.client.dial import PHASES, Dialler, OnPhase, phases_of
+from exporter.client.dial import PHASES, Dialler, OnPhase, Phase, phases_of
 from exporter.client.observer import Observer
 from exporter.client.ramp import Place, Ramp
 from exporter.client.reads import Args, is_read
-from exporter.client.translate import is_reply, translate
+from exporter.client.translate import WANTS_TLS, WITHOUT_TLS, hinted, is_reply, translate
 from exporter.client.wire import Arrival, Sent, Wire
 from exporter.errors import (
     AuthError,
@@ -65,6 +65,11 @@ class Client:
         self._not_before = 0.0
         self._last_error: TargetError | None = None
         self._pools: dict[int, Pool] = {}  # by database
+        #: the last phase of the newest dialling that ended, or was cut off
+        self._phase = ""
+        #: whether a poll ever got a reply: the scheme of the URL is right then
+        self._has_answered = False
+        self._hangs_in_tls = False
 
     def commands(self, operation: str, deadline: float) -> "BoundCommands":
         """Return the commands port of one operation that must end by ``deadline`` (seconds on our clock)."""
@@ -153,6 +158,7 @@ class Client:
                 raise self._translate(error) from error
             raise
         else:
+            self._has_answered = True
             if any(isinstance(reply, AuthError) for reply in replies):
                 await connection.disconnect(nowait=True)  # a new connection reads the credentials anew
             return replies
@@ -166,6 +172,7 @@ class Client:
             return await connection.read_response(disconnect_on_error=False)
         except Exception as error:
             if is_reply(error):
+                self._has_answered = True
                 return self._translate(error)
             raise
 
@@ -175,16 +182,28 @@ class Client:
         Raises TargetError. The caller holds the breaker's permit and has had its turn of the ramp.
         """
         started, sock = self._clock(), None
+        self._phase = ""
+
+        def phase_over(phase: Phase, seconds: float) -> None:
+            self._phase = phase
+            on_phase(phase, seconds)
+
         try:
             async with asyncio.timeout(self.target.settings.connection.socket_connect_timeout):
-                sock, layer, lines = await self._dialler.dial(on_phase)
+                sock, layer, lines = await self._dialler.dial(phase_over)
         except Exception as error:
             if sock is not None:
                 sock.close()  # the deadline came together with the end
+            self._hangs_in_tls = isinstance(error, TimeoutError) and self._phase == "tls"
             self._on_connect(self._clock() - started, error)
             raise self._translate(error) from error
         self._on_connect(self._clock() - started, None)
         return Wire(sock, layer, lines, clock=self._clock, wall=self._wall, translator=self._translate)
+
+    def no_connection(self) -> OperationTimeoutError:
+        """Return the error of a slot that found no connection in time, with what would help when TLS is stuck."""
+        is_stuck = self._tls and not self._has_answered and self._phase == "tcp"
+        return OperationTimeoutError(hinted("no connection in time", WITHOUT_TLS if is_stuck else ""))
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -211,4 +230,14 @@ class Client:
             _, secret = self.target.settings.credentials()
         except OSError:
             secret = None
-        return translate(error, tls=self._tls, secret=secret)
+        return self._hinted(translate(error, tls=self._tls, secret=secret))
+
+    def _hinted(self, error: TargetError) -> TargetError:
+        """Add what would help to the error of a target that never answered anything."""
+        if self._has_answered or self.target.settings.endpoint.kind == "unix":
+            return error
+        if isinstance(error, ConnectionResetByTargetError) and not self._tls:
+            return type(error)(hinted(str(error), WANTS_TLS))
+        if isinstance(error, OperationTimeoutError) and self._tls and self._hangs_in_tls:
+            return type(error)(hinted(str(error), WITHOUT_TLS))
+        return error

@@ -63,13 +63,32 @@ _BY_TEXT: tuple[tuple[str, type[TargetError]], ...] = (
 )
 
 
+#: What would help, by what OpenSSL says.
+_TLS_HINTS = (
+    ("certificate required", "the server wants a client certificate: set tls.cert_file and tls.key_file"),
+    ("alert handshake failure", "does the server want a client certificate? set tls.cert_file and tls.key_file"),
+    ("alert unknown ca", "the server does not trust the CA of our client certificate (tls.cert_file)"),
+    ("wrong version number", "is this port without TLS? try redis://"),
+    ("record layer failure", "is this port without TLS? try redis://"),
+)
+#: What would help where a server that never answered hangs up, or is silent in the handshake.
+WANTS_TLS, WITHOUT_TLS = "does this port want TLS? try rediss://", "is this port without TLS? try redis://"
+
 _KEY_DENIED = re.compile(r"no permissions to access (a|one of the) (key|channel)", re.IGNORECASE)
 
 
 def translate(error: BaseException, *, tls: bool, secret: str | None = None) -> TargetError:
     """Return the error of our tree that says what happened; its text never holds ``secret``."""
     kind = _kind(error, tls=tls)
-    return kind(_safe(_text(error), secret))
+    text = _safe(_text(error), secret)
+    if kind is errors.TlsError:
+        text = hinted(text, next((hint for said, hint in _TLS_HINTS if said in text.lower()), ""))
+    return kind(text)
+
+
+def hinted(text: str, hint: str) -> str:
+    """Return what went wrong, and what would help."""
+    return f"{text}; {hint}" if hint else text
 
 
 def translate_reply(text: str, *, secret: str | None = None) -> TargetError:
@@ -152,7 +171,9 @@ def _by_errno(error: OSError) -> type[TargetError]:
 def _text(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    return " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    code = getattr(error, "status_code", None)  # the library takes it off the text: WRONGPASS, NOAUTH, NOPERM
+    return f"{code} {text}" if code and not text.startswith(code) else text
 
 
 def _safe(text: str, secret: str | None) -> str:

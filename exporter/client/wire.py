@@ -18,7 +18,7 @@ from exporter.client.resp import Lines, command, error_of
 from exporter.client.sockets import receive
 from exporter.client.tls import TlsLayer
 from exporter.client.translate import translate_reply
-from exporter.errors import ConnectionResetByTargetError, OperationTimeoutError, ProtocolError, TargetError
+from exporter.errors import OperationTimeoutError, ProtocolError, TargetError
 
 PING, PONG = command("PING"), b"+PONG"
 _NUMBERED = command("PING", "000000").replace(b"000000", b"%06d")
@@ -121,7 +121,7 @@ class Wire:
             at_ns = self._wall()
             at = self._clock()
             if not data:
-                raise ConnectionResetByTargetError("closed by the server")
+                raise ConnectionResetError("closed by the server")
             lines = self._lines.feed(data if self._layer is None else self._decrypt(self._layer, data))
         except (BlockingIOError, InterruptedError):
             return None

@@ -193,7 +193,7 @@ class Prober:
             ours = session is not None and session.is_queueing
             self._ledger.failed(
                 self._waiting.pop(0),
-                SkippedError("too many connects at once") if ours else OperationTimeoutError("no connection in time"),
+                SkippedError("too many connects at once") if ours else self._client.no_connection(),
             )
         if slots.outstanding and now - self._heard > self._silence and self._session is not None:
             self._session.give_up(OperationTimeoutError(f"silent for {self._silence:g} s"))

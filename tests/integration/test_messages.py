@@ -1,0 +1,124 @@
+"""The log and the pages say what is wrong and what would help: TLS where there is none, a password, a permission."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from tests.integration.daemon import Daemon
+from tests.integration.servers import RealServer
+
+pytestmark = pytest.mark.integration
+
+Start = Callable[..., RealServer]
+Watch = Callable[..., Daemon]
+
+PASSWORD = "correct-horse-battery"
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """Certificate, key and CA of a server at 127.0.0.1."""
+    ca = trustme.CA()
+    paths = (tmp_path / "server.pem", tmp_path / "server.key", tmp_path / "ca.pem")
+    issued = ca.issue_cert("127.0.0.1")
+    issued.cert_chain_pems[0].write_to_path(paths[0])
+    issued.private_key_pem.write_to_path(paths[1])
+    ca.cert_pem.write_to_path(paths[2])
+    return paths
+
+
+def texts(daemon: Daemon) -> list[str]:
+    """Return what ``/health``, ``/redis/ping`` and ``/`` say of the only target."""
+    health = daemon.json("/health")["redis"]["status"]
+    return [health, daemon.json("/redis/ping")["message"], daemon.get("/")[2]]
+
+
+def lines(daemon: Daemon, event: str) -> list[str]:
+    """Return the lines of the log with that event."""
+    spelled = f'event="{event}"' if " " in event else f"event={event} "
+    return [line for line in daemon.log.splitlines() if spelled in line]
+
+
+def assert_says(daemon: Daemon, hint: str) -> None:
+    """Every page has the hint, also when the breaker has been open for long, and the log has it in one line."""
+    daemon.wait_for(lambda page: page.breaker() == "open" and page.slots() > 25)
+    for text in texts(daemon):
+        assert hint in text
+        assert "circuit breaker is open" not in text
+    (line,) = lines(daemon, "cannot connect")
+    assert hint in line
+    page = daemon.page()
+    assert page.matching("redis_exporter_last_scrape_error")
+    assert not any(dict(labels)["err"] == "rejected" for labels in page.matching("redis_exporter_last_scrape_error"))
+
+
+@pytest.mark.parametrize("password", [None, PASSWORD])
+def test_a_plain_client_at_a_tls_port_is_asked_whether_it_wants_tls(
+    start_server: Start, watch: Watch, certificates: Any, password: str | None
+) -> None:
+    server = start_server("redis", tls=certificates)
+    more = {} if password is None else {"password": password}
+    assert_says(watch(server, url=f"redis://{server.address}", **more), "does this port want TLS? try rediss://")
+
+
+def test_a_tls_client_at_a_plain_port_is_asked_whether_it_is_without_tls(start_server: Start, watch: Watch) -> None:
+    server = start_server()
+    assert_says(watch(server, url=f"rediss://{server.address}"), "is this port without TLS? try redis://")
+
+
+def test_a_server_that_wants_a_client_certificate_is_named_so(
+    start_server: Start, start_daemon: Any, certificates: Any
+) -> None:
+    server = start_server("redis", tls=certificates, tls_auth_clients="yes")
+    target = {"name": "it", "url": server.url, "tls": {"ca_file": str(certificates[2])}}
+    assert_says(start_daemon(config={"targets": [target]}), "the server wants a client certificate: set tls.cert_file")
+
+
+def test_a_wrong_password_is_one_line_with_the_code_of_the_server(start_server: Start, watch: Watch) -> None:
+    server = start_server(requirepass="another-password")
+    daemon = watch(server, password=PASSWORD)
+    daemon.wait_for(lambda page: page.failures("info", "auth") >= 4)
+    warnings = [line for line in daemon.log.splitlines() if "level=warning" in line]
+    assert len(warnings) == 1, warnings
+    assert "reason=auth" in warnings[0]
+    assert "WRONGPASS" in warnings[0]
+    assert "another-password" not in daemon.log
+
+
+def test_no_password_is_one_line_with_the_code_of_the_server(start_server: Start, watch: Watch) -> None:
+    daemon = watch(start_server(requirepass=PASSWORD))
+    daemon.wait_for(lambda page: page.failures("info", "auth") >= 4)
+    warnings = [line for line in daemon.log.splitlines() if "level=warning" in line]
+    assert len(warnings) == 1, warnings
+    assert "NOAUTH" in warnings[0]
+
+
+def test_a_user_without_info_makes_the_daemon_degraded_and_names_the_collectors(
+    server: RealServer, watch: Watch
+) -> None:
+    server.run("ACL", "SETUSER", "exporter", "on", f">{PASSWORD}", "+@connection")
+    daemon = watch(server, username="exporter", password=PASSWORD)
+    daemon.wait_for(lambda page: page.up() == 1 and page.value("redis_collector_denied", collector="info") == 1)
+    health = daemon.json("/health")
+    assert health["status"] == "degraded"
+    failing = health["targets"]["it"]["failing"]["info"]
+    assert (failing["reason"], failing["user"], failing["commands"]) == ("permission", "exporter", ["info"])
+    assert "failing: info (permission)" in daemon.get("/")[2]
+
+
+def test_a_user_without_client_list_is_told_the_words_to_grant(server: RealServer, watch: Watch) -> None:
+    server.run("ACL", "SETUSER", "exporter", "on", f">{PASSWORD}", "+@all", "-client|list", "~*")
+    daemon = watch(server, username="exporter", password=PASSWORD)
+    page = daemon.wait_for(lambda page: page.value("redis_collector_denied", collector="clients") == 1)
+    assert page.value("redis_collector_success", collector="clients") == 0
+    assert page.value("redis_collector_supported", collector="clients") == 1
+    failing = daemon.json("/health")["targets"]["it"]["failing"]
+    assert failing["clients"]["commands"] == ["client|list"]
+    (line,) = lines(daemon, "not permitted")
+    assert "user=exporter missing=+client|list collector=clients" in line
+    assert not lines(daemon, "not supported by this server")
+    assert json.dumps(failing).count("exporter") >= 1
