@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
@@ -17,6 +17,7 @@ __all__ = [
     "PositiveCount",
     "PositiveSeconds",
     "Regexes",
+    "RoleOptions",
     "Scripts",
     "read_script",
 ]
@@ -25,6 +26,22 @@ _DATABASE = re.compile(r"(?:db)?(\d{1,5})=(.+)", re.DOTALL)
 _GLOB = re.compile(r"[*?\[\]\\]")
 #: Bytes; a Lua script that is longer was not meant.
 _LONGEST_SCRIPT = 1 << 20
+
+
+class RoleOptions(Options):
+    """On which servers keys are read: a replica has the keys of its primary, so a sum would count them twice."""
+
+    roles: Literal["auto", "primaries", "replicas", "all"] = Field(
+        "auto",
+        description="Which servers are read, by their role; auto: primaries of clusters and Sentinel sets, and every "
+        "server that is declared by its own address.",
+    )
+
+    def reads(self, role: str, *, is_grouped: bool) -> bool:
+        """Whether a server is read; ``role`` in its own words, empty when unknown."""
+        if self.roles == "auto":
+            return not (is_grouped and role == "slave")
+        return self.roles == "all" or (role == "slave") is (self.roles == "replicas")
 
 
 class KeyAt(NamedTuple):

@@ -29,6 +29,8 @@ class TargetSettings(Options):
     breaker: BreakerSettings = BreakerSettings()
     canary: CanarySettings = CanarySettings()
     slo: Slo = Slo()
+    #: Whether it was found as a node of a cluster or as a server of a Sentinel set.
+    is_grouped: bool = False
     #: Name → options; None is the default set.
     collectors: dict[str, dict[str, Any]] | None = None
 
@@ -51,6 +53,10 @@ class TargetSettings(Options):
         """Return the same settings for another server; ``labels`` are added to those that it has."""
         changes = {"name": name, "endpoint": endpoint, "labels": self.labels | dict(labels or {})}
         return self.model_copy(update=changes if db is None else changes | {"db": db})
+
+    def grouped(self) -> "TargetSettings":
+        """Return the same settings for a server that was found in a cluster or in a Sentinel set."""
+        return self.model_copy(update={"is_grouped": True})
 
     def credentials(self) -> tuple[str | None, str | None]:
         """Return user name and password, reading the password file now, so that a rotated password is seen.

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 from exporter.client import Client
 from exporter.collectors import Collector
 from exporter.config import Options
+from exporter.config.keys import RoleOptions
 from exporter.errors import (
     OperationTimeoutError,
     PermissionDeniedError,
@@ -107,7 +108,7 @@ class Sampler:
         once: Replies = {}
         started, reason = self._clock(), ""
         for part in self._parts:
-            if not part.collector.applies(self.server):
+            if not part.collector.applies(self.server) or not self._reads(part.options):
                 self._store.forget(self._name, part.collector.name)
                 self._failing.pop(part.collector.name, None)
             else:
@@ -116,6 +117,11 @@ class Sampler:
         self._instruments.polled(self._clock() - started, reason)
         self._observer.polled()
         self.polled = True
+
+    def _reads(self, options: Options) -> bool:
+        """Whether the options want this server read, by its role."""
+        is_grouped = self._client.target.settings.is_grouped
+        return not isinstance(options, RoleOptions) or options.reads(self.server.role, is_grouped=is_grouped)
 
     def missed(self, late: int, overrun: int) -> None:
         """Book polls that were due and never started: we were late, or the one before still waited for the target."""

@@ -11,6 +11,7 @@ from exporter.client import Ramp
 from exporter.collectors import Commands
 from exporter.collectors.base import Stateless
 from exporter.config import BreakerSettings, Options, Poll
+from exporter.config.keys import RoleOptions
 from exporter.exposition import render
 from exporter.metric import Fault, Found, Metric, Overflow, Unreadable, gauge
 from exporter.sampler import Part, Sampler
@@ -323,4 +324,33 @@ async def test_a_poll_that_the_breaker_rejects_names_what_the_pings_met() -> Non
     await polled.sampler.poll(0)
     assert polled.sampler.failing["probe"].error.reason == "refused"
     assert value(polled.instruments, "redis_exporter_last_scrape_error", err="refused") == 1
+    await polled.close()
+
+
+class Keyed(RoleOptions):
+    """Options of a collector that reads keys."""
+
+
+@pytest.mark.parametrize(
+    ("roles", "role", "is_grouped", "is_read"),
+    [
+        ("auto", "slave", False, True),
+        ("auto", "slave", True, False),
+        ("auto", "master", True, True),
+        ("primaries", "slave", False, False),
+        ("primaries", "master", False, True),
+        ("replicas", "slave", True, True),
+        ("replicas", "master", True, False),
+        ("all", "slave", True, True),
+    ],
+)
+async def test_keys_are_read_on_servers_of_the_roles_that_are_wanted(
+    server: FakeServer, roles: Any, role: str, is_grouped: bool, is_read: bool
+) -> None:
+    """The sums of a cluster with replicas would count every key twice."""
+    server.info = bulk(f"redis_version:7.0.0\r\nrole:{role}\r\nrun_id:a\r\n")
+    polled = Polled(server.url, Info(), Probe(ROW.sample(1)), is_grouped=is_grouped)
+    polled.sampler._parts = [Part(Info(), Options()), Part(Probe(ROW.sample(1)), Keyed(roles=roles))]
+    await polled.sampler.poll(0)
+    assert (polled.found() is not None) is is_read
     await polled.close()
