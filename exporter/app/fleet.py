@@ -165,7 +165,12 @@ class Fleet:
             labels=settings.labels,
         )
         report = Report(target, instruments, self.slow_reply, clock=self._clock)
-        breaker = Breaker(settings.breaker, self._clock, on_change=report.breaker_changed)
+        breaker = Breaker(
+            settings.breaker,
+            self._clock,
+            on_change=report.breaker_changed,
+            trial_interval=settings.probe.trial_interval,
+        )
         instruments.open_seconds = breaker.seconds_not_closed
         client = Client(target, breaker, report, clock=self._clock, wall=self._clocks.wall, ramp=self.ramp)
         prober = Prober(client, breaker, instruments, report, clocks=self._clocks, log=self._probe_log)

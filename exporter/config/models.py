@@ -48,6 +48,11 @@ class Probe(Options):
     buckets: Buckets = Field(
         PING_BUCKETS, description="Upper edges of the histograms of durations; slo.latency must be one of them."
     )
+    trial_interval: PositiveSeconds = Field(
+        1.0,
+        ge=0.1,
+        description="While the circuit breaker is not closed, one PING or one attempt to connect is made so often.",
+    )
     silence: PositiveSeconds = Field(
         30.0, description="A connection on which nothing was heard for so long is given up."
     )

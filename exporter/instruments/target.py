@@ -11,7 +11,7 @@ from exporter.instruments.probe import Precision
 from exporter.lines import escape, number
 
 #: The changes of state that there are.
-_TRANSITIONS = (*pairwise(("closed", "open", "half_open", "closed")), ("half_open", "open"))
+_TRANSITIONS = (*pairwise(("closed", "open", "half_open", "closed")), ("half_open", "open"), ("open", "closed"))
 
 
 class Operation:
@@ -70,6 +70,7 @@ class TargetInstruments:
         self.at_render: dict[tuple[Family, str], Callable[[], float | None]] = {}
         self.precision: Precision
         self.up = self.cell(families.UP)
+        self.cell(families.NOT_SENT)
         self.late_replies = self.cell(families.LATE_REPLIES)
         self.late_seconds = self.cell(families.LATE_SECONDS)
         self._polls = self.cell(families.SCRAPES)

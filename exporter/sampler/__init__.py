@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from exporter.client import Client
+from exporter.client import Call, Client
 from exporter.collectors import Collector
 from exporter.config import Options
 from exporter.config.keys import RoleOptions
@@ -104,16 +104,20 @@ class Sampler:
         return self._failing
 
     async def poll(self, _due: float) -> None:
-        """Run every collector that this server can have, one after the other."""
+        """Run every collector that this server can have, one after the other; for the breaker it is one call."""
         once: Replies = {}
         started, reason = self._clock(), ""
-        for part in self._parts:
-            if not part.collector.applies(self.server) or not self._reads(part.options):
-                self._store.forget(self._name, part.collector.name)
-                self._failing.pop(part.collector.name, None)
-            else:
-                failed = await self._run(part, once)
-                reason = reason or failed
+        call = self._client.start_call()
+        try:
+            for part in self._parts:
+                if not part.collector.applies(self.server) or not self._reads(part.options):
+                    self._store.forget(self._name, part.collector.name)
+                    self._failing.pop(part.collector.name, None)
+                else:
+                    failed = await self._run(part, once, call)
+                    reason = reason or failed
+        finally:
+            call.end()
         self._instruments.polled(self._clock() - started, reason)
         self._observer.polled()
         self.polled = True
@@ -131,12 +135,12 @@ class Sampler:
             operation.failed("skipped", count=late)
             operation.failed("timeout", count=overrun)
 
-    async def _run(self, part: Part, once: Replies) -> str:
+    async def _run(self, part: Part, once: Replies, call: Call) -> str:
         """Run one collector; return the reason when it failed."""
         name = part.collector.name
         operation = self._instruments.operation(name)
         started = self._clock()
-        bound = self._client.commands(name, started + self._poll.timeout)
+        bound = self._client.commands(name, started + self._poll.timeout, call)
         commands = Asking(bound, once, self._refusals, self.server.identity, self._clock)
         error: Exception | None = None
         found: list[Found] = []

@@ -1,8 +1,8 @@
 """The SLO: slots, what was bad of them, burn rates over pairs of windows, and what is left of the budget.
 
 Availability: bad is a slot that failed. Latency: bad is a slot that was not answered within the edge, so one that
-failed too. The whole is *scheduled* slots both times: those that an open breaker rejected count, or it would heal the
-SLI.
+failed too. The whole is *scheduled* slots both times. A ping that was not sent counts too, or an open breaker would
+heal the SLI.
 """
 
 from collections.abc import Iterator

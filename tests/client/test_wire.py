@@ -432,6 +432,6 @@ async def test_tcp_options_are_set(server: FakeServer) -> None:
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
-            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 4_000
     async with dialled(server.url, connection=Connection(socket_keepalive=False)) as (wire, _):
         assert not wire._sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)

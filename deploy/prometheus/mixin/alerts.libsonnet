@@ -51,7 +51,7 @@
           },
           "annotations": {
             "summary": "The circuit breaker of Redis server {{ $labels.target }} stays open",
-            "description": "{{ $labels.instance }} has left {{ $labels.target }} alone for 2 minutes, but for single trials, because it kept failing. What is shown of this server is old or missing until a trial succeeds.",
+            "description": "{{ $labels.instance }} has not polled {{ $labels.target }} for 2 minutes, because it kept failing. What is shown of this server is old or missing until a ping is answered.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisCircuitBreakerOpen.md"
           }
         },
