@@ -75,6 +75,8 @@ class Metric:
     labels: tuple[str, ...] = ()
     #: Whether this is a summary whose quantiles are percents, which OpenMetrics does not take for quantiles.
     percent: bool = False
+    #: What stands before the name; only metrics that an operator names have none.
+    prefix: str = PREFIX
     #: Of such a summary: under ``_sum`` and ``_count`` the rows of these lines, which are families of their own.
     parts: Mapping[str, "Metric"] = attribute(init=False)
     full_name: str = attribute(init=False)
@@ -86,7 +88,7 @@ class Metric:
         place = f"metric row {self.section}/{self.field} -> {self.name!r}"
         if self.kind not in KINDS:
             raise ValueError(f"{place}: unknown kind {self.kind!r}")
-        if not _NAME.fullmatch(self.name) or self.name.startswith(PREFIX):
+        if not _NAME.fullmatch(self.name) or (self.prefix and self.name.startswith(self.prefix)):
             raise ValueError(f"{place}: the name must be lower_snake_case and come without the prefix {PREFIX!r}")
         if not self.help or not self.help.endswith(".") or "\n" in self.help:
             raise ValueError(f"{place}: the help must be one sentence that ends with a full stop")
@@ -97,7 +99,7 @@ class Metric:
             raise ValueError(f"{place}: a label stands twice")
         parts = {suffix: replace(self, percent=False) for suffix in ("_sum", "_count")} if self.percent else {}
         object.__setattr__(self, "parts", parts)
-        object.__setattr__(self, "full_name", PREFIX + self.name)
+        object.__setattr__(self, "full_name", self.prefix + self.name)
         object.__setattr__(self, "place", f"{self.section}/{self.field}")
 
     def sample(self, value: float, *labels: str) -> "Sample":

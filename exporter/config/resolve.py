@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from exporter.config.check import check_password_file, check_target
 from exporter.config.discovery import Scheme, SourceSettings, bare
+from exporter.config.keys import ScriptAt, own_metrics
 from exporter.config.layers import Layer, dotted, place
 from exporter.config.merge import Owner, group_of, poll_of, set_at, strength, tls_of
 from exporter.config.messages import Problem, nearest
@@ -41,6 +42,7 @@ class Resolver:
         self._check_collectors = check_collectors
         self._problems: dict[tuple[Path, str], Problem] = {}
         self.warnings: list[str] = []
+        self._own_metrics: dict[str, ScriptAt] = {}
         #: where further targets are found; filled by ``targets``
         self.sources: tuple[SourceSettings, ...] = ()
 
@@ -173,6 +175,10 @@ class Resolver:
             for name, options in chosen.items() if self._check_collectors else ():
                 for message in self._check_collectors(name, options) if self._check_collectors else ():
                     self._complain((*path, "collectors", name), message)
+            for script in own_metrics(chosen.get("scripts", {})):
+                if self._own_metrics.setdefault(script.metric, script).family != script.family:
+                    message = f"gives the metric {script.metric} another type, help or labels than elsewhere"
+                    self._complain((*path, "collectors", "scripts"), message)
         return chosen
 
     def _check(self, target: TargetSettings, owners: Sequence[Owner], login: _Credentials) -> None:

@@ -122,3 +122,25 @@ def test_a_user_without_client_list_is_told_the_words_to_grant(server: RealServe
     assert "user=exporter missing=+client|list collector=clients" in line
     assert not lines(daemon, "not supported by this server")
     assert json.dumps(failing).count("exporter") >= 1
+
+
+def test_a_script_that_fails_says_why_and_one_with_a_metric_of_its_own_has_it(
+    server: RealServer, watch: Watch, tmp_path: Path
+) -> None:
+    failing, good, odd = (tmp_path / name for name in ("failing.lua", "good.lua", "odd.lua"))
+    failing.write_text("return foo()")
+    good.write_text("return {'mail:open', '4'}")
+    odd.write_text("return {'a', 'many'}")
+    own = {"file": str(good), "metric": "shop_orders", "help": "Orders of the shop", "labels": ["queue", "state"]}
+    daemon = watch(server, collectors={"info": {}, "scripts": {"files": [str(failing), own, str(odd)]}})
+    page = daemon.wait_for(lambda page: page.value("shop_orders", queue="mail", state="open") == 4)
+    assert "# HELP shop_orders Orders of the shop.\n# TYPE shop_orders gauge\n" in page.text
+    for file, result, reason in ((failing, 0, "other"), (odd, 0, "protocol"), (good, 1, None)):
+        assert page.value("redis_script_result", filename=str(file)) == result
+        if reason:
+            assert page.value("redis_script_error", filename=str(file), reason=reason) == 1
+    daemon.wait_for(lambda page: page.slots("info") >= 4)
+    said = lines(daemon, "part of a collector fails")
+    assert len(said) == 2, said
+    assert "nonexistent global variable 'foo'" in said[0]
+    assert "1 of 1 values cannot be used" in said[1]
