@@ -7,8 +7,10 @@ read that met a dead pooled connection is sent once more, within its deadline, a
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import monotonic, time_ns
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from redis.asyncio.connection import AbstractConnection
 
@@ -17,10 +19,12 @@ from exporter.client.call import Call
 from exporter.client.commands import BoundCommands
 from exporter.client.connect import Pool, TlsContext, make_pool
 from exporter.client.dial import PHASES, Dialler, OnPhase, Phase, phases_of
+from exporter.client.naming import Naming
 from exporter.client.observer import Observer
 from exporter.client.ramp import Place, Ramp
 from exporter.client.reads import Args, is_read
-from exporter.client.translate import WANTS_TLS, WITHOUT_TLS, hinted, is_reply, translate
+from exporter.client.resp import command
+from exporter.client.translate import WANTS_TLS, WITHOUT_TLS, hinted, is_reply, translate, with_own_names
 from exporter.client.wire import Arrival, Sent, Wire
 from exporter.errors import (
     AuthError,
@@ -65,6 +69,12 @@ class Client:
         self._not_before = self._failed_at = 0.0
         self._last_error: TargetError | None = None
         self._pools: dict[int, Pool] = {}  # by database
+        #: who we say we are
+        self.naming = Naming()
+        #: what of it was said on each connection
+        self._named: WeakKeyDictionary[AbstractConnection, set[Args]] = WeakKeyDictionary()
+        #: what commands are called here that have another name
+        self._renamed = {name.upper(): word.get_secret_value() for name, word in target.settings.commands.items()}
         #: the last phase of the newest dialling that ended, or was cut off
         self._phase = ""
         #: whether a poll ever got a reply: the scheme of the URL is right then
@@ -165,10 +175,11 @@ class Client:
         connection = None
         try:
             connection = await pool.get_connection()  # type: ignore[no-untyped-call]
+            if not connection.is_connected:
+                self._named.pop(connection, None)
             await connection.connect(place)
             async with asyncio.timeout(self.target.settings.connection.socket_timeout):
-                await connection.send_packed_command(connection.pack_commands(commands))
-                replies = [await self._reply(connection) for _ in commands]
+                replies = await self._converse(connection, commands)
         except BaseException as error:
             if connection is not None:
                 await connection.disconnect(nowait=True)  # it may still owe us replies
@@ -183,6 +194,23 @@ class Client:
         finally:
             if connection is not None:
                 await pool.release(connection)
+
+    async def _converse(self, connection: AbstractConnection, commands: Sequence[Args]) -> list[Any]:
+        """Send commands and read their replies; who we are is said with the first ones."""
+        said = self._named.setdefault(connection, set())
+        names = [args for args in self.naming.commands() if args not in said]
+        words = [self._spelled(args) for args in (*names, *commands)]
+        await connection.send_packed_command(connection.pack_commands(words))
+        for args in names:
+            said.add(args)
+            answer = await self._reply(connection)
+            self.naming.answered(args, answer if isinstance(answer, TargetError) else None)
+        return [await self._reply(connection) for _ in commands]
+
+    def _spelled(self, args: Args) -> Args:
+        """Return a command by the name that this server knows it by."""
+        known = self._renamed.get(str(args[0]).upper()) if self._renamed else None
+        return args if known is None else (known, *args[1:])
 
     async def _reply(self, connection: AbstractConnection) -> Any:
         """Read one reply; an error that the server answered is a value."""
@@ -217,7 +245,14 @@ class Client:
             self._on_connect(self._clock() - started, error)
             raise self._translate(error) from error
         self._on_connect(self._clock() - started, None)
-        return Wire(sock, layer, lines, clock=self._clock, wall=self._wall, translator=self._translate)
+        wire = Wire(sock, layer, lines, clock=self._clock, wall=self._wall, translator=self._translate)
+        wire.introduce(
+            [
+                (command(*map(str, self._spelled(args))), partial(self.naming.answered, args))
+                for args in self.naming.commands()
+            ]
+        )
+        return wire
 
     def no_connection(self) -> OperationTimeoutError:
         """Return the error of a slot that found no connection in time, with what would help when TLS is stuck."""
@@ -250,7 +285,10 @@ class Client:
             _, secret = self.target.settings.credentials()
         except OSError:
             secret = None
-        return self._hinted(translate(error, tls=self._tls, secret=secret))
+        translated = translate(error, tls=self._tls, secret=secret)
+        if self._renamed:
+            translated = type(translated)(with_own_names(str(translated), self._renamed))
+        return self._hinted(translated)
 
     def _hinted(self, error: TargetError) -> TargetError:
         """Add what would help to the error of a target that never answered anything."""

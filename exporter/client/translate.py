@@ -8,7 +8,7 @@ import errno
 import re
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from redis import exceptions as redis_errors
 
@@ -95,6 +95,13 @@ def translate_reply(text: str, *, secret: str | None = None) -> TargetError:
     """Return the error of our tree for an error reply, given as the server sent it, without its minus."""
     text = " ".join(text.split())
     return _kind_of_text(text)(_safe(text, secret))
+
+
+def with_own_names(text: str, renamed: Mapping[str, str]) -> str:
+    """Return what a server said, with the usual name of a renamed command: the other one is often kept secret."""
+    for name, word in renamed.items():
+        text = re.sub(rf"(?<![\w]){re.escape(word)}(?![\w])", name.lower(), text, flags=re.IGNORECASE)
+    return text
 
 
 def is_reply(error: BaseException) -> bool:

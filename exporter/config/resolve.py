@@ -161,6 +161,12 @@ class Resolver:
             breaker=group_of(BreakerSettings, "breaker", owners),
             canary=group_of(CanarySettings, "canary", owners),
             slo=group_of(Slo, "slo", owners),
+            commands={
+                command: name
+                for owner in owners
+                if isinstance(owner.says, Module)
+                for command, name in owner.says.commands.items()
+            },
             collectors=self._collectors(owners),
         )
         self._check(target, owners, login)

@@ -29,6 +29,8 @@ class TargetSettings(Options):
     breaker: BreakerSettings = BreakerSettings()
     canary: CanarySettings = CanarySettings()
     slo: Slo = Slo()
+    #: Command → the name that the server knows it by.
+    commands: dict[str, SecretStr] = Field({})
     #: Whether it was found as a node of a cluster or as a server of a Sentinel set.
     is_grouped: bool = False
     #: Name → options; None is the default set.

@@ -118,6 +118,7 @@ class Sampler:
                     reason = reason or failed
         finally:
             call.end()
+        self._client.naming.learn(self.server.version)
         self._instruments.polled(self._clock() - started, reason)
         self._observer.polled()
         self.polled = True
