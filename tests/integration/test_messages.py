@@ -9,6 +9,7 @@ import pytest
 import trustme
 
 from tests.integration.daemon import Daemon
+from tests.integration.pages import Page
 from tests.integration.servers import RealServer
 
 pytestmark = pytest.mark.integration
@@ -156,9 +157,8 @@ def test_a_renamed_config_is_read_by_its_name_which_no_page_or_line_shows(
     wrong = {"name": "wrong", "url": f"{server.url}/1", "commands": {"config": "c840fc02d5"}}
     daemon = start_daemon(config={"targets": [target, wrong]})
     daemon.wait_for(lambda page: page.value("redis_config_maxclients", target="it"))
-    page = daemon.wait_for(
-        lambda page: page.value("redis_collector_supported", target="wrong", collector="config") == 0
-    )
+    of_wrong = {"target": "wrong", "collector": "config"}
+    page = daemon.wait_for(lambda page: page.value("redis_collector_supported", **of_wrong) == 0)
     assert page.value("redis_collector_success", target="it", collector="config") == 1
     for shown in (page.text, daemon.log, daemon.get("/health")[2], daemon.get("/")[2]):
         assert "840fc02d5" not in shown
@@ -166,6 +166,11 @@ def test_a_renamed_config_is_read_by_its_name_which_no_page_or_line_shows(
 
 def test_our_connections_have_a_name(server: RealServer, watch: Watch) -> None:
     daemon = watch(server)
-    daemon.wait_for(lambda page: sum(page.matching("redis_clients", name="redis-pulse").values()) >= 2)
+
+    def ours(page: Page) -> float:
+        found = page.matching("redis_clients").items()
+        return sum(value for labels, value in found if dict(labels)["name"] == "redis-pulse")
+
+    daemon.wait_for(lambda page: ours(page) >= 2)
     named = {client["name"] for client in server.admin.client_list() if client["cmd"].startswith(("ping", "info"))}
     assert named == {"redis-pulse"}, server.admin.client_list()

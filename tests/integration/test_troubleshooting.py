@@ -19,10 +19,14 @@ from tests.integration.servers import RealServer, free_port
 pytestmark = pytest.mark.integration
 
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-#: Provoked elsewhere: tests/app/test_systemd.py, test_watchdog.py, test_breaker.py, and the tests of servers that load and reset.
+#: Provoked elsewhere: tests/app/test_systemd.py, test_watchdog.py, test_breaker.py, and the tests of servers that load
+#: and reset.
 ELSEWHERE = (
     *("WatchdogSec is shorter", "Fatal Python error", "is loading the dataset in memory", "lost the connection"),
     *("the circuit breaker is forced open", "calls are too slow"),
+    # test_capabilities.py and test_messages.py
+    *("not supported by this server", "collector fails", "part of a collector fails"),
+    *("the server wants a client certificate", "does this port want TLS?"),
 )
 
 
