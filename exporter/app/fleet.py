@@ -164,6 +164,7 @@ class Fleet:
             address=target.address,
             labels=settings.labels,
         )
+        instruments.cell(families.SLO_OBJECTIVE).set(settings.slo.objective)
         report = Report(target, instruments, self.slow_reply, clock=self._clock)
         breaker = Breaker(
             settings.breaker,

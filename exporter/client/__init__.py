@@ -24,7 +24,7 @@ from exporter.client.observer import Observer
 from exporter.client.ramp import Place, Ramp
 from exporter.client.reads import Args, is_read
 from exporter.client.resp import command
-from exporter.client.translate import WANTS_TLS, WITHOUT_TLS, hinted, is_reply, translate, with_own_names
+from exporter.client.translate import WANTS_TLS, WITHOUT_TLS, explained, hinted, is_reply, translate, with_own_names
 from exporter.client.wire import Arrival, Sent, Wire
 from exporter.errors import (
     AuthError,
@@ -66,6 +66,8 @@ class Client:
         self._dialler = Dialler(target.settings, self._context, clock)
         self._tls = target.settings.endpoint.tls
         self._backoff = backoff or Backoff(RECONNECT_BASE, RECONNECT_CAP)
+        #: how many connections of polls were made so far: behind a new one there may be another server
+        self.connects = 0
         self._not_before = self._failed_at = 0.0
         self._last_error: TargetError | None = None
         self._pools: dict[int, Pool] = {}  # by database
@@ -170,7 +172,7 @@ class Client:
         pool = self._pools.get(db)
         if pool is None:
             pool = self._pools[db] = make_pool(
-                self.target.settings, db, self._on_connect, context=self._context, ramp=self.ramp
+                self.target.settings, db, self._on_pool_connect, context=self._context, ramp=self.ramp
             )
         connection = None
         try:
@@ -264,6 +266,10 @@ class Client:
         for pool in self._pools.values():
             await pool.disconnect(inuse_connections=True)
 
+    def _on_pool_connect(self, seconds: float, error: BaseException | None) -> None:
+        self.connects += error is None
+        self._on_connect(seconds, error)
+
     def _on_connect(self, seconds: float, error: BaseException | None) -> None:
         if isinstance(error, asyncio.CancelledError):
             error = OperationTimeoutError("no answer in time")
@@ -280,7 +286,7 @@ class Client:
 
     def _translate(self, error: BaseException) -> TargetError:
         if isinstance(error, TargetError):
-            return error
+            return explained(error, self.target.settings)
         try:
             _, secret = self.target.settings.credentials()
         except OSError:
@@ -288,7 +294,7 @@ class Client:
         translated = translate(error, tls=self._tls, secret=secret)
         if self._renamed:
             translated = type(translated)(with_own_names(str(translated), self._renamed))
-        return self._hinted(translated)
+        return self._hinted(explained(translated, self.target.settings))
 
     def _hinted(self, error: TargetError) -> TargetError:
         """Add what would help to the error of a target that never answered anything."""

@@ -101,6 +101,9 @@ LAST_ERROR = _gauge(
     "1, with the reason, if a part of the newest poll failed; 0 with an empty reason if none did.",
     "err",
 )
+SLO_OBJECTIVE = _gauge(
+    "redis_slo_objective_ratio", "Share of the pings of a target that must be good: its setting slo.objective."
+)
 TARGET_INFO = _gauge("redis_target_info", "1, with the address and the configured labels of a target.", "address")
 
 #: In the order of the page.
@@ -108,7 +111,7 @@ OF_TARGETS = (
     *(UP, OPERATIONS, FAILURES, NOT_SENT, DURATION, RETRIES, LATE_REPLIES, LATE_SECONDS),
     *(LONGEST, IN_FLIGHT, PHASE, PROBE_CLOCK, CERTIFICATE),
     *(BREAKER_STATE, BREAKER_TRANSITIONS, BREAKER_OPEN, BREAKER_NEXT, REPLICATION_DELAY),
-    *(SUCCESS, SUPPORTED, DENIED, COLLECTOR_SECONDS, SAMPLE_AGE, UNREADABLE, OVERFLOW, TARGET_INFO),
+    *(SUCCESS, SUPPORTED, DENIED, COLLECTOR_SECONDS, SAMPLE_AGE, UNREADABLE, OVERFLOW, TARGET_INFO, SLO_OBJECTIVE),
     *(SCRAPES, SCRAPE_SECONDS, LAST_SCRAPE_SECONDS, LAST_CONNECT_SECONDS, LAST_PING_SECONDS, LAST_ERROR),
 )
 

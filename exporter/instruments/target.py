@@ -164,7 +164,8 @@ class TargetInstruments:
         for (family, label), read in self.at_render.items():
             if (value := read()) is not None:
                 pairs = f',{family.labels[1]}="{escape(label)}"' if label else ""
-                lines[family] = f"{family.name}{{{self._own}{pairs}}} {number(value)}\n".encode()
+                line = f"{family.name}{{{self._own}{pairs}}} {number(value)}\n".encode()
+                lines[family] = lines.get(family, b"") + line
         name = families.BREAKER_OPEN.name
         lines[families.BREAKER_OPEN] = (
             f"{name}{{{self._own}}} {number(self._open_before + self.open_seconds())}\n".encode()

@@ -92,6 +92,7 @@ class Sampler:
         self._refusals: Refusals = {}
         self.server = Server(local=client.target.settings.endpoint.is_local)
         self.polled = False
+        self._connects = 0
 
     @property
     def newest_error(self) -> TargetError | None:
@@ -106,6 +107,9 @@ class Sampler:
     async def poll(self, _due: float) -> None:
         """Run every collector that this server can have, one after the other; for the breaker it is one call."""
         once: Replies = {}
+        if self._connects != self._client.connects:
+            self._connects = self._client.connects
+            self.server.info_way = None  # there may be another server now: how does this one like to be asked?
         started, reason = self._clock(), ""
         call = self._client.start_call()
         try:

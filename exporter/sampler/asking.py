@@ -66,9 +66,17 @@ class Asking:
                 self._remember(args, error)
                 self._replies[key] = error
                 raise
+            except TargetError as error:
+                self._keep_failure(key, error)
+                raise
         if isinstance(known := self._replies[key], TargetError):
             raise _again(known)
         return known
+
+    def _keep_failure(self, key: tuple[int | None, Args], error: TargetError) -> None:
+        """Keep a server's refusal of one form of INFO until the poll ends: six collectors try the same forms."""
+        if _command(key[1]) == _ALWAYS and type(error) is TargetError:
+            self._replies[key] = error
 
     async def pipeline(self, commands: Sequence[Args], *, db: int | None = None) -> list[Any]:
         """Send the commands whose refusal is not known; the others have it in their place. Raises TargetError."""

@@ -369,3 +369,27 @@ async def test_another_database_has_connections_of_its_own(server: FakeServer) -
     assert server.received.count(("SELECT", "3")) == 1
     assert server.accepted == 2
     await watched.close()
+
+
+async def test_a_password_file_without_an_entry_for_the_server_is_named_as_the_cause(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    (tmp_path / "p.json").write_text('{"redis://elsewhere:6379": "hunter2"}')
+    server.script("INFO", NOAUTH)
+    watched = Watched(server.url, password_file=tmp_path / "p.json")
+    with pytest.raises(errors.AuthError) as refused:
+        await ask(watched, "INFO")
+    assert str(refused.value) == f"the password file has no entry for {server.host}:{server.port}"
+    (tmp_path / "p.json").write_text('[{"hunter2": 1}]')
+    with pytest.raises(errors.AuthError, match="holds JSON of another form") as refused:
+        await ask(watched, "INFO")
+    assert "hunter2" not in str(refused.value)
+    await watched.close()
+
+
+async def test_without_a_password_file_the_words_of_the_server_stay(server: FakeServer) -> None:
+    server.script("INFO", NOAUTH)
+    watched = Watched(server.url)
+    with pytest.raises(errors.AuthError, match="Authentication required"):
+        await ask(watched, "INFO")
+    await watched.close()
