@@ -24,7 +24,16 @@ from exporter.client.observer import Observer
 from exporter.client.ramp import Place, Ramp
 from exporter.client.reads import Args, is_read
 from exporter.client.resp import command
-from exporter.client.translate import WANTS_TLS, WITHOUT_TLS, explained, hinted, is_reply, translate, with_own_names
+from exporter.client.translate import (
+    MAY_WANT_CERTIFICATE,
+    WANTS_TLS,
+    WITHOUT_TLS,
+    explained,
+    hinted,
+    is_reply,
+    translate,
+    with_own_names,
+)
 from exporter.client.wire import Arrival, Sent, Wire
 from exporter.errors import (
     AuthError,
@@ -302,6 +311,8 @@ class Client:
             return error
         if isinstance(error, ConnectionResetByTargetError) and not self._tls:
             return type(error)(hinted(str(error), WANTS_TLS))
+        if isinstance(error, ConnectionResetByTargetError) and self.target.settings.tls.cert_file is None:
+            return type(error)(hinted(str(error), MAY_WANT_CERTIFICATE))  # its alert was lost with the connection
         if isinstance(error, OperationTimeoutError) and self._tls and self._hangs_in_tls:
             return type(error)(hinted(str(error), WITHOUT_TLS))
         return error

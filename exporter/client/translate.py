@@ -75,6 +75,7 @@ _TLS_HINTS = (
 )
 #: What would help where a server that never answered hangs up, or is silent in the handshake.
 WANTS_TLS, WITHOUT_TLS = "does this port want TLS? try rediss://", "is this port without TLS? try redis://"
+MAY_WANT_CERTIFICATE = "perhaps the server wants a client certificate: set tls.cert_file and tls.key_file"
 
 _KEY_DENIED = re.compile(r"no permissions to access (a|one of the) (key|channel)", re.IGNORECASE)
 #: Memorystore could not ask its IAM just now, or asked it too often: no word about our token.

@@ -114,7 +114,9 @@ def test_a_user_without_info_makes_the_daemon_degraded_and_names_the_collectors(
 def test_a_user_without_client_list_is_told_the_words_to_grant(server: RealServer, watch: Watch) -> None:
     server.run("ACL", "SETUSER", "exporter", "on", f">{PASSWORD}", "+@all", "-client|list", "~*")
     daemon = watch(server, username="exporter", password=PASSWORD)
-    page = daemon.wait_for(lambda page: page.value("redis_collector_denied", collector="clients") == 1)
+    page = daemon.wait_for(
+        lambda page: page.value("redis_collector_denied", collector="clients") == 1 and "not permitted" in daemon.log
+    )
     assert page.value("redis_collector_success", collector="clients") == 0
     assert page.value("redis_collector_supported", collector="clients") == 1
     failing = daemon.json("/health")["targets"]["it"]["failing"]
@@ -174,3 +176,31 @@ def test_our_connections_have_a_name(server: RealServer, watch: Watch) -> None:
     daemon.wait_for(lambda page: ours(page) >= 2)
     named = {client["name"] for client in server.admin.client_list() if client["cmd"].startswith(("ping", "info"))}
     assert named == {"redis-pulse"}, server.admin.client_list()
+
+
+def test_a_stall_in_which_no_connection_broke_is_told_with_its_length(server: RealServer, watch: Watch) -> None:
+    daemon = watch(server)
+    first = daemon.wait_until_up()
+    server.freeze()
+    daemon.wait_for(lambda page: page.slots() > first.slots() + 20)
+    server.thaw()
+    daemon.wait_until_up()
+    daemon.wait_for(lambda page: page.up() == 1 and "answering again" in daemon.log)
+    told = [line for line in daemon.log.splitlines() if "logger=exporter.target" in line]
+    events = [line.partition("event=")[2].partition(" target=")[0] for line in told]
+    assert events == ["connected", '"not answering"', '"answering again"'], told
+    assert "seconds=" in told[-1]
+
+
+def test_a_server_that_dies_and_comes_back_is_a_line_for_each(server: RealServer, watch: Watch) -> None:
+    daemon = watch(server)
+    daemon.wait_until_up()
+    server.kill()
+    daemon.wait_for(lambda page: page.breaker() != "closed")
+    server.start()
+    daemon.wait_until_up()
+    told = [line for line in daemon.log.splitlines() if "logger=exporter.target" in line]
+    events = [line.partition("event=")[2].partition(" target=")[0] for line in told]
+    assert events[0] == events[-1] == "connected"
+    assert events[1] == "lost"
+    assert len(events) <= 1 + 2 + 2, told
