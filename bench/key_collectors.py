@@ -158,7 +158,8 @@ async def run(port: int, collector: Collector | Spin, options: dict[str, Any], s
         used = server_cpu(beside)
         while sum(end - begin for begin, end in turns) < seconds and len(turns) < 6 * seconds:
             begin, before = time.perf_counter(), time.process_time()
-            bound = Asking(client.commands(collector.name, time.monotonic() + DEADLINE), {}, {}, server.identity)
+            asked = client.commands(collector.name, time.monotonic() + DEADLINE)
+            bound = Asking(asked, {}, {}, server.identity, time.monotonic)
             found = [one for one in await collector.collect(server, bound, told) if isinstance(one, Sample)]
             cpu += time.process_time() - before
             turns.append((begin, time.perf_counter()))

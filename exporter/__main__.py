@@ -21,6 +21,7 @@ from exporter import versions
 
 gc.disable()  # what is imported stays: the garbage collector would look through it again and again, and find nothing
 from exporter.config import ConfigError, Inherited, Loaded, check_options, load, nearest
+from exporter.config.keys import own_metrics
 
 gc.enable()
 
@@ -201,7 +202,17 @@ def _check_collector(name: str, options: dict[str, Any]) -> list[str]:
     if name not in known:
         guess = nearest(name, known)
         return ["is no collector " + (f"(did you mean {guess}?)" if guess else f"(there are {', '.join(known)})")]
-    return check_options(known[name].options, options)
+    return check_options(known[name].options, options) or _clashes(options)
+
+
+def _clashes(options: dict[str, Any]) -> list[str]:
+    """Return which metrics of scripts have the name of a metric that there is."""
+    if not (own := own_metrics(options)):
+        return []
+    from exporter.exposition.names import taken
+
+    names = taken(_collectors().values())
+    return [f"gives a metric the name {one.metric}, which is taken" for one in own if one.metric in names]
 
 
 class _Sets(Mapping[str, Sequence[str]]):

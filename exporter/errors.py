@@ -70,6 +70,8 @@ class PermissionDeniedError(TargetError):
     """The user may not run this command (NOPERM)."""
 
     reason = "permission"
+    #: What was denied, as an ACL names it: ``client|list``. Empty when nobody said.
+    command = ""
 
 
 class KeyDeniedError(PermissionDeniedError):

@@ -87,6 +87,8 @@ class Metric:
     labels: tuple[str, ...] = ()
     #: Whether this is a summary whose quantiles are percents, which OpenMetrics does not take for quantiles.
     percent: bool = False
+    #: What stands before the name; only metrics that an operator names have none.
+    prefix: str = PREFIX
     #: Of such a summary: under ``_sum`` and ``_count`` the rows of these lines, which are families of their own.
     parts: Mapping[str, "Metric"] = attribute(init=False)
     full_name: str = attribute(init=False)
@@ -98,7 +100,7 @@ class Metric:
         place = f"metric row {self.section}/{self.field} -> {self.name!r}"
         if self.kind not in KINDS:
             raise ValueError(f"{place}: unknown kind {self.kind!r}")
-        if not _NAME.fullmatch(self.name) or self.name.startswith(PREFIX):
+        if not _NAME.fullmatch(self.name) or (self.prefix and self.name.startswith(self.prefix)):
             raise ValueError(f"{place}: the name must be lower_snake_case and come without the prefix {PREFIX!r}")
         if not self.help or not self.help.endswith(".") or "\n" in self.help:
             raise ValueError(f"{place}: the help must be one sentence that ends with a full stop")
@@ -109,7 +111,7 @@ class Metric:
             raise ValueError(f"{place}: a label stands twice")
         parts = {suffix: replace(self, percent=False) for suffix in ("_sum", "_count")} if self.percent else {}
         object.__setattr__(self, "parts", parts)
-        object.__setattr__(self, "full_name", PREFIX + self.name)
+        object.__setattr__(self, "full_name", self.prefix + self.name)
         object.__setattr__(self, "place", f"{self.section}/{self.field}")
 
     def sample(self, value: float, *labels: str) -> "Sample":
@@ -184,8 +186,19 @@ class Overflow(NamedTuple):
     values: int
 
 
+class Fault(NamedTuple):
+    """A part of a collector (a script, by its name) that failed or gave nothing of use: it is logged.
+
+    ``reason`` is one of ``errors.REASONS``. ``text`` is what the server said, or what is wrong: no argument, no value.
+    """
+
+    part: str
+    reason: str
+    text: str
+
+
 #: What a collector yields.
-Found = Sample | Unreadable | Overflow
+Found = Sample | Unreadable | Overflow | Fault
 
 
 def gauge(

@@ -162,14 +162,15 @@ def _collectors(made: Board) -> None:
             empty=Empty("every field was read and no cap was reached", "none"),
         ),
         states_panel(
-            "Collectors that the server does not support",
+            "Collectors that the server does not support or denies",
             Query(
                 f"min by (job, target, collector) ({of('redis_collector_supported')}) == 0", "{{target}} {{collector}}"
             ),
-            states=[State(0, "lacking or denied", ORANGE)],
-            description="The server lacks what the collector reads, or denies it to our user. Right for an old version "
-            "or a managed service; if you expect it, grant what docs/acl.md says.",
-            empty=Empty("every collector is supported", "all supported"),
+            Query(f"max by (job, target, collector) ({of('redis_collector_denied')}) == 1", "{{target}} {{collector}}"),
+            states=[State(0, "lacking", ORANGE), State(1, "denied", RED)],
+            description="Lacking: the server does not have what the collector reads, as is right for an old version or "
+            "a managed service. Denied: our user may not run a command; grant what docs/acl.md says.",
+            empty=Empty("every collector is supported and permitted", "all supported"),
         ),
         width=12,
         height=6,

@@ -126,6 +126,8 @@ class FakeServer:
         self.info = bulk("# Server\r\nvalkey_version:9.1.0\r\nrole:master\r\n")
         #: Every command that arrived, in order, as text in the case it was sent.
         self.received: list[Command] = []
+        #: CLIENT SETNAME and SETINFO, which are not in ``received``: each connection begins with them.
+        self.introduced: list[Command] = []
         #: Connections accepted so far.
         self.accepted = 0
         #: Sent right after accept; then the connection is closed. ``MAXCLIENTS`` is what a full server does.
@@ -214,7 +216,7 @@ class FakeServer:
                 await self._act(self.greeting, writer)
                 return
             async for command in _commands(reader):
-                self.received.append(command)
+                (self.introduced if _introduces(command) else self.received).append(command)
                 async with self._arrived:
                     self._arrived.notify_all()
                 inbox.put_nowait(command)
@@ -237,7 +239,7 @@ class FakeServer:
             await self._act(self._behaviour(command), writer)
 
     def _behaviour(self, command: Command) -> Behaviour:
-        name = command[0].upper()
+        name = " ".join(command[:2]) if _introduces(command) else command[0].upper()
         if script := self._scripts.get(name):
             behaviour = script.pop(0) if len(script) > 1 else script[0]
         else:
@@ -263,6 +265,11 @@ class FakeServer:
                     await asyncio.sleep(0)
         else:
             _hang_up(writer, behaviour)
+
+
+def _introduces(command: Command) -> bool:
+    """Whether a client says who it is: ``script("CLIENT SETNAME", …)`` answers that."""
+    return command[:2] in (("CLIENT", "SETNAME"), ("CLIENT", "SETINFO"))
 
 
 def _hang_up(writer: asyncio.StreamWriter, act: Act) -> None:

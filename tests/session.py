@@ -21,6 +21,7 @@ from exporter.metric import Found
 from exporter.sampler.asking import Asking, Refusals
 from exporter.targets import Server
 from tests import busy
+from tests.fakes import HandClock
 from tests.recorded import REPLIES
 
 Args = tuple[str | int | bytes, ...]
@@ -98,7 +99,7 @@ async def poll(
     for collector, options in parts:
         found, error = None, None
         if collector.applies(server):
-            asking = Asking(commands, once, refusals, server.identity)
+            asking = Asking(commands, once, refusals, server.identity, HandClock())
             try:
                 found = list(await collector.collect(server, asking, options))
             except TargetError as raised:

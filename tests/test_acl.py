@@ -40,7 +40,9 @@ class Made(Stateless):
 
 def test_a_user_starts_from_nothing_and_may_do_what_is_declared_once() -> None:
     both = (Made("slowlog|get", "config|get"), Made("config|get", "info"))
-    assert acl.line(both) == "ACL SETUSER exporter reset on >PASSWORD +ping +info +slowlog|get +config|get"
+    assert (
+        acl.line(both) == "ACL SETUSER exporter reset on >PASSWORD +ping +info +client|setname +slowlog|get +config|get"
+    )
 
 
 def test_keys_are_named_only_where_keys_are_read() -> None:
@@ -54,13 +56,13 @@ def test_servers_before_redis_7_know_no_read_only_pattern() -> None:
 
 
 def test_who_searches_for_keys_selects_databases() -> None:
-    assert acl.line([Made("scan"), Made("scan")]).endswith("+ping +info +scan +select")
+    assert acl.line([Made("scan"), Made("scan")]).endswith("+ping +info +client|setname +scan +select")
 
 
 def test_what_may_write_is_an_addition_that_allows_writes() -> None:
     """PFCOUNT writes its result into the key, and is sent only on request."""
     one = Made("strlen", "pfcount")
-    assert acl.line([one]).endswith(" %R~PATTERN +ping +info +strlen")
+    assert acl.line([one]).endswith(" %R~PATTERN +ping +info +client|setname +strlen")
     place = "servers whose HyperLogLogs may be counted"
     assert acl.addition([one], place) == "ACL SETUSER exporter ~PATTERN +pfcount"
     assert " ~PATTERN +ping" in acl.line([one], places=[place])
@@ -68,21 +70,21 @@ def test_what_may_write_is_an_addition_that_allows_writes() -> None:
 
 def test_scripts_may_not_write_unless_it_is_added() -> None:
     one = Made("eval_ro", "evalsha_ro", "eval", "evalsha")
-    assert acl.line([one]).endswith("+ping +info +eval_ro +evalsha_ro")
-    assert acl.line([one], redis_6=True).endswith("+ping +info +eval +evalsha")
+    assert acl.line([one]).endswith("+ping +info +client|setname +eval_ro +evalsha_ro")
+    assert acl.line([one], redis_6=True).endswith("+ping +info +client|setname +eval +evalsha")
 
 
 def test_a_command_that_only_some_servers_know_is_an_addition_for_those() -> None:
     """A server refuses the whole line when it does not know one of its commands."""
     one = Made("slowlog|len", "commandlog|len")
-    assert acl.line([one]) == "ACL SETUSER exporter reset on >PASSWORD +ping +info +slowlog|len"
+    assert acl.line([one]) == "ACL SETUSER exporter reset on >PASSWORD +ping +info +client|setname +slowlog|len"
     assert acl.addition([one], "Valkey 8.1 or later") == "ACL SETUSER exporter +commandlog|len"
     assert acl.line([one], places=["Valkey 8.1 or later"]).endswith("+slowlog|len +commandlog|len")
 
 
 def test_a_sentinel_has_a_line_of_its_own() -> None:
     several = (Made("slowlog|len"), Made("sentinel|masters", sentinel=True), Made("client|list", sentinel=True))
-    line = "ACL SETUSER exporter reset on >PASSWORD +ping +info"
+    line = "ACL SETUSER exporter reset on >PASSWORD +ping +info +client|setname"
     assert acl.sentinel_line(several) == f"{line} +client|list +sentinel|masters"
     assert acl.line(several) == f"{line} +slowlog|len +client|list"
 

@@ -6,9 +6,9 @@ import gzip
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from exporter.exposition import FRESH, Page, render
+from exporter.exposition import FRESH, Page, Part, render
 from exporter.instruments import Instruments
-from exporter.metric import counter, gauge, summary
+from exporter.metric import Metric, counter, gauge, summary
 from exporter.store import Store
 from tests.fakes import HandClock
 from tests.watching import value
@@ -200,3 +200,16 @@ async def test_a_summary_in_percent_is_one_in_the_text_format_and_loses_no_serie
 def _without_our_own(page: bytes) -> list[bytes]:
     ours = (b"process_", b"redis_exporter_", b"python_gc", b"redis_sample_age")
     return [line for line in page.splitlines() if not line.startswith(ours)]
+
+
+async def test_a_metric_that_came_later_is_shown_with_its_help_on_the_page_and_on_a_part_of_it() -> None:
+    """Operators name metrics of their scripts, and a reload may bring one."""
+    page, store, *_ = page_of("a")
+    own = Metric("gauge", "EVAL", "shop_orders", "shop_orders", "Orders.", labels=("queue",), prefix="")
+    store.put("a", "scripts", [own.sample(3, "mail")], 45)
+    lines = '# HELP shop_orders Orders.\n# TYPE shop_orders gauge\nshop_orders{target="a",queue="mail"} 3\n'
+    assert lines in (await page.part(Part("a"), openmetrics=False, gzip=False)).decode()
+    for openmetrics in (False, True):
+        text = (await page.body(openmetrics=openmetrics, gzip=False)).decode()
+        assert text.count('shop_orders{target="a",queue="mail"} 3') == 1
+    assert "shop_orders" in page.names

@@ -64,7 +64,7 @@ def test_lines_are_rendered_anew_only_when_a_value_has_changed() -> None:
 def test_a_target_that_goes_takes_every_series_along() -> None:
     instruments = watched()
     of_a = instruments.watch("a", ["ping"], buckets=(0.1, 1.0), address="a:1", labels={})
-    of_a.collector_ran("info", success=True, supported=True, seconds=0.1, unreadable=1)
+    of_a.collector_ran("info", success=True, supported=True, denied=False, seconds=0.1, unreadable=1)
     of_a.breaker_changed("closed", "open")
     before = series(instruments, "b")
     instruments.forget("a")

@@ -1,17 +1,20 @@
 """The command line as a user meets it: what it says, and with which exit code it ends."""
 
+import argparse
 import io
+import json
 import os
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from exporter import __version__, app
-from exporter.__main__ import main
-from exporter.config import ConfigError, Loaded, Reload
+from exporter.__main__ import _check_collector, main
+from exporter.config import ConfigError, Loaded, Reload, load
 
 ROOT = Path(__file__).parent.parent
 
@@ -327,3 +330,32 @@ def test_a_port_that_is_taken_ends_with_1_and_no_traceback(tmp_path: Path) -> No
     assert found.returncode == 1
     assert address in found.stderr
     assert "Traceback" not in found.stderr
+
+
+def test_a_metric_of_a_script_may_not_have_a_name_that_is_taken_or_differ_between_targets(tmp_path: Path) -> None:
+    (tmp_path / "a.lua").write_text("return {}")
+
+    def said(*metrics: dict[str, Any]) -> str:
+        targets = [
+            {
+                "url": f"redis://h{place}",
+                "collectors": {"scripts": {"files": [{"file": str(tmp_path / "a.lua"), **one}]}},
+            }
+            for place, one in enumerate(metrics)
+        ]
+        (tmp_path / "c.yaml").write_text(json.dumps({"targets": targets}))
+        return _check(tmp_path)
+
+    assert said({"metric": "shop_orders"}, {"metric": "shop_orders"}) == ""
+    assert "the name redis_up, which is taken" in said({"metric": "redis_up"})
+    differing = said({"metric": "shop_orders"}, {"metric": "shop_orders", "labels": ["queue"]})
+    assert "gives the metric shop_orders another type, help or labels than elsewhere" in differing
+
+
+def _check(folder: Path) -> str:
+    """Return what is wrong with the file ``c.yaml``."""
+    try:
+        load(argparse.Namespace(config="c.yaml"), {}, folder, check_collectors=_check_collector)
+    except ConfigError as error:
+        return str(error)
+    return ""

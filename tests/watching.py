@@ -1,7 +1,7 @@
 """One target under watch, put together by hand, for the tests of client, prober, sampler and fleet."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -12,6 +12,7 @@ from exporter.client import Client
 from exporter.config import TargetSettings, parse_url
 from exporter.errors import TargetError
 from exporter.instruments import Instruments, TargetInstruments
+from exporter.metric import Fault
 from exporter.prober import Clocks, Outcome, ProbeLog, Prober
 from exporter.targets import Target
 from tests.fakes import HandClock
@@ -52,6 +53,8 @@ class Heard:
         self.retries: list[str] = []
         self.outcomes: list[Outcome] = []
         self.runs: list[tuple[str, str]] = []
+        self.faults: dict[str, list[Fault]] = {}
+        self.polls = 0
 
     def connected(self, _seconds: float, error: TargetError | None) -> None:
         self.connects.append("ok" if error is None else error.reason)
@@ -67,6 +70,15 @@ class Heard:
 
     def unsupported(self, collector: str, error: TargetError) -> None:
         self.runs.append((collector, f"unsupported: {error.reason}"))
+
+    def denied(self, collector: str, commands: Iterable[str]) -> None:
+        self.runs.append((collector, f"denied: {' '.join(commands)}"))
+
+    def parts(self, collector: str, faults: Sequence[Fault]) -> None:
+        self.faults[collector] = list(faults)
+
+    def polled(self) -> None:
+        self.polls += 1
 
     @property
     def reasons(self) -> list[str]:

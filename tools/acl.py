@@ -18,8 +18,11 @@ USER: Final = "exporter"
 PASSWORD: Final = "PASSWORD"  # noqa: S105  # a placeholder
 PATTERN: Final = "PATTERN"
 
-#: What every target needs: the probe's command, and the one by which we learn what the server is.
-ALWAYS: Final = ("ping", "info")
+#: What every target needs: the probe's command, the one by which we learn what the server is, and our own name.
+ALWAYS: Final = ("ping", "info", "client|setname")
+#: Where our library is named too; it is said once on the page, not with each collector.
+NAMED_LIBRARY: Final = "Redis 7.2 or later, and Valkey"
+SET_LIBRARY: Final = "client|setinfo"
 #: Commands that read the keys they name: their user needs a pattern of keys too.
 READING: Final = frozenset(
     {"arcount", "getrange", "hlen", "llen", "scard", "strlen", "type", "xlen", "zcard"}
@@ -93,6 +96,7 @@ def line(
     by_place = needed(collectors)
     everywhere = (ANYWHERE, *((OLD_SCRIPTS,) if redis_6 else ()))
     commands = [command for place in (*everywhere, *places) for command in by_place.get(place, ())]
+    commands += [SET_LIBRARY] * (NAMED_LIBRARY in places)
     if redis_6:
         commands = [command for command in commands if not command.endswith("_ro")]
     return _whole(commands, password, key_rule(commands, pattern, redis_6=redis_6))
@@ -168,7 +172,8 @@ def _additions(collectors: tuple[Collector, ...], places: Iterable[str]) -> list
 def sentinel_line(collectors: Iterable[Collector], *, places: Iterable[str] = (), password: str = PASSWORD) -> str:
     """Return the whole line for a Sentinel, which has few commands but its own."""
     by_place = needed(on_sentinel(collectors))
-    return _whole([word for place in (ANYWHERE, SENTINEL, *places) for word in by_place.get(place, ())], password)
+    commands = [word for place in (ANYWHERE, SENTINEL, *places) for word in by_place.get(place, ())]
+    return _whole([*commands, *[SET_LIBRARY] * (NAMED_LIBRARY in places)], password)
 
 
 def discovery_line(password: str = PASSWORD) -> str:

@@ -14,7 +14,7 @@ from exporter.exposition import Page, Part
 from exporter.instruments import Instruments
 from exporter.sampler import INFO
 from exporter.store import Store
-from exporter.web import PendingChange, Place, Stats, TargetView, Wanted
+from exporter.web import FailingCollector, PendingChange, Place, Stats, TargetView, Wanted
 
 #: Seconds for reading a configuration: ten thousand targets take five.
 READING = 10.0
@@ -205,6 +205,10 @@ class RunningDaemon:
             sample_age_seconds=self._store.age(target.name, INFO),
             labels=target.settings.labels,
             stats=self._stats(target.name),
+            failing=[
+                FailingCollector(name, one.error.reason, str(one.error), one.commands, target.settings.user)
+                for name, one in watch.sampler.failing.items()
+            ],
         )
 
     def _stats(self, name: str) -> Stats | None:
@@ -221,5 +225,5 @@ def _status(watch: Watch) -> str:
         return "disconnected"
     if last.error is None:
         return "connected"
-    error = trouble or last.error
+    error = trouble or watch.sampler.newest_error or last.error
     return f"error: {error.reason}: {error}"

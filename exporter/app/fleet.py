@@ -230,7 +230,7 @@ class Fleet:
         settings = target.settings
         parts = self._parts(target)
         instruments = self._instruments_of(target) if before is None else before.instruments
-        report = Report(target, instruments, self.slow_reply)
+        report = Report(target, instruments, self.slow_reply, clock=self._clock)
         breaker = Breaker(
             settings.breaker,
             self._clock,
@@ -253,7 +253,9 @@ class Fleet:
             log=self._probe_log,
             before=None if before is None else before.prober,
         )
-        sampler = Sampler(client, parts, self._store, instruments, report, clock=self._clock)
+        sampler = Sampler(
+            client, parts, self._store, instruments, report, trouble=lambda: prober.trouble, clock=self._clock
+        )
         self._schedule.each(settings.probe.interval, PROBE, target.name, prober.slot, prober.skipped)
         run = self._schedule.every(
             settings.poll.interval, POLL, target.name, sampler.poll, lambda missed: sampler.missed(*missed), now=True

@@ -1,10 +1,19 @@
-"""What we log of one target: its changes, once; never a line a probe."""
+"""What we log of one target: its changes, once; never a line a probe.
+
+The words of a line say what happened to the target (``trouble``) or to its collectors (``causes``). ``lines`` keeps a
+target that changes all the time from filling the log.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
 
 from exporter import log
+from exporter.app.causes import Causes
+from exporter.app.lines import Lines
+from exporter.app.trouble import Trouble
 from exporter.breaker import State
 from exporter.errors import RejectedError, SkippedError, TargetError
 from exporter.instruments import TargetInstruments
-from exporter.log import Changes
+from exporter.metric import Fault
 from exporter.prober import Outcome
 from exporter.targets import Target
 
@@ -14,21 +23,30 @@ CONNECT = "connect"
 class Report:
     """Hears what client, prober, sampler and breaker of one target have to say; counts it and logs the changes."""
 
-    def __init__(self, target: Target, instruments: TargetInstruments, slow_reply: float | None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        instruments: TargetInstruments,
+        slow_reply: float | None,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
         self._log = log.get("target").bind(target=target.name, address=target.address)
+        self._lines = Lines(self._log, clock)
         self._instruments = instruments
         self._connect = instruments.operation(CONNECT)
         self._connect_timeout = target.settings.connection.socket_connect_timeout
         self._slow_reply = slow_reply
-        self._changes = Changes()
-        self._failing: set[str] = set()
-        self._away: set[str] = set()  # whose failure told that the target is away
+        self._trouble = Trouble(self._lines)
+        self._causes = Causes(self._lines, target.settings.user)
         self._is_slow = False
+        self._is_opening_told = False
 
     def connected(self, seconds: float, error: TargetError | None) -> None:
         """Book an attempt to connect."""
         self._connect.total.inc()
         if error is None:
+            self._trouble.was_connected = True
             self._connect.succeeded(seconds)
         else:
             self._connect.failed(error.reason, self._connect_timeout if error.reason == "timeout" else None)
@@ -39,54 +57,56 @@ class Report:
 
     def probed(self, outcome: Outcome) -> None:
         """Log when the target comes, goes, or fails for another reason; and when its replies become slow."""
-        error, seconds = outcome.error, outcome.seconds
-        if error is None and seconds is not None:
-            if self._changes.note("probe", "up"):
-                self._log.info("connected", latency_ms=round(seconds * 1000, 3))
-            self._notice_slow(seconds)
-        elif error is not None and not isinstance(error, RejectedError) and self._changes.note("probe", error.reason):
-            self._log.warning("lost", reason=error.reason, error=str(error))
+        self._lines.tick()
+        self._trouble.probed(outcome)
+        if outcome.error is None and outcome.seconds is not None:
+            self._notice_slow(outcome.seconds)
+        if not isinstance(outcome.error, RejectedError):
+            self._causes.probed(is_up=outcome.error is None)
 
     def _notice_slow(self, seconds: float) -> None:
         limit, was_slow = self._slow_reply, self._is_slow
         if limit is None or (slow := seconds > limit) == was_slow:
             return
         self._is_slow = slow
-        tell = self._log.warning if slow else self._log.info
-        tell("slow reply" if slow else "replies are fast again", latency_ms=round(seconds * 1000, 3), limit_s=limit)
+        event = "slow reply" if slow else "replies are fast again"
+        latency = round(seconds * 1000, 3)
+        self._lines.tell("slow", "warning" if slow else "info", event, latency_ms=latency, limit_s=limit)
 
     def collected(self, collector: str, error: Exception | None) -> None:
-        """Log when a collector begins to fail, and when it works again."""
-        if isinstance(error, RejectedError | SkippedError):
+        """Take note of the end of a run, to be logged when it is news; a run that we skipped says nothing."""
+        if isinstance(error, SkippedError):
             return
-        state = "ok" if error is None else error.reason if isinstance(error, TargetError) else type(error).__name__
-        if isinstance(error, TargetError) and error.unavailable and self._away - {collector}:
-            return  # one line tells that the target is away, not one for each collector
-        if not self._changes.note(collector, state):
-            return
-        self._away.discard(collector)
         if error is None:
-            if collector in self._failing:
-                self._log.info("collector works again", collector=collector)
-                self._failing.discard(collector)
-            return
-        self._failing.add(collector)
-        if isinstance(error, TargetError) and error.unavailable:
-            self._away.add(collector)
-        if not isinstance(error, TargetError):
-            self._log.error("collector is at fault", collector=collector, exc_info=error)
+            self._causes.worked(collector)
         else:
-            self._log.warning("collector fails", collector=collector, reason=error.reason, error=str(error))
+            self._causes.failed(collector, error, is_away=self._trouble.is_told)
 
     def unsupported(self, collector: str, error: TargetError) -> None:
-        """Log that the server lacks, or denies us, what a collector reads."""
-        if self._changes.note(collector, f"unsupported {error.reason}"):
-            self._log.warning("not supported by this server", collector=collector, error=str(error))
+        """Log that the server lacks what a collector reads."""
+        self._causes.unsupported(collector, error)
+
+    def denied(self, collector: str, commands: Iterable[str]) -> None:
+        """Log that the user may not run these commands."""
+        self._causes.denied(collector, commands)
+
+    def parts(self, collector: str, faults: Sequence[Fault]) -> None:
+        """Log which parts of a collector, such as scripts, give nothing."""
+        self._causes.parts(collector, faults)
+
+    def polled(self) -> None:
+        """Write what a poll, which is over, has shown."""
+        self._causes.tell()
 
     def breaker_changed(self, old: State, new: State) -> None:
-        """Book and log a change of the circuit breaker; its trials are no news."""
+        """Book and log a change of the circuit breaker; its trials are no news, nor is it beside a failing ping."""
         self._instruments.breaker_changed(old, new)
+        event = "circuit breaker closed" if new == "closed" else "circuit breaker opened"
         if new == "open" and old == "closed":
-            self._log.warning("circuit breaker opened")
-        elif new == "closed":
-            self._log.info("circuit breaker closed")
+            self._is_opening_told = not self._trouble.is_told
+        elif new != "closed":
+            return
+        if self._is_opening_told:
+            self._lines.tell("breaker", "info" if new == "closed" else "warning", event)
+        else:
+            self._log.debug(event)

@@ -8,8 +8,10 @@ read that met a dead pooled connection is sent once more, within its deadline, a
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from time import monotonic, time_ns
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from redis.asyncio.connection import AbstractConnection
 
@@ -18,11 +20,22 @@ from exporter.client.call import Call
 from exporter.client.commands import BoundCommands
 from exporter.client.connect import Pool, TlsContext, make_pool
 from exporter.client.credentials import Credentials
-from exporter.client.dial import PHASES, Dialler, OnPhase, phases_of
+from exporter.client.dial import PHASES, Dialler, OnPhase, Phase, phases_of
+from exporter.client.naming import Naming
 from exporter.client.observer import Observer
 from exporter.client.ramp import Place, Ramp
 from exporter.client.reads import Args, is_read
-from exporter.client.translate import explained, is_reply, translate
+from exporter.client.resp import command
+from exporter.client.translate import (
+    MAY_WANT_CERTIFICATE,
+    WANTS_TLS,
+    WITHOUT_TLS,
+    explained,
+    hinted,
+    is_reply,
+    translate,
+    with_own_names,
+)
 from exporter.client.wire import Arrival, Sent, Wire
 from exporter.descriptors import note_shortage
 from exporter.errors import (
@@ -73,6 +86,17 @@ class Client:
         self._not_before = self._failed_at = 0.0
         self._last_error: TargetError | None = None
         self._pools: dict[int, Pool] = {}  # by database
+        #: who we say we are
+        self.naming = Naming()
+        #: what of it was said on each connection
+        self._named: WeakKeyDictionary[AbstractConnection, set[Args]] = WeakKeyDictionary()
+        #: what commands are called here that have another name
+        self._renamed = {name.upper(): word.get_secret_value() for name, word in target.settings.commands.items()}
+        #: the last phase of the newest dialling that ended, or was cut off
+        self._phase = ""
+        #: whether a poll ever got a reply: the scheme of the URL is right then
+        self._has_answered = False
+        self._hangs_in_tls = False
 
     def start_call(self) -> Call:
         """Ask the breaker for one call of several commands; ``end()`` it."""
@@ -173,10 +197,11 @@ class Client:
         connection = None
         try:
             connection = await pool.get_connection()  # type: ignore[no-untyped-call]
+            if not connection.is_connected:
+                self._named.pop(connection, None)
             await connection.connect(place)
             async with asyncio.timeout(self.target.settings.connection.socket_timeout):
-                await connection.send_packed_command(connection.pack_commands(commands))
-                replies = [await self._reply(connection) for _ in commands]
+                replies = await self._converse(connection, commands)
         except BaseException as error:
             if connection is not None:
                 await connection.disconnect(nowait=True)  # it may still owe us replies
@@ -184,6 +209,7 @@ class Client:
                 raise self._translate(error) from error
             raise
         else:
+            self._has_answered = True
             if any(isinstance(reply, AuthError) for reply in replies):
                 await connection.disconnect(nowait=True)  # a new connection reads the credentials anew
             return replies
@@ -191,12 +217,30 @@ class Client:
             if connection is not None:
                 await pool.release(connection)
 
+    async def _converse(self, connection: AbstractConnection, commands: Sequence[Args]) -> list[Any]:
+        """Send commands and read their replies; who we are is said with the first ones."""
+        said = self._named.setdefault(connection, set())
+        names = [args for args in self.naming.commands() if args not in said]
+        words = [self._spelled(args) for args in (*names, *commands)]
+        await connection.send_packed_command(connection.pack_commands(words))
+        for args in names:
+            said.add(args)
+            answer = await self._reply(connection)
+            self.naming.answered(args, answer if isinstance(answer, TargetError) else None)
+        return [await self._reply(connection) for _ in commands]
+
+    def _spelled(self, args: Args) -> Args:
+        """Return a command by the name that this server knows it by."""
+        known = self._renamed.get(str(args[0]).upper()) if self._renamed else None
+        return args if known is None else (known, *args[1:])
+
     async def _reply(self, connection: AbstractConnection) -> Any:
         """Read one reply; an error that the server answered is a value."""
         try:
             return await connection.read_response(disconnect_on_error=False)
         except Exception as error:
             if is_reply(error):
+                self._has_answered = True
                 return self._translate(error)
             raise
 
@@ -207,16 +251,35 @@ class Client:
         """
         started, sock = self._clock(), None
         is_trial = self._breaker.state != "closed"
+        self._phase = ""
+
+        def phase_over(phase: Phase, seconds: float) -> None:
+            self._phase = phase
+            on_phase(phase, seconds)
+
         try:
             async with asyncio.timeout(self.target.settings.connection.socket_connect_timeout):
-                sock, layer, lines = await self._dialler.dial(on_phase, is_trial=is_trial)
+                sock, layer, lines = await self._dialler.dial(phase_over, is_trial=is_trial)
         except Exception as error:
             if sock is not None:
                 sock.close()  # the deadline came together with the end
+            self._hangs_in_tls = isinstance(error, TimeoutError) and self._phase == "tls"
             self._on_connect(self._clock() - started, error)
             raise self._translate(error) from error
         self._on_connect(self._clock() - started, None)
-        return Wire(sock, layer, lines, clock=self._clock, wall=self._wall, translator=self._translate)
+        wire = Wire(sock, layer, lines, clock=self._clock, wall=self._wall, translator=self._translate)
+        wire.introduce(
+            [
+                (command(*map(str, self._spelled(args))), partial(self.naming.answered, args))
+                for args in self.naming.commands()
+            ]
+        )
+        return wire
+
+    def no_connection(self) -> OperationTimeoutError:
+        """Return the error of a slot that found no connection in time, with what would help when TLS is stuck."""
+        is_stuck = self._tls and not self._has_answered and self._phase == "tcp"
+        return OperationTimeoutError(hinted("no connection in time", WITHOUT_TLS if is_stuck else ""))
 
     async def aclose(self) -> None:
         """Close every connection of the pools; raises nothing, and never waits for the server."""
@@ -244,8 +307,23 @@ class Client:
         self._observer.connected(seconds, translated)
 
     def _translate(self, error: BaseException) -> TargetError:
-        if not isinstance(error, TargetError):
-            error = translate(error, tls=self._tls, secret=self._credentials.secret)
-            if isinstance(error, SkippedError):
-                note_shortage()
-        return explained(error, self.target.settings)
+        if isinstance(error, TargetError):
+            return explained(error, self.target.settings)
+        translated = translate(error, tls=self._tls, secret=self._credentials.secret)
+        if isinstance(translated, SkippedError):
+            note_shortage()
+        if self._renamed:
+            translated = type(translated)(with_own_names(str(translated), self._renamed))
+        return self._hinted(explained(translated, self.target.settings))
+
+    def _hinted(self, error: TargetError) -> TargetError:
+        """Add what would help to the error of a target that never answered anything."""
+        if self._has_answered or self.target.settings.endpoint.kind == "unix":
+            return error
+        if isinstance(error, ConnectionResetByTargetError) and not self._tls:
+            return type(error)(hinted(str(error), WANTS_TLS))
+        if isinstance(error, ConnectionResetByTargetError) and self.target.settings.tls.cert_file is None:
+            return type(error)(hinted(str(error), MAY_WANT_CERTIFICATE))  # its alert was lost with the connection
+        if isinstance(error, OperationTimeoutError) and self._tls and self._hangs_in_tls:
+            return type(error)(hinted(str(error), WITHOUT_TLS))
+        return error

@@ -8,7 +8,7 @@ import errno
 import re
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from redis import exceptions as redis_errors
 
@@ -67,9 +67,21 @@ _BY_TEXT: tuple[tuple[str, type[TargetError]], ...] = (
 )
 
 
+#: What would help, by what OpenSSL says.
+_TLS_HINTS = (
+    ("certificate required", "the server wants a client certificate: set tls.cert_file and tls.key_file"),
+    ("alert handshake failure", "does the server want a client certificate? set tls.cert_file and tls.key_file"),
+    ("alert unknown ca", "the server does not trust the CA of our client certificate (tls.cert_file)"),
+    ("wrong version number", "is this port without TLS? try redis://"),
+    ("record layer failure", "is this port without TLS? try redis://"),
+)
+#: What would help where a server that never answered hangs up, or is silent in the handshake.
+WANTS_TLS, WITHOUT_TLS = "does this port want TLS? try rediss://", "is this port without TLS? try redis://"
+MAY_WANT_CERTIFICATE = "perhaps the server wants a client certificate: set tls.cert_file and tls.key_file"
+
+_KEY_DENIED = re.compile(r"no permissions to access (a|one of the) (key|channel)", re.IGNORECASE)
 #: Memorystore could not ask its IAM just now, or asked it too often: no word about our token.
 _IAM_IS_BUSY = re.compile(r"\(ERR_IAM_(EXHAUSTED|OTHER)\)", re.IGNORECASE)
-_KEY_DENIED = re.compile(r"no permissions to access (a|one of the) (key|channel)", re.IGNORECASE)
 _BY_PATTERN: tuple[tuple[re.Pattern[str], type[TargetError]], ...] = (
     (_IAM_IS_BUSY, errors.OverloadedError),
     (_KEY_DENIED, errors.KeyDeniedError),
@@ -79,13 +91,28 @@ _BY_PATTERN: tuple[tuple[re.Pattern[str], type[TargetError]], ...] = (
 def translate(error: BaseException, *, tls: bool, secret: str | None = None) -> TargetError:
     """Return the error of our tree that says what happened; its text never holds ``secret``."""
     kind = _kind(error, tls=tls)
-    return kind(_safe(_text(error), secret))
+    text = _safe(_text(error), secret)
+    if kind is errors.TlsError:
+        text = hinted(text, next((hint for said, hint in _TLS_HINTS if said in text.lower()), ""))
+    return kind(text)
+
+
+def hinted(text: str, hint: str) -> str:
+    """Return what went wrong, and what would help."""
+    return f"{text}; {hint}" if hint else text
 
 
 def translate_reply(text: str, *, secret: str | None = None) -> TargetError:
     """Return the error of our tree for an error reply, given as the server sent it, without its minus."""
     text = " ".join(text.split())
     return _kind_of_text(text)(_safe(text, secret))
+
+
+def with_own_names(text: str, renamed: Mapping[str, str]) -> str:
+    """Return what a server said, with the usual name of a renamed command: the other one is often kept secret."""
+    for name, word in renamed.items():
+        text = re.sub(rf"(?<![\w]){re.escape(word)}(?![\w])", name.lower(), text, flags=re.IGNORECASE)
+    return text
 
 
 def explained(error: TargetError, settings: TargetSettings) -> TargetError:
@@ -183,7 +210,9 @@ def _by_errno(error: OSError) -> type[TargetError]:
 def _text(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    return " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    code = getattr(error, "status_code", None)  # the library takes it off the text: WRONGPASS, NOAUTH, NOPERM
+    return f"{code} {text}" if code and not text.startswith(code) else text
 
 
 def _safe(text: str, secret: str | None) -> str:

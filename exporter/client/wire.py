@@ -10,7 +10,7 @@ import asyncio
 import secrets
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from exporter.client.resp import Lines, command, error_of
 from exporter.client.sockets import receive
 from exporter.client.tls import TlsLayer
 from exporter.client.translate import translate_reply
-from exporter.errors import ConnectionResetByTargetError, OperationTimeoutError, ProtocolError, TargetError
+from exporter.errors import MaxClientsError, OperationTimeoutError, ProtocolError, TargetError
 
 PING, PONG = command("PING"), b"+PONG"
 _NUMBERED = command("PING", "000000").replace(b"000000", b"%06d")
@@ -27,6 +27,8 @@ NUMBERS = 1_000_000
 #: What a server answers that knows no PING with a word: an answer all the same, and the moment of it.
 _KNOWS_NO_NUMBER = "ERR wrong number of arguments"
 _SIZE = 16384
+#: Told the answer to a command: None when it is well, or the error.
+Told = Callable[[TargetError | None], None]
 
 
 class Sent(NamedTuple):
@@ -56,7 +58,18 @@ class Arrival(NamedTuple):
 class Wire:
     """One connection on which nothing but PING is sent. ``clock`` is in seconds, ``wall`` in ns of CLOCK_REALTIME."""
 
-    __slots__ = ("_clock", "_layer", "_lines", "_listening", "_next", "_sock", "_translate", "_wall", "numbered")
+    __slots__ = (
+        "_clock",
+        "_layer",
+        "_lines",
+        "_listening",
+        "_next",
+        "_owed",
+        "_sock",
+        "_translate",
+        "_wall",
+        "numbered",
+    )
 
     def __init__(
         self,
@@ -75,6 +88,8 @@ class Wire:
         self._wall = wall
         self._translate = translator
         self._listening = False
+        #: who is to be told the answers to the introduction that are still to come
+        self._owed: list[Told] = []
         #: whether PINGs carry a number
         self.numbered = False
         # Not from 0: the reply to somebody else's PING must not fit.
@@ -89,6 +104,17 @@ class Wire:
     def certificate_expires(self) -> float | None:
         """Unix time at which the server's certificate expires, if there is one and it was checked."""
         return self._layer.certificate_expires if self._layer else None
+
+    def introduce(self, commands: Sequence[tuple[bytes, Told]]) -> None:
+        """Send commands whose answers are no replies to a PING; each is told its answer: None, or the error.
+
+        Nobody waits for the answers. A connection that is gone shows at the PING that follows.
+        """
+        data = b"".join([text for text, _ in commands])
+        if data:
+            self._owed = [told for _, told in commands]
+            with suppress(OSError, ssl.SSLError):
+                self._sock.send(self._layer.encrypt(data) if self._layer else data)
 
     def ping(self) -> Sent:
         """Send one PING now. Raises TargetError when it cannot leave: the connection is of no use then."""
@@ -121,13 +147,26 @@ class Wire:
             at_ns = self._wall()
             at = self._clock()
             if not data:
-                raise ConnectionResetByTargetError("closed by the server")
+                raise ConnectionResetError("closed by the server")
             lines = self._lines.feed(data if self._layer is None else self._decrypt(self._layer, data))
         except (BlockingIOError, InterruptedError):
             return None
         except (OSError, EOFError, ssl.SSLError) as error:
             raise self._translate(error) from error
+        if self._owed and lines:
+            lines = self._without_introduction(lines)
         return Arrival(lines, at, at_ns, stamp) if lines else None
+
+    def _without_introduction(self, lines: list[bytes]) -> list[bytes]:
+        """Take the answers to the introduction away; a server that hangs up may say why instead of them."""
+        while self._owed and lines:
+            error = translate_reply(lines[0][1:].decode(errors="replace")) if lines[0].startswith(b"-") else None
+            if isinstance(error, MaxClientsError) or lines[0].startswith(b"-DENIED"):
+                self._owed.clear()
+                break
+            self._owed.pop(0)(error)
+            lines = lines[1:]
+        return lines
 
     def error_of(self, line: bytes) -> TargetError | None:
         """Return None for a PONG, the error that the server answered; raises ProtocolError for anything else.

@@ -13,7 +13,7 @@ from exporter.collectors._pace import Clock, Pace, PaceOptions
 from exporter.collectors._scan_rows import ScanRows
 from exporter.collectors._text import label, unreadable
 from exporter.collectors.base import Commands, Word
-from exporter.config.keys import Field, KeyAt, PositiveCount
+from exporter.config.keys import Field, KeyAt, PositiveCount, RoleOptions
 from exporter.errors import TargetError
 from exporter.metric import Sample, Unreadable
 from exporter.parse.reply import as_list
@@ -28,8 +28,8 @@ LEAST, MOST = 100, 300
 _DATABASE = re.compile(r"db\d+")
 
 
-class ScanOptions(PaceOptions):
-    """How a scan goes about it."""
+class ScanOptions(PaceOptions, RoleOptions):
+    """How a scan goes about it, and on which servers."""
 
     count: PositiveCount | None = Field(
         None,

@@ -6,6 +6,8 @@ redis_clients_with_flag{target="cart",flag="blocked"} 3
 Making the list takes the server 1 to 3 ms per 1000 clients, and serving nobody meanwhile. So INFO is read first, and
 with more clients than ``max_clients`` the list is not asked for: ``redis_clients_list_skipped`` is 1 then.
 
+Our own connections are listed too, under the name ``redis-pulse``.
+
 Names are the clients' own choice, so only ``max_names`` combinations have series of their own. All others of a user
 are put together under the name ``overflow``.
 """

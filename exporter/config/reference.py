@@ -23,6 +23,7 @@ _TYPES = {
 _KINDS = {
     "collectors": "names, or a mapping from names to options",
     "labels": "mapping",
+    "commands": "mapping",
     "modules": "mapping from names to modules",
     "targets": "list of targets",
     "redis_url": "list of URLs",

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from exporter.config.check import check_password_file, check_target, missing_password
 from exporter.config.discovery import Scheme, SourceSettings, bare
+from exporter.config.keys import ScriptAt, own_metrics
 from exporter.config.layers import Layer, dotted, place
 from exporter.config.merge import Owner, group_of, poll_of, set_at, strength, tls_of
 from exporter.config.messages import Problem, nearest
@@ -53,6 +54,7 @@ class Resolver:
         self._check_collectors = check_collectors
         self._problems: dict[tuple[Path, str], Problem] = {}
         self.warnings: list[str] = []
+        self._own_metrics: dict[str, ScriptAt] = {}
         #: where further targets are found; filled by ``targets``
         self.sources: tuple[SourceSettings, ...] = ()
 
@@ -171,6 +173,12 @@ class Resolver:
             breaker=group_of(BreakerSettings, "breaker", owners),
             canary=group_of(CanarySettings, "canary", owners),
             slo=group_of(Slo, "slo", owners),
+            commands={
+                command: name
+                for owner in owners
+                if isinstance(owner.says, Module)
+                for command, name in owner.says.commands.items()
+            },
             collectors=self._collectors(owners),
         )
         self._check(target, owners, login)
@@ -194,6 +202,10 @@ class Resolver:
                     chosen.pop(name, None)
                 else:
                     chosen[name] = options
+            for script in own_metrics(chosen.get("scripts", {})):
+                if self._own_metrics.setdefault(script.metric, script).family != script.family:
+                    message = f"gives the metric {script.metric} another type, help or labels than elsewhere"
+                    self._complain((*path, "collectors", "scripts"), message)
         return chosen
 
     def _check(self, target: TargetSettings, owners: Sequence[Owner], login: _Credentials) -> None:

@@ -21,6 +21,7 @@ from exporter.config.models import (
     Web,
 )
 from exporter.config.paths import telemetry_path_trouble
+from exporter.config.renamed import Renamed
 from exporter.config.shard import shard_text
 from exporter.config.url import ParsedUrl, parse_url
 from exporter.config.values import Collectors, Count, Labels, Options, TargetName
@@ -99,6 +100,9 @@ class Module(Options):
     breaker: BreakerSettings | None = Field(None, description="As the group breaker.")
     canary: CanarySettings | None = Field(None, description="As the group canary.")
     slo: Slo | None = Field(None, description="As the group slo.")
+    commands: Renamed = Field(
+        {}, description="Commands that the server knows by another name (rename-command): {config: NAME}."
+    )
     collectors: Collectors | None = Field(
         None, description="Names of the collectors to run, or a mapping from names to their options."
     )

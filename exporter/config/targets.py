@@ -35,6 +35,10 @@ class TargetSettings(Options):
     breaker: BreakerSettings = BreakerSettings()
     canary: CanarySettings = CanarySettings()
     slo: Slo = Slo()
+    #: Command → the name that the server knows it by.
+    commands: dict[str, SecretStr] = Field({})
+    #: Whether it was found as a node of a cluster or as a server of a Sentinel set.
+    is_grouped: bool = False
     #: Name → options; None is the default set.
     collectors: dict[str, dict[str, Any]] | None = None
 
@@ -42,6 +46,11 @@ class TargetSettings(Options):
     def address(self) -> str:
         """``host:port`` or the path of the socket; never a credential."""
         return self.endpoint.address
+
+    @property
+    def user(self) -> str:
+        """The user as which the server knows us."""
+        return self.username or "default"
 
     def __hash__(self) -> int:
         return hash((self.name, self.endpoint, self.db))
@@ -52,6 +61,10 @@ class TargetSettings(Options):
         """Return the same settings for another server; ``labels`` are added to those that it has."""
         changes = {"name": name, "endpoint": endpoint, "labels": self.labels | dict(labels or {})}
         return self.model_copy(update=changes if db is None else changes | {"db": db})
+
+    def grouped(self) -> "TargetSettings":
+        """Return the same settings for a server that was found in a cluster or in a Sentinel set."""
+        return self.model_copy(update={"is_grouped": True})
 
     def credentials(self) -> tuple[str | None, str | None]:
         """Return user name and password, reading the password file now, so that a rotated password is seen.

@@ -184,6 +184,6 @@ class Cluster:
         watched = {id_: at for id_, at in places.items() if self._options.replicas or view.nodes[id_].role == "master"}
         name = self.settings.name
         return [
-            self.settings.template.at(at, f"{name}/{at.address}", {"cluster": name})
+            self.settings.template.at(at, f"{name}/{at.address}", {"cluster": name}).grouped()
             for at in healthiest(watched, state)
         ]

@@ -9,10 +9,11 @@ What one line looks like stands in ``lines``.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import is_, itemgetter
 from time import perf_counter
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from isal import isal_zlib
 from prometheus_client import Metric as Collected
@@ -55,6 +56,8 @@ class Page:
         self._instruments = instruments
         self._clock = clock
         self._rows = list(headed(rows))
+        #: shapes whose rows are all among ours; operators name metrics too, and a reload may bring some
+        self._shapes: WeakSet[Shape] = WeakSet()
         self._ours = [(family, headers_of(family.name, family.kind, family.help)) for family in OF_TARGETS]
         self._known: dict[bool, tuple[list[Lines], bytes]] = {}
         self._building: dict[tuple[bool, bool], asyncio.Task[bytes]] = {}
@@ -139,6 +142,7 @@ class Page:
 
     def _part(self, part: Part, *, openmetrics: bool) -> Iterator[bytes]:
         targets = part.targets(self._instruments)
+        self._learn(lines.shape for target in targets for lines in self._store.of(target).values())
         yield from part.of_servers(self._store, targets, self._rows, openmetrics=openmetrics)
         yield from part.of_ours(self._instruments, targets, self._ours, openmetrics=openmetrics)
         for family in self._instruments.of_ourselves() if part.of_exporter else ():
@@ -152,6 +156,7 @@ class Page:
         shapes = defaultdict[Shape, list[tuple[bytes, ...]]](list)
         for lines in pages:
             shapes[lines.shape].append(lines.texts)
+        self._learn(shapes)
         kept: list[bytes] = []
         size = 0
         for row, headers in self._rows:
@@ -169,6 +174,14 @@ class Page:
             self._known[openmetrics] = (pages, b"".join(kept))
         else:
             self._known.pop(openmetrics, None)
+
+    def _learn(self, shapes: Iterable[Shape]) -> None:
+        """Take in rows that nobody told us of when we were made."""
+        for shape in shapes:
+            if shape not in self._shapes:
+                self._shapes.add(shape)
+                known = {row for row, _ in self._rows}
+                self._rows += headed(row for row in shape.places if row not in known)
 
 
 def _pieces(targets: list[T], lines: Callable[[T], bytes]) -> Iterator[bytes]:

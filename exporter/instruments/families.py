@@ -73,7 +73,10 @@ REPLICATION_DELAY = _gauge(
     "replica",
 )
 SUCCESS = _gauge("redis_collector_success", "1 if the newest run of a collector worked.", "collector")
-SUPPORTED = _gauge("redis_collector_supported", "0 if the server lacks or denies what it reads.", "collector")
+SUPPORTED = _gauge("redis_collector_supported", "0 if the server lacks what a collector reads.", "collector")
+DENIED = _gauge(
+    "redis_collector_denied", "1 if the user may not run a command that a collector sends (NOPERM).", "collector"
+)
 COLLECTOR_SECONDS = _gauge("redis_collector_duration_seconds", "Duration of the newest run.", "collector")
 SAMPLE_AGE = _gauge("redis_sample_age_seconds", "Age of the newest samples of a collector, served or not.", "collector")
 UNREADABLE = _counter("redis_exporter_unreadable_fields_total", "Parts of replies that made no sense.", "collector")
@@ -108,7 +111,7 @@ OF_TARGETS = (
     *(UP, OPERATIONS, FAILURES, NOT_SENT, DURATION, RETRIES, LATE_REPLIES, LATE_SECONDS),
     *(LONGEST, IN_FLIGHT, PHASE, PROBE_CLOCK, CERTIFICATE),
     *(BREAKER_STATE, BREAKER_TRANSITIONS, BREAKER_OPEN, BREAKER_NEXT, REPLICATION_DELAY),
-    *(SUCCESS, SUPPORTED, COLLECTOR_SECONDS, SAMPLE_AGE, UNREADABLE, OVERFLOW, TARGET_INFO, SLO_OBJECTIVE),
+    *(SUCCESS, SUPPORTED, DENIED, COLLECTOR_SECONDS, SAMPLE_AGE, UNREADABLE, OVERFLOW, TARGET_INFO, SLO_OBJECTIVE),
     *(SCRAPES, SCRAPE_SECONDS, LAST_SCRAPE_SECONDS, LAST_CONNECT_SECONDS, LAST_PING_SECONDS, LAST_ERROR),
 )
 

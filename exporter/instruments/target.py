@@ -160,11 +160,20 @@ class TargetInstruments:
         self.cell(families.BREAKER_TRANSITIONS, old, new).inc()
 
     def collector_ran(
-        self, name: str, *, success: bool, supported: bool, seconds: float, unreadable: int = 0, overflow: int = 0
+        self,
+        name: str,
+        *,
+        success: bool,
+        supported: bool,
+        denied: bool,
+        seconds: float,
+        unreadable: int = 0,
+        overflow: int = 0,
     ) -> None:
         """Book one run of a collector."""
         self.cell(families.SUCCESS, name).set(success)
         self.cell(families.SUPPORTED, name).set(supported)
+        self.cell(families.DENIED, name).set(denied)
         self.cell(families.COLLECTOR_SECONDS, name).set(seconds)
         self.cell(families.UNREADABLE, name).inc(unreadable)
         self.cell(families.OVERFLOW, name).inc(overflow)

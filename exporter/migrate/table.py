@@ -86,7 +86,7 @@ TABLE: tuple[Row, ...] = (
     _switch("include-go-runtime-metrics", _X + "INCLUDE_GO_RUNTIME_METRICS", remark="There is no Go in it; process_* and python_* are always there."),
     # what is read besides INFO
     _switch("ping-on-connect", _X + "PING_ON_CONNECT", remark="Always so, and more: a PING every probe.interval (1s), as a histogram.", always=True),
-    Row("config-command", _X + "CONFIG_COMMAND", ("collectors.config",), values.config_command, default="CONFIG", remark="A renamed CONFIG cannot be asked for: leave the collector config out, or allow +config|get to an ACL user instead of renaming."),
+    Row("config-command", _X + "CONFIG_COMMAND", ("collectors.config",), values.config_command, default="CONFIG", remark="For a renamed CONFIG set commands: {config: NAME} of the target or its module."),
     _switch("include-config-metrics", _X + "INCL_CONFIG_METRICS", "collectors.config.include_config_metrics", "collectors.sentinel.include_config_metrics"),
     _switch("redact-config-metrics", _X + "REDACT_CONFIG_METRICS", default="true", remark="Always so, by pattern and not by a list of four names. What is hidden needlessly is named in the option show of the collector config.", always=True),
     _switch("include-system-metrics", _X + "INCL_SYSTEM_METRICS", remark="Always so: redis_total_system_memory_bytes is one series.", always=True),

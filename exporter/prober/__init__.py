@@ -256,7 +256,7 @@ class Prober:
     def _give_up_waiting(self, ping: Ping, *, is_queueing: bool) -> None:
         """End a slot that found no connection in time; ``is_queueing``: our own queue of connects was too long."""
         if not is_queueing:
-            self._ledger.failed(ping, OperationTimeoutError("no connection in time"))
+            self._ledger.failed(ping, self._client.no_connection())
         elif self._breaker.state == "closed":
             self._ledger.failed(ping, SkippedError("too many connects at once"))
         else:  # it was down before, and nobody has seen it answer since

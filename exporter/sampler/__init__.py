@@ -1,15 +1,23 @@
 """One target and its collectors → store: the runner times, isolates, bounds and counts; the collectors only read."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from exporter.client import Call, Client
-from exporter.collectors import UNSUPPORTED, Collector
+from exporter.collectors import Collector
 from exporter.config import Options
-from exporter.errors import OperationTimeoutError, SkippedError, TargetError
+from exporter.config.keys import RoleOptions
+from exporter.errors import (
+    OperationTimeoutError,
+    PermissionDeniedError,
+    RejectedError,
+    SkippedError,
+    TargetError,
+    UnknownCommandError,
+)
 from exporter.instruments import TargetInstruments
-from exporter.metric import Found, Overflow, Sample, Unreadable
+from exporter.metric import Fault, Found, Overflow, Sample, Unreadable
 from exporter.sampler.asking import Asking, Refusals, Replies
 from exporter.store import Store
 from exporter.targets import Server
@@ -33,12 +41,31 @@ class Observer(Protocol):
         ...
 
     def unsupported(self, collector: str, error: TargetError) -> None:
-        """Take note that the server lacks, or denies us, what a collector reads."""
+        """Take note that the server lacks what a collector reads."""
+        ...
+
+    def denied(self, collector: str, commands: Iterable[str]) -> None:
+        """Take note that the user may not run these commands, which a collector sends."""
+        ...
+
+    def parts(self, collector: str, faults: Sequence[Fault]) -> None:
+        """Take note of the parts of a collector that gave nothing in a run that ended well."""
+        ...
+
+    def polled(self) -> None:
+        """Take note that a poll is over."""
         ...
 
 
+class Failing(NamedTuple):
+    """Why the newest run of a collector failed; ``commands`` are those that are denied to the user."""
+
+    error: TargetError
+    commands: tuple[str, ...] = ()
+
+
 class Sampler:
-    """Polls one target."""
+    """Polls one target. ``trouble()`` says why its newest ping failed, if it did."""
 
     def __init__(
         self,
@@ -48,6 +75,7 @@ class Sampler:
         instruments: TargetInstruments,
         observer: Observer,
         *,
+        trouble: Callable[[], TargetError | None],
         clock: Callable[[], float],
     ) -> None:
         self._client = client
@@ -58,10 +86,23 @@ class Sampler:
         self._instruments = instruments
         self._observer = observer
         self._clock = clock
+        self._trouble = trouble
+        self._newest: TargetError | None = None
+        self._failing: dict[str, Failing] = {}
         self._refusals: Refusals = {}
         self.server = Server(local=client.target.settings.endpoint.is_local)
         self.polled = False
         self._connects = 0
+
+    @property
+    def newest_error(self) -> TargetError | None:
+        """Why a poll failed last; None when the newest one worked."""
+        return self._newest
+
+    @property
+    def failing(self) -> Mapping[str, Failing]:
+        """The collectors whose newest run failed, and why."""
+        return self._failing
 
     async def poll(self, _due: float) -> None:
         """Run every collector that this server can have, one after the other; for the breaker it is one call."""
@@ -73,15 +114,23 @@ class Sampler:
         call = self._client.start_call()
         try:
             for part in self._parts:
-                if not part.collector.applies(self.server):
+                if not part.collector.applies(self.server) or not self._reads(part.options):
                     self._store.forget(self._name, part.collector.name)
+                    self._failing.pop(part.collector.name, None)
                 else:
                     failed = await self._run(part, once, call)
                     reason = reason or failed
         finally:
             call.end()
+        self._client.naming.learn(self.server.version)
         self._instruments.polled(self._clock() - started, reason)
+        self._observer.polled()
         self.polled = True
+
+    def _reads(self, options: Options) -> bool:
+        """Whether the options want this server read, by its role."""
+        is_grouped = self._client.target.settings.is_grouped
+        return not isinstance(options, RoleOptions) or options.reads(self.server.role, is_grouped=is_grouped)
 
     def missed(self, late: int, overrun: int) -> None:
         """Book polls that were due and never started: we were late, or the one before still waited for the target."""
@@ -97,7 +146,7 @@ class Sampler:
         operation = self._instruments.operation(name)
         started = self._clock()
         bound = self._client.commands(name, started + self._poll.timeout, call)
-        commands = Asking(bound, once, self._refusals, self.server.identity)
+        commands = Asking(bound, once, self._refusals, self.server.identity, self._clock)
         error: Exception | None = None
         found: list[Found] = []
         try:
@@ -113,43 +162,73 @@ class Sampler:
         except Exception as raised:  # noqa: BLE001  # one collector's fault costs its own samples only
             error = raised
         seconds = self._clock() - started
-        unsupported = name != INFO and isinstance(error, UNSUPPORTED)
-        if unsupported and isinstance(error, TargetError) and not commands.sent:
-            self._unsupported(name, error, seconds)  # known since somebody asked: no slot
-            return ""
-        operation.total.inc()
+        asked = bool(commands.sent) or not isinstance(error, UnknownCommandError | PermissionDeniedError)
+        if asked:  # else it is known since somebody asked: no slot
+            operation.total.inc()
         if error is None:
             operation.succeeded(seconds)
-            self._take(name, found, seconds)
-        elif unsupported and isinstance(error, TargetError):
-            operation.failed(error.reason)
+            self._take(name, found, seconds, commands)
+            return ""
+        if name != INFO and isinstance(error, UnknownCommandError):
+            if asked:
+                operation.failed(error.reason)
             self._unsupported(name, error, seconds)
-        else:
-            return self._failed(name, error, seconds)
-        return ""
+            return ""
+        if isinstance(error, PermissionDeniedError):
+            if asked:
+                operation.failed(error.reason)
+            self._denied(name, error, seconds, commands)
+            return error.reason
+        return self._failed(name, error, seconds)
 
-    def _take(self, name: str, found: Iterable[Found], seconds: float) -> None:
+    def _take(self, name: str, found: Iterable[Found], seconds: float, commands: Asking) -> None:
         samples = [item for item in found if isinstance(item, Sample)]
         self._store.put(self._name, name, samples, self._poll.max_age)
         self._instruments.collector_ran(
             name,
             success=True,
             supported=True,
+            denied=bool(commands.denied),
             seconds=seconds,
             unreadable=sum(1 for item in found if isinstance(item, Unreadable)),
             overflow=sum(item.values for item in found if isinstance(item, Overflow)),
         )
-        self._observer.collected(name, None)
+        self._failing.pop(name, None)
+        self._newest = None
+        if commands.denied:  # it can do without, but not all that it could
+            self._observer.denied(name, commands.denied)
+        else:
+            self._observer.collected(name, None)
+        self._observer.parts(name, [item for item in found if isinstance(item, Fault)])
 
     def _failed(self, name: str, error: Exception, seconds: float) -> str:
         reason = error.reason if isinstance(error, TargetError) else TargetError.reason
         waited = self._poll.timeout if reason == OperationTimeoutError.reason else None
         self._instruments.operation(name).failed(reason, waited)
-        self._instruments.collector_ran(name, success=False, supported=True, seconds=seconds)
+        self._instruments.collector_ran(name, success=False, supported=True, denied=False, seconds=seconds)
         self._observer.collected(name, error)
-        return reason
+        cause = self._cause(name, error)
+        self._failing[name] = Failing(cause)
+        return cause.reason
+
+    def _cause(self, name: str, error: Exception) -> TargetError:
+        """Return why a run failed; when the breaker rejected it, what was wrong before that."""
+        if not isinstance(error, TargetError):
+            return TargetError(f"a fault of the exporter: {type(error).__name__}")
+        if not isinstance(error, RejectedError):
+            self._newest = error
+            return error
+        before = self._failing.get(name)
+        return self._trouble() or (before.error if before else self._newest) or error
 
     def _unsupported(self, name: str, error: TargetError, seconds: float) -> None:
         self._store.forget(self._name, name)
-        self._instruments.collector_ran(name, success=True, supported=False, seconds=seconds)
+        self._failing.pop(name, None)
+        self._instruments.collector_ran(name, success=True, supported=False, denied=False, seconds=seconds)
         self._observer.unsupported(name, error)
+
+    def _denied(self, name: str, error: PermissionDeniedError, seconds: float, commands: Asking) -> None:
+        self._store.forget(self._name, name)
+        self._failing[name] = Failing(error, tuple(commands.denied))
+        self._instruments.collector_ran(name, success=False, supported=True, denied=True, seconds=seconds)
+        self._observer.denied(name, commands.denied)

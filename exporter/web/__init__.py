@@ -10,11 +10,12 @@ from exporter.web.limits import REFUSALS, Limits
 from exporter.web.listen import ListenError, bind, parse_listen
 from exporter.web.routes import build
 from exporter.web.server import HttpServer
-from exporter.web.views import Daemon, PendingChange, Place, Stats, TargetView, Wanted
+from exporter.web.views import Daemon, FailingCollector, PendingChange, Place, Stats, TargetView, Wanted
 
 __all__ = [
     "REFUSALS",
     "Daemon",
+    "FailingCollector",
     "HttpServer",
     "Limits",
     "ListenError",

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from exporter.web.views import PendingChange, Place, Stats, TargetView
+from exporter.web.views import FailingCollector, PendingChange, Place, Stats, TargetView
 
 _MOST_NAMES = 20
 _UNITS = "KMGTP"
@@ -76,11 +76,15 @@ def stats(view: TargetView) -> tuple[int, dict[str, Any]]:
 
 
 def health_status(views: Sequence[TargetView], *, loop_turns: bool) -> str:
-    """Return ``healthy`` (every target is connected), ``degraded`` (some are) or ``unhealthy`` (none is)."""
+    """Return ``unhealthy`` when no target is connected, ``healthy`` when every one is and all collectors work.
+
+    Everything between is ``degraded``.
+    """
     connected = sum(view.up for view in views)
     if not connected or not loop_turns:
         return "unhealthy"
-    return "healthy" if connected == len(views) else "degraded"
+    is_whole = connected == len(views) and not any(view.failing for view in views)
+    return "healthy" if is_whole else "degraded"
 
 
 def health_code(status: str, *, loop_turns: bool, always_200: bool) -> int:
@@ -107,6 +111,7 @@ def health_target(view: TargetView) -> dict[str, Any]:
         "role": view.role,
         "version": view.version,
         "sample_age_seconds": rounded(view.sample_age_seconds),
+        "failing": {one.name: _failing(one) for one in view.failing},
     }
 
 
@@ -115,6 +120,13 @@ def pending(changes: Sequence[PendingChange]) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for change in changes:
         found.setdefault(change.target, {})[change.step] = change.error
+    return found
+
+
+def _failing(one: FailingCollector) -> dict[str, Any]:
+    found: dict[str, Any] = {"reason": one.reason, "error": one.error}
+    if one.commands:
+        found |= {"user": one.user, "commands": list(one.commands)}
     return found
 
 

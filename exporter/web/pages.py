@@ -86,7 +86,7 @@ def _row(view: TargetView) -> str:
     server = f"{view.software} {view.version}".strip()
     return (
         f"<tr><td>{escape(view.name)}<small>{escape(view.address)}</small>{labels}</td>"
-        f'<td class="{tone}">{escape(view.status)}</td>'
+        f'<td class="{tone}">{escape(view.status)}{_failing(view)}</td>'
         f'<td class="number">{_latency(view.latency_seconds)}</td>'
         f'<td class="{breaker}">{escape(view.breaker.replace("_", " "))}</td>'
         f"<td>{escape(view.role) or _NONE}</td><td>{escape(server) or _NONE}</td>"
@@ -96,6 +96,14 @@ def _row(view: TargetView) -> str:
 
 
 _NONE = '<span class="soft">—</span>'
+
+
+def _failing(view: TargetView) -> str:
+    """Return which collectors fail and why; nothing while the target is away, since then all do."""
+    if not view.up or not view.failing:
+        return ""
+    names = ", ".join(f"{one.name} ({one.reason})" for one in view.failing)
+    return f"<small>failing: {escape(names)}</small>"
 
 
 def _labels(labels: Mapping[str, str]) -> str:

@@ -19,6 +19,19 @@ class Stats:
     keyspace_misses: int | None
 
 
+class FailingCollector(NamedTuple):
+    """A collector whose newest run failed."""
+
+    name: str
+    reason: str
+    #: safe to show
+    error: str
+    #: the commands that are denied, as an ACL names them
+    commands: Sequence[str]
+    #: the user that they are denied to
+    user: str
+
+
 @dataclass(frozen=True, slots=True)
 class TargetView:
     """One target as the pages show it, at one moment."""
@@ -43,6 +56,8 @@ class TargetView:
     labels: Mapping[str, str]
     #: None when no sample is fresh enough
     stats: Stats | None
+    #: the collectors whose newest run failed
+    failing: Sequence[FailingCollector]
 
 
 Only = Literal["exporter", "targets"]

@@ -103,7 +103,8 @@ def _samples(settings: Settings) -> Iterator[Alert]:
         summary="The collector {{ $labels.collector }} fails on Redis server {{ $labels.target }}",
         description=(
             "{{ $labels.instance }} cannot run {{ $labels.collector }} on {{ $labels.target }}, although the server "
-            "answers pings. The reason is in redis_operation_failures_total."
+            "answers pings. The reason is in redis_operation_failures_total; where redis_collector_denied is 1, the "
+            "user lacks a permission, which /health names."
         ),
     )
 

@@ -27,7 +27,15 @@ class Around:
         self.leaving = Leaving(self.pending, lambda: Backoff(0.01, 0.01))
         self.watched = Watched(url, breaker=PATIENT, probe=Probe(interval=1, timeout=3))
         one = self.watched
-        sampler = Sampler(one.client, [], Store(lambda *_: {}, one.clock), one.of_target, one.heard, clock=one.clock)
+        sampler = Sampler(
+            one.client,
+            [],
+            Store(lambda *_: {}, one.clock),
+            one.of_target,
+            one.heard,
+            trouble=lambda: None,
+            clock=one.clock,
+        )
         self.watch = Watch(one.target, one.breaker, one.client, one.prober, sampler, one.of_target)
 
     async def connect(self) -> None:

@@ -11,8 +11,10 @@ import pytest
 from exporter import errors, log
 from exporter.app.report import Report
 from exporter.instruments import Instruments
+from exporter.metric import Fault
 from exporter.prober import Outcome
 from exporter.targets import Target
+from tests.fakes import HandClock
 from tests.watching import settings, value
 
 
@@ -24,7 +26,8 @@ class Told:
         log.setup("debug", "json", self.stream)
         self.instruments = Instruments("x")
         of_target = self.instruments.watch("t", [], buckets=(1.0,), address="a", labels={})
-        self.report = Report(Target.of(settings()), of_target, 0.1)
+        self.clock = HandClock()
+        self.report = Report(Target.of(settings()), of_target, 0.1, clock=self.clock)
 
     def probed(self, result: float | errors.TargetError) -> None:
         seconds, error = (None, result) if isinstance(result, errors.TargetError) else (result, None)
@@ -45,21 +48,6 @@ def told() -> Iterator[Told]:
     log.setup()
 
 
-def test_a_target_that_comes_and_goes_gives_a_line_a_change(told: Told) -> None:
-    for result in (0.01, 0.02, errors.OperationTimeoutError("x"), errors.OperationTimeoutError("x"), 0.01):
-        told.probed(result)
-    assert told.events == ["connected", "lost", "connected"]
-    assert told.lines[1]["reason"] == "timeout"
-    assert told.lines[0]["target"] == "t"
-
-
-def test_another_reason_is_another_line_and_a_rejected_slot_is_none(told: Told) -> None:
-    told.probed(errors.ConnectionRefusedByTargetError("x"))
-    told.probed(errors.RejectedError("x"))
-    told.probed(errors.LoadingError("x"))
-    assert [line["reason"] for line in told.lines] == ["refused", "loading"]
-
-
 def test_slow_replies_are_told_when_they_begin_and_when_they_end(told: Told) -> None:
     for seconds in (0.01, 0.2, 0.3, 0.01):
         told.probed(seconds)
@@ -67,35 +55,38 @@ def test_slow_replies_are_told_when_they_begin_and_when_they_end(told: Told) -> 
     assert told.lines[1]["level"] == "warning"
 
 
-def test_a_collector_is_told_of_when_it_fails_and_when_it_works_again(told: Told) -> None:
-    for error in (None, errors.LoadingError("x"), errors.LoadingError("x"), errors.RejectedError("x"), None, None):
-        told.report.collected("info", error)
-    assert told.events == ["collector fails", "collector works again"]
-
-
 def test_a_target_that_is_away_costs_one_line_not_one_for_each_collector(told: Told) -> None:
+    refused = errors.ConnectionRefusedByTargetError("x")
     for collector in ("info", "slowlog", "latency"):
-        told.report.collected(collector, errors.ConnectionRefusedByTargetError("x"))
+        told.report.collected(collector, refused)
+    told.report.polled()
+    told.probed(refused)
+    told.report.breaker_changed("closed", "open")
     for collector in ("info", "slowlog", "latency"):
-        told.report.collected(collector, None)
-    told.report.collected("slowlog", errors.OperationTimeoutError("x"))
-    assert [(line["event"], line["collector"]) for line in told.lines] == [
-        ("collector fails", "info"),
-        ("collector works again", "info"),
-        ("collector fails", "slowlog"),
-    ]
+        told.report.collected(collector, refused)
+    told.report.polled()
+    told.probed(0.01)
+    told.report.breaker_changed("half_open", "closed")
+    assert [line["event"] for line in told.lines if line["level"] != "debug"] == ["cannot connect", "connected"]
 
 
-def test_a_fault_of_a_collector_is_told_with_its_trace(told: Told) -> None:
-    told.report.collected("info", KeyError("x"))
-    assert told.lines[0]["level"] == "error"
-    assert "KeyError" in told.lines[0]["exception"]
+def test_a_collector_that_fails_while_the_target_is_up_is_told_of(told: Told) -> None:
+    told.probed(0.01)
+    for error in (errors.OperationTimeoutError("x"), errors.OperationTimeoutError("x"), None):
+        told.report.collected("slowlog", error)
+        told.report.polled()
+        told.probed(0.01)
+    assert told.events == ["connected", "collector fails", "collector works again"]
 
 
-def test_a_missing_capability_is_told_once(told: Told) -> None:
-    for _ in range(3):
-        told.report.unsupported("latency", errors.UnknownCommandError("unknown command"))
-    assert told.events == ["not supported by this server"]
+def test_what_is_denied_lacking_or_failing_in_part_is_told(told: Told) -> None:
+    told.report.denied("clients", ["client|list"])
+    told.report.unsupported("latency", errors.UnknownCommandError("x"))
+    told.report.parts("scripts", [Fault("a.lua", "other", "x")])
+    told.report.polled()
+    assert set(told.events) == {"not permitted", "not supported by this server", "part of a collector fails"}
+    denied = next(line for line in told.lines if line["event"] == "not permitted")
+    assert (denied["user"], denied["missing"], denied["target"]) == ("default", "+client|list", "t")
 
 
 def test_the_trials_of_an_open_breaker_are_no_news(told: Told) -> None:

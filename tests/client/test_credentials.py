@@ -108,5 +108,5 @@ async def test_translating_an_error_reads_no_file(file: Path, disk: Disk) -> Non
         watched = Watched(server.url, password_file=file)
         (await watched.client.dial()).close()
         disk.error = OSError(errno.EIO, "read on the loop")
-        assert str(watched.client._translate(ConnectionResetError("it was first"))) == WITHHELD
+        assert str(watched.client._translate(ConnectionResetError("it was first"))).startswith(WITHHELD)
         await watched.close()

@@ -110,6 +110,29 @@ def test_a_chain_of_causes_that_loops_ends() -> None:
     assert translate(one, tls=False).reason == "reset"
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required", "wants a client certificate"),
+        ("[SSL: SSLV3_ALERT_HANDSHAKE_FAILURE] sslv3 alert handshake failure", "want a client certificate?"),
+        ("[SSL: WRONG_VERSION_NUMBER] wrong version number", "is this port without TLS?"),
+        ("[SSL: TLSV1_ALERT_UNKNOWN_CA] tlsv1 alert unknown ca", "does not trust the CA"),
+    ],
+)
+def test_what_a_handshake_fails_with_comes_with_what_would_help(text: str, hint: str) -> None:
+    error = translate(wrapped(ssl.SSLError(1, text)), tls=True)
+    assert error.reason == "tls"
+    assert hint in str(error)
+    assert "; " not in str(translate(ssl.SSLCertVerificationError("self-signed certificate"), tls=True))
+
+
+def test_the_code_that_the_library_takes_off_an_error_reply_is_in_the_text() -> None:
+    """An operator looks for WRONGPASS; the pings, which do without the library, show it too."""
+    answer = "WRONGPASS invalid username-password pair or user is disabled."
+    error = BaseParser.parse_error(answer)
+    assert str(translate(error, tls=False)) == str(translate_reply(answer)) == answer
+
+
 @pytest.mark.parametrize("what", ["EXHAUSTED", "OTHER"])
 def test_a_memorystore_that_cannot_ask_its_iam_just_now_has_said_nothing_of_our_token(what: str) -> None:
     answer = f"ERR (ERR_IAM_{what}) the IAM service could not be asked, try again later"

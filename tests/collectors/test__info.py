@@ -19,7 +19,7 @@ from exporter.errors import (
 )
 from exporter.sampler.asking import Asking
 from exporter.targets import Server
-from tests.fakes import FakeCommands, every_info
+from tests.fakes import FakeCommands, HandClock, every_info
 
 REPLY = b"# Server\r\nredis_version:7.0.0\r\nuptime_in_seconds:7\r\n"
 PARSED = {"Server": {"redis_version": "7.0.0", "uptime_in_seconds": "7"}}
@@ -102,7 +102,7 @@ async def test_a_server_without_info_is_not_asked_for_its_sections() -> None:
 
 async def test_several_collectors_of_a_poll_send_a_refused_form_once() -> None:
     commands = FakeCommands(every_info(TargetError("Invalid section")))
-    asking, server = Asking(commands, {}, {}, ()), Server()
+    asking, server = Asking(commands, {}, {}, (), HandClock()), Server()
     for _ in range(3):
         with pytest.raises(TargetError, match="Invalid section"):
             await read_info(server, asking)

@@ -21,7 +21,7 @@ from exporter.collectors import Collector
 from exporter.errors import TargetError
 from exporter.exposition import render
 from exporter.lines import header
-from exporter.metric import Found, Overflow, Sample, Unreadable
+from exporter.metric import Fault, Found, Overflow, Sample, Unreadable
 from exporter.targets import Server
 from tests import busy, session
 from tests.recorded import REPLIES
@@ -153,7 +153,7 @@ def assert_sound(collector: Collector, found: list[Found]) -> None:
     """All that is yielded may be published: by declared rows, as finite numbers, on a page that can be read."""
     rows = set(collector.metrics)
     for item in found:
-        assert isinstance(item, Sample | Unreadable | Overflow), f"not to be yielded: {item!r}"
+        assert isinstance(item, Sample | Unreadable | Overflow | Fault), f"not to be yielded: {item!r}"
         if isinstance(item, Sample):
             assert item.metric in rows, f"{item.metric.full_name} is not declared"
             assert type(item.value) in (int, float), f"{item.metric.full_name}: {item.value!r}"

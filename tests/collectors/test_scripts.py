@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.collectors.base import Commands
-from exporter.collectors.scripts import COLLECTOR, ScriptOptions, _values
+from exporter.collectors.scripts import COLLECTOR, ERROR, VALUES, ScriptOptions, _values
 from exporter.errors import BusyError, PermissionDeniedError, TargetError, UnknownCommandError
-from exporter.metric import Found, Overflow, Sample, Unreadable
+from exporter.metric import Fault, Found, Overflow, Sample, Unreadable
 from exporter.targets import Server
 from tests import recorded_keys
 from tests.fakes import FakeCommands
@@ -57,7 +57,7 @@ async def read(commands: Commands, files: list[str], collector: Any = None, **op
 
 
 def values(found: list[Found]) -> dict[str, float]:
-    samples = [one for one in found if isinstance(one, Sample)]
+    samples = [one for one in found if isinstance(one, Sample) and one.metric is not ERROR]
     return {"/".join((one.metric.name, *one.labels[:-1], Path(one.labels[-1]).stem)): one.value for one in samples}
 
 
@@ -108,6 +108,8 @@ async def test_a_script_that_fails_costs_only_itself(files: list[str]) -> None:
 
     found = await read(Answers(EVAL_RO=answer), files[::-1])
     assert values(found) == ALL_WELL | {"script_result/second": 0}
+    text = "user_script:1: attempt to index a nil value"
+    assert [one for one in found if isinstance(one, Fault)] == [Fault(files[1], "other", text)]
 
 
 async def test_a_script_that_does_not_end_costs_only_itself(files: list[str]) -> None:
@@ -118,6 +120,7 @@ async def test_a_script_that_does_not_end_costs_only_itself(files: list[str]) ->
 
     found = await read(Answers(EVAL_RO=answer), files[::-1], timeout=0.01)
     assert values(found) == ALL_WELL | {"script_result/second": 0}
+    assert [one for one in found if isinstance(one, Fault)] == [Fault(files[1], "timeout", "not done within 0.01 s")]
 
 
 async def test_a_file_that_is_gone_when_it_is_first_needed_costs_only_itself(files: list[str]) -> None:
@@ -142,7 +145,7 @@ async def test_what_concerns_the_server_goes_to_the_runner(error: TargetError, f
         ([b"a"], 0, {}, [Unreadable("EVAL")]),
         ([b"a", b"1", b"a", b"2"], 1, {"a": 2}, []),
         ([b"a", b"many", b"b", b"-1.5"], 1, {"b": -1.5}, [Unreadable("EVAL/value")]),
-        ([b"a", [1], 7, 8], 1, {}, [Unreadable("EVAL/value")] * 2),
+        ([b"a", [1], 7, 8], 0, {}, [Unreadable("EVAL/value")] * 2),
         ([b"a", 1, b"b", 2, b"c", 3, b"d", 4], 1, {"a": 1, "b": 2, "c": 3}, [Overflow("EVAL/key", 1)]),
     ],
 )
@@ -150,8 +153,13 @@ def test_what_a_script_may_return(reply: Any, result: float, read: dict[str, flo
     first, *found = _values(reply, "f", 3)
     assert isinstance(first, Sample)
     assert first.value == result
-    assert {one.labels[0]: one.value for one in found if isinstance(one, Sample)} == read
-    assert [one for one in found if not isinstance(one, Sample)] == rest
+    assert {one.labels[0]: one.value for one in found if isinstance(one, Sample) and one.metric is VALUES} == read
+    assert [one for one in found if not isinstance(one, Sample | Fault)] == rest
+    faults = [one.reason for one in found if isinstance(one, Fault)]
+    assert faults == (["protocol"] if any(isinstance(one, Unreadable) for one in rest) else [])
+    assert [one.labels for one in found if isinstance(one, Sample) and one.metric is ERROR] == [
+        ("f", reason) for reason in faults
+    ]
 
 
 @given(ODD)
@@ -161,3 +169,34 @@ def test_no_reply_breaks_it(reply: Any) -> None:
 
 def test_a_sentinel_runs_no_scripts() -> None:
     assert not COLLECTOR.applies(Server(mode="sentinel"))
+
+
+async def test_a_script_may_give_a_metric_of_its_own_whose_labels_are_parts_of_the_keys(files: list[str]) -> None:
+    reply = [b"mail:open", 4, b"mail:late:very", 2, b"mail", 1, b"sms:open", b"many"]
+    told = {"file": files[0], "metric": "shop_orders", "help": "Orders.", "labels": ["queue", "state"]}
+    found = await read(Answers(EVAL_RO=reply), [told])  # type: ignore[list-item]
+    own = [one for one in found if isinstance(one, Sample) and one.metric.full_name == "shop_orders"]
+    assert {one.labels: one.value for one in own} == {("mail", "open"): 4, ("mail", "late:very"): 2}
+    assert (own[0].metric.kind, own[0].metric.help, own[0].metric.labels) == ("gauge", "Orders.", ("queue", "state"))
+    (fault,) = [one for one in found if isinstance(one, Fault)]
+    assert fault.text.startswith("2 of 4 values cannot be used")
+    assert values([one for one in found if one not in own]) == {"script_result/first": 1}
+
+
+async def test_a_metric_without_labels_has_one_value_and_a_counter_is_never_below_zero(files: list[str]) -> None:
+    alone = {"file": files[0], "metric": "shop_orders_total", "type": "counter", "labels": []}
+    found = await read(Answers(EVAL_RO=[b"a", 4, b"b", 5, b"c", -1]), [alone])  # type: ignore[list-item]
+    own = [one for one in found if isinstance(one, Sample) and one.metric.full_name == "shop_orders_total"]
+    assert [one.value for one in own] == [4]
+    assert found.count(Unreadable("EVAL/key")) == 1
+    assert found.count(Unreadable("EVAL/value")) == 1
+
+
+async def test_two_targets_share_the_row_of_a_metric(files: list[str]) -> None:
+    """The page has one family a row."""
+    told = {"file": files[0], "metric": "shop_orders"}
+    rows = set()
+    for _ in range(2):
+        found = await read(Answers(EVAL_RO=GOOD), [told])  # type: ignore[list-item]
+        rows |= {one.metric for one in found if isinstance(one, Sample)}
+    assert len([row for row in rows if row.full_name == "shop_orders"]) == 1

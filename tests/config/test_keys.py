@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from exporter.config.keys import KeyAt, Keys, Options, Regexes, Scripts, read_script
+from exporter.config.keys import KeyAt, Keys, Options, Regexes, ScriptAt, Scripts, own_metrics, read_script
 
 
 class Told(Options):
@@ -67,3 +67,48 @@ def test_a_script_must_be_there_and_hold_text(tmp_path: Path) -> None:
     ):
         with pytest.raises(ValidationError, match=message):
             Told(scripts=[file])
+
+
+def test_a_script_may_have_a_metric_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "a.lua"
+    file.write_text("return {}")
+    said = {"file": str(file), "metric": "shop_orders", "help": "Orders", "labels": ["queue", "state"]}
+    (script,) = Told(scripts=[said]).scripts
+    assert script == ScriptAt(str(file), "shop_orders", "gauge", "Orders.", ("queue", "state"))
+    assert Told(scripts=[script]).scripts == (script,)
+    assert Told(scripts=[{"file": str(file)}]).scripts == (str(file),)
+    assert own_metrics({"files": [str(file), said, {"file": "x", "metric": "No"}]}) == [script]
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"metric": "Shop-Orders"}, "a metric at place 1 that is no name"),
+        ({"metric": "a" * 101}, "a metric at place 1 that is no name"),
+        ({"metric": "shop_orders_total"}, "wrong ending"),
+        ({"metric": "shop_orders", "type": "counter"}, "wrong ending"),
+        ({"metric": "shop_orders_sum"}, "wrong ending"),
+        ({"metric": "shop_orders", "type": "histogram"}, "neither gauge nor counter"),
+        ({"metric": "shop_orders", "labels": "queue"}, "no list of at most 10 names"),
+        ({"metric": "shop_orders", "labels": ["target"]}, "no name of a label"),
+        ({"metric": "shop_orders", "labels": ["__name__"]}, "no name of a label"),
+        ({"metric": "shop_orders", "labels": ["a", "a"]}, "a label twice"),
+        ({"metric": "shop_orders", "help": "a\nb"}, "not one line"),
+        ({"metric": "shop_orders", "colour": "red"}, "colour at place 1, which is no setting"),
+        ({"help": "Orders."}, "help at place 1 without a metric"),
+    ],
+)
+def test_a_metric_of_a_script_is_checked(tmp_path: Path, more: dict[str, Any], message: str) -> None:
+    file = tmp_path / "a.lua"
+    file.write_text("return {}")
+    with pytest.raises(ValidationError, match=message):
+        Told(scripts=[{"file": str(file), **more}])
+
+
+def test_two_scripts_that_give_one_metric_agree_on_what_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "a.lua"
+    file.write_text("return {}")
+    one = {"file": str(file), "metric": "shop_orders"}
+    assert len(Told(scripts=[one, one]).scripts) == 2
+    with pytest.raises(ValidationError, match="gives the metric shop_orders twice"):
+        Told(scripts=[one, {**one, "labels": ["queue"]}])

@@ -320,7 +320,7 @@ async def test_replicas_that_may_not_be_asked_for_are_said(stack: AsyncExitStack
 async def test_who_may_not_list_the_masters_is_of_no_use(stack: AsyncExitStack, three: list[FakeSentinel]) -> None:
     three[0].denied = {"SENTINEL|MASTERS"}
     room = room_of(stack, three[:1])
-    with pytest.raises(DiscoveryError, match="permission: this user"):
+    with pytest.raises(DiscoveryError, match="permission: NOPERM this user"):
         await room.source.refresh()
 
 

@@ -99,7 +99,7 @@ class RealServer:
         if self.tls:
             certificate, key, ca = map(str, self.tls)
             ports = {"port": "0", "tls-port": str(self.port), "tls-cert-file": certificate, "tls-key-file": key}
-            ports |= {"tls-ca-cert-file": ca, "tls-auth-clients": "no"}
+            ports |= {"tls-ca-cert-file": ca, "tls-auth-clients": "no"}  # unless ``config`` says otherwise
         directives = {
             **ports,
             "bind": "127.0.0.1",

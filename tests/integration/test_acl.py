@@ -34,7 +34,7 @@ PASSWORD = "correct-horse"
 NAMES = list(collectors.load())
 #: Where a server, and the options of ``tests/busy.py``, are to be found among the places of additions.
 PLACES = {
-    "valkey": ("Valkey 8.1 or later", "servers whose HyperLogLogs may be counted"),
+    "valkey": ("Valkey 8.1 or later", acl.NAMED_LIBRARY, "servers whose HyperLogLogs may be counted"),
     "redis": ("servers whose HyperLogLogs may be counted",),
 }
 OF_SENTINELS = ("Sentinels whose configuration is published",)
@@ -54,7 +54,8 @@ class Site(NamedTuple):
     def line(self, chosen: list[Collector]) -> str:
         """Return the line of the docs for this server, for all keys."""
         if self.kind == "sentinel":
-            return acl.sentinel_line(chosen, places=OF_SENTINELS, password=PASSWORD)
+            named = (acl.NAMED_LIBRARY,) if self.software == "valkey" else ()
+            return acl.sentinel_line(chosen, places=(*OF_SENTINELS, *named), password=PASSWORD)
         return acl.line(chosen, places=PLACES[self.software], password=PASSWORD, pattern="*")
 
     def become(self, line: str, *changes: str) -> None:

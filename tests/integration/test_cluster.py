@@ -1,12 +1,13 @@
 """Real clusters, followed from one seed: nodes that come, go, fail and take over, as the daemon's page shows them."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
+from redis.exceptions import ResponseError
 
 from exporter import collectors
 from tests.integration.daemon import Daemon
@@ -86,6 +87,25 @@ def refreshes(page: Page) -> float:
 
 def asked_again(since: Page, times: int = 3) -> Callable[[Page], bool]:
     return lambda page: refreshes(page) >= refreshes(since) + times
+
+
+def test_keys_are_counted_on_primaries_alone_unless_roles_says_otherwise(cluster: RealCluster, tmp_path: Path) -> None:
+    """A replica has the keys of its primary: their sum must be that of the cluster."""
+    for number in range(12):
+        for node in cluster.nodes:
+            with suppress(ResponseError):  # MOVED: another node has the slot
+                node.run("SET", f"user:{number}", "x")
+                break
+    options = {"key_counts": {"patterns": ["user:*"]}, "info": {}}
+    counted: dict[str, float] = {}
+    for roles, sum_of_all in (("auto", 12.0), ("all", 24.0)):
+        chosen = {**options, "key_counts": {"patterns": ["user:*"], "roles": roles}}
+        with Daemon(tmp_path / roles, config={**config(cluster.nodes[0]), "collectors": chosen}) as daemon:
+            page = daemon.wait_for(lambda page, wanted=sum_of_all: page.sum("redis_keys_count") == wanted)  # type: ignore[misc]
+            counted[roles] = page.sum("redis_keys_count")
+    assert counted == {"auto": 12.0, "all": 24.0}
+    for node in cluster.nodes[:3]:
+        node.run("FLUSHALL")
 
 
 def test_from_one_seed_every_node_is_watched(cluster: RealCluster, daemon: Daemon) -> None:

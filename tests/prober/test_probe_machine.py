@@ -22,7 +22,13 @@ from exporter.breaker import EARLY, Breaker
 from exporter.client import Client, Ramp, Wire
 from exporter.client.resp import Lines
 from exporter.config import BreakerSettings, Probe
-from exporter.errors import REASONS, ConnectionRefusedByTargetError, ConnectionResetByTargetError, TargetError
+from exporter.errors import (
+    REASONS,
+    ConnectionRefusedByTargetError,
+    ConnectionResetByTargetError,
+    OperationTimeoutError,
+    TargetError,
+)
 from exporter.instruments import Instruments
 from exporter.prober import Clocks, Prober
 from exporter.targets import Target
@@ -59,6 +65,9 @@ class DialledByHand:
     async def dial(self, _on_phase: Any) -> Wire:
         self.attempts.append(asyncio.get_running_loop().create_future())
         return await self.attempts[-1]
+
+    def no_connection(self) -> OperationTimeoutError:
+        return OperationTimeoutError("no connection in time")
 
 
 class ProbeMachine(RuleBasedStateMachine):

@@ -12,12 +12,17 @@ from exporter.errors import (
     TargetError,
     UnknownCommandError,
 )
-from exporter.sampler.asking import Asking, Refusals
-from tests.fakes import FakeCommands
+from exporter.sampler.asking import DENIED_FOR, Asking, Refusals
+from tests.fakes import FakeCommands, HandClock
 
 
-def asking(fake: FakeCommands, refusals: Refusals | None = None, identity: tuple[str, ...] = ("a",)) -> Asking:
-    return Asking(fake, {}, {} if refusals is None else refusals, identity)
+def asking(
+    fake: FakeCommands,
+    refusals: Refusals | None = None,
+    identity: tuple[str, ...] = ("a",),
+    clock: HandClock | None = None,
+) -> Asking:
+    return Asking(fake, {}, {} if refusals is None else refusals, identity, clock or HandClock())
 
 
 async def test_a_reply_is_kept_for_the_poll_by_command_and_database() -> None:
@@ -90,3 +95,54 @@ async def test_a_database_that_may_not_be_selected_is_asked_for_once(error: Targ
         with pytest.raises(type(error)):
             await asking(fake, refusals).pipeline([("SCAN", 0)], db=3)
     assert fake.asked == ["SELECT 3"]
+
+
+async def test_what_is_denied_is_asked_again_after_a_while_because_it_may_have_been_granted() -> None:
+    fake = FakeCommands({"CONFIG GET a": PermissionDeniedError("no"), "LATENCY LATEST": UnknownCommandError("what")})
+    refusals, clock = Refusals(), HandClock()
+    for _ in range(3):
+        with pytest.raises(PermissionDeniedError):
+            await asking(fake, refusals, clock=clock).execute("CONFIG", "GET", "a")
+        with pytest.raises(UnknownCommandError):
+            await asking(fake, refusals, clock=clock).execute("LATENCY", "LATEST")
+        clock.advance(DENIED_FOR / 2)
+    assert fake.asked == ["CONFIG GET A", "LATENCY LATEST", "CONFIG GET A"]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("NOPERM User exporter has no permissions to run the 'client|list' command", "client|list"),
+        ("NOPERM this user has no permissions to run the 'client' command or its subcommand", "client"),
+        ("NOPERM no", "client|list"),
+    ],
+)
+async def test_what_is_denied_has_the_name_that_an_acl_knows(text: str, name: str) -> None:
+    """Redis 6 cannot allow the subcommand alone, so its own word for it is what helps."""
+    fake, refusals = FakeCommands({"CLIENT LIST": PermissionDeniedError(text)}), Refusals()
+    for _ in range(2):
+        asked = asking(fake, refusals)
+        with pytest.raises(PermissionDeniedError) as raised:
+            await asked.execute("CLIENT", "LIST")
+        assert (raised.value.command, list(asked.denied)) == (name, [name])
+
+
+async def test_a_denied_database_lacks_select() -> None:
+    class Denied(FakeCommands):
+        async def pipeline(self, commands: Any, *, db: int | None = None) -> list[Any]:
+            raise PermissionDeniedError("no")
+
+    asked = asking(Denied({}))
+    with pytest.raises(PermissionDeniedError):
+        await asked.pipeline([("SCAN", 0)], db=3)
+    assert list(asked.denied) == ["select"]
+
+
+async def test_info_that_is_denied_is_asked_once_a_poll() -> None:
+    fake = FakeCommands({"INFO": PermissionDeniedError("no")})
+    asked = asking(fake)
+    for _ in range(2):
+        with pytest.raises(PermissionDeniedError):
+            await asked.execute("INFO")
+    assert fake.asked == ["INFO"]
+    assert list(asked.denied) == ["info"]

@@ -12,10 +12,11 @@ from exporter.collectors import Commands
 from exporter.collectors._info import read_info
 from exporter.collectors.base import Stateless
 from exporter.collectors.info import COLLECTOR
-from exporter.config import Options, Poll
+from exporter.config import BreakerSettings, Options, Poll
+from exporter.config.keys import RoleOptions
 from exporter.errors import OperationTimeoutError
 from exporter.exposition import render
-from exporter.metric import Found, Metric, Overflow, Unreadable, gauge
+from exporter.metric import Fault, Found, Metric, Overflow, Unreadable, gauge
 from exporter.sampler import Part, Sampler
 from exporter.store import Store
 from exporter.targets import Server
@@ -77,7 +78,15 @@ class Polled(Watched):
         super().__init__(url, **changes)
         self.store = Store(render, self.clock)
         parts = [Part(collector, Options()) for collector in collectors]
-        self.sampler = Sampler(self.client, parts, self.store, self.of_target, self.heard, clock=self.clock)
+        self.sampler = Sampler(
+            self.client,
+            parts,
+            self.store,
+            self.of_target,
+            self.heard,
+            trouble=lambda: self.prober.trouble,
+            clock=self.clock,
+        )
 
     def found(self) -> float | None:
         found = self.store.fresh("t", "probe")
@@ -157,27 +166,40 @@ async def test_samples_of_before_stay_when_a_run_fails(server: FakeServer) -> No
     await polled.close()
 
 
-@pytest.mark.parametrize("answer", ["ERR unknown command 'MEMORY'", "NOPERM no permissions to run 'memory|doctor'"])
-async def test_what_a_server_cannot_do_is_asked_once_until_it_is_another(server: FakeServer, answer: str) -> None:
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        ("ERR unknown command 'MEMORY'", (1, 0, 0)),
+        ("NOPERM no permissions to run the 'memory|doctor' command", (0, 1, 1)),
+    ],
+)
+async def test_what_a_server_cannot_do_is_asked_once_until_it_is_another(
+    server: FakeServer, answer: str, state: tuple[float, float, float]
+) -> None:
+    """What it lacks is no failure. What it denies is one, and has a state of its own."""
     server.script("MEMORY", error(answer))
     server.info = bulk("redis_version:7.0.0\r\nrole:slave\r\nrun_id:a\r\n")
     polled = Polled(server.url, Info(), Probe(ROW.sample(1)))
     for _ in range(3):
         await polled.sampler.poll(0)
     assert server.count("MEMORY") == 1
-    assert (polled.of_collector("success"), polled.of_collector("supported")) == (1, 0)
-    assert next(run for run in polled.heard.runs if run[0] == "probe")[1].startswith("unsupported")
+    assert tuple(map(polled.of_collector, ("success", "supported", "denied"))) == state
+    said = {run for run in polled.heard.runs if run[0] == "probe"}
+    assert said == {("probe", "denied: memory|doctor" if state[2] else "unsupported: other")}
     assert polled.total("probe") == 1
+    assert value(polled.instruments, "redis_exporter_last_scrape_error", err="permission") == state[2]
+    assert [one.commands for one in polled.sampler.failing.values()] == [("memory|doctor",)] * int(state[2])
     server.info = bulk("redis_version:7.0.0\r\nrole:master\r\nrun_id:a\r\n")
     server.script("MEMORY", bulk("fine"))
     await polled.sampler.poll(0)
     assert polled.found() == 1
-    assert polled.of_collector("supported") == 1
+    assert tuple(map(polled.of_collector, ("success", "supported", "denied"))) == (1, 1, 0)
+    assert not polled.sampler.failing
     await polled.close()
 
 
 async def test_a_collector_refused_through_the_refusal_of_another_says_so_too(server: FakeServer) -> None:
-    server.script("MEMORY", error("NOPERM no permissions to run 'memory|doctor'"))
+    server.script("MEMORY", error("NOPERM no permissions to run the 'memory|doctor' command"))
 
     class Other(Probe):
         name: ClassVar[str] = "other"
@@ -185,7 +207,7 @@ async def test_a_collector_refused_through_the_refusal_of_another_says_so_too(se
     polled = Polled(server.url, Info(), Probe(), Other())
     await polled.sampler.poll(0)
     assert server.count("MEMORY") == 1
-    assert (polled.of_collector("success", "other"), polled.of_collector("supported", "other")) == (1, 0)
+    assert (polled.of_collector("success", "other"), polled.of_collector("denied", "other")) == (0, 1)
     assert (polled.total("probe"), polled.total("other")) == (1, 0)
     await polled.close()
 
@@ -267,6 +289,83 @@ async def test_a_poll_is_counted_and_its_first_failure_named(server: FakeServer)
     assert value(polled.instruments, "redis_exporter_scrapes_total") == 2
     assert value(polled.instruments, "redis_exporter_last_scrape_error", err="other") == 0
     assert value(polled.instruments, "redis_exporter_scrape_duration_seconds_count") == 2
+    await polled.close()
+
+
+async def test_a_collector_that_can_do_without_a_denied_command_works_and_is_called_denied(server: FakeServer) -> None:
+    server.script("MEMORY", error("NOPERM no permissions to run the 'memory|doctor' command"))
+
+    class Content(Probe):
+        async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Found]:
+            await commands.pipeline([("MEMORY", "DOCTOR"), ("TIME",)])
+            return self.found
+
+    polled = Polled(server.url, Content(ROW.sample(1)))
+    for _ in range(2):
+        await polled.sampler.poll(0)
+        assert tuple(map(polled.of_collector, ("success", "supported", "denied"))) == (1, 1, 1)
+        assert polled.heard.runs[-1] == ("probe", "denied: memory|doctor")
+    assert polled.found() == 1
+    assert not polled.sampler.failing
+    await polled.close()
+
+
+async def test_a_part_of_a_collector_that_fails_is_told(server: FakeServer) -> None:
+    fault = Fault("a.lua", "other", "ERR no")
+    polled = Polled(server.url, Probe(ROW.sample(1), fault))
+    await polled.sampler.poll(0)
+    assert polled.heard.faults == {"probe": [fault]}
+    assert polled.heard.polls == 1
+    await polled.close()
+
+
+async def test_a_poll_that_the_breaker_rejects_names_what_was_wrong_before(server: FakeServer) -> None:
+    polled = Polled(server.url, Probe(), breaker=BreakerSettings(failure_threshold=1))
+    server.script("MEMORY", error("LOADING loading"))
+    for _ in range(2):
+        await polled.sampler.poll(0)
+        assert polled.sampler.failing["probe"].error.reason == "loading"
+        assert value(polled.instruments, "redis_exporter_last_scrape_error", err="loading") == 1
+    assert server.count("MEMORY") == 1
+    await polled.close()
+
+
+async def test_a_poll_that_the_breaker_rejects_names_what_the_pings_met() -> None:
+    polled = Polled("redis://127.0.0.1:1", Probe(), breaker=BreakerSettings(failure_threshold=1))
+    await polled.slot()
+    await polled.ended(1)
+    await polled.sampler.poll(0)
+    assert polled.sampler.failing["probe"].error.reason == "refused"
+    assert value(polled.instruments, "redis_exporter_last_scrape_error", err="refused") == 1
+    await polled.close()
+
+
+class Keyed(RoleOptions):
+    """Options of a collector that reads keys."""
+
+
+@pytest.mark.parametrize(
+    ("roles", "role", "is_grouped", "is_read"),
+    [
+        ("auto", "slave", False, True),
+        ("auto", "slave", True, False),
+        ("auto", "master", True, True),
+        ("primaries", "slave", False, False),
+        ("primaries", "master", False, True),
+        ("replicas", "slave", True, True),
+        ("replicas", "master", True, False),
+        ("all", "slave", True, True),
+    ],
+)
+async def test_keys_are_read_on_servers_of_the_roles_that_are_wanted(
+    server: FakeServer, roles: Any, role: str, is_grouped: bool, is_read: bool
+) -> None:
+    """The sums of a cluster with replicas would count every key twice."""
+    server.info = bulk(f"redis_version:7.0.0\r\nrole:{role}\r\nrun_id:a\r\n")
+    polled = Polled(server.url, Info(), Probe(ROW.sample(1)), is_grouped=is_grouped)
+    polled.sampler._parts = [Part(Info(), Options()), Part(Probe(ROW.sample(1)), Keyed(roles=roles))]
+    await polled.sampler.poll(0)
+    assert (polled.found() is not None) is is_read
     await polled.close()
 
 

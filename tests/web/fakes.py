@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp
 
-from exporter.web import HttpServer, Limits, PendingChange, Place, Stats, TargetView, Wanted, build
+from exporter.web import FailingCollector, HttpServer, Limits, PendingChange, Place, Stats, TargetView, Wanted, build
 
 STATS = Stats(
     connected_clients=3,
@@ -33,6 +33,7 @@ UP = TargetView(
     sample_age_seconds=4.0,
     labels={"team": "web"},
     stats=STATS,
+    failing=(),
 )
 DOWN = replace(
     UP,
@@ -43,6 +44,14 @@ DOWN = replace(
     latency_seconds=None,
     breaker="open",
     stats=None,
+)
+HALF = replace(
+    UP,
+    name="half",
+    failing=[
+        FailingCollector("slowlog", "timeout", "no answer in time", (), "exporter"),
+        FailingCollector("clients", "permission", "NOPERM no", ("client|list",), "exporter"),
+    ],
 )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from exporter.web import TargetView, answers
-from tests.web.fakes import DOWN, STATS, UP
+from tests.web.fakes import DOWN, HALF, STATS, UP
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,8 @@ def test_the_hit_rate_is_a_percentage_or_null(hits: int | None, misses: int | No
         ([UP], True, "healthy"),
         ([UP, UP], True, "healthy"),
         ([UP, DOWN], True, "degraded"),
+        ([UP, HALF], True, "degraded"),
+        ([HALF], True, "degraded"),
         ([DOWN], True, "unhealthy"),
         ([], True, "unhealthy"),
         ([UP], False, "unhealthy"),
@@ -50,6 +52,13 @@ def test_the_hit_rate_is_a_percentage_or_null(hits: int | None, misses: int | No
 )
 def test_health_is_the_sum_of_its_targets(views: list[TargetView], loop_turns: bool, status: str) -> None:
     assert answers.health_status(views, loop_turns=loop_turns) == status
+
+
+def test_a_collector_that_fails_is_named_with_its_reason() -> None:
+    assert answers.health_target(HALF)["failing"] == {
+        "slowlog": {"reason": "timeout", "error": "no answer in time"},
+        "clients": {"reason": "permission", "error": "NOPERM no", "user": "exporter", "commands": ["client|list"]},
+    }
 
 
 def test_a_target_without_an_answer_yet_says_so() -> None:

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from exporter.web import TargetView, pages
-from tests.web.fakes import DOWN, UP
+from tests.web.fakes import DOWN, HALF, UP
 
 
 def page(*views: TargetView, uptime: float = 1.0) -> str:
@@ -22,6 +22,12 @@ def test_it_shows_every_target_and_what_is_down_first() -> None:
     assert shown.index("queue") < shown.index("cache")
     for text in ("0.123 ms", "valkey 9.1.2", "master", "4.0 s", "team=web", "10.0.0.7:6379", "error: refused"):
         assert text in shown
+
+
+def test_collectors_that_fail_are_named_beside_a_target_that_is_up() -> None:
+    assert "failing: slowlog (timeout), clients (permission)" in pages.status((HALF,), version="1", uptime_seconds=1)
+    away = replace(DOWN, failing=HALF.failing)
+    assert "failing: " not in pages.status((away,), version="1", uptime_seconds=1)
 
 
 def test_links_are_relative_so_that_a_proxy_may_add_a_prefix() -> None:

@@ -116,6 +116,7 @@ async def test_health_of_one_target() -> None:
                 "role": "master",
                 "version": "9.1.2",
                 "sample_age_seconds": 4.0,
+                "failing": {},
             }
         },
     }

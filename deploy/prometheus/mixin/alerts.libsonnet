@@ -146,7 +146,7 @@
           },
           "annotations": {
             "summary": "The collector {{ $labels.collector }} fails on Redis server {{ $labels.target }}",
-            "description": "{{ $labels.instance }} cannot run {{ $labels.collector }} on {{ $labels.target }}, although the server answers pings. The reason is in redis_operation_failures_total.",
+            "description": "{{ $labels.instance }} cannot run {{ $labels.collector }} on {{ $labels.target }}, although the server answers pings. The reason is in redis_operation_failures_total; where redis_collector_denied is 1, the user lacks a permission, which /health names.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisCollectorFailing.md"
           }
         },

@@ -157,7 +157,7 @@ class SentinelSource:
             for role, address in places.items():
                 there = parse_url(address).endpoint
                 endpoint = replace(template.endpoint, host=there.host, port=there.port)
-                targets.append(template.at(endpoint, self._name(name, role), {**whose, "master": name}))
+                targets.append(template.at(endpoint, self._name(name, role), {**whose, "master": name}).grouped())
         if self._options.sentinels:
             for watcher in self._sentinels:
                 seed = watcher.settings.model_copy(update={"db": 0, "canary": CanarySettings()})

@@ -16,7 +16,7 @@ from exporter.targets import Target
 
 #: What is sent, as an ACL names it: what docs/acl.md says of the Sentinels' own user.
 COMMANDS = (
-    *("ping", "subscribe", "sentinel|myid", "sentinel|masters", "sentinel|get-master-addr-by-name"),
+    *("ping", "client|setname", "subscribe", "sentinel|myid", "sentinel|masters", "sentinel|get-master-addr-by-name"),
     *("sentinel|slaves", "sentinel|sentinels", "sentinel|ckquorum"),
 )
 #: What is listened to: whatever changes what we say, and nothing else.

@@ -1,0 +1,49 @@
+"""Who we say we are: CLIENT SETNAME, and CLIENT SETINFO where the server knows it.
+
+They go out together with the first commands of a connection, so they cost no round trip, and no error of theirs counts.
+What a server refused is not said again, or a user who may not do so would fill its ACL LOG.
+"""
+
+import re
+from typing import Final
+
+from exporter import __version__
+from exporter.client.reads import Args
+from exporter.errors import PermissionDeniedError, TargetError, UnknownCommandError
+
+NAME: Final = "redis-pulse"
+SET_NAME: Final[Args] = ("CLIENT", "SETNAME", NAME)
+SET_LIBRARY: Final[tuple[Args, ...]] = (
+    ("CLIENT", "SETINFO", "LIB-NAME", NAME),
+    ("CLIENT", "SETINFO", "LIB-VER", __version__),
+)
+#: The version of Redis that brought CLIENT SETINFO; Valkey has had it from the beginning.
+_SINCE = (7, 2)
+_VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")
+
+
+class Naming:
+    """What is said to one target."""
+
+    def __init__(self) -> None:
+        self._refused: set[str] = set()
+        self._knows_library = False
+        self._took_library = False
+
+    def learn(self, version: str) -> None:
+        """Take note of the version of the server."""
+        found = _VERSION.match(version)
+        self._knows_library = found is not None and (int(found[1]), int(found[2])) >= _SINCE
+
+    def commands(self) -> list[Args]:
+        """Return what to say on each connection, once."""
+        # The version waits until the name was taken: a server that has no SETINFO answers one error then, not two.
+        library = SET_LIBRARY[: 1 + self._took_library] if self._knows_library else ()
+        return [args for args in (SET_NAME, *library) if args[1] not in self._refused]
+
+    def answered(self, args: Args, error: TargetError | None) -> None:
+        """Take note of the answer to one of them."""
+        if error is None and args in SET_LIBRARY:
+            self._took_library = True
+        if isinstance(error, PermissionDeniedError | UnknownCommandError):
+            self._refused.add(str(args[1]))

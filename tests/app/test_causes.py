@@ -1,0 +1,143 @@
+"""One line for a cause, however many collectors it hits; none where the target's own line tells it."""
+
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from exporter import errors, log
+from exporter.app.causes import Causes
+from exporter.app.lines import Lines
+from exporter.metric import Fault
+from tests.fakes import HandClock
+
+SEVERAL = [f"collector{number}" for number in range(100)]
+
+
+class Seen:
+    """The collectors of a target, and what was logged of them."""
+
+    def __init__(self) -> None:
+        self.stream = io.StringIO()
+        log.setup("debug", "json", self.stream)
+        self.causes = Causes(Lines(log.get("target"), HandClock()), "exporter")
+
+    def poll(self, error: Exception | None, *collectors: str, is_away: bool = False) -> None:
+        for collector in collectors:
+            if error is None:
+                self.causes.worked(collector)
+            else:
+                self.causes.failed(collector, error, is_away=is_away)
+        self.causes.tell()
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.stream.getvalue().splitlines()]
+
+    @property
+    def events(self) -> list[str]:
+        return [line["event"] for line in self.lines]
+
+
+@pytest.fixture
+def seen() -> Iterator[Seen]:
+    yield Seen()
+    log.setup()
+
+
+def test_a_hundred_collectors_that_fail_for_one_cause_are_one_line(seen: Seen) -> None:
+    for _ in range(3):
+        seen.poll(errors.TargetError("ERR no"), *SEVERAL)
+    assert seen.events == ["collector fails"]
+    assert seen.lines[0]["collector"].split(",") == SEVERAL
+    assert seen.lines[0]["error"] == "ERR no"
+    seen.poll(None, *SEVERAL)
+    seen.poll(None, *SEVERAL)
+    assert seen.events == ["collector fails", "collector works again"]
+
+
+def test_two_causes_are_two_lines(seen: Seen) -> None:
+    seen.poll(errors.TargetError("ERR no"), "a", "b")
+    seen.poll(errors.ClusterDownError("CLUSTERDOWN"), "c", "a")
+    assert [(line["reason"], line["collector"]) for line in seen.lines] == [("other", "a,b"), ("clusterdown", "c,a")]
+
+
+def test_a_text_that_varies_is_no_further_cause(seen: Seen) -> None:
+    for number in range(5):
+        seen.poll(errors.TargetError(f"ERR no {number}"), "a")
+    assert seen.events == ["collector fails"]
+
+
+@pytest.mark.parametrize("error", [errors.ConnectionResetByTargetError("x"), errors.AuthError("WRONGPASS x")])
+def test_what_the_next_ping_meets_too_is_told_by_the_ping_alone(seen: Seen, error: errors.TargetError) -> None:
+    seen.poll(error, *SEVERAL)
+    seen.causes.probed(is_up=False)
+    seen.poll(error, *SEVERAL, is_away=True)
+    seen.poll(None, *SEVERAL)
+    seen.causes.probed(is_up=True)
+    assert not seen.lines
+
+
+def test_what_the_next_ping_does_not_meet_is_one_line(seen: Seen) -> None:
+    """A rotated password shows at the next connection, and the prober has one that it keeps."""
+    seen.poll(errors.AuthError("WRONGPASS x"), *SEVERAL)
+    assert not seen.lines
+    seen.causes.probed(is_up=True)
+    assert seen.events == ["collector fails"]
+    assert seen.lines[0]["error"] == "WRONGPASS x"
+
+
+def test_a_collector_that_works_again_before_the_next_ping_is_not_mentioned(seen: Seen) -> None:
+    seen.poll(errors.OperationTimeoutError("x"), "a")
+    seen.poll(None, "a")
+    seen.causes.probed(is_up=True)
+    assert not seen.lines
+
+
+def test_an_open_breaker_is_no_news(seen: Seen) -> None:
+    seen.poll(errors.RejectedError("x"), "a")
+    seen.causes.probed(is_up=True)
+    assert not seen.lines
+
+
+def test_what_is_denied_is_one_line_with_the_user_and_the_words_to_grant(seen: Seen) -> None:
+    for _ in range(3):
+        seen.causes.denied("clients", ["client|list"])
+        seen.causes.denied("config", ["config|get"])
+        seen.causes.tell()
+    assert seen.events == ["not permitted"]
+    assert seen.lines[0]["user"] == "exporter"
+    assert seen.lines[0]["missing"] == "+client|list +config|get"
+    assert seen.lines[0]["collector"] == "clients,config"
+    seen.poll(None, "clients")
+    assert seen.events[1:] == ["collector works again"]
+    seen.causes.denied("clients", ["client|list"])
+    seen.causes.tell()
+    assert seen.events[2:] == ["not permitted"]
+
+
+def test_what_a_server_lacks_is_told_once(seen: Seen) -> None:
+    for _ in range(3):
+        seen.causes.unsupported("latency", errors.UnknownCommandError("unknown command"))
+    assert seen.events == ["not supported by this server"]
+
+
+def test_a_fault_of_a_collector_is_told_once_with_its_trace(seen: Seen) -> None:
+    for _ in range(3):
+        seen.poll(KeyError("x"), "a")
+    assert seen.events == ["collector is at fault"]
+    assert seen.lines[0]["level"] == "error"
+    assert "KeyError" in seen.lines[0]["exception"]
+    seen.poll(None, "a")
+    assert seen.events[1:] == ["collector works again"]
+
+
+def test_a_script_that_fails_is_told_once_for_each_cause(seen: Seen) -> None:
+    for _ in range(3):
+        seen.causes.parts("scripts", [Fault("a.lua", "other", "ERR user_script:1: no"), Fault("b.lua", "timeout", "x")])
+    assert [(line["part"], line["reason"]) for line in seen.lines] == [("a.lua", "other"), ("b.lua", "timeout")]
+    assert seen.lines[0]["error"] == "ERR user_script:1: no"
+    seen.causes.parts("scripts", [Fault("b.lua", "other", "y")])
+    assert seen.events[2:] == ["part of a collector fails", "part of a collector works again"]
