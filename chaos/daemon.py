@@ -1,5 +1,6 @@
 """The daemon as a process of its own, talked to by HTTP and signals only."""
 
+import fcntl
 import http.client
 import os
 import re
@@ -19,6 +20,8 @@ ROOT = Path(__file__).parents[1]
 FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
 #: Seconds that the daemon may take to answer its first request.
 PATIENCE = 30.0
+#: Bytes that the pipe of the log holds: as few as the kernel allows, so that it is soon full when nobody reads.
+PIPE = 4096
 #: Seconds within which SIGTERM must end it.
 STOP_WITHIN = 5.0
 
@@ -89,6 +92,7 @@ class Daemon:
             stderr=subprocess.PIPE,
         )
         assert self._popen.stderr is not None
+        fcntl.fcntl(self._popen.stderr, fcntl.F_SETPIPE_SZ, PIPE)
         self._reader = threading.Thread(target=self._read, args=(self._popen.stderr.fileno(),), daemon=True)
         self._reader.start()
         deadline = time.monotonic() + PATIENCE

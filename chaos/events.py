@@ -20,7 +20,7 @@ SLOW_READERS = 20
 SPARE_DESCRIPTORS = 3
 
 
-class NotNow(Exception):
+class NotPossibleError(Exception):
     """The event cannot be done: its servers are not there, or the machine does not allow it."""
 
 
@@ -105,7 +105,7 @@ def _or_not_now(what: Callable[[], object]) -> None:
     try:
         what()
     except (resp.ServerError, IndexError, ZeroDivisionError) as error:
-        raise NotNow(str(error)) from None
+        raise NotPossibleError(str(error)) from None
 
 
 @event("replica")
@@ -114,7 +114,7 @@ def replica(world: World, step: Step) -> Generator[None, None, None]:
     everybody = world.targets_of(step.on)
     found = world.queue.replicas() if step.on == "queue" else world.cart.replicas()
     if not found:
-        raise NotNow("there is no replica")
+        raise NotPossibleError("there is no replica")
     server = found[step.pick % len(found)]
     world.changed(*everybody)
     server.freeze() if step.how == "freeze" else server.kill()
@@ -141,20 +141,20 @@ def reshard(world: World, step: Step) -> Generator[None, None, None]:
     """Move some slots from one master to another, and back."""
     masters = world.cart.masters()
     if len(masters) < 2:
-        raise NotNow("there is one master only")
+        raise NotPossibleError("there is one master only")
     world.changed(*world.targets_of("cart"))
     one, other = masters[step.pick % len(masters)], masters[(step.pick + 1) % len(masters)]
     own = next(row for row in world.cart.seen_by(one).values() if "myself" in row[2])
     first = int(own[8].split("-")[0]) if len(own) > 8 else SLOTS
     slots = range(first, min(first + 5, SLOTS))
-    _or_not_now(lambda: _give(world, one, other, slots))
+    _or_not_now(lambda: _give(one, other, slots))
     yield
     world.changed(*world.targets_of("cart"))
-    with contextlib.suppress(NotNow):
-        _or_not_now(lambda: _give(world, other, one, slots))
+    with contextlib.suppress(NotPossibleError):
+        _or_not_now(lambda: _give(other, one, slots))
 
 
-def _give(world: World, giver: Server, taker: Server, slots: range) -> None:
+def _give(giver: Server, taker: Server, slots: range) -> None:
     here, there = giver.run("CLUSTER", "MYID"), taker.run("CLUSTER", "MYID")
     for slot in slots:
         taker.run("CLUSTER", "SETSLOT", slot, "IMPORTING", here)
@@ -290,20 +290,21 @@ def storm(world: World, step: Step) -> Generator[None, None, None]:
             world.labels = {"team": f"team-{number}"}
             world.changed("mover")
         elif step.how == "settings":
-            world.more = {"log": {"level": "warning" if number % 2 else "info"}}
+            world.settings_of_mover = {"poll": {"interval": 2.0 + number % 2}}
+            world.changed("mover")
         world.write_config()
         world.reload()
         time.sleep(0.02)
     yield
     world.changed("mover")
-    world.more = {}
+    world.settings_of_mover = {}
     world.labels = {"team": f"team-{step.pick}"}
     world.write_config()
     world.reload()
 
 
 @event("slow readers")
-def slow_readers(world: World, step: Step) -> Generator[None, None, None]:
+def slow_readers(world: World, _step: Step) -> Generator[None, None, None]:
     """Ask for the page many times, and read nothing."""
     world.changed()
     clients = []
@@ -321,7 +322,7 @@ def slow_readers(world: World, step: Step) -> Generator[None, None, None]:
 
 
 @event("descriptors")
-def descriptors(world: World, step: Step) -> Generator[None, None, None]:
+def descriptors(world: World, _step: Step) -> Generator[None, None, None]:
     """Let the daemon have hardly more descriptors than it holds."""
     world.changed()
     daemon = world.daemon
@@ -332,14 +333,14 @@ def descriptors(world: World, step: Step) -> Generator[None, None, None]:
 
 
 @event("blocked log")
-def blocked_log(world: World, step: Step) -> Generator[None, None, None]:
-    """Stop reading the daemon's log, and give it much to say."""
+def blocked_log(world: World, _step: Step) -> Generator[None, None, None]:
+    """Stop reading the daemon's log, and give it more to say than its pipe holds (see ``daemon.PIPE``)."""
     world.changed()
     daemon = world.daemon
     daemon.read_log(on=False)
-    for _ in range(600):
+    for _ in range(60):
         world.reload()
-        time.sleep(0.002)
+        time.sleep(0.03)
     yield
     daemon.read_log(on=True)
 
@@ -348,7 +349,7 @@ def blocked_log(world: World, step: Step) -> Generator[None, None, None]:
 def clock(world: World, step: Step) -> Generator[None, None, None]:
     """Step the daemon's wall clock, and step it back."""
     if world.clock is None:
-        raise NotNow("there is no clock to step")
+        raise NotPossibleError("there is no clock to step")
     world.changed()
     world.clock.write_text(f"{step.how}\n")
     yield
@@ -359,7 +360,7 @@ def clock(world: World, step: Step) -> Generator[None, None, None]:
 def cut(world: World, step: Step) -> Generator[None, None, None]:
     """Cut the network of one server."""
     if world.namespace is None:
-        raise NotNow(world.without[step.on])
+        raise NotPossibleError(world.without[step.on])
     world.changed(step.on)
     world.namespace.cut(step.how)
     yield

@@ -1,5 +1,6 @@
 """Processes of our own, which end with us whatever happens, and ports for them."""
 
+import itertools
 import os
 import shutil
 import signal
@@ -13,15 +14,13 @@ State = Literal["running", "frozen", "dead"]
 
 #: Below 22768: the bus of a cluster is port + 10000, and ephemeral ports begin at 32768.
 FIRST_PORT, LAST_PORT = 12000, 22000
-_next_port = FIRST_PORT + os.getpid() * 37 % (LAST_PORT - FIRST_PORT)
+_begin = os.getpid() * 37 % (LAST_PORT - FIRST_PORT)
+_ports = (FIRST_PORT + (_begin + number) % (LAST_PORT - FIRST_PORT) for number in itertools.count())
 
 
 def free_port() -> int:
     """Return a port of 127.0.0.1 that nothing listens on; not the same one twice."""
-    global _next_port
-    for _ in range(LAST_PORT - FIRST_PORT):
-        port = _next_port
-        _next_port = port + 1 if port + 1 < LAST_PORT else FIRST_PORT
+    for port in itertools.islice(_ports, LAST_PORT - FIRST_PORT):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
@@ -32,7 +31,7 @@ def free_port() -> int:
 
 
 class Process:
-    """One process; its output goes to ``log``. Start it from the main thread: it dies with the thread that starts it."""
+    """One process; its output goes to ``log``. Start it from the main thread: it dies with the one that started it."""
 
     def __init__(self, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
         self._command = list(command)

@@ -4,7 +4,7 @@ import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 #: Seconds; as the daemon's ``probe.timeout``.
 TIMEOUT = 1.0
@@ -44,7 +44,7 @@ class Connection:
             sock.close()
             raise
 
-    def __enter__(self) -> "Connection":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -77,14 +77,14 @@ class Connection:
                 raise ConnectionResetError("closed")
             return data[:-2].decode(errors="replace")
         if kind == b"*":
-            replies = []
-            for _ in range(int(rest)):
-                try:
-                    replies.append(self._reply())
-                except ServerError as error:
-                    replies.append(error)
-            return replies
+            return [self._member() for _ in range(int(rest))]
         raise ServerError(f"no reply: {line!r}")
+
+    def _member(self) -> Any:
+        try:
+            return self._reply()
+        except ServerError as error:
+            return error
 
 
 def ask(place: tuple[str, int] | str, *words: str | int, login: Login = Login(), timeout: float = TIMEOUT) -> Any:

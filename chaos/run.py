@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import os
 import shutil
 import signal
 import sys
@@ -14,14 +13,14 @@ from pathlib import Path
 
 from chaos import network
 from chaos.checker import Checker, Verdicts
-from chaos.events import KINDS, NotNow
+from chaos.events import KINDS, NotPossibleError
 from chaos.plan import Burst, Plan, Step
 from chaos.watch import Ticker, Watcher
 from chaos.world import World
 
 BURSTS = 5
-#: Seconds that a round takes, about: a new one is begun only when so much time is left, or when it is the first.
-ROUND = 60.0
+#: Seconds that the start of a round and each burst take, about: no round is begun for which no time is left.
+START, BURST = 30.0, 28.0
 #: Sources of targets: the Sentinels, the cluster, the files.
 SOURCES = 3
 
@@ -102,7 +101,7 @@ class Round:
         if step.kind == "restart daemon":
             return self._restart_daemon()
         if step.on in self._world.without:
-            raise NotNow(f"no {step.on} here")
+            raise NotPossibleError(f"no {step.on} here")
         return KINDS[step.kind](self._world, step)
 
     def _restart_daemon(self) -> Generator[None, None, None]:
@@ -133,7 +132,7 @@ class Undo:
         try:
             event = self._begin(step)
             next(event)
-        except (NotNow, OSError, TimeoutError) as error:
+        except (NotPossibleError, OSError, TimeoutError) as error:
             self.not_now.append((step, str(error)))
             return
         self.begun.append(step)
@@ -180,7 +179,7 @@ def main() -> int:
         if violations:
             bad[seed] = violations
         seed += 1
-        if time.monotonic() + ROUND > ends:
+        if time.monotonic() + START + BURST * given.bursts > ends:
             break
     return _summary(total, bad, folder, given.bursts)
 
@@ -235,7 +234,7 @@ def _summary(total: Counter[str], bad: dict[int, list[tuple[str, str]]], folder:
         print(f"events, logs and pages: {folder}")
         return 1
     with contextlib.suppress(OSError):
-        os.rmdir(folder)
+        folder.rmdir()
     return 0
 
 

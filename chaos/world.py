@@ -43,16 +43,16 @@ class World:
         self.places |= {name: self.servers[f"spare-{number + 2}"] for number, name in enumerate(FOUND)}
         #: which of them stand in which discovery file
         self.files: dict[str, list[str]] = {"a.yaml": ["found-0", "found-1"], "b.yaml": ["found-2"]}
-        #: settings that are laid over the configuration, and labels of the target ``mover``
+        #: labels and settings of the target ``mover``
         self.labels: dict[str, str] = {}
-        self.more: dict[str, Any] = {}
+        self.settings_of_mover: dict[str, Any] = {}
         #: changes of each target since the last check, the reloads since then, and events that concern no target
         self.changes: Counter[str] = Counter()
         self.reloads = 0
         self.others = 0
         #: how often each target began anew because we removed it
         self.removals: Counter[str] = Counter()
-        #: how often counters of a server began anew, by address, besides its starts
+        #: the file that tells libfaketime how far the daemon's clock is off
         self.clock: Path | None = None
         if settings.faketime and FAKETIME is not None:
             self.clock = folder / "clock"
@@ -131,7 +131,7 @@ class World:
                 "username": USER,
                 "password_file": str(self.folder / "acl.password"),
             },
-            {"name": "mover", "url": self.places["mover"].url, "labels": self.labels},
+            {"name": "mover", "url": self.places["mover"].url, "labels": self.labels, **self.settings_of_mover},
             {"name": QUEUE, "sentinel": {"hosts": [f"127.0.0.1:{one.port}" for one in self.queue.sentinels]}},
             {"name": CART, "url": self.cart.nodes[0].url, "cluster": {"interval": "2s"}},
         ]
@@ -145,7 +145,6 @@ class World:
             "breaker": {"open_interval": 1.0, "open_interval_max": self.settings.open_interval_max},
             "discovery": {"files": [{"path": str(self.folder / "found" / "*.yaml"), "interval": "1s"}]},
             "targets": targets,
-            **self.more,
         }
 
     def write_file(self, name: str, *, half: bool = False) -> None:
