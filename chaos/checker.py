@@ -19,6 +19,8 @@ DISCOVERED = 8.0
 WHOLE = 60.0
 #: Looks before something is called wrong that may be true for a moment, and seconds between them.
 LOOKS, APART = 4, 0.6
+#: Seconds for which the machine must stand still that a ping of 1 s may time out, or a poll.
+STALL = 0.4
 #: Seconds that a wrong thing is looked at further, to tell a late one from one that stays.
 FURTHER = 10.0
 
@@ -199,7 +201,10 @@ class Checker:
         world = self._world
         lines = world.daemon.lines
         fresh, self._read = lines[self._read :], len(lines)
-        found = rules.log_lines(fresh, world.changes, events=world.others, reloads=world.reloads)
+        stalls = self._ticker.stalls(STALL)
+        if stalls:
+            self._verdicts.say(f"note: the machine stood still {stalls} times for more than {STALL} s")
+        found = rules.log_lines(fresh, world.changes, events=world.others, reloads=world.reloads, stalls=stalls)
         self._verdicts.take("log", found)
 
 

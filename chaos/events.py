@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Generator
 
 from chaos import resp
-from chaos.plan import Step
+from chaos.plan import FOUND, Step
 from chaos.servers import Server
 from chaos.sets import SLOTS
-from chaos.world import RULES, USER, World
+from chaos.world import POOLS, RULES, USER, World
 
 Event = Callable[[World, Step], Generator[None, None, None]]
 KINDS: dict[str, Event] = {}
@@ -171,21 +171,33 @@ def move(world: World, step: Step) -> Generator[None, None, None]:
     _move(world, step)
 
 
+@event("leave")
+def leave(world: World, step: Step) -> Generator[None, None, None]:
+    """Let the server of a target hang or die, and then move the target away from it."""
+    server = world.server_of(step.on)
+    world.changed(*world.targets_at(server))
+    server.freeze() if step.how == "freeze" else server.kill()
+    time.sleep(step.pick % 30 / 10)
+    try:
+        _move(world, step)
+        yield
+    finally:
+        server.thaw() if step.how == "freeze" else server.start()
+
+
 def _move(world: World, step: Step) -> None:
-    name = step.on if step.on == "mover" else f"found-{step.pick % 3}"
-    pool = [f"spare-{number}" for number in ((0, 1) if step.on == "mover" else (2, 3, 4, 5))]
+    name = f"found-{step.pick % 3}" if step.on == "found" else step.on
     busy = list(world.places.values())
-    free = [world.servers[one] for one in pool if world.servers[one] not in busy]
-    # A server of another state would be a second change; the plan keeps only the target apart, not its places.
+    free = [world.servers[one] for one in POOLS[name] if world.servers[one] not in busy]
     world.changed(name)
     world.places[name] = free[step.pick % len(free)]
-    if name == "mover":
-        world.write_config()
-        world.reload()
-    else:
+    if name in FOUND:
         for file, names in world.files.items():
             if name in names:
                 world.write_file(file)
+    else:
+        world.write_config()
+        world.reload()
 
 
 @event("password")
@@ -230,24 +242,24 @@ def acl(world: World, step: Step) -> Generator[None, None, None]:
 @event("certificate")
 def certificate(world: World, step: Step) -> Generator[None, None, None]:
     """Rotate the certificate of the server; clients trust the authority before it is used."""
-    server = world.servers["tls"]
-    authority = server.authority
-    assert authority is not None
+    servers = [world.servers[name] for name in POOLS["tls"]]
+    authority = world.authority
     world.changed("tls")
     authority.rotate(new_authority=step.how == "new authority")
     world.reload()
     time.sleep(0.5)
-    for name, path in (("tls-cert-file", authority.cert_file), ("tls-key-file", authority.key_file)):
-        server.directives[name] = str(path)
-    _or_not_now(
-        lambda: server.run(
-            *("CONFIG", "SET", "tls-cert-file", str(authority.cert_file), "tls-key-file", str(authority.key_file))
-        )
-    )
-    server.hang_up()
+    files = ("tls-cert-file", str(authority.cert_file), "tls-key-file", str(authority.key_file))
+    for server in servers:
+        if server.state == "running":
+            server.run("CONFIG", "SET", *files)
+            server.hang_up()
     yield
     world.changed("tls")
-    server.hang_up()
+    for server in servers:
+        if server.state == "running":
+            # One that hung meanwhile reads the files now; one that was dead did so when it started.
+            server.run("CONFIG", "SET", *files)
+            server.hang_up()
 
 
 @event("files")

@@ -40,6 +40,7 @@ KINDS = (
     Kind("reshard", ("cart",), seconds=(1.0, 4.0)),
     Kind("move", ("mover",), weight=3, seconds=(0.0, 5.0)),
     Kind("move", ("found",), weight=2, seconds=(0.0, 5.0)),
+    Kind("leave", ("mover", "tls", "found-0", "found-1", "found-2"), ("freeze", "kill"), weight=4),
     Kind("password", ("auth",), ("file first", "server first")),
     Kind("acl", ("acl",), ("off", "commands", "password")),
     Kind("certificate", ("tls",), ("same authority", "new authority")),
@@ -82,8 +83,12 @@ class Settings:
     #: software of the Sentinel set and of the cluster
     queue: str
     cart: str
+    #: whether the servers of the Sentinel set, and its Sentinels, want TLS: only Redis can
+    queue_tls: bool
     #: seconds; the longest time for which a breaker is open
     open_interval_max: float
+    #: the servers that hang when the daemon is ended at last
+    hung_at_end: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -119,11 +124,14 @@ class Plan:
     def __post_init__(self) -> None:
         self._random = random.Random(f"redis-pulse chaos {self.seed}")
         choose = self._random.choice
+        queue_tls = choose((True, False))
         self.settings = Settings(
             faketime=choose((True, False)),
-            queue=choose(("redis", "valkey")),
+            queue="redis" if queue_tls else "valkey",
             cart=choose(("redis", "valkey")),
+            queue_tls=queue_tls,
             open_interval_max=choose((2.0, 60.0)),
+            hung_at_end=tuple(self._random.sample(("redis", "tls", "acl", "mover"), self._random.randint(0, 2))),
         )
 
     def bursts(self) -> Iterator[Burst]:

@@ -147,11 +147,16 @@ def gone(page: Page, dead: Iterable[str]) -> Iterator[str]:
             yield f"{target}: is down for longer than poll.max_age, and its samples are still served"
 
 
-def log_lines(lines: Sequence[Line], changes: Mapping[str, int], *, events: int, reloads: int) -> Iterator[str]:
-    """At most 2 lines of each target and change; few of the daemon itself; none that tells of a fault of ours."""
+def log_lines(
+    lines: Sequence[Line], changes: Mapping[str, int], *, events: int, reloads: int, stalls: int = 0
+) -> Iterator[str]:
+    """At most 2 lines of each target and change; few of the daemon itself; none that tells of a fault of ours.
+
+    ``stalls``: times that the machine stood still so long that any server may have seemed silent: changes of all.
+    """
     of = Counter(line.target for line in lines if line.target)
     for target, count in sorted(of.items()):
-        most = LINES_A_CHANGE * changes.get(target, 0)
+        most = LINES_A_CHANGE * (changes.get(target, 0) + stalls)
         if count > most:
             said = [line.text for line in lines if line.target == target]
             yield f"{target}: {count} log lines of {changes.get(target, 0)} changes: {_events(said)}"

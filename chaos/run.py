@@ -53,7 +53,7 @@ class Round:
             generator = self.plan.bursts()
             for number in range(1, self._bursts + 1):
                 self._burst(number, next(generator))
-            self._checker.stop_daemon()
+            self._end()
         finally:
             self._watcher.stop()
             self._ticker.stop()
@@ -63,6 +63,14 @@ class Round:
             with contextlib.suppress(Exception):
                 self.undo.everything()
             self._world.stop()
+
+    def _end(self) -> None:
+        """End the daemon while some servers hang."""
+        for name in self.plan.settings.hung_at_end:
+            self._world.server_of(name).freeze()
+        time.sleep(3)
+        self._watcher.stop()
+        self._checker.stop_daemon()
 
     def _burst(self, number: int, burst: Burst) -> None:
         say = self._verdicts.say

@@ -4,8 +4,10 @@ import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from chaos import resp
+from chaos.certificates import Authority
 from chaos.processes import Process, free_port
 from chaos.servers import PATIENCE, Server, binary
 
@@ -27,11 +29,12 @@ def until(condition: Callable[[], bool], what: str, seconds: float = PATIENCE) -
 class Sentinel(Process):
     """One Sentinel process."""
 
-    def __init__(self, folder: Path, software: str, master: str, port: int) -> None:
+    def __init__(self, folder: Path, software: str, master: str, port: int, authority: Authority | None) -> None:
         folder.mkdir(parents=True)
         self.port = free_port()
+        self._login = resp.Login(ca_file=authority.ca_file if authority else None)
         lines = [
-            f"port {self.port}",
+            *([f"port {self.port}"] if authority is None else _tls(authority, self.port)),
             "bind 127.0.0.1",
             f"dir {folder}",
             f"sentinel monitor {master} 127.0.0.1 {port} 2",
@@ -44,20 +47,30 @@ class Sentinel(Process):
 
     def ask(self, *words: str | int) -> object:
         """Send one command."""
-        return resp.ask(("127.0.0.1", self.port), *words)
+        return resp.ask(("127.0.0.1", self.port), *words, login=self._login)
+
+
+def _tls(authority: Authority, port: int) -> list[str]:
+    return [
+        *("port 0", f"tls-port {port}", "tls-replication yes", "tls-auth-clients no"),
+        f"tls-cert-file {authority.cert_file}",
+        f"tls-key-file {authority.key_file}",
+        f"tls-ca-cert-file {authority.ca_file}",
+    ]
 
 
 class SentinelSet:
     """A master, two replicas, and three Sentinels that watch it under ``name``."""
 
-    def __init__(self, folder: Path, software: str, name: str) -> None:
-        self.name = name
-        self.servers = [Server(folder / "server-0", software)]
-        for number in (1, 2):
-            first = f"127.0.0.1 {self.servers[0].port}"
-            self.servers.append(Server(folder / f"server-{number}", software, replicaof=first))
+    def __init__(self, folder: Path, software: str, name: str, authority: Authority | None = None) -> None:
+        self.name, self.authority = name, authority
+        more: dict[str, Any] = {"tls_replication": "yes"} if authority else {}
+        self.servers = [Server(folder / "server-0", software, authority=authority, **more)]
         port = self.servers[0].port
-        self.sentinels = [Sentinel(folder / f"sentinel-{number}", software, name, port) for number in range(3)]
+        for number in (1, 2):
+            more["replicaof"] = f"127.0.0.1 {port}"
+            self.servers.append(Server(folder / f"server-{number}", software, authority=authority, **more))
+        self.sentinels = [Sentinel(folder / f"sentinel-{n}", software, name, port, authority) for n in range(3)]
 
     def start(self) -> None:
         """Start all, and return when it is whole."""

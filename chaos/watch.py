@@ -18,6 +18,7 @@ class Ticker:
 
     def __init__(self) -> None:
         self._late: list[tuple[float, float]] = []
+        self._stalls: list[float] = []
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -27,6 +28,7 @@ class Ticker:
         while not self._ended.wait(0.1):
             now = time.monotonic()
             self._late.append((now, now - before - 0.1))
+            self._stalls.append(now - before - 0.1)
             before = now
             del self._late[:-1200]
 
@@ -34,6 +36,11 @@ class Ticker:
         """Return the longest delay of the last so many seconds."""
         since = time.monotonic() - seconds
         return max((late for at, late in self._late if at >= since), default=0.0)
+
+    def stalls(self, least: float) -> int:
+        """Return how often it was so late since it was asked last."""
+        late, self._stalls = self._stalls, []
+        return sum(one > least for one in late)
 
     def stop(self) -> None:
         """End the thread."""
@@ -53,7 +60,6 @@ class Watcher:
         self._daemon, self._ticker, self._violation, self._removed = daemon, ticker, violation, removed
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        self._pauses = 0
         self.last: Page | None = None
         #: the first page since a target is watched without an interruption
         self.first: dict[str, Page] = {}

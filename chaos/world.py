@@ -20,8 +20,10 @@ QUEUE, CART = "queue", "cart"
 INTERVAL = 1.0
 #: Seconds between two polls, and how old samples may be that are served.
 POLL, MAX_AGE = 2.0, 6.0
-#: Servers that the target ``mover`` moves between, and those that the discovery files name.
-SPARES = 6
+#: The servers that a target can move between.
+FILES_POOL = ("spare-2", "spare-3", "spare-4", "spare-5")
+POOLS = {"mover": ("spare-0", "spare-1"), "tls": ("tls-0", "tls-1"), **dict.fromkeys(FOUND, FILES_POOL)}
+SPARES = {name for pool in POOLS.values() for name in pool}
 USER, PASSWORD = "exporter", "first-password"
 RULES = ("on", "~*", "&*", "+@all")
 
@@ -36,10 +38,11 @@ class World:
         self.without: dict[str, str] = {}
         self.namespace: Namespace | None = None
         self._make_servers()
-        self.queue = SentinelSet(folder / QUEUE, settings.queue, "jobs")
+        authority = Authority(folder / "authority-of-queue") if settings.queue_tls else None
+        self.queue = SentinelSet(folder / QUEUE, settings.queue, "jobs", authority)
         self.cart = Cluster(folder / CART, settings.cart)
         #: the server of each target that can be moved
-        self.places = {"mover": self.servers["spare-0"]}
+        self.places = {"mover": self.servers["spare-0"], "tls": self.servers["tls-0"]}
         self.places |= {name: self.servers[f"spare-{number + 2}"] for number, name in enumerate(FOUND)}
         #: which of them stand in which discovery file
         self.files: dict[str, list[str]] = {"a.yaml": ["found-0", "found-1"], "b.yaml": ["found-2"]}
@@ -68,11 +71,13 @@ class World:
         make = self.servers
         make["redis"] = Server(folder / "redis", "redis")
         make["valkey"] = Server(folder / "valkey", "valkey")
-        make["tls"] = Server(folder / "tls", "redis", authority=Authority(folder / "authority"))
+        self.authority = Authority(folder / "authority")
+        for name in POOLS["tls"]:
+            make[name] = Server(folder / name, "redis", authority=self.authority)
         make["auth"] = Server(folder / "auth", "redis", password=PASSWORD)
         make["acl"] = Server(folder / "acl", "valkey")
-        for number in range(SPARES):
-            make[f"spare-{number}"] = Server(folder / f"spare-{number}", "valkey")
+        for name in (*POOLS["mover"], *FILES_POOL):
+            make[name] = Server(folder / name, "valkey")
         if why := network.missing():
             self.without[FAR] = why
         else:
@@ -118,12 +123,10 @@ class World:
 
     def configuration(self) -> dict[str, Any]:
         """Return what the configuration file says."""
-        tls = self.servers["tls"].authority
-        assert tls is not None
         targets: list[dict[str, Any]] = [
             {"name": "redis", "url": self.servers["redis"].url},
             {"name": "valkey", "url": self.servers["valkey"].url},
-            {"name": "tls", "url": self.servers["tls"].url, "tls": {"ca_file": str(tls.ca_file)}},
+            {"name": "tls", "url": self.places["tls"].url, "tls": {"ca_file": str(self.authority.ca_file)}},
             {"name": "auth", "url": self.servers["auth"].url, "password_file": str(self.folder / "auth.password")},
             {
                 "name": "acl",
@@ -132,11 +135,13 @@ class World:
                 "password_file": str(self.folder / "acl.password"),
             },
             {"name": "mover", "url": self.places["mover"].url, "labels": self.labels, **self.settings_of_mover},
-            {"name": QUEUE, "sentinel": {"hosts": [f"127.0.0.1:{one.port}" for one in self.queue.sentinels]}},
-            {"name": CART, "url": self.cart.nodes[0].url, "cluster": {"interval": "2s"}},
+            self._queue_entry(),
+            {
+                "name": CART,
+                "url": self.cart.nodes[0].url,
+                "cluster": {"interval": "2s", "seeds": [node.address for node in self.cart.nodes[1:]]},
+            },
         ]
-        targets[-2]["sentinel"]["master"] = self.queue.name
-        targets[-1]["cluster"]["seeds"] = [node.address for node in self.cart.nodes[1:]]
         if FAR in self.servers:
             targets.append({"name": FAR, "url": self.servers[FAR].url})
         return {
@@ -146,6 +151,19 @@ class World:
             "discovery": {"files": [{"path": str(self.folder / "found" / "*.yaml"), "interval": "1s"}]},
             "targets": targets,
         }
+
+    def _queue_entry(self) -> dict[str, Any]:
+        authority = self.queue.authority
+        scheme = "rediss" if authority else "redis"
+        sentinel: dict[str, Any] = {
+            "hosts": [f"{scheme}://127.0.0.1:{one.port}" for one in self.queue.sentinels],
+            "master": self.queue.name,
+            "scheme": scheme,
+        }
+        if authority is None:
+            return {"name": QUEUE, "sentinel": sentinel}
+        tls = {"ca_file": str(authority.ca_file)}
+        return {"name": QUEUE, "tls": tls, "sentinel": {**sentinel, "tls": tls}}
 
     def write_file(self, name: str, *, half: bool = False) -> None:
         """Write one discovery file as it ought to be now; ``half``: in place, and only its first half."""
@@ -184,14 +202,12 @@ class World:
     def targets_at(self, server: Server) -> list[str]:
         """Return the targets that a server stands for now: none, while it is a spare one."""
         everyone = [*self.servers.items(), *self.places.items()]
-        return [name for name, one in everyone if one is server and not name.startswith("spare-")]
+        return [name for name, one in everyone if one is server and name not in SPARES]
 
     def expected(self) -> dict[str, Server | None]:
         """Return every target that must be watched, and where; None for a replica of the queue: see ``replicas``."""
-        found: dict[str, Server | None] = {
-            name: server for name, server in self.servers.items() if not name.startswith("spare-")
-        }
-        found["mover"] = self.places["mover"]
+        found: dict[str, Server | None] = {name: server for name, server in self.servers.items() if name not in SPARES}
+        found |= {name: self.places[name] for name in ("mover", "tls")}
         for names in self.files.values():
             found |= {name: self.places[name] for name in names}
         found |= {f"{CART}/{node.address}": node for node in self.cart.nodes}

@@ -171,6 +171,7 @@ def test_at_most_two_log_lines_a_target_and_change() -> None:
     lines = [line_of(text, 1.0) for text in (LOST, LOST, QUOTED)]
     none(rules.log_lines(lines, {"a": 1, "b c": 1}, events=1, reloads=0))
     one(rules.log_lines([*lines, lines[0]], {"a": 1, "b c": 1}, events=1, reloads=0), "^a: 3 log lines of 1 changes")
+    none(rules.log_lines([*lines, lines[0]], {"a": 1, "b c": 1}, events=1, reloads=0, stalls=1))
     one(rules.log_lines(lines, {"a": 1}, events=1, reloads=0), "^b c: 1 log lines of 0 changes")
 
 
