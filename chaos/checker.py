@@ -20,7 +20,7 @@ WHOLE = 60.0
 #: Looks before something is called wrong that may be true for a moment, and seconds between them.
 LOOKS, APART = 4, 0.6
 #: Seconds for which the machine must stand still that a ping of 1 s may time out, or a poll.
-STALL = 0.4
+STALL = 0.8
 #: Seconds that a wrong thing is looked at further, to tell a late one from one that stays.
 FURTHER = 10.0
 
