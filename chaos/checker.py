@@ -54,12 +54,15 @@ class Checker:
         self._world, self._watcher, self._ticker, self._verdicts = world, watcher, ticker, verdicts
         self._usage: list[Usage] = []
         self._read = 0
+        #: pings of each target that are without an outcome, as it was told before
+        self._gaps: dict[str, float] = {}
         #: when each server was first found down in a row, by address
         self._down: dict[str, float] = {}
 
     def forget(self) -> None:
         """Begin anew: the daemon is another process."""
         self._usage = []
+        self._gaps = {}
 
     def settle(self) -> None:
         """Wait until the servers themselves are whole. Raises TimeoutError: then it is no fault of the daemon."""
@@ -84,8 +87,9 @@ class Checker:
             take("frozen", rules.alive(before, after, self._answering(before, found)))
             take("stale", rules.gone(after, self._long_dead(after)))
             take("counters of servers", rules.never_less(before, after, own=False))
-        self._again("books", lambda page: rules.books(page, expected))
+        self._again("books", lambda page: rules.books(page, expected, self._gaps))
         self._again("schedule", self._schedule)
+        self._tell_no_fault_twice(expected)
         self._look_at_process()
         self._look_at_log()
 
@@ -161,6 +165,15 @@ class Checker:
     def _schedule(self, page: Page) -> Iterator[str]:
         for target, first in sorted(self._watcher.first.items()):
             yield from rules.schedule(first, page, target, INTERVAL)
+
+    def _tell_no_fault_twice(self, targets: Iterable[str]) -> None:
+        """Begin to count anew where a ping was lost: it stays lost, and the next quiet period is about others."""
+        page = self._watcher.last
+        if page is not None:
+            self._gaps = {target: rules.gap(page, target) for target in targets}
+            for target, first in self._watcher.first.items():
+                if list(rules.schedule(first, page, target, INTERVAL)):
+                    self._watcher.first[target] = page
 
     def _again(self, rule: str, judge: Callable[[Page], Iterable[str]]) -> None:
         """Apply a rule to some pages; what is wrong on all of them is wrong."""

@@ -176,6 +176,8 @@ def main() -> int:
     if given.plan:
         return _print_plan(seed, given.bursts)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # A shell lets its background jobs ignore Ctrl-C.
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(130))
     network.sweep()
     folder = Path(tempfile.mkdtemp(prefix="redis-pulse-chaos-"))
     print(f"chaos: seed {seed}, files in {folder}", flush=True)

@@ -69,10 +69,16 @@ def test_well_formed() -> None:
 
 
 def test_a_ping_has_exactly_one_outcome() -> None:
-    none(rules.books(page(), ["a"]))
-    none(rules.books(page(in_flight=0, answered=98), ["a"]))
-    one(rules.books(page(pings=101), ["a"]), "^a:", r"\+1", "without an outcome")
-    one(rules.books(page(answered=99), ["a"]), "^a:", "-2", "too many")
+    none(rules.books(page(), ["a"], {}))
+    none(rules.books(page(in_flight=0, answered=98), ["a"], {}))
+    one(rules.books(page(pings=101), ["a"], {}), "^a:", r"\+1", "without an outcome")
+    one(rules.books(page(answered=99), ["a"], {}), "^a:", "-2", "too many")
+
+
+def test_a_ping_that_was_lost_is_told_once() -> None:
+    none(rules.books(page(pings=101), ["a"], {"a": 1}))
+    one(rules.books(page(pings=102), ["a"], {"a": 1}), r"\+2")
+    none(rules.books(page(), ["a"], {"a": 1}))
 
 
 def test_a_ping_that_was_not_sent_is_no_second_outcome() -> None:
@@ -81,7 +87,7 @@ def test_a_ping_that_was_not_sent_is_no_second_outcome() -> None:
         'redis_operation_failures_total{target="a",operation="ping",reason="refused"} 2\n'
         'redis_pings_not_sent_total{target="a"} 2\n'
     )
-    none(rules.books(Page(text), ["a"]))
+    none(rules.books(Page(text), ["a"], {}))
 
 
 @pytest.mark.parametrize(
