@@ -16,7 +16,6 @@ from typing import NamedTuple
 from chaos.page import Page
 from chaos.processes import dying_with_us, free_port
 
-ROOT = Path(__file__).parents[1]
 FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
 #: Seconds that the daemon may take to answer its first request.
 PATIENCE = 30.0
@@ -55,10 +54,10 @@ class Usage(NamedTuple):
 class Daemon:
     """``python -m exporter --config FILE``; its log is read by a thread, unless that is told to pause."""
 
-    def __init__(self, folder: Path, config: Path, clock: Path | None) -> None:
+    def __init__(self, checkout: Path, folder: Path, config: Path, clock: Path | None) -> None:
         self.port = free_port()
         self.lines: list[Line] = []
-        self._folder, self._config, self._clock = folder, config, clock
+        self._checkout, self._folder, self._config, self._clock = checkout, folder, config, clock
         self._popen: subprocess.Popen[bytes] | None = None
         self._reads = threading.Event()
         self._reads.set()
@@ -77,7 +76,7 @@ class Daemon:
     def start(self) -> None:
         """Start it, and return when it answers."""
         env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-        env |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        env |= {"PYTHONPATH": str(self._checkout), "PYTHONUNBUFFERED": "1"}
         if self._clock is not None:
             env |= {"LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(self._clock)}
             env |= {"FAKETIME_CACHE_DURATION": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}

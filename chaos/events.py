@@ -182,6 +182,8 @@ def leave(world: World, step: Step) -> Generator[None, None, None]:
         _move(world, step)
         yield
     finally:
+        # Another target may have moved to it meanwhile.
+        world.changed(*world.targets_at(server))
         server.thaw() if step.how == "freeze" else server.start()
 
 

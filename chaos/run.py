@@ -18,6 +18,7 @@ from chaos.plan import Burst, Plan, Step
 from chaos.watch import Ticker, Watcher
 from chaos.world import World
 
+ROOT = Path(__file__).parents[1]
 BURSTS = 5
 #: Seconds that the start of a round and each burst take, about: no round is begun for which no time is left.
 START, BURST = 30.0, 28.0
@@ -28,11 +29,11 @@ SOURCES = 3
 class Round:
     """One seed: fresh servers, a fresh daemon, and some bursts of events with a quiet period after each."""
 
-    def __init__(self, seed: int, bursts: int, folder: Path, verdicts: Verdicts) -> None:
+    def __init__(self, seed: int, given: argparse.Namespace, folder: Path, verdicts: Verdicts) -> None:
         self.plan = Plan(seed)
-        self._bursts, self._folder, self._verdicts = bursts, folder, verdicts
+        self._bursts, self._folder, self._verdicts = given.bursts, folder, verdicts
         self._ticker = Ticker()
-        self._world = World(folder, self.plan.settings)
+        self._world = World(folder, self.plan.settings, given.checkout.resolve())
         self._watcher = Watcher(self._world.daemon, self._ticker, verdicts.violation, lambda: {*self._world.removals})
         self._checker = Checker(self._world, self._watcher, self._ticker, verdicts)
         self.undo = Undo(self._begin_event)
@@ -170,6 +171,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, help="how long; each round takes the next seed")
     parser.add_argument("--bursts", type=int, default=BURSTS, help="bursts of events in a round")
     parser.add_argument("--plan", action="store_true", help="only print what would be done")
+    parser.add_argument("--checkout", type=Path, default=ROOT, help="run the daemon of this checkout instead")
     parser.add_argument("--keep", action="store_true", help="keep the files of rounds without a violation too")
     given = parser.parse_args()
     seed = given.seed if given.seed is not None else int(time.time())
@@ -185,7 +187,7 @@ def main() -> int:
     total: Counter[str] = Counter()
     bad: dict[int, list[tuple[str, str]]] = {}
     while True:
-        violations = _one(seed, given.bursts, folder / f"seed-{seed}", total, keep=given.keep)
+        violations = _one(seed, given, folder / f"seed-{seed}", total)
         if violations:
             bad[seed] = violations
         seed += 1
@@ -194,7 +196,7 @@ def main() -> int:
     return _summary(total, bad, folder, given.bursts)
 
 
-def _one(seed: int, bursts: int, folder: Path, total: Counter[str], *, keep: bool) -> list[tuple[str, str]]:
+def _one(seed: int, given: argparse.Namespace, folder: Path, total: Counter[str]) -> list[tuple[str, str]]:
     folder.mkdir()
     began = time.monotonic()
     with (folder / "events.log").open("w") as log:
@@ -205,7 +207,7 @@ def _one(seed: int, bursts: int, folder: Path, total: Counter[str], *, keep: boo
             print(line, file=log, flush=True)
 
         verdicts = Verdicts(say)
-        one = Round(seed, bursts, folder, verdicts)
+        one = Round(seed, given, folder, verdicts)
         try:
             one.run()
         finally:
@@ -218,7 +220,7 @@ def _one(seed: int, bursts: int, folder: Path, total: Counter[str], *, keep: boo
     total["checks"] += verdicts.checks
     total["checks left out"] += one.skipped.total()
     total["violations"] += len(verdicts.violations)
-    if not verdicts.violations and not keep:
+    if not verdicts.violations and not given.keep:
         shutil.rmtree(folder, ignore_errors=True)
     return verdicts.violations
 

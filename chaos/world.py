@@ -31,7 +31,7 @@ RULES = ("on", "~*", "&*", "+@all")
 class World:
     """One round's servers and daemon."""
 
-    def __init__(self, folder: Path, settings: Settings) -> None:
+    def __init__(self, folder: Path, settings: Settings, checkout: Path) -> None:
         self.folder, self.settings = folder, settings
         self.servers: dict[str, Server] = {}
         self.logins: dict[str, Login] = {}
@@ -64,7 +64,7 @@ class World:
             self.without["clock"] = "libfaketime is not installed (apt-get install faketime)"
         (folder / "found").mkdir()
         self.config = folder / "redis-pulse.yaml"
-        self.daemon = Daemon(folder, self.config, self.clock)
+        self.daemon = Daemon(checkout, folder, self.config, self.clock)
 
     def _make_servers(self) -> None:
         folder = self.folder
