@@ -145,7 +145,9 @@ def fill(port: int, keys: int, streams: int) -> str:
 async def run(port: int, collector: Collector | Spin, options: dict[str, Any], seconds: float) -> Cost:
     """Let a collector run and rest, so that it runs for some time in all, even if its pass is over before."""
     settings = TargetSettings(name="t", endpoint=parse_url(f"redis://127.0.0.1:{port}").endpoint)
-    client = Client(Target.of(settings), Breaker(BreakerSettings(), time.monotonic), Silent())
+    client = Client(
+        Target.of(settings), Breaker(BreakerSettings(), time.monotonic, on_change=lambda *_: None), Silent()
+    )
     server = Server()
     told = collector.options(**options)
     turns: list[tuple[float, float]] = []

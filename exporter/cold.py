@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from exporter.breaker import Breaker
 from exporter.client import Client, Wire
-from exporter.errors import OperationTimeoutError, RejectedError, TargetError
+from exporter.errors import OperationTimeoutError, TargetError
 from exporter.instruments import TargetInstruments
 
 COLD_CONNECT = "cold_connect"
@@ -48,15 +48,16 @@ class ColdConnect:
             raise type(waiting)(str(waiting))
         permit = self._breaker.acquire()
         if permit is None:
-            raise RejectedError("the circuit breaker is open")
+            raise self._breaker.rejection()
         try:
             async with asyncio.timeout(self._timeout):
                 await self._connect_and_ping()
         except TimeoutError:
-            permit.failure()
-            raise OperationTimeoutError("no answer in time") from None
+            error = OperationTimeoutError("no answer in time")
+            permit.failure(error)
+            raise error from None
         except TargetError as error:
-            permit.failure() if error.unavailable else permit.success()
+            permit.failure(error) if error.unavailable else permit.success()
             raise
         except BaseException:
             permit.release()

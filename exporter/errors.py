@@ -100,6 +100,13 @@ class BusyError(TargetError):
     unavailable = True
 
 
+class OverloadedError(TargetError):
+    """The server cannot check who we are just now (``ERR_IAM_EXHAUSTED`` of Memorystore); later it can."""
+
+    reason = "busy"
+    unavailable = True
+
+
 class MasterDownError(TargetError):
     """A replica without its master that does not serve stale data (MASTERDOWN)."""
 
@@ -146,6 +153,10 @@ class ProtocolError(TargetError):
     """The answer is not what the protocol promises."""
 
     reason = "protocol"
+
+
+class EmptyReplyError(ProtocolError):
+    """The server answered, and told nothing that we know."""
 
 
 class RejectedError(TargetError):

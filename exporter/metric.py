@@ -24,17 +24,24 @@ _LABEL = re.compile(r"[a-z][a-z0-9_]*")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?%?", re.ASCII)  # float() also takes nan, 1_0 and ٣
 _RESERVED_LABELS = frozenset({"target", "job", "instance", "le", "quantile"})
 _WORDS = {"ok": 1.0, "true": 1.0, "err": 0.0, "fail": 0.0, "false": 0.0}
+#: With these a server says that it has no value.
+_NO_VALUE = frozenset({"n/a", "unavailable"})
+#: A whole number from here on is a negative one that the server took for an unsigned one.
+_UNDERFLOW = 2**63
 
 
 def number(text: str) -> float | None:
     """Read a field as the established exporter does: ``ok``/``true`` is 1, ``err``/``fail``/``false`` is 0.
 
-    Returns None for an empty field (the server says nothing). Raises ValueError for text that is no finite number.
+    Returns None for an empty field and for ``N/A`` (the server says nothing). Raises ValueError for text that is no
+    finite number, and for the underflow of an unsigned number.
     """
-    if text.isdecimal() and text.isascii() and len(text) < 20:  # most fields by far, in a third of the time
+    if text.isdecimal() and text.isascii() and len(text) < 19:  # most fields by far, in a third of the time
         return float(text)
-    if not text:
+    if not text or text.lower() in _NO_VALUE:
         return None
+    if is_underflow(text):
+        raise ValueError("a negative number, taken for an unsigned one")
     if _NUMBER.fullmatch(text):
         value = float(text.removesuffix("%"))
         if math.isfinite(value):
@@ -42,6 +49,11 @@ def number(text: str) -> float | None:
     elif (word := _WORDS.get(text.lower())) is not None:
         return word
     raise ValueError("not a number")
+
+
+def is_underflow(text: str) -> bool:
+    """Whether this is a number such as 18446744073709525176: below 0, but written as an unsigned number of 64 bits."""
+    return len(text) in (19, 20) and text.isdecimal() and text.isascii() and _UNDERFLOW <= int(text) < 2 * _UNDERFLOW
 
 
 def usec(text: str) -> float | None:
@@ -107,14 +119,17 @@ class Metric:
         return Sample(self, labels, value)
 
     def read(self, text: str, *labels: str) -> "Sample | Unreadable | None":
-        """Convert a field's text; None when the field is there and empty, ``Unreadable`` when it makes no sense.
+        """Convert a field's text; None when the server has no value, ``Unreadable`` when it makes no sense.
 
-        A counter below zero makes none: Prometheus would take it for a reset, and OpenMetrics forbids it.
+        A counter below zero makes none: Prometheus would take it for a reset, and OpenMetrics forbids it. But a counter
+        of -1 is how Dragonfly says that it does not count.
         """
         try:
             value = self.convert(text)
         except ValueError:
             return Unreadable(self.place)
+        if text == "-1" and self.kind == "counter":
+            return None
         return None if value is None else self.take(value, *labels)
 
     def take(self, value: float | None, *labels: str) -> "Sample | Unreadable":

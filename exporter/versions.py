@@ -1,4 +1,4 @@
-"""Which version this is, and of what it is made: read from the installed packages, which takes a moment."""
+"""Which version this is, in a line, and of what it is made: read from the installed packages, which takes a moment."""
 
 import importlib.metadata
 import platform
@@ -12,9 +12,14 @@ LIBRARIES = (
 )
 
 
+def line() -> str:
+    """Return our version."""
+    return f"redis-pulse {__version__}"
+
+
 def text() -> str:
     """Return a line for each: us, Python, and the libraries that are installed."""
-    found = [f"redis-pulse {__version__}", f"Python {platform.python_version()}"]
+    found = [line(), f"Python {platform.python_version()}"]
     for library in LIBRARIES:
         with suppress(importlib.metadata.PackageNotFoundError):
             found.append(f"{library} {importlib.metadata.version(library)}")

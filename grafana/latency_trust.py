@@ -25,7 +25,7 @@ def _failures(made: Board) -> None:
             unit="cps",
             stacked=True,
             description="Failed pings per second. refused, reset, dns, unreachable: process or network. timeout: hung "
-            "or overloaded. auth, permission: credentials. rejected: the breaker was open. skipped: see beside it.",
+            "or overloaded. auth, permission: credentials. skipped: see beside it.",
             empty=Empty("no ping failed", "no ping failed"),
         ),
         graph_panel(

@@ -17,8 +17,7 @@ from grafana.shared import failures_panel
 from grafana.variables import GREEN, ORANGE, RED, YELLOW
 
 TRANSITIONS = "redis_circuit_breaker_transitions_total"
-FAILURES = "redis_operation_failures_total"
-REJECTED = 'reason="rejected"'
+NOT_SENT = "redis_pings_not_sent_total"
 
 
 def board() -> Board:
@@ -45,9 +44,9 @@ def _breakers(made: Board) -> None:
             "Circuit breaker",
             Query(BREAKER, "{{target}}"),
             states=[State(0, "closed", GREEN), State(1, "half-open", YELLOW), State(2, "open", RED)],
-            description="open: the server kept failing and is left alone; half-open: one trial is on its way. Mend "
-            "the server: the breaker closes by itself after a good trial. docs/runbooks/RedisCircuitBreakerOpen.md "
-            "says how.",
+            description="open: the server kept failing and gets no polls, only pings; half-open: one poll tries it. "
+            "Mend the server: the first ping that is answered closes the breaker. "
+            "docs/runbooks/RedisCircuitBreakerOpen.md says how.",
         ),
         graph_panel(
             "Changes of state",
@@ -70,12 +69,13 @@ def _breakers(made: Board) -> None:
             "old. At 100 % it has been left alone all along: see the reason in “Failures by reason”.",
         ),
         graph_panel(
-            "Slots that were rejected",
-            Query(_any(FAILURES, REJECTED), "{{target}}"),
+            "Pings not sent",
+            Query(_any(NOT_SENT), "{{target}}"),
             unit="cps",
-            description="Pings and commands per second that were due and not sent, since the breaker was open. They "
-            "count as failures: clients of that server would have failed too.",
-            empty=Empty("no slot was rejected", "nothing rejected"),
+            description="Pings per second that were due and not sent, since the server did not answer the ones before. "
+            "Each counts as one failure, under the reason that opened the breaker. One ping per probe.trial_interval "
+            "is always sent.",
+            empty=Empty("every ping was sent", "all were sent"),
         ),
         failures_panel(),
         graph_panel(

@@ -16,6 +16,6 @@ def failures_panel() -> timeseries.Panel:
         stacked=True,
         description="Failed pings per second, and failed reads of all other kinds. refused, reset, dns, unreachable: "
         "process or network. timeout: hung or overloaded. auth, permission: credentials. loading, busy, masterdown: "
-        "the server is not ready. rejected: the breaker is open. skipped: the exporter was late.",
+        "the server is not ready. skipped: the exporter was late.",
         empty=Empty("nothing failed", "nothing failed"),
     )

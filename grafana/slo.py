@@ -161,7 +161,7 @@ def _culprits(made: Board) -> None:
             unit=COUNT,
             stacked=True,
             description="Pings that took from the availability budget. timeout, refused, reset: the server or its "
-            "network. auth: credentials. rejected: the breaker was open after failures. skipped: the exporter was "
+            "network. auth: credentials. skipped: the exporter was "
             "late, which is ours.",
             empty=Empty("no ping was bad", "nothing burned"),
         ),

@@ -1,6 +1,6 @@
 """The two objectives, availability and latency, as PromQL: bad slots, error ratio, burn rate, budget left.
 
-The denominator is always *scheduled* slots: a ping that an open breaker rejected, or that the exporter skipped, is bad.
+The denominator is always *scheduled* slots: a ping that was not sent, or that the exporter skipped, is bad.
 A ping that failed is neither available nor in time; one that was answered after the edge was available and too late.
 """
 

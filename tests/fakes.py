@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from exporter.collectors import _info
 from exporter.errors import TargetError
 
 
@@ -63,6 +64,11 @@ class FakeCommands:
         assert found in self.replies, f"no reply was recorded for {where!r}"
         reply = self.replies[found]
         return reply() if callable(reply) else reply
+
+
+def every_info(reply: Any) -> dict[str | tuple[str | int | bytes, ...], Any]:
+    """Return the replies of a server that answers the same to every form of INFO."""
+    return {f"INFO {words}".rstrip(): reply for words in ("", "EVERYTHING", "ALL", *_info.SECTIONS)}
 
 
 def _spelled(command: str | tuple[str | int | bytes, ...]) -> str:

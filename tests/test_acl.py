@@ -1,7 +1,10 @@
 """The lines of docs/acl.md follow from what the collectors declare; that they suffice is proven on real servers."""
 
 import re
+import shlex
+import subprocess
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -96,7 +99,7 @@ def test_sentinels_that_are_asked_for_their_masters_have_a_line_of_what_is_asked
     assert words[:6] == ["ACL", "SETUSER", "exporter", "reset", "on", ">PASSWORD"]
     assert {"&+switch-master", "+subscribe", "+sentinel|masters", "+sentinel|get-master-addr-by-name"} < set(words)
     assert not {"&*", "allchannels", "+@all", "+sentinel", "+info", "+publish"} & set(words)
-    assert f"\n{acl.discovery_line()}\n" in acl.page(collectors.load())
+    assert f"\n{acl.pasted(acl.discovery_line())}\n" in acl.page(collectors.load())
 
 
 def test_what_was_sent_is_found_among_what_is_declared() -> None:
@@ -114,16 +117,32 @@ def test_every_collector_has_its_line_on_the_page(name: str) -> None:
     section = text.partition(f"### `{name}`\n")[2].partition("\n###")[0]
     assert section
     for command in collectors.load()[name].commands:
-        assert re.search(rf"\+{re.escape(command)}(\s|$)", section), command
+        assert re.search(rf"\+{re.escape(command)}('|\s|$)", section), command
 
 
 def test_what_a_source_asks_is_an_addition_on_the_page() -> None:
     assert acl.of_source("cluster") == "ACL SETUSER exporter +cluster|nodes +cluster|shards"
-    assert f"(`cluster: true`) also:\n\n```\n{acl.of_source('cluster')}\n```\n" in acl.page(collectors.load())
+    shown = acl.pasted(acl.of_source("cluster"))
+    assert f"(`cluster: true`) also:\n\n```sh\n{shown}\n```\n" in acl.page(collectors.load())
+
+
+def test_a_line_pasted_into_a_shell_reaches_redis_cli_as_it_is_meant(tmp_path: Path) -> None:
+    """Unquoted, > made a file named PASSWORD and a user without a password, and | ran commands."""
+    lines = [text for text in acl.page(collectors.load()).splitlines() if text.startswith("redis-cli ")]
+    assert len(lines) > 20
+    assert not [text for text in acl.page(collectors.load()).splitlines() if text.startswith("ACL SETUSER")]
+    script = 'redis-cli() { printf "%s " "$@"; echo; }\n' + "\n".join(lines)
+    said = subprocess.run(["bash", "-euc", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert list(tmp_path.iterdir()) == []
+    assert said.stderr == ""
+    shown = said.stdout.splitlines()
+    assert len(shown) == len(lines)
+    assert [text.split() for text in shown] == [shlex.split(text)[1:] for text in lines]
+    assert shown[0].startswith("ACL SETUSER exporter reset on >PASSWORD +ping +info ")
 
 
 def test_the_readme_quotes_the_line_of_the_default_set() -> None:
     default = [one for one in collectors.load().values() if one.default]
     quoted = acl.sentence(collectors.load())
-    assert f"`{acl.line(default, password='…')}`" in " ".join(quoted.split())
+    assert f"`{acl.pasted(acl.line(default))}`" in " ".join(quoted.split())
     assert max(map(len, quoted.splitlines())) <= 120

@@ -1,6 +1,6 @@
 """The breaker, one rule a test; tests/test_breaker_machine.py looks for sequences that nobody thought of."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise, repeat
 from typing import Any
 
@@ -8,12 +8,17 @@ import pytest
 
 from exporter.breaker import STATES, Backoff, Breaker, Permit, State
 from exporter.config import BreakerSettings
+from exporter.errors import LoadingError, OperationTimeoutError
 from tests.fakes import HandClock
+
+LOADING = LoadingError("LOADING")
 
 
 def breaker(clock: HandClock, jitter: Iterator[float] | None = None, **settings: Any) -> Breaker:
     draws = jitter or repeat(0.0)
-    return Breaker(BreakerSettings.model_validate(settings), clock, jitter=lambda: next(draws))
+    return Breaker(
+        BreakerSettings.model_validate(settings), clock, on_change=lambda *_: None, jitter=lambda: next(draws)
+    )
 
 
 def allowed(tried: Breaker) -> Permit:
@@ -24,7 +29,11 @@ def allowed(tried: Breaker) -> Permit:
 
 def fail(tried: Breaker, times: int = 1) -> None:
     for _ in range(times):
-        allowed(tried).failure()
+        allowed(tried).failure(LOADING)
+
+
+def fail_permit(permit: Permit) -> None:
+    permit.failure(LOADING)
 
 
 def opened(clock: HandClock, **settings: Any) -> Breaker:
@@ -112,7 +121,7 @@ def test_a_hundred_calls_a_second_cost_no_memory() -> None:
     for _ in range(20_000):
         allowed(tried).success()
         clock.advance(0.01)
-    assert len(tried._window._calls) == 12
+    assert len(tried._window._parts) == 12
     assert 5_500 <= tried._window.calls <= 6_000
 
 
@@ -214,26 +223,26 @@ def test_closing_forgets_the_failures_of_before() -> None:
     assert tried.state == "closed"
 
 
-@pytest.mark.parametrize("verdict", ["success", "failure", "release"])
-def test_a_verdict_from_before_the_opening_changes_nothing_while_open(verdict: str) -> None:
+@pytest.mark.parametrize("verdict", [Permit.success, fail_permit, Permit.release])
+def test_a_verdict_from_before_the_opening_changes_nothing_while_open(verdict: Callable[[Permit], None]) -> None:
     clock = HandClock()
     tried = breaker(clock)
     late = allowed(tried)
     fail(tried, 5)
     clock.advance(2)
-    getattr(late, verdict)()
+    verdict(late)
     assert (tried.state, tried.seconds_until_attempt()) == ("open", 3)
 
 
-@pytest.mark.parametrize("verdict", ["success", "failure", "release"])
-def test_a_verdict_from_before_the_opening_is_not_taken_for_the_trials(verdict: str) -> None:
+@pytest.mark.parametrize("verdict", [Permit.success, fail_permit, Permit.release])
+def test_a_verdict_from_before_the_opening_is_not_taken_for_the_trials(verdict: Callable[[Permit], None]) -> None:
     clock = HandClock()
     tried = breaker(clock)
     late = allowed(tried)
     fail(tried, 5)
     clock.advance(5)
     trial = allowed(tried)
-    getattr(late, verdict)()
+    verdict(late)
     assert tried.state == "half_open"
     assert tried.acquire() is None, "the trial is still out"
     trial.success()
@@ -249,7 +258,7 @@ def test_failures_from_before_the_opening_do_not_open_it_again() -> None:
     clock.advance(5)
     allowed(tried).success()
     for permit in late:
-        permit.failure()
+        permit.failure(LOADING)
     assert tried.state == "closed"
     assert (tried.failures, tried.successes, tried.outstanding) == (15, 1, 0), "they are counted all the same"
 
@@ -259,7 +268,7 @@ def test_a_permits_second_verdict_is_ignored() -> None:
     tried = opened(clock)
     clock.advance(5)
     trial = allowed(tried)
-    trial.failure()
+    trial.failure(LOADING)
     trial.success()
     trial.release()
     assert (tried.state, tried.failures, tried.successes, tried.releases) == ("open", 6, 0, 0)
@@ -393,3 +402,132 @@ def test_forced_closed_it_counts_and_lets_everything_through() -> None:
     fail(tried, 100)
     assert tried.state == "closed"
     assert tried.failures == 100
+
+
+def test_slow_calls_are_forgotten_with_their_window() -> None:
+    """One call in ten is slow, half of them may be: slow calls once added up until the breaker opened."""
+    clock = HandClock()
+    tried = breaker(clock, slow_call_duration=0.1, slow_call_ratio=0.5)
+    for number in range(3000):
+        permit = allowed(tried)
+        clock.advance(0.2 if number % 10 == 0 else 0.01)
+        permit.success()
+        clock.advance(1)
+        assert tried.state == "closed", number
+        assert 0 <= tried._window.slow <= tried._window.calls
+
+
+def ping(tried: Breaker, clock: HandClock) -> Permit:
+    permit = tried.acquire_probe(clock())
+    assert permit is not None
+    return permit
+
+
+def test_while_it_is_open_one_ping_per_trial_interval_is_permitted() -> None:
+    clock = HandClock()
+    tried = opened(clock)
+    permitted = []
+    for _ in range(40):
+        permitted.append(tried.acquire_probe(clock()) is not None)
+        clock.advance(0.25)
+    assert permitted == [True, False, False, False] * 10
+    assert tried.acquire() is not None, "heavy work has an open time of its own"
+
+
+def test_due_times_that_are_a_little_early_do_not_cost_every_second_trial() -> None:
+    """Sums of floats: 1000.1 + 1.0 is less than 1001.1 by a hair."""
+    tried = opened(HandClock())
+    assert all(tried.acquire_probe(1000.1 + number * 0.99999) is not None for number in range(30))
+
+
+def test_a_ping_that_is_answered_closes_it_at_once() -> None:
+    clock = HandClock()
+    told: list[tuple[State, State]] = []
+    tried = Breaker(BreakerSettings(), clock, on_change=lambda *change: told.append(change))
+    fail(tried, 5)
+    ping(tried, clock).success()
+    assert told == [("closed", "open"), ("open", "closed")]
+    allowed(tried)
+
+
+def test_a_trial_ping_that_fails_leaves_the_open_time_of_heavy_work_alone() -> None:
+    clock = HandClock()
+    tried = opened(clock)
+    for _ in range(4):
+        ping(tried, clock).failure(LOADING)
+        clock.advance(1)
+    assert (tried.state, tried.seconds_until_attempt()) == ("open", 1)
+
+
+def test_a_trial_ping_that_is_answered_closes_it_under_a_heavy_trial() -> None:
+    """The heavy trial's verdict belongs to a period that is over."""
+    clock = HandClock()
+    tried = opened(clock)
+    clock.advance(5)
+    trial = allowed(tried)
+    ping(tried, clock).success()
+    assert tried.state == "closed"
+    trial.failure(LOADING)
+    assert tried.state == "closed"
+    allowed(tried).success()
+
+
+def test_a_trial_ping_counts_though_a_heavy_trial_failed_meanwhile() -> None:
+    clock = HandClock()
+    tried = opened(clock)
+    clock.advance(5)
+    trial = ping(tried, clock)
+    fail(tried)
+    assert tried.state == "open"
+    trial.success()
+    assert tried.state == "closed"
+
+
+def test_a_trial_ping_of_an_earlier_outage_closes_nothing() -> None:
+    clock = HandClock()
+    tried = opened(clock)
+    late = ping(tried, clock)
+    clock.advance(1)
+    ping(tried, clock).success()
+    fail(tried, 5)
+    late.success()
+    assert tried.state == "open"
+
+
+def test_a_slow_trial_ping_does_not_close_it() -> None:
+    clock = HandClock()
+    tried = opened(clock, slow_call_duration=0.5)
+    slow = ping(tried, clock)
+    clock.advance(0.6)
+    slow.success()
+    assert tried.state == "open"
+
+
+def test_it_knows_the_error_that_opened_it() -> None:
+    tried = breaker(HandClock())
+    fail(tried, 4)
+    allowed(tried).failure(OperationTimeoutError("no answer in time"))
+    first, second = tried.rejection(), tried.rejection()
+    assert (type(first), str(first)) == (OperationTimeoutError, "no answer in time")
+    assert first is not second, "an exception is raised once: it carries its traceback"
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [({"force": "open"}, "forced open"), ({"slow_call_duration": 0.5, "minimum_calls": 1}, "slow")],
+)
+def test_without_a_first_error_a_call_is_rejected(settings: dict[str, Any], text: str) -> None:
+    clock = HandClock()
+    tried = breaker(clock, **settings)
+    if tried.state == "closed":
+        slow = allowed(tried)
+        clock.advance(1)
+        slow.success()
+    assert tried.acquire() is None
+    assert tried.rejection().reason == "rejected"
+    assert text in str(tried.rejection())
+
+
+def test_forced_open_it_permits_no_ping_either() -> None:
+    tried = breaker(HandClock(), force="open")
+    assert tried.acquire_probe(1e9) is None

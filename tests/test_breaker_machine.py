@@ -11,9 +11,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from exporter.breaker import Breaker, Permit, State
 from exporter.config import BreakerSettings
+from exporter.errors import LoadingError
 from tests.fakes import HandClock
 
-LEGAL = {("closed", "open"), ("open", "half_open"), ("half_open", "open"), ("half_open", "closed")}
+LEGAL = {("closed", "open"), ("open", "half_open"), ("half_open", "open"), ("half_open", "closed")} | {
+    ("open", "closed")
+}
 VERDICTS = st.sampled_from(["success", "failure", "release"])
 
 
@@ -32,7 +35,10 @@ class BreakerMachine(RuleBasedStateMachine):
         self.state: State = "closed"
         self.period = 0
         self.in_a_row = 0
-        self.window: list[tuple[float, bool]] = []
+        self.window: list[tuple[float, bool, bool]] = []
+        self.outage = 0
+        self.trial_pings: list[tuple[Permit, int]] = []
+        self.next_ping = float("-inf")
         self.trial: Permit | None = None
         self.bound = self.open_time = self.open_until = self.closed_since = 0.0
         self.not_closed = 0.0
@@ -43,8 +49,11 @@ class BreakerMachine(RuleBasedStateMachine):
         ratio=st.sampled_from([0.25, 0.5, 1.0]),
         first=st.sampled_from([1.0, 4.0]),
         longest=st.sampled_from([1.0, 4.0, 30.0]),
+        slow=st.sampled_from([None, 1.0, 4.0]),
     )
-    def build(self, threshold: int, minimum: int, ratio: float, first: float, longest: float) -> None:
+    def build(
+        self, threshold: int, minimum: int, ratio: float, first: float, longest: float, slow: float | None
+    ) -> None:
         self.limits = BreakerSettings(
             failure_threshold=threshold,
             minimum_calls=minimum,
@@ -52,9 +61,15 @@ class BreakerMachine(RuleBasedStateMachine):
             open_interval=first,
             open_interval_max=max(first, longest),
             window=12,
+            slow_call_duration=slow,
+            slow_call_ratio=0.5,
         )
         self.breaker = Breaker(
-            self.limits, self.clock, jitter=lambda: self.draw, on_change=lambda *change: self.changes.append(change)
+            self.limits,
+            self.clock,
+            trial_interval=2.0,
+            jitter=lambda: self.draw,
+            on_change=lambda *change: self.changes.append(change),
         )
         self.bound = first
 
@@ -88,6 +103,31 @@ class BreakerMachine(RuleBasedStateMachine):
             if self.state == "half_open":
                 self.trial = permit
 
+    @rule()
+    def a_ping_asks(self) -> None:
+        self.calls += 1
+        permit = self.breaker.acquire_probe(self.clock())
+        allowed = self.state == "closed" or self.clock() >= self.next_ping
+        assert (permit is not None) == allowed
+        if permit is None:
+            return
+        if self.state == "closed":
+            self.outstanding.append((permit, self.period))
+        else:
+            self.next_ping = self.clock() + 2.0 * 0.99
+            self.trial_pings.append((permit, self.outage))
+
+    @precondition(lambda self: self.trial_pings)
+    @rule(which=st.integers(0, 1000), verdict=VERDICTS)
+    def a_trial_ping_ends(self, which: int, verdict: str) -> None:
+        permit, outage = self.trial_pings.pop(which % len(self.trial_pings))
+        slow = self.is_slow(permit)
+        self.say(permit, verdict)
+        self.ended.append(permit)
+        self.verdicts[verdict] += 1
+        if verdict == "success" and not slow and outage == self.outage and self.state != "closed":
+            self.become("closed")
+
     @rule(verdict=VERDICTS, times=st.integers(1, 6))
     def calls_ask_and_end_at_once(self, verdict: str, times: int) -> None:
         for _ in range(times):
@@ -109,7 +149,7 @@ class BreakerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.ended)
     @rule(which=st.integers(0, 1000), verdict=VERDICTS)
     def an_ended_permit_speaks_again(self, which: int, verdict: str) -> None:
-        getattr(self.ended[which % len(self.ended)], verdict)()
+        self.say(self.ended[which % len(self.ended)], verdict)
 
     def pass_time(self, seconds: float) -> None:
         self.clock.advance(seconds)
@@ -118,28 +158,45 @@ class BreakerMachine(RuleBasedStateMachine):
 
     def end(self, index: int, verdict: str) -> None:
         permit, period = self.outstanding.pop(index)
-        getattr(permit, verdict)()
+        slow = verdict == "success" and self.is_slow(permit)
+        self.say(permit, verdict)
         self.ended.append(permit)
         self.verdicts[verdict] += 1
         if permit is self.trial:
             self.trial = None
         if period == self.period and verdict != "release":
-            self.judge(failed=verdict == "failure")
+            self.judge(failed=verdict == "failure", slow=slow)
 
-    def judge(self, *, failed: bool) -> None:
+    def is_slow(self, permit: Permit) -> bool:
+        limit = self.limits.slow_call_duration
+        return limit is not None and self.clock() - permit.given > limit
+
+    @staticmethod
+    def say(permit: Permit, verdict: str) -> None:
+        permit.failure(LoadingError("LOADING")) if verdict == "failure" else getattr(permit, verdict)()
+
+    def judge(self, *, failed: bool, slow: bool) -> None:
         if self.state == "half_open":
-            if failed:
+            if failed or slow:
                 self.open()
             else:
                 self.become("closed")
             return
         self.in_a_row = self.in_a_row + 1 if failed else 0
-        self.window.append((self.clock(), failed))
-        oldest = int(self.clock()) - 11
-        recent = [failure for when, failure in self.window if when >= oldest]
-        by_ratio = len(recent) >= self.limits.minimum_calls and sum(recent) >= self.limits.failure_ratio * len(recent)
-        if failed and (self.in_a_row >= self.limits.failure_threshold or by_ratio):
+        self.window.append((self.clock(), failed, slow))
+        recent = self.recent()
+        failures, slow_calls = sum(failure for failure, _ in recent), sum(was_slow for _, was_slow in recent)
+        by_ratio = len(recent) >= self.limits.minimum_calls and (
+            failures >= self.limits.failure_ratio * len(recent)
+            or (self.limits.slow_call_duration is not None and slow_calls >= 0.5 * len(recent))
+        )
+        if (failed or slow) and (self.in_a_row >= self.limits.failure_threshold or by_ratio):
             self.open()
+
+    def recent(self) -> list[tuple[bool, bool]]:
+        """Whether each call failed, and whether it was slow; the ring forgets when a call is added."""
+        oldest = int(self.window[-1][0]) - 11 if self.window else 0
+        return [(failed, slow) for when, failed, slow in self.window if when >= oldest]
 
     def open(self) -> None:
         first = self.limits.open_interval
@@ -153,9 +210,12 @@ class BreakerMachine(RuleBasedStateMachine):
         self.become("open")
 
     def become(self, new: State) -> None:
-        self.state = new
+        before, self.state = self.state, new
         self.period += 1
+        if before == "closed":
+            self.outage, self.next_ping = self.period, float("-inf")
         if new == "closed":
+            self.trial = None
             self.closed_since, self.in_a_row = self.clock(), 0
             self.window.clear()
 
@@ -173,9 +233,18 @@ class BreakerMachine(RuleBasedStateMachine):
     def counts_are_conserved(self) -> None:
         breaker = self.breaker
         assert self.calls == breaker.permitted + breaker.rejected
-        assert breaker.permitted == breaker.successes + breaker.failures + breaker.releases + len(self.outstanding)
-        assert breaker.outstanding == len(self.outstanding)
+        assert breaker.permitted == breaker.successes + breaker.failures + breaker.releases + self.out()
+        assert breaker.outstanding == self.out()
         assert (breaker.successes, breaker.failures, breaker.releases) == tuple(self.verdicts.values())
+
+    @invariant()
+    def the_window_holds_the_calls_of_the_model(self) -> None:
+        recent, window = self.recent(), self.breaker._window
+        assert window.calls == len(recent)
+        assert (window.failures, window.slow) == (sum(f for f, _ in recent), sum(s for _, s in recent))
+
+    def out(self) -> int:
+        return len(self.outstanding) + len(self.trial_pings)
 
     @invariant()
     def changes_are_legal_and_chain(self) -> None:

@@ -149,3 +149,16 @@ def test_the_build_has_the_labels_that_dashboards_know() -> None:
     labels = {"version": "1.2.3", "commit_sha": "", "build_date": "", "golang_version": ""}
     assert value(instruments, "redis_exporter_build_info", **labels) == 1
     assert value(instruments, "redis_target_scrape_request_errors_total") == 0
+
+
+def test_two_values_of_one_family_that_are_read_when_a_page_is_made_are_both_there() -> None:
+    instruments = watched()
+    a = instruments.watch("c", ["ping"], buckets=(1.0,), address="c:1", labels={})
+    a.at_render[families.LONGEST, "ping"] = lambda: 1.5
+    a.at_render[families.LONGEST, "canary_read"] = lambda: 2.5
+    found = {
+        sample.labels["operation"]: sample.value
+        for sample in every(instruments)
+        if sample.name == families.LONGEST.name and sample.labels["target"] == "c"
+    }
+    assert found == {"ping": 1.5, "canary_read": 2.5}

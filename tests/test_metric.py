@@ -4,7 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.metric import Metric, Sample, Unreadable, counter, gauge, histogram, msec, number, summary, usec
+from exporter.metric import (
+    Metric,
+    Sample,
+    Unreadable,
+    counter,
+    gauge,
+    histogram,
+    is_underflow,
+    msec,
+    number,
+    summary,
+    usec,
+)
 
 
 @pytest.mark.parametrize(
@@ -20,7 +32,7 @@ from exporter.metric import Metric, Sample, Unreadable, counter, gauge, histogra
         ("1e3", 1000),
         ("98.05%", 98.05),
         ("1795380024947908", 1795380024947908),
-        ("18446744073709551615", 2.0**64),
+        ("9223372036854775807", 2.0**63),
         ("ok", 1),
         ("true", 1),
         ("OK", 1),
@@ -78,7 +90,9 @@ def test_a_number_is_finite_or_refused(text: str) -> None:
     assert value is None or math.isfinite(value)
 
 
-@given(st.integers() | st.floats(allow_nan=False, allow_infinity=False))
+@given(
+    st.integers().filter(lambda value: not 2**63 <= value < 2**64) | st.floats(allow_nan=False, allow_infinity=False)
+)
 def test_every_number_that_python_writes_is_read_back(value: float) -> None:
     if math.isfinite(float(value)):
         assert number(str(value)) == float(value)
@@ -179,9 +193,24 @@ def test_a_plain_metric_has_no_distribution() -> None:
 
 def test_a_counter_below_zero_makes_no_sense() -> None:
     row = counter("Stats", "expired_keys", "expired_keys_total", "Keys that expired.")
-    assert row.read("-1") == Unreadable("Stats/expired_keys")
+    assert row.read("-2") == Unreadable("Stats/expired_keys")
     assert row.take(-1) == Unreadable("Stats/expired_keys")
     assert gauge("Stats", "offset", "offset", "An offset.").read("-1") is not None
+
+
+@pytest.mark.parametrize("text", ["18446744073709525176", "9223372036854775808", str(2**64 - 1)])
+def test_the_underflow_of_an_unsigned_number_is_refused(text: str) -> None:
+    """An idle Redis 8.2 writes 18446744073709525176 for the bytes of its dataset: it means -26440."""
+    assert is_underflow(text)
+    assert gauge("Memory", "x", "x_bytes", "X.").read(text) == Unreadable("Memory/x")
+    assert counter("Stats", "x", "x_total", "X.").read(text) == Unreadable("Stats/x")
+
+
+def test_a_server_that_has_no_value_is_no_fault() -> None:
+    """Garnet writes N/A, KeyDB unavailable, and Dragonfly -1 for a counter that it does not keep."""
+    assert gauge("Replication", "x", "x", "X.").read("N/A") is None
+    assert gauge("Memory", "x", "x", "X.").read("unavailable") is None
+    assert counter("Stats", "x", "x_total", "X.").read("-1") is None
 
 
 def test_a_distribution_with_a_wrong_number_of_labels_is_refused() -> None:

@@ -94,3 +94,30 @@ def test_the_start_time_moves_with_a_restart() -> None:
     server.learn({"run_id": "b"})
     assert server.started(1001.0) == 1001.0
     assert server.started(1010.0) == 1010.0  # a server without run_id
+
+
+@pytest.mark.parametrize(
+    ("said", "software", "version"),
+    [
+        ({"redis_version": "7.2.4", "valkey_version": "8.1.0", "server_name": "valkey"}, "valkey", "8.1.0"),
+        ({"redis_version": "7.4.0", "dragonfly_version": "df-v1.25.1"}, "dragonfly", "1.25.1"),
+        ({"redis_version": "7.4.3", "garnet_version": "1.0.63", "server_name": "garnet"}, "garnet", "1.0.63"),
+        ({"redis_version": "7.0.0", "kvrocks_version": "2.11.0"}, "kvrocks", "2.11.0"),
+        ({"redis_version": "6.2.6", "upstash_version": "1.13.3"}, "upstash", "1.13.3"),
+        ({"redis_version": "1.33.0", "tile38_version": "1.33.0"}, "tile38", "1.33.0"),
+        ({"pika_version": "3.5.4"}, "pika", "3.5.4"),
+        ({"redis_version": "7.2.4", "redict_version": "7.3.1"}, "redict", "7.3.1"),
+        ({"redis_version": "7.4.0", "rlec_version": "7.22.0-28"}, "redis-enterprise", "7.22.0-28"),
+        ({"redis_version": "6.3.4", "mvcc_depth": "0"}, "keydb", "6.3.4"),
+        ({"redis_version": "6.3.4", "executable": "/opt/keydb-server"}, "keydb", "6.3.4"),
+        ({"redis_version": "7.2.4", "server_name": "Other"}, "other", "7.2.4"),
+        ({"redis_version": "8.2.3"}, "redis", "8.2.3"),
+        ({}, "redis", ""),
+    ],
+)
+def test_a_compatible_server_has_a_name_and_a_version_of_its_own(
+    said: dict[str, str], software: str, version: str
+) -> None:
+    server = Server()
+    server.learn(said)
+    assert (server.software, server.version) == (software, version)

@@ -15,6 +15,10 @@ def test_it_names_us_python_and_every_library() -> None:
     assert all(len(line.split()) == 2 for line in said)
 
 
+def test_in_short_it_is_one_line() -> None:
+    assert versions.line() == f"redis-pulse {__version__}"
+
+
 def test_a_library_that_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(versions, "LIBRARIES", ("redis", "no-such-library"))
     assert [line.split()[0] for line in versions.text().splitlines()[2:]] == ["redis"]

@@ -95,7 +95,12 @@ class Watched:
         self.heard = Heard()
         self.instruments = Instruments("test")
         self.target = Target.of(settings(url, **changes))
-        self.breaker = Breaker(self.target.settings.breaker, now)
+        self.breaker = Breaker(
+            self.target.settings.breaker,
+            now,
+            on_change=lambda *_: None,
+            trial_interval=self.target.settings.probe.trial_interval,
+        )
         self.client = Client(self.target, self.breaker, self.heard, clock=now, wall=clocks.wall)
         self.of_target: TargetInstruments = self.instruments.watch(
             "t", ["ping"], buckets=tuple(self.target.settings.probe.buckets), address="a", labels={}
@@ -122,6 +127,9 @@ class Watched:
 
     def failures(self, reason: str, operation: str = "ping") -> float:
         return value(self.instruments, "redis_operation_failures_total", operation=operation, reason=reason)
+
+    def not_sent(self) -> float:
+        return value(self.instruments, "redis_pings_not_sent_total")
 
     async def close(self) -> None:
         await self.prober.stop()

@@ -93,9 +93,12 @@ async def serve(
     )
     daemon.on_reloading, daemon.on_ready = systemd.reloading, systemd.ready
     finding.on_change = lambda change: pauses.settle(dropped=len(change.gone), left=len(fleet))
-    server = HttpServer(
-        build(daemon, telemetry_path=loaded.settings.telemetry_path), loaded.settings.listen, fallback=port_fallback
+    pages = build(
+        daemon,
+        telemetry_path=loaded.settings.telemetry_path,
+        health_always_200=loaded.settings.web.health_status == "always-200",
     )
+    server = HttpServer(pages, loaded.settings.listen, fallback=port_fallback)
     await server.start()
     stopping = asyncio.Event()
     tasks = _listen_to_signals(stopping, daemon)

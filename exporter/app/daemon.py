@@ -132,7 +132,7 @@ class RunningDaemon:
         log.setup(settings.log.level, settings.log.format)
         for warning in loaded.warnings:
             self._log.warning("configuration", warning=warning)
-        for name in ("listen", "telemetry_path", "probe_log", "shard"):
+        for name in ("listen", "telemetry_path", "web", "probe_log", "shard"):
             if getattr(settings, name) != getattr(self._settings, name):
                 self._log.warning("setting takes effect at the next start", setting=name)
         self._fleet.slow_reply = settings.log.slow_reply

@@ -164,8 +164,14 @@ class Fleet:
             address=target.address,
             labels=settings.labels,
         )
+        instruments.cell(families.SLO_OBJECTIVE).set(settings.slo.objective)
         report = Report(target, instruments, self.slow_reply)
-        breaker = Breaker(settings.breaker, self._clock, on_change=report.breaker_changed)
+        breaker = Breaker(
+            settings.breaker,
+            self._clock,
+            on_change=report.breaker_changed,
+            trial_interval=settings.probe.trial_interval,
+        )
         instruments.open_seconds = breaker.seconds_not_closed
         client = Client(target, breaker, report, clock=self._clock, wall=self._clocks.wall, ramp=self.ramp)
         prober = Prober(client, breaker, instruments, report, clocks=self._clocks, log=self._probe_log)

@@ -4,9 +4,9 @@ _PARTS = 12  # the window forgets in steps of a twelfth
 
 
 class Window:
-    """Calls and failures of the last seconds, in a ring of parts: as small at 100 calls a second as at one."""
+    """Calls, failures and slow calls of the last seconds, in a ring of parts of fixed size."""
 
-    __slots__ = ("_calls", "_failures", "_part_seconds", "_slow", "_tick", "calls", "failures", "slow")
+    __slots__ = ("_part_seconds", "_parts", "_tick", "calls", "failures", "slow")
 
     def __init__(self, seconds: float) -> None:
         self._part_seconds = seconds / _PARTS
@@ -15,21 +15,21 @@ class Window:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._calls, self._failures, self._slow = [0] * _PARTS, [0] * _PARTS, [0] * _PARTS
+        self._parts = [(0, 0, 0)] * _PARTS
         self.calls = self.failures = self.slow = 0
 
     def add(self, now: float, *, failed: bool, slow: bool) -> None:
         """Count a call that ended now."""
         tick = int(now / self._part_seconds)
         for passed in range(max(self._tick + 1, tick - _PARTS + 1), tick + 1):
-            self.calls -= self._calls[passed % _PARTS]
-            self.failures -= self._failures[passed % _PARTS]
-            self._calls[passed % _PARTS] = self._failures[passed % _PARTS] = 0
+            self._count(-1, *self._parts[passed % _PARTS])
+            self._parts[passed % _PARTS] = (0, 0, 0)
         self._tick = tick
-        self.calls += 1
-        self._calls[tick % _PARTS] += 1
-        self.failures += failed
-        self._failures[tick % _PARTS] += failed
-        if slow:
-            self.slow += 1
-            self._slow[tick % _PARTS] += 1
+        calls, failures, slow_calls = self._parts[tick % _PARTS]
+        self._parts[tick % _PARTS] = (calls + 1, failures + failed, slow_calls + slow)
+        self._count(1, 1, failed, slow)
+
+    def _count(self, sign: int, calls: int, failures: int, slow: int) -> None:
+        self.calls += sign * calls
+        self.failures += sign * failures
+        self.slow += sign * slow

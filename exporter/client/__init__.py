@@ -13,25 +13,25 @@ from typing import Any
 from redis.asyncio.connection import AbstractConnection
 
 from exporter.breaker import Backoff, Breaker
+from exporter.client.call import Call
 from exporter.client.commands import BoundCommands
 from exporter.client.connect import Pool, TlsContext, make_pool
 from exporter.client.dial import PHASES, Dialler, OnPhase, phases_of
 from exporter.client.observer import Observer
 from exporter.client.ramp import Place, Ramp
 from exporter.client.reads import Args, is_read
-from exporter.client.translate import is_reply, translate
+from exporter.client.translate import explained, is_reply, translate
 from exporter.client.wire import Arrival, Sent, Wire
 from exporter.errors import (
     AuthError,
     ConnectionResetByTargetError,
     OperationTimeoutError,
-    RejectedError,
     SkippedError,
     TargetError,
 )
 from exporter.targets import Target
 
-__all__ = ["PHASES", "Arrival", "BoundCommands", "Client", "Observer", "Ramp", "Sent", "Wire", "phases_of"]
+__all__ = ["PHASES", "Arrival", "BoundCommands", "Call", "Client", "Observer", "Ramp", "Sent", "Wire", "phases_of"]
 
 #: Seconds: the first wait before connecting anew is up to BASE, and no wait is longer than CAP.
 RECONNECT_BASE, RECONNECT_CAP = 0.1, 5.0
@@ -62,20 +62,30 @@ class Client:
         self._dialler = Dialler(target.settings, self._context, clock)
         self._tls = target.settings.endpoint.tls
         self._backoff = backoff or Backoff(RECONNECT_BASE, RECONNECT_CAP)
-        self._not_before = 0.0
+        #: how many connections of polls were made so far: behind a new one there may be another server
+        self.connects = 0
+        self._not_before = self._failed_at = 0.0
         self._last_error: TargetError | None = None
         self._pools: dict[int, Pool] = {}  # by database
 
-    def commands(self, operation: str, deadline: float) -> "BoundCommands":
-        """Return the commands port of one operation that must end by ``deadline`` (seconds on our clock)."""
-        return BoundCommands(self, operation, deadline)
+    def start_call(self) -> Call:
+        """Ask the breaker for one call of several commands; ``end()`` it."""
+        return Call(self._breaker)
+
+    def commands(self, operation: str, deadline: float, call: Call | None = None) -> "BoundCommands":
+        """Return the commands port of one operation that must end by ``deadline`` (seconds on our clock).
+
+        Its commands belong to ``call``; without one, each exchange is a call of its own.
+        """
+        return BoundCommands(self, operation, deadline, call)
 
     def hold_back(self) -> TargetError | None:
         """Return why not to connect just now: the newest attempt failed, and its backoff is not over.
 
-        When the breaker is not closed, its own schedule decides.
+        When the breaker is not closed, its own schedule decides. When it closed since, the target has answered.
         """
-        if self._breaker.state == "closed" and self._clock() < self._not_before:
+        breaker = self._breaker
+        if breaker.state == "closed" and breaker.closed_since <= self._failed_at and self._clock() < self._not_before:
             return self._last_error
         return None
 
@@ -86,58 +96,68 @@ class Client:
         deadline: float,
         db: int | None = None,
         place: Place | None = None,
+        call: Call | None = None,
     ) -> list[Any]:
         """Send commands at once and return their replies, error replies as values, in order.
 
-        The breaker is asked first, and told afterwards. Raises TargetError when there is no reply: RejectedError when
-        the breaker is open, OperationTimeoutError at the deadline, SkippedError when it still waited for its turn to
-        connect then (``place`` tells): the queue is ours.
+        The breaker is asked first, and told afterwards, unless ``call`` does both for several exchanges. Raises
+        TargetError when there is no reply: the error that opened the breaker while it is open, OperationTimeoutError at
+        the deadline, SkippedError when it still waited for its turn to connect then (``place`` tells): the queue is
+        ours.
         """
+        if (waiting := self.hold_back()) is not None:
+            raise type(waiting)(str(waiting))
+        if call is not None:
+            return await self._exchange(call, commands, operation, deadline, db, place or Place())
+        call = self.start_call()
+        try:
+            return await self._exchange(call, commands, operation, deadline, db, place or Place())
+        finally:
+            call.end()
+
+    async def _exchange(
+        self, call: Call, commands: Sequence[Args], operation: str, deadline: float, db: int | None, place: Place
+    ) -> list[Any]:
+        call.check()
         settings = self.target.settings
         retries = settings.poll.retries if all(map(is_read, commands)) else 0
         database = settings.db if db is None else db
-        while True:
-            try:
-                return await self._guarded(commands, database, deadline, place or Place())
-            except (ConnectionResetByTargetError, OperationTimeoutError) as error:
-                timed_out = isinstance(error, OperationTimeoutError)
-                if retries <= 0 or (timed_out and not settings.connection.retry_on_timeout):
-                    raise
-                if self._clock() >= deadline or self.hold_back() is not None:
-                    raise
-            retries -= 1
-            self._observer.retried(operation)
+        try:
+            while True:
+                try:
+                    replies = await self._in_time(commands, database, deadline, place)
+                    break
+                except (ConnectionResetByTargetError, OperationTimeoutError) as error:
+                    timed_out = isinstance(error, OperationTimeoutError)
+                    if retries <= 0 or (timed_out and not settings.connection.retry_on_timeout):
+                        raise
+                    if self._clock() >= deadline or self.hold_back() is not None:
+                        raise
+                retries -= 1
+                self._observer.retried(operation)
+        except TargetError as error:
+            call.failed(error)
+            raise
+        call.answered()
+        for reply in replies:
+            if isinstance(reply, TargetError):
+                call.failed(reply)
+        return replies
 
-    async def _guarded(self, commands: Sequence[Args], db: int, deadline: float, place: Place) -> list[Any]:
-        if (waiting := self.hold_back()) is not None:
-            raise type(waiting)(str(waiting))
-        permit = self._breaker.acquire()
-        if permit is None:
-            raise RejectedError("the circuit breaker is open")
+    async def _in_time(self, commands: Sequence[Args], db: int, deadline: float, place: Place) -> list[Any]:
         try:
             async with asyncio.timeout(max(0.0, deadline - self._clock())):
-                replies = await self._send(commands, db, place)
-        except TargetError as error:
-            permit.failure() if error.unavailable else permit.success()
-            raise
+                return await self._send(commands, db, place)
         except TimeoutError:
             if place.is_waiting:
-                permit.release()
                 raise SkippedError("too many connects at once") from None
-            permit.failure()
             raise OperationTimeoutError("no answer in time") from None
-        except BaseException:
-            permit.release()
-            raise
-        refused = any(isinstance(reply, TargetError) and reply.unavailable for reply in replies)
-        permit.failure() if refused else permit.success()
-        return replies
 
     async def _send(self, commands: Sequence[Args], db: int, place: Place) -> list[Any]:
         pool = self._pools.get(db)
         if pool is None:
             pool = self._pools[db] = make_pool(
-                self.target.settings, db, self._on_connect, context=self._context, ramp=self.ramp
+                self.target.settings, db, self._on_pool_connect, context=self._context, ramp=self.ramp
             )
         connection = None
         try:
@@ -175,9 +195,10 @@ class Client:
         Raises TargetError. The caller holds the breaker's permit and has had its turn of the ramp.
         """
         started, sock = self._clock(), None
+        is_trial = self._breaker.state != "closed"
         try:
             async with asyncio.timeout(self.target.settings.connection.socket_connect_timeout):
-                sock, layer, lines = await self._dialler.dial(on_phase)
+                sock, layer, lines = await self._dialler.dial(on_phase, is_trial=is_trial)
         except Exception as error:
             if sock is not None:
                 sock.close()  # the deadline came together with the end
@@ -191,6 +212,10 @@ class Client:
         for pool in self._pools.values():
             await pool.disconnect(inuse_connections=True)
 
+    def _on_pool_connect(self, seconds: float, error: BaseException | None) -> None:
+        self.connects += error is None
+        self._on_connect(seconds, error)
+
     def _on_connect(self, seconds: float, error: BaseException | None) -> None:
         if isinstance(error, asyncio.CancelledError):
             error = OperationTimeoutError("no answer in time")
@@ -200,15 +225,16 @@ class Client:
             self._not_before = 0.0
         elif translated.unavailable or isinstance(translated, AuthError):
             # A database that is refused (SELECT) says nothing of the server, nor of other databases.
-            self._not_before = self._clock() + self._backoff.next()
+            self._failed_at = self._clock()
+            self._not_before = self._failed_at + self._backoff.next()
             self._last_error = translated
         self._observer.connected(seconds, translated)
 
     def _translate(self, error: BaseException) -> TargetError:
-        if isinstance(error, TargetError):
-            return error
-        try:
-            _, secret = self.target.settings.credentials()
-        except OSError:
-            secret = None
-        return translate(error, tls=self._tls, secret=secret)
+        if not isinstance(error, TargetError):
+            try:
+                _, secret = self.target.settings.credentials()
+            except OSError:
+                secret = None
+            error = translate(error, tls=self._tls, secret=secret)
+        return explained(error, self.target.settings)

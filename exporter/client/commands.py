@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from exporter.client.call import Call
 from exporter.client.ramp import Place
 from exporter.client.reads import Args
 from exporter.errors import TargetError
@@ -18,6 +19,7 @@ class Exchanging(Protocol):
         deadline: float,
         db: int | None = None,
         place: Place | None = None,
+        call: Call | None = None,
     ) -> list[Any]:
         """Raise TargetError when there is no reply."""
         ...
@@ -26,9 +28,10 @@ class Exchanging(Protocol):
 class BoundCommands:
     """The ``Commands`` port of one operation with one deadline."""
 
-    __slots__ = ("_client", "_deadline", "_operation", "_place")
+    __slots__ = ("_call", "_client", "_deadline", "_operation", "_place")
 
-    def __init__(self, client: Exchanging, operation: str, deadline: float) -> None:
+    def __init__(self, client: Exchanging, operation: str, deadline: float, call: Call | None = None) -> None:
+        self._call = call
         self._client = client
         self._operation = operation
         self._deadline = deadline
@@ -41,7 +44,7 @@ class BoundCommands:
 
     async def execute(self, *args: str | int | bytes, db: int | None = None) -> Any:
         """Send one command and return its reply. Raises TargetError."""
-        (reply,) = await self._client.exchange([args], self._operation, self._deadline, db, self._place)
+        (reply,) = await self._client.exchange([args], self._operation, self._deadline, db, self._place, self._call)
         if isinstance(reply, TargetError):
             raise reply
         return reply
@@ -50,4 +53,4 @@ class BoundCommands:
         """Send commands at once; error replies are values in the list. Raises TargetError when there is no reply."""
         if not commands:
             return []
-        return await self._client.exchange(commands, self._operation, self._deadline, db, self._place)
+        return await self._client.exchange(commands, self._operation, self._deadline, db, self._place, self._call)

@@ -15,6 +15,7 @@ from redis.credentials import CredentialProvider
 from redis.exceptions import AuthenticationError
 
 from exporter.client.ramp import Place, Ramp
+from exporter.client.replies import bounded
 from exporter.config import TargetSettings, Tls
 
 #: Told about every attempt to connect (DNS, TCP, TLS, AUTH together): its seconds, and what went wrong.
@@ -43,6 +44,7 @@ class _Timed:
         except BaseException as error:
             self._on_attempt(monotonic() - started, error)
             raise
+        self._parser.widen()  # type: ignore[attr-defined]
         if self.health_check_interval:  # type: ignore[attr-defined]
             # A connection that was just made needs no PING to prove that it lives.
             self.next_health_check = asyncio.get_running_loop().time() + self.health_check_interval  # type: ignore[attr-defined]
@@ -135,6 +137,7 @@ def how(
         "db": db,
         "credential_provider": _Credentials(settings),
         "protocol": 2,
+        "parser_class": bounded(settings.poll.max_reply),
         "driver_info": None,
         "retry": Retry(NoBackoff(), 0),
         "socket_connect_timeout": settings.connection.socket_connect_timeout,

@@ -19,6 +19,11 @@ PHASES: tuple[Phase, ...] = ("dns", "tcp", "tls", "auth")
 #: Told about each phase that was gone through, or given up at the deadline: its seconds.
 OnPhase = Callable[[Phase, float], None]
 
+#: Seconds. A trial gives a TCP handshake no longer: the kernel sends a lost SYN again after 1 s, then after 2 s more.
+TRIAL_HANDSHAKE = 2.0
+#: Seconds. Data that the peer's kernel does not acknowledge for so long: the path is cut, or the host is gone.
+DEAD_AFTER = 4.0
+
 _CHUNK = 16384
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 _OK = b"+OK"
@@ -48,11 +53,15 @@ class Dialler:
         self._context = context
         self._clock = clock
 
-    async def dial(self, on_phase: OnPhase) -> tuple[socket.socket, TlsLayer | None, Lines]:
-        """Return a connected socket that stamps what it receives. Raises TargetError, OSError, ssl.SSLError."""
+    async def dial(self, on_phase: OnPhase, *, is_trial: bool = False) -> tuple[socket.socket, TlsLayer | None, Lines]:
+        """Return a connected socket that stamps what it receives. Raises TargetError, OSError, ssl.SSLError.
+
+        A trial (``is_trial``), of a target that did not answer lately, gives up a TCP handshake early and so sends a
+        new SYN soon.
+        """
         settings, endpoint = self._settings, self._settings.endpoint
         context = self._context() if endpoint.tls else None
-        sock = await self._connect(endpoint, on_phase)
+        sock = await self._connect(endpoint, on_phase, is_trial=is_trial)
         try:
             ask_for_stamps(sock)
             layer = None
@@ -71,10 +80,10 @@ class Dialler:
             raise
         return sock, layer, talk.lines
 
-    async def _connect(self, endpoint: Endpoint, on_phase: OnPhase) -> socket.socket:
+    async def _connect(self, endpoint: Endpoint, on_phase: OnPhase, *, is_trial: bool) -> socket.socket:
         if endpoint.kind == "unix":
             with self._timed("tcp", on_phase):
-                return await self._reach([(socket.AF_UNIX, str(endpoint.path))])
+                return await self._reach([(socket.AF_UNIX, str(endpoint.path))], is_trial=is_trial)
         addresses = _literal(endpoint.host, endpoint.port)
         if addresses is None:
             with self._timed("dns", on_phase):
@@ -83,22 +92,24 @@ class Dialler:
                 )
             addresses = [(family, address) for family, _, _, _, address in found]
         with self._timed("tcp", on_phase):
-            return await self._reach(addresses)
+            return await self._reach(addresses, is_trial=is_trial)
 
-    async def _reach(self, addresses: list[Address]) -> socket.socket:
+    async def _reach(self, addresses: list[Address], *, is_trial: bool) -> socket.socket:
         """Try one address after the other; the error of the last speaks for all."""
         settings, last = self._settings, OSError("no address")
+        dead_after = min(settings.probe.silence, max(DEAD_AFTER, settings.probe.timeout))
         for family, address in addresses:
+            # A dead address must leave time for the next one.
+            limit = TRIAL_HANDSHAKE if is_trial or address is not addresses[-1][1] else None
             try:
-                sock = open_socket(
-                    family, keepalive=settings.connection.socket_keepalive, dead_after=settings.probe.silence
-                )
+                sock = open_socket(family, keepalive=settings.connection.socket_keepalive, dead_after=dead_after)
             except OSError as error:
                 last = error
                 continue
             try:
-                await asyncio.get_running_loop().sock_connect(sock, address)
-            except OSError as error:
+                async with asyncio.timeout(limit):
+                    await asyncio.get_running_loop().sock_connect(sock, address)
+            except OSError as error:  # TimeoutError too
                 sock.close()
                 last = error
             except BaseException:

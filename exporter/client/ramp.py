@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 #: A connect that hangs costs nothing, so it gives its place back after so many seconds.
-AT_ONCE, LONGEST = 50, 0.25
+AT_ONCE, LONGEST = 50, 0.1
 
 
 class Place:

@@ -8,6 +8,8 @@ from exporter.errors import ProtocolError
 
 #: Bytes. Longer than any line that a server sends; beyond it, the peer is no server.
 LONGEST = 16384
+#: ``$`` and as many digits as a length of up to 99999 has.
+_LONGEST_LENGTH = 6
 
 
 def command(*words: str) -> bytes:
@@ -50,6 +52,8 @@ def _joined(lines: list[bytes], rest: bytes) -> tuple[list[bytes], bytes]:
     for line in following:
         if line[:1] != b"$":
             replies.append(line)
+        elif len(line) > _LONGEST_LENGTH:
+            raise ProtocolError(f"a string of more than {LONGEST} bytes")
         elif (word := next(following, None)) is None:
             return replies, line + b"\r\n" + rest
         elif line[1:] == b"%d" % len(word):

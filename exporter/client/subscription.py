@@ -8,7 +8,7 @@ from redis.asyncio.connection import AbstractConnection
 
 from exporter.client.connect import TlsContext, how
 from exporter.client.ramp import Ramp
-from exporter.client.translate import translate
+from exporter.client.translate import explained, translate
 from exporter.config import TargetSettings
 from exporter.errors import OperationTimeoutError, ProtocolError, TargetError
 from exporter.parse.reply import as_text
@@ -81,7 +81,7 @@ class Subscription:
             _, secret = self._settings.credentials()
         except OSError:
             secret = None
-        return translate(error, tls=self._settings.endpoint.tls, secret=secret)
+        return explained(translate(error, tls=self._settings.endpoint.tls, secret=secret), self._settings)
 
 
 def _message(reply: Any) -> tuple[str, str] | None:

@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from redis import exceptions as redis_errors
 
 from exporter import errors
+from exporter.config import TargetSettings, no_entry
 from exporter.errors import TargetError
+from exporter.log.redaction import hide
 
 _LONGEST = 200
 _ERRNO = re.compile(r"\[Errno (-?\d+)\]")
@@ -63,7 +65,13 @@ _BY_TEXT: tuple[tuple[str, type[TargetError]], ...] = (
 )
 
 
+#: Memorystore could not ask its IAM just now, or asked it too often: no word about our token.
+_IAM_IS_BUSY = re.compile(r"\(ERR_IAM_(EXHAUSTED|OTHER)\)", re.IGNORECASE)
 _KEY_DENIED = re.compile(r"no permissions to access (a|one of the) (key|channel)", re.IGNORECASE)
+_BY_PATTERN: tuple[tuple[re.Pattern[str], type[TargetError]], ...] = (
+    (_IAM_IS_BUSY, errors.OverloadedError),
+    (_KEY_DENIED, errors.KeyDeniedError),
+)
 
 
 def translate(error: BaseException, *, tls: bool, secret: str | None = None) -> TargetError:
@@ -78,6 +86,15 @@ def translate_reply(text: str, *, secret: str | None = None) -> TargetError:
     return _kind_of_text(text)(_safe(text, secret))
 
 
+def explained(error: TargetError, settings: TargetSettings) -> TargetError:
+    """Say why we did not log in where the server says that we did not (NOAUTH).
+
+    With a password we would have logged in: so the password file had none for this server.
+    """
+    no_login = isinstance(error, errors.AuthError) and "authentication required" in str(error).lower()
+    return errors.AuthError(no_entry(settings.endpoint)) if no_login and settings.password_file else error
+
+
 def is_reply(error: BaseException) -> bool:
     """Whether the server answered this; the library raises some error replies as if the connection were gone."""
     return isinstance(error, redis_errors.ResponseError) or getattr(error, "status_code", None) is not None
@@ -89,8 +106,8 @@ def _kind(error: BaseException, *, tls: bool) -> type[TargetError]:
         if (found := _network(cause, tls=tls)) is not None:
             return found
     for cause in chain:
-        if _KEY_DENIED.search(str(cause)):
-            return errors.KeyDeniedError  # before the class: it would say no more than "permission"
+        if (plain := _by_pattern(str(cause))) is not None:
+            return plain  # before the class: it would say no more than "permission" or "auth"
         for foreign, ours in _BY_CLASS:
             if isinstance(cause, foreign):
                 return ours
@@ -101,9 +118,13 @@ def _kind(error: BaseException, *, tls: bool) -> type[TargetError]:
     return TargetError
 
 
+def _by_pattern(text: str) -> type[TargetError] | None:
+    return next((ours for pattern, ours in _BY_PATTERN if pattern.search(text)), None)
+
+
 def _kind_of_text(text: str) -> type[TargetError]:
-    if _KEY_DENIED.search(text):
-        return errors.KeyDeniedError
+    if (plain := _by_pattern(text)) is not None:
+        return plain
     text = text.lower().removeprefix("-").removeprefix("err ")
     for beginning, ours in _BY_TEXT:
         if text.startswith(beginning):
@@ -157,6 +178,5 @@ def _text(error: BaseException) -> str:
 
 def _safe(text: str, secret: str | None) -> str:
     text = re.split(r",? with args beginning with", text)[0]
-    if secret:
-        text = text.replace(secret, "***")
+    text = hide(text, secret)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

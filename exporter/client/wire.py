@@ -141,7 +141,7 @@ class Wire:
         if text.startswith(_KNOWS_NO_NUMBER):
             self.numbered = False
             return None
-        return translate_reply(text)
+        return self._translate(translate_reply(text))
 
     @staticmethod
     def number_of(line: bytes) -> int | None:

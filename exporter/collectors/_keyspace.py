@@ -5,8 +5,15 @@ import re
 from collections.abc import Iterator
 
 from exporter.collectors._places import OVERFLOW
-from exporter.metric import Found, Metric, Overflow, Unreadable, gauge, msec
+from exporter.metric import Found, Metric, Overflow, Unreadable, gauge, number
 from exporter.parse.info import parse_pairs
+
+
+def _msec_if_known(text: str) -> float | None:
+    """Milliseconds to seconds; Dragonfly writes -1 for what it does not measure."""
+    value = number(text)
+    return None if value is None or value < 0 else value / 1e3
+
 
 # fmt: off
 DB_KEYS = gauge("Keyspace", "dbN:keys", "db_keys", "Keys in a database.", labels=("db",))
@@ -15,7 +22,7 @@ DB_EXPIRING = gauge("Keyspace", "dbN:expires", "db_keys_expiring", "Keys in a da
 OF_A_DB = {
     "keys": DB_KEYS,
     "expires": DB_EXPIRING,
-    "avg_ttl": gauge("Keyspace", "dbN:avg_ttl", "db_avg_ttl_seconds", "Estimated mean TTL of the keys in a database that have one.", msec, labels=("db",)),
+    "avg_ttl": gauge("Keyspace", "dbN:avg_ttl", "db_avg_ttl_seconds", "Estimated mean TTL of the keys in a database that have one.", _msec_if_known, labels=("db",)),
     "cached_keys": gauge("Keyspace", "dbN:cached_keys", "db_keys_cached", "Keys of a database that are in memory (KeyDB).", labels=("db",)),
     "subexpiry": (expiring_items := gauge("Keyspace", "dbN:subexpiry", "db_keys_with_expiring_items", "Keys in a database whose fields have a TTL (Redis 7.4, Valkey 9 and later).", labels=("db",))),
     "keys_with_volatile_items": expiring_items,

@@ -22,6 +22,7 @@ from exporter.collectors._per_client import Listing
 from exporter.collectors._places import Places
 from exporter.collectors.base import UNSUPPORTED, Commands
 from exporter.config.keys import Count, Field, Options, PositiveCount
+from exporter.errors import EmptyReplyError
 from exporter.metric import Found, Metric, Unreadable, gauge
 from exporter.parse.client_list import parse_client_list
 from exporter.parse.reply import as_text
@@ -109,7 +110,7 @@ async def _connected(server: Server, commands: Commands) -> int | None:
     """Return how many clients INFO says there are, None when it does not say."""
     try:
         info = await read_info(server, commands)
-    except UNSUPPORTED:
+    except (*UNSUPPORTED, EmptyReplyError):
         return None
     said = next((fields["connected_clients"] for fields in info.values() if "connected_clients" in fields), "")
     return int(said) if said.isdecimal() and said.isascii() and len(said) < 20 else None

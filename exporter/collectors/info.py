@@ -18,7 +18,8 @@ from exporter.collectors._keyspace import KEYSPACE, read_databases
 from exporter.collectors._replication import REPLICATION, read_masters, read_replicas
 from exporter.collectors.base import Commands, Stateless
 from exporter.config.keys import Count, Field, Options
-from exporter.metric import Found, Metric, Sample, Unreadable, counter, gauge, msec, number, usec
+from exporter.errors import EmptyReplyError
+from exporter.metric import Found, Metric, Sample, Unreadable, counter, gauge, is_underflow, msec, number, usec
 from exporter.parse.info import Info
 from exporter.targets import Server
 
@@ -243,6 +244,7 @@ InstanceLabel = Literal[
 _IDENTITY: tuple[InstanceLabel, ...] = get_args(InstanceLabel)
 
 INSTANCE = gauge("Server", "redis_version", "instance_info", "Always 1; the labels say what the server is, empty where it does not say.", labels=_IDENTITY)
+SOFTWARE = gauge("Server", "redis_version", "server_info", "Always 1; the labels say which software the server is, and in which version of its own.", labels=("software", "version"))
 START_TIME = gauge("Server", "server_time_usec", "start_time_seconds", "Unix time of the start of the server; changes only when it restarts.")
 ROLE = gauge("Replication", "role", "role", "1 for the role that the server has, 0 for the others.", labels=("role",))
 MAXMEMORY_RATIO = gauge("Memory", "used_memory", "memory_maxmemory_ratio", "used_memory divided by maxmemory, only where a limit is set.")
@@ -257,6 +259,7 @@ _IO_THREAD_FIELD = re.compile(r"used_active_time_io_thread_([0-9]+)")
 #: somebody else chose: modules, commands, error codes.
 _OWN = frozenset(
     {"", "server", "clients", "memory", "persistence", "threads", "stats", "replication", "cpu", "cluster", "keydb"}
+    | {"data"}  # Pika
 )
 
 
@@ -293,7 +296,7 @@ class InfoCollector(Stateless):
     name: ClassVar[str] = "info"
     metrics: ClassVar[tuple[Metric, ...]] = (
         *TABLE,
-        *(INSTANCE, START_TIME, ROLE, MAXMEMORY_RATIO, IO_THREAD),
+        *(INSTANCE, SOFTWARE, START_TIME, ROLE, MAXMEMORY_RATIO, IO_THREAD),
         *REPLICATION,
         *KEYSPACE,
     )
@@ -311,13 +314,11 @@ class InfoCollector(Stateless):
     async def collect(self, server: Server, commands: Commands, options: InfoOptions) -> Iterable[Found]:
         """Read the reply, part by part: a part that makes no sense costs itself only."""
         info = await read_info(server, commands)
-        if not info:
-            return [Unreadable("INFO")]
         own = merge(info, (section for section in info if section.lower() in _OWN))
         server.learn(merge(info, info) | own)
         replication = info.get("Replication", own)
         found = chain(
-            _plain(info, own),
+            _plain(server, info, own),
             _identity(server, own, options.instance_labels),
             [self._start(server, own), _maxmemory_ratio(own)],
             read_masters(replication if "master_host" in replication else own),
@@ -325,7 +326,10 @@ class InfoCollector(Stateless):
             _io_threads(info.get("CPU", own)),
             read_databases(info.get("Keyspace"), 1 if server.mode == "cluster" else options.empty_databases),
         )
-        return [sample for sample in found if sample is not None]
+        read = [sample for sample in found if sample is not None]
+        if not read:
+            raise EmptyReplyError("the reply to INFO holds nothing that is known")
+        return read
 
     def _start(self, server: Server, own: dict[str, str]) -> Sample | Unreadable | None:
         """Compute the start time from the server's own clock where it tells us, or else from ours.
@@ -342,14 +346,21 @@ class InfoCollector(Stateless):
         return START_TIME.sample(server.started(estimate))
 
 
-def _plain(info: Info, own: dict[str, str]) -> Iterator[Sample | Unreadable | None]:
+def _plain(server: Server, info: Info, own: dict[str, str]) -> Iterator[Sample | Unreadable | None]:
     nothing: dict[str, str] = {}
     for metric in TABLE:
         text = info.get(metric.section, nothing).get(metric.field)
         if text is None:
             text = own.get(metric.field)
-        if text is not None:
-            yield metric.read(text)
+        if text is None:
+            continue
+        read = metric.read(text)
+        if isinstance(read, Unreadable) and is_underflow(text):
+            # An idle Redis 8 has one at every poll. Nobody can act on it, so it counts once and raises no alert.
+            if metric.place in server.underflows:
+                continue
+            server.underflows.add(metric.place)
+        yield read
 
 
 def _identity(server: Server, own: dict[str, str], labels: Collection[str]) -> Iterator[Sample]:
@@ -357,6 +368,8 @@ def _identity(server: Server, own: dict[str, str], labels: Collection[str]) -> I
     identity = [said.get(label, "") if label in labels else "" for label in _IDENTITY]
     if any(identity):
         yield INSTANCE.sample(1.0, *identity)
+    if server.version:
+        yield SOFTWARE.sample(1.0, server.software, server.version)
     if server.role:
         roles = _BOTH_ROLES.get(server.role, (server.role,))
         for role in ROLES:

@@ -20,6 +20,7 @@ from exporter.collectors._places import OVERFLOW, Places
 from exporter.collectors._text import label
 from exporter.collectors.base import UNSUPPORTED, Commands
 from exporter.config.keys import Field, Options, PositiveCount
+from exporter.errors import EmptyReplyError
 from exporter.lines import number
 from exporter.metric import Found, Metric, Overflow, Unreadable, histogram
 from exporter.parse.latencies import Latencies, parse_latencies, together
@@ -90,7 +91,7 @@ class LatencyHistogram:
             return [Unreadable("LATENCY HISTOGRAM")]
         try:
             stats = (await read_info(server, commands)).get("Commandstats", {})
-        except UNSUPPORTED:
+        except (*UNSUPPORTED, EmptyReplyError):
             stats = {}
         found: list[Found] = []
         named: dict[str, Latencies] = {}

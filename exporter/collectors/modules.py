@@ -16,7 +16,6 @@ from exporter.config import Options
 from exporter.metric import Metric, Sample, Unreadable, counter, gauge, msec
 from exporter.parse.info import Info
 from exporter.parse.modules import parse_modules
-from exporter.parse.reply import as_text
 from exporter.targets import Server
 
 # fmt: off
@@ -133,7 +132,7 @@ class Modules(Stateless):
         info = await read_info(server, commands)
         found = list(_numbers(info))
         if "module" in info.get("Modules", ()) and server.newest_info is not None:
-            found += _modules(as_text(server.newest_info[0]) or "")
+            found += _modules(server.newest_info[1])
         return found
 
 

@@ -15,6 +15,7 @@ from exporter.config.discovery import (
 )
 from exporter.config.explain import check_options
 from exporter.config.groups import Group, read_groups
+from exporter.config.layers import Inherit, Inherited
 from exporter.config.load import Loaded, Reload, load
 from exporter.config.messages import ConfigError, Problem, nearest
 from exporter.config.models import (
@@ -28,12 +29,14 @@ from exporter.config.models import (
     ProbeLogSettings,
     Slo,
     Tls,
+    Web,
 )
+from exporter.config.paths import telemetry_path_trouble
 from exporter.config.reference import SettingRow, rows
 from exporter.config.resolve import CheckCollectors
 from exporter.config.settings import Settings
 from exporter.config.shard import Shard
-from exporter.config.targets import TargetSettings
+from exporter.config.targets import TargetSettings, no_entry
 from exporter.config.url import Endpoint, ParsedUrl, parse_url
 from exporter.config.values import Options, Seconds, duration, label_trouble
 
@@ -51,6 +54,8 @@ __all__ = [
     "FileSource",
     "Group",
     "HttpSource",
+    "Inherit",
+    "Inherited",
     "Loaded",
     "Log",
     "Options",
@@ -69,12 +74,15 @@ __all__ = [
     "SourceSettings",
     "TargetSettings",
     "Tls",
+    "Web",
     "check_options",
     "duration",
     "label_trouble",
     "load",
     "nearest",
+    "no_entry",
     "parse_url",
     "read_groups",
     "rows",
+    "telemetry_path_trouble",
 ]

@@ -5,7 +5,7 @@ from pathlib import Path as FilePath
 
 from exporter.config.explain import nearest_duration
 from exporter.config.models import BreakerSettings, CanarySettings, Poll, Probe, Slo, Tls
-from exporter.config.targets import TargetSettings, read_password
+from exporter.config.targets import TargetSettings, no_entry, read_password
 from exporter.config.url import Endpoint
 from exporter.config.values import duration
 
@@ -13,16 +13,17 @@ from exporter.config.values import duration
 Finding = tuple[tuple[str, str], str, str]
 
 
-def check_target(target: TargetSettings, *, own_buckets: bool) -> Iterator[Finding]:
+def check_target(target: TargetSettings, *, own_buckets: bool, files: bool = True) -> Iterator[Finding]:
     """Yield what does not fit together in the settings of a target.
 
-    ``own_buckets``: its buckets are set nearer to it than its SLO is, so they are what must be mended.
+    ``own_buckets``: its buckets are set nearer to it than its SLO is, so they are what must be mended. ``files``:
+    whether certificates and keys must be there.
     """
     yield from _slo(target.slo, target.probe, own_buckets=own_buckets)
     yield from _poll(target.poll)
     yield from _breaker(target.breaker)
     yield from _canary(target.canary)
-    yield from _tls(target.tls)
+    yield from _tls(target.tls, files=files)
 
 
 def _slo(slo: Slo, probe: Probe, *, own_buckets: bool) -> Iterator[Finding]:
@@ -76,13 +77,13 @@ def _canary(canary: CanarySettings) -> Iterator[Finding]:
         )
 
 
-def _tls(tls: Tls) -> Iterator[Finding]:
+def _tls(tls: Tls, *, files: bool) -> Iterator[Finding]:
     if tls.cert_reqs == "none" and tls.check_hostname:
         yield ("tls", "check_hostname"), "cannot be true while tls.cert_reqs is none", "leave it out"
     if tls.key_file is not None and tls.cert_file is None:
         yield ("tls", "key_file"), "is the key of no certificate", "set tls.cert_file too"
     for key, file in (("ca_file", tls.ca_file), ("cert_file", tls.cert_file), ("key_file", tls.key_file)):
-        if file is not None and (trouble := _unreadable(file)):
+        if files and file is not None and (trouble := _unreadable(file)):
             yield ("tls", key), trouble, _cure(file)
 
 
@@ -98,6 +99,14 @@ def check_password_file(file: FilePath, endpoint: Endpoint) -> tuple[str, str] |
     if password is None and not file.read_text(encoding="utf-8").startswith("{"):
         return "names an empty file", ""
     return None
+
+
+def missing_password(target: TargetSettings) -> str | None:
+    """Return a warning when the password file of a target names other servers only: it is asked without a password."""
+    file = target.password_file
+    if file is None or read_password(file, target.endpoint) is not None:
+        return None
+    return f"target {target.name}: {no_entry(target.endpoint)}: it is asked without a password"
 
 
 def _unreadable(file: FilePath) -> str | None:

@@ -174,6 +174,14 @@ class SourceSettings:
         """What tells it from all others."""
         return f"{self.kind} {self.name}"
 
+    @property
+    def title(self) -> str:
+        """What a person is told: its name, its kind and, of Sentinels, which masters."""
+        kind: str = self.kind
+        if isinstance(self.options, SentinelSettings):
+            kind += f" {' '.join(self.options.master)}" if self.options.master else ", all masters"
+        return f"{self.name}: {kind}"
+
 
 def bare(scheme: Scheme) -> ParsedUrl:
     """Return a URL that says how to reach a server and not yet which."""

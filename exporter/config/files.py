@@ -34,14 +34,14 @@ for _loader in (_Loader, _FastLoader):
     }
 
 
-def read_file(path: FilePath, *, shown: str) -> Layer:
+def read_file(path: FilePath, *, shown: str, data: bytes | None = None) -> Layer:
     """Read a configuration file; raises ConfigError when it cannot be read or is not what its name says.
 
-    ``shown`` is how messages call it: as the user wrote it.
+    ``shown`` is how messages call it: as the user wrote it. ``data`` is what is in it, when that was read already.
     """
     file = FilePath(shown)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = (path.read_bytes() if data is None else data).decode("utf-8-sig")
     except FileNotFoundError:
         raise _refused(file, "does not exist", "see --config and REDIS_PULSE_CONFIG") from None
     except IsADirectoryError:
@@ -51,11 +51,11 @@ def read_file(path: FilePath, *, shown: str) -> Layer:
         raise _refused(file, "is not UTF-8 text", line=line) from None
     except (OSError, ValueError) as error:
         raise _refused(file, f"cannot be read: {getattr(error, 'strerror', None) or 'not a path'}") from None
-    data, lines = _toml(file, text) if file.suffix.lower() == ".toml" else _yaml(file, text)
-    if data is None or data == {}:
+    found, lines = _toml(file, text) if file.suffix.lower() == ".toml" else _yaml(file, text)
+    if found is None or found == {}:
         raise _refused(file, "is empty", "write at least one target: see docs/configuration.md")
     places = {path: f"{file}:{line}" for path, line in lines.items()} | {(): str(file)}
-    return Layer(anchored(data, path.absolute().parent), places, with_path=True)
+    return Layer(anchored(found, path.absolute().parent), places, with_path=True)
 
 
 def nodes_of(text: str, file: FilePath) -> Any:

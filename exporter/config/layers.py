@@ -1,11 +1,12 @@
 """A layer is what one source sets, and where each value of it stands."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, NamedTuple
 
+from exporter.config.messages import Problem
 from exporter.config.names import Path
 
 _FILES = frozenset({"password_file", "ca_file", "cert_file", "key_file", "bearer_token_file", "file"})
@@ -53,6 +54,18 @@ class Layer:
         if above == ("redis_url",) and len(self.data["redis_url"]) == 1:
             return found
         return f"{found}: {dotted(path)}" if self.with_path or above != path else found
+
+
+class Inherited(NamedTuple):
+    """What variables of another exporter say: path, value and name of each; warnings; what stops the start."""
+
+    values: Sequence[tuple[Path, Any, str]] = ()
+    warnings: Sequence[str] = ()
+    problems: Sequence[Problem] = ()
+
+
+#: Given variables of another exporter that are no settings of ours, says what they mean here.
+Inherit = Callable[[Mapping[str, str]], Inherited]
 
 
 def place(layers: Sequence[Layer], path: Path) -> str:

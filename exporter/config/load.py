@@ -1,6 +1,7 @@
 """Sources in, resolved settings out; every problem is collected before anything is refused."""
 
 import argparse
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,13 +12,13 @@ from pydantic import ValidationError
 from exporter.config.discovery import SourceSettings
 from exporter.config.explain import explain
 from exporter.config.files import read_file
-from exporter.config.layers import Layer, place
+from exporter.config.layers import Inherit, Layer, place
 from exporter.config.messages import ConfigError, Problem
 from exporter.config.names import CONFIG, SECRETS_DIR
 from exporter.config.resolve import CheckCollectors, Resolver
 from exporter.config.settings import Settings
 from exporter.config.shard import Shard, resolve
-from exporter.config.sources import command_line, dotenv, environment, secrets
+from exporter.config.sources import command_line, dotenv, environment, inherited, secrets
 from exporter.config.targets import TargetSettings
 
 
@@ -44,15 +45,20 @@ def load(
     directory: Path,
     *,
     check_collectors: CheckCollectors | None = None,
+    sets: Mapping[str, Sequence[str]] | None = None,
+    inherit: Inherit | None = None,
+    with_secrets: bool = True,
     extra_targets: Sequence[tuple[str, str]] = (),
 ) -> Loaded:
     """Read all sources, the strongest first: command line, environment, ``.env``, file, folder of secrets, defaults.
 
     ``directory`` is where ``.env`` is looked for and where relative paths begin (those in a file begin where it lies).
-    ``check_collectors`` is asked about the name and the options of every collector that is named. ``extra_targets``
-    (name, URL) stand beside those that are set. Raises ConfigError with every problem that was found.
+    ``check_collectors`` is asked about the name and the options of every collector that is named; ``sets`` are names
+    for several of them. ``inherit`` is asked what variables of redis_exporter mean that are no settings of ours.
+    ``with_secrets`` False: files of secrets and certificates need not be there. ``extra_targets`` (name, URL) stand
+    beside those that are set. Raises ConfigError with every problem that was found.
     """
-    layers, warnings, problems = _read(arguments, environ, directory)
+    layers, warnings, problems = _read(arguments, environ, directory, inherit, with_secrets=with_secrets)
     settings = None
     try:
         settings = Settings(layers=[layer.data for layer in layers])  # type: ignore[call-arg]
@@ -63,7 +69,7 @@ def load(
         raise ConfigError(problems)
     if settings.debug:
         settings = settings.model_copy(update={"log": settings.log.model_copy(update={"level": "debug"})})
-    resolver = Resolver(settings, layers, check_collectors)
+    resolver = Resolver(settings, layers, check_collectors, sets=sets, secrets=with_secrets)
     targets = resolver.targets(extra_targets)
     shard = None
     try:
@@ -76,7 +82,12 @@ def load(
 
 
 def _read(
-    arguments: argparse.Namespace | None, environ: Mapping[str, str], directory: Path
+    arguments: argparse.Namespace | None,
+    environ: Mapping[str, str],
+    directory: Path,
+    inherit: Inherit | None,
+    *,
+    with_secrets: bool,
 ) -> tuple[list[Layer], list[str], list[Problem]]:
     """Read the sources, the strongest first; one that cannot be read leaves a problem and nothing else."""
     layers: list[Layer] = []
@@ -92,13 +103,32 @@ def _read(
             layers.append(layer)
             warnings += unknown
     if file := getattr(arguments, "config", None) or environ.get(CONFIG) or variables.get(CONFIG):
+        # Only who asks for it on the command line: a daemon reads its file again.
+        is_stdin = file == "-" == getattr(arguments, "config", None)
+        data = sys.stdin.buffer.read() if is_stdin else None
         with _collecting(problems):
-            layers.append(read_file(directory / Path(file).expanduser(), shown=file))
-    with _collecting(problems):
-        layers.append(secrets(environ.get(SECRETS_DIR) or variables.get(SECRETS_DIR), directory))
+            path = directory / Path(file).expanduser()
+            layers.append(read_file(path, shown="stdin" if is_stdin else file, data=data))
+    folder = environ.get(SECRETS_DIR) or variables.get(SECRETS_DIR)
+    if with_secrets or (folder is not None and (directory / Path(folder).expanduser()).is_dir()):
+        with _collecting(problems):
+            layers.append(secrets(folder, directory))
+    layer, said = inherited({**variables, **environ}, directory, inherit)
+    warnings += [*said.warnings, *_give_way(layer, layers)]
+    problems += said.problems
+    layers.append(layer)
     if any("@" in url for url in layers[0].data.get("redis_url", ())):
         warnings.append("everybody on this host can see the password in --redis-url: use REDIS_URL or --password-file")
     return layers, warnings, problems
+
+
+def _give_way(inherited: Layer, layers: Sequence[Layer]) -> list[str]:
+    """Take collectors out of what is inherited when they are set elsewhere: two lists are not merged."""
+    if not inherited.holds(("collectors",)) or not any(layer.holds(("collectors",)) for layer in layers):
+        return []
+    del inherited.data["collectors"]
+    names = dict.fromkeys(name for path, name in inherited.places.items() if path[0] == "collectors")
+    return [f"{name} is not used, since collectors are set" for name in names]
 
 
 @contextmanager

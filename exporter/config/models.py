@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from exporter.config.values import Buckets, Count, Options, PositiveCount, PositiveSeconds, Seconds, seconds
+from exporter.config.values import Buckets, ByteSize, Count, Options, PositiveCount, PositiveSeconds, Seconds, seconds
 
 #: Upper edges of the ping histogram: a healthy ping takes 50 to 200 µs on the same host, 0.2 to 1 ms nearby.
 PING_BUCKETS = (
@@ -48,6 +48,11 @@ class Probe(Options):
     buckets: Buckets = Field(
         PING_BUCKETS, description="Upper edges of the histograms of durations; slo.latency must be one of them."
     )
+    trial_interval: PositiveSeconds = Field(
+        1.0,
+        ge=0.1,
+        description="While the circuit breaker is not closed, one PING or one attempt to connect is made so often.",
+    )
     silence: PositiveSeconds = Field(
         30.0, description="A connection on which nothing was heard for so long is given up."
     )
@@ -71,6 +76,11 @@ class Poll(Options):
         45.0, description="Older samples are not served; three intervals unless set, and never less than one."
     )
     retries: Count = Field(1, le=10, description="How often a read is tried again inside its deadline.")
+    max_reply: ByteSize = Field(
+        16 * 1024**2,
+        ge=64 * 1024,
+        description="A reply of more bytes ends its connection (reason protocol); a part of a list counts 64 more.",
+    )
 
 
 class BreakerSettings(Options):
@@ -130,6 +140,16 @@ class Connection(Options):
     socket_keepalive: bool = Field(True, description="Whether TCP keepalive finds dead peers.")
     health_check_interval: Seconds = Field(30.0, description="A connection idle for longer is checked; 0 is off.")
     retry_on_timeout: bool = Field(False, description="Whether a read of a poll that timed out is tried again.")
+
+
+class Web(Options):
+    """The pages, but for where they are."""
+
+    health_status: Literal["by-target", "always-200"] = Field(
+        "by-target",
+        description="Status of /health: by-target (503 when no target is connected), or always-200 while the daemon "
+        "lives, as redis_exporter answers; always-200 is the default when REDIS_ADDR or REDIS_EXPORTER_… is set.",
+    )
 
 
 class Log(Options):

@@ -63,8 +63,13 @@ COMMAND_LINE: dict[str, Path] = {
     "--debug": ("debug",),
 }
 
-#: What Kubernetes puts into every container beside a service called redis-pulse.
-SERVICE_LINK = re.compile(r"REDIS_PULSE_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")
+#: What the variables of redis_exporter begin with, but for those of the login.
+PEER = "REDIS_EXPORTER_"
+
+#: What Kubernetes puts into every container beside a service called redis-pulse, or redis-exporter-….
+SERVICE_LINK = re.compile(
+    r"REDIS_(PULSE|EXPORTER(_\w+)?)_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
+)
 
 
 def model_of(annotation: Any) -> tuple[type[BaseModel] | None, type | None]:

@@ -9,7 +9,7 @@ from pydantic_core import PydanticUndefined
 from exporter.config.discovery import ClusterSettings, DnsSource, FileSource, HttpSource, SentinelSettings
 from exporter.config.names import ALIASES, COMMAND_LINE, FIXED, Path, leaves, model_of, own_name
 from exporter.config.settings import Module, Settings, TargetEntry
-from exporter.config.values import duration
+from exporter.config.values import byte_text, duration
 
 _DURATIONS = frozenset({"seconds", "<lambda>", "_off_or_seconds"})
 _TYPES = {
@@ -37,6 +37,7 @@ _KINDS = {
     "cluster": "true, or mapping",
     "buckets": "list of durations",
     "slow_reply": "duration or off",
+    "max_reply": "number of bytes",
 }
 
 
@@ -110,4 +111,6 @@ def _default(name: str, field: FieldInfo) -> str:
         return str(value).lower()
     if isinstance(value, tuple):
         return ", ".join(duration(edge) for edge in value)
+    if name == "max_reply":
+        return byte_text(value)
     return duration(value) if _is_duration(field) else f"{value}"

@@ -1,12 +1,12 @@
 """From what was written to targets in which everything is concrete."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
 from pydantic import SecretStr
 
-from exporter.config.check import check_password_file, check_target
+from exporter.config.check import check_password_file, check_target, missing_password
 from exporter.config.discovery import Scheme, SourceSettings, bare
 from exporter.config.layers import Layer, dotted, place
 from exporter.config.merge import Owner, group_of, poll_of, set_at, strength, tls_of
@@ -35,8 +35,20 @@ class _Credentials(NamedTuple):
 class Resolver:
     """Resolves the targets of one configuration; afterwards ``problems`` and ``warnings`` say what was found."""
 
-    def __init__(self, settings: Settings, layers: Sequence[Layer], check_collectors: CheckCollectors | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        layers: Sequence[Layer],
+        check_collectors: CheckCollectors | None,
+        *,
+        sets: Mapping[str, Sequence[str]] | None = None,
+        secrets: bool = True,
+    ) -> None:
         self._settings = settings
+        #: names of sets of collectors, and what is in each
+        self._sets = sets or {}
+        #: whether files of secrets must be there
+        self._secrets = secrets
         self._layers = layers
         self._check_collectors = check_collectors
         self._problems: dict[tuple[Path, str], Problem] = {}
@@ -52,7 +64,7 @@ class Resolver:
     def targets(self, extra: Sequence[tuple[str, str]]) -> tuple[TargetSettings, ...]:
         """Return all targets: those of the file, of ``redis_url``, and the ``extra`` ones (name, URL)."""
         settings, found = self._settings, []
-        sources = Sourcing(settings, self._template, self._complain)
+        sources = Sourcing(settings, self._template, self._complain, secrets=self._secrets)
         for index, entry in enumerate(settings.targets):
             target = self._declared(index, entry)
             if entry.cluster is None and entry.sentinel is None:
@@ -169,20 +181,31 @@ class Resolver:
         for path, owner in owners:
             if owner.collectors is None:
                 continue
-            chosen = owner.collectors
-            for name, options in chosen.items() if self._check_collectors else ():
-                for message in self._check_collectors(name, options) if self._check_collectors else ():
+            asked = owner.collectors
+            chosen = {name: {} for known in self._sets if asked.get(known) is not None for name in self._sets[known]}
+            for name, options in asked.items():
+                if name in self._sets:
+                    if options:
+                        self._complain((*path, "collectors", name), "is a set of collectors, which has no options")
+                    continue
+                for message in self._check_collectors(name, options or {}) if self._check_collectors else ():
                     self._complain((*path, "collectors", name), message)
+                if options is None:
+                    chosen.pop(name, None)
+                else:
+                    chosen[name] = options
         return chosen
 
     def _check(self, target: TargetSettings, owners: Sequence[Owner], login: _Credentials) -> None:
         own_buckets = strength(owners, ("probe", "buckets")) > strength(owners, ("slo", "latency"))
-        for steps, message, cure in check_target(target, own_buckets=own_buckets):
+        for steps, message, cure in check_target(target, own_buckets=own_buckets, files=self._secrets):
             self._complain(set_at(owners, steps), message, cure)
-        if target.password_file is not None:
+        if target.password_file is not None and self._secrets:
             trouble = check_password_file(target.password_file, target.endpoint)
             if trouble is not None:
                 self._complain((*login.path, "password_file"), *trouble)
+            elif (warning := missing_password(target)) is not None:
+                self.warnings.append(warning)
         own_tls = any(owner.tls is not None for path, owner in owners if path and path[0] == "targets")
         if own_tls and not target.endpoint.tls:
             self.warnings.append(f"target {target.name}: its tls settings are not used, since its url is not rediss://")

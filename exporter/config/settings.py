@@ -18,13 +18,14 @@ from exporter.config.models import (
     ProbeLogSettings,
     Slo,
     Tls,
+    Web,
 )
+from exporter.config.paths import telemetry_path_trouble
 from exporter.config.shard import shard_text
 from exporter.config.url import ParsedUrl, parse_url
 from exporter.config.values import Collectors, Count, Labels, Options, TargetName
 
 _NAMED = re.compile(r"([A-Za-z0-9_.@-]+)=(.+)", re.DOTALL)
-_TAKEN = re.compile(r"/(-|redis)/|/(health|scrape|sd)$")
 _LISTEN = re.compile(r"(?P<host>[^:\[\]/\s]*|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})")
 
 
@@ -66,10 +67,8 @@ def _listen(value: Any) -> Any:
 
 
 def _telemetry_path(value: Any) -> Any:
-    if isinstance(value, str) and (not re.fullmatch(r"/[A-Za-z0-9/._~-]*", value) or value == "/"):
-        raise ValueError("must be a path such as /metrics")
-    if isinstance(value, str) and _TAKEN.match(value):
-        raise ValueError("belongs to another page; choose a path such as /metrics")
+    if isinstance(value, str) and (trouble := telemetry_path_trouble(value)):
+        raise ValueError(trouble)
     return value
 
 
@@ -139,6 +138,7 @@ class Settings(BaseSettings):
     telemetry_path: Annotated[str, BeforeValidator(_telemetry_path)] = Field(
         "/metrics", description="Path of the metrics."
     )
+    web: Web = Web()
     redis_url: Annotated[tuple[NamedUrl, ...], BeforeValidator(split_urls)] = Field(
         (), description="Targets without a file: URLs, or name=URL, separated by commas."
     )

@@ -2,19 +2,21 @@
 
 import argparse
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
 from pydantic_settings import DotEnvSettingsSource
 
-from exporter.config.layers import Layer, anchored
+from exporter.config.layers import Inherit, Inherited, Layer, anchored
 from exporter.config.messages import ConfigError, Problem, nearest
 from exporter.config.names import (
     COMMAND_LINE,
     CONFIG,
     DEFAULT_SECRETS_DIR,
     ENVIRONMENT,
+    PEER,
     PREFIX,
     SECRETS_DIR,
     SERVICE_LINK,
@@ -25,6 +27,8 @@ from exporter.config.settings import Settings, split_urls
 
 #: Settings that are no single value: from the environment they come as JSON too.
 _JSON = frozenset({"redis_url", "collectors", "modules", "targets", "labels", "buckets", "files", "http", "dns"})
+#: Text that is a list in JSON; an IPv6 address begins with a bracket too.
+_JSON_LIST = re.compile(r'\[\s*["\]]')
 _MOST_BYTES = 1 << 20
 
 
@@ -33,6 +37,8 @@ def command_line(arguments: argparse.Namespace | None, directory: FilePath) -> L
     layer = Layer()
     for option, path in COMMAND_LINE.items():
         value = getattr(arguments, option[2:].replace("-", "_"), None)
+        if path == ("redis_url",) and value:
+            value = [url for text in value for url in split_urls(text)]
         if value is not None and value != []:
             layer.put(path, value, option)
     layer.data = anchored(layer.data, directory)
@@ -65,8 +71,28 @@ def environment(environ: Mapping[str, str], directory: FilePath, *, prefix: str 
     return layer, warnings
 
 
+def inherited(environ: Mapping[str, str], directory: FilePath, inherit: Inherit | None) -> tuple[Layer, Inherited]:
+    """Return what the variables of redis_exporter set that are no settings of ours, and what else they say."""
+    layer = Layer()
+    theirs = {
+        name: value
+        for name, value in environ.items()
+        if value and name.startswith(PEER) and (name in ENVIRONMENT or not SERVICE_LINK.fullmatch(name))
+    }
+    if first := next(iter(theirs), "REDIS_ADDR" if environ.get("REDIS_ADDR") else None):
+        # Who set these asks for /health as redis_exporter answers it: 200 while it lives.
+        layer.put(("web", "health_status"), "always-200", first)
+    unknown = {name: value for name, value in theirs.items() if name not in ENVIRONMENT}
+    said = inherit(unknown) if inherit is not None and unknown else Inherited()
+    for path, value, name in said.values:
+        layer.put(path, value, name)
+    layer.data = anchored(layer.data, directory)
+    return layer, said
+
+
 def _decoded(path: Path, value: str, place: str) -> Any:
-    if path[-1] in _JSON and value.lstrip().startswith(("[", "{")):
+    is_json = _JSON_LIST.match(value.lstrip()) if path == ("redis_url",) else value.lstrip().startswith(("[", "{"))
+    if path[-1] in _JSON and is_json:
         try:
             return json.loads(value)
         except ValueError:

@@ -35,10 +35,11 @@ class Complain(Protocol):
 class Sourcing:
     """Collects the sources of one configuration in ``found``."""
 
-    def __init__(self, settings: Settings, template: Template, complain: Complain) -> None:
+    def __init__(self, settings: Settings, template: Template, complain: Complain, *, secrets: bool) -> None:
         self._settings = settings
         self._template = template
         self._complain = complain
+        self._secrets = secrets
         self.found: list[SourceSettings] = []
 
     def follow(self, path: Path, entry: TargetEntry, template: TargetSettings) -> None:
@@ -85,7 +86,7 @@ class Sourcing:
         endpoints = [parse_url(host).endpoint for host in sentinel.hosts]
         seeds = tuple(asked.at(endpoint, endpoint.address) for endpoint in endpoints)
         file = sentinel.password_file
-        if file is not None and (trouble := check_password_file(file, endpoints[0])):
+        if file is not None and self._secrets and (trouble := check_password_file(file, endpoints[0])):
             self._complain((*path, "sentinel", "password_file"), *trouble)
         self._add(path, SourceSettings("sentinel", template.name, sentinel, template, seeds=seeds))
 

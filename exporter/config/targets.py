@@ -1,5 +1,6 @@
 """One target as the daemon sees it: everything is concrete, modules and defaults are merged in."""
 
+import errno
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,8 @@ from pydantic import Field, SecretStr
 from exporter.config.models import BreakerSettings, CanarySettings, Connection, Poll, Probe, Slo, Tls
 from exporter.config.url import Endpoint, parse_url
 from exporter.config.values import Options
+
+_OTHER_FORM = 'holds JSON of another form than {"redis://HOST:PORT": "PASSWORD"}'
 
 
 class TargetSettings(Options):
@@ -57,24 +60,56 @@ class TargetSettings(Options):
         return self.username, None if self.password is None else self.password.get_secret_value()
 
 
+class PasswordFileError(OSError):
+    """A password file that can be read, and of which nothing can be made; ``strerror`` says why."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(errno.EINVAL, why)
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
 def read_password(file: Path, endpoint: Endpoint) -> str | None:
     """Read the password for an endpoint: the whole file but for one newline at its end.
 
     A file of redis_exporter, a JSON object from URL to password, is understood too; an endpoint that it does not name
-    has no password. Raises OSError when the file cannot be read or is not text.
+    has no password. Raises OSError when the file cannot be read, is not text, or is JSON of another form.
     """
     try:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise OSError("names a file that is not UTF-8 text") from None
-    if text.startswith("{"):
-        try:
-            by_url = json.loads(text)
-        except ValueError:
-            by_url = None
-        if isinstance(by_url, dict):
-            return _password_of(by_url, endpoint)
+        raise PasswordFileError("names a file that is not UTF-8 text") from None
+    if (by_url := _by_url(text)) is not None:
+        return _password_of(by_url, endpoint)
     return text.removesuffix("\n").removesuffix("\r") or None
+
+
+def no_entry(endpoint: Endpoint) -> str:
+    """Say that a password file does not name a server."""
+    return f"the password file has no entry for {endpoint.address}"
+
+
+def _by_url(text: str) -> dict[str, Any] | None:
+    """Return the JSON object that a password file is; None for a file that holds the password itself.
+
+    A password may begin with a brace; an object or a list of objects is none.
+    """
+    if not text.startswith(("{", "[")):
+        return None
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return None
+    if isinstance(content, dict):
+        return content
+    if isinstance(content, list) and any(isinstance(one, dict | list) for one in content):
+        raise PasswordFileError(_OTHER_FORM)
+    return None
+
+
+def _is_password(value: object) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
 
 
 def _password_of(by_url: dict[str, Any], endpoint: Endpoint) -> str | None:
@@ -84,5 +119,9 @@ def _password_of(by_url: dict[str, Any], endpoint: Endpoint) -> str | None:
         except ValueError:
             continue
         if address == endpoint.address:
+            if not _is_password(password):
+                raise PasswordFileError(_OTHER_FORM)
             return str(password) or None
+    if by_url and not any(map(_is_password, by_url.values())):
+        raise PasswordFileError(_OTHER_FORM)
     return None

@@ -14,6 +14,7 @@ from exporter.config.messages import nearest
 DEFAULT_PORT = 6379
 SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9.+-]*):/{1,2}")
+_COLONLESS = re.compile(r"(rediss?|valkeys?|unix)//", re.IGNORECASE)
 _HOST = re.compile(r"[^\s/?#@\[\]%]+")
 _ENCODE = "a user name or password with /, ?, #, @ or : in it must be percent-encoded"
 
@@ -90,6 +91,8 @@ def parse_url(text: str) -> ParsedUrl:
 def _scheme(text: str) -> tuple[str, str]:
     match = _SCHEME.match(text)
     if match is None:
+        if colonless := _COLONLESS.match(text):
+            raise ValueError(f"must have a colon after {colonless[1].lower()}: {colonless[1].lower()}://")
         return "", text
     scheme, rest = match[1].lower(), text[match.end() :]
     if scheme in SCHEMES:
@@ -142,6 +145,8 @@ def _host_and_port(place: str) -> tuple[str, int]:
     else:
         host, _, port = place.partition(":")
         host = unquote(host)
+        if "," in host:
+            raise ValueError("has a comma in its host: with a password in one URL, each begins with its scheme")
         if host and not _HOST.fullmatch(host):
             raise ValueError("has a host name with characters that no host name has")
     if not host:

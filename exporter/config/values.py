@@ -10,6 +10,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(us|µs|μs|ms|s|m|h|d)")
 _UNIT = {"us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZE = re.compile(r"(\d{1,15})\s*(b?|[kmg]i?b)", re.IGNORECASE | re.ASCII)
+_BYTES = {"": 1, "b": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3}
 _NUMBER = re.compile(r"\d+(\.\d*)?|\.\d+")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _RESERVED_LABELS = frozenset({"target", "address", "job", "instance", "le", "quantile"})
@@ -51,6 +53,28 @@ def duration(value: float) -> str:
         if value and value % size == 0:
             return f"{value / size:g}{unit}"
     return f"{value:g}s"
+
+
+def byte_size(value: Any) -> int:
+    """Read a number of bytes: a whole number, or text such as ``512KB``, ``16MB``, ``1GB``.
+
+    A KB has 1024 bytes, as in redis.conf.
+
+    Raises ValueError for anything else.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, str) and (found := _SIZE.fullmatch(value.strip())) is not None:
+        return int(found[1]) * _BYTES[found[2].lower().replace("i", "")]
+    raise ValueError("must be a number of bytes, or text such as 512KB, 16MB or 1GB")
+
+
+def byte_text(value: int) -> str:
+    """Write a number of bytes as a person would: ``16777216`` is ``16MB``."""
+    for unit, size in (("GB", 1024**3), ("MB", 1024**2), ("KB", 1024)):
+        if value and value % size == 0:
+            return f"{value // size}{unit}"
+    return str(value)
 
 
 def _positive(value: float) -> float:
@@ -100,6 +124,12 @@ def _target_name(value: str) -> str:
     return value
 
 
+def _collector_options(value: Any) -> Any:
+    if value is None or value is True:
+        return {}
+    return None if value is False else value
+
+
 def _collectors(value: Any) -> Any:
     if isinstance(value, str):
         value = [part for part in re.split(r"[,\s]+", value.strip("[] ")) if part]
@@ -108,7 +138,7 @@ def _collectors(value: Any) -> Any:
             raise ValueError("must be a list of names of collectors, or a mapping from names to options")
         return {name: {} for name in value}
     if isinstance(value, dict):
-        return {name: {} if options is None else options for name, options in value.items()}
+        return {name: _collector_options(options) for name, options in value.items()}
     if value is None:
         return None
     raise ValueError("must be a list of names of collectors, or a mapping from names to options")
@@ -118,11 +148,13 @@ def _collectors(value: Any) -> Any:
 Seconds = Annotated[float, BeforeValidator(seconds)]
 #: Seconds, more than zero.
 PositiveSeconds = Annotated[float, BeforeValidator(lambda value: _positive(seconds(value)))]
+#: A number of bytes.
+ByteSize = Annotated[int, BeforeValidator(byte_size)]
 #: The upper edges of a histogram's buckets in seconds, rising, without +Inf.
 Buckets = Annotated[tuple[float, ...], BeforeValidator(_buckets)]
 Labels = Annotated[dict[str, str], BeforeValidator(_labels)]
 TargetName = Annotated[str, BeforeValidator(lambda value: _target_name(value) if isinstance(value, str) else value)]
-#: Name of a collector → its options.
-Collectors = Annotated[dict[str, dict[str, Any]], BeforeValidator(_collectors)]
+#: Name of a collector, or of a set of them such as ``default``, → its options; None: it is left out.
+Collectors = Annotated[dict[str, dict[str, Any] | None], BeforeValidator(_collectors)]
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=0)]
 PositiveCount = Annotated[int, BeforeValidator(_whole), Field(ge=1)]

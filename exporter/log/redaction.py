@@ -22,6 +22,30 @@ _ASSIGNED = re.compile(
 )
 
 
+#: A secret of fewer characters may be a part of any word: it is looked for as a whole word only.
+_SHORT = 8
+#: What is said instead of a text in which not even three stars are safe.
+WITHHELD = "the text of the server is not shown, for the password is a word of it"
+
+
+def hide(text: str, secret: str | None) -> str:
+    """Return a text of a server without ``secret``.
+
+    A short secret is blanked as a whole word only: ``m`` is a letter of many words. Where such a secret could itself be
+    a word of the message (``info``) or a number in it, the stars would tell which one: then the text is withheld. It is
+    also withheld where an uncommon secret is a part of another word.
+    """
+    if not secret or secret not in text:
+        return text
+    if len(secret) >= _SHORT:
+        return text.replace(secret, HIDDEN)
+    is_common = secret.isalpha() or secret.isdigit()
+    blanked, words = re.subn(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
+    if words and is_common:
+        return WITHHELD
+    return WITHHELD if secret in blanked.replace(HIDDEN, "") and not is_common else blanked
+
+
 def redact(_logger: object, _method: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Hide values under a name that sounds like a secret, and secrets inside of text, as deep as values go.
 

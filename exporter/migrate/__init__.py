@@ -6,17 +6,41 @@
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from exporter.collectors import load
+from exporter.config import Inherited
 from exporter.migrate.draft import draft
-from exporter.migrate.given import read
+from exporter.migrate.given import FLAGS, read
+from exporter.migrate.started import started
 from exporter.migrate.table import TABLE, VERSION, Row
 from exporter.migrate.write import write
 
-__all__ = ["TABLE", "VERSION", "Row", "migrate"]
+__all__ = ["TABLE", "VERSION", "Migrated", "Row", "inherit", "is_flag", "migrate"]
 
 
-def migrate(words: Sequence[str], environ: Mapping[str, str]) -> str:
-    """Return the YAML that does what redis_exporter did with these flags, ``NAME=value`` words and this environment."""
-    known = {name: collector.default for name, collector in load().items()}
-    return write(draft(read(words, environ), known))
+class Migrated(NamedTuple):
+    """The text of a configuration file, and what was asked for and is not in it."""
+
+    text: str
+    missing: tuple[str, ...]
+
+
+def migrate(words: Sequence[str], environ: Mapping[str, str]) -> Migrated:
+    """Return what does what redis_exporter did with these flags, ``NAME=value`` words and this environment."""
+    made = draft(read(words, environ), _known())
+    return Migrated(write(made), tuple(dict.fromkeys(made.missing)))
+
+
+def inherit(variables: Mapping[str, str]) -> Inherited:
+    """Say what variables of redis_exporter mean to a daemon that is started with them."""
+    return started(variables, _known())
+
+
+def is_flag(word: str) -> bool:
+    """Whether a word of a command line is a flag of redis_exporter, such as ``-redis.addr=cart:6379``."""
+    return word.startswith("-") and word.lstrip("-").partition("=")[0] in FLAGS
+
+
+def _known() -> dict[str, bool]:
+    return {name: collector.default for name, collector in load().items()}

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from exporter.config import nearest
-from exporter.migrate.table import TABLE, Row
+from exporter.migrate.table import TABLE, VERSION, Row
 
 FLAGS = {row.flag: row for row in TABLE}
 VARIABLES = {row.variable: row for row in TABLE if row.variable}
@@ -34,37 +34,44 @@ class Given:
         """Return the value of a flag, or what it is when nobody gives it."""
         return self.values.get(flag, FLAGS[flag].default)
 
+    def is_on(self, flag: str) -> bool:
+        """Whether a switch is on; one that is neither true nor false is not."""
+        return TRUTH.get(self.get(flag), False)
+
 
 def read(words: Sequence[str], environ: Mapping[str, str]) -> Given:
     """Read flags and ``NAME=value`` words; the environment is the weakest."""
     given = Given()
     assigned: dict[str, str] = {}
+    places: dict[str, str] = {}
     left = list(words)
     while left:
+        place = f"word {len(words) - len(left) + 1}"
         word = left.pop(0)
         if word in ("--", *_ENV_OPTIONS):
             continue
         if assignment := _ASSIGNMENT.fullmatch(word):
             assigned[assignment[1]] = assignment[2]
+            places[assignment[1]] = place
         elif flag := _FLAG.fullmatch(word):
-            _flag(given, flag[1], flag[2], left)
+            _flag(given, flag[1], flag[2], left, place)
         else:
-            given.remarks.append("a word that belongs to no flag was left out (a switch is written -flag=false)")
+            given.remarks.append(f"{place} belongs to no flag, and was left out (a switch is written -flag=false)")
     for name, value in assigned.items():
-        _variable(given, name, value)
+        _variable(given, name, value, places[name])
     told = set(given.values)
     for name in VARIABLES:
         if name in environ:
-            _variable(given, name, environ[name])
+            _variable(given, name, environ[name], name)
     given.from_environment = given.values.keys() - told
     return given
 
 
-def _flag(given: Given, name: str, value: str | None, left: list[str]) -> None:
+def _flag(given: Given, name: str, value: str | None, left: list[str], place: str) -> None:
     """Take a flag; one that is no switch may have its value in the next word."""
     row = FLAGS.get(name)
     if row is None:
-        given.remarks.append(_stranger("-", name, FLAGS))
+        given.remarks.append(_stranger(place, "-", name, FLAGS))
     elif value is not None:
         given.values[row.flag] = value
     elif row.is_switch:
@@ -75,19 +82,20 @@ def _flag(given: Given, name: str, value: str | None, left: list[str]) -> None:
         given.remarks.append(f"-{row.flag} has no value")
 
 
-def _variable(given: Given, name: str, value: str) -> None:
+def _variable(given: Given, name: str, value: str, place: str) -> None:
     row = VARIABLES.get(name)
     if row is None:
-        given.remarks.append(_stranger("", name, VARIABLES))
+        given.remarks.append(_stranger(place, "", name, VARIABLES))
     elif not row.is_switch or value in TRUTH:  # like Go, which passes over a switch that is neither
         given.values.setdefault(row.flag, value)
 
 
-def _stranger(dash: str, name: str, known: Iterable[str]) -> str:
+def _stranger(place: str, dash: str, name: str, known: Iterable[str]) -> str:
     """Say that a name is unknown; it is repeated only when it is like a known one, since it may be a secret."""
     guess = nearest(name, known) if _NAME.fullmatch(name.lower()) else None
     if guess is None:
-        return f"a {'flag' if dash else 'variable'} was left out that redis_exporter does not know"
+        what = "flag" if dash else "variable"
+        return f"{place} was left out: redis_exporter {VERSION} knows no such {what}"
     return f"{dash}{name} is nothing that redis_exporter knows: did you mean {dash}{guess}?"
 
 

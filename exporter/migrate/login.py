@@ -68,7 +68,13 @@ def _password(given: Given, parsed: ParsedUrl | None, found: Login) -> None:
             found.settings["password_file"] = values.path(file)
         except ValueError:
             found.hints.append(_PLACE)
-            found.notes.append("-redis.password-file is no path that can be shown here: write it down yourself")
+            found.notes.append(
+                "-redis.password-file names no file that is here, and may be a password, so it is not shown: write its "
+                "path after password_file yourself"
+            )
+        else:
+            if not found.settings["password_file"].startswith(("/", "~")):
+                found.notes.append("-redis.password-file: a relative path begins where this file lies")
 
 
 def _into_module(found: Login) -> None:

@@ -19,7 +19,8 @@ class Row(NamedTuple):
     ``ours`` are the settings that get what ``take`` makes of its value; none of them means that there is no
     counterpart. ``collectors.keys.patterns`` is an option of a collector: it is set where that collector runs, and
     with ``brings`` the flag makes it run. With ``differs`` our default is another than theirs: theirs is then set
-    also when nobody gives the flag. ``remark`` says what is not the same.
+    also when nobody gives the flag. ``remark`` says what is not the same. ``protects``: without a counterpart the
+    pages would be open that were closed. ``always``: what the flag turns on is so here without it.
     """
 
     flag: str
@@ -31,6 +32,8 @@ class Row(NamedTuple):
     is_switch: bool = False
     brings: bool = False
     differs: bool = False
+    protects: bool = False
+    always: bool = False
 
 
 def _switch(
@@ -53,7 +56,7 @@ TABLE: tuple[Row, ...] = (
     Row("redis.password-file", "REDIS_PASSWORD_FILE", ("password_file",), values.path, remark="A JSON object from URL to password is understood, and so is a file with nothing but the password."),
     Row("connection-timeout", _X + "CONNECTION_TIMEOUT", ("connection.socket_connect_timeout", "connection.socket_timeout"), values.seconds, default="15s", remark="Beside it probe.timeout (1s) bounds a PING and poll.timeout (5s) a whole poll of a collector."),
     _switch("set-client-name", _X + "SET_CLIENT_NAME", default="true", remark="Connections stay unnamed: no CLIENT SETNAME is sent. Tell them by their ACL user."),
-    _switch("is-cluster", _X + "IS_CLUSTER", remark="Not needed: each node reads its own keys and slots. cluster: true in a target watches every node of its cluster."),
+    _switch("is-cluster", _X + "IS_CLUSTER", remark="Not needed: each node reads its own keys and slots. cluster: true in a target watches every node of its cluster.", always=True),
     _switch("cluster-discover-hostnames", _X + "CLUSTER_DISCOVER_HOSTNAMES", remark="There is no /discover-cluster-nodes: cluster: true in a target finds the nodes, and /sd lists them; see cluster.prefer."),
     _switch("is-tile38", _X + "IS_TILE38", "collectors.tile38", take=values.collector, brings=True),
     # TLS towards the server
@@ -64,29 +67,29 @@ TABLE: tuple[Row, ...] = (
     # our own pages
     Row("web.listen-address", _X + "WEB_LISTEN_ADDRESS", ("listen",), values.listen, default=":9121"),
     Row("web.telemetry-path", _X + "WEB_TELEMETRY_PATH", ("telemetry_path",), values.telemetry_path, default="/metrics"),
-    Row("tls-server-cert-file", _X + "TLS_SERVER_CERT_FILE", remark=_FRONT),
-    Row("tls-server-key-file", _X + "TLS_SERVER_KEY_FILE", remark=_FRONT),
-    Row("tls-server-ca-cert-file", _X + "TLS_SERVER_CA_CERT_FILE", remark=_FRONT),
+    Row("tls-server-cert-file", _X + "TLS_SERVER_CERT_FILE", remark=_FRONT, protects=True),
+    Row("tls-server-key-file", _X + "TLS_SERVER_KEY_FILE", remark=_FRONT, protects=True),
+    Row("tls-server-ca-cert-file", _X + "TLS_SERVER_CA_CERT_FILE", remark=_FRONT, protects=True),
     Row("tls-server-min-version", _X + "TLS_SERVER_MIN_VERSION", default="TLS1.2", remark=_FRONT),
-    Row("basic-auth-username", _X + "BASIC_AUTH_USERNAME", remark=_AUTH),
-    Row("basic-auth-password", _X + "BASIC_AUTH_PASSWORD", remark=_AUTH),
-    Row("basic-auth-hash-password", _X + "BASIC_AUTH_HASH_PASSWORD", remark=_AUTH),
-    _switch("disable-scrape-endpoint", _X + "DISABLE_SCRAPE_ENDPOINT", remark="Always so: no request can make the exporter connect to a host that it names."),
+    Row("basic-auth-username", _X + "BASIC_AUTH_USERNAME", remark=_AUTH, protects=True),
+    Row("basic-auth-password", _X + "BASIC_AUTH_PASSWORD", remark=_AUTH, protects=True),
+    Row("basic-auth-hash-password", _X + "BASIC_AUTH_HASH_PASSWORD", remark=_AUTH, protects=True),
+    _switch("disable-scrape-endpoint", _X + "DISABLE_SCRAPE_ENDPOINT", remark="Always so: no request can make the exporter connect to a host that it names.", always=True),
     # what is logged
     Row("log-level", _X + "LOG_LEVEL", ("log.level",), values.level, default="INFO"),
     Row("log-format", _X + "LOG_FORMAT", ("log.format",), values.log_format, default="txt"),
     _switch("debug", _X + "DEBUG", "debug"),
     # names and labels
-    Row("namespace", _X + "NAMESPACE", default="redis", remark="Names always begin with redis_. To rename them, use metric_relabel_configs of Prometheus: source_labels [__name__], regex redis_(.*), target_label __name__, replacement other_$1."),
+    Row("namespace", _X + "NAMESPACE", default="redis", remark="Names always begin with redis_. A rule of metric_relabel_configs renames them in Prometheus; migrate-flags prints it."),
     _switch("append-instance-role-label", _X + "APPEND_INSTANCE_ROLE_LABEL", remark="A label that changes in a failover breaks every series in two. Join instead: redis_memory_used_bytes * on (instance, target) group_left (role) redis_instance_info."),
-    _switch("redis-only-metrics", _X + "REDIS_ONLY_METRICS", remark="process_* and python_* of the exporter itself are always there, about 25 series; metric_relabel_configs can drop them."),
+    _switch("redis-only-metrics", _X + "REDIS_ONLY_METRICS", remark="process_* and python_* of the exporter itself are always there, about 25 series. A rule of metric_relabel_configs drops them in Prometheus; migrate-flags prints it."),
     _switch("include-go-runtime-metrics", _X + "INCLUDE_GO_RUNTIME_METRICS", remark="There is no Go in it; process_* and python_* are always there."),
     # what is read besides INFO
-    _switch("ping-on-connect", _X + "PING_ON_CONNECT", remark="Always so, and more: a PING every probe.interval (1s), as a histogram."),
+    _switch("ping-on-connect", _X + "PING_ON_CONNECT", remark="Always so, and more: a PING every probe.interval (1s), as a histogram.", always=True),
     Row("config-command", _X + "CONFIG_COMMAND", ("collectors.config",), values.config_command, default="CONFIG", remark="A renamed CONFIG cannot be asked for: leave the collector config out, or allow +config|get to an ACL user instead of renaming."),
     _switch("include-config-metrics", _X + "INCL_CONFIG_METRICS", "collectors.config.include_config_metrics", "collectors.sentinel.include_config_metrics"),
-    _switch("redact-config-metrics", _X + "REDACT_CONFIG_METRICS", default="true", remark="Always so, by pattern and not by a list of four names. What is hidden needlessly is named in the option show of the collector config."),
-    _switch("include-system-metrics", _X + "INCL_SYSTEM_METRICS", remark="Always so: redis_total_system_memory_bytes is one series."),
+    _switch("redact-config-metrics", _X + "REDACT_CONFIG_METRICS", default="true", remark="Always so, by pattern and not by a list of four names. What is hidden needlessly is named in the option show of the collector config.", always=True),
+    _switch("include-system-metrics", _X + "INCL_SYSTEM_METRICS", remark="Always so: redis_total_system_memory_bytes is one series.", always=True),
     _switch("include-modules-metrics", _X + "INCL_MODULES_METRICS", "collectors.modules", take=values.collector, brings=True),
     _switch("include-rdb-file-size-metric", _X + "INCL_RDB_FILE_SIZE_METRIC", "collectors.rdb_file", take=values.collector, brings=True),
     _switch("include-sentinel-peer-info", _X + "INCL_SENTINEL_PEER_INFO", "collectors.sentinel.include_peer_info"),

@@ -3,10 +3,11 @@
 import csv
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
-from exporter.config import duration
+from exporter.config import duration, telemetry_path_trouble
 from exporter.migrate.lua import translated
 
 #: From the text of a value to what our setting gets.
@@ -58,8 +59,8 @@ def listen(value: str) -> str:
 
 def telemetry_path(value: str) -> str:
     """Take over the path of the metrics, unless it is that of another page of ours."""
-    if not re.fullmatch(r"/[A-Za-z0-9._~-][A-Za-z0-9/._~-]*", value) or re.match(r"/(-|redis)/|/(health|sd)$", value):
-        raise ValueError("the path of another page")
+    if trouble := telemetry_path_trouble(value):
+        raise ValueError(trouble)
     return value
 
 
@@ -136,17 +137,26 @@ def pattern(value: str) -> list[str]:
 
 def paths(value: str) -> list[str]:
     """Take over paths with commas between them."""
-    found = [path.strip() for path in value.split(",") if path.strip()]
+    found = [_absolute(path.strip()) for path in value.split(",") if path.strip()]
     if not found:
         raise ValueError("no path")
     return found
 
 
 def path(value: str) -> str:
-    """Take over a path, and nothing that may be a password."""
-    if not _PATH.fullmatch(value):
+    """Take over a path, and nothing that may be a password: it looks like a path, or names a file that is here."""
+    found = _absolute(value)
+    if found == value and not _PATH.fullmatch(value):
         raise ValueError("no path")
-    return value
+    return found
+
+
+def _absolute(value: str) -> str:
+    """Return where a relative path leads that names a file here: the configuration may be put elsewhere."""
+    try:
+        return str(Path(value).absolute()) if Path(value).is_file() else value
+    except (OSError, ValueError):
+        return value
 
 
 def keys(value: str) -> list[Any]:

@@ -11,6 +11,7 @@ _HEAD = "What redis_exporter was told, for redis-pulse; see docs/migrating-from-
 #: Who is asked and who logs in: hints stand behind these.
 _FIRST = ("redis_url", "username", "password_file", "modules")
 _NOTES = "What to know:"
+_RULES = "For the scrape job of Prometheus:"
 
 
 def write(made: Draft) -> str:
@@ -31,6 +32,8 @@ def write(made: Draft) -> str:
                 break_long_words=False,
                 break_on_hyphens=False,
             )
+    if made.rules:
+        lines += ["", f"# {_RULES}", "#   metric_relabel_configs:", *(f"#     {rule}" for rule in made.rules)]
     return "\n".join(lines) + "\n"
 
 

@@ -1,9 +1,27 @@
 """The text of INFO to plain dicts of text; what a value means is the row's business (``exporter.metric``)."""
 
+import re
 from typing import NamedTuple
 
-#: Section → field → value, all as the server spells them. Fields before the first heading are in section ``""``.
+#: Section → field → value, as the server spells them. Fields before the first heading are in section ``""``. A known
+#: section has the name that Redis gives it: Kvrocks writes ``CommandStats`` and Dragonfly writes ``Cpu``.
 Info = dict[str, dict[str, str]]
+
+SECTIONS = {
+    name.lower(): name
+    for name in (
+        *("Server", "Clients", "Memory", "Persistence", "Threads", "Stats", "Replication", "CPU", "Modules"),
+        *("Commandstats", "Errorstats", "Latencystats", "Cluster", "Keyspace", "Keysizes", "Sentinel", "KeyDB"),
+    )
+}
+#: Pika writes ``# Replication(MASTER)``.
+_WITH_ROLE = re.compile(r"([A-Za-z]+)\([A-Za-z]*\)")
+#: Pika writes comments inside of a section: ``# Time:2023-04-14``, ``# Duration: 37s`` and ``#hash_ RocksDB``.
+_COMMENT = re.compile(r"# (Time|Duration):|#\S+ \S")
+#: Pika writes a line for each type of key: ``db0 Hashes_keys=12, expires=3, invalid_keys=0``.
+_KEYS_OF_A_TYPE = re.compile(r"(db[0-9]+) [A-Za-z]+_keys=([0-9]{1,18}), *expires=([0-9]{1,18})\b.*")
+#: This is the time of a scan of the keys that never took place.
+_NEVER = re.compile(r"# Time:(1969|1970)-")
 
 
 class Replica(NamedTuple):
@@ -27,15 +45,50 @@ def parse_info(text: str) -> Info:
     """
     info: Info = {}
     fields: dict[str, str] | None = None
+    typed: list[str] = []
     for line in text.replace("\r\n", "\n").split("\n"):
         field, colon, value = line.partition(":")
         if field[:1] == "#":
-            fields = info.setdefault(line[1:].strip(), {})
+            if _COMMENT.match(line):
+                typed.append(line)
+            else:
+                fields = info.setdefault(_section(line[1:].strip()), {})
         elif colon:
             if fields is None:
                 fields = info.setdefault("", {})
             fields[field] = value
+        elif field[:2] == "db":
+            typed.append(line)
+    if typed and "Keyspace" in info:
+        _add_types(info, typed)
     return info
+
+
+def has_fields(info: Info) -> bool:
+    """Whether the server told anything: some servers answer an unknown section with its heading alone."""
+    return any(info.values())
+
+
+def _section(heading: str) -> str:
+    if (found := _WITH_ROLE.fullmatch(heading)) is not None:
+        heading = found[1]
+    return SECTIONS.get(heading.lower(), heading)
+
+
+def _add_types(info: Info, lines: list[str]) -> None:
+    """Put the types of keys of each database together: ``db0`` becomes ``keys=12,expires=3``.
+
+    The counts come from a scan. Before the first scan all of them are 0, and nothing is known: the section goes.
+    """
+    sums: dict[str, tuple[int, int]] = {}
+    for line in lines:
+        if (found := _KEYS_OF_A_TYPE.fullmatch(line)) is not None:
+            keys, expires = sums.get(found[1], (0, 0))
+            sums[found[1]] = keys + int(found[2]), expires + int(found[3])
+    if not any(keys for keys, _ in sums.values()) and any(map(_NEVER.match, lines)):
+        del info["Keyspace"]
+    else:
+        info["Keyspace"] |= {db: f"keys={keys},expires={expires}" for db, (keys, expires) in sums.items()}
 
 
 def parse_pairs(text: str) -> dict[str, str]:

@@ -12,11 +12,18 @@ Each PING carries a number, so a reply that is left out costs its own slot and s
 
 A slot that finds no connection waits for one within its own deadline; the connecting is timed apart, as the operation
 ``connect`` and by its phases.
+
+Pings are the trials of the circuit breaker: while it is not closed, one ping per ``probe.trial_interval`` is sent, or
+one attempt to connect is made. After an attempt that failed, the next one waits for as long. A slot that comes between
+is not sent. It is one failure under the reason that opened the breaker, or that the attempt failed for, and is counted
+in ``redis_pings_not_sent_total`` besides.
 """
 
-from exporter.breaker import Breaker
+import math
+
+from exporter.breaker import EARLY, Breaker
 from exporter.client import Arrival, Client, Wire
-from exporter.errors import AuthError, OperationTimeoutError, ProtocolError, RejectedError, SkippedError, TargetError
+from exporter.errors import AuthError, OperationTimeoutError, ProtocolError, SkippedError, TargetError
 from exporter.instruments import TargetInstruments, families
 from exporter.prober.alarm import Alarm
 from exporter.prober.clock import Clocks, trip
@@ -49,6 +56,7 @@ class Prober:
         settings = client.target.settings
         self._timeout = settings.probe.timeout
         self._silence = settings.probe.silence
+        self._trial_interval = settings.probe.trial_interval * (1 - EARLY)
         self._client = client
         self._breaker = breaker
         self._instruments = instruments
@@ -62,6 +70,14 @@ class Prober:
         self._numbers = Numbers(self._slots)
         self._alarm = Alarm(self._wake)
         self._heard = 0.0
+        #: when the newest attempt to connect was made; whether a ping was answered well on that connection, and the
+        #: newest error reply that says that the target is not available
+        self._attempted = -math.inf
+        self._was_answered = False
+        self._refusal: TargetError | None = None
+        #: why there is no connection, and when a slot must be due to try the next one
+        self._lost: TargetError | None = None
+        self._next_attempt = -math.inf
         instruments.at_render[families.IN_FLIGHT, PING] = self._take_stock
 
     @property
@@ -96,21 +112,26 @@ class Prober:
         if self._slots.outstanding or self._waiting:
             self._look()  # first of all: replies left unread would merge with the next, and take its stamp
         session = self._session
-        held_back = self._client.hold_back() if session is None else None
-        if held_back is not None:
-            ledger.failed(Ping(due, None), held_back)
+        if session is None and self._lost is not None and due < self._next_attempt:
+            ledger.not_sent(Ping(due, None), self._why_not(self._lost))
             return
-        ping = Ping(due, self._breaker.acquire())
+        ping = Ping(due, self._breaker.acquire_probe(due))
         if ping.permit is None:
-            ledger.failed(ping, RejectedError("the circuit breaker is open"))
+            ledger.not_sent(ping, self._breaker.rejection())
         elif session is None or session.wire is None:
             self._waiting.append(ping)
             self._arm()
-            self._session = session or Session(self._client, self._instruments, self)
+            if session is None:
+                self._attempted, self._was_answered, self._refusal = due, False, None
+                self._session = Session(self._client, self._instruments, self)
         elif self._slots.full:
-            ledger.failed(ping, OperationTimeoutError("too many pings are unanswered"))
+            ledger.not_sent(ping, OperationTimeoutError("too many pings are unanswered"))
         elif self._send(ping, session.wire):
             self._precision.lateness.observe(max(0.0, ping.sent.at - due) if ping.sent else 0.0)
+
+    def _why_not(self, error: TargetError) -> TargetError:
+        """Return the error of a slot for which nothing is tried: what opened the breaker, or else this one."""
+        return type(error)(str(error)) if self._breaker.state == "closed" else self._breaker.rejection()
 
     def skipped(self, count: int, newest: float) -> None:
         """Book slots that came while we were late, the newest of them at ``newest``: our fault, and said so."""
@@ -147,6 +168,10 @@ class Prober:
             took = trip(sent.at, sent.at_ns, arrival.at, arrival.at_ns, arrival.stamp, same_epoch=ping.epoch == epoch)
             decided = self._slots.answered(slot.sent + took.seconds)
             self._ledger.replied(ping, None if decided is None else decided.outcome, error, took)
+            if error is not None and error.unavailable:
+                self._refusal = error
+            else:
+                self._was_answered = True
             if isinstance(error, AuthError):
                 raise error  # a new connection reads the credentials anew
         if not self._slots.in_flight:
@@ -154,7 +179,10 @@ class Prober:
 
     def lost(self, error: TargetError) -> None:
         """Every slot that was in flight, or waited for the connection, ends with the reason of its loss."""
-        self._session = None
+        # A full server says so, and then hangs up: what it said is the cause.
+        self._session, self._lost = None, self._refusal or error
+        # A connection that served may be replaced at once; after one that did not, a trial waits for its turn.
+        self._next_attempt = -math.inf if self._was_answered else self._attempted + self._trial_interval
         self._numbers.end(error)
         self._ledger.silence.lost(self._now())
         waiting, self._waiting = self._waiting, []
@@ -190,13 +218,20 @@ class Prober:
         for slot in slots.expire(now):
             self._ledger.failed(slot.token, OperationTimeoutError("no answer in time"))
         while self._waiting and self._waiting[0].due + self._timeout <= now:
-            ours = session is not None and session.is_queueing
-            self._ledger.failed(
-                self._waiting.pop(0),
-                SkippedError("too many connects at once") if ours else OperationTimeoutError("no connection in time"),
-            )
+            self._give_up_waiting(self._waiting.pop(0), is_queueing=session is not None and session.is_queueing)
         if slots.outstanding and now - self._heard > self._silence and self._session is not None:
             self._session.give_up(OperationTimeoutError(f"silent for {self._silence:g} s"))
+
+    def _give_up_waiting(self, ping: Ping, *, is_queueing: bool) -> None:
+        """End a slot that found no connection in time; ``is_queueing``: our own queue of connects was too long."""
+        if not is_queueing:
+            self._ledger.failed(ping, OperationTimeoutError("no connection in time"))
+        elif self._breaker.state == "closed":
+            self._ledger.failed(ping, SkippedError("too many connects at once"))
+        else:  # it was down before, and nobody has seen it answer since
+            if ping.permit is not None:
+                ping.permit.release()
+            self._ledger.not_sent(ping, self._breaker.rejection())
 
     def _arm(self) -> None:
         """Wake at the next deadline, unless we wake before it anyway."""

@@ -65,6 +65,7 @@ class Ledger:
         self._timeout = settings.probe.timeout
         self._interval = settings.probe.interval
         self._operation = instruments.operation(PING)
+        self._not_sent = instruments.cell(families.NOT_SENT)
         self._by_clock = {clock: instruments.cell(families.PROBE_CLOCK, clock) for clock in ("kernel", "user")}
         self._longest = Longest(settings.poll.interval)
         self._place = place(settings.name, settings.endpoint)
@@ -119,6 +120,12 @@ class Ledger:
             self._longest.observe(now, trip.seconds)
             self._end(ping, None, trip)
 
+    def not_sent(self, ping: Ping, error: TargetError) -> None:
+        """Book a ping that was not sent because the target did not answer lately: a failure as any, counted besides."""
+        if not isinstance(error, SkippedError):
+            self._not_sent.inc()
+        self.failed(ping, error)
+
     def failed(self, ping: Ping, error: TargetError, trip: Trip | None = None) -> None:
         """Book a failure; ``trip`` when there was a reply all the same."""
         if isinstance(error, SkippedError):
@@ -138,7 +145,7 @@ class Ledger:
             self.silence.failed(ping.due)
         permit = ping.permit
         if permit is not None:
-            permit.failure() if error is not None and error.unavailable else permit.success()
+            permit.failure(error) if error is not None and error.unavailable else permit.success()
         if not isinstance(error, RejectedError):
             self.trouble = error
         if self.last is None or ping.due >= self.last.due:

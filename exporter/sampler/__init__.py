@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
-from exporter.client import Client
+from exporter.client import Call, Client
 from exporter.collectors import UNSUPPORTED, Collector
 from exporter.config import Options
 from exporter.errors import OperationTimeoutError, SkippedError, TargetError
@@ -61,17 +61,25 @@ class Sampler:
         self._refusals: Refusals = {}
         self.server = Server(local=client.target.settings.endpoint.is_local)
         self.polled = False
+        self._connects = 0
 
     async def poll(self, _due: float) -> None:
-        """Run every collector that this server can have, one after the other."""
+        """Run every collector that this server can have, one after the other; for the breaker it is one call."""
         once: Replies = {}
+        if self._connects != self._client.connects:
+            self._connects = self._client.connects
+            self.server.info_way = None  # there may be another server now: how does this one like to be asked?
         started, reason = self._clock(), ""
-        for part in self._parts:
-            if not part.collector.applies(self.server):
-                self._store.forget(self._name, part.collector.name)
-            else:
-                failed = await self._run(part, once)
-                reason = reason or failed
+        call = self._client.start_call()
+        try:
+            for part in self._parts:
+                if not part.collector.applies(self.server):
+                    self._store.forget(self._name, part.collector.name)
+                else:
+                    failed = await self._run(part, once, call)
+                    reason = reason or failed
+        finally:
+            call.end()
         self._instruments.polled(self._clock() - started, reason)
         self.polled = True
 
@@ -83,12 +91,12 @@ class Sampler:
             operation.failed("skipped", count=late)
             operation.failed("timeout", count=overrun)
 
-    async def _run(self, part: Part, once: Replies) -> str:
+    async def _run(self, part: Part, once: Replies, call: Call) -> str:
         """Run one collector; return the reason when it failed."""
         name = part.collector.name
         operation = self._instruments.operation(name)
         started = self._clock()
-        bound = self._client.commands(name, started + self._poll.timeout)
+        bound = self._client.commands(name, started + self._poll.timeout, call)
         commands = Asking(bound, once, self._refusals, self.server.identity)
         error: Exception | None = None
         found: list[Found] = []

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from exporter.collectors.base import UNSUPPORTED, Commands
-from exporter.errors import KeyDeniedError, TargetError
+from exporter.errors import KeyDeniedError, TargetError, UnknownCommandError
 
 Args = tuple[str | int | bytes, ...]
 #: The replies of one poll, by database and command.
@@ -47,8 +47,20 @@ class Asking:
                 self._replies[key] = await self._commands.execute(*args, db=db)
             except UNSUPPORTED as error:
                 self._remember(args, error)
+                self._keep_failure(key, error)
                 raise
-        return self._replies[key]
+            except TargetError as error:
+                self._keep_failure(key, error)
+                raise
+        reply = self._replies[key]
+        if isinstance(reply, TargetError):
+            raise type(reply)(str(reply))
+        return reply
+
+    def _keep_failure(self, key: tuple[int | None, Args], error: TargetError) -> None:
+        """Keep a server's refusal of one form of INFO until the poll ends: six collectors try the same forms."""
+        if _command(key[1]) == _ALWAYS and type(error) in (TargetError, UnknownCommandError):
+            self._replies[key] = error
 
     async def pipeline(self, commands: Sequence[Args], *, db: int | None = None) -> list[Any]:
         """Send the commands whose refusal is not known; the others have it in their place. Raises TargetError."""

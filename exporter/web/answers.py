@@ -83,6 +83,16 @@ def health_status(views: Sequence[TargetView], *, loop_turns: bool) -> str:
     return "healthy" if connected == len(views) else "degraded"
 
 
+def health_code(status: str, *, loop_turns: bool, always_200: bool) -> int:
+    """Return the HTTP status of ``/health``.
+
+    With ``always_200`` it says only whether we live. A supervisor that asks redis_exporter's ``/health`` would
+    otherwise restart us, or take Redis out of its service, in the very outage that we are to record.
+    """
+    is_well = loop_turns if always_200 else status != "unhealthy"
+    return 200 if is_well else 503
+
+
 def health_redis(view: TargetView) -> dict[str, Any]:
     """Return how the connection to one target is."""
     return {"status": view.status, "latency_ms": milliseconds(view.latency_seconds)}

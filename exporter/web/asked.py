@@ -12,6 +12,16 @@ from exporter.config import parse_url
 from exporter.web.views import Daemon, Wanted
 
 _LONGEST = 200
+#: What a request may tell redis_exporter, and the setting that does so here.
+_FOREIGN = {
+    "check-keys": "collectors: {keys: {patterns: […]}}",
+    "check-single-keys": "collectors: {keys: {keys: […]}}",
+    "count-keys": "collectors: {key_counts: {patterns: […]}}",
+    "check-streams": "collectors: {streams: {patterns: […]}}",
+    "check-single-streams": "collectors: {streams: {streams: […]}}",
+    "tls-server-name": "tls: {server_name: …}",
+    "tls_server_name": "tls: {server_name: …}",
+}
 _MOST_NAMES = 20
 
 
@@ -24,7 +34,17 @@ class AskedError(Exception):
 
 
 def wanted_of(query: QueryParams, daemon: Daemon) -> Wanted:
-    """Return the filters of a request: ``collectors[]``, ``name[]``, ``only``. Raises AskedError for unknown ones."""
+    """Return the filters of a request: ``collectors[]``, ``name[]``, ``only``.
+
+    Raises AskedError for unknown ones, and for parameters of redis_exporter that no request can set here.
+    """
+    if foreign := next((key for key, value in query.items() if value and key in _FOREIGN), None):
+        flag = foreign.replace("_", "-")
+        raise AskedError(
+            400,
+            f"{foreign}: a request cannot say what is read here, the configuration does: set {_FOREIGN[foreign]} for "
+            f"this target; `redis-pulse migrate-flags -- -{flag}=…` prints it",
+        )
     collectors = _chosen("collectors[]", query, daemon.collectors, "collector")
     names = _chosen("name[]", query, daemon.metric_names, "metric")
     match query.get("only"):

@@ -30,10 +30,13 @@ class Body(Protocol):
 class Handlers:
     """The pages of one daemon."""
 
-    def __init__(self, daemon: Daemon, telemetry_path: str, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, daemon: Daemon, telemetry_path: str, now: Callable[[], datetime], *, health_always_200: bool
+    ) -> None:
         self._daemon = daemon
         self._telemetry_path = telemetry_path
         self._now = now
+        self._health_always_200 = health_always_200
 
     async def metrics(self, request: Request) -> Response:
         """Answer ``/metrics``: 200 whatever state the targets are in; queries choose a part."""
@@ -85,9 +88,10 @@ class Handlers:
         return HTMLResponse(page, headers={"content-security-policy": pages.POLICY})
 
     async def health(self, _request: Request) -> Response:
-        """Answer ``/health``: how every target is; 503 when none is connected."""
-        views = self._daemon.targets()
-        status = answers.health_status(views, loop_turns=self._daemon.healthy())
+        """Answer ``/health``: how every target is; 503 when none is connected, unless a setting says otherwise."""
+        views, loop_turns = self._daemon.targets(), self._daemon.healthy()
+        status = answers.health_status(views, loop_turns=loop_turns)
+        code = answers.health_code(status, loop_turns=loop_turns, always_200=self._health_always_200)
         top: dict[str, Any] = {
             "status": status,
             "timestamp": self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -102,7 +106,7 @@ class Handlers:
                 await asyncio.sleep(0)
             written.append(f"{_json(view.name)}: {_json(answers.health_target(view))}")
         body = f'{_json(top)[:-1]}, "targets": {{{", ".join(written)}}}}}\n'
-        return Response(body, 503 if status == "unhealthy" else 200, media_type="application/json")
+        return Response(body, code, media_type="application/json")
 
     async def healthy(self, _request: Request) -> Response:
         """Answer ``/-/healthy``: a supervisor restarts us when this is not 200, so it says nothing of Redis."""

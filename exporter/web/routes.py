@@ -18,6 +18,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exporter import log
+from exporter.config import telemetry_path_trouble
 from exporter.web.handlers import Handlers
 from exporter.web.views import Daemon
 
@@ -42,15 +43,17 @@ def build(
     daemon: Daemon,
     *,
     telemetry_path: str = "/metrics",
+    health_always_200: bool = False,
     clock: Callable[[], float] = time.monotonic,
     now: Callable[[], datetime] = _now,
 ) -> ASGIApp:
     """Return the application that shows a daemon.
 
-    ``clock`` (monotonic, seconds) times the answers, ``now`` stamps them. Raises ``ValueError`` when
-    ``telemetry_path`` is no path or belongs to another page.
+    ``clock`` (monotonic, seconds) times the answers, ``now`` stamps them. With ``health_always_200`` the status of
+    ``/health`` says nothing of the targets. Raises ``ValueError`` when ``telemetry_path`` is no path or belongs to
+    another page.
     """
-    pages = Handlers(daemon, telemetry_path, now)
+    pages = Handlers(daemon, telemetry_path, now, health_always_200=health_always_200)
     table: list[tuple[str, Page]] = [
         ("/", Page(pages.index)),
         ("/scrape", Page(pages.scrape)),
@@ -62,9 +65,8 @@ def build(
         ("/redis/ping", Page(pages.ping)),
         ("/redis/stats", Page(pages.stats)),
     ]
-    paths = [path for path, _ in table]
-    if not telemetry_path.startswith("/") or set(telemetry_path) & set("{}?#") or telemetry_path in paths:
-        raise ValueError(f"{telemetry_path!r} is no path for metrics: it starts with / and is none of {sorted(paths)}")
+    if trouble := telemetry_path_trouble(telemetry_path):
+        raise ValueError(f"{telemetry_path!r} {trouble}")
     table.insert(1, (telemetry_path, Page(pages.metrics)))
     routes = [Route(path, page) for path, page in table]
     router = Router(routes, redirect_slashes=False, default=_NotFound([route.path for route in routes]))

@@ -86,16 +86,16 @@ def _breakers(settings: Settings) -> Iterator[Alert]:
         name="RedisCircuitBreakerOpen",
         idea="the breaker is open or half-open",
         why=(
-            "A breaker goes from open to half_open and back at every trial: without `max`, each change would start "
-            "`for` anew."
+            "A breaker goes from open to half_open and back whenever a poll tries it: without `max`, each change would "
+            "start `for` anew."
         ),
         expr=f'max {BY_TARGET} (redis_circuit_breaker_state{{state=~"open|half_open"}}) == 1',
         wait="2m",
         severity="warning",
         summary="The circuit breaker of Redis server {{ $labels.target }} stays open",
         description=(
-            "{{ $labels.instance }} has left {{ $labels.target }} alone for 2 minutes, but for single trials, because "
-            "it kept failing. What is shown of this server is old or missing until a trial succeeds."
+            "{{ $labels.instance }} has not polled {{ $labels.target }} for 2 minutes, because it kept failing. What "
+            "is shown of this server is old or missing until a ping is answered."
         ),
     )
     yield Alert(

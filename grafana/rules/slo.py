@@ -1,8 +1,8 @@
 """The SLO: slots, what was bad of them, burn rates over pairs of windows, and what is left of the budget.
 
 Availability: bad is a slot that failed. Latency: bad is a slot that was not answered within the edge, so one that
-failed too. The whole is *scheduled* slots both times: those that an open breaker rejected count, or it would heal the
-SLI.
+failed too. The whole is *scheduled* slots both times. A ping that was not sent counts too, or an open breaker would
+heal the SLI.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,10 @@ PING = 'operation="ping"'
 
 
 class Sli(NamedTuple):
-    """``bad`` is the recorded series of its numerator; ``objective`` the share that must be good."""
+    """``bad`` is the recorded series of its numerator.
+
+    ``objective`` is the share that must be good on a target whose exporter does not say: others publish theirs.
+    """
 
     name: str
     bad: str
@@ -61,7 +64,9 @@ def slis(settings: Settings) -> tuple[Sli, Sli]:
 
 def records(settings: Settings) -> tuple[Group, ...]:
     """Return the recorded series: of the short windows each time, of the long ones less often."""
-    often = [rule for window in SHORT for rule in _window(settings, window)]
+    # First: a group is evaluated in order, and the burn rates divide by it.
+    often = [_allowed(settings, sli) for sli in slis(settings)]
+    often += [rule for window in SHORT for rule in _window(settings, window)]
     seldom = [rule for window in TILES for rule in _window(settings, window)]
     budgets = [rule for sli in slis(settings) for rule in _budgets(sli)]
     return (
@@ -73,13 +78,26 @@ def records(settings: Settings) -> tuple[Group, ...]:
 def _window(settings: Settings, window: str) -> Iterator[Record]:
     yield from (_short if window in SHORT else _long)(settings, window)
     for sli in slis(settings):
-        for level, by in (("target", ""), ("job", "by (job)")):
-            bad, slots = f"target:redis_ping_{sli.bad}:rate{window}", f"target:redis_ping_slots:rate{window}"
-            if by:
-                bad, slots = f"sum {by} ({bad})", f"sum {by} ({slots})"
-            ratio = f"{level}:redis_ping_{sli.bad}_per_slots:ratio_rate{window}"
-            yield Record(ratio, f"{bad} / ({slots} > 0)")
-            yield Record(f"{level}:redis_{sli.name}_slo:burn_rate{window}", f"{ratio} / {1 - sli.objective:.6g}")
+        bad, slots = f"target:redis_ping_{sli.bad}:rate{window}", f"target:redis_ping_slots:rate{window}"
+        ratio, burn = f"redis_ping_{sli.bad}_per_slots:ratio_rate{window}", f"redis_{sli.name}_slo:burn_rate{window}"
+        allowed = f"target:redis_{sli.name}_slo:allowed_ratio"
+        yield Record(f"target:{ratio}", f"{bad} / ({slots} > 0)")
+        yield Record(f"target:{burn}", f"target:{ratio} / {allowed}")
+        yield Record(f"job:{ratio}", f"sum by (job) ({bad}) / (sum by (job) ({slots}) > 0)")
+        # What all targets of a job may lose together: each has an objective of its own.
+        lost = f"sum by (job) ({bad} and {allowed})"
+        yield Record(f"job:{burn}", f"{lost} / (sum by (job) ({slots} * {allowed}) > 0)")
+
+
+def _allowed(settings: Settings, sli: Sli) -> Record:
+    """Return the share of the slots of a target that may be bad: what its objective leaves.
+
+    It outlives an exporter that is away for as long as the windows of the pages are.
+    """
+    span = settings.window("6h")
+    published = f"1 - max {BY_TARGET} (last_over_time(redis_slo_objective_ratio[{span}]))"
+    others = f"group {BY_TARGET} (last_over_time(redis_operations_total{{{PING}}}[{span}]))"
+    return Record(f"target:redis_{sli.name}_slo:allowed_ratio", f"{published}\nor\n{others} * {1 - sli.objective:.6g}")
 
 
 def _short(settings: Settings, window: str) -> Iterator[Record]:
@@ -128,8 +146,7 @@ def _burn(settings: Settings, sli: Sli, burn: Burn) -> Alert:
             f"target:redis_ping_{sli.bad}:rate{counted} * {settings.seconds(counted):g} >= "
             f"{settings.least_failures}\n)"
         )
-    percent = f"{100 * sli.objective:.6g} %"
-    what = f"within {1000 * settings.edge:g} ms" if sli.name == "latency" else "answered"
+    late = f"Late is more than {1000 * settings.edge:g} ms. " if sli.name == "latency" else ""
     idea = " or ".join(f"burn rate over {long} and {short} > {factor:g}" for long, short, factor in burn.pairs)
     return Alert(
         name=f"{sli.alert}{burn.name}",
@@ -142,7 +159,7 @@ def _burn(settings: Settings, sli: Sli, burn: Burn) -> Alert:
             f"too fast"
         ),
         description=(
-            f"Of the pings of {{{{ $labels.target }}}} by {{{{ $labels.instance }}}} too many {sli.happens}: "
-            f"{percent} are to be {what}. {burn.spent}."
+            f"More pings of {{{{ $labels.target }}}} by {{{{ $labels.instance }}}} {sli.happens} than its objective "
+            f"(slo.objective) allows. {late}{burn.spent}."
         ),
     )

@@ -71,6 +71,14 @@ async def test_a_target_that_goes_takes_its_series_and_connections_along(running
     await eventually(lambda: server.connected == 0)
 
 
+async def test_what_is_promised_of_a_target_is_published_from_the_start(running: Running, server: FakeServer) -> None:
+    """Rules hold each target against its own objective: no setting may be read by nobody."""
+    promised = target("b", server.url, slo={"latency": 0.01, "objective": 0.99})
+    await running.fleet.apply([target("a", server.url), promised])
+    found = [value(running.instruments, "redis_slo_objective_ratio", target=name) for name in ("a", "b")]
+    assert found == [0.999, 0.99]
+
+
 async def test_an_unchanged_target_keeps_its_connections_over_a_change_of_another(
     running: Running, server: FakeServer
 ) -> None:

@@ -83,15 +83,78 @@ async def test_a_connect_that_hangs_is_a_timeout_of_the_target_and_no_queue_of_o
     await watched.close()
 
 
-async def test_an_open_breaker_touches_nothing(server: FakeServer) -> None:
+async def test_an_open_breaker_touches_nothing_and_says_what_opened_it(server: FakeServer) -> None:
     watched = Watched(server.url)
     for _ in range(5):
         permit = watched.breaker.acquire()
         assert permit is not None
-        permit.failure()
-    with pytest.raises(errors.RejectedError):
+        permit.failure(errors.ConnectionRefusedByTargetError("nothing listens"))
+    with pytest.raises(errors.ConnectionRefusedByTargetError, match="nothing listens"):
         await ask(watched, "INFO")
     assert server.accepted == 0
+    await watched.close()
+
+
+async def test_the_commands_of_one_call_are_one_failure(server: FakeServer) -> None:
+    """A poll of ten collectors once opened the breaker by itself, 6 ms after the start."""
+    server.script("INFO", LOADING, LOADING, server.info)
+    watched = Watched(server.url)
+    call = watched.client.start_call()
+    for _ in range(3):
+        await watched.client.exchange([("INFO",)], "info", watched.clock() + 5, call=call)
+    call.end()
+    assert (watched.breaker.failures, watched.breaker.successes, watched.breaker.outstanding) == (1, 0, 0)
+    await watched.close()
+
+
+async def test_a_call_that_was_answered_is_one_success_whatever_the_answers_were(server: FakeServer) -> None:
+    server.script("INFO", error("NOPERM no permissions to run the 'info' command"))
+    watched = Watched(server.url)
+    call = watched.client.start_call()
+    for command in ("INFO", "PING"):
+        await watched.client.exchange([(command,)], "x", watched.clock() + 5, call=call)
+    call.end()
+    assert (watched.breaker.failures, watched.breaker.successes) == (0, 1)
+    await watched.close()
+
+
+async def test_a_call_that_asked_nothing_has_no_verdict(server: FakeServer) -> None:
+    watched = Watched(server.url)
+    watched.client.start_call().end()
+    assert (watched.breaker.releases, watched.breaker.outstanding) == (1, 0)
+    await watched.close()
+
+
+async def test_a_breaker_that_opens_ends_a_call_under_way(server: FakeServer) -> None:
+    """The pings found that the server hangs: what is left of the poll must not wait for it, one deadline each."""
+    watched = Watched(server.url)
+    call = watched.client.start_call()
+    await watched.client.exchange([("INFO",)], "info", watched.clock() + 5, call=call)
+    for _ in range(5):
+        permit = watched.breaker.acquire_probe(watched.clock())
+        assert permit is not None
+        permit.failure(errors.OperationTimeoutError("no answer in time"))
+    with pytest.raises(errors.OperationTimeoutError, match="no answer in time"):
+        await watched.client.exchange([("INFO",)], "info", watched.clock() + 5, call=call)
+    assert server.count("INFO") == 1
+    call.end()
+    await watched.close()
+
+
+async def test_a_target_that_answered_since_is_not_held_back(server: FakeServer) -> None:
+    """The breaker closed by a ping: an older attempt to connect that failed says nothing any more."""
+    watched = Watched(server.url, breaker={"failure_threshold": 1})
+    await server.stop()
+    watched.clock.advance(1)
+    with pytest.raises(errors.ConnectionRefusedByTargetError):
+        await ask(watched, "INFO")
+    watched.client._not_before = watched.clock() + 60
+    await server.start()
+    watched.clock.advance(1)
+    permit = watched.breaker.acquire_probe(watched.clock())
+    assert permit is not None
+    permit.success()
+    await ask(watched, "INFO")
     await watched.close()
 
 
@@ -305,4 +368,28 @@ async def test_another_database_has_connections_of_its_own(server: FakeServer) -
         await commands.execute("DBSIZE", db=db)
     assert server.received.count(("SELECT", "3")) == 1
     assert server.accepted == 2
+    await watched.close()
+
+
+async def test_a_password_file_without_an_entry_for_the_server_is_named_as_the_cause(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    (tmp_path / "p.json").write_text('{"redis://elsewhere:6379": "hunter2"}')
+    server.script("INFO", NOAUTH)
+    watched = Watched(server.url, password_file=tmp_path / "p.json")
+    with pytest.raises(errors.AuthError) as refused:
+        await ask(watched, "INFO")
+    assert str(refused.value) == f"the password file has no entry for {server.host}:{server.port}"
+    (tmp_path / "p.json").write_text('[{"hunter2": 1}]')
+    with pytest.raises(errors.AuthError, match="holds JSON of another form") as refused:
+        await ask(watched, "INFO")
+    assert "hunter2" not in str(refused.value)
+    await watched.close()
+
+
+async def test_without_a_password_file_the_words_of_the_server_stay(server: FakeServer) -> None:
+    server.script("INFO", NOAUTH)
+    watched = Watched(server.url)
+    with pytest.raises(errors.AuthError, match="Authentication required"):
+        await ask(watched, "INFO")
     await watched.close()

@@ -46,3 +46,8 @@ def test_an_error_is_told_from_what_was_expected_and_from_all_else() -> None:
     for line in (b"", b":1", b"$5", b"+PONG", b"HTTP/1.1 400 Bad Request"):
         with pytest.raises(ProtocolError):
             error_of(line, b"+OK")
+
+
+def test_a_string_that_is_announced_too_long_is_refused_before_it_comes() -> None:
+    with pytest.raises(ProtocolError, match="more than"):
+        Lines().feed(b"$1999999999\r\n")

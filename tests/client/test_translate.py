@@ -10,7 +10,8 @@ from redis import exceptions as redis_errors
 from redis._parsers import BaseParser
 
 from exporter.client.translate import translate, translate_reply
-from exporter.errors import REASONS, NoDatabaseError
+from exporter.errors import REASONS, NoDatabaseError, OverloadedError
+from exporter.log.redaction import WITHHELD
 
 
 def wrapped(cause: BaseException) -> redis_errors.ConnectionError:
@@ -107,3 +108,31 @@ def test_a_chain_of_causes_that_loops_ends() -> None:
     one, two = redis_errors.ConnectionError("one"), redis_errors.ConnectionError("two")
     one.__context__, two.__context__ = two, one
     assert translate(one, tls=False).reason == "reset"
+
+
+@pytest.mark.parametrize("what", ["EXHAUSTED", "OTHER"])
+def test_a_memorystore_that_cannot_ask_its_iam_just_now_has_said_nothing_of_our_token(what: str) -> None:
+    answer = f"ERR (ERR_IAM_{what}) the IAM service could not be asked, try again later"
+    for translated in (
+        translate(BaseParser.parse_error(answer), tls=False),
+        translate(redis_errors.AuthenticationError(answer), tls=False),
+        translate_reply(answer),
+    ):
+        assert type(translated) is OverloadedError
+        assert (translated.reason, translated.unavailable) == ("busy", True)
+
+
+@pytest.mark.parametrize(
+    ("secret", "said"),
+    [
+        ("m", "NOPERM User default has no permissions to run the 'info' command"),
+        ("info", WITHHELD),
+        ("default", WITHHELD),
+        ("hunter2", "NOPERM User default has no permissions to run the 'info' command"),
+    ],
+)
+def test_a_short_password_neither_spoils_a_text_nor_is_given_away_by_it(secret: str, said: str) -> None:
+    """Three stars where the name of a command was tell which command it is."""
+    answer = "NOPERM User default has no permissions to run the 'info' command"
+    assert str(translate_reply(answer, secret=secret)) == said
+    assert translate_reply(answer, secret=secret).reason == "permission"

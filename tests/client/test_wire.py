@@ -4,8 +4,8 @@ import asyncio
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from time import monotonic, time_ns
 from typing import Any
@@ -14,8 +14,8 @@ import pytest
 import trustme
 
 from exporter import errors
-from exporter.client import Arrival, Wire, phases_of
-from exporter.config import Connection, Tls
+from exporter.client import Arrival, Wire, dial, phases_of
+from exporter.config import BreakerSettings, Connection, Tls
 from tests.fakes import GARBAGE, LOADING, MAXCLIENTS, PONG, FakeServer, Reply, error
 from tests.watching import Watched, settings
 
@@ -432,6 +432,64 @@ async def test_tcp_options_are_set(server: FakeServer) -> None:
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
-            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 4_000
     async with dialled(server.url, connection=Connection(socket_keepalive=False)) as (wire, _):
         assert not wire._sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+async def test_a_password_file_without_an_entry_for_the_server_is_named_as_the_cause(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    """The words "Authentication required" alone send people to look for a wrong password."""
+    (tmp_path / "p.json").write_text('{"redis://elsewhere:6379": "hunter2"}')
+    server.script("PING", error("NOAUTH Authentication required."))
+    async with dialled(server.url, password_file=tmp_path / "p.json") as (wire, _):
+        wire.ping()
+        (found,) = await replies(wire, 1)
+    assert isinstance(found, errors.AuthError)
+    assert str(found) == f"the password file has no entry for {server.host}:{server.port}"
+    assert server.count("AUTH") == 0
+
+
+@pytest.fixture
+def dark() -> Iterator[tuple[str, int]]:
+    """An address whose SYNs are dropped: the queue of a listener that never accepts is full."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        address = listener.getsockname()[:2]
+        while True:
+            client = stack.enter_context(socket.socket())
+            client.settimeout(0.2)
+            try:
+                client.connect(address)
+            except TimeoutError:
+                break
+        yield address
+
+
+@linux_only
+async def test_a_trial_gives_up_a_tcp_handshake_early(dark: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new SYN is sent sooner than the kernel would send the old one again."""
+    monkeypatch.setattr(dial, "TRIAL_HANDSHAKE", 0.05)
+    watched = Watched("redis://{}:{}".format(*dark), breaker=BreakerSettings(failure_threshold=1))
+    permit = watched.breaker.acquire()
+    assert permit is not None
+    permit.failure(errors.OperationTimeoutError("no answer in time"))
+    with pytest.raises(errors.OperationTimeoutError):
+        await watched.client.dial()
+    await watched.close()
+
+
+@linux_only
+async def test_a_dead_address_leaves_time_for_the_next_one(
+    dark: tuple[str, int], server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def resolve(_host: str, _port: int, **_options: object) -> list[tuple[object, ...]]:
+        addresses = (dark, (server.host, server.port))
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
+
+    monkeypatch.setattr(dial, "TRIAL_HANDSHAKE", 0.05)
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+    async with dialled(f"redis://redis.internal:{server.port}") as (wire, _):
+        wire.ping()
+        assert await replies(wire, 1) == [None]

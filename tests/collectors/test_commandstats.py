@@ -3,17 +3,18 @@ from typing import Any
 import pytest
 
 from exporter.collectors.commandstats import COLLECTOR, CommandStats, CommandStatsOptions
+from exporter.errors import EmptyReplyError
 from exporter.metric import Found, Overflow, Sample, Unreadable
 from exporter.targets import Server
 from tests import recorded
-from tests.fakes import FakeCommands
+from tests.fakes import FakeCommands, every_info
 
 Values = dict[tuple[str, ...], float]
 
 
 async def read(reply: Any, collector: CommandStats = COLLECTOR, **options: Any) -> tuple[Values, list[Found]]:
     """Return values by name and command, and what is no value."""
-    commands = FakeCommands({"INFO EVERYTHING": reply, "INFO": reply})
+    commands = FakeCommands(every_info(reply))
     found = list(await collector.for_target().collect(Server(), commands, CommandStatsOptions(**options)))
     samples = [one for one in found if isinstance(one, Sample)]
     values = {(one.metric.full_name, *one.labels): one.value for one in samples}
@@ -78,9 +79,14 @@ async def test_a_line_that_makes_no_sense_costs_itself_only() -> None:
     assert rest == [Unreadable("Commandstats/cmdstat_X:calls")] * 2
 
 
-@pytest.mark.parametrize("reply", [None, [], b"", b"# Server\r\nhz:10\r\n", b"\xff\x00"])
-async def test_no_section_is_no_sample(reply: Any) -> None:
-    assert await read(reply) == ({}, [])
+async def test_no_section_is_no_sample() -> None:
+    assert await read(b"# Server\r\nhz:10\r\n") == ({}, [])
+
+
+@pytest.mark.parametrize("reply", [None, [], b"", b"\xff\x00"])
+async def test_a_server_that_tells_nothing_at_all_is_an_error(reply: Any) -> None:
+    with pytest.raises(EmptyReplyError):
+        await read(reply)
 
 
 def test_a_sentinel_has_none() -> None:

@@ -3,15 +3,16 @@ from typing import Any
 import pytest
 
 from exporter.collectors.errorstats import COLLECTOR, ErrorStats, ErrorStatsOptions
+from exporter.errors import EmptyReplyError
 from exporter.metric import Found, Overflow, Sample, Unreadable
 from exporter.targets import Server
 from tests import recorded
-from tests.fakes import FakeCommands
+from tests.fakes import FakeCommands, every_info
 
 
 async def read(reply: Any, collector: ErrorStats | None = None, **options: Any) -> tuple[dict[str, float], list[Found]]:
     """Return counts by code, and what is no count."""
-    commands = FakeCommands({"INFO EVERYTHING": reply, "INFO": reply})
+    commands = FakeCommands(every_info(reply))
     collector = collector or COLLECTOR.for_target()
     found = list(await collector.collect(Server(), commands, ErrorStatsOptions(**options)))
     samples = [one for one in found if isinstance(one, Sample)]
@@ -56,9 +57,14 @@ async def test_a_count_that_is_none_costs_itself_only() -> None:
     assert rest == [Unreadable("Errorstats/errorstat_X:count")] * 2
 
 
-@pytest.mark.parametrize("reply", [None, [], b"", b"# Server\r\nhz:10\r\n"])
-async def test_no_section_is_no_sample(reply: Any) -> None:
-    assert await read(reply) == ({}, [])
+async def test_no_section_is_no_sample() -> None:
+    assert await read(b"# Server\r\nhz:10\r\n") == ({}, [])
+
+
+@pytest.mark.parametrize("reply", [None, [], b"", b"\xff\x00"])
+async def test_a_server_that_tells_nothing_at_all_is_an_error(reply: Any) -> None:
+    with pytest.raises(EmptyReplyError):
+        await read(reply)
 
 
 def test_a_sentinel_has_none() -> None:

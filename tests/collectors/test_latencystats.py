@@ -3,10 +3,11 @@ from typing import Any
 import pytest
 
 from exporter.collectors.latencystats import COLLECTOR, LatencyStatsOptions
+from exporter.errors import EmptyReplyError
 from exporter.metric import Found, Overflow, Sample, Unreadable
 from exporter.targets import Server
 from tests import recorded
-from tests.fakes import FakeCommands
+from tests.fakes import FakeCommands, every_info
 
 STATS = "# Commandstats\ncmdstat_get:calls=4,usec=20\n# Latencystats\n"
 Values = dict[tuple[str, ...], float]
@@ -14,7 +15,7 @@ Values = dict[tuple[str, ...], float]
 
 async def read(reply: Any, **options: Any) -> tuple[Values, list[Found]]:
     """Return values by name with suffix, command and quantile, and what is no value."""
-    commands = FakeCommands({"INFO EVERYTHING": reply, "INFO": reply})
+    commands = FakeCommands(every_info(reply))
     found = list(await COLLECTOR.for_target().collect(Server(), commands, LatencyStatsOptions(**options)))
     samples = [one for one in found if isinstance(one, Sample)]
     values = {
@@ -104,9 +105,14 @@ async def test_a_sum_that_makes_no_sense_is_left_out() -> None:
     assert not [name for name, *_ in values if name.endswith(("_sum", "_count"))]
 
 
-@pytest.mark.parametrize("reply", [None, [], b"", b"# Server\r\nhz:10\r\n"])
-async def test_no_section_is_no_sample(reply: Any) -> None:
-    assert await read(reply) == ({}, [])
+async def test_no_section_is_no_sample() -> None:
+    assert await read(b"# Server\r\nhz:10\r\n") == ({}, [])
+
+
+@pytest.mark.parametrize("reply", [None, [], b"", b"\xff\x00"])
+async def test_a_server_that_tells_nothing_at_all_is_an_error(reply: Any) -> None:
+    with pytest.raises(EmptyReplyError):
+        await read(reply)
 
 
 def test_a_sentinel_has_none() -> None:

@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 
 from exporter.collectors.modules import COLLECTOR, TABLE
 from exporter.config import Options
+from exporter.errors import EmptyReplyError
 from exporter.metric import Sample, Unreadable
 from exporter.targets import Server
 from tests import recorded
-from tests.fakes import FakeCommands
+from tests.fakes import FakeCommands, every_info
 
 #: As Valkey's own modules write it.
 VALKEY = (
@@ -23,7 +24,7 @@ Values = dict[tuple[str, ...], float]
 
 async def read(reply: Any) -> tuple[Values, list[str]]:
     """Return values by name and labels, and the places that could not be read."""
-    commands = FakeCommands({"INFO EVERYTHING": reply, "INFO": reply})
+    commands = FakeCommands(every_info(reply))
     found = list(await COLLECTOR.collect(Server(), commands, Options()))
     samples = [one for one in found if isinstance(one, Sample)]
     values = {(one.metric.name, *one.labels): one.value for one in samples}
@@ -113,13 +114,18 @@ def test_every_field_of_a_module_begins_with_its_name() -> None:
     )
 )
 async def test_no_text_breaks_it(lines: list[str]) -> None:
-    values, _ = await read("\r\n".join(lines).encode("utf-8", errors="surrogatepass"))
+    values, _ = await read("\r\n".join(["hz:10", *lines]).encode("utf-8", errors="surrogatepass"))
     assert all(len(key) == 7 for key in values if key[0] == "module_info")
 
 
-@pytest.mark.parametrize("reply", [None, [], b"", b"# Server\r\nhz:10\r\n"])
-async def test_a_server_without_modules_says_nothing(reply: Any) -> None:
-    assert await read(reply) == ({}, [])
+async def test_a_server_without_modules_says_nothing() -> None:
+    assert await read(b"# Server\r\nhz:10\r\n") == ({}, [])
+
+
+@pytest.mark.parametrize("reply", [None, [], b"", b"\xff\x00"])
+async def test_a_server_that_tells_nothing_at_all_is_an_error(reply: Any) -> None:
+    with pytest.raises(EmptyReplyError):
+        await read(reply)
 
 
 def test_a_sentinel_loads_none() -> None:

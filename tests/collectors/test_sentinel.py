@@ -216,7 +216,7 @@ async def test_no_reply_breaks_it(masters: Any, ckquorum: Any, sentinels: Any, s
 
 @given(st.lists(st.text(alphabet="master0:name=cart,status=\n# Senil", max_size=40), max_size=6).map("\n".join))
 async def test_no_info_breaks_it(lines: str) -> None:
-    await read(Anything({"EVERYTHING": f"# Sentinel\n{lines}".encode(), "MASTERS": []}))
+    await read(Anything({"EVERYTHING": f"# Sentinel\nsentinel_tilt:0\n{lines}".encode(), "MASTERS": []}))
 
 
 def test_only_a_sentinel_has_it() -> None:

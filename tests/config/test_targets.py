@@ -187,3 +187,43 @@ def test_a_password_file_that_cannot_be_read_is_refused_at_load(tmp_path: Path, 
     with pytest.raises(ConfigError, match=told) as caught:
         resolved(tmp_path, f"targets: [{{url: a, password_file: {place}}}]")
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_password_file_that_does_not_name_the_server_is_a_warning_that_names_it(tmp_path: Path) -> None:
+    """Such a server may want no password, so it is asked without one; if it wants one, this is the cause."""
+    (tmp_path / "p.json").write_text('{"redis://a:6379": "for-a"}')
+    loaded = resolved(tmp_path, "targets: [{url: a, password_file: p.json}, {url: b, password_file: p.json}]")
+    assert loaded.warnings == (
+        "target b:6379: the password file has no entry for b:6379: it is asked without a password",
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"redis://a:6379": {"password": "hunter2"}}',
+        '{"redis://b:6379": {"password": "hunter2"}}',
+        '[{"url": "redis://a:6379", "password": "hunter2"}]',
+        '{"redis://a:6379": ["hunter2"]}',
+        '{"redis://a:6379": true}',
+    ],
+)
+def test_a_password_file_of_another_form_is_refused_at_load_and_at_every_connection(tmp_path: Path, text: str) -> None:
+    """Before, Python's spelling of a dict was sent as the password."""
+    (tmp_path / "p.json").write_text("good")
+    (target,) = resolved(tmp_path, "targets: [{url: a, password_file: p.json}]").targets
+    (tmp_path / "p.json").write_text(text)
+    with pytest.raises(ConfigError, match="holds JSON of another form than") as refused:
+        resolved(tmp_path, "targets: [{url: a, password_file: p.json}]")
+    assert "hunter2" not in str(refused.value)
+    with pytest.raises(OSError, match="holds JSON of another form") as caught:
+        target.credentials()
+    assert "JSON" in str(caught.value.strerror)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ['["a", "b"]', "{not json", "[", '{"redis://a:6379": 8675309}'])
+def test_what_only_looks_like_json_is_a_password(tmp_path: Path, text: str) -> None:
+    (tmp_path / "p").write_text(text)
+    (target,) = resolved(tmp_path, "targets: [{url: a, password_file: p}]").targets
+    assert target.credentials()[1] == ("8675309" if "8675309" in text else text)

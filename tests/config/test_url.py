@@ -80,6 +80,8 @@ def test_an_empty_password_is_none() -> None:
         ("redis://cart:0", "must have a port between 1 and 65535"),
         ("redis://[::1", "must write an IPv6 address as"),
         ("redis://a:b:c", "must be host:port"),
+        ("redis//cart", "must have a colon after redis: redis://"),
+        ("redis://me:x@a,b", "has a comma in its host"),
         ("redis://ca rt", "has a host name with characters that no host name has"),
         ("redis://cart/x", "must have the number of a database"),
         ("redis://cart?retry=1", "has a parameter other than"),

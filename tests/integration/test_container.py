@@ -79,7 +79,7 @@ def test_a_server_in_a_container_is_watched_through_a_pause(
     wrapped.pause()
     try:
         paused = daemon.wait_for(lambda page: page.up() == 0 and page.breaker() == "open")
-        assert set(paused.reasons()) <= {"timeout", "rejected"}
+        assert set(paused.reasons()) <= {"timeout"}
         assert paused.failures("ping", "timeout") > 0
     finally:
         wrapped.unpause()

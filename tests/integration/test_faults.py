@@ -40,13 +40,13 @@ def test_a_server_that_is_not_there_at_start_is_refused_and_found_when_it_comes(
     assert_reasons(down, "refused")
     assert down.failures("connect", "refused") > 0
     assert daemon.json("/health")["status"] != "healthy"
-    rejected = daemon.wait_for(lambda page: page.failures("ping", "rejected") >= 5)
+    open_for_long = daemon.wait_for(lambda page: page.not_sent() >= 5)
     server.start()
     up = daemon.wait_until_up()
     assert_reasons(up, "refused")
     daemon.assert_every_slot_counted(first)
-    assert rejected.value("redis_circuit_breaker_transitions_total", from_state="closed", to_state="open") == 1
-    assert up.sum("redis_circuit_breaker_open_seconds_total") > 0.4
+    assert open_for_long.value("redis_circuit_breaker_transitions_total", from_state="closed", to_state="open") == 1
+    assert up.sum("redis_circuit_breaker_open_seconds_total") > 0
     daemon.wait_for(lambda page: page.value("redis_uptime_in_seconds") is not None)
 
 

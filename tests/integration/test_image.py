@@ -85,7 +85,17 @@ def lay_out(context: Path) -> None:
     (root / "tmp").mkdir()
     (root / "tmp").chmod(0o1777)
     for lock in ("image", "build"):
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:", "--no-deps", "--require-hashes"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--only-binary",
+            ":all:",
+            "--no-deps",
+            "--require-hashes",
+        ]
         command += ["--requirement", str(ROOT / "requirements" / f"{lock}.lock"), "--dest", str(root / "wheels")]
         subprocess.run(command, check=True, timeout=BUILD, stdout=subprocess.DEVNULL)
     for folder in [root, *(path for path in root.rglob("*") if path.is_dir() and not path.is_symlink())]:

@@ -19,8 +19,14 @@ from tests.integration.servers import RealServer, free_port
 pytestmark = pytest.mark.integration
 
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-#: Provoked elsewhere: tests/app/test_systemd.py, test_watchdog.py, and the tests of servers that load and reset.
-ELSEWHERE = ("WatchdogSec is shorter", "Fatal Python error", "is loading the dataset in memory", "lost the connection")
+#: Provoked elsewhere: tests of systemd, the watchdog, the breaker and large replies, and the tests of servers that load
+#: and reset. Nobody here has a Memorystore: see tests/client/test_translate.py.
+ELSEWHERE = (
+    *("WatchdogSec is shorter", "Fatal Python error", "is loading the dataset in memory", "lost the connection"),
+    *("the circuit breaker is forced open", "calls are too slow"),
+    *("(ERR_IAM_EXHAUSTED)", "a reply of", "bytes or more, which is larger"),
+)
+
 
 FILES = {
     "key": "probe: {intervall: 1s}",
@@ -30,6 +36,7 @@ FILES = {
     "same": "targets: [{name: a, url: 'redis://b'}, {name: c, url: 'redis://b'}]",
     "password": "targets: [{url: 'redis://b', password_file: /nowhere/password}]",
     "empty": "targets: [{url: 'redis://b', password_file: empty}]",
+    "form": "targets: [{url: 'redis://b', password_file: form.json}]",
     "collector": "collectors: [infos]",
     "slo": "slo: {latency: 11ms}",
 }
@@ -72,10 +79,13 @@ def command(*arguments: str, folder: Path, **variables: str) -> str:
 
 def test_a_configuration_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
+    (tmp_path / "form.json").write_text('[{"redis://b": "pa55w0rd"}]')
     said = [command("check-config", "nothere.yaml", folder=tmp_path)]
     for name, text in FILES.items():
         (tmp_path / f"{name}.yaml").write_text(text)
         said.append(command("check-config", f"{name}.yaml", folder=tmp_path))
+    said.append(command("check-config", folder=tmp_path, REDIS_EXPORTER_BASIC_AUTH_PASSWORD="pa55"))
+    said.append(command("-redis.addr=cart:6379", folder=tmp_path))
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -85,9 +95,13 @@ def test_a_configuration_that_cannot_be_used(tmp_path: Path) -> None:
 
 
 def test_a_configuration_that_is_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text('{"redis://b": "pa55w0rd"}')
+    (tmp_path / "c.yaml").write_text("targets: [{name: a, url: 'redis://a', password_file: p.json}]")
     said = command("check-config", folder=tmp_path)
+    said += command("check-config", "c.yaml", folder=tmp_path)
     said += command("check-config", folder=tmp_path, REDIS_PULSE_PROBE_INTERVALL="1s", REDIS_URL="redis://a")
     said += command("check-config", "--redis-url", "redis://:pa55@a", folder=tmp_path)
+    said += command("check-config", folder=tmp_path, REDIS_EXPORTER_NAMESPACE="cache")
     assert "pa55" not in said
     unheard = {part for part in expected("It starts with a warning") if part not in said}
     assert not unheard
@@ -110,12 +124,14 @@ def test_targets_that_are_not_up_and_collectors_that_are_not_there(
     locked = start_server(requirepass="pa55w0rd")
     encrypted = start_server("redis", tls=certified(tmp_path))
     full, hung, plain = start_server(maxclients="1"), start_server(), start_server()
+    (tmp_path / "p.json").write_text('{"redis://elsewhere": "pa55w0rd"}')
     full.run("PING")  # the one client that is let in is this one
     plain.run("ACL", "SETUSER", "poor", "on", ">pa55w0rd", "+ping", "+info")
     targets: dict[str, dict[str, Any]] = {
         "refused": {"url": f"redis://127.0.0.1:{free_port()}"},
         "dns": {"url": "redis://no-such-host.invalid"},
         "locked": {"url": locked.url},
+        "unnamed": {"url": locked.url, "db": 2, "password_file": str(tmp_path / "p.json")},
         "mistaken": {"url": locked.url, "db": 1, "password": "wrong"},
         "untrusted": {"url": encrypted.url},
         "full": {"url": full.url},

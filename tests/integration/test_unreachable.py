@@ -84,7 +84,7 @@ def test_a_host_name_that_does_not_exist_is_a_dns_failure(start_server: Start, s
     down = daemon.wait_for(lambda page: opened_by(page, "dns"))
     assert_reasons(down, "dns", "timeout")
     assert down.failures("connect", "dns") > 0
-    daemon.wait_for(lambda page: page.failures("ping", "rejected") >= 5)
+    daemon.wait_for(lambda page: page.not_sent() >= 5)
     daemon.assert_every_slot_counted(first)
     server = start_server()
     daemon.configure({"targets": [{"name": "it", "url": f"redis://localhost:{server.port}"}]})

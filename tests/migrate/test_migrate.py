@@ -31,14 +31,14 @@ def _an_empty_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def settings(*words: str, **environ: str) -> dict[str, Any]:
     """Migrate, and read the result as YAML."""
-    found = yaml.safe_load(migrate(words, environ))
+    found = yaml.safe_load(migrate(words, environ).text)
     assert isinstance(found, dict)
     return found
 
 
 def notes(*words: str, **environ: str) -> str:
     """Return the comments of the result, each on one line."""
-    lines = [line[1:].strip() for line in migrate(words, environ).splitlines() if line.startswith("#")]
+    lines = [line[1:].strip() for line in migrate(words, environ).text.splitlines() if line.startswith("#")]
     return " ".join(lines)
 
 
@@ -94,7 +94,7 @@ def test_a_flag_alone_gives_a_configuration_that_can_be_used(row: Row, tmp_path:
     if row.flag == "tls-client-key-file":
         words.append(f"-tls-client-cert-file={tmp_path}/file.txt")
     file = tmp_path / "redis-pulse.yaml"
-    file.write_text(migrate(words, {}))
+    file.write_text(migrate(words, {}).text)
     assert main(["check-config", str(file)]) == 0
 
 
@@ -115,6 +115,7 @@ def test_flags_are_read_as_go_reads_them() -> None:
         "redis_url": "redis://a:1",
         "debug": True,
         "log": {"format": "json"},
+        "web": {"health_status": "always-200"},
     }
     assert settings("-debug=false") == settings()
     assert settings("-redis.addr=a", "-redis.addr=b")["redis_url"] == "redis://b:6379"
@@ -128,16 +129,16 @@ def test_variables_come_as_words_or_from_the_environment_and_flags_are_stronger(
 
 
 def test_nothing_given_watches_what_redis_exporter_watches() -> None:
-    assert settings() == {"redis_url": "redis://localhost:6379"}
+    assert settings() == {"redis_url": "redis://localhost:6379", "web": {"health_status": "always-200"}}
 
 
-def test_collectors_are_listed_whole_as_soon_as_one_differs() -> None:
-    usual = {name for name, collector in collectors.load().items() if collector.default}
+def test_of_the_collectors_only_what_differs_is_written() -> None:
+    """Sixteen collectors written out for one option hide that option."""
     chosen = settings("-check-single-keys=a")["collectors"]
-    assert chosen.keys() == usual | {"keys"}
-    assert chosen["keys"] == {"keys": ["a"], "values": True, "text_values": True}
-    assert settings("-config-command=-")["collectors"].keys() == usual - {"config"}
-    assert settings("-exclude-latency-histogram-metrics")["collectors"].keys() == usual - {"latency_histogram"}
+    assert chosen == {"default": True, "keys": {"keys": ["a"], "values": True, "text_values": True}}
+    assert settings("-config-command=-")["collectors"] == {"default": True, "config": False}
+    assert settings("-exclude-latency-histogram-metrics")["collectors"] == {"default": True, "latency_histogram": False}
+    assert settings("-include-rdb-file-size-metric")["collectors"] == {"default": True, "rdb_file": True}
 
 
 def test_values_of_keys_stay_inside_when_they_did() -> None:
@@ -159,6 +160,7 @@ def test_a_url_keeps_its_database_and_its_user() -> None:
 
 def test_without_an_address_the_targets_are_to_be_named() -> None:
     found = settings("-redis.addr=", "-redis.user=me", "-redis.password-file=/run/secrets/passwords.json")
+    del found["web"]
     assert found == {"modules": {"redis_exporter": {"username": "me", "password_file": "/run/secrets/passwords.json"}}}
     assert "targets: [{url:" in notes("-redis.addr=")
 
@@ -204,8 +206,9 @@ def test_a_url_that_checks_no_certificate_still_checks_none() -> None:
 def test_what_redis_exporter_does_not_know_is_told() -> None:
     assert "-chek-keys is nothing that redis_exporter knows: did you mean -check-keys?" in notes("-chek-keys=a")
     assert "REDIS_USR is nothing that redis_exporter knows: did you mean REDIS_USER?" in notes("REDIS_USR=x")
-    assert "a flag was left out that redis_exporter does not know" in notes("-zzz=x")
-    assert "a word that belongs to no flag" in notes("-debug", "true")
+    assert "word 2 was left out: redis_exporter 1.86 knows no such flag" in notes("-debug", "-zzz=x")
+    assert "word 1 was left out: redis_exporter 1.86 knows no such variable" in notes("ZZZ=x")
+    assert "word 2 belongs to no flag" in notes("-debug", "true")
     assert "-check-keys has no value" in notes("-check-keys")
 
 
@@ -234,12 +237,14 @@ def test_what_redis_exporter_does_not_know_is_told() -> None:
     ],
 )
 def test_a_password_is_never_shown(words: list[str]) -> None:
-    assert SECRET not in migrate(words, {"REDIS_PASSWORD": SECRET})
+    assert SECRET not in str(migrate(words, {"REDIS_PASSWORD": SECRET}))
 
 
 def test_a_password_where_its_file_belongs_is_not_shown_either() -> None:
-    assert SECRET not in migrate([f"-redis.password-file={SECRET}"], {})
-    assert "-redis.password-file is no path that can be shown here" in notes(f"-redis.password-file={SECRET}")
+    assert SECRET not in str(migrate([f"-redis.password-file={SECRET}"], {}))
+    assert "-redis.password-file names no file that is here, and may be a password" in notes(
+        f"-redis.password-file={SECRET}"
+    )
 
 
 def test_a_password_in_the_environment_may_stay_there() -> None:
@@ -250,10 +255,74 @@ def test_a_password_in_the_environment_may_stay_there() -> None:
 
 def test_the_same_environment_does_not_contradict_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     environ = {"REDIS_ADDR": "cart:1", "REDIS_USER": "me", "REDIS_PASSWORD": SECRET}
-    (tmp_path / "c.yaml").write_text(migrate([], environ))
+    (tmp_path / "c.yaml").write_text(migrate([], environ).text)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     assert main(["check-config", "c.yaml"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("-chek-keys=a", "did you mean -check-keys?"),
+        ("-zzz=x", "word 2 was left out: redis_exporter 1.86 knows no such flag"),
+        ("stray", "word 2 belongs to no flag, and was left out"),
+        ("-check-keys", "-check-keys has no value"),
+        ("-debug=perhaps", "-debug: its value cannot be taken over"),
+        ("-basic-auth-username=me", "-basic-auth-username protected the pages."),
+        ("-tls-server-cert-file=a.pem", "-tls-server-cert-file protected the pages."),
+    ],
+)
+def test_what_had_to_be_left_out_goes_to_stderr_and_ends_with_1(
+    word: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["migrate-flags", "--", "-redis.addr=cart", word]) == 1
+    out, err = capsys.readouterr()
+    assert yaml.safe_load(out)["redis_url"] == "redis://cart:6379"
+    assert told in err
+
+
+def test_a_flag_that_needs_no_counterpart_ends_with_0(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["migrate-flags", "--", "-namespace=cache", "-ping-on-connect"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["redis", "secrets/redis", "./redis.txt"])
+def test_a_relative_password_file_can_be_used_wherever_the_configuration_is_put(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("x")
+    (tmp_path / "elsewhere").mkdir()
+    file = tmp_path / "elsewhere" / "redis-pulse.yaml"
+    file.write_text(migrate([f"-redis.password-file={name}", f"-tls-ca-cert-file={name}"], {}).text)
+    assert main(["check-config", str(file)]) == 0
+    assert yaml.safe_load(file.read_text())["password_file"] == str(tmp_path / name)
+
+
+def test_a_relative_password_file_that_is_not_here_says_where_it_begins() -> None:
+    assert settings("-redis.password-file=./p")["password_file"] == "./p"
+    assert "a relative path begins where this file lies" in notes("-redis.password-file=./p")
+
+
+def test_the_rules_for_prometheus_are_finished_and_know_the_namespace() -> None:
+    lines = migrate(["-namespace=cache", "-redis-only-metrics"], {}).text.splitlines()
+    start = lines.index("#   metric_relabel_configs:")
+    (found,) = yaml.safe_load("\n".join(line[1:] for line in lines[start:])).values()
+    assert found == [
+        {"source_labels": ["__name__"], "regex": "(process|python)_.*", "action": "drop"},
+        {
+            "source_labels": ["__name__"],
+            "regex": "redis_(.*)",
+            "target_label": "__name__",
+            "replacement": "cache_$1",
+        },
+    ]
+    assert "metric_relabel_configs:" not in notes()
+    assert "renames them in Prometheus; it stands below." in notes("-namespace=cache")
+
+
+def test_advice_speaks_of_metrics_as_they_will_be_called() -> None:
+    assert "redis_memory_used_bytes * on" in notes("-append-instance-role-label")
+    assert "cache_memory_used_bytes * on" in notes("-append-instance-role-label", "-namespace=cache")
 
 
 WORDS = st.one_of(
@@ -265,4 +334,4 @@ WORDS = st.one_of(
 
 @given(st.lists(WORDS, max_size=8))
 def test_whatever_is_given_the_result_is_yaml(words: list[str]) -> None:
-    assert isinstance(yaml.safe_load(migrate(words, {})), dict)
+    assert isinstance(yaml.safe_load(migrate(words, {}).text), dict)

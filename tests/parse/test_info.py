@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.parse.info import Replica, parse_info, parse_pairs, parse_replica
+from exporter.parse.info import SECTIONS, Replica, has_fields, parse_info, parse_pairs, parse_replica
 from tests import recorded
 
 
@@ -66,9 +66,9 @@ def test_no_text_breaks_the_splitter(text: str) -> None:
 
 
 _WORD = (
-    st.text(st.characters(exclude_characters="\r\n:#", exclude_categories=["C"]), min_size=1)
+    st.text(st.characters(exclude_characters="\r\n:#(", exclude_categories=["C"]), min_size=1)
     .map(str.strip)
-    .filter(bool)
+    .filter(lambda word: word and word.lower() not in SECTIONS and not word.startswith("db"))
 )
 
 
@@ -116,3 +116,35 @@ def test_a_replica_without_an_address_is_none(text: str) -> None:
 def test_no_text_breaks_a_replica(text: str) -> None:
     replica = parse_replica(text)
     assert replica is None or (replica.ip and replica.port)
+
+
+@pytest.mark.parametrize(
+    ("heading", "section"),
+    [
+        ("CommandStats", "Commandstats"),
+        ("Cpu", "CPU"),
+        ("Replication(MASTER)", "Replication"),
+        ("keyspace", "Keyspace"),
+    ],
+)
+def test_a_known_section_has_the_name_that_redis_gives_it(heading: str, section: str) -> None:
+    assert parse_info(f"# {heading}\nx:1\n") == {section: {"x": "1"}}
+
+
+def test_a_comment_inside_of_a_section_is_no_heading() -> None:
+    """Pika writes when it counted the keys, and which part of its storage the next lines are about."""
+    text = "# Keyspace\n# Time:2023-04-14 01:16:01\n# Duration: 37s\ndb0:keys=1\n# RocksDB\n#hash_ RocksDB\nx:1\n"
+    assert parse_info(text) == {"Keyspace": {"db0": "keys=1"}, "RocksDB": {"x": "1"}}
+
+
+def test_the_types_of_keys_of_a_database_are_summed_up() -> None:
+    text = (
+        "# Keyspace\ndb0 Strings_keys=5, expires=2, invalid_keys=1\ndb0 Sets_keys=3, expires=1, invalid_keys=0\n"
+        "db1 Lists_keys=0, expires=0, invalid_keys=0\n"
+    )
+    assert parse_info(text) == {"Keyspace": {"db0": "keys=8,expires=3", "db1": "keys=0,expires=0"}}
+
+
+def test_headings_alone_are_no_fields() -> None:
+    assert not has_fields(parse_info("# Server\r\n# everything\r\n"))
+    assert has_fields(parse_info("# Server\r\nhz:10\r\n"))

@@ -128,30 +128,49 @@ async def test_the_deadline_closes_a_slot_by_itself(server: FakeServer) -> None:
 
 
 async def test_nothing_listens() -> None:
-    """Each slot says why, until the breaker opens; what is wrong is remembered behind the rejections."""
+    """Each ping says why. While the breaker is open, each trial interval has one attempt to connect."""
     watched = Watched("redis://127.0.0.1:1")
-    for count in range(1, 6):
-        watched.clock.advance(10)
+    for count in range(1, 8):
+        watched.clock.advance(1)
         await watched.slot()
         await watched.ended(count)
-    await watched.slots(2)
-    assert watched.heard.reasons == ["refused"] * 5 + ["rejected"] * 2
+    assert watched.breaker.state == "open"
+    assert watched.heard.reasons == ["refused"] * 7
+    assert watched.heard.connects == ["refused"] * 7
     assert watched.total() == 7
+    assert watched.not_sent() == 0
     assert watched.prober.trouble is not None
     assert watched.prober.trouble.reason == "refused"
     assert value(watched.instruments, "redis_up") == 0
     await watched.close()
 
 
-async def test_between_two_attempts_to_connect_a_slot_fails_for_the_same_reason_without_an_attempt() -> None:
-    watched = Watched("redis://127.0.0.1:1")
+async def test_pings_between_two_attempts_to_connect_are_not_sent_and_say_why() -> None:
+    watched = Watched("redis://127.0.0.1:1", probe=Probe(interval=0.25))
     await watched.slot()
     await watched.ended(1)
-    watched.client._not_before = watched.clock() + 1
-    await watched.slot()
-    assert watched.heard.reasons == ["refused", "refused"]
+    await watched.slots(3, apart=0.25)
+    assert watched.heard.reasons == ["refused"] * 4
     assert watched.heard.connects == ["refused"]
-    assert watched.breaker.failures == 1
+    assert watched.not_sent() == 3
+    assert watched.failures("refused") == watched.total() == 4
+    assert watched.breaker.failures == 1, "nothing was tried, so the breaker learns nothing"
+    watched.clock.advance(0.25)
+    await watched.slot()
+    await watched.ended(5)
+    assert watched.heard.connects == ["refused"] * 2
+    await watched.close()
+
+
+async def test_a_connection_that_never_served_is_replaced_once_a_trial_interval(server: FakeServer) -> None:
+    """A full server accepts, complains and hangs up; ten connects a second would not help it."""
+    server.greeting = "reset"
+    watched = Watched(server.url, breaker=PATIENT, probe=Probe(interval=0.25))
+    await watched.slot()
+    await watched.ended(1)
+    await watched.slots(3, apart=0.25)
+    assert watched.heard.reasons == ["reset"] * 4
+    assert server.accepted == 1
     await watched.close()
 
 
@@ -205,6 +224,7 @@ async def test_an_error_reply_is_a_failure_with_its_own_reason(
     await watched.ended(1)
     assert watched.heard.reasons == [reason]
     assert watched.breaker.failures == int(unavailable)
+    watched.clock.advance(1)
     await eventually(lambda: watched.prober._session is None or watched.prober._session.wire is not None)
     await watched.slot()
     await watched.ended(2)
@@ -233,19 +253,92 @@ async def test_a_wrong_password_is_a_failure_that_leaves_the_breaker_closed(serv
     await watched.close()
 
 
-async def test_an_open_breaker_rejects_slots_and_still_counts_them(server: FakeServer) -> None:
-    watched = Watched(server.url, breaker=BreakerSettings(failure_threshold=2))
-    server.hold()
+async def test_what_a_server_said_before_it_hung_up_is_the_reason_of_pings_not_sent(server: FakeServer) -> None:
+    server.script("PING", MAXCLIENTS)
+    watched = Watched(server.url, breaker=PATIENT, probe=Probe(interval=0.25))
     await watched.slot()
-    await server.arrived("PING")
-    await watched.slots(2)
-    await watched.slots(1, apart=1.0)
-    seen = len(server.received)
+    await watched.ended(1)
+    await server.drop("close")
+    await eventually(lambda: watched.prober._session is None)
+    await watched.slots(2, apart=0.25)
+    assert watched.heard.reasons == ["maxclients"] * 3
+    await watched.close()
+
+
+async def test_an_open_breaker_sends_one_ping_per_trial_interval(server: FakeServer) -> None:
+    """A ping that is not sent is one failure, under the reason that opened the breaker, and is counted besides."""
+    watched = Watched(server.url, breaker=BreakerSettings(failure_threshold=2), probe=Probe(interval=0.25))
+    await watched.slot()
+    await watched.ended(1)
+    server.hold()
+    await watched.slots(9, apart=0.25)
     assert watched.breaker.state == "open"
-    await watched.slots(3, apart=0.1)
-    assert watched.failures("rejected") >= 3
-    assert len(server.received) == seen
+    seen, before, left_out = server.count("PING"), watched.total(), watched.not_sent()
+    await watched.slots(8, apart=0.25)
+    await server.arrived("PING", seen + 2)
+    assert server.count("PING") == seen + 2
+    assert watched.not_sent() == left_out + 6
+    assert watched.failures("rejected") == 0
+    assert watched.total() == before + 8
     server.release()
+    await watched.close()
+
+
+async def test_the_first_answered_ping_closes_the_breaker(server: FakeServer) -> None:
+    """The server went on after a stall: the trial ping on the wire is answered, and the target is up at once."""
+    watched = Watched(server.url)
+    await watched.slot()
+    await watched.ended(1)
+    server.hold()
+    await watched.slots(8)
+    assert watched.breaker.state == "open"
+    assert value(watched.instruments, "redis_up") == 0
+    server.release()
+    await eventually(lambda: watched.breaker.state == "closed")
+    assert value(watched.instruments, "redis_up") == 1
+    assert watched.heard.reasons == ["ok", *["timeout"] * 7, "ok"]
+    assert (server.accepted, watched.not_sent()) == (1, 0)
+    await watched.close()
+
+
+async def test_a_server_that_returns_is_noticed_with_the_next_ping(server: FakeServer) -> None:
+    watched = Watched(server.url)
+    await server.stop()
+    await watched.slots(140)
+    await eventually(lambda: watched.prober.in_flight == 0)
+    assert watched.breaker.state == "open"
+    await server.start()
+    await watched.slots(1)
+    await eventually(lambda: watched.breaker.state == "closed")
+    assert value(watched.instruments, "redis_up") == 1
+    assert watched.failures("rejected") == 0
+    await watched.close()
+
+
+async def test_a_breaker_that_is_forced_open_sends_nothing_and_has_no_other_reason(server: FakeServer) -> None:
+    watched = Watched(server.url, breaker=BreakerSettings(force="open"))
+    await watched.slots(3)
+    assert watched.heard.reasons == ["rejected"] * 3
+    assert (watched.failures("rejected"), watched.not_sent()) == (3, 3)
+    assert server.accepted == 0
+    await watched.close()
+
+
+async def test_our_own_queue_of_connects_is_no_news_of_a_target_that_was_down(server: FakeServer) -> None:
+    """Nobody has seen it answer since, so its failure keeps the reason that opened the breaker."""
+    watched = Watched(server.url)
+    await server.stop()
+    for count in range(1, 6):
+        watched.clock.advance(1)
+        await watched.slot()
+        await watched.ended(count)
+    assert watched.breaker.state == "open"
+    watched.client.ramp = Ramp(1, longest=60)
+    async with watched.client.ramp.turn():
+        await watched.slots(1)
+        await watched.slots(1, apart=1.5)
+        assert (watched.failures("skipped"), watched.failures("refused")) == (0, 6)
+        assert watched.not_sent() == 1
     await watched.close()
 
 
@@ -257,6 +350,7 @@ async def test_a_server_that_owes_too_many_replies_is_sent_no_more(server: FakeS
     await watched.slots(5)
     assert watched.heard.reasons == ["ok", "timeout", "timeout"]
     assert server.count("PING") <= 4
+    assert watched.not_sent() == 2
     await watched.close()
 
 

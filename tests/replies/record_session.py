@@ -164,7 +164,7 @@ def eventually(condition: Callable[[], object]) -> None:
 async def record(port: int, who: str, folder: str) -> dict[session.Asked, list[Any]]:
     """Poll a server with every collector, and return what was asked and answered."""
     target = Target.of(settings(f"redis://127.0.0.1:{port}"))
-    client = Client(target, Breaker(target.settings.breaker, time.monotonic), Heard())
+    client = Client(target, Breaker(target.settings.breaker, time.monotonic, on_change=lambda *_: None), Heard())
     recording = Recording(client)
     server, parts, refusals = (
         Server(local=True),

@@ -34,8 +34,8 @@ CASES = [
         },
     ),
     Case(
-        "slots that the open breaker rejected are failures too",
-        {SLOTS: "0+15x60", failed("rejected"): "0+15x60"},
+        "pings that were not sent are failures too",
+        {SLOTS: "0+15x60", failed("refused"): "0+15x60"},
         {"14m": "RedisProbeFailureRateHigh cart warning"},
     ),
     Case(

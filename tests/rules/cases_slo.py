@@ -7,6 +7,8 @@ from tests.rules.case import Case
 from tests.rules.cases_reachable import SLOTS, failed
 
 TIMEOUT = failed("timeout")
+SESSIONS = f"{SLOTS} sessions"
+OBJECTIVE = "redis_slo_objective_ratio"
 GOOD = 'redis_operation_duration_seconds_bucket{operation="ping", le="0.01"}'
 
 CASES = [
@@ -15,6 +17,33 @@ CASES = [
         "two pings of a hundred fail: the page comes within minutes",
         {SLOTS: "0+60x30", TIMEOUT: "0+1.2x30"},
         {"5m": "", "20m": "RedisErrorBudgetBurnFast cart critical"},
+        step="1m",
+    ),
+    # 2 % fail on both: 20 times too fast for 99.9 %, twice too fast for 99 %.
+    Case(
+        "each target is held against the objective that its exporter publishes for it",
+        {
+            SLOTS: "0+60x30",
+            TIMEOUT: "0+1.2x30",
+            OBJECTIVE: "0.99x30",
+            SESSIONS: "0+60x30",
+            f"{TIMEOUT} sessions": "0+1.2x30",
+            f"{OBJECTIVE} sessions": "0.999x30",
+        },
+        {"5m": "", "20m": "RedisErrorBudgetBurnFast sessions critical"},
+        step="1m",
+    ),
+    # 0.2 % fail: twice too fast for 99.9 %, 20 times too fast for 99.99 %.
+    Case(
+        "a stricter objective pages where the usual one is silent, also for pings that are late",
+        {SLOTS: "0+600x30", TIMEOUT: "0x30", GOOD: "0+598.8x30", OBJECTIVE: "0.9999x30"},
+        {"5m": "", "20m": "RedisLatencyBudgetBurnFast cart critical"},
+        step="1m",
+    ),
+    Case(
+        "the objective is remembered while the exporter is away",
+        {SLOTS: "0+60x30", TIMEOUT: "0+1.2x30", OBJECTIVE: "0.99x5 _x25"},
+        {"20m": "", "29m": ""},
         step="1m",
     ),
     # 1 % fails: 10 times too fast, which is below 14.4.

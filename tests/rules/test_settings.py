@@ -79,8 +79,11 @@ def test_the_command_writes_rules_with_other_settings(tmp_path: Path, capsys: py
     text = (tmp_path / "rules" / "recording.yaml").read_text()
     assert 'le="0.005"' in text
     records = [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
-    burn = {rule["record"]: rule["expr"] for rule in records}["target:redis_availability_slo:burn_rate1h"]
-    assert burn == "target:redis_ping_failures_per_slots:ratio_rate1h / 0.01"
+    by_name = {rule["record"]: rule["expr"] for rule in records}
+    burn = by_name["target:redis_availability_slo:burn_rate1h"]
+    assert burn == "target:redis_ping_failures_per_slots:ratio_rate1h / target:redis_availability_slo:allowed_ratio"
+    assert by_name["target:redis_availability_slo:allowed_ratio"].endswith(" * 0.01")
+    assert by_name["target:redis_latency_slo:allowed_ratio"].endswith(" * 0.001")
     alerts = yaml.safe_load((tmp_path / "rules" / "alerts.yaml").read_text())
     [rule] = [
         one for group in alerts["groups"] for one in group["rules"] if one["alert"] == "RedisProbeFailureRateHigh"

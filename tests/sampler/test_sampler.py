@@ -9,14 +9,17 @@ import pytest
 
 from exporter.client import Ramp
 from exporter.collectors import Commands
+from exporter.collectors._info import read_info
 from exporter.collectors.base import Stateless
+from exporter.collectors.info import COLLECTOR
 from exporter.config import Options, Poll
+from exporter.errors import OperationTimeoutError
 from exporter.exposition import render
 from exporter.metric import Found, Metric, Overflow, Unreadable, gauge
 from exporter.sampler import Part, Sampler
 from exporter.store import Store
 from exporter.targets import Server
-from tests.fakes import FakeServer, bulk, error
+from tests.fakes import FakeServer, Reply, bulk, error
 from tests.watching import Watched, value
 
 ROW = gauge("S", "f", "x", "X.")
@@ -55,6 +58,16 @@ class Info(Probe):
         text = (await commands.execute("INFO")).decode()
         server.learn(dict(line.split(":") for line in text.split("\r\n") if ":" in line))
         return self.found
+
+
+class Reader(Probe):
+    """Reads INFO in the form that the server knows."""
+
+    name: ClassVar[str] = "info"
+
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Found]:
+        await read_info(server, commands)
+        return ()
 
 
 class Polled(Watched):
@@ -255,3 +268,69 @@ async def test_a_poll_is_counted_and_its_first_failure_named(server: FakeServer)
     assert value(polled.instruments, "redis_exporter_last_scrape_error", err="other") == 0
     assert value(polled.instruments, "redis_exporter_scrape_duration_seconds_count") == 2
     await polled.close()
+
+
+@pytest.mark.parametrize("reply", [bulk("# Server\r\n"), bulk(""), error("ERR Invalid section. Try INFO HELP")])
+async def test_a_server_of_whose_info_nothing_can_be_read_is_a_failure_and_no_silence(reply: Reply) -> None:
+    """Upstash answers an unknown section with its heading: the target had no metric, and no error either."""
+    async with FakeServer() as server:
+        server.script("INFO", reply)
+        polled = Polled(server.url, COLLECTOR)  # type: ignore[arg-type]
+        await polled.sampler.poll(0.0)
+        assert polled.of_collector("success", "info") == 0
+        assert polled.of_collector("supported", "info") == 1
+        await polled.close()
+
+
+async def test_after_a_reconnect_a_server_is_asked_for_everything_again() -> None:
+    """Behind the same address there may be another server, of which INFO tells too little to know it by."""
+    async with FakeServer() as server:
+        nothing, text = bulk(""), bulk("# Server\r\nupstash_version:1\r\nredis_version:6.2.6\r\n")
+        polled = Polled(server.url, Reader())
+        server.script("INFO", nothing, text, nothing, text, text)
+        for _ in range(4):
+            await polled.sampler.poll(0)
+        await server.drop()
+        for _ in range(2):
+            await polled.sampler.poll(0)
+        asked = [command[1] for command in server.received if command[0] == "INFO"]
+        first, kept, again = ["everything", "all"] * 2, ["all"] * 2, ["all", "everything"]
+        assert asked == first + kept + again
+        await polled.close()
+
+
+async def test_a_poll_of_many_collectors_is_one_failure_for_the_breaker(server: FakeServer) -> None:
+    """Ten collectors at once opened the breaker within 6 ms of the start."""
+    await server.stop()
+    polled = Polled(server.url, *(named(f"c{number}") for number in range(10)))
+    await polled.sampler.poll(0)
+    assert (polled.breaker.failures, polled.breaker.outstanding) == (1, 0)
+    assert polled.breaker.state == "closed"
+    assert [state for _, state in polled.heard.runs] == ["refused"] * 10
+    await polled.close()
+
+
+async def test_a_poll_that_is_answered_is_one_success_for_the_breaker(server: FakeServer) -> None:
+    polled = Polled(server.url, *(named(f"c{number}") for number in range(10)))
+    await polled.sampler.poll(0)
+    assert (polled.breaker.successes, polled.breaker.outstanding) == (1, 0)
+    await polled.close()
+
+
+async def test_a_poll_under_an_open_breaker_fails_for_what_opened_it(server: FakeServer) -> None:
+    polled = Polled(server.url, named("c"))
+    for _ in range(5):
+        permit = polled.breaker.acquire()
+        assert permit is not None
+        permit.failure(OperationTimeoutError("no answer in time"))
+    await polled.sampler.poll(0)
+    assert polled.heard.runs == [("c", "timeout")]
+    assert server.accepted == 0
+    assert value(polled.instruments, "redis_exporter_last_scrape_error", err="timeout") == 1
+    await polled.close()
+
+
+def named(name: str) -> Probe:
+    probe = Probe(ROW.sample(1))
+    probe.name = name  # type: ignore[misc]
+    return probe

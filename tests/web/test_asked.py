@@ -51,6 +51,29 @@ async def test_without_anything_similar_it_says_what_there_is() -> None:
     assert "no target is known" in (await get(FakeDaemon(views=[]), "/scrape?target=zzz")).text
 
 
+@pytest.mark.parametrize(
+    ("key", "cure"),
+    [
+        ("check-keys", "set collectors: {keys: {patterns: […]}} for this target"),
+        ("check-single-keys", "keys: {keys:"),
+        ("count-keys", "key_counts: {patterns:"),
+        ("check-streams", "streams: {patterns:"),
+        ("check-single-streams", "streams: {streams:"),
+        ("tls_server_name", "`redis-pulse migrate-flags -- -tls-server-name=…`"),
+        ("tls-server-name", "tls: {server_name:"),
+    ],
+)
+async def test_what_a_request_tells_redis_exporter_is_not_passed_over_in_silence(key: str, cure: str) -> None:
+    """A job that comes over would otherwise be answered 200, and its keys would be missing."""
+    daemon = FakeDaemon()
+    answer = await get(daemon, f"/scrape?target=cache&{key}=hunter2:*")
+    assert (answer.status_code, daemon.parts, daemon.scrapes_failed) == (400, [], 1)
+    assert answer.text.startswith(f"{key}: a request cannot say what is read here, the configuration does")
+    assert cure in answer.text
+    assert "hunter2" not in answer.text
+    assert (await get(daemon, f"/scrape?target=cache&{key}=")).status_code == 200
+
+
 @pytest.mark.parametrize("query", ["", "?target=", "?target=cache&target=queue", "?target=%20"])
 async def test_a_request_that_names_no_target_or_several_gets_400(query: str) -> None:
     daemon = FakeDaemon()

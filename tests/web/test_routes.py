@@ -59,15 +59,18 @@ async def test_metrics_are_served_while_every_target_is_down() -> None:
 
 
 async def test_the_path_of_the_metrics_can_be_set() -> None:
-    async with client(FakeDaemon(), telemetry_path="/redis/metrics") as http:
-        assert (await http.get("/redis/metrics")).content == b"redis_up 1\n"
+    async with client(FakeDaemon(), telemetry_path="/cache/metrics") as http:
+        assert (await http.get("/cache/metrics")).content == b"redis_up 1\n"
         assert (await http.get("/metrics")).status_code == 404
-        assert 'href="redis/metrics"' in (await http.get("/")).text
+        assert 'href="cache/metrics"' in (await http.get("/")).text
 
 
-@pytest.mark.parametrize("path", ["", "metrics", "/health", "/", "/m{x}", "/m?x"])
+@pytest.mark.parametrize(
+    "path",
+    ["", "metrics", "/m{x}", "/m?x", "/redis/x", *(path.partition("?")[0] for path in PATHS if path != "/metrics")],
+)
 def test_a_path_that_cannot_be_served_is_refused_at_start(path: str) -> None:
-    with pytest.raises(ValueError, match="no path for metrics"):
+    with pytest.raises(ValueError, match=r"must be a path such as|belongs to another page"):
         build(FakeDaemon(), telemetry_path=path)
 
 
@@ -126,6 +129,21 @@ async def test_health_follows_the_targets(views: list[Any], code: int, status: s
     assert (answer.status_code, answer.json()["status"]) == (code, status)
     assert ("redis" in answer.json()) == (len(views) == 1)
     assert answer.json()["targets"].keys() == {view.name for view in views}
+
+
+@pytest.mark.parametrize("views", [[UP, DOWN], [DOWN], []])
+async def test_health_can_be_200_while_we_live_with_the_same_body(views: list[Any]) -> None:
+    """What asks redis_exporter's /health would restart us, or cut Redis off, in the outage that we are to record."""
+    by_target = (await get(FakeDaemon(views=views), "/health")).json()
+    async with client(FakeDaemon(views=views), health_always_200=True) as http:
+        answer = await http.get("/health")
+    assert answer.status_code == 200
+    assert answer.json() | {"timestamp": ""} == by_target | {"timestamp": ""}
+
+
+async def test_health_is_503_while_our_loop_does_not_turn_whatever_the_setting() -> None:
+    async with client(FakeDaemon(is_healthy=False), health_always_200=True) as http:
+        assert (await http.get("/health")).status_code == 503
 
 
 async def test_health_of_very_many_targets_is_whole() -> None:

@@ -51,7 +51,7 @@
           },
           "annotations": {
             "summary": "The circuit breaker of Redis server {{ $labels.target }} stays open",
-            "description": "{{ $labels.instance }} has left {{ $labels.target }} alone for 2 minutes, but for single trials, because it kept failing. What is shown of this server is old or missing until a trial succeeds.",
+            "description": "{{ $labels.instance }} has not polled {{ $labels.target }} for 2 minutes, because it kept failing. What is shown of this server is old or missing until a ping is answered.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisCircuitBreakerOpen.md"
           }
         },
@@ -177,7 +177,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} burns its availability budget {{ $value | humanize }} times too fast",
-            "description": "Of the pings of {{ $labels.target }} by {{ $labels.instance }} too many fail: 99.9 % are to be answered. At this pace 2 % of the budget of 30 days go in an hour.",
+            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} fail than its objective (slo.objective) allows. At this pace 2 % of the budget of 30 days go in an hour.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisErrorBudgetBurnFast.md"
           }
         },
@@ -190,7 +190,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} burns its availability budget {{ $value | humanize }} times too fast",
-            "description": "Of the pings of {{ $labels.target }} by {{ $labels.instance }} too many fail: 99.9 % are to be answered. At this pace 5 % of the budget of 30 days go in six hours.",
+            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} fail than its objective (slo.objective) allows. At this pace 5 % of the budget of 30 days go in six hours.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisErrorBudgetBurnSlow.md"
           }
         },
@@ -203,7 +203,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} burns its availability budget {{ $value | humanize }} times too fast",
-            "description": "Of the pings of {{ $labels.target }} by {{ $labels.instance }} too many fail: 99.9 % are to be answered. At this pace 10 % of the budget of 30 days go in one to three days.",
+            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} fail than its objective (slo.objective) allows. At this pace 10 % of the budget of 30 days go in one to three days.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisErrorBudgetBurnTicket.md"
           }
         },
@@ -216,7 +216,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} burns its latency budget {{ $value | humanize }} times too fast",
-            "description": "Of the pings of {{ $labels.target }} by {{ $labels.instance }} too many are late or fail: 99.9 % are to be within 10 ms. At this pace 2 % of the budget of 30 days go in an hour.",
+            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} are late or fail than its objective (slo.objective) allows. Late is more than 10 ms. At this pace 2 % of the budget of 30 days go in an hour.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisLatencyBudgetBurnFast.md"
           }
         },
@@ -229,7 +229,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} burns its latency budget {{ $value | humanize }} times too fast",
-            "description": "Of the pings of {{ $labels.target }} by {{ $labels.instance }} too many are late or fail: 99.9 % are to be within 10 ms. At this pace 5 % of the budget of 30 days go in six hours.",
+            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} are late or fail than its objective (slo.objective) allows. Late is more than 10 ms. At this pace 5 % of the budget of 30 days go in six hours.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisLatencyBudgetBurnSlow.md"
           }
         },
@@ -242,7 +242,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} burns its latency budget {{ $value | humanize }} times too fast",
-            "description": "Of the pings of {{ $labels.target }} by {{ $labels.instance }} too many are late or fail: 99.9 % are to be within 10 ms. At this pace 10 % of the budget of 30 days go in one to three days.",
+            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} are late or fail than its objective (slo.objective) allows. Late is more than 10 ms. At this pace 10 % of the budget of 30 days go in one to three days.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisLatencyBudgetBurnTicket.md"
           }
         }

@@ -4,6 +4,14 @@
       "name": "redis-pulse-slo",
       "rules": [
         {
+          "record": "target:redis_availability_slo:allowed_ratio",
+          "expr": "1 - max by (job, instance, target) (last_over_time(redis_slo_objective_ratio[6h]))\nor\ngroup by (job, instance, target) (last_over_time(redis_operations_total{operation=\"ping\"}[6h])) * 0.001"
+        },
+        {
+          "record": "target:redis_latency_slo:allowed_ratio",
+          "expr": "1 - max by (job, instance, target) (last_over_time(redis_slo_objective_ratio[6h]))\nor\ngroup by (job, instance, target) (last_over_time(redis_operations_total{operation=\"ping\"}[6h])) * 0.001"
+        },
+        {
           "record": "target:redis_ping_slots:rate5m",
           "expr": "sum by (job, instance, target) (rate(redis_operations_total{operation=\"ping\"}[5m]))"
         },
@@ -21,7 +29,7 @@
         },
         {
           "record": "target:redis_availability_slo:burn_rate5m",
-          "expr": "target:redis_ping_failures_per_slots:ratio_rate5m / 0.001"
+          "expr": "target:redis_ping_failures_per_slots:ratio_rate5m / target:redis_availability_slo:allowed_ratio"
         },
         {
           "record": "job:redis_ping_failures_per_slots:ratio_rate5m",
@@ -29,7 +37,7 @@
         },
         {
           "record": "job:redis_availability_slo:burn_rate5m",
-          "expr": "job:redis_ping_failures_per_slots:ratio_rate5m / 0.001"
+          "expr": "sum by (job) (target:redis_ping_failures:rate5m and target:redis_availability_slo:allowed_ratio) / (sum by (job) (target:redis_ping_slots:rate5m * target:redis_availability_slo:allowed_ratio) > 0)"
         },
         {
           "record": "target:redis_ping_slow_per_slots:ratio_rate5m",
@@ -37,7 +45,7 @@
         },
         {
           "record": "target:redis_latency_slo:burn_rate5m",
-          "expr": "target:redis_ping_slow_per_slots:ratio_rate5m / 0.001"
+          "expr": "target:redis_ping_slow_per_slots:ratio_rate5m / target:redis_latency_slo:allowed_ratio"
         },
         {
           "record": "job:redis_ping_slow_per_slots:ratio_rate5m",
@@ -45,7 +53,7 @@
         },
         {
           "record": "job:redis_latency_slo:burn_rate5m",
-          "expr": "job:redis_ping_slow_per_slots:ratio_rate5m / 0.001"
+          "expr": "sum by (job) (target:redis_ping_slow:rate5m and target:redis_latency_slo:allowed_ratio) / (sum by (job) (target:redis_ping_slots:rate5m * target:redis_latency_slo:allowed_ratio) > 0)"
         },
         {
           "record": "target:redis_ping_slots:rate30m",
@@ -65,7 +73,7 @@
         },
         {
           "record": "target:redis_availability_slo:burn_rate30m",
-          "expr": "target:redis_ping_failures_per_slots:ratio_rate30m / 0.001"
+          "expr": "target:redis_ping_failures_per_slots:ratio_rate30m / target:redis_availability_slo:allowed_ratio"
         },
         {
           "record": "job:redis_ping_failures_per_slots:ratio_rate30m",
@@ -73,7 +81,7 @@
         },
         {
           "record": "job:redis_availability_slo:burn_rate30m",
-          "expr": "job:redis_ping_failures_per_slots:ratio_rate30m / 0.001"
+          "expr": "sum by (job) (target:redis_ping_failures:rate30m and target:redis_availability_slo:allowed_ratio) / (sum by (job) (target:redis_ping_slots:rate30m * target:redis_availability_slo:allowed_ratio) > 0)"
         },
         {
           "record": "target:redis_ping_slow_per_slots:ratio_rate30m",
@@ -81,7 +89,7 @@
         },
         {
           "record": "target:redis_latency_slo:burn_rate30m",
-          "expr": "target:redis_ping_slow_per_slots:ratio_rate30m / 0.001"
+          "expr": "target:redis_ping_slow_per_slots:ratio_rate30m / target:redis_latency_slo:allowed_ratio"
         },
         {
           "record": "job:redis_ping_slow_per_slots:ratio_rate30m",
@@ -89,7 +97,7 @@
         },
         {
           "record": "job:redis_latency_slo:burn_rate30m",
-          "expr": "job:redis_ping_slow_per_slots:ratio_rate30m / 0.001"
+          "expr": "sum by (job) (target:redis_ping_slow:rate30m and target:redis_latency_slo:allowed_ratio) / (sum by (job) (target:redis_ping_slots:rate30m * target:redis_latency_slo:allowed_ratio) > 0)"
         },
         {
           "record": "target:redis_ping_slots:rate1h",
@@ -109,7 +117,7 @@
         },
         {
           "record": "target:redis_availability_slo:burn_rate1h",
-          "expr": "target:redis_ping_failures_per_slots:ratio_rate1h / 0.001"
+          "expr": "target:redis_ping_failures_per_slots:ratio_rate1h / target:redis_availability_slo:allowed_ratio"
         },
         {
           "record": "job:redis_ping_failures_per_slots:ratio_rate1h",
@@ -117,7 +125,7 @@
         },
         {
           "record": "job:redis_availability_slo:burn_rate1h",
-          "expr": "job:redis_ping_failures_per_slots:ratio_rate1h / 0.001"
+          "expr": "sum by (job) (target:redis_ping_failures:rate1h and target:redis_availability_slo:allowed_ratio) / (sum by (job) (target:redis_ping_slots:rate1h * target:redis_availability_slo:allowed_ratio) > 0)"
         },
         {
           "record": "target:redis_ping_slow_per_slots:ratio_rate1h",
@@ -125,7 +133,7 @@
         },
         {
           "record": "target:redis_latency_slo:burn_rate1h",
-          "expr": "target:redis_ping_slow_per_slots:ratio_rate1h / 0.001"
+          "expr": "target:redis_ping_slow_per_slots:ratio_rate1h / target:redis_latency_slo:allowed_ratio"
         },
         {
           "record": "job:redis_ping_slow_per_slots:ratio_rate1h",
@@ -133,7 +141,7 @@
         },
         {
           "record": "job:redis_latency_slo:burn_rate1h",
-          "expr": "job:redis_ping_slow_per_slots:ratio_rate1h / 0.001"
+          "expr": "sum by (job) (target:redis_ping_slow:rate1h and target:redis_latency_slo:allowed_ratio) / (sum by (job) (target:redis_ping_slots:rate1h * target:redis_latency_slo:allowed_ratio) > 0)"
         },
         {
           "record": "target:redis_ping_slots:rate2h",
@@ -153,7 +161,7 @@
         },
         {
           "record": "target:redis_availability_slo:burn_rate2h",
-          "expr": "target:redis_ping_failures_per_slots:ratio_rate2h / 0.001"
+          "expr": "target:redis_ping_failures_per_slots:ratio_rate2h / target:redis_availability_slo:allowed_ratio"
         },
         {
           "record": "job:redis_ping_failures_per_slots:ratio_rate2h",
@@ -161,7 +169,7 @@
         },
         {
           "record": "job:redis_availability_slo:burn_rate2h",
-          "expr": "job:redis_ping_failures_per_slots:ratio_rate2h / 0.001"
+          "expr": "sum by (job) (target:redis_ping_failures:rate2h and target:redis_availability_slo:allowed_ratio) / (sum by (job) (target:redis_ping_slots:rate2h * target:redis_availability_slo:allowed_ratio) > 0)"
         },
         {
           "record": "target:redis_ping_slow_per_slots:ratio_rate2h",
@@ -169,7 +177,7 @@
         },
         {
           "record": "target:redis_latency_slo:burn_rate2h",
-          "expr": "target:redis_ping_slow_per_slots:ratio_rate2h / 0.001"
+          "expr": "target:redis_ping_slow_per_slots:ratio_rate2h / target:redis_latency_slo:allowed_ratio"
         },
         {
           "record": "job:redis_ping_slow_per_slots:ratio_rate2h",
@@ -177,7 +185,7 @@
         },
         {
           "record": "job:redis_latency_slo:burn_rate2h",
-          "expr": "job:redis_ping_slow_per_slots:ratio_rate2h / 0.001"
+          "expr": "sum by (job) (target:redis_ping_slow:rate2h and target:redis_latency_slo:allowed_ratio) / (sum by (job) (target:redis_ping_slots:rate2h * target:redis_latency_slo:allowed_ratio) > 0)"
         },
         {
           "record": "target:redis_ping_slots:rate6h",
@@ -197,7 +205,7 @@
         },
         {
           "record": "target:redis_availability_slo:burn_rate6h",
-          "expr": "target:redis_ping_failures_per_slots:ratio_rate6h / 0.001"
+          "expr": "target:redis_ping_failures_per_slots:ratio_rate6h / target:redis_availability_slo:allowed_ratio"
         },
         {
           "record": "job:redis_ping_failures_per_slots:ratio_rate6h",
@@ -205,7 +213,7 @@
         },
         {
           "record": "job:redis_availability_slo:burn_rate6h",
-          "expr": "job:redis_ping_failures_per_slots:ratio_rate6h / 0.001"
+          "expr": "sum by (job) (target:redis_ping_failures:rate6h and target:redis_availability_slo:allowed_ratio) / (sum by (job) (target:redis_ping_slots:rate6h * target:redis_availability_slo:allowed_ratio) > 0)"
         },
         {
           "record": "target:redis_ping_slow_per_slots:ratio_rate6h",
@@ -213,7 +221,7 @@
         },
         {
           "record": "target:redis_latency_slo:burn_rate6h",
-          "expr": "target:redis_ping_slow_per_slots:ratio_rate6h / 0.001"
+          "expr": "target:redis_ping_slow_per_slots:ratio_rate6h / target:redis_latency_slo:allowed_ratio"
         },
         {
           "record": "job:redis_ping_slow_per_slots:ratio_rate6h",
@@ -221,7 +229,7 @@
         },
         {
           "record": "job:redis_latency_slo:burn_rate6h",
-          "expr": "job:redis_ping_slow_per_slots:ratio_rate6h / 0.001"
+          "expr": "sum by (job) (target:redis_ping_slow:rate6h and target:redis_latency_slo:allowed_ratio) / (sum by (job) (target:redis_ping_slots:rate6h * target:redis_latency_slo:allowed_ratio) > 0)"
         }
       ]
     },
@@ -247,7 +255,7 @@
         },
         {
           "record": "target:redis_availability_slo:burn_rate1d",
-          "expr": "target:redis_ping_failures_per_slots:ratio_rate1d / 0.001"
+          "expr": "target:redis_ping_failures_per_slots:ratio_rate1d / target:redis_availability_slo:allowed_ratio"
         },
         {
           "record": "job:redis_ping_failures_per_slots:ratio_rate1d",
@@ -255,7 +263,7 @@
         },
         {
           "record": "job:redis_availability_slo:burn_rate1d",
-          "expr": "job:redis_ping_failures_per_slots:ratio_rate1d / 0.001"
+          "expr": "sum by (job) (target:redis_ping_failures:rate1d and target:redis_availability_slo:allowed_ratio) / (sum by (job) (target:redis_ping_slots:rate1d * target:redis_availability_slo:allowed_ratio) > 0)"
         },
         {
           "record": "target:redis_ping_slow_per_slots:ratio_rate1d",
@@ -263,7 +271,7 @@
         },
         {
           "record": "target:redis_latency_slo:burn_rate1d",
-          "expr": "target:redis_ping_slow_per_slots:ratio_rate1d / 0.001"
+          "expr": "target:redis_ping_slow_per_slots:ratio_rate1d / target:redis_latency_slo:allowed_ratio"
         },
         {
           "record": "job:redis_ping_slow_per_slots:ratio_rate1d",
@@ -271,7 +279,7 @@
         },
         {
           "record": "job:redis_latency_slo:burn_rate1d",
-          "expr": "job:redis_ping_slow_per_slots:ratio_rate1d / 0.001"
+          "expr": "sum by (job) (target:redis_ping_slow:rate1d and target:redis_latency_slo:allowed_ratio) / (sum by (job) (target:redis_ping_slots:rate1d * target:redis_latency_slo:allowed_ratio) > 0)"
         },
         {
           "record": "target:redis_ping_slots:rate3d",
@@ -291,7 +299,7 @@
         },
         {
           "record": "target:redis_availability_slo:burn_rate3d",
-          "expr": "target:redis_ping_failures_per_slots:ratio_rate3d / 0.001"
+          "expr": "target:redis_ping_failures_per_slots:ratio_rate3d / target:redis_availability_slo:allowed_ratio"
         },
         {
           "record": "job:redis_ping_failures_per_slots:ratio_rate3d",
@@ -299,7 +307,7 @@
         },
         {
           "record": "job:redis_availability_slo:burn_rate3d",
-          "expr": "job:redis_ping_failures_per_slots:ratio_rate3d / 0.001"
+          "expr": "sum by (job) (target:redis_ping_failures:rate3d and target:redis_availability_slo:allowed_ratio) / (sum by (job) (target:redis_ping_slots:rate3d * target:redis_availability_slo:allowed_ratio) > 0)"
         },
         {
           "record": "target:redis_ping_slow_per_slots:ratio_rate3d",
@@ -307,7 +315,7 @@
         },
         {
           "record": "target:redis_latency_slo:burn_rate3d",
-          "expr": "target:redis_ping_slow_per_slots:ratio_rate3d / 0.001"
+          "expr": "target:redis_ping_slow_per_slots:ratio_rate3d / target:redis_latency_slo:allowed_ratio"
         },
         {
           "record": "job:redis_ping_slow_per_slots:ratio_rate3d",
@@ -315,7 +323,7 @@
         },
         {
           "record": "job:redis_latency_slo:burn_rate3d",
-          "expr": "job:redis_ping_slow_per_slots:ratio_rate3d / 0.001"
+          "expr": "sum by (job) (target:redis_ping_slow:rate3d and target:redis_latency_slo:allowed_ratio) / (sum by (job) (target:redis_ping_slots:rate3d * target:redis_latency_slo:allowed_ratio) > 0)"
         },
         {
           "record": "target:redis_ping_slots:rate30d",
@@ -335,7 +343,7 @@
         },
         {
           "record": "target:redis_availability_slo:burn_rate30d",
-          "expr": "target:redis_ping_failures_per_slots:ratio_rate30d / 0.001"
+          "expr": "target:redis_ping_failures_per_slots:ratio_rate30d / target:redis_availability_slo:allowed_ratio"
         },
         {
           "record": "job:redis_ping_failures_per_slots:ratio_rate30d",
@@ -343,7 +351,7 @@
         },
         {
           "record": "job:redis_availability_slo:burn_rate30d",
-          "expr": "job:redis_ping_failures_per_slots:ratio_rate30d / 0.001"
+          "expr": "sum by (job) (target:redis_ping_failures:rate30d and target:redis_availability_slo:allowed_ratio) / (sum by (job) (target:redis_ping_slots:rate30d * target:redis_availability_slo:allowed_ratio) > 0)"
         },
         {
           "record": "target:redis_ping_slow_per_slots:ratio_rate30d",
@@ -351,7 +359,7 @@
         },
         {
           "record": "target:redis_latency_slo:burn_rate30d",
-          "expr": "target:redis_ping_slow_per_slots:ratio_rate30d / 0.001"
+          "expr": "target:redis_ping_slow_per_slots:ratio_rate30d / target:redis_latency_slo:allowed_ratio"
         },
         {
           "record": "job:redis_ping_slow_per_slots:ratio_rate30d",
@@ -359,7 +367,7 @@
         },
         {
           "record": "job:redis_latency_slo:burn_rate30d",
-          "expr": "job:redis_ping_slow_per_slots:ratio_rate30d / 0.001"
+          "expr": "sum by (job) (target:redis_ping_slow:rate30d and target:redis_latency_slo:allowed_ratio) / (sum by (job) (target:redis_ping_slots:rate30d * target:redis_latency_slo:allowed_ratio) > 0)"
         },
         {
           "record": "target:redis_availability_slo:budget_left_rate30d",

@@ -69,7 +69,7 @@ class Watcher:
         self._names = tuple(names)
         self._heard = heard
         # It is asked at every round whatever happened: there are few Sentinels, and much hangs on them.
-        breaker = Breaker(BreakerSettings(force="closed"), around.clock)
+        breaker = Breaker(BreakerSettings(force="closed"), around.clock, on_change=lambda *_: None)
         self._client = Client(Target.of(settings), breaker, _Unheard(), clock=around.clock, ramp=around.ramp)
         self._asking: asyncio.Task[View | None] | None = None
         self._listening: asyncio.Task[None] | None = None

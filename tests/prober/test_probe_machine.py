@@ -1,0 +1,283 @@
+"""Probe and breaker together, against a plain model of the table in docs/architecture.md.
+
+Hypothesis makes up what a target does and when: it answers, says LOADING, hangs, hangs up, refuses, comes back. The
+real prober and the real breaker run on a clock turned by hand, over a socket pair. The model keeps a list of pings and
+states the rows of the table one by one; it knows nothing of queues, sessions or permits.
+"""
+
+import asyncio
+import re
+import socket
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from exporter.breaker import EARLY, Breaker
+from exporter.client import Client, Ramp, Wire
+from exporter.client.resp import Lines
+from exporter.config import BreakerSettings, Probe
+from exporter.errors import REASONS, ConnectionRefusedByTargetError, ConnectionResetByTargetError, TargetError
+from exporter.instruments import Instruments
+from exporter.prober import Clocks, Prober
+from exporter.targets import Target
+from tests.fakes import HandClock
+from tests.watching import Heard
+from tests.watching import settings as target_settings
+
+FAILURES = "redis_operation_failures_total"
+NEVER = float("-inf")
+#: A connection that died before its first answer makes the prober leave the number out.
+PING = re.compile(rb"\*[12]\r\n\$4\r\nPING\r\n(?:\$6\r\n(\d{6})\r\n)?")
+INTERVAL, TIMEOUT, TRIAL, THRESHOLD, MOST = 0.25, 1.0, 1.0, 4, 12
+
+
+@dataclass
+class Expected:
+    """One ping in the model. ``epoch``: the state of the breaker that permitted it, None when none did."""
+
+    due: float
+    epoch: int | None = None
+    state: Literal["waiting", "on the wire", "ended"] = "waiting"
+    sent: float = 0.0
+    outcome: str = ""
+
+
+class DialledByHand:
+    """A client whose attempts to connect end when the machine says so."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.ramp = Ramp()
+        self.attempts: list[asyncio.Future[Wire]] = []
+
+    async def dial(self, _on_phase: Any) -> Wire:
+        self.attempts.append(asyncio.get_running_loop().create_future())
+        return await self.attempts[-1]
+
+
+class ProbeMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.clock = HandClock(0.0)
+        target = Target.of(
+            target_settings(
+                "redis://127.0.0.1:1",
+                probe=Probe(
+                    interval=INTERVAL, timeout=TIMEOUT, trial_interval=TRIAL, max_outstanding=MOST, silence=1000
+                ),
+                breaker=BreakerSettings(failure_threshold=THRESHOLD, minimum_calls=10_000),
+            )
+        )
+        self.breaker = Breaker(target.settings.breaker, self.clock, on_change=lambda *_: None, trial_interval=TRIAL)
+        self.client = DialledByHand(target)
+        self.instruments = Instruments("test")
+        self.of_target = self.instruments.watch("t", ["ping"], buckets=(0.1, 1.0), address="a", labels={})
+        clocks = Clocks(self.clock, self.wall)
+        self.prober = Prober(cast(Client, self.client), self.breaker, self.of_target, Heard(), clocks=clocks)
+        self.server: socket.socket | None = None  # its end of the connection
+        self.received = b""
+        self.numbers: list[bytes | None] = []  # of the PINGs that it received and did not answer
+        # The model.
+        self.pings: list[Expected] = []
+        self.on_wire: list[Expected] = []  # those that the server did not answer, also those that timed out
+        self.is_connecting = self.is_open = self.has_served = False
+        self.epoch = self.failures_in_a_row = self.not_sent = 0
+        self.opened_by = self.refusal = self.lost_by = ""
+        self.next_trial = self.next_attempt = NEVER
+        self.attempted = 0.0
+
+    def wall(self) -> int:
+        return round(self.clock() * 1e9)
+
+    # What happens: rules with the name of an event.
+
+    @rule(count=st.integers(1, 6))
+    def pings_come_due(self, count: int) -> None:
+        for _ in range(count):
+            self.pass_time(INTERVAL)
+            self.expect_slot(self.clock())
+            self.run(lambda: self.prober.slot(self.clock()))
+
+    @rule(eighths=st.integers(1, 12))
+    def time_passes(self, eighths: int) -> None:
+        self.pass_time(eighths / 8)
+
+    @precondition(lambda self: self.is_connecting)
+    @rule()
+    def the_connection_is_made(self) -> None:
+        ours, self.server = socket.socketpair()
+        ours.setblocking(False)
+        self.server.setblocking(False)
+        self.is_connecting, self.received, self.numbers = False, b"", []
+        for ping in self.pings:
+            if ping.state == "waiting":
+                self.expect_sent(ping)
+        wire = Wire(ours, None, Lines(), clock=self.clock, wall=self.wall, translator=_reset)
+        self.run(lambda: self.client.attempts[-1].set_result(wire))
+
+    @precondition(lambda self: self.is_connecting)
+    @rule()
+    def the_connection_is_refused(self) -> None:
+        self.is_connecting = False
+        self.expect_lost("refused")
+        self.run(lambda: self.client.attempts[-1].set_exception(ConnectionRefusedByTargetError("refused")))
+
+    @precondition(lambda self: self.on_wire)
+    @rule(count=st.integers(1, MOST), answer=st.sampled_from(["PONG", "PONG", "PONG", "LOADING"]))
+    def the_server_answers(self, count: int, answer: str) -> None:
+        assert self.server is not None
+        self.receive()
+        for _ in range(min(count, len(self.on_wire))):
+            number = self.numbers.pop(0)
+            pong = b"+PONG\r\n" if number is None else b"$6\r\n%b\r\n" % number
+            self.server.send(pong if answer == "PONG" else b"-LOADING it loads\r\n")
+            self.expect_reply(answer)
+        self.run(self.look)
+
+    @precondition(lambda self: self.server)
+    @rule()
+    def the_server_hangs_up(self) -> None:
+        assert self.server is not None
+        self.receive()  # what is left unread makes the kernel reset the connection: another error, the same reason
+        self.server.close()
+        self.server = None
+        self.expect_lost("reset")
+        self.run(self.look)
+
+    def look(self) -> None:
+        if self.prober._session is not None:
+            self.prober._session.read()
+
+    def receive(self) -> None:
+        assert self.server is not None
+        with suppress(BlockingIOError):
+            self.received += self.server.recv(65536)
+        found = list(PING.finditer(self.received))
+        self.numbers += [ping[1] for ping in found]
+        self.received = self.received[found[-1].end() :] if found else self.received
+
+    def pass_time(self, seconds: float) -> None:
+        """Turn the clock a little at a time: a deadline is noticed when it is reached."""
+        for _ in range(round(seconds * 8)):
+            self.clock.advance(0.125)
+            self.expect_deadlines()
+            self.run(self.prober._wake)
+
+    def run(self, act: Callable[[], None]) -> None:
+        async def once() -> None:
+            act()
+            for _ in range(6):  # an attempt to connect ends some turns of the loop later
+                await asyncio.sleep(0)
+
+        self.loop.run_until_complete(once())
+
+    # What is expected: the rows of the table in docs/architecture.md.
+
+    def expect_slot(self, due: float) -> None:
+        ping = Expected(due)
+        self.pings.append(ping)
+        if self.server is None and not self.is_connecting and due < self.next_attempt:
+            self.expect_not_sent(ping, self.opened_by if self.is_open else self.lost_by)
+            return
+        if self.is_open and due < self.next_trial:
+            self.expect_not_sent(ping, self.opened_by)
+            return
+        ping.epoch = self.epoch
+        if self.is_open:
+            self.next_trial = due + TRIAL * (1 - EARLY)
+        if self.server is not None and len(self.on_wire) >= MOST:
+            self.expect_not_sent(ping, "timeout")
+        elif self.server is not None:
+            self.expect_sent(ping)
+        elif not self.is_connecting:
+            self.is_connecting, self.attempted = True, due
+            self.has_served, self.refusal = False, ""
+
+    def expect_sent(self, ping: Expected) -> None:
+        ping.state, ping.sent = "on the wire", self.clock()
+        self.on_wire.append(ping)
+
+    def expect_not_sent(self, ping: Expected, reason: str) -> None:
+        self.not_sent += 1
+        self.expect_end(ping, reason)
+
+    def expect_deadlines(self) -> None:
+        for ping in self.pings:
+            began = ping.sent if ping.state == "on the wire" else ping.due
+            if ping.state != "ended" and began + TIMEOUT <= self.clock():
+                self.expect_end(ping, "timeout")
+
+    def expect_reply(self, answer: str) -> None:
+        ping = self.on_wire.pop(0)
+        if ping.state != "ended":
+            self.expect_end(ping, "ok" if answer == "PONG" else "loading")
+        if answer == "PONG":
+            self.has_served = True
+        else:
+            self.refusal = "loading"
+
+    def expect_lost(self, reason: str) -> None:
+        self.on_wire.clear()
+        self.lost_by = self.refusal or reason
+        self.next_attempt = NEVER if self.has_served else self.attempted + TRIAL * (1 - EARLY)
+        for ping in self.pings:
+            if ping.state != "ended":
+                self.expect_end(ping, reason)
+
+    def expect_end(self, ping: Expected, outcome: str) -> None:
+        ping.state, ping.outcome = "ended", outcome
+        if ping.epoch != self.epoch:
+            return  # permitted by a breaker that has opened or closed since, or not at all
+        if self.is_open and outcome == "ok":
+            self.is_open = False
+            self.epoch += 1
+            self.failures_in_a_row = 0
+        elif not self.is_open:
+            self.failures_in_a_row = 0 if outcome == "ok" else self.failures_in_a_row + 1
+            if self.failures_in_a_row >= THRESHOLD:
+                self.is_open, self.opened_by, self.next_trial = True, outcome, NEVER
+                self.epoch += 1
+
+    @invariant()
+    def it_is_as_in_the_model(self) -> None:
+        ended = [ping for ping in self.pings if ping.state == "ended"]
+        outcomes = Counter(ping.outcome for ping in ended)
+        newest = max(ended, key=lambda ping: ping.due, default=None)
+        page = self.page()
+        reasons = {reason: page[f'{FAILURES}{{target="t",operation="ping",reason="{reason}"}}'] for reason in REASONS}
+        assert {reason: count for reason, count in reasons.items() if count} == {
+            reason: count for reason, count in outcomes.items() if reason != "ok"
+        }
+        timed = page['redis_operation_duration_seconds_count{target="t",operation="ping"}']
+        assert timed == outcomes["ok"] + outcomes["timeout"], "a timeout is observed at its deadline"
+        assert page['redis_operations_total{target="t",operation="ping"}'] == len(self.pings)
+        assert page['redis_operations_in_flight{target="t",operation="ping"}'] == len(self.pings) - len(ended)
+        assert page['redis_pings_not_sent_total{target="t"}'] == self.not_sent
+        assert page['redis_up{target="t"}'] == (newest is not None and newest.outcome == "ok")
+        assert (self.breaker.state == "open") == self.is_open
+        assert self.prober.balanced
+
+    def page(self) -> dict[str, float]:
+        lines = b"".join(self.of_target.render().values()).decode().splitlines()
+        return {series: float(count) for series, _, count in (line.rpartition(" ") for line in lines)}
+
+    def teardown(self) -> None:
+        self.loop.run_until_complete(self.prober.stop())
+        if self.server is not None:
+            self.server.close()
+        self.loop.close()
+
+
+def _reset(error: BaseException) -> TargetError:
+    return error if isinstance(error, TargetError) else ConnectionResetByTargetError(str(error))
+
+
+TestProbeMachine = ProbeMachine.TestCase
+TestProbeMachine.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
