@@ -67,6 +67,7 @@ async def serve(
     instruments = Instruments(__version__)
     store = Store(render, monotonic)
     instruments.sample_ages = store.ages
+    instruments.tasks.set_function(partial(_count_tasks, asyncio.get_running_loop()))
     collectors = load()
     schedule = Schedule(
         monotonic,
@@ -128,6 +129,10 @@ async def serve(
             await probe_log.stop()
         await server.stop(FETCH)
     logger.info("stopped")
+
+
+def _count_tasks(loop: asyncio.AbstractEventLoop) -> int:
+    return len(asyncio.all_tasks(loop))
 
 
 def _each(*calls: Callable[[], None]) -> None:
