@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -114,10 +115,10 @@ class Round:
         return KINDS[step.kind](self._world, step)
 
     def _restart_daemon(self) -> Generator[None, None, None]:
-        self._checker.stop_daemon()
-        self._world.daemon.start()
+        with self._watcher.interrupted():
+            self._checker.stop_daemon()
+            self._world.daemon.start()
         self._began_daemon()
-        self._watcher.begin_anew()
         self._checker.forget()
         yield
 
@@ -210,6 +211,10 @@ def _one(seed: int, given: argparse.Namespace, folder: Path, total: Counter[str]
         one = Round(seed, given, folder, verdicts)
         try:
             one.run()
+        except Exception as error:  # noqa: BLE001  # the next seed may do better
+            say(f"HARNESS: the round ended early, which is no fault of the daemon: {error!r}")
+            (folder / "harness.txt").write_text(traceback.format_exc())
+            total["rounds that ended early"] += 1
         finally:
             for step, why in one.undo.not_now:
                 say(f"note: not done: {step}: {why}")
@@ -220,7 +225,7 @@ def _one(seed: int, given: argparse.Namespace, folder: Path, total: Counter[str]
     total["checks"] += verdicts.checks
     total["checks left out"] += one.skipped.total()
     total["violations"] += len(verdicts.violations)
-    if not verdicts.violations and not given.keep:
+    if not verdicts.violations and not given.keep and not (folder / "harness.txt").exists():
         shutil.rmtree(folder, ignore_errors=True)
     return verdicts.violations
 
@@ -245,6 +250,9 @@ def _summary(total: Counter[str], bad: dict[int, list[tuple[str, str]]], folder:
     if bad:
         print(f"events, logs and pages: {folder}")
         return 1
+    if total["rounds that ended early"]:
+        print(f"rounds ended early: {folder}")
+        return 2
     with contextlib.suppress(OSError):
         folder.rmdir()
     return 0

@@ -1,9 +1,10 @@
 """Threads that look all the time: at the daemon's page, once a second, and at how busy the machine is."""
 
+import contextlib
 import http.client
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from chaos import rules
 from chaos.daemon import Daemon
@@ -78,16 +79,21 @@ class Watcher:
         if self._thread.is_alive():
             self._thread.join(20)
 
-    def begin_anew(self) -> None:
-        """Forget all pages: the daemon is another process."""
+    @contextlib.contextmanager
+    def interrupted(self) -> Iterator[None]:
+        """Look at nothing meanwhile, and then begin anew: the daemon becomes another process."""
         with self._lock:
+            yield
             self.last = None
             self.first = {}
             self._heard = time.monotonic()
 
     def _run(self) -> None:
         while not self._ended.wait(EVERY):
-            self.look()
+            try:
+                self.look()
+            except Exception as error:  # noqa: BLE001  # a thread that ends in silence would watch nothing
+                self._violation("harness", f"a page could not be judged: {error!r}")
 
     def look(self) -> Page | None:
         """Scrape once, and judge the page; None when there is none."""
