@@ -81,6 +81,8 @@ def failover(world: World, step: Step) -> Generator[None, None, None]:
     masters = [world.queue.master()] if step.on == "queue" else world.cart.masters()
     master = masters[step.pick % len(masters)]
     if step.how != "command":
+        # That the master is lost is one change, that another server takes over is the next.
+        world.changed(*everybody)
         master.kill() if step.how == "kill" else master.freeze()
     elif step.on == "queue":
         _on_some_sentinel(world, "SENTINEL", "FAILOVER", world.queue.name)
@@ -88,9 +90,8 @@ def failover(world: World, step: Step) -> Generator[None, None, None]:
         replicas = world.cart.replicas()
         _or_not_now(lambda: replicas[step.pick % len(replicas)].run("CLUSTER", "FAILOVER"))
     yield
-    # The failover itself is a change, and that the old master is a replica when it comes back is another one.
-    world.changed(*everybody)
-    world.changed(*everybody)
+    if step.how != "command":
+        world.changed(*everybody)
     master.start() if master.state == "dead" else master.thaw()
 
 
