@@ -56,6 +56,8 @@ class Checker:
         self._read = 0
         #: pings of each target that are without an outcome, as it was told before
         self._gaps: dict[str, float] = {}
+        #: pings of each target that were skipped until the quiet period before
+        self._skips: dict[str, float] = {}
         #: when each server was first found down in a row, by address
         self._down: dict[str, float] = {}
 
@@ -63,6 +65,7 @@ class Checker:
         """Begin anew: the daemon is another process."""
         self._usage = []
         self._gaps = {}
+        self._skips = {}
 
     def settle(self) -> None:
         """Wait until the servers themselves are whole. Raises TimeoutError: then it is no fault of the daemon."""
@@ -90,8 +93,10 @@ class Checker:
         self._again("books", lambda page: rules.books(page, expected, self._gaps))
         self._again("schedule", self._schedule)
         self._tell_no_fault_twice(expected)
+        delays = self._ticker.delays()
+        self._look_at_skips(sum(delays))
         self._look_at_process()
-        self._look_at_log()
+        self._look_at_log(sum(delay > STALL for delay in delays))
 
     def stop_daemon(self) -> None:
         """SIGTERM must end it."""
@@ -210,11 +215,19 @@ class Checker:
         self._usage.append(usage._replace(tasks=tasks or 0))
         self._verdicts.take("level", rules.level(self._usage))
 
-    def _look_at_log(self) -> None:
+    def _look_at_skips(self, late: float) -> None:
+        page = self._watcher.last
+        if page is None:
+            return
+        if not self._world.may_skip:
+            self._verdicts.take("skipped", rules.punctual(page, self._skips, INTERVAL, late))
+        self._world.may_skip = False
+        self._skips = {target: rules.skips(page, target) for target in self._watcher.first}
+
+    def _look_at_log(self, stalls: int) -> None:
         world = self._world
         lines = world.daemon.lines
         fresh, self._read = lines[self._read :], len(lines)
-        stalls = self._ticker.stalls(STALL)
         if stalls:
             self._verdicts.say(f"note: the machine stood still {stalls} times for more than {STALL} s")
         found = rules.log_lines(fresh, world.changes, events=world.others, reloads=world.reloads, stalls=stalls)

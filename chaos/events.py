@@ -340,6 +340,7 @@ def slow_readers(world: World, _step: Step) -> Generator[None, None, None]:
 def descriptors(world: World, _step: Step) -> Generator[None, None, None]:
     """Let the daemon have hardly more descriptors than it holds."""
     world.changed()
+    world.may_skip = True
     daemon = world.daemon
     was = daemon.limit_descriptors(daemon.usage().descriptors + SPARE_DESCRIPTORS)
     yield
@@ -353,7 +354,10 @@ def blocked_log(world: World, _step: Step) -> Generator[None, None, None]:
     world.changed()
     daemon = world.daemon
     daemon.read_log(on=False)
-    for _ in range(60):
+    for number in range(60):
+        world.labels = {"team": f"team-{number}"}
+        world.changed("mover")
+        world.write_config()
         world.reload()
         time.sleep(0.03)
     yield

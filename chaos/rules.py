@@ -15,6 +15,8 @@ OWN = (
 )
 #: Slots by which the pings of a target may differ from the seconds that passed.
 SLOTS = 1.0
+#: Pings of a target that the daemon may skip between two quiet periods.
+SKIPS = 2
 #: Log lines of a target for each change, of the daemon itself for each event, and for each reload.
 LINES_A_CHANGE, LINES_AN_EVENT, LINES_A_RELOAD = 2, 10, 3
 #: What no log line may hold: it is a fault of ours, whatever happened.
@@ -91,6 +93,19 @@ def schedule(first: Page, last: Page, target: str, interval: float) -> Iterator[
     least, most = last.asked - first.answered, last.answered - first.asked
     if not least - SLOTS * interval <= grown <= most + SLOTS * interval:
         yield f"{target}: {grown / interval:g} pings in {least:.1f} to {most:.1f} s, one each {interval:g} s was due"
+
+
+def skips(page: Page, target: str) -> float:
+    """Return the pings of a target that the daemon was too late to send."""
+    return page.sum("redis_operation_failures_total", operation=PING, reason="skipped", target=target)
+
+
+def punctual(page: Page, before: Mapping[str, float], interval: float, late: float) -> Iterator[str]:
+    """The daemon was not too late to send pings, but for a few, and for those while the machine was ``late`` too."""
+    for target, was in sorted(before.items()):
+        grown = skips(page, target) - was
+        if grown > SKIPS + 2 * late / interval:
+            yield f"{target}: {grown:g} pings skipped, while the machine was late by {late:.1f} s in all"
 
 
 def present(page: Page, expected: Iterable[str]) -> Iterator[str]:

@@ -12,6 +12,8 @@ from chaos.page import Page
 
 #: Seconds between two pages, and the longest time without one, whatever happens.
 EVERY, SILENCE = 1.0, 6.0
+#: Seconds: a shorter delay of a thread delays no ping by a whole slot.
+NOTEWORTHY = 0.1
 
 
 class Ticker:
@@ -19,7 +21,7 @@ class Ticker:
 
     def __init__(self) -> None:
         self._late: list[tuple[float, float]] = []
-        self._stalls: list[float] = []
+        self._delays: list[float] = []
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -29,7 +31,8 @@ class Ticker:
         while not self._ended.wait(0.1):
             now = time.monotonic()
             self._late.append((now, now - before - 0.1))
-            self._stalls.append(now - before - 0.1)
+            if now - before - 0.1 > NOTEWORTHY:
+                self._delays.append(now - before - 0.1)
             before = now
             del self._late[:-1200]
 
@@ -38,10 +41,10 @@ class Ticker:
         since = time.monotonic() - seconds
         return max((late for at, late in self._late if at >= since), default=0.0)
 
-    def stalls(self, least: float) -> int:
-        """Return how often it was so late since it was asked last."""
-        late, self._stalls = self._stalls, []
-        return sum(one > least for one in late)
+    def delays(self) -> list[float]:
+        """Return how late it was each time since it was asked last, where that was worth a word."""
+        found, self._delays = self._delays, []
+        return found
 
     def stop(self) -> None:
         """End the thread."""

@@ -53,6 +53,8 @@ class World:
         self.changes: Counter[str] = Counter()
         self.reloads = 0
         self.others = 0
+        #: whether pings may be skipped: the daemon lacked what it needs to send them
+        self.may_skip = False
         #: how often each target began anew because we removed it
         self.removals: Counter[str] = Counter()
         #: the file that tells libfaketime how far the daemon's clock is off

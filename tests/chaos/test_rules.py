@@ -105,6 +105,13 @@ def test_a_slow_request_widens_what_is_allowed() -> None:
     none(rules.schedule(first, last, "a", 1.0))
 
 
+def test_few_pings_are_skipped_unless_the_machine_was_late() -> None:
+    none(rules.punctual(page(skipped=3), {"a": 1}, 1.0, late=0.0))
+    one(rules.punctual(page(skipped=6), {"a": 1}, 1.0, late=0.0), "^a: 5 pings skipped")
+    none(rules.punctual(page(skipped=6), {"a": 1}, 1.0, late=2.0))
+    none(rules.punctual(page(skipped=6), {}, 1.0, late=0.0))
+
+
 def test_redis_up_is_what_a_plain_client_finds() -> None:
     none(rules.up(page(), {"a": "up"}))
     none(rules.up(page(up=0), {"a": "refused"}))
