@@ -101,7 +101,7 @@ def skips(page: Page, target: str) -> float:
 
 
 def punctual(page: Page, before: Mapping[str, float], interval: float, late: float) -> Iterator[str]:
-    """The daemon was not too late to send pings, but for a few, and for those while the machine was ``late`` too."""
+    """Few pings were skipped because the daemon was late, but for the time that the machine was ``late`` too."""
     for target, was in sorted(before.items()):
         grown = skips(page, target) - was
         if grown > SKIPS + 2 * late / interval:

@@ -22,7 +22,7 @@ from chaos.world import World
 ROOT = Path(__file__).parents[1]
 BURSTS = 5
 #: Seconds that the start of a round and each burst take, about: no round is begun for which no time is left.
-START, BURST = 30.0, 28.0
+START, BURST = 20.0, 25.0
 #: Sources of targets: the Sentinels, the cluster, the files.
 SOURCES = 3
 
