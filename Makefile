@@ -107,7 +107,7 @@ image: ## the container image redis-pulse:dev
 
 BENCH ?= metrics_page
 bench: $(VENV)/.dev ## what the README claims about speed (BENCH=fleet for another one; it lists them)
-	@echo "of $$(cd bench && grep -l '^if __name__' *.py | grep -v naive | sed 's/\.py$$//' | tr '\n' ' ')(make bench BENCH=…, see bench/README.md):"
+	@echo "of $$(cd bench && grep -l '^if __name__' *.py | grep -v -e naive -e recovery_fake | sed 's/\.py$$//' | tr '\n' ' ')(make bench BENCH=…, see bench/README.md):"
 	$(BIN)/python bench/$(BENCH).py $(ARGS)
 
 # RENDERER draws a dashboard's JSON file as a PNG; see bench/screenshots.py for what it must understand.

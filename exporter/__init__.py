@@ -21,7 +21,9 @@ floor  rooms
        ``targets``   Target, Server · ``parse`` server text → plain dicts
 0      ``config``    settings, sources, redaction · ``errors`` one bounded reason each · ``metric`` the row
        ``lines``     how one line of a page is spelled · ``log`` one event, one line
-       ``versions``  what ``--version`` says
+       ``versions``  what ``--version`` says · ``early`` signals while we start
+-1     ``blocking``  files, names, all that may hang: in threads of our own, with deadlines
+       ``descriptors``  how many there are, and which are kept for pages
 ====== ==============================================================================================
 
     config → targets (+ discovery) → client (breaker) → collectors → sampler → store → exposition → web

@@ -3,6 +3,10 @@
 The exit codes are in ``EPILOG``, which ``--help`` shows.
 """
 
+from exporter import early
+
+early.stop_on_signals(__name__)  # first of all: the imports below take half a second
+# ruff: noqa: E402
 import argparse
 import gc
 import os
@@ -16,7 +20,7 @@ from typing import Any, NoReturn
 from exporter import versions
 
 gc.disable()  # what is imported stays: the garbage collector would look through it again and again, and find nothing
-from exporter.config import ConfigError, Inherited, Loaded, check_options, load, nearest  # noqa: E402
+from exporter.config import ConfigError, Inherited, Loaded, check_options, load, nearest
 
 gc.enable()
 
@@ -259,6 +263,7 @@ def _demo(read: "partial[Loaded]") -> int:
         sys.stdout.write(demo.banner(port))
         sys.stdout.flush()
 
+    early.unwind_on_signals()  # the embedded servers must not stay behind
     try:
         with Demo() as demo:
             read = partial(read, extra_targets=demo.targets)

@@ -10,9 +10,11 @@ has a TTL, so that nothing is left behind, and on a node of a cluster it has a h
 import asyncio
 from binascii import crc_hqx
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from itertools import count
 from typing import Any, Protocol
 
+from exporter.blocking import WORK
 from exporter.client import Client
 from exporter.collectors import Commands
 from exporter.errors import MovedError, OperationTimeoutError, TargetError
@@ -175,5 +177,6 @@ class Canary:
             ranges = owned_slots(nodes.decode(errors="replace") if isinstance(nodes, bytes) else "")
             if not ranges:
                 raise TargetError("this node of the cluster owns no slots")
-            self._tagged = f"{self._key}:{{{await asyncio.to_thread(tag_in, ranges)}}}"
+            tag = await WORK.run(("tag", *ranges), partial(tag_in, ranges), within=None)  # it computes for long
+            self._tagged = f"{self._key}:{{{tag}}}"
         return self._tagged

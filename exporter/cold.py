@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from exporter.breaker import Breaker
 from exporter.client import Client, Wire
-from exporter.errors import OperationTimeoutError, TargetError
+from exporter.errors import OperationTimeoutError, SkippedError, TargetError
 from exporter.instruments import TargetInstruments
 
 COLD_CONNECT = "cold_connect"
@@ -56,6 +56,9 @@ class ColdConnect:
             error = OperationTimeoutError("no answer in time")
             permit.failure(error)
             raise error from None
+        except SkippedError:
+            permit.release()
+            raise
         except TargetError as error:
             permit.failure(error) if error.unavailable else permit.success()
             raise

@@ -1,7 +1,7 @@
 """Our own counters: complete from the start, gone with their target, described for the documentation."""
 
 from exporter.errors import REASONS
-from exporter.instruments import Instruments, described, families, sample_names
+from exporter.instruments import Instruments, TargetInstruments, described, families, sample_names
 from tests.watching import every, value
 
 
@@ -149,6 +149,69 @@ def test_the_build_has_the_labels_that_dashboards_know() -> None:
     labels = {"version": "1.2.3", "commit_sha": "", "build_date": "", "golang_version": ""}
     assert value(instruments, "redis_exporter_build_info", **labels) == 1
     assert value(instruments, "redis_target_scrape_request_errors_total") == 0
+
+
+def watched_target() -> tuple[Instruments, TargetInstruments]:
+    instruments = Instruments("x")
+    target = instruments.watch("t", ["ping", "connect"], buckets=(0.1, 1.0), address="one:1", labels={})
+    for name in ("ping", "info", "slowlog"):
+        operation = target.operation(name)
+        operation.total.inc(2)
+        operation.succeeded(0.5)
+        operation.failed("reset")
+        target.cell(families.SUCCESS, name).set(1)
+    return instruments, target
+
+
+def test_a_target_that_moves_keeps_what_it_counted_and_drops_what_it_has_no_more() -> None:
+    instruments, target = watched_target()
+    target.cell(families.CERTIFICATE).set(1e9)
+    target.moved({"address": "two:2"}, (0.1, 1.0), {"ping", "connect", "info"})
+    page = b"".join(target.render().values()).decode()
+    assert 'redis_operations_total{target="t",operation="ping"} 2' in page
+    assert 'redis_operation_duration_seconds_bucket{target="t",operation="info",le="1.0"} 1' in page
+    assert 'address="two:2"' in page
+    for gone in ("slowlog", "certificate"):
+        assert gone not in page
+    target.operation("slowlog").total.inc()
+    assert value(instruments, "redis_operations_total", operation="slowlog") == 1
+
+
+def test_other_buckets_begin_only_the_histograms_anew_also_for_who_holds_an_operation() -> None:
+    instruments, target = watched_target()
+    held = target.operation("ping")
+    target.moved({"address": "one:1"}, (0.25, 2.0), {"ping", "connect", "info", "slowlog"})
+    held.succeeded(0.5)
+    held.total.inc()
+    duration = "redis_operation_duration_seconds_bucket"
+    edges = {one.labels["le"] for one in every(instruments) if one.name == duration}
+    assert edges == {"0.25", "2.0", "+Inf"}
+    assert value(instruments, duration, operation="ping", le="2.0") == 1
+    assert value(instruments, "redis_operations_total", operation="ping") == 3
+    assert value(instruments, "redis_operation_failures_total", operation="ping", reason="reset") == 1
+
+
+def test_a_value_that_cannot_be_read_costs_its_own_line_and_is_counted() -> None:
+    instruments, target = watched_target()
+    instruments.watch("other", ["ping"], buckets=(1.0,), address="b", labels={})
+
+    def fault() -> float:
+        raise RuntimeError("a fault")
+
+    target.at_render[families.BREAKER_NEXT, ""] = fault
+    target.at_render[families.IN_FLIGHT, "ping"] = lambda: 3
+    assert value(instruments, "redis_operations_in_flight", target="t") == 3
+    assert value(instruments, "redis_operations_total", target="other") == 0
+    assert {one.labels.get("target") for one in every(instruments)} >= {"t", "other"}
+    assert value(instruments, "redis_exporter_render_errors_total") >= 1
+
+
+def test_two_values_of_one_family_that_are_read_for_a_page_both_stand_on_it() -> None:
+    instruments, target = watched_target()
+    target.at_render[families.REPLICATION_DELAY, "a"] = lambda: 1
+    target.at_render[families.REPLICATION_DELAY, "b"] = lambda: 2
+    assert value(instruments, "redis_replication_delay_seconds", replica="a") == 1
+    assert value(instruments, "redis_replication_delay_seconds", replica="b") == 2
 
 
 def test_two_values_of_one_family_that_are_read_when_a_page_is_made_are_both_there() -> None:

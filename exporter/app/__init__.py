@@ -3,11 +3,11 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from time import monotonic, perf_counter
 
-from exporter import __version__, log
+from exporter import __version__, descriptors, early, log
 from exporter.app.daemon import RunningDaemon
 from exporter.app.finding import Finding
 from exporter.app.fleet import Fleet
@@ -21,13 +21,16 @@ from exporter.instruments import Instruments
 from exporter.prober import ProbeLog
 from exporter.schedule import Schedule
 from exporter.store import Store
-from exporter.web import HttpServer, ListenError, build
+from exporter.web import REFUSALS, HttpServer, ListenError, build
 
 #: Seconds: runs under way may end, answers under way may be fetched; together well within five.
 DRAIN, FETCH = 2.0, 1.0
+#: Seconds for closing what is open after that.
+CLOSE = 1.0
 
 Alongside = Callable[[], Awaitable[None]]
 Started = Callable[[int], None]
+End = Callable[[], Awaitable[None]]
 
 __all__ = ["run", "serve"]
 
@@ -42,8 +45,17 @@ def run(
 ) -> int:
     """Run the daemon until SIGTERM or SIGINT; return its exit code (1: the address cannot be had)."""
     log.setup(loaded.settings.log.level, loaded.settings.log.format)
+
+    async def until_signal() -> None:
+        try:
+            await serve(loaded, reload=reload, alongside=alongside, started=started, port_fallback=port_fallback)
+        finally:
+            for number in early.NUMBERS:  # else the end of the loop would give them back what kills
+                asyncio.get_running_loop().remove_signal_handler(number)
+            early.ignore_signals()  # a second one must not spoil the exit code at the very end
+
     try:
-        asyncio.run(serve(loaded, reload=reload, alongside=alongside, started=started, port_fallback=port_fallback))
+        asyncio.run(until_signal())
     except ListenError as error:
         log.get("app").error("cannot listen", error=str(error))
         return 1
@@ -65,6 +77,34 @@ async def serve(
     """
     logger = log.get("app")
     instruments = Instruments(__version__)
+    descriptors.raise_limit()
+    for reason in REFUSALS:
+        instruments.refused.labels(reason)
+    stop_log = log.start(instruments.log_dropped.inc)
+    try:
+        await _serve(
+            loaded,
+            instruments,
+            reload=reload,
+            alongside=alongside,
+            started=started,
+            port_fallback=port_fallback,
+        )
+        logger.info("stopped")
+    finally:
+        stop_log()
+
+
+async def _serve(
+    loaded: Loaded,
+    instruments: Instruments,
+    *,
+    reload: Reload,
+    alongside: Alongside | None,
+    started: Started | None,
+    port_fallback: bool,
+) -> None:
+    logger = log.get("app")
     store = Store(render, monotonic)
     instruments.sample_ages = store.ages
     instruments.tasks.set_function(partial(_count_tasks, asyncio.get_running_loop()))
@@ -78,8 +118,7 @@ async def serve(
     fleet = Fleet(collectors, store, instruments, schedule, clock=monotonic, probe_log=probe_log)
     pauses = Pauses(instruments.precision.gc_pause.observe, clock=perf_counter)
     systemd = Systemd(os.environ, clock=monotonic, pid=os.getpid(), interval=INTERVAL)
-    beat = partial(_each, pauses.flush, systemd.beat)
-    pulse = Pulse(instruments.loop_lag.observe, schedule.realign, clock=monotonic, on_beat=beat)
+    pulse = Pulse(instruments.loop_lag.observe, schedule.realign, clock=monotonic, on_beat=lambda: _each(*beats))
     rows = [row for collector in collectors.values() for row in collector.metrics]
     finding = Finding(fleet, instruments, schedule, clock=monotonic, shard=loaded.shard)
     daemon = RunningDaemon(
@@ -92,6 +131,7 @@ async def serve(
         is_healthy=lambda: pulse.healthy,
         clock=monotonic,
     )
+    beats = (pauses.flush, systemd.beat, daemon.beat)
     daemon.on_reloading, daemon.on_ready = systemd.reloading, systemd.ready
     finding.on_change = lambda change: pauses.settle(dropped=len(change.gone), left=len(fleet))
     pages = build(
@@ -99,7 +139,12 @@ async def serve(
         telemetry_path=loaded.settings.telemetry_path,
         health_always_200=loaded.settings.web.health_status == "always-200",
     )
-    server = HttpServer(pages, loaded.settings.listen, fallback=port_fallback)
+    server = HttpServer(
+        pages,
+        loaded.settings.listen,
+        fallback=port_fallback,
+        on_refused=lambda reason: instruments.refused.labels(reason).inc(),
+    )
     await server.start()
     stopping = asyncio.Event()
     tasks = _listen_to_signals(stopping, daemon)
@@ -122,13 +167,23 @@ async def serve(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await schedule.stop(DRAIN)
-        await finding.stop()
-        await fleet.stop()
+        ends: list[End] = [daemon.stop, partial(schedule.stop, DRAIN), finding.stop, fleet.stop]
         if probe_log is not None:
-            await probe_log.stop()
-        await server.stop(FETCH)
-    logger.info("stopped")
+            ends.append(probe_log.stop)
+        await _end(ends, within=DRAIN + CLOSE)
+        await _end([partial(server.stop, FETCH)], within=2 * FETCH)
+
+
+async def _end(ends: Sequence[End], within: float) -> None:
+    """End one part after the other, within so many seconds in all; one that fails or hangs costs no other its end."""
+    deadline = monotonic() + within
+    for end in ends:
+        try:
+            # The last ones get a moment too: most need no more than that.
+            async with asyncio.timeout(max(0.1, deadline - monotonic())):
+                await end()
+        except Exception as error:  # noqa: BLE001  the process ends, and has to end well
+            log.get("app").warning("a part did not end in order", error=str(error) or type(error).__name__)
 
 
 def _count_tasks(loop: asyncio.AbstractEventLoop) -> int:

@@ -1,18 +1,23 @@
 """The daemon as its pages see it, and its reload."""
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 
 from exporter import __version__, log
 from exporter.app.finding import Finding
 from exporter.app.fleet import Watch
+from exporter.app.reloads import Reloads
+from exporter.app.shortage import Shortage
+from exporter.blocking import CONFIGURATIONS, BlockedError
 from exporter.config import ConfigError, Loaded, Reload, Settings
 from exporter.exposition import Page, Part
 from exporter.instruments import Instruments
 from exporter.sampler import INFO
 from exporter.store import Store
-from exporter.web import Place, Stats, TargetView, Wanted
+from exporter.web import PendingChange, Place, Stats, TargetView, Wanted
+
+#: Seconds for reading a configuration: ten thousand targets take five.
+READING = 10.0
 
 #: Which metric fills which item of ``/redis/stats``.
 _STATS = {
@@ -45,7 +50,9 @@ class RunningDaemon:
         self.on_reloading: Callable[[], None] = lambda: None
         self.on_ready: Callable[[str], None] = lambda _status: None
         self._settings = settings
-        self._reload = reload
+        self._read = reload
+        self._reloads = Reloads(self._reload_once)
+        self._shortage = Shortage()
         self._fleet = finding.fleet
         self._finding = finding
         self._store = store
@@ -94,6 +101,10 @@ class RunningDaemon:
         """Return every target as it is now."""
         return [self._view(watch) for watch in self._fleet]
 
+    def pending(self) -> Sequence[PendingChange]:
+        """Return the changes of targets that failed and are tried again."""
+        return self._fleet.pending
+
     def ready(self) -> bool:
         """Whether every target has been asked once, whatever came of it."""
         return (
@@ -113,18 +124,44 @@ class RunningDaemon:
         self._instruments.requests.labels(path, str(status)).inc()
 
     async def reload(self) -> str | None:
-        """Read the configuration again; a bad one changes nothing."""
+        """Read the configuration again, and return what is wrong with it; a bad one changes nothing.
+
+        One reload runs at a time. The answer is of a reading that began after the question, so the newest file wins.
+        """
+        return await self._reloads.ask()
+
+    async def stop(self) -> None:
+        """Give up a reload that is under way."""
+        await self._reloads.stop()
+
+    def beat(self) -> None:
+        """Look, once a second, whether we lack descriptors."""
+        self._shortage.beat()
+
+    async def _reload_once(self) -> str | None:
         self.on_reloading()
         try:
             # In a thread: a thousand targets take half a second to read, and pings are due meanwhile.
-            loaded = await asyncio.to_thread(self._reload)
+            loaded = await CONFIGURATIONS.run(object(), self._read, within=READING)
+            await self.take(loaded)
         except ConfigError as error:
-            self._instruments.reload_successful.set(0)
-            self._log.error("configuration not reloaded", error=str(error))
-            self.on_ready("the last reload failed, see the log; the configuration before it is in force")
-            return str(error)
-        await self.take(loaded)
+            return self._not_reloaded(str(error))
+        except BlockedError:
+            return self._not_reloaded(
+                f"reading took longer than {READING:g} s: a file or a folder of the configuration does not answer"
+            )
+        except Exception as error:  # noqa: BLE001  a fault of ours must not end the daemon, nor stay hidden
+            return self._not_reloaded(f"a fault of redis-pulse: {type(error).__name__}, see the log", error)
         return None
+
+    def _not_reloaded(self, why: str, fault: Exception | None = None) -> str:
+        self._instruments.reload_successful.set(0)
+        if fault is None:
+            self._log.error("configuration not reloaded", error=why)
+        else:
+            self._log.error("configuration not reloaded", error=why, exc_info=fault)
+        self.on_ready("the last reload failed, see the log; the configuration before it is in force")
+        return why
 
     async def take(self, loaded: Loaded) -> None:
         """Take over a good configuration, as far as that is possible while running."""
@@ -137,6 +174,7 @@ class RunningDaemon:
                 self._log.warning("setting takes effect at the next start", setting=name)
         self._fleet.slow_reply = settings.log.slow_reply
         change = await self._finding.take(loaded)
+        self._shortage.check(max(len(loaded.targets), len(self._fleet)))
         self._instruments.reload_successful.set(1)
         self._instruments.reload_timestamp.set(time.time())
         self._log.info(

@@ -4,16 +4,19 @@ import asyncio
 import secrets
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from time import time_ns
 from typing import NamedTuple
 
+from exporter.app.leaving import Leaving, Run, Watch
+from exporter.app.pending import Pending
 from exporter.app.report import CONNECT, Report
-from exporter.breaker import Breaker
-from exporter.canary import Canary
+from exporter.breaker import Backoff, Breaker
+from exporter.canary import READ, WRITE, Canary
 from exporter.client import Client, Ramp
 from exporter.cold import ColdConnect
 from exporter.collectors import Collector
+from exporter.config import TargetSettings
 from exporter.heartbeat import Heartbeats
 from exporter.instruments import Instruments, TargetInstruments, families
 from exporter.prober import PING, Clocks, ProbeLog, Prober
@@ -21,8 +24,13 @@ from exporter.sampler import Part, Sampler
 from exporter.schedule import Schedule
 from exporter.store import Store
 from exporter.targets import Target
+from exporter.web import PendingChange
+
+__all__ = ["Difference", "Fleet", "Watch", "difference"]
 
 POLL, PROBE, CANARY, COLD = "poll", "probe", "canary", "cold_connect"
+#: Seconds: the first and the longest wait before a change that failed is tried again.
+RETRY_BASE, RETRY_CAP = 1.0, 60.0
 
 
 class Difference(NamedTuple):
@@ -40,29 +48,19 @@ def difference(running: Mapping[str, Target], wanted: Sequence[Target]) -> Diffe
     return Difference(gone, come)
 
 
-def _only_moved(old: Target, new: Target) -> bool:
-    """Whether a target is the same but for where it is, and for labels: its counters go on, for it keeps its name."""
-    return (
-        new.settings.model_copy(update={"endpoint": old.settings.endpoint, "labels": old.settings.labels})
-        == old.settings
-    )
+def _only_relabelled(old: Target, new: Target) -> bool:
+    """Whether a target is the same but for its labels."""
+    return new.settings.model_copy(update={"labels": old.settings.labels}) == old.settings
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """One target under watch."""
+def _info(target: Target) -> dict[str, str]:
+    return {"address": target.address, **target.settings.labels}
 
-    target: Target
-    breaker: Breaker
-    client: Client
-    prober: Prober
-    sampler: Sampler
-    instruments: TargetInstruments
 
-    async def stop(self) -> None:
-        """Close what is open."""
-        await self.prober.stop()
-        await self.client.aclose()
+def _operations(settings: TargetSettings) -> tuple[str, ...]:
+    """Return what is timed of a target only when its settings ask for it."""
+    of_canary = (WRITE, READ) if settings.canary.enabled else ()
+    return of_canary if settings.probe.cold_connect is None else (*of_canary, COLD)
 
 
 class Fleet:
@@ -78,6 +76,7 @@ class Fleet:
         clock: Callable[[], float],
         wall: Callable[[], int] = time_ns,
         probe_log: ProbeLog | None = None,
+        make_backoff: Callable[[], Backoff] = lambda: Backoff(RETRY_BASE, RETRY_CAP, floor=RETRY_BASE),
     ) -> None:
         self._collectors = collectors
         self._store = store
@@ -95,6 +94,13 @@ class Fleet:
         self._watches: dict[str, Watch] = {}
         self._names: dict[str, str] = {}  # by address
         self.slow_reply: float | None = None
+        self._wanted: Sequence[Target] = ()
+        self._pending = Pending(lambda step: instruments.apply_failures.labels(step).inc())
+        self._make_backoff = make_backoff
+        self._retry = make_backoff()
+        self._timer: asyncio.TimerHandle | None = None
+        self._leaving = Leaving(self._pending, make_backoff)
+        self._is_stopping = False
 
     def __iter__(self) -> Iterator[Watch]:
         return iter(tuple(self._watches.values()))
@@ -120,51 +126,110 @@ class Fleet:
         """Whether targets are just being added and removed."""
         return self._changing.locked()
 
+    @property
+    def pending(self) -> list[PendingChange]:
+        """The changes that failed and are tried again."""
+        return list(self._pending)
+
     async def apply(self, targets: Sequence[Target]) -> Difference:
-        """Watch these targets and no others; those that did not change go on undisturbed."""
+        """Watch these targets and no others; those that did not change go on undisturbed.
+
+        Each target is for itself: what fails for one is tried again later. What is closed is closed beside, so nobody
+        waits for it. Returns what was changed.
+        """
         async with self._changing:
-            change = difference({name: watch.target for name, watch in self._watches.items()}, targets)
-            moved = {
-                target.name: self._watches[target.name].instruments
-                for target in change.come
-                if target.name in self._watches and _only_moved(self._watches[target.name].target, target)
-            }
-            await asyncio.gather(*(self._drop(name, keep=name in moved) for name in change.gone))
-            for target in change.come:
-                self._watches[target.name] = self._watch(target, moved.get(target.name))
-                await asyncio.sleep(0)  # a thousand targets take seconds, and pings are due meanwhile
-            self._watches = {target.name: self._watches[target.name] for target in targets}
-            self._names = {target.address: target.name for target in reversed(targets)}
-        return change
+            self._wanted = tuple(targets)
+            return await self._apply()
 
     async def stop(self) -> None:
         """Close every connection; the store and the counters stay as they are."""
-        await asyncio.gather(*(watch.stop() for watch in self._watches.values()))
+        self._is_stopping = True
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._leaving.stop(self)
 
-    async def _drop(self, name: str, *, keep: bool) -> None:
-        """Stop watching a target; ``keep`` its counters when it only moves to another address."""
+    async def _apply(self) -> Difference:
+        wanted = {target.name for target in self._wanted}
+        addresses = {watch.target.address for watch in self._watches.values()}
+        change = difference({name: watch.target for name, watch in self._watches.items()}, self._wanted)
+        for one in self._pending:
+            if one.target not in wanted:
+                self._pending.done(one.target, "open", "move")
+        for name in change.gone:
+            if name not in wanted:
+                self._drop(name)
+        come = []
+        try:
+            for target in change.come:
+                if self._take(target):
+                    come.append(target)
+                await asyncio.sleep(0)  # a thousand targets take seconds, and pings are due meanwhile
+        finally:
+            watches = [self._watches[one.name] for one in self._wanted if one.name in self._watches]
+            self._watches = {watch.target.name: watch for watch in watches}
+            self._names = {watch.target.address: watch.target.name for watch in reversed(watches)}
+            for address in addresses - self._names.keys():
+                self._heartbeats.forget(address)
+            self._plan_retry()
+        failed = {target.name for target in change.come} - {target.name for target in come}
+        return Difference(tuple(name for name in change.gone if name not in failed), tuple(come))
+
+    def _take(self, target: Target) -> bool:
+        """Begin to watch a target, or go on with it as it is now; return whether that worked."""
+        name, running = target.name, self._watches.get(target.name)
+        try:
+            if running is not None and _only_relabelled(running.target, target):
+                running.instruments.relabelled(_info(target))
+                self._watches[name] = replace(running, target=target)
+            else:
+                self._watches[name] = self._watch(target, running)
+        except Exception as error:  # noqa: BLE001  # whatever befalls one target, the others go on
+            self._pending.failed(name, "open" if running is None else "move", error)
+            if running is None:
+                self._forget(name)
+            elif running.prober.is_left:  # it failed half way: nothing pings it any more
+                self._drop(name)
+            return False
+        self._pending.done(name, "open", "move")
+        return True
+
+    def _plan_retry(self) -> None:
+        """Apply the same list once more, later, when a part of it failed."""
+        if not self._pending.has("open", "move"):
+            self._retry.reset()
+        elif self._timer is None and not self._is_stopping:
+            self._timer = asyncio.get_running_loop().call_later(self._retry.next(), self._try_again)
+
+    def _try_again(self) -> None:
+        self._timer = None
+        self._leaving.beside(self._apply_again())
+
+    async def _apply_again(self) -> None:
+        async with self._changing:
+            await self._apply()
+
+    def _drop(self, name: str) -> None:
+        """Stop watching a target and forget its series at once; its connections are closed beside."""
         watch = self._watches.pop(name)
-        for kind in (POLL, PROBE, CANARY, COLD):
-            await self._schedule.cancel(kind, name)
-        await watch.stop()
-        self._heartbeats.forget(watch.target.address)
-        self._store.forget(name)
-        if not keep:
-            self._instruments.forget(name)
+        self._leaving.close(watch, self._forget(name))
 
-    def _watch(self, target: Target, known: TargetInstruments | None = None) -> Watch:
+    def _forget(self, name: str) -> list[Run]:
+        """Schedule nothing any more for a target, and drop its series; return its runs, which are cancelled."""
+        runs = []
+        for kind in (PROBE, POLL, CANARY, COLD):
+            try:
+                runs.append(self._schedule.remove(kind, name))
+            except Exception as error:  # noqa: BLE001  # the rest is dropped all the same
+                self._pending.failed(name, "close", error)
+        self._store.forget(name)
+        self._instruments.forget(name)
+        return runs
+
+    def _watch(self, target: Target, before: Watch | None) -> Watch:
+        """Watch a target from now on; one that was watched ``before`` keeps its counters and its phases."""
         settings = target.settings
         parts = self._parts(target)
-        if known is not None:
-            known.moved({"address": target.address, **settings.labels})
-        instruments = known or self._instruments.watch(
-            target.name,
-            [PING, CONNECT],  # those of collectors come with their first run: many servers are not of their kind
-            buckets=tuple(settings.probe.buckets),
-            address=target.address,
-            labels=settings.labels,
-        )
-        instruments.cell(families.SLO_OBJECTIVE).set(settings.slo.objective)
+        instruments = self._instruments_of(target) if before is None else before.instruments
         report = Report(target, instruments, self.slow_reply)
         breaker = Breaker(
             settings.breaker,
@@ -172,21 +237,53 @@ class Fleet:
             on_change=report.breaker_changed,
             trial_interval=settings.probe.trial_interval,
         )
-        instruments.open_seconds = breaker.seconds_not_closed
         client = Client(target, breaker, report, clock=self._clock, wall=self._clocks.wall, ramp=self.ramp)
-        prober = Prober(client, breaker, instruments, report, clocks=self._clocks, log=self._probe_log)
+        if before is not None:
+            had = {PING, CONNECT, *(part.collector.name for part in parts), *_operations(settings)}
+            instruments.moved(_info(target), tuple(settings.probe.buckets), had)
+            self._keep_samples(before.target, target, parts)
+        instruments.cell(families.SLO_OBJECTIVE).set(settings.slo.objective)
+        instruments.open_seconds = breaker.seconds_not_closed
+        prober = Prober(
+            client,
+            breaker,
+            instruments,
+            report,
+            clocks=self._clocks,
+            log=self._probe_log,
+            before=None if before is None else before.prober,
+        )
         sampler = Sampler(client, parts, self._store, instruments, report, clock=self._clock)
         self._schedule.each(settings.probe.interval, PROBE, target.name, prober.slot, prober.skipped)
-        self._schedule.every(
+        run = self._schedule.every(
             settings.poll.interval, POLL, target.name, sampler.poll, lambda missed: sampler.missed(*missed), now=True
         )
         instruments.at_render[families.BREAKER_NEXT, ""] = breaker.seconds_until_attempt
         watch = Watch(target, breaker, client, prober, sampler, instruments)
-        self._watch_more(watch, instruments, report)
+        runs = [run, *self._watch_more(watch, instruments, report)]
+        if before is not None:
+            self._leaving.drain(before, runs)
         return watch
 
-    def _watch_more(self, watch: Watch, instruments: TargetInstruments, report: Report) -> None:
-        """Schedule what a target has only when its settings ask for it."""
+    def _instruments_of(self, target: Target) -> TargetInstruments:
+        return self._instruments.watch(
+            target.name,
+            [PING, CONNECT],  # those of collectors come with their first run: many servers are not of their kind
+            buckets=tuple(target.settings.probe.buckets),
+            address=target.address,
+            labels=target.settings.labels,
+        )
+
+    def _keep_samples(self, old: Target, new: Target, parts: Sequence[Part]) -> None:
+        """Serve what was found on this server until the next poll; not what another server said."""
+        kept = {part.collector.name for part in parts}
+        if (old.settings.endpoint, old.settings.db) != (new.settings.endpoint, new.settings.db):
+            kept.clear()
+        for name in self._collectors.keys() - kept:
+            self._store.forget(new.name, name)
+
+    def _watch_more(self, watch: Watch, instruments: TargetInstruments, report: Report) -> Iterator[Run]:
+        """Schedule what a target has only when its settings ask for it; yield the runs that are cancelled for it."""
         name, settings, client = watch.target.name, watch.target.settings, watch.client
         if settings.canary.enabled:
             canary = Canary(
@@ -200,12 +297,18 @@ class Fleet:
                 known=lambda: watch.sampler.polled,
             )
             instruments.at_render[families.REPLICATION_DELAY, watch.target.address] = canary.delay
-            self._schedule.every(
+            yield self._schedule.every(
                 settings.canary.interval, CANARY, name, canary.run, lambda missed: canary.missed(*missed)
             )
+        else:
+            yield self._schedule.remove(CANARY, name)
         if settings.probe.cold_connect is not None:
             cold = ColdConnect(client, watch.breaker, instruments, clock=self._clock)
-            self._schedule.every(settings.probe.cold_connect, COLD, name, cold.run, lambda missed: cold.missed(*missed))
+            yield self._schedule.every(
+                settings.probe.cold_connect, COLD, name, cold.run, lambda missed: cold.missed(*missed)
+            )
+        else:
+            yield self._schedule.remove(COLD, name)
 
     def _parts(self, target: Target) -> list[Part]:
         """Return the collectors of a target; names and options were checked when the configuration was read."""

@@ -2,7 +2,7 @@
 
 from exporter import log
 from exporter.breaker import State
-from exporter.errors import RejectedError, TargetError
+from exporter.errors import RejectedError, SkippedError, TargetError
 from exporter.instruments import TargetInstruments
 from exporter.log import Changes
 from exporter.prober import Outcome
@@ -57,7 +57,7 @@ class Report:
 
     def collected(self, collector: str, error: Exception | None) -> None:
         """Log when a collector begins to fail, and when it works again."""
-        if isinstance(error, RejectedError):
+        if isinstance(error, RejectedError | SkippedError):
             return
         state = "ok" if error is None else error.reason if isinstance(error, TargetError) else type(error).__name__
         if isinstance(error, TargetError) and error.unavailable and self._away - {collector}:

@@ -7,6 +7,7 @@ read that met a dead pooled connection is sent once more, within its deadline, a
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from time import monotonic, time_ns
 from typing import Any
 
@@ -16,12 +17,14 @@ from exporter.breaker import Backoff, Breaker
 from exporter.client.call import Call
 from exporter.client.commands import BoundCommands
 from exporter.client.connect import Pool, TlsContext, make_pool
+from exporter.client.credentials import Credentials
 from exporter.client.dial import PHASES, Dialler, OnPhase, phases_of
 from exporter.client.observer import Observer
 from exporter.client.ramp import Place, Ramp
 from exporter.client.reads import Args, is_read
 from exporter.client.translate import explained, is_reply, translate
 from exporter.client.wire import Arrival, Sent, Wire
+from exporter.descriptors import note_shortage
 from exporter.errors import (
     AuthError,
     ConnectionResetByTargetError,
@@ -35,6 +38,8 @@ __all__ = ["PHASES", "Arrival", "BoundCommands", "Call", "Client", "Observer", "
 
 #: Seconds: the first wait before connecting anew is up to BASE, and no wait is longer than CAP.
 RECONNECT_BASE, RECONNECT_CAP = 0.1, 5.0
+#: Seconds after which a connection that is being closed is cut off.
+CLOSE_WITHIN = 0.5
 
 
 class Client:
@@ -59,7 +64,8 @@ class Client:
         self._clock = clock
         self._wall = wall
         self._context = TlsContext(target.settings.tls)
-        self._dialler = Dialler(target.settings, self._context, clock)
+        self._credentials = Credentials(target.settings)
+        self._dialler = Dialler(target.settings, self._context.ready, self._credentials, clock)
         self._tls = target.settings.endpoint.tls
         self._backoff = backoff or Backoff(RECONNECT_BASE, RECONNECT_CAP)
         #: how many connections of polls were made so far: behind a new one there may be another server
@@ -157,7 +163,12 @@ class Client:
         pool = self._pools.get(db)
         if pool is None:
             pool = self._pools[db] = make_pool(
-                self.target.settings, db, self._on_pool_connect, context=self._context, ramp=self.ramp
+                self.target.settings,
+                db,
+                self._on_pool_connect,
+                context=self._context,
+                credentials=self._credentials,
+                ramp=self.ramp,
             )
         connection = None
         try:
@@ -208,9 +219,11 @@ class Client:
         return Wire(sock, layer, lines, clock=self._clock, wall=self._wall, translator=self._translate)
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close every connection of the pools; raises nothing, and never waits for the server."""
         for pool in self._pools.values():
-            await pool.disconnect(inuse_connections=True)
+            with suppress(Exception):
+                async with asyncio.timeout(CLOSE_WITHIN):
+                    await pool.hang_up(CLOSE_WITHIN)
 
     def _on_pool_connect(self, seconds: float, error: BaseException | None) -> None:
         self.connects += error is None
@@ -232,9 +245,7 @@ class Client:
 
     def _translate(self, error: BaseException) -> TargetError:
         if not isinstance(error, TargetError):
-            try:
-                _, secret = self.target.settings.credentials()
-            except OSError:
-                secret = None
-            error = translate(error, tls=self._tls, secret=secret)
+            error = translate(error, tls=self._tls, secret=self._credentials.secret)
+            if isinstance(error, SkippedError):
+                note_shortage()
         return explained(error, self.target.settings)

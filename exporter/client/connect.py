@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -12,11 +12,13 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
-from redis.exceptions import AuthenticationError
 
+from exporter.blocking import FILES, BlockedError, regular, resolve
+from exporter.client.credentials import FIRST_DEADLINE, KNOWN_DEADLINE, Credentials
 from exporter.client.ramp import Place, Ramp
 from exporter.client.replies import bounded
 from exporter.config import TargetSettings, Tls
+from exporter.descriptors import check_room
 
 #: Told about every attempt to connect (DNS, TCP, TLS, AUTH together): its seconds, and what went wrong.
 OnConnect = Callable[[float, BaseException | None], None]
@@ -40,6 +42,7 @@ class _Timed:
     async def _connect_now(self) -> None:
         started = monotonic()
         try:
+            check_room()
             await super().connect()  # type: ignore[misc]
         except BaseException as error:
             self._on_attempt(monotonic() - started, error)
@@ -51,7 +54,37 @@ class _Timed:
         self._on_attempt(monotonic() - started, None)
 
 
-class _TimedTcp(_Timed, Connection):
+class _Resolving(_Timed):
+    """Resolves the name in a thread of ours, and tries one address after the other."""
+
+    _at: str | None = None
+
+    async def _connect(self) -> None:
+        last: OSError = OSError("no address")
+        async with asyncio.timeout(self.socket_connect_timeout):  # type: ignore[attr-defined]
+            host, port = self.host, self.port  # type: ignore[attr-defined]
+            for _, address in await resolve(host, port, within=self.socket_connect_timeout):  # type: ignore[attr-defined]
+                self._at = host if "%" in host else address[0]  # a scope is not a part of the address
+                try:
+                    await super()._connect()  # type: ignore[misc]
+                except TimeoutError:
+                    raise
+                except ssl.SSLError:
+                    raise  # the next address would show the same certificate
+                except OSError as error:
+                    last = error
+                else:
+                    return
+        raise last
+
+    def _connection_arguments(self) -> Mapping[str, Any]:
+        arguments = dict(super()._connection_arguments())  # type: ignore[misc]
+        if self._at is not None:
+            arguments["host"] = self._at
+        return arguments
+
+
+class _TimedTcp(_Resolving, Connection):
     pass
 
 
@@ -59,19 +92,21 @@ class _TimedUnix(_Timed, UnixDomainSocketConnection):
     pass
 
 
-class _TimedTls(_Timed, SSLConnection):
+class _TimedTls(_Resolving, SSLConnection):
     """TLS with one context for all connections of a target: making one reads the system's certificates, 10 ms."""
 
-    def __init__(self, *, context: Callable[[], ssl.SSLContext], server_name: str | None, **options: Any) -> None:
+    def __init__(self, *, context: "TlsContext", server_name: str | None, **options: Any) -> None:
         super().__init__(**options)
-        self._make_context = context
+        self._tls_context = context
         self._server_name = server_name
 
+    async def _connect(self) -> None:
+        self.ssl_context.context = await self._tls_context.ready()
+        await super()._connect()
+
     def _connection_arguments(self) -> Mapping[str, Any]:
-        self.ssl_context.context = self._make_context()
         arguments = dict(super()._connection_arguments())
-        if self._server_name:
-            arguments["server_hostname"] = self._server_name
+        arguments["server_hostname"] = self._server_name or self.host
         return arguments
 
 
@@ -80,6 +115,22 @@ class Pool(BlockingConnectionPool):
 
     async def ensure_connection(self, connection: Any) -> None:
         """Leave it as it is: whoever takes it connects it."""
+
+    async def hang_up(self, within: float) -> None:
+        """Close every connection, each by itself, and wait for no peer.
+
+        TLS says goodbye in the background. A connection that is not closed ``within`` seconds is cut off.
+        """
+        for connection in (*self._available_connections, *self._in_use_connections):
+            writer = connection._writer  # noqa: SLF001  # disconnecting forgets it
+            with suppress(Exception):
+                await connection.disconnect(nowait=True)
+            if writer is not None:
+                asyncio.get_running_loop().call_later(within, writer.transport.abort)
+
+
+#: Bytes of a file of certificates or keys; the bundle of a system has 300 KB.
+_LARGEST = 10_000_000
 
 
 class TlsContext:
@@ -90,10 +141,27 @@ class TlsContext:
         self._stamps: list[float] = []
         self._context: ssl.SSLContext | None = None
 
+    async def ready(self) -> ssl.SSLContext:
+        """Return the context, made in a thread; the one before when a file does not answer in time."""
+        try:
+            within = FIRST_DEADLINE if self._context is None else KNOWN_DEADLINE
+            return await FILES.run(("tls", *self._files), self, within=within)
+        except BlockedError:
+            if self._context is None:
+                raise ssl.SSLError("cannot read the files of certificates: no answer in time") from None
+            return self._context
+
+    @property
+    def _files(self) -> tuple[Any, ...]:
+        return (self._tls.ca_file, self._tls.cert_file, self._tls.key_file)
+
     def __call__(self) -> ssl.SSLContext:
-        """Return the context. Raises OSError or ssl.SSLError when a file is missing or wrong."""
-        files = (self._tls.ca_file, self._tls.cert_file, self._tls.key_file)
-        stamps = [Path(file).stat().st_mtime for file in files if file]
+        """Return the context; reads files. Raises OSError or ssl.SSLError when a file is missing or wrong."""
+        stamps = []
+        for status in (regular(file) for file in self._files if file):
+            if status.st_size > _LARGEST:
+                raise OSError(f"a file of certificates is longer than {_LARGEST} bytes")
+            stamps.append(status.st_mtime)
         if self._context is None or stamps != self._stamps:
             self._context, self._stamps = self._make(), stamps
         return self._context
@@ -110,32 +178,29 @@ class TlsContext:
 
 
 class _Credentials(CredentialProvider):
-    """The credentials of a target, read anew for each connection: a rotated password file needs no restart."""
+    """The credentials of a target, as redis-py asks for them."""
 
-    def __init__(self, settings: TargetSettings) -> None:
-        self._settings = settings
-
-    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
-        return self.get_credentials()
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
 
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
-        try:
-            username, password = self._settings.credentials()
-        except OSError as error:
-            raise AuthenticationError(f"cannot read the password file: {error.strerror}") from None
+        raise NotImplementedError  # it would read a file on the event loop
+
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        username, password = await self._credentials.read()
         if password is None:
             return ()  # type: ignore[return-value]  # nothing to say: redis-py sends no AUTH then
         return (username, password) if username else (password,)
 
 
 def how(
-    settings: TargetSettings, db: int, context: TlsContext
+    settings: TargetSettings, db: int, context: TlsContext, credentials: Credentials
 ) -> tuple[Callable[..., AbstractConnection], dict[str, Any]]:
     """Return the class of the connections to a target, and what to make them with (besides ``on_connect``)."""
     endpoint = settings.endpoint
     options: dict[str, Any] = {
         "db": db,
-        "credential_provider": _Credentials(settings),
+        "credential_provider": _Credentials(credentials),
         "protocol": 2,
         "parser_class": bounded(settings.poll.max_reply),
         "driver_info": None,
@@ -154,9 +219,17 @@ def how(
     return _TimedTcp, options
 
 
-def make_pool(settings: TargetSettings, db: int, on_connect: OnConnect, *, context: TlsContext, ramp: Ramp) -> Pool:
+def make_pool(
+    settings: TargetSettings,
+    db: int,
+    on_connect: OnConnect,
+    *,
+    context: TlsContext,
+    credentials: Credentials,
+    ramp: Ramp,
+) -> Pool:
     """Make the pool of a database of a target: for polls, not for probes."""
-    kind, options = how(settings, db, context)
+    kind, options = how(settings, db, context, credentials)
     connection = settings.connection
     return Pool(
         max_connections=connection.max_connections,

@@ -3,16 +3,19 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
+from exporter.blocking import literal, resolve
+from exporter.client.credentials import Credentials
 from exporter.client.resp import Lines, command, error_of
 from exporter.client.sockets import ask_for_stamps, open_socket
 from exporter.client.tls import TlsLayer
 from exporter.client.translate import translate_reply
 from exporter.config import Endpoint, TargetSettings
-from exporter.errors import AuthError, ProtocolError
+from exporter.descriptors import refuse_reserved
+from exporter.errors import ProtocolError
 
 Phase = Literal["dns", "tcp", "tls", "auth"]
 PHASES: tuple[Phase, ...] = ("dns", "tcp", "tls", "auth")
@@ -25,7 +28,6 @@ TRIAL_HANDSHAKE = 2.0
 DEAD_AFTER = 4.0
 
 _CHUNK = 16384
-_FAMILIES = (socket.AF_INET, socket.AF_INET6)
 _OK = b"+OK"
 
 Address = tuple[int, Any]
@@ -35,7 +37,7 @@ def phases_of(settings: TargetSettings) -> list[Phase]:
     """Return the phases that connecting to a target has: an address needs no DNS, a plain connection no TLS."""
     endpoint = settings.endpoint
     there = {
-        "dns": endpoint.kind == "tcp" and _literal(endpoint.host, endpoint.port) is None,
+        "dns": endpoint.kind == "tcp" and literal(endpoint.host, endpoint.port) is None,
         "tcp": True,
         "tls": endpoint.tls,
         "auth": settings.password is not None or settings.password_file is not None,
@@ -47,10 +49,15 @@ class Dialler:
     """Connects to one target. ``context`` makes its TLS context, ``clock`` is monotonic, in seconds."""
 
     def __init__(
-        self, settings: TargetSettings, context: Callable[[], ssl.SSLContext], clock: Callable[[], float]
+        self,
+        settings: TargetSettings,
+        context: Callable[[], Awaitable[ssl.SSLContext]],
+        credentials: Credentials,
+        clock: Callable[[], float],
     ) -> None:
         self._settings = settings
         self._context = context
+        self._credentials = credentials
         self._clock = clock
 
     async def dial(self, on_phase: OnPhase, *, is_trial: bool = False) -> tuple[socket.socket, TlsLayer | None, Lines]:
@@ -60,7 +67,8 @@ class Dialler:
         new SYN soon.
         """
         settings, endpoint = self._settings, self._settings.endpoint
-        context = self._context() if endpoint.tls else None
+        context = await self._context() if endpoint.tls else None
+        username, password = await self._credentials.read()
         sock = await self._connect(endpoint, on_phase, is_trial=is_trial)
         try:
             ask_for_stamps(sock)
@@ -71,7 +79,6 @@ class Dialler:
                     await layer.handshake(sock)
             talk = _Talk(sock, layer)
             talk.hear_out()
-            username, password = _credentials(settings)
             if password is not None:
                 with self._timed("auth", on_phase):
                     await talk.log_in(username, password)
@@ -84,13 +91,11 @@ class Dialler:
         if endpoint.kind == "unix":
             with self._timed("tcp", on_phase):
                 return await self._reach([(socket.AF_UNIX, str(endpoint.path))], is_trial=is_trial)
-        addresses = _literal(endpoint.host, endpoint.port)
+        addresses = literal(endpoint.host, endpoint.port)
         if addresses is None:
             with self._timed("dns", on_phase):
-                found = await asyncio.get_running_loop().getaddrinfo(
-                    endpoint.host, endpoint.port, type=socket.SOCK_STREAM
-                )
-            addresses = [(family, address) for family, _, _, _, address in found]
+                within = self._settings.connection.socket_connect_timeout
+                addresses = await resolve(endpoint.host, endpoint.port, within=within)
         with self._timed("tcp", on_phase):
             return await self._reach(addresses, is_trial=is_trial)
 
@@ -107,6 +112,7 @@ class Dialler:
                 last = error
                 continue
             try:
+                refuse_reserved(sock.fileno())
                 async with asyncio.timeout(limit):
                     await asyncio.get_running_loop().sock_connect(sock, address)
             except OSError as error:  # TimeoutError too
@@ -165,21 +171,3 @@ class _Talk:
                 raise ProtocolError("more than one answer to AUTH")
             if lines:
                 return error_of(lines[0], _OK)
-
-
-def _literal(host: str, port: int) -> list[Address] | None:
-    """Return where an address leads; None for a name."""
-    for family in _FAMILIES:
-        try:
-            socket.inet_pton(family, host)
-        except (OSError, ValueError):
-            continue
-        return [(family, (host, port))]
-    return None
-
-
-def _credentials(settings: TargetSettings) -> tuple[str | None, str | None]:
-    try:
-        return settings.credentials()
-    except OSError as error:
-        raise AuthError(f"cannot read the password file: {error.strerror}") from None

@@ -7,6 +7,7 @@ from typing import Any
 from redis.asyncio.connection import AbstractConnection
 
 from exporter.client.connect import TlsContext, how
+from exporter.client.credentials import Credentials
 from exporter.client.ramp import Ramp
 from exporter.client.translate import explained, translate
 from exporter.config import TargetSettings
@@ -23,7 +24,8 @@ class Subscription:
     def __init__(self, settings: TargetSettings, ramp: Ramp) -> None:
         self._settings = settings
         self._quiet = settings.connection.health_check_interval or QUIET
-        kind, options = how(settings, 0, TlsContext(settings.tls))
+        self._credentials = Credentials(settings)
+        kind, options = how(settings, 0, TlsContext(settings.tls), self._credentials)
         self._connection: AbstractConnection = kind(
             **options, socket_timeout=None, on_connect=lambda *_: None, ramp=ramp
         )
@@ -77,11 +79,8 @@ class Subscription:
     def _translate(self, error: Exception) -> TargetError:
         if isinstance(error, TargetError):
             return error
-        try:
-            _, secret = self._settings.credentials()
-        except OSError:
-            secret = None
-        return explained(translate(error, tls=self._settings.endpoint.tls, secret=secret), self._settings)
+        translated = translate(error, tls=self._settings.endpoint.tls, secret=self._credentials.secret)
+        return explained(translated, self._settings)
 
 
 def _message(reply: Any) -> tuple[str, str] | None:

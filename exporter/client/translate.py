@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from redis import exceptions as redis_errors
 
 from exporter import errors
+from exporter.blocking import BlockedError, NoThreadError
 from exporter.config import TargetSettings, no_entry
+from exporter.descriptors import LACKING
 from exporter.errors import TargetError
 from exporter.log.redaction import hide
 
@@ -146,6 +148,12 @@ def _network(error: BaseException, *, tls: bool) -> type[TargetError] | None:
     """Say what an exception of socket, resolver or TLS means."""
     # A missing file is a certificate of a TLS connection, else the unix socket.
     no_file = errors.TlsError if tls else errors.UnreachableError
+    if isinstance(error, NoThreadError):
+        return errors.SkippedError
+    if isinstance(error, BlockedError):
+        return errors.OperationTimeoutError
+    if isinstance(error, socket.gaierror) and error.errno == socket.EAI_MEMORY:
+        return errors.SkippedError
     table: tuple[tuple[type[BaseException], type[TargetError]], ...] = (
         (ssl.SSLError, errors.TlsError),
         (socket.gaierror, errors.NameResolutionError),
@@ -167,6 +175,8 @@ def _by_errno(error: OSError) -> type[TargetError]:
         code = int(codes[-1])  # several addresses were tried: the last one speaks for all
     if code == errno.ECONNREFUSED:
         return errors.ConnectionRefusedByTargetError
+    if code in LACKING:
+        return errors.SkippedError
     return errors.UnreachableError if code in _UNREACHABLE else errors.ConnectionResetByTargetError
 
 

@@ -7,13 +7,14 @@ The server must see us come from its own machine (loopback or its unix socket), 
 disk, or a volume mounted at the same path. Where there is no such file there is no sample.
 """
 
-import asyncio
 import ipaddress
 import stat
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+from exporter.blocking import FILE_DEADLINE, FILES
 from exporter.collectors.base import Commands, Stateless
 from exporter.config import Options
 from exporter.metric import Metric, Sample, Unreadable, gauge
@@ -61,7 +62,7 @@ class RdbFile(Stateless):
         if path is None:
             return [Unreadable(SIZE.place)]
         try:
-            size = await asyncio.to_thread(self._size, path)
+            size = await FILES.run(("rdb", path), partial(self._size, path), within=FILE_DEADLINE)
         except (OSError, ValueError):  # not ours to read, or no path at all
             return [Unreadable(SIZE.place)]
         return [] if size is None else [SIZE.sample(float(size))]

@@ -9,10 +9,12 @@ costs only itself.
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 from hashlib import sha1
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
+from exporter.blocking import FILE_DEADLINE, FILES
 from exporter.collectors._text import label
 from exporter.collectors.base import Commands
 from exporter.config.keys import Field, Options, PositiveCount, PositiveSeconds, Scripts, read_script
@@ -78,7 +80,9 @@ class ScriptCollector:
         for filename in options.files:
             try:
                 if filename not in self._scripts:
-                    self._scripts[filename] = _load(filename)
+                    self._scripts[filename] = await FILES.run(
+                        ("script", filename), partial(_load, filename), within=FILE_DEADLINE
+                    )
                 async with asyncio.timeout(options.timeout):
                     reply = await self._run(self._scripts[filename], server, commands, options)
             except (OSError, TimeoutError):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 
+from exporter.blocking import read_regular_file, regular
 from exporter.config.explain import nearest_duration
 from exporter.config.models import BreakerSettings, CanarySettings, Poll, Probe, Slo, Tls
 from exporter.config.targets import TargetSettings, no_entry, read_password
@@ -96,7 +97,7 @@ def check_password_file(file: FilePath, endpoint: Endpoint) -> tuple[str, str] |
         password = read_password(file, endpoint)
     except OSError as error:
         return str(error), ""
-    if password is None and not file.read_text(encoding="utf-8").startswith("{"):
+    if password is None and not read_regular_file(file, 1 << 20).startswith(b"{"):
         return "names an empty file", ""
     return None
 
@@ -111,6 +112,7 @@ def missing_password(target: TargetSettings) -> str | None:
 
 def _unreadable(file: FilePath) -> str | None:
     try:
+        regular(file)  # before it is opened: a FIFO would wait for a writer
         with file.open("rb") as opened:
             opened.read(1)
     except FileNotFoundError:

@@ -7,11 +7,14 @@ from typing import Any
 
 import yaml
 
+from exporter.blocking import read_regular_file
 from exporter.config.layers import Layer, anchored, dotted
 from exporter.config.messages import ConfigError, Problem
 from exporter.config.names import Path
 
 _TAG = "tag:yaml.org,2002:"
+#: Of a configuration: ten thousand targets have some megabytes.
+MOST_BYTES = 50_000_000
 _MOST_NODES = 200_000
 _DEEPEST = 50
 _TOML_TABLE = re.compile(r"\s*(\[\[?)\s*([\w.\" -]+?)\s*\]\]?\s*(#.*)?")
@@ -41,7 +44,7 @@ def read_file(path: FilePath, *, shown: str, data: bytes | None = None) -> Layer
     """
     file = FilePath(shown)
     try:
-        text = (path.read_bytes() if data is None else data).decode("utf-8-sig")
+        text = (read_regular_file(path, MOST_BYTES) if data is None else data).decode("utf-8-sig")
     except FileNotFoundError:
         raise _refused(file, "does not exist", "see --config and REDIS_PULSE_CONFIG") from None
     except IsADirectoryError:

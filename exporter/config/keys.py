@@ -1,11 +1,13 @@
 """What collectors of keys are told: keys and patterns with their database, regular expressions, files of scripts."""
 
+import errno
 import re
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
+from exporter.blocking import read_regular_file
 from exporter.config.values import Count, Options, PositiveCount, PositiveSeconds
 
 __all__ = [
@@ -88,15 +90,14 @@ def _scripts(value: Any) -> Any:
 
 def read_script(file: Path) -> str:
     """Read a Lua script. Raises OSError when the file cannot be read, or is no text of at most a megabyte."""
-    with file.open("rb") as opened:
-        data = opened.read(_LONGEST_SCRIPT + 1)
     try:
-        text = data.decode("utf-8")
+        return read_regular_file(file, _LONGEST_SCRIPT).decode("utf-8")
     except UnicodeDecodeError:
         raise OSError(0, "it is not UTF-8 text") from None
-    if len(data) > _LONGEST_SCRIPT:
-        raise OSError(0, "it is longer than a megabyte")
-    return text
+    except OSError as error:
+        if error.errno != errno.EFBIG:
+            raise
+        raise OSError(0, "it is longer than a megabyte") from None
 
 
 #: Keys and patterns: ``["user:*", "db3=session:*", {"db": 3, "pattern": "a=b*"}]``, or text with commas.

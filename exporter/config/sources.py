@@ -1,6 +1,7 @@
 """The sources besides the file: command line, environment, ``.env``, the folder of secrets."""
 
 import argparse
+import errno
 import json
 import re
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from typing import Any
 
 from pydantic_settings import DotEnvSettingsSource
 
+from exporter.blocking import read_regular_file
 from exporter.config.layers import Inherit, Inherited, Layer, anchored
 from exporter.config.messages import ConfigError, Problem, nearest
 from exporter.config.names import (
@@ -106,6 +108,8 @@ def dotenv(directory: FilePath) -> dict[str, str]:
     try:
         if not file.is_file():
             return {}
+        if file.stat().st_size > _MOST_BYTES:
+            raise OSError(errno.EFBIG, f"longer than {_MOST_BYTES} bytes")  # noqa: TRY301
         found = DotEnvSettingsSource(Settings, env_file=file, env_file_encoding="utf-8", case_sensitive=True).env_vars
     except UnicodeDecodeError:
         raise ConfigError([Problem(str(file), "is not UTF-8 text")]) from None
@@ -140,10 +144,10 @@ def secrets(folder: str | None, directory: FilePath) -> Layer:
 
 def _secret(file: FilePath) -> str:
     try:
-        if file.stat().st_size > _MOST_BYTES:
-            raise ConfigError([Problem(str(file), "is too large for a secret")])
-        return file.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+        text = read_regular_file(file, _MOST_BYTES).decode("utf-8")
+        return text.removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise ConfigError([Problem(str(file), "is not UTF-8 text")]) from None
     except OSError as error:
-        raise ConfigError([Problem(str(file), f"cannot be read: {error.strerror}")]) from None
+        what = "is too large for a secret" if error.errno == errno.EFBIG else f"cannot be read: {error.strerror}"
+        raise ConfigError([Problem(str(file), what)]) from None

@@ -8,11 +8,14 @@ from typing import Any
 
 from pydantic import Field, SecretStr
 
+from exporter.blocking import read_regular_file
 from exporter.config.models import BreakerSettings, CanarySettings, Connection, Poll, Probe, Slo, Tls
 from exporter.config.url import Endpoint, parse_url
 from exporter.config.values import Options
 
 _OTHER_FORM = 'holds JSON of another form than {"redis://HOST:PORT": "PASSWORD"}'
+#: Of a file of passwords: one of redis_exporter has an entry for each server.
+_MOST_BYTES = 10_000_000
 
 
 class TargetSettings(Options):
@@ -77,7 +80,7 @@ def read_password(file: Path, endpoint: Endpoint) -> str | None:
     has no password. Raises OSError when the file cannot be read, is not text, or is JSON of another form.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_regular_file(file, _MOST_BYTES).decode("utf-8")
     except UnicodeDecodeError:
         raise PasswordFileError("names a file that is not UTF-8 text") from None
     if (by_url := _by_url(text)) is not None:

@@ -24,6 +24,8 @@ __all__ = ["Discovery", "DiscoveryError", "Feeling", "Lend", "PartlyFoundError",
 Lend = Callable[[SourceSettings, Callable[[], None], Callable[[str, str], None]], Surroundings]
 #: Seconds that a refresh may take at most; sources that talk to servers have deadlines of their own within it.
 LONGEST = 30.0
+#: Seconds that closing a source may take.
+CLOSE_WITHIN = 1.0
 
 
 @dataclass(slots=True)
@@ -75,7 +77,7 @@ class Discovery:
         gone = [key for key, entry in self._entries.items() if wanted.get(key) != entry.source.settings]
         left = {key: self._entries.pop(key) for key in gone}
         for key, entry in left.items():
-            await entry.source.aclose()
+            await self._close(entry)
             if key not in wanted:
                 self._instruments.forget(entry.source.settings.kind, entry.source.settings.name)
         come = [source for source in sources if source.key not in self._entries]
@@ -121,14 +123,29 @@ class Discovery:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for entry in self._entries.values():
-            await entry.source.aclose()
+        await asyncio.gather(*(self._close(entry) for entry in self._entries.values()))
+
+    async def _close(self, entry: _Entry) -> None:
+        """Close a source; whatever comes of it, the others and the targets go on."""
+        settings = entry.source.settings
+        try:
+            async with asyncio.timeout(CLOSE_WITHIN):
+                await entry.source.aclose()
+        except Exception as error:  # noqa: BLE001  # a fault of ours in one source must not stop the others
+            self._log.error("a source is at fault", kind=settings.kind, source=settings.name, exc_info=error)
+
+    def _hinted(self, settings: SourceSettings, task: asyncio.Task[None]) -> None:
+        """Take note of the end of a refresh that nobody waits for."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            fault = error if isinstance(error, Exception) else None
+            self._failed(settings, type(error).__name__, fault)
 
     def _make(self, settings: SourceSettings) -> Source:
         def hint() -> None:
             task = asyncio.get_running_loop().create_task(self.refresh(settings.key))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(lambda task: self._hinted(settings, task))
 
         def refuse(why: str, what: str) -> None:
             self._refuse(settings, why, what)

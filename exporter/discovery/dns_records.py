@@ -5,11 +5,13 @@ in DNS and do not answer either are what somebody wants to be told of.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import dns.asyncresolver
 import dns.exception
 import dns.resolver
 
+from exporter.blocking import FILE_DEADLINE, FILES
 from exporter.config import DnsSource, SourceSettings, TargetSettings, parse_url
 from exporter.discovery.base import DiscoveryError, Surroundings
 
@@ -32,7 +34,9 @@ class DnsTargets:
         options = self._options
         try:
             if self._resolver is None:
-                self._resolver = _resolver(options.server)
+                # It reads /etc/resolv.conf.
+                make = partial(_resolver, options.server)
+                self._resolver = await FILES.run(("resolver", options.server), make, within=FILE_DEADLINE)
             answer = await self._resolver.resolve(options.name, options.type, search=True, lifetime=LONGEST)
         except dns.resolver.NXDOMAIN:
             raise DiscoveryError("there is no such name") from None

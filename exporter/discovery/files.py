@@ -8,13 +8,17 @@ import asyncio
 import glob
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from exporter.blocking import FILES, BlockedError, read_regular_file, regular
 from exporter.config import FileSource, Group, SourceSettings, TargetSettings, read_groups
 from exporter.discovery.base import DiscoveryError, PartlyFoundError, Surroundings
 from exporter.discovery.groups import targets_of
 
 _MOST_BYTES = 50_000_000
+#: Seconds for one file, reading and parsing. One that hangs is a failure, and is tried again at the next refresh.
+DEADLINE = 5.0
 _JSON = ".json"
 
 #: When a file is another one than before: inode, size, time of change in nanoseconds.
@@ -40,7 +44,7 @@ class FilesSource:
 
     async def refresh(self) -> Sequence[TargetSettings]:
         """Return the targets of all files. Raises DiscoveryError when one of them cannot be read."""
-        await asyncio.to_thread(self._read)
+        await self._read()
         targets = [
             target
             for path, file in self._files.items()
@@ -54,24 +58,18 @@ class FilesSource:
     async def aclose(self) -> None:
         """Nothing is open."""
 
-    def _read(self) -> None:
-        is_pattern = glob.has_magic(self._pattern)
-        found = [self._pattern]
-        if is_pattern:
-            found = sorted(glob.glob(self._pattern, recursive=True))  # noqa: PTH207  # patterns are texts
-        if is_pattern and not _folder(self._pattern).exists():
-            raise DiscoveryError(f"{self._pattern}: its folder does not exist")
-        self._files = {path: self._files.get(path) or _File() for path in found}
-        for path, file in self._files.items():
-            self._update(Path(path), file)
-
-    def _update(self, path: Path, file: _File) -> None:
+    async def _read(self) -> None:
         try:
-            status = path.stat()
-            stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
-            if stamp == file.stamp:
-                return
-            file.groups = _groups(path, status.st_size)
+            found = await FILES.run(("glob", self._pattern), partial(_found, self._pattern), within=DEADLINE)
+        except BlockedError as error:
+            raise DiscoveryError(f"{self._pattern} cannot be looked for: {error.strerror}") from None
+        self._files = {path: self._files.get(path) or _File() for path in found}
+        await asyncio.gather(*(self._update(path, file) for path, file in self._files.items()))
+
+    async def _update(self, path: str, file: _File) -> None:
+        read = partial(_read_anew, Path(path), file.stamp)
+        try:
+            anew = await FILES.run(("targets", path, file.stamp), read, within=DEADLINE)
         except UnicodeDecodeError:
             file.trouble = "is not UTF-8 text"
         except OSError as error:
@@ -79,13 +77,32 @@ class FilesSource:
         except ValueError as error:
             file.trouble = str(error)
         else:
-            file.stamp, file.trouble = stamp, ""
+            file.trouble = ""
+            if anew is not None:
+                file.stamp, file.groups = anew
+
+
+def _found(pattern: str) -> list[str]:
+    """Return the files that a pattern matches. Raises DiscoveryError."""
+    if not glob.has_magic(pattern):
+        return [pattern]
+    found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  # patterns are texts
+    if not _folder(pattern).exists():
+        raise DiscoveryError(f"{pattern}: its folder does not exist")
+    return found
+
+
+def _read_anew(path: Path, stamp: Stamp | None) -> tuple[Stamp, Sequence[Group]] | None:
+    """Return what a file says, None when it is still the one of that stamp. Raises OSError, ValueError."""
+    status = regular(path)
+    now = (status.st_ino, status.st_size, status.st_mtime_ns)
+    return None if now == stamp else (now, _groups(path, status.st_size))
 
 
 def _groups(path: Path, size: int) -> Sequence[Group]:
     if size > _MOST_BYTES:
         raise ValueError(f"is longer than {_MOST_BYTES} bytes")
-    text = path.read_text(encoding="utf-8-sig")
+    text = read_regular_file(path, _MOST_BYTES).decode("utf-8-sig")
     if not text.strip():
         raise ValueError("is empty: write [] when there are no targets")
     return read_groups(text, is_yaml=path.suffix.lower() != _JSON)

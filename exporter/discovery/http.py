@@ -4,7 +4,6 @@ The question is bounded: one deadline for the whole answer, a most of bytes, and
 goes along. The credentials of targets never come from an answer; it can only name modules of the configuration.
 """
 
-import asyncio
 import time
 import urllib.error
 import urllib.request
@@ -13,12 +12,15 @@ from http.client import HTTPException
 from typing import Any
 
 from exporter import __version__
+from exporter.blocking import QUESTIONS, read_regular_file
 from exporter.client.connect import TlsContext
 from exporter.config import HttpSource, SourceSettings, TargetSettings, read_groups
 from exporter.discovery.base import DiscoveryError, Surroundings
 from exporter.discovery.groups import targets_of
 
 _CHUNK = 65536
+#: Bytes of a bearer token; a JWT has a few thousand.
+_LONGEST_TOKEN = 100_000
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -40,7 +42,8 @@ class HttpTargets:
 
     async def refresh(self) -> Sequence[TargetSettings]:
         """Ask. Raises DiscoveryError."""
-        text = await asyncio.to_thread(self._ask)
+        # A name that does not resolve is not bound by the timeout of the socket.
+        text = await QUESTIONS.run((self.settings.key, self._options.url), self._ask, within=self._options.timeout + 1)
         try:
             groups = read_groups(text, is_yaml=False)
         except ValueError as error:
@@ -89,7 +92,7 @@ class HttpTargets:
         }
         if (file := self._options.bearer_token_file) is not None:
             try:
-                headers["Authorization"] = f"Bearer {file.read_text(encoding='utf-8').strip()}"
+                headers["Authorization"] = f"Bearer {read_regular_file(file, _LONGEST_TOKEN).decode().strip()}"
             except (OSError, UnicodeDecodeError):
                 raise DiscoveryError("bearer_token_file cannot be read") from None
         return headers

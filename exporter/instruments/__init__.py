@@ -62,6 +62,7 @@ class Instruments:
         self.job_errors = counter("job_errors", "Jobs that ended in an exception of ours.", "kind")
         self.requests = counter("http_requests", "HTTP requests answered.", "path", "code")
         self.refused = counter("http_refused", "Clients cut off because they asked too much.", "reason")
+        self.log_dropped = counter("log_lines_dropped", "Lines of the log that its reader was too slow for.")
         self.loop_lag = histogram("loop_lag_seconds", "How late the event loop woke a timer that was due.", LAG_BUCKETS)
         self.render_seconds = histogram("page_render_seconds", "Time to build one page.", RENDER_BUCKETS)
         self.precision = Precision(registry)
@@ -70,6 +71,11 @@ class Instruments:
         self.reload_timestamp = gauge(
             "config_last_reload_success_timestamp_seconds", "When a configuration was last taken over."
         )
+        self.apply_failures = counter(
+            "target_apply_failures", "Changes of the targets that failed: each is tried again.", "step"
+        )
+        for step in ("open", "move", "close"):
+            self.apply_failures.labels(step)
         self.targets = gauge("targets", "Targets being watched.")
         #: whoever runs the event loop says how to count them
         self.tasks = gauge("tasks", "asyncio tasks of the daemon; level while the targets stay the same.")

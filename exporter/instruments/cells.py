@@ -35,6 +35,11 @@ class Group:
         self.lines: bytes | None = None
         self._changes = False
 
+    def remove(self, cell: "Cell | Failures") -> None:
+        """Render a cell no more."""
+        self.cells.remove(cell)
+        self.lines = None
+
     def render(self) -> bytes:
         """Return the lines of all its cells."""
         if self.lines is not None:
@@ -64,9 +69,10 @@ class Cell:
         self._group.lines = None
 
     def set(self, value: float) -> None:
-        """Set a gauge."""
-        self._value = value
-        self._group.lines = None
+        """Set a gauge; the lines are kept when it is the same."""
+        if value != self._value:
+            self._value = value
+            self._group.lines = None
 
     def observe(self, value: float) -> None:  # noqa: ARG002
         """Add to a histogram or a summary; a counter or a gauge is none."""

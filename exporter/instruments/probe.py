@@ -36,4 +36,7 @@ class Precision:
         self.accounting_errors = counter(
             "accounting_errors", "Renderings that found a slot without exactly one outcome: a fault of ours."
         )
+        self.render_errors = counter(
+            "render_errors", "Values left out of a page because reading them failed: a fault of ours."
+        )
         self.gc_pause = histogram("gc_pause_seconds", "Pauses of the garbage collector.", _PAUSES)

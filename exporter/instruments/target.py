@@ -1,6 +1,6 @@
 """The instruments of one target: held cells, every reason at 0 from the start."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from itertools import pairwise
 
 from exporter.breaker import STATES, State
@@ -17,13 +17,13 @@ _TRANSITIONS = (*pairwise(("closed", "open", "half_open", "closed")), ("half_ope
 class Operation:
     """The slots of one operation on one target: every slot counts once, and each has one outcome."""
 
-    __slots__ = ("_duration", "_failures", "_newest", "_newest_family", "_target", "retries", "total")
+    __slots__ = ("_duration", "_newest", "_newest_family", "_target", "failures", "retries", "total")
 
     def __init__(self, target: "TargetInstruments", name: str) -> None:
         self.total = target.cell(families.OPERATIONS, name)
         self.retries = target.cell(families.RETRIES, name)
         self._duration = target.cell(families.DURATION, name)
-        self._failures = target.failures(name)
+        self.failures = target.failures(name)
         self._newest_family = families.NEWEST.get(name)
         self._newest: Cell | None = None
         self._target = target
@@ -32,9 +32,13 @@ class Operation:
         """Book a success that took ``seconds``."""
         self._observe(seconds)
 
+    def begin_histogram(self, duration: Cell) -> None:
+        """Observe durations in another histogram from now on."""
+        self._duration = duration
+
     def failed(self, reason: str, waited: float | None = None, count: int = 1) -> None:
         """Book ``count`` failures; ``waited`` is the deadline in seconds when the reason is ``timeout``."""
-        self._failures.inc(reason, count)
+        self.failures.inc(reason, count)
         if waited is not None:
             self._observe(waited)
 
@@ -83,17 +87,44 @@ class TargetInstruments:
         for operation in operations:
             self.operation(operation)
 
-    def moved(self, info: Mapping[str, str]) -> None:
-        """Go on counting for the same target at another address; what is read at rendering is to be set anew.
+    def relabelled(self, info: Mapping[str, str]) -> None:
+        """Show other labels."""
+        self._info = self._info_of(info)
 
-        There its circuit breaker is another one, which is closed.
+    def moved(self, info: Mapping[str, str], buckets: tuple[float, ...], operations: Container[str]) -> None:
+        """Go on counting for the same target at another address, or with other settings.
+
+        What is read at rendering is to be set anew. There the circuit breaker is another one, which is closed. The
+        certificate is not known until it connects. Only with other buckets the histograms begin anew. Series of
+        operations and collectors that it does not have any more are dropped.
         """
         self._info = self._info_of(info)
+        if buckets != self._buckets:
+            self._begin_histograms(buckets)
+        for (family, labels), cell in tuple(self._cells.items()):
+            of_operation = family.labels[1:2] in (("operation",), ("collector",))
+            if family == families.CERTIFICATE or (of_operation and labels[0] not in operations):
+                self._drop(family, labels, cell)
+        for name in [name for name in self._operations if name not in operations]:
+            self._group(families.FAILURES).remove(self._operations.pop(name).failures)
         self.at_render.clear()
         self._open_before += self.open_seconds()
         self.open_seconds = float
         for state in STATES:
             self.cell(families.BREAKER_STATE, state).set(state == "closed")
+
+    def _begin_histograms(self, buckets: tuple[float, ...]) -> None:
+        """Measure durations in other buckets: counts cannot be moved from one set of edges to another."""
+        self._buckets = buckets
+        for (family, labels), cell in tuple(self._cells.items()):
+            if family == families.DURATION:
+                self._drop(family, labels, cell)
+        for name, operation in self._operations.items():
+            operation.begin_histogram(self.cell(families.DURATION, name))
+
+    def _drop(self, family: Family, labels: tuple[str, ...], cell: Cell) -> None:
+        del self._cells[family, labels]
+        self._group(family).remove(cell)
 
     def _info_of(self, info: Mapping[str, str]) -> bytes:
         labels = "".join([f',{key}="{escape(value)}"' for key, value in info.items()])
@@ -153,7 +184,12 @@ class TargetInstruments:
         if self._poll_error:
             lines[families.LAST_ERROR] = self._poll_error
         for (family, label), read in self.at_render.items():
-            if (value := read()) is not None:
+            try:
+                value = read()
+            except Exception:  # noqa: BLE001  # what cannot be read costs its own line, not the page
+                self.precision.render_errors.inc()
+                continue
+            if value is not None:
                 pairs = f',{family.labels[1]}="{escape(label)}"' if label else ""
                 line = f"{family.name}{{{self._own}{pairs}}} {number(value)}\n".encode()
                 lines[family] = lines.get(family, b"") + line

@@ -6,17 +6,19 @@
     timestamp=2026-01-31T12:00:00.123Z level=warning logger=exporter.client event=lost target=cart reason=reset
 
 Everything passes through one handler: our own events from the level that is set on, those of libraries from WARNING on.
+The daemon writes them from a thread (``start``), so that a reader of the log that hangs harms nothing else.
 """
 
 import logging
 import sys
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any, Literal, Protocol, TextIO, cast
 
 import structlog
 
 from exporter.log.lines import line_up, logfmt
 from exporter.log.redaction import redact
+from exporter.log.writer import Writer, put
 
 Format = Literal["logfmt", "json"]
 FORMATS: tuple[Format, ...] = ("logfmt", "json")
@@ -97,15 +99,45 @@ def setup(level: str = "info", format: Format = "logfmt", stream: TextIO | None 
     logging.captureWarnings(capture=True)
 
 
+#: Seconds for which the end of the daemon waits for the reader of its log.
+_FLUSH = 0.5
+#: Seconds for which a line waits for the reader where there is no thread: before the daemon runs, and at its end.
+_PATIENCE = 1.0
+_writer: Writer | None = None
+
+
+def start(on_dropped: Callable[[int], None]) -> Callable[[], None]:
+    """Write from a thread from now on; ``on_dropped(count)`` is told of lines for which the reader was too slow.
+
+    Returns what ends that: it waits for a short time until what is queued is written.
+    """
+    global _writer  # noqa: PLW0603  # there is one log in a process, as logging has it
+    _writer = writer = Writer(on_dropped)
+
+    def stop() -> None:
+        global _writer  # noqa: PLW0603
+        if _writer is writer:
+            _writer = None
+        writer.stop(_FLUSH)
+
+    return stop
+
+
 class _Handler(logging.StreamHandler[TextIO]):
     """A line that cannot be written must not bring its arguments to light, as the standard handler does."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        error = type(sys.exc_info()[1]).__name__
+    def emit(self, record: logging.LogRecord) -> None:
         try:
-            self.stream.write(f"level=error logger={_OURS}.log event=unwritable from={record.name} error={error}\n")
-        except (OSError, ValueError):
-            return  # nobody listens any more
+            line = self.format(record)
+        except Exception as error:  # noqa: BLE001  # whatever the arguments of an event raise
+            line = f"level=error logger={_OURS}.log event=unwritable from={record.name} error={type(error).__name__}"
+        if (writer := _writer) is not None:
+            writer.write(self.stream, f"{line}\n")
+        else:
+            put(self.stream, f"{line}\n", _PATIENCE)
+
+    def flush(self) -> None:
+        """Nothing is held back: a flush of the stream could wait for its reader."""
 
 
 class Changes:

@@ -17,8 +17,13 @@ Pings are the trials of the circuit breaker: while it is not closed, one ping pe
 one attempt to connect is made. After an attempt that failed, the next one waits for as long. A slot that comes between
 is not sent. It is one failure under the reason that opened the breaker, or that the attempt failed for, and is counted
 in ``redis_pings_not_sent_total`` besides.
+
+A target that moves, or whose settings change, gets another prober that goes on counting. The one ``before`` is left:
+no slot comes to it any more, but each of its pings in flight still has its true outcome, at its deadline at the latest.
+A slot that waits for a connection goes on waiting at the old address. Then the connection is closed (``drain``).
 """
 
+import asyncio
 import math
 
 from exporter.breaker import EARLY, Breaker
@@ -52,6 +57,7 @@ class Prober:
         *,
         clocks: Clocks,
         log: ProbeLog | None = None,
+        before: "Prober | None" = None,
     ) -> None:
         settings = client.target.settings
         self._timeout = settings.probe.timeout
@@ -63,7 +69,11 @@ class Prober:
         self._precision = instruments.precision
         self._clocks = clocks
         self._now = clocks.now
-        self._ledger = Ledger(settings, instruments, observer, clocks, log)
+        earlier = [] if before is None else [*before._before, before]  # noqa: SLF001  # of this class
+        self._before: list[Prober] = [prober for prober in earlier if prober.in_flight]
+        ledger = None if before is None else before._ledger  # noqa: SLF001  # of this class
+        self._ledger: Ledger = Ledger(settings, instruments, observer, clocks, log, ledger)
+        self._drained: asyncio.Future[None] | None = None
         self._slots: Slots[Ping] = Slots(settings.probe.timeout, settings.probe.max_outstanding)
         self._waiting: list[Ping] = []  # due while there was no connection
         self._session: Session | None = None
@@ -96,14 +106,26 @@ class Prober:
         return self._ledger.trouble
 
     @property
+    def is_left(self) -> bool:
+        """Whether another prober has taken over."""
+        return self._ledger.is_left
+
+    @property
     def in_flight(self) -> int:
-        """Slots without an outcome."""
+        """Slots without an outcome, at this address."""
         return self._slots.in_flight + len(self._waiting)
+
+    @property
+    def draining(self) -> int:
+        """Slots without an outcome, at addresses where the target was before."""
+        return sum(prober.in_flight for prober in self._before)
 
     @property
     def balanced(self) -> bool:
         """Whether every slot that came due has exactly one outcome or is in flight; else a fault of ours."""
-        return self._slots.balanced and self._ledger.scheduled == self._ledger.ended + self.in_flight
+        books = self._ledger.books
+        slots = [self._slots, *(prober._slots for prober in self._before)]  # noqa: SLF001  # of this class
+        return all(one.balanced for one in slots) and books.scheduled == books.ended + self.in_flight + self.draining
 
     def slot(self, due: float) -> None:
         """Let one slot take its course: it is sent now, and ends later."""
@@ -137,6 +159,13 @@ class Prober:
         """Book slots that came while we were late, the newest of them at ``newest``: our fault, and said so."""
         self._ledger.came_due(count)
         self._ledger.skipped(count, newest)
+
+    async def drain(self) -> None:
+        """Wait until the last slot in flight has its outcome, then close the connection. No further slot may come."""
+        if self.in_flight:
+            self._drained = asyncio.get_running_loop().create_future()
+            await self._drained
+        await self.stop()
 
     async def stop(self) -> None:
         """Close the connection; slots in flight end without a verdict on the target."""
@@ -176,6 +205,7 @@ class Prober:
                 raise error  # a new connection reads the credentials anew
         if not self._slots.in_flight:
             self._alarm.stop()  # nothing to wake for: it would cost as much as the ping did
+        self._tell_drained()
 
     def lost(self, error: TargetError) -> None:
         """Every slot that was in flight, or waited for the connection, ends with the reason of its loss."""
@@ -188,6 +218,7 @@ class Prober:
         waiting, self._waiting = self._waiting, []
         for ping in [slot.token for slot in self._slots.lost()] + waiting:
             self._ledger.failed(ping, error)
+        self._tell_drained()
 
     def _send(self, ping: Ping, wire: Wire) -> bool:
         """Send a PING and book it as on its way; when it cannot leave, the connection is given up."""
@@ -247,8 +278,14 @@ class Prober:
     def _wake(self) -> None:
         self._look()
         self._arm()
+        self._tell_drained()
+
+    def _tell_drained(self) -> None:
+        if self._drained is not None and not self.in_flight and not self._drained.done():
+            self._drained.set_result(None)
 
     def _take_stock(self) -> float:
         if not self.balanced:
             self._precision.accounting_errors.inc()
-        return self.in_flight
+        self._before = [prober for prober in self._before if prober.in_flight]
+        return self.in_flight + self.draining

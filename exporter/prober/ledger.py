@@ -47,8 +47,23 @@ class Ping:
         self.epoch = 0
 
 
+class Books:
+    """What goes on when a target moves: its slots that came due and that ended, and how long they took lately."""
+
+    __slots__ = ("ended", "longest", "scheduled")
+
+    def __init__(self, longest: Longest) -> None:
+        #: ``scheduled == ended + in flight`` always, the pings in flight at earlier addresses included
+        self.scheduled = self.ended = 0
+        self.longest = longest
+
+
 class Ledger:
-    """Books every slot of a target, in its instruments, its breaker and the probe log."""
+    """Books every slot of a target, in its instruments, its breaker and the probe log.
+
+    ``before`` is the ledger of the same target until now: its books go on. It takes only the outcomes of pings that are
+    still in flight. At another address these say nothing of the target as it is now; at the same address they do.
+    """
 
     def __init__(
         self,
@@ -57,7 +72,9 @@ class Ledger:
         observer: Observer,
         clocks: Clocks,
         log: ProbeLog | None,
+        before: "Ledger | None" = None,
     ) -> None:
+        self.settings = settings
         self._instruments = instruments
         self._observer = observer
         self._clocks = clocks
@@ -67,25 +84,40 @@ class Ledger:
         self._operation = instruments.operation(PING)
         self._not_sent = instruments.cell(families.NOT_SENT)
         self._by_clock = {clock: instruments.cell(families.PROBE_CLOCK, clock) for clock in ("kernel", "user")}
-        self._longest = Longest(settings.poll.interval)
+        self.books: Books = Books(Longest(settings.poll.interval)) if before is None else before.books
         self._place = place(settings.name, settings.endpoint)
-        self._is_up = False
-        #: slots that came due, and slots that ended; ``scheduled == ended + in flight`` always
-        self.scheduled = self.ended = 0
         self.last: Outcome | None = None
         self.silence = Silence(settings.probe.interval)
         #: what is wrong, when something is: the newest error that is not merely the open breaker
         self.trouble: TargetError | None = None
-        instruments.at_render[families.LONGEST, PING] = lambda: self._longest.value(clocks.now())
+        #: whether another ledger is that of the target now, and which one learns of the newest outcome then
+        self.is_left = False
+        self.heir: Ledger | None = None
+        if before is not None:
+            self._follow(before)
+        instruments.at_render[families.LONGEST, PING] = lambda: self.books.longest.value(clocks.now())
+
+    def _follow(self, before: "Ledger") -> None:
+        old, new = before.settings, self.settings
+        before.is_left = True
+        if old.poll.interval != new.poll.interval:
+            self.books.longest = Longest(new.poll.interval)
+        if old.endpoint != new.endpoint:
+            self._instruments.up.set(0)  # nothing is known of the new address
+            return
+        before.heir = self
+        self.last, self.trouble = before.last, before.trouble
+        if old.probe.interval == new.probe.interval:
+            self.silence = before.silence
 
     def came_due(self, count: int = 1) -> None:
         """Book slots as scheduled."""
-        self.scheduled += count
+        self.books.scheduled += count
         self._operation.total.inc(count)
 
     def skipped(self, count: int, newest: float) -> None:
         """Book slots that came due, the last at ``newest``, while we were late or busy with ourselves."""
-        self.ended += count
+        self.books.ended += count
         self._operation.failed("skipped", count=count)
         if self._log is not None:
             for number in range(min(count, MOST_SKIPPED) - 1, -1, -1):
@@ -93,7 +125,7 @@ class Ledger:
 
     def dropped(self, pings: Sequence[Ping]) -> None:
         """Close slots without an outcome: nobody probes this target any more."""
-        self.ended += len(pings)
+        self.books.ended += len(pings)
         for ping in pings:
             if ping.permit is not None:
                 ping.permit.release()
@@ -117,7 +149,7 @@ class Ledger:
             self._operation.succeeded(trip.seconds)
             now = self._clocks.now()
             self.silence.heard(now)
-            self._longest.observe(now, trip.seconds)
+            self.books.longest.observe(now, trip.seconds)
             self._end(ping, None, trip)
 
     def not_sent(self, ping: Ping, error: TargetError) -> None:
@@ -136,27 +168,36 @@ class Ledger:
         timed_out = isinstance(error, OperationTimeoutError)
         self._operation.failed(error.reason, self._timeout if timed_out else None)
         if timed_out:
-            self._longest.observe(self._clocks.now(), self._timeout)
+            self.books.longest.observe(self._clocks.now(), self._timeout)
         self._end(ping, error, trip)
 
     def _end(self, ping: Ping, error: TargetError | None, trip: Trip | None) -> None:
-        self.ended += 1
+        self.books.ended += 1
         if error is not None:
             self.silence.failed(ping.due)
         permit = ping.permit
+        if self.is_left and permit is not None:
+            permit.release()  # this breaker decides nothing any more, and takes no second verdict
         if permit is not None:
             permit.failure(error) if error is not None and error.unavailable else permit.success()
-        if not isinstance(error, RejectedError):
-            self.trouble = error
-        if self.last is None or ping.due >= self.last.due:
-            seconds = trip.seconds if trip is not None and error is None else None
-            self.last = Outcome(ping.due, self._clocks.now(), seconds, error)
-            if (error is None) is not self._is_up:
-                self._is_up = error is None
-                self._instruments.up.set(self._is_up)
-            self._observer.probed(self.last)
+        seconds = trip.seconds if trip is not None and error is None else None
+        self.note(Outcome(ping.due, self._clocks.now(), seconds, error))
         if self._log is not None:
             self._write(self._log, ping, trip, "" if error is None else error.reason)
+
+    def note(self, outcome: Outcome) -> None:
+        """Take note of an outcome; the newest one says how the target is."""
+        error = outcome.error
+        if self.is_left:
+            if self.heir is not None:
+                self.heir.note(outcome)
+            return
+        if not isinstance(error, RejectedError):
+            self.trouble = error
+        if self.last is None or outcome.due >= self.last.due:
+            self.last = outcome
+            self._instruments.up.set(error is None)
+            self._observer.probed(self.last)
 
     def _write(self, log: ProbeLog, ping: Ping, trip: Trip | None, reason: str) -> None:
         sent = ping.sent

@@ -13,14 +13,17 @@ import asyncio
 import csv
 import io
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
+from exporter.blocking import Threads
 from exporter.config import Endpoint
 
 HEADER = "target,port,due_ns,sent_ns,received_ns,clock,outcome,reason\n"
 #: Seconds between two writes, and lines that may wait for them.
 FLUSH, MOST = 1.0, 100_000
+#: Seconds for which the end waits for a disk that does not answer.
+LAST = 0.5
 
 
 def place(name: str, endpoint: Endpoint) -> str:
@@ -44,7 +47,7 @@ class ProbeLog:
         self._lines: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Future[None] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="probe-log")
+        self._thread = Threads("probe-log", at_once=1)
         self._used: int | None = None
 
     def write(self, line: str) -> None:
@@ -60,12 +63,22 @@ class ProbeLog:
         """Write what is left, and end."""
         if self._timer is not None:
             self._timer.cancel()
+        await self._settled()
+        if self._writing is None:
+            self._flush()
+            await self._settled()
+        if (writing := self._writing) is not None:
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+        if self._lines:
+            self._lost(len(self._lines), "the disk is too slow")
+            self._lines = []
+
+    async def _settled(self) -> None:
+        """Wait until what is being written is written, but not for long."""
         if self._writing is not None:
-            await asyncio.gather(self._writing, return_exceptions=True)
-        self._flush()
-        if self._writing is not None:
-            await asyncio.gather(self._writing, return_exceptions=True)
-        self._thread.shutdown(wait=False)
+            await asyncio.wait({self._writing}, timeout=LAST)
+            await asyncio.sleep(0)  # its callback
 
     def _flush(self) -> None:
         loop = asyncio.get_running_loop()
@@ -74,15 +87,17 @@ class ProbeLog:
             return
         lines, self._lines, self._timer = self._lines, [], None
         if lines:
-            self._writing = loop.run_in_executor(self._thread, self._append, lines)
+            # No deadline: what waits meanwhile is bounded, and two writes at once would mix.
+            self._writing = loop.create_task(self._thread.run(self.file, partial(self._append, lines), within=None))
             self._writing.add_done_callback(lambda future: self._written(future, len(lines)))
 
     def _written(self, future: "asyncio.Future[None]", count: int) -> None:
         self._writing = None
-        error = future.exception()
+        error = asyncio.CancelledError() if future.cancelled() else future.exception()
         if error is not None:
             self._used = None  # whatever is there is looked at anew
-            self._lost(count, getattr(error, "strerror", None) or type(error).__name__)
+            slow = "the disk is too slow" if future.cancelled() else None
+            self._lost(count, slow or getattr(error, "strerror", None) or type(error).__name__)
 
     def _append(self, lines: list[str]) -> None:
         """Append lines and turn the file over when it is full. In the thread; raises OSError."""

@@ -11,6 +11,11 @@ from exporter.instruments import TargetInstruments, families
 class Hearer(Protocol):
     """Who is told how a session fares."""
 
+    @property
+    def is_left(self) -> bool:
+        """Whether the target is elsewhere now."""
+        ...
+
     def opened(self, wire: Wire) -> None:
         """Send what waited for the connection."""
         ...
@@ -74,7 +79,7 @@ class Session:
                 self.is_queueing = False
                 self.wire = wire = await self._client.dial(self._on_phase)
             wire.listen(self.read)
-            if (expires := wire.certificate_expires) is not None:
+            if (expires := wire.certificate_expires) is not None and not self._hearer.is_left:
                 self._instruments.cell(families.CERTIFICATE).set(expires)
             self._hearer.opened(wire)
         except TargetError as error:

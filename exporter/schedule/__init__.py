@@ -82,22 +82,38 @@ class Schedule:
         """Begin; needs a running loop."""
         self._scheduler.start()
 
-    def every(self, interval: float, kind: str, key: str, run: Run, missed: OnMissed, *, now: bool = False) -> None:
+    def every(
+        self, interval: float, kind: str, key: str, run: Run, missed: OnMissed, *, now: bool = False
+    ) -> asyncio.Task[Any] | None:
         """Do ``run(due)`` every ``interval`` seconds from a phase of its own on; ``now``: and once at once besides.
 
-        ``missed`` is told of moments that passed without a run.
+        ``missed`` is told of moments that passed without a run. A job of that kind and key is replaced: its run
+        that has begun is cancelled, and returned. The new one keeps its moments when the interval is the same.
         """
-        job = Job(kind, Grid(interval, self._clock() + self._next_phase() * interval, self._clock), run, missed)
+        old = self._jobs.get((kind, key))
+        begun = self.remove(kind, key)
+        if old is not None and old.grid.interval == interval:
+            job = Job(kind, old.grid, run, missed)
+            job.busy_until = old.busy_until if begun is None else self._clock()
+        else:
+            job = Job(kind, Grid(interval, self._clock() + self._next_phase() * interval, self._clock), run, missed)
         self._jobs[kind, key] = job
         self._scheduler.add_job(self._fire, Trigger(job.grid), args=[job], id=f"{kind} {key}", replace_existing=True)
         if now:
             self._spawn(job)
+        return begun
 
     def each(self, interval: float, kind: str, key: str, due: Due, skipped: Skipped) -> None:
         """Call ``due(moment)`` every ``interval`` seconds from a phase of its own on: it must return at once.
 
-        ``skipped(count, newest)`` is told of moments that came while we were late by an interval or more.
+        ``skipped(count, newest)`` is told of moments that came while we were late by an interval or more. Whoever is
+        called for that kind and key is replaced, and the new one keeps the moments when the interval is the same.
         """
+        if (known := self._members.get((kind, key))) is not None:
+            if known.interval == interval:
+                known.hand_over(key, due, skipped)
+                return
+            self.remove(kind, key)
         offset = self._next_phase() * interval
         width = interval / phases(interval)
         place = (kind, interval, int(offset / width))
@@ -112,6 +128,11 @@ class Schedule:
 
     async def cancel(self, kind: str, key: str) -> None:
         """Stop doing it; a run that has begun is cancelled, and is over when this returns."""
+        if (run := self.remove(kind, key)) is not None:
+            await asyncio.wait({run})
+
+    def remove(self, kind: str, key: str) -> asyncio.Task[Any] | None:
+        """Stop doing it; return the run that has begun, which is cancelled."""
         if cohort := self._members.pop((kind, key), None):
             cohort.leave(key)
             self._tidy()
@@ -119,7 +140,8 @@ class Schedule:
             self._scheduler.remove_job(f"{kind} {key}")
             if job.task is not None:
                 job.task.cancel()
-                await asyncio.wait({job.task})
+                return job.task
+        return None
 
     def realign(self) -> None:
         """Find every grid again: the wall clock was set."""

@@ -51,7 +51,7 @@ class Cohort:
         on_error: Callable[[str, Exception], None],
     ) -> None:
         self._kind = kind
-        self._interval = interval
+        self.interval = interval
         self._clock = clock
         self._on_missed = on_missed
         self._on_error = on_error
@@ -69,6 +69,11 @@ class Cohort:
         """Serve another one, ``offset`` seconds after the beginning of the slot, in this turn if that is to come."""
         self._members[key] = member = _Member(offset, self._clock(), due, skipped)
         self._plan(member, self._turn + LEAD + offset, 0)
+
+    def hand_over(self, key: str, due: Due, skipped: Skipped) -> None:
+        """Call others for it from now on, at the same moments; no moment is lost."""
+        member = self._members[key]
+        member.due, member.skipped = due, skipped
 
     def leave(self, key: str) -> None:
         """Serve it no more."""
@@ -93,12 +98,12 @@ class Cohort:
         """Set timers for the moment ``due`` and those ``before`` it that can still be served; return the others."""
         now, loop = self._clock(), asyncio.get_running_loop()
         left = before + 1
-        while left and due > now - self._interval:
+        while left and due > now - self.interval:
             if due >= member.since:
                 loop.call_later(max(0.0, due - now), self._serve, member, due)
-            due -= self._interval
+            due -= self.interval
             left -= 1
-        left = min(left, math.floor((due - member.since) / self._interval) + 1)
+        left = min(left, math.floor((due - member.since) / self.interval) + 1)
         if left <= 0:
             return 0
         member.skipped(left, due)
@@ -108,7 +113,7 @@ class Cohort:
         if member.gone:
             return
         try:
-            if self._clock() - due < self._interval:
+            if self._clock() - due < self.interval:
                 member.due(due)
             else:
                 self._on_missed(self._kind, Missed(1, 0))

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from exporter.web.views import Place, Stats, TargetView
+from exporter.web.views import PendingChange, Place, Stats, TargetView
 
 _MOST_NAMES = 20
 _UNITS = "KMGTP"
@@ -108,6 +108,14 @@ def health_target(view: TargetView) -> dict[str, Any]:
         "version": view.version,
         "sample_age_seconds": rounded(view.sample_age_seconds),
     }
+
+
+def pending(changes: Sequence[PendingChange]) -> dict[str, dict[str, str]]:
+    """Return what ``/health`` says of changes that failed: target, step and error."""
+    found: dict[str, dict[str, str]] = {}
+    for change in changes:
+        found.setdefault(change.target, {})[change.step] = change.error
+    return found
 
 
 def discovered(place: Place) -> dict[str, Any]:

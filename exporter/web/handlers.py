@@ -98,6 +98,9 @@ class Handlers:
             "version": self._daemon.version,
             "uptime_seconds": answers.rounded(self._daemon.uptime_seconds()),
         }
+        if pending := self._daemon.pending():
+            top["pending"] = answers.pending(pending)
+            top["status"] = "degraded" if status == "healthy" else status
         if len(views) == 1:
             top["redis"] = answers.health_redis(views[0])
         written = []

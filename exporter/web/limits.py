@@ -90,7 +90,12 @@ class LimitedProtocol(HttpToolsProtocol):
             self._start_deadline()
         was_in_head = self._in_head
         super().data_received(data)
-        self._fed = self._fed + len(data) if was_in_head and self._in_head else 0
+        if not self._in_head:
+            self._fed = 0
+        elif was_in_head:
+            self._fed += len(data)
+        else:  # it began in this chunk, after the end of the request before it, if there was one
+            self._fed = len(data) - (data.rfind(b"\r\n\r\n") + 4 if b"\r\n\r\n" in data else 0)
         if self._in_head and self._fed > self.limits.head_bytes:
             self._refuse_head()
 

@@ -5,7 +5,9 @@ import re
 import socket
 from typing import NamedTuple
 
-_BACKLOG = 256
+#: Clients that may wait to be accepted. A loop that turns accepts them within milliseconds; one that does not turn
+#: should refuse the next, not keep it.
+_BACKLOG = 128
 _TRIES = 100
 _ALL = ("", "*", "::")
 

@@ -5,22 +5,25 @@ import contextlib
 import logging
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from exporter import log
+from exporter.blocking import NAMES, BlockedError
+from exporter.web.accept import Acceptor
 from exporter.web.limits import Limits, limited
-from exporter.web.listen import bind
+from exporter.web.listen import ListenError, bind
 
 _log = log.get("web")
 #: uvicorn looks for the end of its work this often, twice while it stops.
 _TICK = 0.25
-
-
-def _unheard(_reason: str) -> None:
-    """Do nothing."""
+#: Seconds for the name that we listen on to resolve.
+_RESOLVED = 10.0
+#: Seconds for what was accepted last of all to send its request: it was sent before we stopped, so it is here.
+_LAST = 0.05
 
 
 class HttpServer:
@@ -37,7 +40,7 @@ class HttpServer:
         *,
         fallback: bool = False,
         limits: Limits | None = None,
-        on_refused: Callable[[str], None] = _unheard,
+        on_refused: Callable[[str], None],
     ) -> None:
         self._listen = listen
         self._fallback = fallback
@@ -63,7 +66,11 @@ class HttpServer:
 
     async def start(self) -> None:
         """Open the socket and serve; returns when requests are answered. Raises ``ListenError``."""
-        sock = bind(self._listen, fallback=self._fallback)
+        try:
+            listen = partial(bind, self._listen, fallback=self._fallback)
+            sock = await NAMES.run(("listen", self._listen, object()), listen, within=_RESOLVED)
+        except BlockedError:
+            raise ListenError(f"cannot listen on {self._listen}: the host name does not resolve in time") from None
         self._port = int(sock.getsockname()[1])
         self._server = _Server(uvicorn.Config(**self._config))
         self._task = asyncio.create_task(self._server.serve(sockets=[sock]), name="http server")
@@ -115,8 +122,19 @@ class _Server(uvicorn.Server):
         self.stopping = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        def make() -> asyncio.Protocol:
+            kind: Any = self.config.http_protocol_class
+            return kind(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)  # type: ignore[no-any-return]
+
+        self.servers = [Acceptor(sock, make) for sock in sockets or ()]  # type: ignore[misc]  # all that uvicorn asks of one
+        self.started = True
         self.serving.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(_LAST)
+        await super().shutdown(sockets)
 
     async def main_loop(self) -> None:
         # uvicorn looks ten times a second whether to stop: two thirds of all that an idle daemon would do.

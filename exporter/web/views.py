@@ -67,6 +67,16 @@ class Place(NamedTuple):
     labels: Mapping[str, str]
 
 
+class PendingChange(NamedTuple):
+    """A change of a target that failed, and is tried again."""
+
+    target: str
+    #: ``open``, ``move`` or ``close``
+    step: str
+    #: safe to show
+    error: str
+
+
 class Daemon(Protocol):
     """The running exporter, seen from its pages. Nothing here touches a target's network."""
 
@@ -106,6 +116,10 @@ class Daemon(Protocol):
 
     def targets(self) -> Sequence[TargetView]:
         """Return every target, in the order of the configuration."""
+        ...
+
+    def pending(self) -> Sequence[PendingChange]:
+        """Return the changes of targets that failed and are tried again."""
         ...
 
     def ready(self) -> bool:

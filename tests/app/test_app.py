@@ -78,3 +78,48 @@ async def test_a_job_that_fails_is_counted_each_time_and_told_once(capsys: pytes
         failed("poll", RuntimeError("a fault"))
     assert value(instruments, "redis_exporter_job_errors_total", kind="poll") == 3
     assert capsys.readouterr().err.count("a job failed") == 1
+
+
+async def test_who_asks_too_much_is_counted_on_the_page_and_every_reason_is_there_from_the_start() -> None:
+    from exporter.web import REFUSALS
+    from tests.web.fakes import raw
+
+    ports: list[int] = []
+    config = loaded("redis://127.0.0.1:1")
+    running = asyncio.create_task(app.serve(config, reload=lambda: config, started=ports.append))
+    await eventually(lambda: bool(ports))
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[0]}") as client:
+        before = (await client.get("/metrics")).text
+        async with raw(ports[0]) as connection:
+            await connection.say(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 40_000)
+            assert b" 431 " in await connection.rest()
+        await asyncio.sleep(0.6)  # a page that was just made is handed out again for a moment
+        after = (await client.get("/metrics")).text
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(running, 10)
+    for reason in REFUSALS:
+        assert f'redis_exporter_http_refused_total{{reason="{reason}"}} 0\n' in before
+    assert 'redis_exporter_http_refused_total{reason="head_too_large"} 1\n' in after
+
+
+async def test_at_the_end_a_part_that_fails_or_hangs_costs_no_other_its_end(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from exporter import log
+
+    log.setup()
+    ended: list[str] = []
+
+    async def fails() -> None:
+        raise RuntimeError("it broke")
+
+    async def hangs() -> None:
+        await asyncio.Event().wait()
+
+    async def ends() -> None:
+        ended.append("the last one")
+
+    await asyncio.wait_for(app._end([fails, hangs, ends], within=0.05), 10)
+    assert ended == ["the last one"]
+    lines = capsys.readouterr().err.splitlines()
+    assert ["it broke" in lines[0], "TimeoutError" in lines[1]] == [True, True]

@@ -1,11 +1,14 @@
 """The daemon answers its pages from what it knows, and takes over a new configuration whole or not at all."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
 from time import monotonic
 from typing import Any
 
 import pytest
 
+from exporter import log
 from exporter.app.daemon import RunningDaemon
 from exporter.app.finding import Finding
 from exporter.app.fleet import Fleet
@@ -25,7 +28,8 @@ class Running:
     """A daemon without its web server; ``next`` is what the next reload reads."""
 
     def __init__(self) -> None:
-        self.next: Loaded | ConfigError = loaded()
+        self.next: Loaded | Exception = loaded()
+        self.hang: Callable[[], bool] = lambda: True
         self.instruments = Instruments("x")
         store = Store(render, monotonic)
         self.schedule = Schedule(monotonic, on_missed=lambda *_: None, on_error=lambda *_: None)
@@ -42,7 +46,8 @@ class Running:
         )
 
     def _read(self) -> Loaded:
-        if isinstance(self.next, ConfigError):
+        self.hang()
+        if isinstance(self.next, Exception):
             raise self.next
         return self.next
 
@@ -115,3 +120,39 @@ async def test_pages_and_requests_are_counted(running: Running) -> None:
     assert value(running.instruments, "redis_exporter_http_requests_total", path="/metrics", code="200") == 1
     assert running.daemon.healthy()
     assert running.daemon.uptime_seconds() >= 0
+
+
+async def test_a_fault_of_ours_in_a_reload_is_told_counted_and_survived(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log.setup()
+    await running.daemon.take(loaded(settings()))
+    running.next = RuntimeError("a fault")
+    why = await running.daemon.reload()
+    assert why == "a fault of redis-pulse: RuntimeError, see the log"
+    assert "a fault" in capsys.readouterr().err
+    assert value(running.instruments, "redis_exporter_config_last_reload_successful") == 0
+    assert [view.name for view in running.daemon.targets()] == ["t"]
+    running.next = loaded()
+    assert await running.daemon.reload() is None
+    assert value(running.instruments, "redis_exporter_config_last_reload_successful") == 1
+
+
+async def test_a_reading_that_hangs_fails_at_its_deadline_and_stops_no_later_one(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporter.app.daemon.READING", 0.05)
+    freed = threading.Event()
+    running.hang = freed.wait
+    why = await running.daemon.reload()
+    assert why is not None
+    assert "took longer than" in why
+    assert value(running.instruments, "redis_exporter_config_last_reload_successful") == 0
+    running.hang = lambda: True
+    monkeypatch.setattr("exporter.app.daemon.READING", 10)
+    running.next = loaded(settings())
+    assert await running.daemon.reload() is None
+    running.next = loaded()
+    freed.set()  # the hung one ends now: what it read is nobody's any more
+    await asyncio.sleep(0.05)
+    assert [view.name for view in running.daemon.targets()] == ["t"]

@@ -165,3 +165,39 @@ async def test_a_sentinel_set_is_not_divided_between_shards(monkeypatch: pytest.
         await running.schedule.stop(1)
         await running.finding.stop()
         await running.fleet.stop()
+
+
+async def test_a_source_that_cannot_be_closed_harms_nobody(running: Running) -> None:
+    """Its targets go, another source comes, and everything can be stopped."""
+    await running.finding.take(loaded(sources=["a"]))
+    running.sources["a"].answer = [target("x", 2)]
+    running.sources["a"].around.hint()
+    await eventually(lambda: running.names == ["x"])
+
+    async def fault() -> None:
+        raise RuntimeError("it cannot be closed")
+
+    running.sources["a"].aclose = fault  # type: ignore[method-assign]
+    await running.finding.take(loaded(target("own", 1), sources=["b"]))
+    assert running.names == ["own"]
+    running.sources["b"].answer = [target("y", 3)]
+    running.sources["b"].around.hint()
+    await eventually(lambda: running.names == ["own", "y"])
+
+
+async def test_a_fault_in_a_refresh_that_was_hinted_at_is_counted_and_logged(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody waits for it, so nobody else would see it."""
+    await running.finding.take(loaded(sources=["a"]))
+    await eventually(lambda: running.finding.settled)
+
+    async def fault(_targets: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    running.fleet.apply = fault  # type: ignore[method-assign,assignment]
+    running.sources["a"].answer = [target("x", 2)]
+    running.sources["a"].around.hint()
+    failures = "redis_exporter_discovery_failures_total"
+    await eventually(lambda: value(running.instruments, failures, kind="file", source="a") == 1)
+    assert "RuntimeError" in caplog.text

@@ -1,18 +1,21 @@
 """A session with one target: a deadline on everything, the breaker before it, nothing hidden behind it."""
 
 import asyncio
+import errno
+import os
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 import trustme
 
-from exporter import errors
+from exporter import descriptors, errors
 from exporter.client import Ramp
 from exporter.config import Connection, Poll, Tls
 from tests.fakes import GARBAGE, LOADING, MAXCLIENTS, NOAUTH, FakeServer, bulk, error
-from tests.watching import Watched
+from tests.watching import Watched, eventually
 
 
 @pytest.fixture
@@ -371,6 +374,71 @@ async def test_another_database_has_connections_of_its_own(server: FakeServer) -
     await watched.close()
 
 
+async def test_closing_never_waits_for_a_tls_server_that_does_not_say_goodbye(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A stopped process: redis-py would wait for the whole connect timeout, and raise then."""
+    monkeypatch.setattr("exporter.client.CLOSE_WITHIN", 0.05)
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with authority.cert_pem.tempfile() as ca:
+        async with FakeServer(tls=context) as server:
+            relay = await Silent.before(server.port)
+            watched = Watched(f"rediss://127.0.0.1:{relay.port}", tls=Tls(ca_file=Path(ca)))
+            await watched.client.commands("info", watched.clock() + 5).execute("INFO")
+            relay.is_silent = True
+            async with asyncio.timeout(1):
+                await watched.client.aclose()
+            await eventually(lambda: relay.is_cut)  # and the socket is not kept for the half minute of asyncio
+            await watched.close()
+            await relay.stop()
+
+
+class Silent:
+    """Passes on bytes between a client and a server until it falls silent, with the connection open."""
+
+    def __init__(self, port: int) -> None:
+        self.is_silent = self.is_cut = False
+        self._port = port
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    @classmethod
+    async def before(cls, port: int) -> Self:
+        relay = cls(port)
+        relay._server = await asyncio.start_server(relay._serve, "127.0.0.1", 0)
+        return relay
+
+    @property
+    def port(self) -> int:
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        self._tasks.add(asyncio.ensure_future(self._pass(reader, back, ends=True)))
+        self._tasks.add(asyncio.ensure_future(self._pass(there, writer)))
+
+    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, ends: bool = False) -> None:
+        try:
+            while data := await source.read(65536):
+                if not self.is_silent:
+                    sink.write(data)
+        except ConnectionError:
+            pass
+        finally:
+            self.is_cut = self.is_cut or ends
+            sink.close()
+
+
 async def test_a_password_file_without_an_entry_for_the_server_is_named_as_the_cause(
     server: FakeServer, tmp_path: Path
 ) -> None:
@@ -391,5 +459,37 @@ async def test_without_a_password_file_the_words_of_the_server_stay(server: Fake
     server.script("INFO", NOAUTH)
     watched = Watched(server.url)
     with pytest.raises(errors.AuthError, match="Authentication required"):
+        await ask(watched, "INFO")
+    await watched.close()
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+async def test_want_of_descriptors_or_memory_is_our_fault_and_no_failure_of_the_target(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("exporter.client.connect.check_room", refuse)
+    monkeypatch.setattr("exporter.client.dial.refuse_reserved", refuse)
+    before = descriptors.shortages
+    watched = Watched(server.url)
+    with pytest.raises(errors.SkippedError):
+        await ask(watched, "INFO")
+    with pytest.raises(errors.SkippedError):
+        await watched.client.dial()
+    assert (watched.breaker.failures, watched.breaker.releases) == (0, 1)
+    assert watched.heard.connects == ["skipped", "skipped"]
+    assert watched.client.hold_back() is None
+    assert descriptors.shortages > before
+    await watched.close()
+
+
+async def test_a_certificate_file_that_is_no_file_is_told_at_once(server: FakeServer, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "ca.pem")
+    watched = Watched(server.url.replace("redis://", "rediss://"), tls=Tls(ca_file=tmp_path / "ca.pem"))
+    with pytest.raises(errors.TargetError, match="not a regular file"):
+        await watched.client.dial()
+    with pytest.raises(errors.TargetError, match="not a regular file"):
         await ask(watched, "INFO")
     await watched.close()

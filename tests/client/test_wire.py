@@ -5,7 +5,7 @@ import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from time import monotonic, time_ns
 from typing import Any
@@ -365,17 +365,14 @@ async def test_a_name_is_resolved_and_timed_and_the_addresses_are_tried_in_turn(
     server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As with localhost: nothing listens on ::1, and a server on 127.0.0.1."""
-    loop = asyncio.get_running_loop()
     asked = []
 
-    async def resolve(host: str, port: int, **_options: object) -> list[tuple[object, ...]]:
+    def look_up(host: str, *_: object, **__: object) -> list[tuple[object, ...]]:
         asked.append(host)
-        return [
-            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1)),
-            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (server.host, port)),
-        ]
+        addresses = ("127.0.0.2", server.host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in addresses]
 
-    monkeypatch.setattr(loop, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
     async with dialled(f"redis://redis.internal:{server.port}") as (wire, phases):
         wire.ping()
         assert await replies(wire, 1) == [None]
@@ -384,10 +381,10 @@ async def test_a_name_is_resolved_and_timed_and_the_addresses_are_tried_in_turn(
 
 
 async def test_a_name_that_does_not_resolve_is_a_dns_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def resolve(*_: object, **__: object) -> object:
+    def look_up(*_: object, **__: object) -> object:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
     watched = Watched("redis://no-such-host.invalid")
     phases: dict[str, float] = {}
     with pytest.raises(errors.NameResolutionError):
@@ -451,11 +448,11 @@ async def test_a_password_file_without_an_entry_for_the_server_is_named_as_the_c
     assert server.count("AUTH") == 0
 
 
-@pytest.fixture
-def dark() -> Iterator[tuple[str, int]]:
+@contextmanager
+def dark(host: str, port: int = 0) -> Iterator[tuple[str, int]]:
     """An address whose SYNs are dropped: the queue of a listener that never accepts is full."""
     with ExitStack() as stack:
-        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        listener = stack.enter_context(socket.create_server((host, port), backlog=0))
         address = listener.getsockname()[:2]
         while True:
             client = stack.enter_context(socket.socket())
@@ -468,28 +465,27 @@ def dark() -> Iterator[tuple[str, int]]:
 
 
 @linux_only
-async def test_a_trial_gives_up_a_tcp_handshake_early(dark: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_trial_gives_up_a_tcp_handshake_early(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new SYN is sent sooner than the kernel would send the old one again."""
     monkeypatch.setattr(dial, "TRIAL_HANDSHAKE", 0.05)
-    watched = Watched("redis://{}:{}".format(*dark), breaker=BreakerSettings(failure_threshold=1))
-    permit = watched.breaker.acquire()
-    assert permit is not None
-    permit.failure(errors.OperationTimeoutError("no answer in time"))
-    with pytest.raises(errors.OperationTimeoutError):
-        await watched.client.dial()
-    await watched.close()
+    with dark("127.0.0.1") as (host, port):
+        watched = Watched(f"redis://{host}:{port}", breaker=BreakerSettings(failure_threshold=1))
+        permit = watched.breaker.acquire()
+        assert permit is not None
+        permit.failure(errors.OperationTimeoutError("no answer in time"))
+        with pytest.raises(errors.OperationTimeoutError):
+            await watched.client.dial()
+        await watched.close()
 
 
 @linux_only
-async def test_a_dead_address_leaves_time_for_the_next_one(
-    dark: tuple[str, int], server: FakeServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def resolve(_host: str, _port: int, **_options: object) -> list[tuple[object, ...]]:
-        addresses = (dark, (server.host, server.port))
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
+async def test_a_dead_address_leaves_time_for_the_next_one(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def look_up(_host: str, _port: object, **_options: object) -> list[tuple[object, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, 0)) for host in ("127.0.0.2", server.host)]
 
     monkeypatch.setattr(dial, "TRIAL_HANDSHAKE", 0.05)
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
-    async with dialled(f"redis://redis.internal:{server.port}") as (wire, _):
-        wire.ping()
-        assert await replies(wire, 1) == [None]
+    with dark("127.0.0.2", server.port):
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        async with dialled(f"redis://redis.internal:{server.port}") as (wire, _):
+            wire.ping()
+            assert await replies(wire, 1) == [None]

@@ -374,7 +374,7 @@ async def test_a_change_that_all_know_is_believed_at_once_though_few_are_asked(r
 
 async def test_a_node_that_is_down_is_left_in_peace_by_its_own_breaker(room: Room) -> None:
     await room.start("a b c")
-    source = room.source("a", template={"breaker": {"failure_threshold": 2, "open_interval": 30}})
+    source = room.source("a", template={"breaker": {"failure_threshold": 1, "open_interval": 30}})
     await source.refresh()
     room.nodes["c"].greeting = "reset"
     await room.nodes["c"].drop()

@@ -41,7 +41,7 @@ class Daemon:
     """``python -m exporter``: given targets by ``config`` (written as its YAML file), by arguments, or by ``env``.
 
     ``config`` is laid over ``FAST``; the environment holds nothing but what is given. ``module`` is what is run instead
-    of ``exporter``.
+    of ``exporter``. ``files`` are the soft and the hard limit of open files.
     """
 
     def __init__(
@@ -51,12 +51,14 @@ class Daemon:
         config: Mapping[str, Any] | None = None,
         env: Mapping[str, str] | None = None,
         module: str = "exporter",
+        files: tuple[int, int] | None = None,
     ) -> None:
         self.folder = folder
         self.port = free_port()
         self.file = folder / "redis-pulse.yaml"
         self.log_file = folder / "stderr.log"
         self._module = module
+        self._limit = ["prlimit", f"--nofile={files[0]}:{files[1]}"] if files else []
         self._arguments = arguments
         self._config = dict(config or {})
         self._env = dict(env or {})
@@ -88,6 +90,7 @@ class Daemon:
         env |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **self._env}
         listen = f"127.0.0.1:{self.port}"
         command = [sys.executable, "-m", self._module, "--config", str(self.file), "--listen", listen, *self._arguments]
+        command = [*self._limit, *command]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=self.folder, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log

@@ -38,7 +38,7 @@ CHOSEN = {
 #: A panel that may rightly show nothing says so with these words, and when.
 MAY_BE_EMPTY = re.compile(r"\bEmpty when \w")
 #: What nobody can bring about with real servers that work: these queries are only tried.
-NEVER_HERE = ("redis_exporter_http_refused_total", "redis_exporter_unreadable_fields_total", "overflowed_values_total")
+NEVER_HERE = ("redis_exporter_unreadable_fields_total", "overflowed_values_total")
 #: What only a cluster or Sentinel set that is declared as a whole, several daemons, or a bad entry would bring.
 NOT_HERE = re.compile(
     r"redis_cluster_topology_|redis_exporter_(shard_info|discovery_refused)"

@@ -19,12 +19,15 @@ from tests.integration.servers import RealServer, free_port
 pytestmark = pytest.mark.integration
 
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-#: Provoked elsewhere: tests of systemd, the watchdog, the breaker and large replies, and the tests of servers that load
-#: and reset. Nobody here has a Memorystore: see tests/client/test_translate.py.
+#: Provoked elsewhere: by the tests of systemd, the watchdog, the breaker, large replies, servers that load and reset,
+#: what blocks, and want of descriptors. Nobody here has a Memorystore: see tests/client/test_translate.py.
 ELSEWHERE = (
     *("WatchdogSec is shorter", "Fatal Python error", "is loading the dataset in memory", "lost the connection"),
     *("the circuit breaker is forced open", "calls are too slow"),
     *("(ERR_IAM_EXHAUSTED)", "a reply of", "bytes or more, which is larger"),
+    *("the limit of open files is low for so many targets", "targets are skipped: there is no descriptor"),
+    *("reading took longer than 10 s", "clients must wait: no connection can be accepted"),
+    "cannot read the password file",
 )
 
 

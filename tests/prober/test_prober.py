@@ -452,7 +452,7 @@ async def test_slots_without_an_outcome_are_published_and_the_books_are_held_aga
     await watched.slots(2, apart=0.1)
     assert value(watched.instruments, "redis_operations_in_flight", operation="ping") == 2
     assert value(watched.instruments, "redis_exporter_accounting_errors_total") == 0
-    watched.prober._ledger.scheduled += 1  # a fault of ours, made by hand
+    watched.prober._ledger.books.scheduled += 1  # a fault of ours, made by hand
     value(watched.instruments, "redis_up")
     assert value(watched.instruments, "redis_exporter_accounting_errors_total") > 0
     server.release()
@@ -583,7 +583,7 @@ class Life:
         """Stop, in the middle of whatever it is; and hold the books against each other."""
         prober = self.watched.prober
         in_flight = prober.in_flight
-        assert self.slots == prober._ledger.ended + in_flight == self.watched.total()
+        assert self.slots == prober._ledger.books.ended + in_flight == self.watched.total()
         await self.watched.close()
         assert len(self.watched.heard.outcomes) + self.watched.failures("skipped") + in_flight == self.slots
         assert self.watched.breaker.outstanding == 0

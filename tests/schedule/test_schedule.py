@@ -286,3 +286,52 @@ async def test_stopping_cancels_what_does_not_end_in_time() -> None:
 
 async def test_a_schedule_that_never_started_can_be_stopped() -> None:
     await Kept().schedule.stop(0.1)
+
+
+async def test_a_job_that_is_replaced_keeps_its_moments_and_its_old_run_is_cancelled() -> None:
+    """A target that moved: its polls stay where they were, and nothing is missed."""
+    kept = Kept()
+    kept.schedule.start()
+    begun, ended = asyncio.Event(), asyncio.Event()
+    ran: list[float] = []
+
+    async def hang(_due: float) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def run(due: float) -> None:
+        ran.append(due)
+
+    assert kept.schedule.every(0.05, "poll", "t", hang, lambda _: None, now=True) is None
+    grid = kept.schedule._jobs["poll", "t"].grid
+    await begun.wait()
+    old = kept.schedule.every(0.05, "poll", "t", run, lambda _: None)
+    assert old is not None
+    await asyncio.wait({old})
+    assert ended.is_set()
+    await eventually(lambda: len(ran) >= 3)
+    assert kept.schedule._jobs["poll", "t"].grid is grid
+    assert all(abs((due - grid.origin) / 0.05 - round((due - grid.origin) / 0.05)) < 1e-6 for due in ran)
+    kept.schedule.every(0.07, "poll", "t", run, lambda _: None)
+    assert kept.schedule._jobs["poll", "t"].grid is not grid, "another interval has moments of its own"
+    await kept.schedule.stop(0.1)
+
+
+async def test_who_is_called_for_each_moment_can_be_replaced_between_two_of_them() -> None:
+    kept = Kept()
+    kept.schedule.start()
+    dues: list[tuple[int, float]] = []
+    for number in range(4):
+        kept.schedule.each(0.02, "probe", "t", lambda due, n=number: dues.append((n, due)), lambda *_: None)  # type: ignore[misc]
+        await eventually(lambda number=number: any(n == number for n, _ in dues))  # type: ignore[misc]
+    steps = [round((after - before) / 0.02, 3) for (_, before), (_, after) in pairwise(dues)]
+    assert steps == [1] * len(steps), "no moment was lost or served twice"
+    phase = kept.schedule._members["probe", "t"]._members["t"].offset
+    kept.schedule.each(0.03, "probe", "t", lambda due: dues.append((9, due)), lambda *_: None)
+    assert kept.schedule._members["probe", "t"].interval == 0.03
+    assert len(kept.schedule._cohorts) == 1
+    assert phase >= 0
+    await kept.schedule.stop(0.1)

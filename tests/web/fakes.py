@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp
 
-from exporter.web import HttpServer, Limits, Place, Stats, TargetView, Wanted, build
+from exporter.web import HttpServer, Limits, PendingChange, Place, Stats, TargetView, Wanted, build
 
 STATS = Stats(
     connected_clients=3,
@@ -53,6 +53,7 @@ class FakeDaemon:
     views: Sequence[TargetView] = (UP,)
     version: str = "0.1.0"
     page: bytes = b"redis_up 1\n"
+    changes: Sequence[PendingChange] = ()
     is_ready: bool = True
     is_healthy: bool = True
     refusal: str | None = None
@@ -98,6 +99,9 @@ class FakeDaemon:
 
     def targets(self) -> Sequence[TargetView]:
         return self.views
+
+    def pending(self) -> Sequence[PendingChange]:
+        return self.changes
 
     def ready(self) -> bool:
         return self.is_ready

@@ -304,3 +304,26 @@ def test_every_reason_is_in_the_closed_list() -> None:
     """It becomes a label."""
     source = inspect.getsource(LimitedProtocol)
     assert all(f'"{reason}"' in source for reason in REFUSALS)
+
+
+@pytest.mark.parametrize("before", [b"", HEALTHY], ids=["first", "after another one"])
+async def test_a_long_header_in_one_chunk_is_answered_431_at_once(before: bytes) -> None:
+    """It must not wait for the deadline: the line that never ends is longer than any head may be."""
+    refused: list[str] = []
+    async with served(FakeDaemon(), CALM, refused) as server, raw(server.port) as connection:
+        if before:
+            await connection.say(before)
+            await connection.until(b"ok\n")
+        await connection.say(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 40_000)
+        assert b"HTTP/1.1 431 " in await connection.rest()
+    assert refused == ["head_too_large"]
+
+
+async def test_requests_in_one_chunk_are_judged_each_by_its_own_head() -> None:
+    refused: list[str] = []
+    count = 1000
+    async with served(FakeDaemon(), CALM, refused) as server, raw(server.port) as connection:
+        await connection.say(HEALTHY * count + b"GET /-/healthy HTTP/1.1\r\nConnection: close\r\n")
+        await connection.say(b"\r\n")
+        assert (await connection.rest()).count(b"HTTP/1.1 200 ") == count + 1
+    assert refused == []

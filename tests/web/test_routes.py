@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from exporter.web import build
+from exporter.web import PendingChange, build
 from tests.fakes import HandClock
 from tests.web.fakes import DOWN, UP, FakeDaemon, client
 
@@ -320,3 +320,14 @@ async def test_json_keeps_names_as_they_are() -> None:
     body = (await get(FakeDaemon(views=[replace(UP, name='kühl "x"')]), "/health")).text
     assert list(json.loads(body)["targets"]) == ['kühl "x"']
     assert "kühl" in body
+
+
+@pytest.mark.parametrize(("views", "status"), [([UP], "degraded"), ([DOWN], "unhealthy")])
+async def test_health_tells_which_changes_of_targets_failed(views: list[Any], status: str) -> None:
+    """They are tried again; until then the daemon does not watch what it was told to."""
+    changes = [PendingChange("a", "open", "RuntimeError"), PendingChange("a", "close", "not done in time")]
+    answer = await get(FakeDaemon(views=views, changes=changes), "/health")
+    body = answer.json()
+    assert body["status"] == status
+    assert body["pending"] == {"a": {"open": "RuntimeError", "close": "not done in time"}}
+    assert "pending" not in (await get(FakeDaemon(views=views), "/health")).json()

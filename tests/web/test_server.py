@@ -14,6 +14,10 @@ from exporter.web import HttpServer, ListenError, build
 from tests.web.fakes import FakeDaemon, raw, served
 
 
+def unheard(_reason: str) -> None:
+    """For a server that refuses nobody."""
+
+
 async def test_it_serves_pages_over_a_real_socket() -> None:
     async with served(FakeDaemon()) as server, httpx.AsyncClient() as http:
         answer = await http.get(f"http://127.0.0.1:{server.port}/metrics")
@@ -70,12 +74,12 @@ async def test_a_client_that_closes_its_side_still_gets_its_answer() -> None:
 async def test_a_port_in_use_is_a_clear_error_and_leaves_nothing_behind() -> None:
     async with served(FakeDaemon()) as server:
         with pytest.raises(ListenError, match=f"127.0.0.1:{server.port}: the port is in use"):
-            await HttpServer(build(FakeDaemon()), f"127.0.0.1:{server.port}").start()
+            await HttpServer(build(FakeDaemon()), f"127.0.0.1:{server.port}", on_refused=unheard).start()
 
 
 async def test_with_fallback_it_serves_the_next_port() -> None:
     async with served(FakeDaemon()) as first:
-        second = HttpServer(build(FakeDaemon()), f"127.0.0.1:{first.port}", fallback=True)
+        second = HttpServer(build(FakeDaemon()), f"127.0.0.1:{first.port}", fallback=True, on_refused=unheard)
         await second.start()
         try:
             assert second.port > first.port
@@ -87,7 +91,7 @@ async def test_a_restart_has_its_port_back_at_once() -> None:
     async with served(FakeDaemon()) as server, httpx.AsyncClient() as http:
         port = server.port
         await http.get(f"http://127.0.0.1:{port}/-/healthy")
-    again = HttpServer(build(FakeDaemon()), f"127.0.0.1:{port}")
+    again = HttpServer(build(FakeDaemon()), f"127.0.0.1:{port}", on_refused=unheard)
     await again.start()
     await again.stop()
 
@@ -112,6 +116,19 @@ async def test_stop_lets_an_answer_under_way_be_fetched() -> None:
         await stopping
 
 
+async def test_a_request_that_waits_in_the_queue_of_the_kernel_at_the_stop_is_answered() -> None:
+    """The loop was busy, or the client came just then: a reset would be an error in somebody's log."""
+    async with served(FakeDaemon()) as server:
+        clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(40)]
+        for client in clients:  # the loop has not turned since: nothing is accepted
+            client.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+        await server.stop(2)
+        for client in clients:
+            client.settimeout(5)
+            assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
+            client.close()
+
+
 async def test_stop_cuts_what_does_not_end_within_the_grace(caplog: pytest.LogCaptureFixture) -> None:
     daemon = FakeDaemon(gate=asyncio.Event())
     async with served(daemon) as server, raw(server.port) as busy, raw(server.port) as idle:
@@ -130,7 +147,7 @@ async def test_stop_cuts_what_does_not_end_within_the_grace(caplog: pytest.LogCa
 
 
 async def test_stop_twice_or_before_start_does_nothing() -> None:
-    server = HttpServer(build(FakeDaemon()), "127.0.0.1:0")
+    server = HttpServer(build(FakeDaemon()), "127.0.0.1:0", on_refused=unheard)
     await server.stop()
     await server.start()
     await server.stop()
@@ -141,8 +158,8 @@ async def test_what_prevents_the_start_is_raised(monkeypatch: pytest.MonkeyPatch
     async def fail(*_: object, **__: object) -> None:
         raise OSError("no loop")
 
-    monkeypatch.setattr("uvicorn.Server.startup", fail)
-    server = HttpServer(build(FakeDaemon()), "127.0.0.1:0")
+    monkeypatch.setattr("exporter.web.server._Server.startup", fail)
+    server = HttpServer(build(FakeDaemon()), "127.0.0.1:0", on_refused=unheard)
     with pytest.raises(OSError, match="no loop"):
         await server.start()
 

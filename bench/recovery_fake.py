@@ -1,0 +1,80 @@
+"""A process that plays many servers; it closes and opens all of their ports when it is told to.
+
+    python bench/recovery_fake.py --behind PORT PORT PORT…
+
+``down`` or ``up`` on its input is done, then written to its output. It ends when its input does.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import sys
+
+import checkout  # noqa: F401
+from process import allow_many_files
+
+from tests.integration.echo_answers import Answers, commands
+
+
+class Fake:
+    """All the ports, and the connections to them."""
+
+    def __init__(self, ports: list[int], answers: Answers) -> None:
+        self._ports, self._answers = ports, answers
+        self._listeners: list[asyncio.Server] = []
+        self._open: set[asyncio.StreamWriter] = set()
+
+    async def up(self) -> None:
+        """Listen on all ports."""
+        for port in self._ports:
+            self._listeners.append(await asyncio.start_server(self._serve, "127.0.0.1", port, reuse_address=True))
+
+    async def down(self) -> None:
+        """Listen on no port, and break all connections."""
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
+        for writer in self._open:
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
+        rest = b""
+        try:
+            while data := await reader.read(1 << 16):
+                asked, rest = commands(rest + data)
+                writer.write(b"".join([self._answer(words) for words in asked]))
+        except OSError:
+            pass
+        finally:
+            self._open.discard(writer)
+            writer.close()
+
+    def _answer(self, words: list[bytes]) -> bytes:
+        if words[0].upper() != b"PING":
+            return self._answers.to(words)
+        return b"$%d\r\n%b\r\n" % (len(words[1]), words[1]) if len(words) > 1 else b"+PONG\r\n"
+
+
+async def obey(fake: Fake) -> None:
+    """Do what the input says until it ends."""
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while word := (await reader.readline()).decode().strip():
+        await (fake.up() if word == "up" else fake.down())
+        print(word, flush=True)
+
+
+def main() -> None:
+    """Read the command line and serve."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--behind", type=int, help="port of a real server; its first answer is given to all")
+    parser.add_argument("ports", type=int, nargs="+")
+    options = parser.parse_args()
+    allow_many_files()
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(obey(Fake(options.ports, Answers(options.behind))))
+
+
+if __name__ == "__main__":
+    main()

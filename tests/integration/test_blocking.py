@@ -1,0 +1,228 @@
+"""What may block blocks only its own part of the daemon: files, log, descriptors. With a real server."""
+
+import fcntl
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.integration.daemon import PATIENCE, ROOT, Daemon
+from tests.integration.needs import need
+from tests.integration.pages import Page
+from tests.integration.servers import RealServer
+
+pytestmark = pytest.mark.integration
+
+HUNG_FILES = "tests.integration.hung_files"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
+    with RealServer(tmp_path_factory.mktemp("server"), databases="100") as server:
+        yield server
+
+
+def hang(file: Path) -> Path:
+    """Let a file hang, for whoever opens it, until what is returned is removed."""
+    marker = file.with_name(f"{file.name}.hangs")
+    marker.touch()
+    return marker
+
+
+def targets(server: RealServer, **more: object) -> dict[str, object]:
+    return {"targets": [{"name": "a", "url": server.url, **more}]}
+
+
+def reloaded(daemon: Daemon) -> tuple[int, str]:
+    status, _, text = daemon.get("/-/reload", "POST")
+    return status, text
+
+
+def test_a_password_file_that_hangs_or_is_a_fifo_stops_nothing(server: RealServer, tmp_path: Path) -> None:
+    """Its target goes on with the password that was read before; pages and the end go on in any case."""
+    password = tmp_path / "password"
+    password.write_text("hunter2\n")
+    with RealServer(tmp_path / "server", requirepass="hunter2") as locked:
+        config = {
+            "targets": [
+                {"name": "open", "url": server.url},
+                {"name": "locked", "url": locked.url, "password_file": str(password)},
+            ]
+        }
+        with Daemon(tmp_path / "d", config=config, module=HUNG_FILES) as daemon:
+            daemon.wait_until_up("open")
+            daemon.wait_until_up("locked")
+            hang(password)
+            locked.run("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            first = daemon.wait_for(lambda page: page.failures("connect", target="locked") == 0 and connects(page) >= 4)
+            daemon.wait_for(lambda page: successes(page, "open") > successes(first, "open") + 10)
+            assert daemon.page().failures("ping", target="open") == 0
+            daemon.wait_for(lambda page: successes(page, "locked") > successes(first, "locked") + 5)
+            password.unlink()
+            os.mkfifo(password)
+            assert daemon.stop() < 4
+
+
+def connects(page: Page) -> float:
+    """How often the target with the password was connected to, for whatever purpose."""
+    return page.slots("connect", "locked")
+
+
+def successes(page: Page, target: str) -> float:
+    return page.slots("ping", target) - page.failures("ping", target=target)
+
+
+def test_a_configuration_that_hangs_fails_its_reload_and_no_later_one(server: RealServer, tmp_path: Path) -> None:
+    with Daemon(tmp_path, config=targets(server), module=HUNG_FILES) as daemon:
+        daemon.wait_until_up("a")
+        marker = hang(daemon.file)
+        status, text = reloaded(daemon)
+        assert status == 400
+        assert "took longer than 10 s" in text
+        assert daemon.page().value("redis_exporter_config_last_reload_successful") == 0
+        assert daemon.page().up("a") == 1
+        daemon.reload()  # hangs as well, and so the end comes while it does
+        time.sleep(0.3)
+        assert daemon.stop() < 4
+        marker.unlink()
+
+
+def test_a_configuration_that_is_a_fifo_is_refused_at_once(server: RealServer, tmp_path: Path) -> None:
+    with Daemon(tmp_path, config=targets(server)) as daemon:
+        daemon.wait_until_up("a")
+        daemon.file.unlink()
+        os.mkfifo(daemon.file)
+        status, text = reloaded(daemon)
+        assert (status, "not a regular file" in text) == (400, True)
+        daemon.file.unlink()
+        daemon.configure(targets(server))
+        assert reloaded(daemon)[0] == 200
+
+
+def test_a_discovery_file_that_is_a_fifo_is_counted_and_read_when_it_is_a_file_again(
+    server: RealServer, tmp_path: Path
+) -> None:
+    file, other = tmp_path / "a.json", tmp_path / "b.json"
+    os.mkfifo(file)
+    other.write_text(json.dumps([{"targets": [server.address], "labels": {"__name": "other"}}]))
+    config = {"discovery": {"files": [{"path": str(tmp_path / "*.json"), "interval": "1s"}], "allow": ["127.0.0.0/8"]}}
+    with Daemon(tmp_path / "d", config=config) as daemon:
+        daemon.wait_until_up("other")
+        daemon.wait_for(lambda page: page.sum("redis_exporter_discovery_failures_total") >= 1)
+        file.unlink()
+        file.write_text(json.dumps([{"targets": [f"{server.address}/1"], "labels": {"__name": "mended"}}]))
+        daemon.wait_until_up("mended")
+
+
+def test_a_discovery_file_that_hangs_neither_stops_the_others_nor_the_end(server: RealServer, tmp_path: Path) -> None:
+    file, other = tmp_path / "a.json", tmp_path / "b.json"
+    file.write_text(json.dumps([{"targets": [f"{server.address}/1"], "labels": {"__name": "slow"}}]))
+    other.write_text(json.dumps([{"targets": [server.address], "labels": {"__name": "other"}}]))
+    marker = hang(file)
+    config = {"discovery": {"files": [{"path": str(tmp_path / "*.json"), "interval": "1s"}], "allow": ["127.0.0.0/8"]}}
+    with Daemon(tmp_path / "d", config=config, module=HUNG_FILES) as daemon:
+        daemon.wait_until_up("other")
+        daemon.wait_for(lambda page: page.sum("redis_exporter_discovery_failures_total") >= 1)
+        marker.unlink()
+        daemon.wait_until_up("slow")
+        file.write_text("[]")
+        hang(file)
+        time.sleep(1.2)
+        assert daemon.stop() < 4
+
+
+def test_of_two_reloads_close_together_the_newer_file_wins(server: RealServer, tmp_path: Path) -> None:
+    """The older one is slow to read: it used to be taken over last, and to stay for ever."""
+    slow = {"modules": {f"m{number}": {"probe": {"timeout": "1s"}} for number in range(3000)}}
+    with Daemon(tmp_path, config=targets(server)) as daemon:
+        daemon.wait_until_up("a")
+        daemon.configure({**slow, "targets": [{"name": "old", "url": server.url}]})
+        daemon.reload()
+        time.sleep(0.3)
+        daemon.configure({"targets": [{"name": "new", "url": server.url}]})
+        assert reloaded(daemon)[0] == 200
+        daemon.wait_until_up("new")
+        assert "old" not in daemon.json("/health")["targets"]
+
+
+class Mute:
+    """The daemon with a log that nobody reads, on a pipe of a page."""
+
+    def __init__(self, folder: Path, server: RealServer) -> None:
+        self.daemon = Daemon(folder)
+        self.daemon.configure({**targets(server), "log": {"level": "info"}})
+
+    @contextmanager
+    def running(self) -> Iterator["subprocess.Popen[bytes]"]:
+        daemon = self.daemon
+        command = [sys.executable, "-m", "exporter", "--config", str(daemon.file)]
+        command += ["--listen", f"127.0.0.1:{daemon.port}"]
+        reading, writing = os.pipe()
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=writing, stderr=writing)
+        os.close(writing)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+            os.close(reading)
+
+
+def test_a_log_that_nobody_reads_costs_lines_and_nothing_else(server: RealServer, tmp_path: Path) -> None:
+    mute = Mute(tmp_path, server)
+    daemon = mute.daemon
+    with mute.running() as process:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            try:
+                if daemon.page().up("a") == 1:
+                    break
+            except OSError:
+                time.sleep(0.05)
+        for _ in range(2100):
+            assert reloaded(daemon)[0] == 200
+            if daemon.page().sum("redis_exporter_log_lines_dropped_total"):
+                break
+        first = daemon.page()
+        assert first.sum("redis_exporter_log_lines_dropped_total") > 0
+        daemon.wait_for(lambda page: successes(page, "a") > successes(first, "a"))
+        began = time.monotonic()
+        process.terminate()
+        assert process.wait(10) == 0
+        assert time.monotonic() - began < 5
+
+
+def test_with_too_few_descriptors_pages_are_answered_and_one_warning_names_the_limit(
+    server: RealServer, tmp_path: Path
+) -> None:
+    config = {"targets": [{"name": f"t{number}", "url": f"{server.url}/{number}"} for number in range(100)]}
+    need("prlimit", "util-linux")
+    with Daemon(tmp_path, config=config, files=(40, 64)) as daemon:
+        daemon.wait_for(lambda page: page.sum("redis_up") >= 5)
+        time.sleep(2)
+        first = daemon.page()
+        time.sleep(3)
+        page = daemon.page()
+        used = page.sum("process_cpu_seconds_total") - first.sum("process_cpu_seconds_total")
+        assert used / (page.answered - first.answered) < 0.9
+        assert page.sum("redis_operation_failures_total", reason="skipped") > 0
+        assert page.sum("redis_operation_failures_total", reason="reset") == 0
+        assert page.sum("redis_circuit_breaker_state", state="open") == 0
+        lines = daemon.log.splitlines()
+        assert len([line for line in lines if "LimitNOFILE=512" in line]) == 1
+        assert len(lines) < 150
+
+
+def test_the_soft_limit_is_raised_to_the_hard_one(server: RealServer, tmp_path: Path) -> None:
+    with Daemon(tmp_path, config=targets(server), files=(64, 512)) as daemon:
+        daemon.wait_until_up("a")
+        assert resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE) == (512, 512)
+        assert "limit of open files" not in daemon.log
