@@ -19,7 +19,7 @@ CHECK := $(BIN)/python -m pip --disable-pip-version-check check
 TOLD := $(strip $(REDIS_URL)$(REDIS_ADDR)$(REDIS_PULSE_CONFIG)$(findstring --redis-url,$(ARGS))$(findstring --config,$(ARGS)) \
 	$(shell grep -oE '^(export +)?(REDIS_URL|REDIS_ADDR|REDIS_PULSE_CONFIG)=' .env 2>/dev/null))
 
-.PHONY: help run demo test alerts check format docs lock image bench screenshots clean
+.PHONY: help run demo test alerts chaos check format docs lock image bench screenshots clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -69,6 +69,10 @@ test: $(VENV)/.dev ## all tests, with branch coverage (ARGS="-k breaker --no-cov
 # In CI the table is only compared: seconds differ from machine to machine.
 alerts: $(VENV)/.dev ## break real servers, see which alerts fire, and write docs/alert-matrix.md (5 minutes)
 	$(if $(CI),,ALERTS_WRITE=1) $(BIN)/python -m pytest -m alerts tests/alerts $(ARGS)
+
+# SEED alone repeats that round. With MINUTES rounds follow each other, each with the next seed, and SEED is the first.
+chaos: $(VENV)/.dev ## disturb the daemon and real servers at random, and check it from outside (MINUTES=120, SEED=7)
+	$(BIN)/python -m chaos.run $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, floors and stale generated files
 	$(BIN)/ruff check .

@@ -107,6 +107,7 @@ async def _serve(
     logger = log.get("app")
     store = Store(render, monotonic)
     instruments.sample_ages = store.ages
+    instruments.tasks.set_function(partial(_count_tasks, asyncio.get_running_loop()))
     collectors = load()
     schedule = Schedule(
         monotonic,
@@ -183,6 +184,10 @@ async def _end(ends: Sequence[End], within: float) -> None:
                 await end()
         except Exception as error:  # noqa: BLE001  the process ends, and has to end well
             log.get("app").warning("a part did not end in order", error=str(error) or type(error).__name__)
+
+
+def _count_tasks(loop: asyncio.AbstractEventLoop) -> int:
+    return len(asyncio.all_tasks(loop))
 
 
 def _each(*calls: Callable[[], None]) -> None:

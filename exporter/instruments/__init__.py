@@ -77,6 +77,8 @@ class Instruments:
         for step in ("open", "move", "close"):
             self.apply_failures.labels(step)
         self.targets = gauge("targets", "Targets being watched.")
+        #: whoever runs the event loop says how to count them
+        self.tasks = gauge("tasks", "asyncio tasks of the daemon; level while the targets stay the same.")
         #: Whoever answers requests for one target counts here those that name none, or an unknown one.
         self.scrape_request_errors = Counter(
             "redis_target_scrape_request_errors", "Requests for one target that could not be served.", registry=registry

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 
@@ -34,7 +35,10 @@ async def test_it_serves_until_a_signal_and_closes_its_connections() -> None:
         running = asyncio.create_task(app.serve(config, reload=lambda: config, alongside=beside, started=ports.append))
         await eventually(lambda: bool(ports) and server.connected > 0)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[0]}") as client:
-            assert (await client.get("/metrics")).status_code == 200
+            page = await client.get("/metrics")
+            assert page.status_code == 200
+            (tasks,) = re.findall(r"^redis_exporter_tasks (.+)$", page.text, re.MULTILINE)
+            assert 3 <= float(tasks) <= len(asyncio.all_tasks()) + 10
             os.kill(os.getpid(), signal.SIGHUP)
             await eventually(lambda: not running.done())
         os.kill(os.getpid(), signal.SIGTERM)
