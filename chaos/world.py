@@ -148,7 +148,7 @@ class World:
             targets.append({"name": FAR, "url": self.servers[FAR].url})
         return {
             "probe": {"interval": INTERVAL, "timeout": 1.0},
-            "poll": {"interval": POLL, "timeout": 1.0, "max_age": MAX_AGE},
+            "poll": {"interval": POLL, "timeout": POLL, "max_age": MAX_AGE},
             "breaker": {"open_interval": 1.0, "open_interval_max": self.settings.open_interval_max},
             "discovery": {"files": [{"path": str(self.folder / "found" / "*.yaml"), "interval": "1s"}]},
             "targets": targets,
