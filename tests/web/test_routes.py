@@ -8,8 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.types import Message
 
 from exporter.web import PendingChange, build
+from exporter.web.handlers import InPieces
 from tests.fakes import HandClock
 from tests.web.fakes import DOWN, UP, FakeDaemon, client
 
@@ -332,3 +334,25 @@ async def test_health_tells_which_changes_of_targets_failed(views: list[Any], st
     assert body["status"] == status
     assert body["pending"] == {"a": {"open": "RuntimeError", "close": "not done in time"}}
     assert "pending" not in (await get(FakeDaemon(views=views), "/health")).json()
+
+
+async def test_a_long_page_is_handed_over_in_pieces() -> None:
+    """A client that reads nothing must not cost a copy of the whole page."""
+    whole = b"x 1\n" * 100_000
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await InPieces(whole)({"type": "http"}, _nothing, send)
+    bodies = sent[1:]
+    assert b"".join(piece["body"] for piece in bodies) == whole
+    assert max(len(piece["body"]) for piece in bodies) == 65536
+    assert [piece["more_body"] for piece in bodies] == [*[True] * (len(bodies) - 1), False]
+    sent.clear()
+    await InPieces(b"")({"type": "http"}, _nothing, send)
+    assert [piece.get("body") for piece in sent] == [None, b""]
+
+
+async def _nothing() -> Message:
+    raise AssertionError("nothing is to be received")
