@@ -44,6 +44,7 @@ class InPieces(Response):
         for start in range(0, max(1, len(body)), _PIECE):
             end = start + _PIECE
             await send({"type": "http.response.body", "body": bytes(body[start:end]), "more_body": end < len(body)})
+            await asyncio.sleep(0)  # the loop takes note of a client that is gone, and sends PINGs that are due
 
 
 class Handlers:
