@@ -14,7 +14,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 #: Why a client was refused; the closed list of what ``on_refused`` is called with.
 REFUSALS = ("timeout", "bad_request", "head_too_large", "body_too_large", "too_many_connections", "not_fetched")
@@ -58,6 +58,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._delivery: asyncio.TimerHandle | None = None
         self._refused = self._in_head = self._in_body = False
         self._head_size = self._body_size = self._fed = 0
+        #: requests whose answers are not complete, in their order
+        self._unanswered: list[RequestResponseCycle] = []
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a client in, or say that there is no room."""
@@ -73,6 +75,11 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget a client."""
         self._stop_timers()
+        for cycle in self._unanswered:
+            # uvicorn tells only the newest of the requests that a client has sent one after the other.
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self._unanswered.clear()
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]
@@ -134,6 +141,9 @@ class LimitedProtocol(HttpToolsProtocol):
         if not self._refused:
             self._in_head, self._in_body = False, True
             super().on_headers_complete()
+            self._unanswered = [cycle for cycle in self._unanswered if not cycle.response_complete]
+            if self.cycle is not None:
+                self._unanswered.append(self.cycle)
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""

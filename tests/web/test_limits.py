@@ -327,3 +327,26 @@ async def test_requests_in_one_chunk_are_judged_each_by_its_own_head() -> None:
         await connection.say(b"\r\n")
         assert (await connection.rest()).count(b"HTTP/1.1 200 ") == count + 1
     assert refused == []
+
+
+async def test_a_client_that_goes_ends_all_the_answers_that_it_waits_for(caplog: pytest.LogCaptureFixture) -> None:
+    """Three requests in one chunk, nothing read: the first answer went on being written to nobody, 660 warnings."""
+    ended = asyncio.Event()
+    pieces = 0
+
+    async def endless(_scope: Scope, _receive: Receive, send: Send) -> None:
+        nonlocal pieces
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for pieces in range(400):  # noqa: B007
+            await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+            await asyncio.sleep(0)
+        ended.set()
+
+    async with served(endless) as server:
+        async with raw(server.port) as connection:
+            await connection.say(HEALTHY * 3)
+            await connection.until(b"\r\n\r\n")
+        async with asyncio.timeout(5):
+            await ended.wait()
+    assert pieces == 399
+    assert "socket.send() raised exception" not in caplog.text
