@@ -1,8 +1,8 @@
-"""Probe and breaker together, against a plain model of the table in docs/architecture.md.
+"""Probe, breaker and address together, against a plain model of the table in docs/architecture.md.
 
-Hypothesis makes up what a target does and when: it answers, says LOADING, hangs, hangs up, refuses, comes back. The
-real prober and the real breaker run on a clock turned by hand, over a socket pair. The model keeps a list of pings and
-states the rows of the table one by one; it knows nothing of queues, sessions or permits.
+Hypothesis makes up what a target does and when: it answers, says LOADING, hangs, hangs up, refuses, comes back, moves
+to another address. The real prober and the real breaker run on a clock turned by hand, over a socket pair. The model
+keeps a list of pings and states the rows of the table one by one; it knows nothing of queues, sessions or permits.
 """
 
 import asyncio
@@ -70,57 +70,45 @@ class DialledByHand:
         return OperationTimeoutError("no connection in time")
 
 
-class ProbeMachine(RuleBasedStateMachine):
-    def __init__(self) -> None:
-        super().__init__()
-        self.loop = asyncio.new_event_loop()
-        self.clock = HandClock(0.0)
+class Address:
+    """One address of the target: the real prober there, the server that answers it, and the model of both."""
+
+    def __init__(self, machine: "ProbeMachine", number: int, before: "Address | None") -> None:
+        self.machine = machine
         target = Target.of(
             target_settings(
-                "redis://127.0.0.1:1",
+                f"redis://127.0.0.1:{number}",
                 probe=Probe(
                     interval=INTERVAL, timeout=TIMEOUT, trial_interval=TRIAL, max_outstanding=MOST, silence=1000
                 ),
                 breaker=BreakerSettings(failure_threshold=THRESHOLD, minimum_calls=10_000),
             )
         )
-        self.breaker = Breaker(target.settings.breaker, self.clock, on_change=lambda *_: None, trial_interval=TRIAL)
+        self.breaker = Breaker(target.settings.breaker, machine.clock, on_change=lambda *_: None, trial_interval=TRIAL)
         self.client = DialledByHand(target)
-        self.instruments = Instruments("test")
-        self.of_target = self.instruments.watch("t", ["ping"], buckets=(0.1, 1.0), address="a", labels={})
-        clocks = Clocks(self.clock, self.wall)
-        self.prober = Prober(cast(Client, self.client), self.breaker, self.of_target, Heard(), clocks=clocks)
+        self.prober: Prober = Prober(
+            cast(Client, self.client),
+            self.breaker,
+            machine.of_target,
+            Heard(),
+            clocks=Clocks(machine.clock, machine.wall),
+            before=None if before is None else before.prober,
+        )
         self.server: socket.socket | None = None  # its end of the connection
         self.received = b""
         self.numbers: list[bytes | None] = []  # of the PINGs that it received and did not answer
         # The model.
         self.pings: list[Expected] = []
         self.on_wire: list[Expected] = []  # those that the server did not answer, also those that timed out
-        self.is_connecting = self.is_open = self.has_served = False
-        self.epoch = self.failures_in_a_row = self.not_sent = 0
+        self.is_left = self.is_connecting = self.is_open = self.has_served = False
+        self.epoch = self.failures_in_a_row = 0
         self.opened_by = self.refusal = self.lost_by = ""
         self.next_trial = self.next_attempt = NEVER
         self.attempted = 0.0
 
-    def wall(self) -> int:
-        return round(self.clock() * 1e9)
+    # What happens there.
 
-    # What happens: rules with the name of an event.
-
-    @rule(count=st.integers(1, 6))
-    def pings_come_due(self, count: int) -> None:
-        for _ in range(count):
-            self.pass_time(INTERVAL)
-            self.expect_slot(self.clock())
-            self.run(lambda: self.prober.slot(self.clock()))
-
-    @rule(eighths=st.integers(1, 12))
-    def time_passes(self, eighths: int) -> None:
-        self.pass_time(eighths / 8)
-
-    @precondition(lambda self: self.is_connecting)
-    @rule()
-    def the_connection_is_made(self) -> None:
+    def connect(self) -> None:
         ours, self.server = socket.socketpair()
         ours.setblocking(False)
         self.server.setblocking(False)
@@ -128,19 +116,16 @@ class ProbeMachine(RuleBasedStateMachine):
         for ping in self.pings:
             if ping.state == "waiting":
                 self.expect_sent(ping)
-        wire = Wire(ours, None, Lines(), clock=self.clock, wall=self.wall, translator=_reset)
-        self.run(lambda: self.client.attempts[-1].set_result(wire))
+        clock, wall = self.machine.clock, self.machine.wall
+        wire = Wire(ours, None, Lines(), clock=clock, wall=wall, translator=_reset)
+        self.machine.run(lambda: self.client.attempts[-1].set_result(wire))
 
-    @precondition(lambda self: self.is_connecting)
-    @rule()
-    def the_connection_is_refused(self) -> None:
+    def refuse(self) -> None:
         self.is_connecting = False
         self.expect_lost("refused")
-        self.run(lambda: self.client.attempts[-1].set_exception(ConnectionRefusedByTargetError("refused")))
+        self.machine.run(lambda: self.client.attempts[-1].set_exception(ConnectionRefusedByTargetError("refused")))
 
-    @precondition(lambda self: self.on_wire)
-    @rule(count=st.integers(1, MOST), answer=st.sampled_from(["PONG", "PONG", "PONG", "LOADING"]))
-    def the_server_answers(self, count: int, answer: str) -> None:
+    def answer(self, count: int, answer: str) -> None:
         assert self.server is not None
         self.receive()
         for _ in range(min(count, len(self.on_wire))):
@@ -148,17 +133,15 @@ class ProbeMachine(RuleBasedStateMachine):
             pong = b"+PONG\r\n" if number is None else b"$6\r\n%b\r\n" % number
             self.server.send(pong if answer == "PONG" else b"-LOADING it loads\r\n")
             self.expect_reply(answer)
-        self.run(self.look)
+        self.machine.run(self.look)
 
-    @precondition(lambda self: self.server)
-    @rule()
-    def the_server_hangs_up(self) -> None:
+    def hang_up(self) -> None:
         assert self.server is not None
         self.receive()  # what is left unread makes the kernel reset the connection: another error, the same reason
         self.server.close()
         self.server = None
         self.expect_lost("reset")
-        self.run(self.look)
+        self.machine.run(self.look)
 
     def look(self) -> None:
         if self.prober._session is not None:
@@ -171,21 +154,6 @@ class ProbeMachine(RuleBasedStateMachine):
         found = list(PING.finditer(self.received))
         self.numbers += [ping[1] for ping in found]
         self.received = self.received[found[-1].end() :] if found else self.received
-
-    def pass_time(self, seconds: float) -> None:
-        """Turn the clock a little at a time: a deadline is noticed when it is reached."""
-        for _ in range(round(seconds * 8)):
-            self.clock.advance(0.125)
-            self.expect_deadlines()
-            self.run(self.prober._wake)
-
-    def run(self, act: Callable[[], None]) -> None:
-        async def once() -> None:
-            act()
-            for _ in range(6):  # an attempt to connect ends some turns of the loop later
-                await asyncio.sleep(0)
-
-        self.loop.run_until_complete(once())
 
     # What is expected: the rows of the table in docs/architecture.md.
 
@@ -210,17 +178,17 @@ class ProbeMachine(RuleBasedStateMachine):
             self.has_served, self.refusal = False, ""
 
     def expect_sent(self, ping: Expected) -> None:
-        ping.state, ping.sent = "on the wire", self.clock()
+        ping.state, ping.sent = "on the wire", self.machine.clock()
         self.on_wire.append(ping)
 
     def expect_not_sent(self, ping: Expected, reason: str) -> None:
-        self.not_sent += 1
+        self.machine.not_sent += 1
         self.expect_end(ping, reason)
 
     def expect_deadlines(self) -> None:
         for ping in self.pings:
             began = ping.sent if ping.state == "on the wire" else ping.due
-            if ping.state != "ended" and began + TIMEOUT <= self.clock():
+            if ping.state != "ended" and began + TIMEOUT <= self.machine.clock():
                 self.expect_end(ping, "timeout")
 
     def expect_reply(self, answer: str) -> None:
@@ -242,8 +210,8 @@ class ProbeMachine(RuleBasedStateMachine):
 
     def expect_end(self, ping: Expected, outcome: str) -> None:
         ping.state, ping.outcome = "ended", outcome
-        if ping.epoch != self.epoch:
-            return  # permitted by a breaker that has opened or closed since, or not at all
+        if ping.epoch != self.epoch or self.is_left:
+            return  # permitted by a breaker that has opened or closed since, or not at all; or nobody asks it any more
         if self.is_open and outcome == "ok":
             self.is_open = False
             self.epoch += 1
@@ -254,11 +222,100 @@ class ProbeMachine(RuleBasedStateMachine):
                 self.is_open, self.opened_by, self.next_trial = True, outcome, NEVER
                 self.epoch += 1
 
+    @property
+    def in_flight(self) -> int:
+        return sum(ping.state != "ended" for ping in self.pings)
+
+
+class ProbeMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.clock = HandClock(0.0)
+        self.instruments = Instruments("test")
+        self.of_target = self.instruments.watch("t", ["ping"], buckets=(0.1, 1.0), address="a", labels={})
+        self.not_sent = 0
+        self.addresses = [Address(self, 1, None)]
+
+    def wall(self) -> int:
+        return round(self.clock() * 1e9)
+
+    @property
+    def here(self) -> Address:
+        """Where the target is now; the others are where it was."""
+        return self.addresses[-1]
+
+    def some(self, which: int, condition: Callable[[Address], object]) -> Address | None:
+        """Choose one of the addresses where something can happen; an old one only as long as pings are in flight."""
+        able = [one for one in self.addresses if (one is self.here or one.in_flight) and condition(one)]
+        return able[which % len(able)] if able else None
+
+    # What happens: rules with the name of an event.
+
+    @rule(count=st.integers(1, 6))
+    def pings_come_due(self, count: int) -> None:
+        for _ in range(count):
+            self.pass_time(INTERVAL)
+            self.here.expect_slot(self.clock())
+            self.run(lambda: self.here.prober.slot(self.clock()))
+
+    @rule(eighths=st.integers(1, 12))
+    def time_passes(self, eighths: int) -> None:
+        self.pass_time(eighths / 8)
+
+    @precondition(lambda self: len(self.addresses) < 6)
+    @rule()
+    def the_target_moves(self) -> None:
+        self.here.is_left = True
+        self.of_target.moved({"address": f"{len(self.addresses) + 1}"}, (0.1, 1.0), {"ping"})
+        self.addresses.append(Address(self, len(self.addresses) + 1, self.here))
+
+    @rule(which=st.integers(0, 5))
+    def a_connection_is_made(self, which: int) -> None:
+        if (one := self.some(which, lambda one: one.is_connecting)) is not None:
+            one.connect()
+
+    @rule(which=st.integers(0, 5))
+    def a_connection_is_refused(self, which: int) -> None:
+        if (one := self.some(which, lambda one: one.is_connecting)) is not None:
+            one.refuse()
+
+    @rule(
+        which=st.integers(0, 5),
+        count=st.integers(1, MOST),
+        answer=st.sampled_from(["PONG", "PONG", "PONG", "LOADING"]),
+    )
+    def a_server_answers(self, which: int, count: int, answer: str) -> None:
+        if (one := self.some(which, lambda one: one.on_wire)) is not None:
+            one.answer(count, answer)
+
+    @rule(which=st.integers(0, 5))
+    def a_server_hangs_up(self, which: int) -> None:
+        if (one := self.some(which, lambda one: one.server)) is not None:
+            one.hang_up()
+
+    def pass_time(self, seconds: float) -> None:
+        """Turn the clock a little at a time: a deadline is noticed when it is reached."""
+        for _ in range(round(seconds * 8)):
+            self.clock.advance(0.125)
+            for one in self.addresses:
+                one.expect_deadlines()
+                self.run(one.prober._wake)
+
+    def run(self, act: Callable[[], None]) -> None:
+        async def once() -> None:
+            act()
+            for _ in range(6):  # an attempt to connect ends some turns of the loop later
+                await asyncio.sleep(0)
+
+        self.loop.run_until_complete(once())
+
+    # What holds at every moment.
+
     @invariant()
     def it_is_as_in_the_model(self) -> None:
-        ended = [ping for ping in self.pings if ping.state == "ended"]
-        outcomes = Counter(ping.outcome for ping in ended)
-        newest = max(ended, key=lambda ping: ping.due, default=None)
+        pings = [ping for one in self.addresses for ping in one.pings]
+        outcomes = Counter(ping.outcome for ping in pings if ping.state == "ended")
         page = self.page()
         reasons = {reason: page[f'{FAILURES}{{target="t",operation="ping",reason="{reason}"}}'] for reason in REASONS}
         assert {reason: count for reason, count in reasons.items() if count} == {
@@ -266,21 +323,28 @@ class ProbeMachine(RuleBasedStateMachine):
         }
         timed = page['redis_operation_duration_seconds_count{target="t",operation="ping"}']
         assert timed == outcomes["ok"] + outcomes["timeout"], "a timeout is observed at its deadline"
-        assert page['redis_operations_total{target="t",operation="ping"}'] == len(self.pings)
-        assert page['redis_operations_in_flight{target="t",operation="ping"}'] == len(self.pings) - len(ended)
+        in_flight = sum(one.in_flight for one in self.addresses)
+        assert page['redis_operations_total{target="t",operation="ping"}'] == len(pings)
+        assert page['redis_operations_in_flight{target="t",operation="ping"}'] == in_flight
         assert page['redis_pings_not_sent_total{target="t"}'] == self.not_sent
-        assert page['redis_up{target="t"}'] == (newest is not None and newest.outcome == "ok")
-        assert (self.breaker.state == "open") == self.is_open
-        assert self.prober.balanced
+        assert self.here.prober.balanced
+
+    @invariant()
+    def it_is_up_when_the_newest_ping_that_ended_here_was_answered(self) -> None:
+        ended = [ping for ping in self.here.pings if ping.state == "ended"]
+        newest = max(ended, key=lambda ping: ping.due, default=None)
+        assert self.page()['redis_up{target="t"}'] == (newest is not None and newest.outcome == "ok")
+        assert (self.here.breaker.state == "open") == self.here.is_open
 
     def page(self) -> dict[str, float]:
         lines = b"".join(self.of_target.render().values()).decode().splitlines()
         return {series: float(count) for series, _, count in (line.rpartition(" ") for line in lines)}
 
     def teardown(self) -> None:
-        self.loop.run_until_complete(self.prober.stop())
-        if self.server is not None:
-            self.server.close()
+        for one in self.addresses:
+            self.loop.run_until_complete(one.prober.stop())
+            if one.server is not None:
+                one.server.close()
         self.loop.close()
 
 
