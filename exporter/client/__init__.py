@@ -41,6 +41,7 @@ from exporter.descriptors import note_shortage
 from exporter.errors import (
     AuthError,
     ConnectionResetByTargetError,
+    MaxClientsError,
     OperationTimeoutError,
     SkippedError,
     TargetError,
@@ -226,6 +227,8 @@ class Client:
         for args in names:
             said.add(args)
             answer = await self._reply(connection)
+            if isinstance(answer, MaxClientsError) or str(answer).startswith("DENIED"):
+                raise answer  # the server says why it hangs up: nothing else will come
             self.naming.answered(args, answer if isinstance(answer, TargetError) else None)
         return [await self._reply(connection) for _ in commands]
 

@@ -158,8 +158,14 @@ class Wire:
         return Arrival(lines, at, at_ns, stamp) if lines else None
 
     def _without_introduction(self, lines: list[bytes]) -> list[bytes]:
-        """Take the answers to the introduction away; a server that hangs up may say why instead of them."""
+        """Take the answers to the introduction away; a server that hangs up may say why instead of them.
+
+        A PONG, or a number that comes back, answers a PING: a proxy swallowed the introduction.
+        """
         while self._owed and lines:
+            if lines[0] == PONG or lines[0].startswith(b"$"):
+                self._owed.clear()
+                break
             error = translate_reply(lines[0][1:].decode(errors="replace")) if lines[0].startswith(b"-") else None
             if isinstance(error, MaxClientsError) or lines[0].startswith(b"-DENIED"):
                 self._owed.clear()

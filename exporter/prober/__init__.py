@@ -28,7 +28,7 @@ import math
 
 from exporter.breaker import EARLY, Breaker
 from exporter.client import Arrival, Client, Wire
-from exporter.errors import AuthError, OperationTimeoutError, ProtocolError, SkippedError, TargetError
+from exporter.errors import AuthError, MaxClientsError, OperationTimeoutError, ProtocolError, SkippedError, TargetError
 from exporter.instruments import TargetInstruments, families
 from exporter.prober.alarm import Alarm
 from exporter.prober.clock import Clocks, trip
@@ -80,11 +80,11 @@ class Prober:
         self._numbers = Numbers(self._slots)
         self._alarm = Alarm(self._wake)
         self._heard = 0.0
-        #: when the newest attempt to connect was made; whether a ping was answered well on that connection, and the
-        #: newest error reply that says that the target is not available
+        #: when the newest attempt to connect was made; whether a ping was answered well on that connection, and whether
+        #: the server said that it is full
         self._attempted = -math.inf
         self._was_answered = False
-        self._refusal: TargetError | None = None
+        self._refusal: MaxClientsError | None = None
         #: why there is no connection, and when a slot must be due to try the next one
         self._lost: TargetError | None = None
         self._next_attempt = -math.inf
@@ -197,10 +197,9 @@ class Prober:
             took = trip(sent.at, sent.at_ns, arrival.at, arrival.at_ns, arrival.stamp, same_epoch=ping.epoch == epoch)
             decided = self._slots.answered(slot.sent + took.seconds)
             self._ledger.replied(ping, None if decided is None else decided.outcome, error, took)
-            if error is not None and error.unavailable:
+            if isinstance(error, MaxClientsError):
                 self._refusal = error
-            else:
-                self._was_answered = True
+            self._was_answered = self._was_answered or error is None or not error.unavailable
             if isinstance(error, AuthError):
                 raise error  # a new connection reads the credentials anew
         if not self._slots.in_flight:
@@ -209,8 +208,8 @@ class Prober:
 
     def lost(self, error: TargetError) -> None:
         """Every slot that was in flight, or waited for the connection, ends with the reason of its loss."""
-        # A full server says so, and then hangs up: what it said is the cause.
-        self._session, self._lost = None, self._refusal or error
+        error = self._refusal or error  # a full server says so, and then hangs up: what it said is the cause
+        self._session, self._lost = None, error
         # A connection that served may be replaced at once; after one that did not, a trial waits for its turn.
         self._next_attempt = -math.inf if self._was_answered else self._attempted + self._trial_interval
         self._numbers.end(error)

@@ -6,7 +6,7 @@ import pytest
 
 from exporter import __version__
 from exporter.client.naming import NAME, SET_LIBRARY, SET_NAME, Naming
-from exporter.errors import AuthError, PermissionDeniedError, UnknownCommandError
+from exporter.errors import AuthError, PermissionDeniedError, TargetError, UnknownCommandError
 from tests.fakes import MAXCLIENTS, FakeServer, Reply, bulk, error
 from tests.watching import Watched, eventually
 
@@ -107,4 +107,17 @@ async def test_a_renamed_command_is_sent_by_its_name_and_called_by_its_usual_one
     assert ("CONFIG", "GET", "x") not in server.received
     await eventually(lambda: server.count("s3cret-config") == 2)
     assert "s3cret" not in repr(watched.target.settings)
+    await watched.close()
+
+
+@pytest.mark.parametrize("farewell", [MAXCLIENTS, error("DENIED Redis is running in protected mode")])
+async def test_what_a_server_says_before_it_hangs_up_is_the_reason_of_the_poll(
+    server: FakeServer, farewell: Reply
+) -> None:
+    server.greeting = farewell
+    watched = Watched(server.url)
+    with pytest.raises(TargetError) as refused:
+        await watched.client.commands("info", watched.clock() + 5).execute("INFO")
+    # The kernel may deliver the RST before the text.
+    assert refused.value.reason in ("reset", "maxclients" if farewell is MAXCLIENTS else "auth")
     await watched.close()

@@ -23,7 +23,7 @@ ENDLESS = {
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """Answers PING, and INFO as ``endless`` says; None is a healthy server."""
+    """Answers PING and CLIENT SETNAME, and INFO as ``endless`` says; None is a healthy server."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -45,6 +45,8 @@ class Connection(socketserver.StreamRequestHandler):
                 if words[0] == b"PING":
                     word = words[1] if len(words) > 1 else None
                     self.wfile.write(b"+PONG\r\n" if word is None else b"$%d\r\n%b\r\n" % (len(word), word))
+                elif words[0] == b"CLIENT":
+                    self.wfile.write(b"+OK\r\n")
                 elif self.server.endless is None:
                     self.wfile.write(b"$%d\r\n%b\r\n" % (len(INFO), INFO) if words[0] == b"INFO" else b"*0\r\n")
                 else:

@@ -102,7 +102,7 @@ class Address:
         self.on_wire: list[Expected] = []  # those that the server did not answer, also those that timed out
         self.is_left = self.is_connecting = self.is_open = self.has_served = False
         self.epoch = self.failures_in_a_row = 0
-        self.opened_by = self.refusal = self.lost_by = ""
+        self.opened_by = self.lost_by = ""
         self.next_trial = self.next_attempt = NEVER
         self.attempted = 0.0
 
@@ -175,7 +175,7 @@ class Address:
             self.expect_sent(ping)
         elif not self.is_connecting:
             self.is_connecting, self.attempted = True, due
-            self.has_served, self.refusal = False, ""
+            self.has_served = False
 
     def expect_sent(self, ping: Expected) -> None:
         ping.state, ping.sent = "on the wire", self.machine.clock()
@@ -195,14 +195,11 @@ class Address:
         ping = self.on_wire.pop(0)
         if ping.state != "ended":
             self.expect_end(ping, "ok" if answer == "PONG" else "loading")
-        if answer == "PONG":
-            self.has_served = True
-        else:
-            self.refusal = "loading"
+        self.has_served = self.has_served or answer == "PONG"
 
     def expect_lost(self, reason: str) -> None:
         self.on_wire.clear()
-        self.lost_by = self.refusal or reason
+        self.lost_by = reason
         self.next_attempt = NEVER if self.has_served else self.attempted + TRIAL * (1 - EARLY)
         for ping in self.pings:
             if ping.state != "ended":
