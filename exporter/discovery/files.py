@@ -5,8 +5,10 @@ what it said before. So write a new file beside it and rename that, as configura
 """
 
 import asyncio
+import fnmatch
 import glob
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -86,10 +88,46 @@ def _found(pattern: str) -> list[str]:
     """Return the files that a pattern matches. Raises DiscoveryError."""
     if not glob.has_magic(pattern):
         return [pattern]
-    found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  # patterns are texts
     if not _folder(pattern).exists():
         raise DiscoveryError(f"{pattern}: its folder does not exist")
-    return found
+    path = Path(pattern)
+    try:
+        return sorted(set(_matching(Path(path.anchor), path.relative_to(path.anchor).parts)))
+    except OSError as error:
+        raise DiscoveryError(f"{pattern} cannot be looked for: {error.strerror}") from None
+
+
+def _matching(folder: Path, parts: Sequence[str]) -> Iterator[str]:
+    """Yield the paths below a folder that match the parts of a pattern. Raises OSError.
+
+    ``glob`` takes a folder that cannot be listed for an empty one: for want of a descriptor, all targets would be gone.
+    """
+    first, *rest = parts
+    if not glob.has_magic(first):
+        if rest:
+            yield from _matching(folder / first, rest)
+        elif (folder / first).exists():
+            yield str(folder / first)
+        return
+    if first == "**":
+        yield from _matching(folder, rest or ["*"])
+    for name, is_folder in _entries(folder, hidden=first.startswith(".")):
+        if first == "**" and is_folder:
+            yield from _matching(folder / name, parts)
+        elif first != "**" and fnmatch.fnmatchcase(name, first):
+            if not rest:
+                yield str(folder / name)
+            elif is_folder:
+                yield from _matching(folder / name, rest)
+
+
+def _entries(folder: Path, *, hidden: bool) -> list[tuple[str, bool]]:
+    """Return the names in a folder, and which are folders; none when it is gone by now."""
+    try:
+        with os.scandir(folder) as entries:
+            return [(one.name, one.is_dir()) for one in entries if hidden or not one.name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _read_anew(path: Path, stamp: Stamp | None) -> tuple[Stamp, Sequence[Group]] | None:

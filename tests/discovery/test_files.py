@@ -1,11 +1,13 @@
 """Files of targets are read whole when they change; one that cannot be read keeps what it said."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from exporter.config import FileSource
-from exporter.discovery import DiscoveryError, PartlyFoundError
+from exporter.discovery import DiscoveryError, PartlyFoundError, files
 from exporter.discovery.files import FilesSource
 from tests.discovery.around import Around, shown, source_of
 
@@ -103,3 +105,38 @@ async def test_entries_that_are_refused_are_told(tmp_path: Path) -> None:
     assert around.refused == [
         f"unreadable: {tmp_path / 'a.json'}[0].targets[1] has the unknown scheme reids://: did you mean redis://?"
     ]
+
+
+async def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For want of a descriptor all targets were gone for a moment, and their counters with them."""
+    write(tmp_path / "a.yaml", "- targets: [a]\n")
+    found = source(tmp_path / "*.yaml")
+    assert [one.name for one in await found.refresh()] == ["a:6379"]
+
+    def scandir(_path: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(DiscoveryError, match="cannot be looked for: Too many open files"):
+        await found.refresh()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matches"),
+    [
+        ("*.yaml", ["a.yaml"]),
+        (".*.yaml", [".hidden.yaml"]),
+        ("**/*.yaml", ["a.yaml", "x/b.yaml", "x/y/c.yaml"]),
+        ("*/*.yaml", ["x/b.yaml"]),
+        ("x/[yz]/c.yaml", ["x/y/c.yaml"]),
+        ("x/**", ["x/b.yaml", "x/y", "x/y/c.yaml"]),
+        ("*/nothing/*", []),
+    ],
+)
+def test_patterns_match_as_those_of_the_shell_do(tmp_path: Path, pattern: str, matches: list[str]) -> None:
+    for name in ("a.yaml", ".hidden.yaml", "x/b.yaml", "x/y/c.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert files._found(f"{tmp_path}/{pattern}") == [str(tmp_path / name) for name in matches]
