@@ -38,7 +38,7 @@ class Causes:
         self._denied_fresh: dict[str, frozenset[str]] = {}
         self._hits: dict[Cause, _Hit] = {}
         self._cause_of: dict[str, Cause] = {}
-        self._well: list[tuple[str, list[str]]] = []
+        self._well: dict[str, list[str]] = {}  # collectors that work again, by the reason for which they failed
         self._faulty: dict[str, str] = {}
         self._unsupported: dict[str, str] = {}
         self._parts: dict[tuple[str, str], tuple[str, str]] = {}
@@ -63,9 +63,9 @@ class Causes:
         self._fresh.pop(collector, None)
         self._unsupported.pop(collector, None)
         if self._faulty.pop(collector, None) is not None:
-            self._well.append(("fault", [collector]))
+            self._well.setdefault("fault", []).append(collector)
         if self._denied.pop(collector, None) is not None:
-            self._well.append((PermissionDeniedError.reason, [collector]))
+            self._well.setdefault(PermissionDeniedError.reason, []).append(collector)
         self._leave(collector)
 
     def unsupported(self, collector: str, error: TargetError) -> None:
@@ -127,7 +127,7 @@ class Causes:
                 collectors[0], "warning", "collector fails",
                 collector=",".join(collectors), reason=cause[0], error=cause[1],
             )  # fmt: skip
-        for reason, collectors in self._well:
+        for reason, collectors in self._well.items():
             self._lines.tell(
                 collectors[0], "info", "collector works again", collector=",".join(collectors), reason=reason
             )
@@ -151,7 +151,7 @@ class Causes:
         hit.now.discard(collector)
         if not hit.now:
             del self._hits[cause]
-            self._well.append((hit.reason, hit.ever))
+            self._well.setdefault(hit.reason, []).extend(hit.ever)
 
 
 def _of_the_target(error: TargetError) -> bool:

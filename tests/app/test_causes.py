@@ -141,3 +141,13 @@ def test_a_script_that_fails_is_told_once_for_each_cause(seen: Seen) -> None:
     assert seen.lines[0]["error"] == "ERR user_script:1: no"
     seen.causes.parts("scripts", [Fault("b.lua", "other", "y")])
     assert seen.events[2:] == ["part of a collector fails", "part of a collector works again"]
+
+
+def test_collectors_that_work_again_for_one_reason_are_one_line(seen: Seen) -> None:
+    """An ACL that was given back: five lines told that five collectors worked again."""
+    for collector in SEVERAL[:5]:
+        seen.causes.denied(collector, ["info"])
+    seen.causes.tell()
+    seen.poll(None, *SEVERAL[:5])
+    assert seen.events == ["not permitted", "collector works again"]
+    assert seen.lines[1]["collector"] == ",".join(SEVERAL[:5])
