@@ -108,7 +108,7 @@ class Pair:
         words = [f"-redis.addr={server.url}"]
         words += [flag for flag in flags if not server.is_sentinel or not re.search("check|count|script", flag)]
         # As many histograms as there are, so that all can be compared.
-        told = migrate(words, {}).replace("latency_histogram: {}", "latency_histogram: {max_commands: 500}")
+        told = migrate(words, {}).text.replace("latency_histogram: {}", "latency_histogram: {max_commands: 500}")
         file = folder / f"{server.name}.yaml"
         file.write_text(f"{told}poll: {{interval: {POLL}, timeout: {POLL}, max_age: 5}}\n")
         env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}

@@ -1,6 +1,7 @@
 """What PING never meets, on real servers: a full memory, a replica that does not follow, a connection made anew."""
 
 import re
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -143,9 +144,9 @@ def test_the_user_of_the_documentation_may_do_what_the_canary_does(
 ) -> None:
     server = start_server(software)
     (line,) = re.findall(
-        r"`ACL SETUSER exporter (\+set [^`]+)`", (ROOT / "docs" / "acl.md").read_text(encoding="utf-8")
+        r"`redis-cli ACL SETUSER exporter (\+set [^`]+)`", (ROOT / "docs" / "acl.md").read_text(encoding="utf-8")
     )
-    server.run("ACL", "SETUSER", "exporter", "reset", "on", ">pw", "+ping", "+info", *line.split())
+    server.run("ACL", "SETUSER", "exporter", "reset", "on", ">pw", "+ping", "+info", "+client", *shlex.split(line))
     target = {"name": "primary", "url": server.url, "username": "exporter", "password": "pw", "collectors": ["info"]}
     daemon = start_daemon(config={"canary": CANARY, "targets": [target]})
     page = daemon.wait_for(lambda page: succeeded(page, "write") >= 3 and succeeded(page, "read") >= 3)

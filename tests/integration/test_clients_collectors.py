@@ -15,7 +15,7 @@ pytestmark = pytest.mark.integration
 Start = Callable[..., RealServer]
 Watch = Callable[..., Daemon]
 
-SPIN = "local sum = 0 for number = 1, 3000000 do sum = sum + number end return sum"
+SPIN = "local sum = 0 for number = 1, 9000000 do sum = sum + number end return sum"
 
 
 @pytest.fixture
@@ -150,9 +150,9 @@ def test_spikes_are_those_that_the_server_noticed(server: RealServer, watch: Wat
 
 
 def test_the_command_log_of_valkey_is_told(start_server: Start, watch: Watch) -> None:
-    server = start_server("valkey", commandlog_request_larger_than="4096", commandlog_reply_larger_than="8192")
+    server = start_server("valkey", commandlog_request_larger_than="4096", commandlog_reply_larger_than="65536")
     for number in range(5):
-        server.run("SET", f"key:{number}", "x" * 10_000)
+        server.run("SET", f"key:{number}", "x" * 100_000)
     server.run("GET", "key:0")
     server.run("EVAL", SPIN, 0)
     daemon = watch(server, collectors=["info", "commandlog"])

@@ -305,6 +305,7 @@ def secured(cluster: RealCluster) -> Iterator[dict[str, Any]]:
     for node in cluster.nodes:
         for line in lines:
             node.run(*line.split())
+        node.run("ACL", "SETUSER", acl.USER, "+client|setinfo")  # which only names the library, and may be missing
         node.run("ACL", "LOG", "RESET")
     found = config(cluster.nodes[0])
     found["targets"][0] |= {"username": acl.USER, "password": PASSWORD}

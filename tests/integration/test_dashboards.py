@@ -88,13 +88,16 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         server.run("BGSAVE")
         replica = start("replica", replicaof=f"127.0.0.1 {server.port}")
         hung = start("hung")
+        lacking = folder / "lacking.conf"
+        lacking.write_text('rename-command LATENCY ""\n')
         nodes = [start(f"node{number}", cluster_enabled="yes") for number in (1, 2)]
         nodes[0].run("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
         nodes[0].run("CLUSTER", "MEET", "127.0.0.1", nodes[1].port)
         nodes[1].run("ACL", "SETUSER", "watcher", "on", "nopass", "~*", "&*", "+@all", "-slowlog")
         monitor = f"sentinel monitor cart 127.0.0.1 {server.port} 1"
         watching = stack.enter_context(sentinel(folder / "sentinel", "valkey", monitor))
-        named = {"healthy": server, "replica": replica, "hung": hung, "node": nodes[0]}
+        plain = start("plain", include=str(lacking))
+        named = {"plain": plain, "healthy": server, "replica": replica, "hung": hung, "node": nodes[0]}
         targets = [{"name": name, "url": one.url} for name, one in named.items()]
         targets += [
             {"name": "denied", "url": nodes[1].url, "username": "watcher", "password": "any"},
@@ -162,7 +165,7 @@ def test_variables_offer_what_there_is_and_annotations_answer(scene: Scene, boar
             )
     assert offered["job"] == ["redis-pulse"]
     assert len(offered["instance"]) == 1
-    assert offered["target"] == ["dead", "denied", "healthy", "hung", "node", "replica", "sentinel"]
+    assert offered["target"] == ["dead", "denied", "healthy", "hung", "node", "plain", "replica", "sentinel"]
     assert EDGE in offered.get("edge", [EDGE])
     for annotation in board["annotations"]["list"]:
         scene.ask(annotation["expr"])

@@ -102,10 +102,14 @@ def test_one_answer_of_a_real_server_that_a_proxy_loses_is_one_failure(
     daemon.assert_every_slot_counted(first)
 
 
+#: What the names of our connections take.
+NAMED = ("+client",)
+
+
 def test_a_real_server_counts_numbered_pings_as_pings_and_a_user_needs_no_more_for_them(
     server: RealServer, start_daemon: Callable[..., Any]
 ) -> None:
-    server.run("ACL", "SETUSER", "exporter", "reset", "on", ">hunter2", "+ping", "+info")
+    server.run("ACL", "SETUSER", "exporter", "reset", "on", ">hunter2", "+ping", "+info", *NAMED)
     target = {"name": "it", "url": f"redis://exporter:hunter2@127.0.0.1:{server.port}"}
     daemon = start_daemon(config={"probe": PROBE, "collectors": ["info"], "targets": [target]})
     first = daemon.wait_until_up()

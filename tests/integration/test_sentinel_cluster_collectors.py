@@ -118,14 +118,15 @@ def test_the_whole_configuration_is_shown_and_no_secret(software: Software, star
     assert PASSWORD not in page.text + daemon.log
 
 
-def test_a_denied_config_is_asked_for_once_and_is_no_failure(
+def test_a_denied_config_is_asked_for_once_and_is_a_failure_of_its_own(
     software: Software, start_server: Start, watch: Watch
 ) -> None:
     server = start_server(software)
-    server.run("ACL", "SETUSER", "exporter", "on", f">{PASSWORD}", "+ping", "+info")
+    server.run("ACL", "SETUSER", "exporter", "on", f">{PASSWORD}", "+ping", "+info", "+client")
     daemon = watch(server, username="exporter", password=PASSWORD, collectors=["info", "config"])
-    page = daemon.wait_for(lambda page: page.value("redis_collector_supported", collector="config") == 0)
-    assert page.value("redis_collector_success", collector="config") == 1
+    page = daemon.wait_for(lambda page: page.value("redis_collector_denied", collector="config") == 1)
+    assert page.value("redis_collector_success", collector="config") == 0
+    assert page.value("redis_collector_supported", collector="config") == 1
     errors = server.run("INFO", "errorstats")
     daemon.wait_for(lambda later: later.slots("info") >= page.slots("info") + 2)
     assert server.run("INFO", "errorstats") == errors
