@@ -176,7 +176,7 @@ def test_every_target_has_a_row_whatever_it_does_not_say(scene: Scene) -> None:
     [board] = [board for board in BOARDS if board["uid"] == "redis-pulse-overview"]
     [table] = [panel for panel in board["panels"] if panel["title"] == "All servers"]
     up, identity, *_ = (target["expr"] for target in table["targets"])
-    assert len(scene.ask(up)) == 7
+    assert len(scene.ask(up)) == 8
     by_target = {one["metric"]["target"]: one["metric"] for one in scene.ask(identity)}
     assert by_target["healthy"]["server"] == "Valkey"
     assert by_target["healthy"]["version"].startswith("9."), "its own version, not the Redis that it says it is"
