@@ -531,3 +531,17 @@ def test_without_a_first_error_a_call_is_rejected(settings: dict[str, Any], text
 def test_forced_open_it_permits_no_ping_either() -> None:
     tried = breaker(HandClock(), force="open")
     assert tried.acquire_probe(1e9) is None
+
+
+def test_a_poll_that_succeeds_does_not_close_it_while_pings_fail() -> None:
+    """A server that loads its dataset answers INFO, and denies PING: the breaker went open and closed all the time."""
+    clock = HandClock()
+    tried = opened(clock)
+    ping(tried, clock).failure(LOADING)
+    clock.advance(5)
+    allowed(tried).success()
+    assert tried.state == "open"
+    assert tried.seconds_until_attempt() >= 5
+    assert tried.rejection().reason == "loading"
+    ping(tried, clock).success()
+    assert tried.state == "closed"

@@ -37,6 +37,7 @@ class BreakerMachine(RuleBasedStateMachine):
         self.in_a_row = 0
         self.window: list[tuple[float, bool, bool]] = []
         self.outage = 0
+        self.pings_fail = False
         self.trial_pings: list[tuple[Permit, int]] = []
         self.next_ping = float("-inf")
         self.trial: Permit | None = None
@@ -125,8 +126,11 @@ class BreakerMachine(RuleBasedStateMachine):
         self.say(permit, verdict)
         self.ended.append(permit)
         self.verdicts[verdict] += 1
-        if verdict == "success" and not slow and outage == self.outage and self.state != "closed":
-            self.become("closed")
+        if outage == self.outage and self.state != "closed":
+            if verdict == "success" and not slow:
+                self.become("closed")
+            elif verdict != "release":
+                self.pings_fail = True
 
     @rule(verdict=VERDICTS, times=st.integers(1, 6))
     def calls_ask_and_end_at_once(self, verdict: str, times: int) -> None:
@@ -177,7 +181,7 @@ class BreakerMachine(RuleBasedStateMachine):
 
     def judge(self, *, failed: bool, slow: bool) -> None:
         if self.state == "half_open":
-            if failed or slow:
+            if failed or slow or self.pings_fail:
                 self.open()
             else:
                 self.become("closed")
@@ -213,7 +217,7 @@ class BreakerMachine(RuleBasedStateMachine):
         before, self.state = self.state, new
         self.period += 1
         if before == "closed":
-            self.outage, self.next_ping = self.period, float("-inf")
+            self.outage, self.next_ping, self.pings_fail = self.period, float("-inf"), False
         if new == "closed":
             self.trial = None
             self.closed_since, self.in_a_row = self.clock(), 0

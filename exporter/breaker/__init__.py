@@ -8,8 +8,9 @@
 closed → open after ``failure_threshold`` failures in a row, or by a failure that finds at least ``minimum_calls`` in
 the last ``window`` seconds with a ratio of failures of ``failure_ratio`` or more, or a ratio of calls slower than
 ``slow_call_duration`` of ``slow_call_ratio`` or more. Open → half-open with the first heavy call after the open time.
-Half-open lets one heavy call through at a time: its success closes, its failure (or slowness) opens again. ``force``
-keeps the breaker open or closed whatever happens.
+Half-open lets one heavy call through at a time: its failure (or slowness) opens again, and so does its success while
+pings fail: a server that loads its dataset answers INFO. Otherwise its success closes. ``force`` keeps the breaker open
+or closed whatever happens.
 
 Pings are the breaker's own trials. While it is not closed, ``acquire_probe`` permits one ping per ``trial_interval``.
 Its success closes the breaker at once, so a recovery is noticed with the first ping that is answered. Its failure
@@ -86,7 +87,7 @@ class Breaker:
     __slots__ = (
         "_backoff", "_clock", "_failures_in_a_row", "_next_trial_ping", "_not_closed", "_not_closed_since",
         "_on_change", "_open_time", "_open_until", "_outage", "_period", "_settings", "_trial_interval",
-        "_trial_is_out", "_window", "cause", "closed_since",
+        "_trial_is_out", "_trial_pings_fail", "_window", "cause", "closed_since",
         "failures", "permitted", "rejected", "releases", "state", "successes",
     )  # fmt: skip
 
@@ -110,7 +111,7 @@ class Breaker:
         self._backoff = Backoff(first, settings.open_interval_max, floor=first, jitter=jitter)
         self._window = Window(settings.window)
         self._period = self._outage = self._failures_in_a_row = 0
-        self._trial_is_out = False
+        self._trial_is_out = self._trial_pings_fail = False
         self._open_time = self._open_until = self._not_closed = self._not_closed_since = 0.0
         #: when it was closed last, or made
         self.closed_since = clock()
@@ -168,22 +169,30 @@ class Breaker:
         self.releases += verdict == "released"
         failed, slow = verdict == "failure", verdict == "success" and self._was_slow(permit)
         if permit.is_trial_ping:
-            if permit.period == self._outage and self.state != "closed" and verdict == "success" and not slow:
-                self._become("closed")
+            if permit.period == self._outage and self.state != "closed":
+                self._settle_trial_ping(answered=verdict == "success" and not slow, failed=failed or slow)
             return
         if permit.period != self._period or self._settings.force == "closed":
             return
         if self.state == "half_open":
-            self._trial_is_out = False
-            if failed or slow:
-                self._open(error)
-            elif verdict == "success":
-                self._become("closed")
+            self._settle_heavy_trial(verdict, error if failed or slow else self.cause, failed=failed or slow)
         elif verdict != "released":
             self._window.add(self._clock(), failed=failed, slow=slow)
             self._failures_in_a_row = self._failures_in_a_row + 1 if failed else 0
             if (failed or slow) and self._too_much():
                 self._open(error)
+
+    def _settle_trial_ping(self, *, answered: bool, failed: bool) -> None:
+        self._trial_pings_fail = self._trial_pings_fail or failed
+        if answered:
+            self._become("closed")
+
+    def _settle_heavy_trial(self, verdict: Verdict, cause: TargetError | None, *, failed: bool) -> None:
+        self._trial_is_out = False
+        if failed or (verdict == "success" and self._trial_pings_fail):
+            self._open(cause)
+        elif verdict == "success":
+            self._become("closed")
 
     def _was_slow(self, permit: Permit) -> bool:
         limit = self._settings.slow_call_duration
@@ -215,6 +224,7 @@ class Breaker:
         if old == "closed":
             self._not_closed_since = self._clock()
             self._outage = self._period
+            self._trial_pings_fail = False
         elif new == "closed":
             self.closed_since = self._clock()
             self._not_closed += self.closed_since - self._not_closed_since

@@ -115,7 +115,9 @@ class Slo(Options):
     """What is promised to the clients of a target."""
 
     latency: PositiveSeconds = Field(0.010, description="A PING counts as good up to this; one of probe.buckets.")
-    objective: float = Field(0.999, gt=0, lt=1, description="Share of PINGs that must be good.")
+    objective: float = Field(
+        0.999, gt=0, lt=1, description="Share of PINGs that must not fail: the objective of availability."
+    )
 
 
 class Tls(Options):

@@ -102,7 +102,7 @@ LAST_ERROR = _gauge(
     "err",
 )
 SLO_OBJECTIVE = _gauge(
-    "redis_slo_objective_ratio", "Share of the pings of a target that must be good: its setting slo.objective."
+    "redis_slo_objective_ratio", "Share of the pings of a target that must not fail: its setting slo.objective."
 )
 TARGET_INFO = _gauge("redis_target_info", "1, with the address and the configured labels of a target.", "address")
 

@@ -228,7 +228,6 @@ class Sampler:
         self._observer.unsupported(name, error)
 
     def _denied(self, name: str, error: PermissionDeniedError, seconds: float, commands: Asking) -> None:
-        self._store.forget(self._name, name)
         self._failing[name] = Failing(error, tuple(commands.denied))
         self._instruments.collector_ran(name, success=False, supported=True, denied=True, seconds=seconds)
         self._observer.denied(name, commands.denied)

@@ -36,7 +36,7 @@ class Settings:
     """All that may be set; ``scale`` shortens windows and waits together, for tests that cannot wait for hours."""
 
     objective: float = setting(0.999, "share of pings that must not fail, of targets without redis_slo_objective_ratio")
-    latency_objective: float = setting(0.999, "the same for pings that must be answered within the edge")
+    latency_objective: float = setting(0.999, "share of pings that must be answered within the edge, of all targets")
     edge: float = setting(0.01, "seconds within which a ping is in time; one of probe.buckets")
     least_failures: int = setting(10, "fewer failures in the longer window of a pair burn no budget")
     job: str = setting(".*redis-pulse.*", "the scrape job of the exporter, a regular expression")

@@ -92,12 +92,15 @@ def _window(settings: Settings, window: str) -> Iterator[Record]:
 def _allowed(settings: Settings, sli: Sli) -> Record:
     """Return the share of the slots of a target that may be bad: what its objective leaves.
 
-    It outlives an exporter that is away for as long as the windows of the pages are.
+    An exporter publishes the objective of availability for each target. That of latency is a setting of the rules, as
+    its edge is. The series outlive an exporter that is away for as long as the windows of the pages are.
     """
     span = settings.window("6h")
     published = f"1 - max {BY_TARGET} (last_over_time(redis_slo_objective_ratio[{span}]))"
     others = f"group {BY_TARGET} (last_over_time(redis_operations_total{{{PING}}}[{span}]))"
-    return Record(f"target:redis_{sli.name}_slo:allowed_ratio", f"{published}\nor\n{others} * {1 - sli.objective:.6g}")
+    by_setting = f"{others} * {1 - sli.objective:.6g}"
+    expression = f"{published}\nor\n{by_setting}" if sli.name == "availability" else by_setting
+    return Record(f"target:redis_{sli.name}_slo:allowed_ratio", expression)
 
 
 def _short(settings: Settings, window: str) -> Iterator[Record]:

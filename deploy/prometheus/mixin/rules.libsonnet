@@ -9,7 +9,7 @@
         },
         {
           "record": "target:redis_latency_slo:allowed_ratio",
-          "expr": "1 - max by (job, instance, target) (last_over_time(redis_slo_objective_ratio[6h]))\nor\ngroup by (job, instance, target) (last_over_time(redis_operations_total{operation=\"ping\"}[6h])) * 0.001"
+          "expr": "group by (job, instance, target) (last_over_time(redis_operations_total{operation=\"ping\"}[6h])) * 0.001"
         },
         {
           "record": "target:redis_ping_slots:rate5m",
