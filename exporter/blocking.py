@@ -88,6 +88,8 @@ class Threads:
         with self._lock:
             work = self._works.get(key)
             if work is None:
+                if self._threads >= self._most:
+                    raise NoThreadError  # all of them hang: to wait for one would look like a call that hangs
                 work = self._works[key] = self._queue[key] = _Work(key, call)
             work.waiting.append(future)
             self._start()
@@ -168,8 +170,10 @@ def _tell(future: "asyncio.Future[Any]", result: Any, error: BaseException | Non
         future.set_exception(RuntimeError(f"a blocking call ended with {type(error).__name__}"))
 
 
-#: Files of all sorts; names of hosts; the configuration, whose reading takes long. One kind cannot stop another.
-FILES, NAMES, CONFIGURATIONS = Threads("file"), Threads("dns"), Threads("configuration", at_once=4, most=4)
+#: Files of secrets and the like; files of targets; names of hosts; the configuration, whose reading takes long. One
+#: kind cannot stop another.
+FILES, TARGET_FILES, NAMES = Threads("file"), Threads("targets"), Threads("dns")
+CONFIGURATIONS = Threads("configuration", at_once=4, most=4)
 #: Questions over HTTP; work that computes for long.
 QUESTIONS, WORK = Threads("http"), Threads("work", at_once=2)
 

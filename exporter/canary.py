@@ -14,10 +14,10 @@ from functools import partial
 from itertools import count
 from typing import Any, Protocol
 
-from exporter.blocking import WORK
+from exporter.blocking import WORK, NoThreadError
 from exporter.client import Client
 from exporter.collectors import Commands
-from exporter.errors import MovedError, OperationTimeoutError, TargetError
+from exporter.errors import MovedError, OperationTimeoutError, SkippedError, TargetError
 from exporter.heartbeat import Follower, Heartbeats, Writer
 from exporter.instruments import TargetInstruments
 from exporter.targets import Server
@@ -156,7 +156,8 @@ class Canary:
         except TargetError as error:
             if isinstance(error, MovedError):
                 self._tagged = None  # the slot went to another node: look for one that is ours
-            operation.failed(error.reason, self._timeout if isinstance(error, OperationTimeoutError) else None)
+            waited = isinstance(error, OperationTimeoutError) and error.was_tried
+            operation.failed(error.reason, self._timeout if waited else None)
             self._observer.collected(name, error)
             return False, None
         except asyncio.CancelledError:
@@ -177,6 +178,9 @@ class Canary:
             ranges = owned_slots(nodes.decode(errors="replace") if isinstance(nodes, bytes) else "")
             if not ranges:
                 raise TargetError("this node of the cluster owns no slots")
-            tag = await WORK.run(("tag", *ranges), partial(tag_in, ranges), within=None)  # it computes for long
+            try:
+                tag = await WORK.run(("tag", *ranges), partial(tag_in, ranges), within=None)  # it computes for long
+            except NoThreadError as error:
+                raise SkippedError(str(error)) from None
             self._tagged = f"{self._key}:{{{tag}}}"
         return self._tagged

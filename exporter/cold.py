@@ -30,7 +30,8 @@ class ColdConnect:
         try:
             await self._guarded()
         except TargetError as error:
-            self._operation.failed(error.reason, self._timeout if isinstance(error, OperationTimeoutError) else None)
+            waited = isinstance(error, OperationTimeoutError) and error.was_tried
+            self._operation.failed(error.reason, self._timeout if waited else None)
         except asyncio.CancelledError:
             self._operation.failed("other")
             raise
@@ -45,7 +46,7 @@ class ColdConnect:
 
     async def _guarded(self) -> None:
         if (waiting := self._client.hold_back()) is not None:
-            raise type(waiting)(str(waiting))
+            raise waiting.untried()
         permit = self._breaker.acquire()
         if permit is None:
             raise self._breaker.rejection()

@@ -5,7 +5,7 @@ becomes a label value, so the label stays bounded whatever a server answers. ``u
 breaker counts the error as a failure: a server that answers "no" is alive.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class TargetError(Exception):
@@ -16,6 +16,14 @@ class TargetError(Exception):
 
     reason: ClassVar[str] = "other"
     unavailable: ClassVar[bool] = False
+    #: False when nothing was sent for it: it fails for the cause of an earlier one
+    was_tried: bool = True
+
+    def untried(self) -> Self:
+        """Return this error for something that was not tried because of it."""
+        again = type(self)(str(self))
+        again.was_tried = False
+        return again
 
 
 class OperationTimeoutError(TargetError):

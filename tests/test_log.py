@@ -407,3 +407,12 @@ def test_a_secret_that_is_a_word_of_a_text_is_never_shown(before: str, secret: s
         assert secret not in shown
     if shown != WITHHELD and not secret.isspace():
         assert f" {secret} " not in shown or "***" in secret
+
+
+def test_a_list_of_ten_thousand_names_is_cut() -> None:
+    stream = io.StringIO()
+    log.setup("info", "json", stream)
+    log.get("app").info("configuration taken over", started=[f"target-{number}" for number in range(10_000)])
+    line = json.loads(stream.getvalue())
+    assert len(line["started"]) == 51
+    assert line["started"][-1] == "… and 9950 more"

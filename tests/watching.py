@@ -71,7 +71,10 @@ class Heard:
     def unsupported(self, collector: str, error: TargetError) -> None:
         self.runs.append((collector, f"unsupported: {error.reason}"))
 
-    def denied(self, collector: str, commands: Iterable[str]) -> None:
+    def rests(self, collector: str) -> None:
+        self.runs.append((collector, "rests"))
+
+    def denied(self, collector: str, commands: Iterable[str], *, worked: bool) -> None:
         self.runs.append((collector, f"denied: {' '.join(commands)}"))
 
     def parts(self, collector: str, faults: Sequence[Fault]) -> None:

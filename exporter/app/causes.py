@@ -21,7 +21,7 @@ class _Hit:
     """The collectors that a cause has hit since it was told, and those that it still hits."""
 
     reason: str
-    ever: list[str] = field(default_factory=list)
+    ever: dict[str, None] = field(default_factory=dict)  # an ordered set
     now: set[str] = field(default_factory=set)
 
 
@@ -59,13 +59,26 @@ class Causes:
 
     def worked(self, collector: str) -> None:
         """Take note that a collector read what it wanted."""
+        self._recovered(collector)
+        if self._denied.pop(collector, None) is not None:
+            self._well.setdefault(PermissionDeniedError.reason, []).append(collector)
+
+    def rests(self, collector: str) -> None:
+        """Forget a collector that is not run any more, without a line."""
+        for known in (self._held, self._fresh, self._unsupported, self._faulty, self._denied, self._denied_fresh):
+            known.pop(collector, None)
+        cause = self._cause_of.pop(collector, None)
+        if cause is not None:
+            self._hits[cause].now.discard(collector)
+            if not self._hits[cause].now:
+                del self._hits[cause]
+
+    def _recovered(self, collector: str) -> None:
         self._held.pop(collector, None)
         self._fresh.pop(collector, None)
         self._unsupported.pop(collector, None)
         if self._faulty.pop(collector, None) is not None:
             self._well.setdefault("fault", []).append(collector)
-        if self._denied.pop(collector, None) is not None:
-            self._well.setdefault(PermissionDeniedError.reason, []).append(collector)
         self._leave(collector)
 
     def unsupported(self, collector: str, error: TargetError) -> None:
@@ -76,8 +89,10 @@ class Causes:
                 collector, "warning", "not supported by this server", collector=collector, error=str(error)
             )
 
-    def denied(self, collector: str, commands: Iterable[str]) -> None:
-        """Take note of what the user may not run, as an ACL names it."""
+    def denied(self, collector: str, commands: Iterable[str], *, worked: bool) -> None:
+        """Take note of what the user may not run, as an ACL names it; ``worked``: it is not needed."""
+        if worked:
+            self._recovered(collector)
         missing = frozenset(f"+{command}" for command in commands)
         if self._denied.get(collector) != missing:
             self._denied[collector] = self._denied_fresh[collector] = missing
@@ -107,7 +122,7 @@ class Causes:
     def tell(self) -> None:
         """Write what is new since the last time, one line for a cause."""
         self._tell_denied()
-        news: dict[Cause, list[str]] = {}
+        news: dict[Cause, dict[str, None]] = {}
         errors: dict[Cause, TargetError] = {}
         for collector, error in self._fresh.items():
             before = self._cause_of.get(collector)
@@ -119,18 +134,17 @@ class Causes:
             hit = self._hits.setdefault(cause, _Hit(error.reason))
             if not hit.ever:
                 news[cause], errors[cause] = hit.ever, error
-            hit.ever.append(collector)
+            hit.ever[collector] = None
             hit.now.add(collector)
         self._fresh.clear()
-        for cause, collectors in news.items():
+        for cause, hit_by_it in news.items():
             self._lines.tell(
-                collectors[0], "warning", "collector fails",
-                collector=",".join(collectors), reason=cause[0], error=cause[1],
+                next(iter(hit_by_it)), "warning", "collector fails",
+                collector=",".join(hit_by_it), reason=cause[0], error=cause[1],
             )  # fmt: skip
         for reason, collectors in self._well.items():
-            self._lines.tell(
-                collectors[0], "info", "collector works again", collector=",".join(collectors), reason=reason
-            )
+            if well := [one for one in dict.fromkeys(collectors) if one not in self._cause_of]:
+                self._lines.tell(well[0], "info", "collector works again", collector=",".join(well), reason=reason)
         self._well.clear()
 
     def _tell_denied(self) -> None:

@@ -39,7 +39,6 @@ class Pauses:
             gc.callbacks.remove(self._strike)
         self.flush()
         self._settle_at = None
-        gc.unfreeze()
 
     def settle(self, *, dropped: int, left: int) -> None:
         """Leave alone what there is, and what is made in the next minute; so many targets were dropped and are left.

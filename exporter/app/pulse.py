@@ -60,5 +60,6 @@ class Pulse:
         return self._clock() - self._due < STUCK
 
     def _again(self) -> None:
-        self.beat()
+        # First: a fault in one of those who are called must not stop the heart.
         self._handle = asyncio.get_running_loop().call_later(INTERVAL, self._again)
+        self.beat()

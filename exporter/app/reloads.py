@@ -14,15 +14,19 @@ class Reloads:
         self._once = once
         self._running: asyncio.Task[str | None] | None = None
         self._next: asyncio.Task[str | None] | None = None
+        self._is_stopped = False
 
     async def ask(self) -> str | None:
         """Reload, and return what was wrong. The reload goes on when its caller is cancelled."""
+        if self._is_stopped:
+            return "the daemon is stopping"
         if self._next is None:
             self._next = asyncio.get_running_loop().create_task(self._after(self._running))
         return await asyncio.shield(self._next)
 
     async def stop(self) -> None:
-        """Give up what is under way."""
+        """Give up what is under way, and do nothing more."""
+        self._is_stopped = True
         tasks = [task for task in (self._running, self._next) if task is not None]
         for task in tasks:
             task.cancel()

@@ -86,9 +86,13 @@ class Report:
         """Log that the server lacks what a collector reads."""
         self._causes.unsupported(collector, error)
 
-    def denied(self, collector: str, commands: Iterable[str]) -> None:
+    def denied(self, collector: str, commands: Iterable[str], *, worked: bool) -> None:
         """Log that the user may not run these commands."""
-        self._causes.denied(collector, commands)
+        self._causes.denied(collector, commands, worked=worked)
+
+    def rests(self, collector: str) -> None:
+        """Forget what was wrong with a collector that is not run any more."""
+        self._causes.rests(collector)
 
     def parts(self, collector: str, faults: Sequence[Fault]) -> None:
         """Log which parts of a collector, such as scripts, give nothing."""

@@ -4,10 +4,15 @@ The protocol (sd_notify(3)) is one datagram of ``NAME=value`` lines to the unix 
 variable is not set, as everywhere but under systemd, nothing is sent.
 """
 
+import errno
 import socket
 from collections.abc import Callable, Mapping
 
 from exporter import log
+from exporter.descriptors import LACKING
+
+#: What passes: no room for it now, no descriptor or memory of ours, systemd executes itself anew.
+_PASSES = LACKING | {errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNREFUSED}
 
 
 class Systemd:
@@ -57,13 +62,13 @@ class Systemd:
     def _send(self, state: str) -> bool:
         if self._address is None:
             return True
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as door:
-            door.setblocking(False)  # pings are due: nothing may wait for systemd
-            try:
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as door:
+                door.setblocking(False)  # pings are due: nothing may wait for systemd
                 door.sendto(state.encode(), self._address)
-            except BlockingIOError:
+        except OSError as error:
+            if error.errno in _PASSES:
                 return False
-            except OSError as error:
-                self._log.warning("systemd does not hear us", error=error.strerror)
-                self._address = None
+            self._log.warning("systemd does not hear us", error=error.strerror)
+            self._address = None
         return True

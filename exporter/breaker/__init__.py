@@ -147,7 +147,7 @@ class Breaker:
             return RejectedError("the circuit breaker is forced open")
         if self.cause is None:
             return RejectedError("the circuit breaker is open: calls are too slow")
-        return type(self.cause)(str(self.cause))
+        return self.cause.untried()
 
     @property
     def outstanding(self) -> int:

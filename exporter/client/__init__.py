@@ -14,6 +14,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from exporter.breaker import Backoff, Breaker
 from exporter.client.call import Call
@@ -137,7 +138,7 @@ class Client:
         ours.
         """
         if (waiting := self.hold_back()) is not None:
-            raise type(waiting)(str(waiting))
+            raise waiting.untried()
         if call is not None:
             return await self._exchange(call, commands, operation, deadline, db, place or Place())
         call = self.start_call()
@@ -226,7 +227,12 @@ class Client:
         await connection.send_packed_command(connection.pack_commands(words))
         for args in names:
             said.add(args)
-            answer = await self._reply(connection)
+            try:
+                answer = await self._reply(connection)
+            except (RedisConnectionError, OSError, EOFError):
+                if args == names[0]:
+                    self.naming.hung_up()
+                raise
             if isinstance(answer, MaxClientsError) or str(answer).startswith("DENIED"):
                 raise answer  # the server says why it hangs up: nothing else will come
             self.naming.answered(args, answer if isinstance(answer, TargetError) else None)
@@ -275,7 +281,8 @@ class Client:
             [
                 (command(*map(str, self._spelled(args))), partial(self.naming.answered, args))
                 for args in self.naming.commands()
-            ]
+            ],
+            self.naming.hung_up,
         )
         return wire
 

@@ -20,6 +20,8 @@ from exporter.client.replies import bounded
 from exporter.config import TargetSettings, Tls
 from exporter.descriptors import check_room
 
+#: Seconds for one address of a name, when there are more.
+ADDRESS_TIMEOUT = 2.0
 #: Told about every attempt to connect (DNS, TCP, TLS, AUTH together): its seconds, and what went wrong.
 OnConnect = Callable[[float, BaseException | None], None]
 
@@ -63,12 +65,13 @@ class _Resolving(_Timed):
         last: OSError = OSError("no address")
         async with asyncio.timeout(self.socket_connect_timeout):  # type: ignore[attr-defined]
             host, port = self.host, self.port  # type: ignore[attr-defined]
-            for _, address in await resolve(host, port, within=self.socket_connect_timeout):  # type: ignore[attr-defined]
+            found = await resolve(host, port, within=self.socket_connect_timeout)  # type: ignore[attr-defined]
+            for _, address in found:
                 self._at = host if "%" in host else address[0]  # a scope is not a part of the address
                 try:
-                    await super()._connect()  # type: ignore[misc]
-                except TimeoutError:
-                    raise
+                    # A dead address must leave time for the next one.
+                    async with asyncio.timeout(None if address is found[-1][1] else ADDRESS_TIMEOUT):
+                        await super()._connect()  # type: ignore[misc]
                 except ssl.SSLError:
                     raise  # the next address would show the same certificate
                 except OSError as error:
@@ -145,7 +148,8 @@ class TlsContext:
         """Return the context, made in a thread; the one before when a file does not answer in time."""
         try:
             within = FIRST_DEADLINE if self._context is None else KNOWN_DEADLINE
-            return await FILES.run(("tls", *self._files), self, within=within)
+            # All settings are in the key: whoever comes meanwhile gets this context, and it must check as much.
+            return await FILES.run(("tls", self._tls.model_dump_json()), self, within=within)
         except BlockedError:
             if self._context is None:
                 raise ssl.SSLError("cannot read the files of certificates: no answer in time") from None
@@ -168,6 +172,7 @@ class TlsContext:
 
     def _make(self) -> ssl.SSLContext:
         tls = self._tls
+        check_room()  # without a descriptor the system's certificates are left out in silence
         context = ssl.create_default_context(cafile=str(tls.ca_file) if tls.ca_file else None)
         verify = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
         context.check_hostname = tls.check_hostname and tls.cert_reqs != "none"

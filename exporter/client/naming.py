@@ -1,7 +1,8 @@
 """Who we say we are: CLIENT SETNAME, and CLIENT SETINFO where the server knows it.
 
 They go out together with the first commands of a connection, so they cost no round trip, and no error of theirs counts.
-What a server refused is not said again, or a user who may not do so would fill its ACL LOG.
+What a server refused is not said again, or a user who may not do so would fill its ACL LOG. A proxy may hang up on a
+command that it does not know: after two connections that ended before any answer, nothing is said any more.
 """
 
 import re
@@ -19,6 +20,8 @@ SET_LIBRARY: Final[tuple[Args, ...]] = (
 )
 #: The version of Redis that brought CLIENT SETINFO; Valkey has had it from the beginning.
 _SINCE = (7, 2)
+#: Connections in a row that ended without an answer to what we said first.
+MOST_HUNG_UP = 2
 _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")
 
 
@@ -27,6 +30,7 @@ class Naming:
 
     def __init__(self) -> None:
         self._refused: set[str] = set()
+        self._hung_up = 0
         self._knows_library = False
         self._took_library = False
 
@@ -37,13 +41,20 @@ class Naming:
 
     def commands(self) -> list[Args]:
         """Return what to say on each connection, once."""
+        if self._hung_up >= MOST_HUNG_UP:
+            return []
         # The version waits until the name was taken: a server that has no SETINFO answers one error then, not two.
         library = SET_LIBRARY[: 1 + self._took_library] if self._knows_library else ()
         return [args for args in (SET_NAME, *library) if args[1] not in self._refused]
 
     def answered(self, args: Args, error: TargetError | None) -> None:
         """Take note of the answer to one of them."""
+        self._hung_up = 0
         if error is None and args in SET_LIBRARY:
             self._took_library = True
         if isinstance(error, PermissionDeniedError | UnknownCommandError):
             self._refused.add(str(args[1]))
+
+    def hung_up(self) -> None:
+        """Take note of a connection that ended before it answered any of them."""
+        self._hung_up += 1

@@ -60,6 +60,7 @@ class Wire:
 
     __slots__ = (
         "_clock",
+        "_hung_up",
         "_layer",
         "_lines",
         "_listening",
@@ -90,6 +91,7 @@ class Wire:
         self._listening = False
         #: who is to be told the answers to the introduction that are still to come
         self._owed: list[Told] = []
+        self._hung_up: Callable[[], None] | None = None
         #: whether PINGs carry a number
         self.numbered = False
         # Not from 0: the reply to somebody else's PING must not fit.
@@ -105,14 +107,15 @@ class Wire:
         """Unix time at which the server's certificate expires, if there is one and it was checked."""
         return self._layer.certificate_expires if self._layer else None
 
-    def introduce(self, commands: Sequence[tuple[bytes, Told]]) -> None:
+    def introduce(self, commands: Sequence[tuple[bytes, Told]], hung_up: Callable[[], None]) -> None:
         """Send commands whose answers are no replies to a PING; each is told its answer: None, or the error.
 
-        Nobody waits for the answers. A connection that is gone shows at the PING that follows.
+        Nobody waits for the answers. A connection that is gone shows at the PING that follows; ``hung_up()`` is called
+        when it ends before any answer.
         """
         data = b"".join([text for text, _ in commands])
         if data:
-            self._owed = [told for _, told in commands]
+            self._owed, self._hung_up = [told for _, told in commands], hung_up
             with suppress(OSError, ssl.SSLError):
                 self._sock.send(self._layer.encrypt(data) if self._layer else data)
 
@@ -152,7 +155,11 @@ class Wire:
         except (BlockingIOError, InterruptedError):
             return None
         except (OSError, EOFError, ssl.SSLError) as error:
+            if self._hung_up is not None:
+                self._hung_up()
             raise self._translate(error) from error
+        if lines:
+            self._hung_up = None
         if self._owed and lines:
             lines = self._without_introduction(lines)
         return Arrival(lines, at, at_ns, stamp) if lines else None

@@ -16,16 +16,18 @@ from hashlib import sha1
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
-from exporter.blocking import FILE_DEADLINE, FILES
+from exporter.blocking import FILE_DEADLINE, FILES, NoThreadError
 from exporter.collectors._text import label
 from exporter.collectors.base import Commands
 from exporter.config.keys import Field, Options, PositiveCount, PositiveSeconds, ScriptAt, Scripts, read_script
 from exporter.errors import (
     AuthError,
+    KeyDeniedError,
     OperationTimeoutError,
     PermissionDeniedError,
     ProtocolError,
     RejectedError,
+    SkippedError,
     TargetError,
     UnknownCommandError,
 )
@@ -50,7 +52,7 @@ ERROR = gauge(
 )
 OK, FAILED, EMPTY = 1.0, 0.0, 2.0
 #: What concerns the server, or us, and not the script.
-_NOT_THE_SCRIPT = (AuthError, PermissionDeniedError, RejectedError)
+_NOT_THE_SCRIPT = (AuthError, PermissionDeniedError, RejectedError, SkippedError)
 
 
 class ScriptOptions(Options):
@@ -107,6 +109,8 @@ class ScriptCollector:
                     )
                 async with asyncio.timeout(options.timeout):
                     reply = await self._run(self._scripts[filename], server, commands, options)
+            except NoThreadError as error:
+                raise SkippedError(str(error)) from None
             except OSError as error:
                 # A timeout is an OSError too.
                 timed_out = isinstance(error, TimeoutError)
@@ -114,7 +118,7 @@ class ScriptCollector:
                 text = f"not done within {options.timeout:g} s" if timed_out else f"its file: {error.strerror}"
                 found += _failed(filename, reason, text)
             except TargetError as error:
-                if error.unavailable or isinstance(error, _NOT_THE_SCRIPT):
+                if not isinstance(error, KeyDeniedError) and (error.unavailable or isinstance(error, _NOT_THE_SCRIPT)):
                     raise
                 found += _failed(filename, error.reason, str(error))
             else:
@@ -176,7 +180,8 @@ def _values(reply: Any, filename: str, most: int, own: ScriptAt | None = None) -
     if not bad:
         return [RESULT.sample(OK if pairs else EMPTY, label(filename)), *found]
     read_well = min(len(pairs), most) - bad
-    text = f"{bad} of {bad + read_well} values cannot be used: no number, or a key that does not fit the labels"
+    # Without their number: it may differ at each poll, and each other text is a line of the log.
+    text = "some values cannot be used: no number, or a key that does not fit the labels"
     return [*_failed(filename, ProtocolError.reason, text, OK if read_well else FAILED), *found]
 
 

@@ -11,7 +11,8 @@ RENAMEABLE = frozenset(
     | {"ft._list", "ft.info", "getrange", "hlen", "info", "latency", "llen", "memory", "pfcount", "scan"}
     | {"scard", "sentinel", "slowlog", "strlen", "type", "xinfo", "xlen", "zcard"}
 )
-_WORD = re.compile(r"[!-~]{1,200}")
+#: A server cuts a longer word in its errors, where it would be shown then.
+_WORD = re.compile(r"[!-~]{1,128}")
 
 
 def _renamed(value: Any) -> Any:

@@ -76,15 +76,15 @@ class Discovery:
         wanted = {source.key: source for source in sources}
         gone = [key for key, entry in self._entries.items() if wanted.get(key) != entry.source.settings]
         left = {key: self._entries.pop(key) for key in gone}
-        for key, entry in left.items():
-            await self._close(entry)
-            if key not in wanted:
-                self._instruments.forget(entry.source.settings.kind, entry.source.settings.name)
         come = [source for source in sources if source.key not in self._entries]
         for settings in come:
             known = left[settings.key].known if settings.key in left else ()
             self._entries[settings.key] = _Entry(self._make(settings), known)
         self._entries = {key: self._entries[key] for key in wanted}
+        for key in left.keys() - wanted.keys():
+            self._instruments.forget(left[key].source.settings.kind, left[key].source.settings.name)
+        # Last: meanwhile the new entries already say what was known.
+        await asyncio.gather(*(self._close(entry) for entry in left.values()))
         return come, gone
 
     async def refresh(self, key: str) -> None:

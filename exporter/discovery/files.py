@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from exporter.blocking import FILES, BlockedError, read_regular_file, regular
+from exporter.blocking import TARGET_FILES, BlockedError, read_regular_file, regular
 from exporter.config import FileSource, Group, SourceSettings, TargetSettings, read_groups
 from exporter.discovery.base import DiscoveryError, PartlyFoundError, Surroundings
 from exporter.discovery.groups import targets_of
@@ -62,7 +62,7 @@ class FilesSource:
 
     async def _read(self) -> None:
         try:
-            found = await FILES.run(("glob", self._pattern), partial(_found, self._pattern), within=DEADLINE)
+            found = await TARGET_FILES.run(("glob", self._pattern), partial(_found, self._pattern), within=DEADLINE)
         except BlockedError as error:
             raise DiscoveryError(f"{self._pattern} cannot be looked for: {error.strerror}") from None
         self._files = {path: self._files.get(path) or _File() for path in found}
@@ -71,7 +71,7 @@ class FilesSource:
     async def _update(self, path: str, file: _File) -> None:
         read = partial(_read_anew, Path(path), file.stamp)
         try:
-            anew = await FILES.run(("targets", path, file.stamp), read, within=DEADLINE)
+            anew = await TARGET_FILES.run(("targets", path, file.stamp), read, within=DEADLINE)
         except UnicodeDecodeError:
             file.trouble = "is not UTF-8 text"
         except OSError as error:

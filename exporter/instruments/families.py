@@ -106,6 +106,8 @@ SLO_OBJECTIVE = _gauge(
 )
 TARGET_INFO = _gauge("redis_target_info", "1, with the address and the configured labels of a target.", "address")
 
+#: What the newest run of a collector leaves.
+OF_RUNS = (SUCCESS, SUPPORTED, DENIED, COLLECTOR_SECONDS)
 #: In the order of the page.
 OF_TARGETS = (
     *(UP, OPERATIONS, FAILURES, NOT_SENT, DURATION, RETRIES, LATE_REPLIES, LATE_SECONDS),

@@ -122,6 +122,13 @@ class TargetInstruments:
         for name, operation in self._operations.items():
             operation.begin_histogram(self.cell(families.DURATION, name))
 
+    def collector_rests(self, name: str) -> bool:
+        """Drop what its newest run left, when a collector is not run any more; return whether there was anything."""
+        left = [(family, (name,)) for family in families.OF_RUNS if (family, (name,)) in self._cells]
+        for family, labels in left:
+            self._drop(family, labels, self._cells[family, labels])
+        return bool(left)
+
     def _drop(self, family: Family, labels: tuple[str, ...], cell: Cell) -> None:
         del self._cells[family, labels]
         self._group(family).remove(cell)

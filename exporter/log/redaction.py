@@ -6,11 +6,13 @@ Secrets are kept out of events in the first place; this is the second wall, and 
 import math
 import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 HIDDEN = "***"
 
 _LONGEST = 4000  # characters of one value
+_MOST_ITEMS = 50  # of a list
 _DEPTH = 4  # of a value inside a value
 _NAME = re.compile(r"pass|pwd|auth|secret|token|credential|api_?key|private_?key", re.IGNORECASE)
 #: What stands before the last @ of a URL: passwords hold all sorts of characters, those of our own schemes even blanks.
@@ -62,9 +64,12 @@ def _value(name: object, value: object, depth: int) -> object:
     if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     if depth and isinstance(value, Mapping):
-        return {_text(key): _value(key, inner, depth - 1) for key, inner in value.items()}
+        pairs = islice(value.items(), _MOST_ITEMS)
+        shown: dict[str, object] = {_text(key): _value(key, inner, depth - 1) for key, inner in pairs}
+        return shown if len(value) <= _MOST_ITEMS else shown | {"…": len(value) - _MOST_ITEMS}
     if depth and isinstance(value, list | tuple | set | frozenset):
-        return [_value("", inner, depth - 1) for inner in value]
+        items = [_value("", inner, depth - 1) for inner in islice(value, _MOST_ITEMS)]
+        return items if len(value) <= _MOST_ITEMS else [*items, f"… and {len(value) - _MOST_ITEMS} more"]
     return _text(value)
 
 

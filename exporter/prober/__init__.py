@@ -153,7 +153,7 @@ class Prober:
 
     def _why_not(self, error: TargetError) -> TargetError:
         """Return the error of a slot for which nothing is tried: what opened the breaker, or else this one."""
-        return type(error)(str(error)) if self._breaker.state == "closed" else self._breaker.rejection()
+        return error.untried() if self._breaker.state == "closed" else self._breaker.rejection()
 
     def skipped(self, count: int, newest: float) -> None:
         """Book slots that came while we were late, the newest of them at ``newest``: our fault, and said so."""
@@ -178,8 +178,12 @@ class Prober:
     def opened(self, wire: Wire) -> None:
         """Send what waited for the connection."""
         self._numbers.begin(wire)
-        while self._waiting and self._send(self._waiting.pop(0), wire):
-            pass
+        while self._waiting:
+            ping = self._waiting.pop(0)
+            if self._slots.full:
+                self._ledger.not_sent(ping, OperationTimeoutError("too many pings are unanswered"))
+            elif not self._send(ping, wire):
+                break
 
     def heard(self, wire: Wire, arrival: Arrival) -> None:
         """Book replies on the slots that they decide."""

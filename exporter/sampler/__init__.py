@@ -22,6 +22,8 @@ from exporter.sampler.asking import Asking, Refusals, Replies
 from exporter.store import Store
 from exporter.targets import Server
 
+#: Seconds after its deadline at which a collector is cut off that does not end by itself.
+BACKSTOP = 0.1
 #: The collector by which we learn what the server is: it is asked every time, also when it was denied before.
 INFO = "info"
 
@@ -44,8 +46,12 @@ class Observer(Protocol):
         """Take note that the server lacks what a collector reads."""
         ...
 
-    def denied(self, collector: str, commands: Iterable[str]) -> None:
-        """Take note that the user may not run these commands, which a collector sends."""
+    def denied(self, collector: str, commands: Iterable[str], *, worked: bool) -> None:
+        """Take note that the user may not run these commands; ``worked``: the collector can do without them."""
+        ...
+
+    def rests(self, collector: str) -> None:
+        """Take note that a collector is not run any more."""
         ...
 
     def parts(self, collector: str, faults: Sequence[Fault]) -> None:
@@ -115,8 +121,7 @@ class Sampler:
         try:
             for part in self._parts:
                 if not part.collector.applies(self.server) or not self._reads(part.options):
-                    self._store.forget(self._name, part.collector.name)
-                    self._failing.pop(part.collector.name, None)
+                    self._rest(part.collector.name)
                 else:
                     failed = await self._run(part, once, call)
                     reason = reason or failed
@@ -126,6 +131,13 @@ class Sampler:
         self._instruments.polled(self._clock() - started, reason)
         self._observer.polled()
         self.polled = True
+
+    def _rest(self, name: str) -> None:
+        """Say nothing any more of a collector that this server has no use for now."""
+        self._store.forget(self._name, name)
+        self._failing.pop(name, None)
+        if self._instruments.collector_rests(name):
+            self._observer.rests(name)
 
     def _reads(self, options: Options) -> bool:
         """Whether the options want this server read, by its role."""
@@ -150,7 +162,8 @@ class Sampler:
         error: Exception | None = None
         found: list[Found] = []
         try:
-            async with asyncio.timeout(self._poll.timeout):
+            # A little later than the deadline of the commands: theirs tells the breaker, and which of both ended it.
+            async with asyncio.timeout(self._poll.timeout + BACKSTOP):
                 found = list(await part.collector.collect(self.server, commands, part.options))
         except TimeoutError:
             queued = bound.is_queueing  # both deadlines came at once, and this one is heard
@@ -196,15 +209,15 @@ class Sampler:
         self._failing.pop(name, None)
         self._newest = None
         if commands.denied:  # it can do without, but not all that it could
-            self._observer.denied(name, commands.denied)
+            self._observer.denied(name, commands.denied, worked=True)
         else:
             self._observer.collected(name, None)
         self._observer.parts(name, [item for item in found if isinstance(item, Fault)])
 
     def _failed(self, name: str, error: Exception, seconds: float) -> str:
         reason = error.reason if isinstance(error, TargetError) else TargetError.reason
-        waited = self._poll.timeout if reason == OperationTimeoutError.reason else None
-        self._instruments.operation(name).failed(reason, waited)
+        waited = isinstance(error, OperationTimeoutError) and error.was_tried
+        self._instruments.operation(name).failed(reason, self._poll.timeout if waited else None)
         self._instruments.collector_ran(name, success=False, supported=True, denied=False, seconds=seconds)
         self._observer.collected(name, error)
         cause = self._cause(name, error)
@@ -230,4 +243,4 @@ class Sampler:
     def _denied(self, name: str, error: PermissionDeniedError, seconds: float, commands: Asking) -> None:
         self._failing[name] = Failing(error, tuple(commands.denied))
         self._instruments.collector_ran(name, success=False, supported=True, denied=True, seconds=seconds)
-        self._observer.denied(name, commands.denied)
+        self._observer.denied(name, commands.denied, worked=False)

@@ -92,7 +92,7 @@ class Asking:
         except UNSUPPORTED as error:  # it may not even SELECT the database
             self._keep(_database(db), error, "select")
             raise
-        replies = [known[place] if place in known else next(answers) for place in range(len(commands))]
+        replies = [_again(known[place]) if place in known else next(answers) for place in range(len(commands))]
         for place, (args, reply) in enumerate(zip(commands, replies, strict=True)):
             if isinstance(reply, UNSUPPORTED) and place not in known:
                 self._remember(args, reply)
@@ -119,7 +119,7 @@ class Asking:
             self.denied[error.command] = error
         if command != _ALWAYS:
             until = self._clock() + DENIED_FOR if isinstance(error, PermissionDeniedError) else math.inf
-            self._refusals[command] = (self._identity, error, until)
+            self._refusals[command] = (self._identity, _again(error), until)
 
 
 def _again(error: TargetError) -> TargetError:

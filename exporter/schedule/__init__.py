@@ -38,7 +38,7 @@ OnMissed = Callable[[Missed], None]
 class Job:
     """One thing to do at every moment of a grid. Runs of one job never overlap."""
 
-    __slots__ = ("busy_until", "grid", "is_queued", "kind", "missed", "run", "task")
+    __slots__ = ("busy_until", "grid", "is_gone", "is_queued", "kind", "missed", "run", "task")
 
     def __init__(self, kind: str, grid: Grid, run: Run, missed: OnMissed) -> None:
         self.kind = kind
@@ -47,6 +47,8 @@ class Job:
         self.missed = missed
         self.busy_until = -math.inf
         self.is_queued = False
+        #: whether it was removed: a firing that APScheduler has just begun must not run it
+        self.is_gone = False
         self.task: asyncio.Task[Any] | None = None
 
 
@@ -138,6 +140,7 @@ class Schedule:
             self._tidy()
         if job := self._jobs.pop((kind, key), None):
             self._scheduler.remove_job(f"{kind} {key}")
+            job.is_gone = True
             if job.task is not None:
                 job.task.cancel()
                 return job.task
@@ -201,7 +204,7 @@ class Schedule:
 
     async def _fire(self, job: Job) -> None:
         """Run a job that APScheduler found due; it does not call this while it runs the same job already."""
-        if (due := job.grid.take(job.busy_until)) is None:
+        if job.is_gone or (due := job.grid.take(job.busy_until)) is None:
             return
         moment, missed = due
         if job.is_queued and job.task is not None:  # the extra run at the start comes too late to be one

@@ -8,6 +8,8 @@ from typing import Any
 from exporter.web.views import FailingCollector, PendingChange, Place, Stats, TargetView
 
 _MOST_NAMES = 20
+#: Among so many a similar name is looked for: a thousand take 13 ms of the loop.
+_MOST_COMPARED = 500
 _UNITS = "KMGTP"
 
 
@@ -39,7 +41,7 @@ def find_target(views: Sequence[TargetView], wanted: str | None) -> TargetView:
     for view in views:
         if view.address == wanted:
             return view
-    near = difflib.get_close_matches(wanted[:200], [view.name for view in views], n=3, cutoff=0.5)
+    near = difflib.get_close_matches(wanted[:200], [view.name for view in views[:_MOST_COMPARED]], n=3, cutoff=0.5)
     message = f"no target is named {wanted[:200]!r}"
     if near:
         message += f": did you mean {' or '.join(near)}?"

@@ -23,6 +23,7 @@ _FOREIGN = {
     "tls_server_name": "tls: {server_name: …}",
 }
 _MOST_NAMES = 20
+_MOST_COMPARED = 500
 
 
 class AskedError(Exception):
@@ -75,7 +76,7 @@ def target_of(query: QueryParams, daemon: Daemon) -> str:
     if address is not None and (name := daemon.find(address)) is not None:
         return name
     shown = text[:_LONGEST]
-    near = difflib.get_close_matches(shown, daemon.target_names(), n=3, cutoff=0.5)
+    near = difflib.get_close_matches(shown, daemon.target_names()[:_MOST_COMPARED], n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else _some(daemon.target_names())
     raise AskedError(404, f"no target is known as {shown!r}, neither by name nor by address: {hint}")
 

@@ -104,8 +104,8 @@ def test_an_open_breaker_is_no_news(seen: Seen) -> None:
 
 def test_what_is_denied_is_one_line_with_the_user_and_the_words_to_grant(seen: Seen) -> None:
     for _ in range(3):
-        seen.causes.denied("clients", ["client|list"])
-        seen.causes.denied("config", ["config|get"])
+        seen.causes.denied("clients", ["client|list"], worked=False)
+        seen.causes.denied("config", ["config|get"], worked=False)
         seen.causes.tell()
     assert seen.events == ["not permitted"]
     assert seen.lines[0]["user"] == "exporter"
@@ -113,7 +113,7 @@ def test_what_is_denied_is_one_line_with_the_user_and_the_words_to_grant(seen: S
     assert seen.lines[0]["collector"] == "clients,config"
     seen.poll(None, "clients")
     assert seen.events[1:] == ["collector works again"]
-    seen.causes.denied("clients", ["client|list"])
+    seen.causes.denied("clients", ["client|list"], worked=False)
     seen.causes.tell()
     assert seen.events[2:] == ["not permitted"]
 
@@ -146,8 +146,43 @@ def test_a_script_that_fails_is_told_once_for_each_cause(seen: Seen) -> None:
 def test_collectors_that_work_again_for_one_reason_are_one_line(seen: Seen) -> None:
     """An ACL that was given back: five lines told that five collectors worked again."""
     for collector in SEVERAL[:5]:
-        seen.causes.denied(collector, ["info"])
+        seen.causes.denied(collector, ["info"], worked=False)
     seen.causes.tell()
     seen.poll(None, *SEVERAL[:5])
     assert seen.events == ["not permitted", "collector works again"]
     assert seen.lines[1]["collector"] == ",".join(SEVERAL[:5])
+
+
+def test_a_collector_that_can_do_without_what_is_denied_tells_that_it_works_again(seen: Seen) -> None:
+    for _ in range(2):
+        seen.poll(errors.TargetError("ERR it broke"), "acl_log")
+        seen.causes.denied("acl_log", ["acl|log"], worked=True)
+        seen.causes.tell()
+    assert seen.events == [
+        *("collector fails", "not permitted", "collector works again"),
+        *("collector fails", "collector works again"),
+    ]
+
+
+def test_a_collector_that_is_not_run_any_more_is_forgotten_without_a_line(seen: Seen) -> None:
+    seen.poll(errors.TargetError("ERR it broke"), "keys", "streams")
+    seen.causes.denied("keys", ["scan"], worked=False)
+    seen.causes.tell()
+    seen.causes.rests("keys")
+    seen.causes.rests("streams")
+    seen.poll(None, "keys", "streams")
+    assert seen.events == ["collector fails", "not permitted"]
+
+
+def test_a_collector_that_fails_for_another_reason_does_not_work_again(seen: Seen) -> None:
+    seen.poll(errors.ProtocolError("one"), "info")
+    seen.poll(errors.OutOfMemoryError("two"), "info")
+    assert seen.events == ["collector fails", "collector fails"]
+
+
+def test_a_collector_that_comes_and_goes_stands_once_in_a_line(seen: Seen) -> None:
+    for _ in range(100):
+        seen.poll(errors.ProtocolError("x"), "a", "b")
+        seen.poll(None, "b")
+    seen.poll(None, "a")
+    assert seen.lines[-1]["collector"] == "a,b"

@@ -54,7 +54,9 @@ def test_what_lives_as_long_as_the_daemon_is_left_alone_while_it_is_made() -> No
         assert gc.get_freeze_count() >= settled + len(kept) - 50
     finally:
         pauses.stop()
-    assert gc.get_freeze_count() == 0
+        left = gc.get_freeze_count()
+        gc.unfreeze()
+    assert left > 0, "the process ends: to look through all of it once more would take seconds"
 
 
 def made() -> list[list[int]]:

@@ -1,6 +1,7 @@
 """The pulse tells how late the loop wakes, whether it turns at all, and when the wall clock was set."""
 
 import asyncio
+import time
 from time import monotonic
 
 import pytest
@@ -75,3 +76,18 @@ async def test_it_beats_by_itself_until_it_is_stopped(monkeypatch: pytest.Monkey
     pulse.stop()
     await asyncio.sleep(0)
     assert pulse._handle is None
+
+
+async def test_a_fault_of_whom_it_calls_does_not_stop_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporter.app.pulse.INTERVAL", 0.01)
+    beats: list[int] = []
+
+    def fail() -> None:
+        beats.append(1)
+        raise OSError("no descriptor")
+
+    pulse = Pulse(lambda _lag: None, lambda: None, clock=time.monotonic, on_beat=fail)
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    pulse.start()
+    await eventually(lambda: len(beats) >= 3)
+    pulse.stop()

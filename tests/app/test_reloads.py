@@ -70,3 +70,11 @@ async def test_the_end_waits_for_no_reload() -> None:
     await asyncio.sleep(0)
     await reloads.stop()
     assert all(isinstance(end, asyncio.CancelledError) for end in await asyncio.gather(*asked, return_exceptions=True))
+
+
+async def test_nothing_is_read_after_the_end() -> None:
+    reading = Reading()
+    reloads = Reloads(reading)
+    await reloads.stop()
+    assert await reloads.ask() == "the daemon is stopping"
+    assert reading.begun == []

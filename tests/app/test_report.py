@@ -80,7 +80,7 @@ def test_a_collector_that_fails_while_the_target_is_up_is_told_of(told: Told) ->
 
 
 def test_what_is_denied_lacking_or_failing_in_part_is_told(told: Told) -> None:
-    told.report.denied("clients", ["client|list"])
+    told.report.denied("clients", ["client|list"], worked=False)
     told.report.unsupported("latency", errors.UnknownCommandError("x"))
     told.report.parts("scripts", [Fault("a.lua", "other", "x")])
     told.report.polled()

@@ -1,6 +1,7 @@
 """systemd is told the truth, on a real datagram socket: ready, reloading, stopping, and every beat of the loop."""
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -166,3 +167,18 @@ def test_a_watchdog_that_our_beats_cannot_satisfy_is_warned_of(
     config = Loaded(Settings(listen="127.0.0.1:0"), (settings(),))
     assert app.run(config, reload=lambda: config, started=lambda _port: os.kill(os.getpid(), signal.SIGTERM)) == 0
     assert "WatchdogSec is shorter" in capsys.readouterr().err
+
+
+def test_want_of_a_descriptor_passes(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One moment without descriptors once stopped the pulse for ever, and systemd would have killed the daemon."""
+    told = service({**manager.environ, "WATCHDOG_USEC": "10000000"})
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("exporter.app.systemd.socket.socket", refuse)
+        told.ready("soon")
+        told.beat()
+    told.beat()
+    assert manager.heard() == ["READY=1\nSTATUS=soon", "WATCHDOG=1"]

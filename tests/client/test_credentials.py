@@ -1,7 +1,9 @@
 """Credentials are read anew for each connection, off the loop; a file that hangs costs no target its login."""
 
+import asyncio
 import errno
 import os
+import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +12,9 @@ import pytest
 
 from exporter import errors
 from exporter.client import credentials
+from exporter.client.connect import TlsContext
 from exporter.client.credentials import Credentials
-from exporter.config import targets
+from exporter.config import Tls, targets
 from exporter.log.redaction import WITHHELD
 from tests.fakes import FakeServer
 from tests.watching import Watched, eventually, settings
@@ -110,3 +113,11 @@ async def test_translating_an_error_reads_no_file(file: Path, disk: Disk) -> Non
         disk.error = OSError(errno.EIO, "read on the loop")
         assert str(watched.client._translate(ConnectionResetError("it was first"))).startswith(WITHHELD)
         await watched.close()
+
+
+async def test_targets_that_check_certificates_differently_never_share_a_context() -> None:
+    """Both connect at once, and neither names a file: one once got the context of the other, which checks nothing."""
+    strict, lax = TlsContext(Tls()), TlsContext(Tls(cert_reqs="none", check_hostname=False))
+    of_lax, of_strict = await asyncio.gather(lax.ready(), strict.ready())
+    assert (of_lax.verify_mode, of_strict.verify_mode) == (ssl.CERT_NONE, ssl.CERT_REQUIRED)
+    assert of_strict.check_hostname

@@ -1,5 +1,6 @@
 """The server is told who we are, at no round trip's cost, and what it refuses is not said again."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -121,3 +122,25 @@ async def test_what_a_server_says_before_it_hangs_up_is_the_reason_of_the_poll(
     # The kernel may deliver the RST before the text.
     assert refused.value.reason in ("reset", "maxclients" if farewell is MAXCLIENTS else "auth")
     await watched.close()
+
+
+async def test_a_proxy_that_hangs_up_on_our_name_is_told_it_no_more() -> None:
+    """Some proxies close the connection at a command that they do not know."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(4096):
+            if b"CLIENT" in data:
+                break
+            writer.write(b"+PONG\r\n" * data.count(b"PING"))
+        writer.close()
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    watched = Watched(f"redis://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
+    for count in range(1, 5):
+        await watched.slots(1)
+        await watched.ended(count)
+    assert watched.heard.reasons[-1] == "ok"
+    assert watched.heard.reasons[:2] == ["reset", "reset"]
+    await watched.close()
+    listener.close()
+    await listener.wait_closed()

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from exporter.collectors.base import Commands
 from exporter.collectors.scripts import COLLECTOR, ERROR, VALUES, ScriptOptions, _values
-from exporter.errors import BusyError, PermissionDeniedError, TargetError, UnknownCommandError
+from exporter.errors import (
+    BusyError,
+    KeyDeniedError,
+    PermissionDeniedError,
+    SkippedError,
+    TargetError,
+    UnknownCommandError,
+)
 from exporter.metric import Fault, Found, Overflow, Sample, Unreadable
 from exporter.targets import Server
 from tests import recorded_keys
@@ -130,7 +137,7 @@ async def test_a_file_that_is_gone_when_it_is_first_needed_costs_only_itself(fil
     assert values(found) == {"script_result/first": 0}
 
 
-@pytest.mark.parametrize("error", [PermissionDeniedError("no"), BusyError("busy")])
+@pytest.mark.parametrize("error", [PermissionDeniedError("no"), BusyError("busy"), SkippedError("our own fault")])
 async def test_what_concerns_the_server_goes_to_the_runner(error: TargetError, files: list[str]) -> None:
     with pytest.raises(type(error)):
         await read(Answers(EVAL_RO=error), files)
@@ -179,7 +186,7 @@ async def test_a_script_may_give_a_metric_of_its_own_whose_labels_are_parts_of_t
     assert {one.labels: one.value for one in own} == {("mail", "open"): 4, ("mail", "late:very"): 2}
     assert (own[0].metric.kind, own[0].metric.help, own[0].metric.labels) == ("gauge", "Orders.", ("queue", "state"))
     (fault,) = [one for one in found if isinstance(one, Fault)]
-    assert fault.text.startswith("2 of 4 values cannot be used")
+    assert fault.text.startswith("some values cannot be used")
     assert values([one for one in found if one not in own]) == {"script_result/first": 1}
 
 
@@ -200,3 +207,11 @@ async def test_two_targets_share_the_row_of_a_metric(files: list[str]) -> None:
         found = await read(Answers(EVAL_RO=GOOD), [told])  # type: ignore[list-item]
         rows |= {one.metric for one in found if isinstance(one, Sample)}
     assert len([row for row in rows if row.full_name == "shop_orders"]) == 1
+
+
+async def test_a_key_that_is_denied_to_one_script_costs_only_that_one(files: list[str]) -> None:
+    async def answer(_: str, text: str, *_args: Any) -> Any:
+        return GOOD if text == SCRIPT else KeyDeniedError("No permissions to access a key")
+
+    found = await read(Answers(EVAL_RO=answer), files[::-1])
+    assert values(found) == ALL_WELL | {"script_result/second": 0}

@@ -241,3 +241,19 @@ async def test_stopping_closes_every_source(room: Room) -> None:
     await room.discovery.take([source("a")], Limits())
     await room.discovery.stop()
     assert room.sources["a"].closed
+
+
+async def test_a_source_that_changed_keeps_its_targets_while_the_old_one_is_closed(room: Room) -> None:
+    """For a moment they were gone, and another source that found something made them begin anew."""
+    await room.discovery.take([source("a")], Limits())
+    old = room.sources["a"]
+    old.answer = [target("x", "10.0.0.1")]
+    await room.discovery.refresh("file a")
+    names: list[list[str]] = []
+
+    async def aclose() -> None:
+        names.append(room.names())
+
+    old.aclose = aclose  # type: ignore[method-assign]
+    await room.discovery.take([source("a", interval=60)], Limits())
+    assert names == [["x"]]

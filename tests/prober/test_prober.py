@@ -625,3 +625,18 @@ async def _live_through(events: list[str]) -> None:
             await asyncio.sleep(0)
             assert life.watched.prober.balanced
         await life.end()
+
+
+async def test_pings_that_wait_for_a_connection_are_not_more_than_may_be_unanswered(server: FakeServer) -> None:
+    """One too many was in no list any more when the connection was made."""
+    watched = Watched(server.url, probe=Probe(interval=0.1, timeout=60, max_outstanding=3), breaker=PATIENT)
+    watched.client.ramp = Ramp(1, longest=60)
+    async with watched.client.ramp.turn():
+        await watched.slots(5, apart=0.1)
+        server.hold()
+    await watched.ended(2)
+    assert watched.heard.reasons == ["timeout"] * 2
+    assert watched.prober.balanced
+    assert (watched.prober.in_flight, watched.not_sent()) == (3, 2)
+    server.release()
+    await watched.close()

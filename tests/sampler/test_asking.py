@@ -76,7 +76,9 @@ async def test_a_pipeline_keeps_every_reply_in_its_place_and_leaves_out_what_is_
     commands = [("TYPE", "a"), ("MEMORY", "USAGE", "a"), ("STRLEN", "a")]
     assert await asking(fake, refusals).pipeline(commands) == [b"string", denied, 3]
     again = asking(fake, refusals)
-    assert await again.pipeline(commands) == [b"string", denied, 3]
+    first, refused, last = await again.pipeline(commands)
+    assert (first, last) == (b"string", 3)
+    assert (type(refused), str(refused), refused.command) == (PermissionDeniedError, "no", "memory|usage")
     assert fake.asked.count("MEMORY USAGE A") == 1
     assert again.sent == 2
 
@@ -146,3 +148,17 @@ async def test_info_that_is_denied_is_asked_once_a_poll() -> None:
             await asked.execute("INFO")
     assert fake.asked == ["INFO"]
     assert list(asked.denied) == ["info"]
+
+
+async def test_a_remembered_refusal_holds_on_to_nothing() -> None:
+    """Raised again and again, one exception grew by the frames of each poll: 100 MB a day."""
+    refusals: Refusals = {}
+    fake = FakeCommands({"SCAN 0": UnknownCommandError("unknown command 'scan'")})
+    for _ in range(3):
+        replies = await asking(fake, refusals).pipeline([("SCAN", 0)])
+        with pytest.raises(UnknownCommandError) as refused:
+            raise replies[0]
+        assert len(refused.traceback) == 1
+    assert fake.asked == ["SCAN 0"]
+    _, kept, _ = refusals["SCAN"]
+    assert kept.__traceback__ is None

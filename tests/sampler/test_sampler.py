@@ -21,7 +21,7 @@ from exporter.sampler import Part, Sampler
 from exporter.store import Store
 from exporter.targets import Server
 from tests.fakes import FakeServer, Reply, bulk, error
-from tests.watching import Watched, value
+from tests.watching import Watched, every, value
 
 ROW = gauge("S", "f", "x", "X.")
 
@@ -433,3 +433,45 @@ def named(name: str) -> Probe:
     probe = Probe(ROW.sample(1))
     probe.name = name  # type: ignore[misc]
     return probe
+
+
+async def test_a_command_that_is_not_answered_in_time_is_a_failure_for_the_breaker(server: FakeServer) -> None:
+    """Two deadlines lay so close together that the breaker was told nothing, or even of a success."""
+    server.script("MEMORY", "never")
+    polled = Polled(server.url, Info(), named("c"), clock=time.monotonic, poll=Poll(timeout=0.1))
+    await polled.sampler.poll(0)
+    assert polled.heard.runs[-1] == ("c", "timeout")
+    assert (polled.breaker.failures, polled.breaker.successes, polled.breaker.outstanding) == (1, 0, 0)
+    await polled.close()
+
+
+async def test_what_was_never_sent_has_no_duration(server: FakeServer) -> None:
+    polled = Polled(server.url, named("c"))
+    for _ in range(5):
+        permit = polled.breaker.acquire()
+        assert permit is not None
+        permit.failure(OperationTimeoutError("no answer in time"))
+    await polled.sampler.poll(0)
+    assert polled.failures("timeout", "c") == 1
+    assert value(polled.instruments, "redis_operation_duration_seconds_count", operation="c") == 0
+    await polled.close()
+
+
+async def test_a_collector_that_is_not_run_any_more_leaves_nothing_on_the_page(server: FakeServer) -> None:
+    """Denied while it was a primary, and not read as a replica: the alert would never have ended."""
+    collector = named("c")
+    polled = Polled(server.url, collector)
+    server.script("MEMORY", error("NOPERM this user has no permissions to run the 'memory|doctor' command"))
+    await polled.sampler.poll(0)
+    assert value(polled.instruments, "redis_collector_denied", collector="c") == 1
+    collector.wanted = False
+    for _ in range(2):
+        await polled.sampler.poll(0)
+    names = {sample.name for sample in every(polled.instruments) if sample.labels.get("collector") == "c"}
+    assert not names & {"redis_collector_denied", "redis_collector_success", "redis_collector_supported"}
+    assert polled.heard.runs[-1] == ("c", "rests")
+    assert polled.heard.runs.count(("c", "rests")) == 1
+    collector.wanted = True
+    await polled.sampler.poll(0)
+    assert value(polled.instruments, "redis_collector_success", collector="c") == 0
+    await polled.close()

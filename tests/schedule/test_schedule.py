@@ -335,3 +335,20 @@ async def test_who_is_called_for_each_moment_can_be_replaced_between_two_of_them
     assert len(kept.schedule._cohorts) == 1
     assert phase >= 0
     await kept.schedule.stop(0.1)
+
+
+async def test_a_firing_that_has_just_begun_does_not_run_a_job_that_was_removed(kept: Kept) -> None:
+    """The samples of a target that was dropped were in the store again, and a connection stayed open."""
+    runs: list[float] = []
+
+    async def run(due: float) -> None:
+        runs.append(due)
+
+    kept.schedule.every(0.02, "poll", "t", run, ignore)
+    job = kept.schedule._jobs["poll", "t"]
+    await eventually(lambda: len(runs) >= 1)
+    kept.schedule.remove("poll", "t")
+    seen = len(runs)
+    await asyncio.sleep(0.03)
+    await kept.schedule._fire(job)
+    assert len(runs) == seen
