@@ -6,7 +6,6 @@ Pure functions of what the collectors declare; ``docs/acl.md`` is rendered from 
 
 import shlex
 from collections.abc import Iterable, Mapping
-from textwrap import wrap
 from typing import Final
 
 from exporter.collectors import Collector
@@ -127,9 +126,10 @@ def sent(args: tuple[str | int | bytes, ...], declared: Iterable[str]) -> str | 
 
 def sentence(collectors: Mapping[str, Collector]) -> str:
     """Return the sentence that quotes the line of the default set, for README."""
+    # One line of a code block: it is pasted into a shell, also out of the file itself.
     text = pasted(line(one for one in collectors.values() if one.default))
-    sentence = f"A user that may do what the default set needs, and nothing else ([more](docs/acl.md)): `{text}`."
-    return "\n".join(wrap(sentence, 120, break_long_words=False, break_on_hyphens=False)) + "\n"
+    said = "A user that may do what the default set needs, and nothing else ([more](docs/acl.md)):"
+    return f"{said}\n\n```sh\n{text}\n```\n"
 
 
 def page(collectors: Mapping[str, Collector]) -> str:

@@ -153,7 +153,7 @@ class Causes:
             missing = sorted({word for words in fresh.values() for word in words})
             self._lines.tell(
                 DENIED, "warning", "not permitted",
-                user=self._user, missing=" ".join(missing), collector=",".join(fresh),
+                user=self._user, missing=" ".join(missing), collector=",".join(fresh), see="docs/acl.md",
             )  # fmt: skip
 
     def _leave(self, collector: str) -> None:

@@ -22,9 +22,9 @@ from exporter.collectors._client_groups import Group, Tally
 from exporter.collectors._info import read_info
 from exporter.collectors._per_client import Listing
 from exporter.collectors._places import Places
-from exporter.collectors.base import UNSUPPORTED, Commands
+from exporter.collectors.base import Commands
 from exporter.config.keys import Count, Field, Options, PositiveCount
-from exporter.errors import EmptyReplyError
+from exporter.errors import EmptyReplyError, UnknownCommandError
 from exporter.metric import Found, Metric, Unreadable, gauge
 from exporter.parse.client_list import parse_client_list
 from exporter.parse.reply import as_text
@@ -109,10 +109,10 @@ class Clients:
 
 
 async def _connected(server: Server, commands: Commands) -> int | None:
-    """Return how many clients INFO says there are, None when it does not say."""
+    """Return how many clients INFO says there are, None when it does not say. Raises TargetError when it is denied."""
     try:
         info = await read_info(server, commands)
-    except (*UNSUPPORTED, EmptyReplyError):
+    except (UnknownCommandError, EmptyReplyError):
         return None
     said = next((fields["connected_clients"] for fields in info.values() if "connected_clients" in fields), "")
     return int(said) if said.isdecimal() and said.isascii() and len(said) < 20 else None

@@ -144,6 +144,25 @@ async def test_a_breaker_that_opens_ends_a_call_under_way(server: FakeServer) ->
     await watched.close()
 
 
+async def test_a_late_answer_lets_a_call_go_on_though_the_breaker_opened_meanwhile(server: FakeServer) -> None:
+    """The server stalled under INFO and went on: what is left of the poll was refused under the old cause."""
+    watched = Watched(server.url)
+    call = watched.client.start_call()
+    server.hold()
+    asking = asyncio.create_task(watched.client.exchange([("INFO",)], "info", watched.clock() + 5, call=call))
+    await server.arrived("INFO")
+    for _ in range(5):
+        permit = watched.breaker.acquire_probe(watched.clock())
+        assert permit is not None
+        permit.failure(errors.OperationTimeoutError("no answer in time"))
+    server.release()
+    await asking
+    await watched.client.exchange([("INFO",)], "info", watched.clock() + 5, call=call)
+    assert server.count("INFO") == 2
+    call.end()
+    await watched.close()
+
+
 async def test_a_target_that_answered_since_is_not_held_back(server: FakeServer) -> None:
     """The breaker closed by a ping: an older attempt to connect that failed says nothing any more."""
     watched = Watched(server.url, breaker={"failure_threshold": 1})
