@@ -183,7 +183,7 @@ class Client:
         except TimeoutError:
             if place.is_waiting:
                 raise SkippedError("too many connects at once") from None
-            raise OperationTimeoutError("no answer in time") from None
+            raise self._hinted(OperationTimeoutError("no answer in time")) from None
 
     async def _send(self, commands: Sequence[Args], db: int, place: Place) -> list[Any]:
         pool = self._pools.get(db)

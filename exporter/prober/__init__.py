@@ -139,7 +139,7 @@ class Prober:
             return
         ping = Ping(due, self._breaker.acquire_probe(due))
         if ping.permit is None:
-            ledger.not_sent(ping, self._breaker.rejection())
+            ledger.not_sent(ping, self._rejection())
         elif session is None or session.wire is None:
             self._waiting.append(ping)
             self._arm()
@@ -153,7 +153,12 @@ class Prober:
 
     def _why_not(self, error: TargetError) -> TargetError:
         """Return the error of a slot for which nothing is tried: what opened the breaker, or else this one."""
-        return error.untried() if self._breaker.state == "closed" else self._breaker.rejection()
+        return error.untried() if self._breaker.state == "closed" else self._rejection()
+
+    def _rejection(self) -> TargetError:
+        """Return what opened the breaker; of one reason, what pings say: they know what would help."""
+        error, trouble = self._breaker.rejection(), self._ledger.trouble
+        return trouble.untried() if trouble is not None and trouble.reason == error.reason else error
 
     def skipped(self, count: int, newest: float) -> None:
         """Book slots that came while we were late, the newest of them at ``newest``: our fault, and said so."""
@@ -265,7 +270,7 @@ class Prober:
         else:  # it was down before, and nobody has seen it answer since
             if ping.permit is not None:
                 ping.permit.release()
-            self._ledger.not_sent(ping, self._breaker.rejection())
+            self._ledger.not_sent(ping, self._rejection())
 
     def _arm(self) -> None:
         """Wake at the next deadline, unless we wake before it anyway."""
