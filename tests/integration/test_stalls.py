@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,11 @@ def between(began: int, ended: int) -> Callable[[list[Slot]], bool]:
         )
 
     return done
+
+
+def written_until(moment: int) -> Callable[[list[Slot]], bool]:
+    """Some slot that was due after a moment (ns of the wall clock) is written down."""
+    return lambda slots: max(slot.due for slot in slots) > moment
 
 
 def slower(page: Page, edge: float) -> int:
@@ -175,7 +181,10 @@ def test_scripts_one_after_the_other_are_felt_by_every_ping(start_server: Start,
 def test_a_fork_of_much_memory_is_felt_by_the_pings_that_met_it(
     start_server: Start, start_daemon: Callable[..., Daemon], tmp_path: Path
 ) -> None:
-    """1500 pings a second, so that some surely meet it."""
+    """Of 1500 pings a second, the first one that a fork stopped waited for nearly all of it.
+
+    Pings are not evenly spread: that ping may come as late as the widest gap between two of them.
+    """
     server = start_server(enable_debug_command="local", rdbcompression="no")
     server.run("DEBUG", "POPULATE", 1_000_000, "key", 100)
     log = tmp_path / "probe.csv"
@@ -184,16 +193,24 @@ def test_a_fork_of_much_memory_is_felt_by_the_pings_that_met_it(
     daemon = start_daemon("--probe-log", str(log), config=config)
     for target in many:
         daemon.wait_until_up(target["name"])
-    began = time.time_ns()
-    server.run("BGSAVE")
-    ended = time.time_ns()
-    fork = server.admin.info("stats")["latest_fork_usec"] / 1e6
-    slots = wait_for_log(log, lambda slots: max(slot.due for slot in slots) > ended + 100_000_000)
-    met = [slot for slot in slots if slot.sent and slot.received and slot.received > began and slot.sent < ended]
-    longest = max(slot.seconds for slot in met)
-    print(f"a fork of {fork * 1000:.1f} ms; the longest of {len(met)} pings took {longest * 1000:.1f} ms")
-    assert longest >= 0.5 * fork
-    assert all(slot.outcome == "success" for slot in met)
+    for _ in range(10):
+        began = time.time_ns()
+        server.run("BGSAVE")
+        ended = time.time_ns()
+        fork = server.admin.info("stats")["latest_fork_usec"] / 1e6
+        slots = wait_for_log(log, written_until(ended + 100_000_000))
+        sent = sorted(slot.sent for slot in slots if slot.sent and began - 20_000_000 < slot.sent < ended + 20_000_000)
+        gap = max(later - earlier for earlier, later in pairwise(sent)) / 1e9
+        met = [slot for slot in slots if slot.sent and slot.received and slot.received > began and slot.sent < ended]
+        longest = max(slot.seconds for slot in met)
+        print(f"a fork of {fork * 1000:.2f} ms, pings at most {gap * 1000:.2f} ms apart: {longest * 1000:.2f} ms")
+        assert longest >= 0.9 * fork - gap
+        assert all(slot.outcome == "success" for slot in met)
+        if gap < 0.8 * fork:
+            return
+        while server.admin.info("persistence")["rdb_bgsave_in_progress"]:
+            time.sleep(0.1)
+    pytest.fail("the pings were never close enough to each other to say anything")
 
 
 @pytest.fixture
