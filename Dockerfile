@@ -20,7 +20,7 @@ FROM ${BASE}
 COPY --from=build /opt/redis-pulse /opt/redis-pulse
 ENV PATH=/opt/redis-pulse/bin:$PATH PYTHONUNBUFFERED=1
 # Nothing is written when it runs, so what it imports of the standard library is compiled here (slim images come without).
-RUN python -c "import exporter.__main__, exporter.app"
+RUN python -c "import redis_pulse.cli, redis_pulse.daemon"
 ENV PYTHONDONTWRITEBYTECODE=1
 USER 65532:65532
 EXPOSE 9121

@@ -58,10 +58,10 @@ $(VENV)/.deploy: requirements/deploy.lock tools/deploy_tools.py | $(VENV)/.dev
 
 # exec: no shell stands between make and the daemon, which so gets Ctrl-C and SIGTERM itself, drains and ends.
 run: $(VENV)/.run ## the daemon: on REDIS_URL when it is set, on an embedded Valkey when not
-	@exec $(BIN)/python -m exporter $(if $(TOLD),serve,demo) $(ARGS)
+	@exec $(BIN)/python -m redis_pulse $(if $(TOLD),serve,demo) $(ARGS)
 
 demo: $(VENV)/.run ## the daemon on an embedded primary and replica with a made-up workload
-	@exec $(BIN)/python -m exporter demo $(ARGS)
+	@exec $(BIN)/python -m redis_pulse demo $(ARGS)
 
 test: $(VENV)/.dev ## all tests, with branch coverage (ARGS="-k breaker --no-cov" for a part)
 	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
@@ -74,11 +74,11 @@ alerts: $(VENV)/.dev ## break real servers, see which alerts fire, and write doc
 chaos: $(VENV)/.dev ## disturb the daemon and real servers at random, and check it from outside (MINUTES=120, SEED=7)
 	$(BIN)/python -m chaos.run $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
-check: $(VENV)/.dev ## lint, format, types, floors and stale generated files
+check: $(VENV)/.dev ## lint, format, types, layers and stale generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_house.py tests/test_generated.py
+	$(BIN)/python -m pytest -q tests/test_architecture.py tests/test_generated.py
 
 .PHONY: deploy-tools
 deploy-tools: $(VENV)/.deploy ## helm, kubectl, docker-compose and schemas, to try deploy/ with

@@ -65,7 +65,7 @@ def _ours(folder: Path, server: EchoServer) -> Iterator[tuple[int, int]]:
         "targets": [{"name": f"t{number}", "url": url} for number, url in enumerate(server.urls)],
     }
     config.write_text(yaml.safe_dump(settings))
-    command = [sys.executable, "-m", "exporter", "--config", str(config), "--listen", "127.0.0.1:{port}"]
+    command = [sys.executable, "-m", "redis_pulse", "--config", str(config), "--listen", "127.0.0.1:{port}"]
     env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     program = Program(OURS, command, env | {"PYTHONPATH": str(checkout.ROOT)}, folder / "stderr.log", idle=True)
     with program:

@@ -27,7 +27,7 @@ from servers import Server, states
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from exporter.migrate import migrate  # noqa: E402
+from redis_pulse.migrate import migrate  # noqa: E402
 from tools.compat import DIFFERENCES, established  # noqa: E402
 
 #: Both are told to read all that a server without modules has.
@@ -118,7 +118,7 @@ class Pair:
             return stack.enter_context(Program(name, list(command), env, folder / f"{server.name}-{name}.log"))
 
         listen = "127.0.0.1:{port}"
-        self.ours = start("redis-pulse", sys.executable, "-m", "exporter", "--config", str(file), "--listen", listen)
+        self.ours = start("redis-pulse", sys.executable, "-m", "redis_pulse", "--config", str(file), "--listen", listen)
         self.theirs = start("redis_exporter", exporter, *words, "-web.listen-address", listen)
         self._pages: dict[str, list[Page]] = {"theirs": [], "ours": []}
 

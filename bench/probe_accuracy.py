@@ -16,7 +16,7 @@ from accuracy_run import EVERY, INTERVAL, NAIVE, OURS, STALL, measure
 from process import allow_many_files
 from quantiles import cuts, say
 
-from exporter import __version__
+from redis_pulse import __version__
 
 
 class Case(NamedTuple):

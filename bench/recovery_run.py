@@ -26,7 +26,7 @@ def daemon(root: Path, folder: Path, ports: list[int]) -> Program:
     """
     config = {"targets": [{"name": f"t{port}", "url": f"redis://127.0.0.1:{port}"} for port in ports]}
     (folder / "redis-pulse.yaml").write_text(yaml.safe_dump(config))
-    command = [sys.executable, "-P", "-m", "exporter", "--config", str(folder / "redis-pulse.yaml")]
+    command = [sys.executable, "-P", "-m", "redis_pulse", "--config", str(folder / "redis-pulse.yaml")]
     env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     env["PYTHONPATH"] = str(root)
     return Program("redis-pulse", [*command, "--listen", "127.0.0.1:{port}"], env, folder / "stderr.log", 60, idle=True)

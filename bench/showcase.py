@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Self
 
 from bench import showcase_load
-from exporter.demo.workload import Workload
+from redis_pulse.demo.workload import Workload
 from tests.integration.daemon import Daemon
 from tests.integration.prometheus import Prometheus
 from tests.integration.servers import RealServer, binary, free_port

@@ -8,7 +8,7 @@ from valkey.asyncio import Valkey
 from valkey.asyncio.cluster import ValkeyCluster
 from valkey.exceptions import ValkeyError
 
-from exporter.demo.workload import SLOW_SCRIPT
+from redis_pulse.demo.workload import SLOW_SCRIPT
 
 
 async def forever(job: Callable[[], Awaitable[None]]) -> None:

@@ -14,12 +14,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from exporter import __version__
-from exporter.config import parse_url
-from exporter.discovery.cluster import VIEWS
-from exporter.discovery.counts import changes, tally
-from exporter.discovery.topology import View, choose, states
-from exporter.parse.cluster_nodes import SLOTS, parse_nodes
+from redis_pulse import __version__
+from redis_pulse.config import parse_url
+from redis_pulse.discovery.cluster.metrics import changes, tally
+from redis_pulse.discovery.cluster.source import VIEWS
+from redis_pulse.discovery.cluster.topology import View, choose, states
+from redis_pulse.parse.cluster_nodes import SLOTS, parse_nodes
 
 SIZES = (6, 30, 100, 1000)
 REACHED = parse_url("redis://10.0.0.1").endpoint

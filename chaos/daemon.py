@@ -52,7 +52,7 @@ class Usage(NamedTuple):
 
 
 class Daemon:
-    """``python -m exporter --config FILE``; its log is read by a thread, unless that is told to pause."""
+    """``python -m redis_pulse --config FILE``; its log is read by a thread, unless that is told to pause."""
 
     def __init__(self, checkout: Path, folder: Path, config: Path, clock: Path | None) -> None:
         self.port = free_port()
@@ -81,7 +81,7 @@ class Daemon:
             env |= {"LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(self._clock)}
             env |= {"FAKETIME_CACHE_DURATION": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}
         listen = f"127.0.0.1:{self.port}"
-        command = [sys.executable, "-m", "exporter", "--config", str(self._config), "--listen", listen]
+        command = [sys.executable, "-m", "redis_pulse", "--config", str(self._config), "--listen", listen]
         self._popen = subprocess.Popen(
             dying_with_us(command),
             cwd=self._folder,

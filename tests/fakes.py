@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from exporter.collectors import _info
-from exporter.errors import TargetError
+from redis_pulse.collectors.support import info_lines
+from redis_pulse.errors import TargetError
 
 
 class HandClock:
@@ -68,7 +68,7 @@ class FakeCommands:
 
 def every_info(reply: Any) -> dict[str | tuple[str | int | bytes, ...], Any]:
     """Return the replies of a server that answers the same to every form of INFO."""
-    return {f"INFO {words}".rstrip(): reply for words in ("", "EVERYTHING", "ALL", *_info.SECTIONS)}
+    return {f"INFO {words}".rstrip(): reply for words in ("", "EVERYTHING", "ALL", *info_lines.SECTIONS)}
 
 
 def _spelled(command: str | tuple[str | int | bytes, ...]) -> str:

@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 
 import pytest
 
-from exporter import collectors
-from exporter.collectors import Commands
-from exporter.collectors.base import Stateless
-from exporter.config import Options
-from exporter.metric import Found, Metric
-from exporter.targets import Server
+from redis_pulse import collectors
+from redis_pulse.collectors.base import Stateless
+from redis_pulse.commands import Commands
+from redis_pulse.config import Options
+from redis_pulse.metric import Found, Metric
+from redis_pulse.server_info import Server
 from tools import acl
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.known import expressions_name_known_metrics
+from tests.metric_names import expressions_name_known_metrics
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "deploy" / "prometheus"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.blocking import BlockedError, NoThreadError, Threads, read_regular_file, resolve
-from tests.watching import eventually
+from redis_pulse.blocking import BlockedError, NoThreadError, Threads, read_regular_file, resolve
+from tests.harness import eventually
 
 SOON = 0.02
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter import config
-from exporter.__main__ import _parser
-from tests.deployed import Manifest, escapes, judge, of_kind, one, read, run
+from redis_pulse import config
+from redis_pulse.cli import _parser
+from tests.deploy_tools import Manifest, escapes, judge, of_kind, one, read, run
 from tools import chart
 
 CHART = chart.CHART
@@ -382,7 +382,7 @@ def test_a_description_that_stands_over_nothing_is_found() -> None:
 
 
 def test_the_version_is_that_of_the_daemon() -> None:
-    from exporter import __version__
+    from redis_pulse import __version__
 
     about = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
     assert about["appVersion"] == __version__

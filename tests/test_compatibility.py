@@ -2,7 +2,8 @@
 
 import pytest
 
-from exporter import collectors, instruments
+from redis_pulse import collectors
+from redis_pulse.telemetry import exporter_metrics
 from tools.compat import DIFFERENCES, Established, established
 
 ESTABLISHED = established()
@@ -12,7 +13,7 @@ def provided() -> dict[str, tuple[str, frozenset[str]]]:
     """Type and labels of every metric of ours, without ``target``, which all of a target bear."""
     rows = [row for collector in collectors.load().values() for row in collector.metrics]
     found: dict[str, tuple[str, frozenset[str]]] = {row.full_name: (row.kind, frozenset(row.labels)) for row in rows}
-    families = instruments.described()
+    families = exporter_metrics.described()
     return found | {family.name: (family.kind, frozenset(family.labels) - {"target"}) for family in families}
 
 

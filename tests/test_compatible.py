@@ -10,16 +10,15 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from exporter import collectors
-from exporter.errors import TargetError
-from exporter.exposition import render
-from exporter.exposition.headers import headed
-from exporter.metric import Metric, Sample, Unreadable
-from exporter.sampler.asking import Refusals
-from exporter.targets import Server
-from tests import session
+from redis_pulse import collectors
+from redis_pulse.errors import TargetError
+from redis_pulse.exposition.rendering import headed, render
+from redis_pulse.metric import Metric, Sample, Unreadable
+from redis_pulse.polling.poll_commands import Refusals
+from redis_pulse.server_info import Server
+from tests import replay
 from tests.fakes import FakeCommands
-from tests.recorded import REPLIES
+from tests.recordings import REPLIES
 
 GOLDEN = Path(__file__).parent / "golden" / "compatible"
 #: The collectors that read INFO and nothing else.
@@ -59,11 +58,11 @@ def port(name: str) -> FakeCommands:
     return FakeCommands({form: info if answer == INFO else answer for form, answer in answers.items()})
 
 
-async def polls(name: str, count: int = 2) -> tuple[list[list[session.Run]], Server, FakeCommands]:
+async def polls(name: str, count: int = 2) -> tuple[list[list[replay.Run]], Server, FakeCommands]:
     """Poll it so many times; return what the collectors found each time."""
     server, commands, refusals = Server(), port(name), Refusals()
-    parts = [(session.still(one), one.options()) for one in map(collectors.load().get, OF_INFO) if one is not None]
-    return [await session.poll(server, commands, parts, refusals) for _ in range(count)], server, commands
+    parts = [(replay.still(one), one.options()) for one in map(collectors.load().get, OF_INFO) if one is not None]
+    return [await replay.poll(server, commands, parts, refusals) for _ in range(count)], server, commands
 
 
 async def page(name: str) -> str:

@@ -13,7 +13,7 @@ from grafana import build
 from grafana.common import Board
 from grafana.panels import Query, graph_panel
 from grafana.slo_math import WINDOWS
-from tests.known import expressions_name_known_metrics
+from tests.metric_names import expressions_name_known_metrics
 
 FILES = sorted(build.FOLDER.glob("*.json"))
 Json = dict[str, Any]

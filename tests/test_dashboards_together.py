@@ -3,9 +3,9 @@
 import json
 import re
 
-from exporter.config import Slo
 from grafana import build
 from grafana.variables import EDGE, OBJECTIVE, OBJECTIVES
+from redis_pulse.config import Slo
 from tests.test_dashboards import FILES, drawn
 
 

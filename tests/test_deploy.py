@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter import config
 from grafana.build import FOLDER as DASHBOARDS
-from tests.deployed import DEPLOY, ROOT, run
-from tests.integration.needs import need
+from redis_pulse import config
+from tests.deploy_tools import DEPLOY, ROOT, run
+from tests.integration.requirements import need
 
 UNIT = DEPLOY / "systemd" / "redis-pulse.service"
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))

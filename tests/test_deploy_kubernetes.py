@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter import config
-from tests.deployed import DEPLOY, Manifest, escapes, judge, one, read, run
+from redis_pulse import config
+from tests.deploy_tools import DEPLOY, Manifest, escapes, judge, one, read, run
 
 FOLDER = DEPLOY / "kubernetes"
 OPERATOR = sorted((DEPLOY / "operator").glob("*.yaml"))
@@ -139,7 +139,7 @@ def test_monitors_find_the_service_the_pods_and_their_port(rendered: list[Manife
 
 
 def test_promtool_accepts_the_rules_as_the_operator_gets_them(tmp_path: Path) -> None:
-    from tests.integration.needs import need
+    from tests.integration.requirements import need
 
     need("promtool", "prometheus")
     [rule] = read((DEPLOY / "operator" / "prometheusrule.yaml").read_text())

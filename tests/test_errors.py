@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporter.errors import REASONS, TargetError
+from redis_pulse.errors import REASONS, TargetError
 
 
 def tree(root: type[TargetError] = TargetError) -> Iterator[type[TargetError]]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.metric import counter, gauge
+from redis_pulse.metric import counter, gauge
 from tools import render
 
 

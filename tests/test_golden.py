@@ -16,13 +16,12 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter import collectors
-from exporter.exposition import render
-from exporter.exposition.headers import headed
-from exporter.metric import Metric, Sample, Unreadable
-from tests import session
-from tests.integration.needs import need
-from tests.recorded import REPLIES
+from redis_pulse import collectors
+from redis_pulse.exposition.rendering import headed, render
+from redis_pulse.metric import Metric, Sample, Unreadable
+from tests import replay
+from tests.integration.requirements import need
+from tests.recordings import REPLIES
 from tests.replies.record_session import SECRET
 
 HERE = Path(__file__).parent
@@ -40,8 +39,8 @@ async def page(server: str) -> str:
     """
     lines: dict[Metric, bytes] = {}
     remarks = []
-    for who, replies in session.recorded(server).items():
-        for run in await session.replay(replies, who):
+    for who, replies in replay.recorded(server).items():
+        for run in await replay.replay(replies, who):
             if run.error is not None:
                 remarks.append(f"# {who}: {run.collector.name} is not supported: {type(run.error).__name__}\n")
             samples = (item for item in run.found or () if isinstance(item, Sample))
@@ -75,8 +74,8 @@ def test_every_golden_page_is_that_of_a_recorded_server() -> None:
 
 @pytest.mark.parametrize("server", SERVERS)
 async def test_every_reply_of_a_real_server_is_read_without_a_rest(server: str) -> None:
-    for who, replies in session.recorded(server).items():
-        for run in await session.replay(replies, who):
+    for who, replies in replay.recorded(server).items():
+        for run in await replay.replay(replies, who):
             unreadable = [item.place for item in run.found or () if isinstance(item, Unreadable)]
             assert not unreadable, f"{who} {run.collector.name}"
             assert run.error is None or isinstance(run.error, collectors.UNSUPPORTED), (

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter import log
-from exporter.log import Changes
-from exporter.log.redaction import WITHHELD, hide
+from redis_pulse import log
+from redis_pulse.log import Changes
+from redis_pulse.log.processors import WITHHELD, hide
 
 SECRET = "hunter2"
 TOUCHED = ("", "exporter", "apscheduler")

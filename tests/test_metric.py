@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.metric import (
+from redis_pulse.metric import (
     Metric,
     Sample,
     Unreadable,

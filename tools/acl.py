@@ -8,10 +8,10 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from exporter.collectors import Collector
-from exporter.discovery import cluster
-from exporter.discovery.sentinel.watcher import CHANNELS, COMMANDS
-from exporter.targets import Server
+from redis_pulse.collectors import Collector
+from redis_pulse.discovery.cluster import source
+from redis_pulse.discovery.sentinel.sentinel_client import CHANNELS, COMMANDS
+from redis_pulse.server_info import Server
 
 USER: Final = "exporter"
 PASSWORD: Final = "PASSWORD"  # noqa: S105  # a placeholder
@@ -46,7 +46,7 @@ ONLY: Final[Mapping[str, str]] = {
 }
 #: What the servers are asked that say where further targets are, by the kind of source, and who they are.
 SOURCES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
-    "cluster": ("On every node of a cluster whose nodes are found (`cluster: true`)", cluster.COMMANDS),
+    "cluster": ("On every node of a cluster whose nodes are found (`cluster: true`)", source.COMMANDS),
 }
 #: Where what stands in no other place may be said.
 ANYWHERE: Final = ""

@@ -10,12 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from exporter import collectors, config, instruments, migrate
-from exporter.metric import PREFIX, Metric
 from grafana import build
 from grafana.rules import files, page
 from grafana.rules.settings import Settings
-from tools import acl
+from redis_pulse import collectors, migrate
+from redis_pulse.metric import PREFIX, Metric
+from redis_pulse.telemetry import exporter_metrics
+from tools import acl, settings_reference
 from tools.chart import values, with_rule
 from tools.compat import DIFFERENCES
 
@@ -91,7 +92,7 @@ def _settings() -> str:
             _code([*row.environment, *([row.option] if row.option else [])]),
             row.description,
         ]
-        for row in config.rows()
+        for row in settings_reference.rows()
     )
     return _table(["setting", "type", "default", "environment, option", "meaning"], rows)
 
@@ -127,7 +128,7 @@ def _metrics() -> str:
             rows = [_row(metric, better.get(metric.full_name)) for metric in metrics.values()]
             parts.append(f"### {section}\n\n{_table(['metric', 'type', 'labels', 'field', 'meaning'], rows)}")
     # process_* and python_* differ between systems, and are not ours to explain.
-    described = (family for family in instruments.described() if family.name.startswith(PREFIX))
+    described = (family for family in exporter_metrics.described() if family.name.startswith(PREFIX))
     own = [[f"`{name}`", kind, _code(labels), text] for name, kind, labels, text in described]
     title = "## What a client feels, and what we do ourselves"
     return "\n".join([*parts, f"{title}\n\n{_table(['metric', 'type', 'labels', 'meaning'], own)}"])

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from exporter.config.models import Probe
 from grafana.rules import files
 from grafana.rules.settings import Settings, options
+from redis_pulse.config import Probe
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

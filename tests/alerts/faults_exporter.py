@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.alerts.environment import Stage, target
 from tests.alerts.fault import Fault, nothing
-from tests.alerts.stage import Stage, target
 from tests.integration.daemon import Daemon
 
 #: What is scraped as a job of its own, by a file that Prometheus watches.

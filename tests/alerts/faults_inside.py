@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import redis
 
+from tests.alerts.environment import Stage, says, target
 from tests.alerts.fault import Fault
-from tests.alerts.stage import Stage, says, target
 from tests.integration.prometheus import eventually
 
 

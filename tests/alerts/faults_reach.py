@@ -6,8 +6,8 @@ from pathlib import Path
 
 import trustme
 
+from tests.alerts.environment import Stage, target
 from tests.alerts.fault import Fault, nothing
-from tests.alerts.stage import Stage, target
 from tests.integration.servers import RealServer
 
 

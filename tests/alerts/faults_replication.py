@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from tests.alerts.environment import COLLECTORS, Stage, linked, target
 from tests.alerts.fault import Fault
-from tests.alerts.stage import COLLECTORS, Stage, linked, target
 from tests.integration.servers import RealServer
 
 OF_SENTINEL = {"collectors": [*COLLECTORS, "sentinel"]}

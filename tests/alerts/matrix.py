@@ -15,11 +15,11 @@ from typing import Any
 
 from grafana.rules import files
 from tests.alerts import faults_inside, faults_reach, faults_replication
+from tests.alerts.alert_recorder import Annotated, Heard, Seen, Watcher, told
+from tests.alerts.environment import Stage
 from tests.alerts.expected import EXPECTED
 from tests.alerts.fault import SETTINGS, Fault
 from tests.alerts.faults_exporter import Exporters, config
-from tests.alerts.stage import Stage
-from tests.alerts.watcher import Annotated, Heard, Seen, Watcher, told
 from tests.integration.alertmanager import Alertmanager
 from tests.integration.daemon import Daemon
 from tests.integration.prometheus import Prometheus, eventually

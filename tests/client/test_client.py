@@ -11,11 +11,11 @@ from typing import Self
 import pytest
 import trustme
 
-from exporter import descriptors, errors
-from exporter.client import Ramp
-from exporter.config import Connection, Poll, Tls
+from redis_pulse import errors, file_descriptors
+from redis_pulse.client import Ramp
+from redis_pulse.config import Connection, Poll, Tls
 from tests.fakes import GARBAGE, LOADING, MAXCLIENTS, NOAUTH, FakeServer, bulk, error
-from tests.watching import Watched, eventually
+from tests.harness import Watched, eventually
 
 
 @pytest.fixture
@@ -331,7 +331,7 @@ async def test_tls_is_checked_against_the_authority_and_the_name_that_settings_s
 
 
 async def test_a_renewed_certificate_authority_is_noticed(tmp_path: Path) -> None:
-    from exporter.client.connect import TlsContext
+    from redis_pulse.client.pool import TlsContext
 
     file = tmp_path / "ca.pem"
     trustme.CA().cert_pem.write_to_path(file)
@@ -397,7 +397,7 @@ async def test_closing_never_waits_for_a_tls_server_that_does_not_say_goodbye(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A stopped process: redis-py would wait for the whole connect timeout, and raise then."""
-    monkeypatch.setattr("exporter.client.CLOSE_WITHIN", 0.05)
+    monkeypatch.setattr("redis_pulse.client.client.CLOSE_WITHIN", 0.05)
     authority = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)
@@ -489,9 +489,9 @@ async def test_want_of_descriptors_or_memory_is_our_fault_and_no_failure_of_the_
     def refuse(*_: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr("exporter.client.connect.check_room", refuse)
-    monkeypatch.setattr("exporter.client.dial.refuse_reserved", refuse)
-    before = descriptors.shortages
+    monkeypatch.setattr("redis_pulse.client.pool.check_room", refuse)
+    monkeypatch.setattr("redis_pulse.client.probe_connect.refuse_reserved", refuse)
+    before = file_descriptors.shortages
     watched = Watched(server.url)
     with pytest.raises(errors.SkippedError):
         await ask(watched, "INFO")
@@ -500,7 +500,7 @@ async def test_want_of_descriptors_or_memory_is_our_fault_and_no_failure_of_the_
     assert (watched.breaker.failures, watched.breaker.releases) == (0, 1)
     assert watched.heard.connects == ["skipped", "skipped"]
     assert watched.client.hold_back() is None
-    assert descriptors.shortages > before
+    assert file_descriptors.shortages > before
     await watched.close()
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from exporter import errors
-from exporter.client import credentials
-from exporter.client.connect import TlsContext
-from exporter.client.credentials import Credentials
-from exporter.config import Tls, targets
-from exporter.log.redaction import WITHHELD
+from redis_pulse import errors
+from redis_pulse.client import credentials
+from redis_pulse.client.credentials import Credentials
+from redis_pulse.client.pool import TlsContext
+from redis_pulse.config import Tls, target
+from redis_pulse.log.processors import WITHHELD
 from tests.fakes import FakeServer
-from tests.watching import Watched, eventually, settings
+from tests.harness import Watched, eventually, settings
 
 
 class Disk:
@@ -43,7 +43,7 @@ class Disk:
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
     disk = Disk()
-    monkeypatch.setattr(targets, "read_regular_file", disk.read)
+    monkeypatch.setattr(target, "read_regular_file", disk.read)
     monkeypatch.setattr(credentials, "KNOWN_DEADLINE", 0.02)
     monkeypatch.setattr(credentials, "FIRST_DEADLINE", 0.02)
     yield disk

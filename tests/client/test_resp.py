@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.client.resp import LONGEST, Lines, command, error_of
-from exporter.errors import ProtocolError
+from redis_pulse.client.probe_connection import LONGEST, Lines, command, error_of
+from redis_pulse.errors import ProtocolError
 
 
 def test_a_command_is_an_array_of_bulk_strings_whatever_is_in_its_words() -> None:

@@ -5,8 +5,9 @@ import struct
 
 import pytest
 
-from exporter.client import sockets
-from exporter.client.sockets import ask_for_stamps, open_socket, receive
+from redis_pulse.client import probe_connection
+from redis_pulse.client.probe_connect import open_socket
+from redis_pulse.client.probe_connection import ask_for_stamps, receive
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -29,13 +30,13 @@ def test_what_arrived_without_a_stamp_has_none() -> None:
 
 def test_a_stamp_is_read_from_its_control_message_and_from_no_other() -> None:
     stamp = (socket.SOL_SOCKET, 35, struct.pack("@ll", 1_700_000_000, 123_456_789))
-    assert sockets._stamp([(socket.SOL_SOCKET, 1, b"x" * 16), stamp]) == 1_700_000_000_123_456_789
+    assert probe_connection._stamp([(socket.SOL_SOCKET, 1, b"x" * 16), stamp]) == 1_700_000_000_123_456_789
     for other in ((socket.SOL_SOCKET, 35, b"short"), (0, 35, stamp[2]), (socket.SOL_SOCKET, 36, stamp[2])):
-        assert sockets._stamp([other]) is None
+        assert probe_connection._stamp([other]) is None
 
 
 def test_where_there_are_no_stamps_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "_LINUX", False)
+    monkeypatch.setattr(probe_connection, "_LINUX", False)
     ask_for_stamps(None)  # type: ignore[arg-type]
 
 

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.collectors._places import OVERFLOW
-from exporter.collectors.acl_log import COLLECTOR, DENIALS, AclLog, AclLogOptions
-from exporter.errors import PermissionDeniedError, UnknownCommandError
-from exporter.metric import Found, Overflow, Sample, Unreadable
-from exporter.targets import Server
-from tests import session
+from redis_pulse.collectors.acl_log import COLLECTOR, DENIALS, AclLog, AclLogOptions
+from redis_pulse.collectors.support.labels import OVERFLOW
+from redis_pulse.errors import PermissionDeniedError, UnknownCommandError
+from redis_pulse.metric import Found, Overflow, Sample, Unreadable
+from redis_pulse.server_info import Server
+from tests import replay
 from tests.fakes import FakeCommands
 
 ODD = st.recursive(
@@ -21,7 +21,7 @@ ODD = st.recursive(
     lambda inner: st.lists(inner, max_size=6),
     max_leaves=12,
 )
-ASKED: session.Asked = (None, ("ACL", "LOG", 128))
+ASKED: replay.Asked = (None, ("ACL", "LOG", 128))
 
 
 def entry(count: Any, reason: bytes, what: bytes, user: bytes, age: bytes = b"1.5") -> list[Any]:
@@ -46,7 +46,7 @@ def values(found: list[Found]) -> dict[str, float]:
 
 @pytest.mark.parametrize("server", ["redis-6.2.14", "redis-7.0.15", "redis-8.2.3", "valkey-8.1.8", "valkey-9.1.2"])
 async def test_real_logs_are_read_without_a_rest(server: str) -> None:
-    found = await read(session.recorded(server)["primary"][ASKED][0])
+    found = await read(replay.recorded(server)["primary"][ASKED][0])
     assert denials(found) == {
         ("command", "batch", "flushall"): 2,
         ("command", "batch", "config|get" if server != "redis-6.2.14" else "config"): 1,

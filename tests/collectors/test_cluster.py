@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.collectors.cluster import COLLECTOR, KINDS, MESSAGES, TABLE
-from exporter.config import Options
-from exporter.metric import Sample, Unreadable
-from exporter.targets import Server
-from tests import recorded_topology
+from redis_pulse.collectors.cluster import COLLECTOR, KINDS, MESSAGES, TABLE
+from redis_pulse.config import Options
+from redis_pulse.metric import Sample, Unreadable
+from redis_pulse.server_info import Server
 from tests.fakes import FakeCommands
+from tests.recordings import topology
 
 Values = dict[tuple[str, ...], float]
 LINE = st.builds(
@@ -29,9 +29,9 @@ async def read(reply: Any) -> tuple[Values, list[str]]:
     return values, [part.place for part in found if isinstance(part, Unreadable)]
 
 
-@pytest.mark.parametrize("server", recorded_topology.SERVERS)
+@pytest.mark.parametrize("server", topology.SERVERS)
 async def test_real_replies_are_read_without_a_rest(server: str) -> None:
-    reply = recorded_topology.reply(server, "CLUSTER INFO")
+    reply = topology.reply(server, "CLUSTER INFO")
     values, unreadable = await read(reply)
     assert not unreadable
     assert values["cluster_state",] == 1

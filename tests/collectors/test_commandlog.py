@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.collectors.commandlog import COLLECTOR, CommandLog
-from exporter.errors import LoadingError, PermissionDeniedError, UnknownCommandError
-from exporter.metric import Found, Sample, Unreadable
-from exporter.targets import Server
-from tests import recorded_clients as recorded
+from redis_pulse.collectors.commandlog import COLLECTOR, CommandLog
+from redis_pulse.errors import LoadingError, PermissionDeniedError, UnknownCommandError
+from redis_pulse.metric import Found, Sample, Unreadable
+from redis_pulse.server_info import Server
 from tests.fakes import FakeCommands
+from tests.recordings import clients as recorded
 
 LOGS = ("slow", "large-request", "large-reply")
 LIMITS = [

@@ -2,11 +2,11 @@ from typing import Any
 
 import pytest
 
-from exporter.collectors.commandstats import COLLECTOR, CommandStats, CommandStatsOptions
-from exporter.errors import EmptyReplyError
-from exporter.metric import Found, Overflow, Sample, Unreadable
-from exporter.targets import Server
-from tests import recorded
+from redis_pulse.collectors.commandstats import COLLECTOR, CommandStats, CommandStatsOptions
+from redis_pulse.errors import EmptyReplyError
+from redis_pulse.metric import Found, Overflow, Sample, Unreadable
+from redis_pulse.server_info import Server
+from tests import recordings
 from tests.fakes import FakeCommands, every_info
 
 Values = dict[tuple[str, ...], float]
@@ -22,10 +22,10 @@ async def read(reply: Any, collector: CommandStats = COLLECTOR, **options: Any) 
     return values, [one for one in found if not isinstance(one, Sample)]
 
 
-@pytest.mark.parametrize("server", recorded.SERVERS)
+@pytest.mark.parametrize("server", recordings.SERVERS)
 async def test_real_replies_are_read_without_a_rest(server: str) -> None:
     """Subcommands have counters of their own from Redis 7.0 on."""
-    values, rest = await read(recorded.info(server))
+    values, rest = await read(recordings.info(server))
     assert rest == []
     assert (values["redis_commands_total", "set"], values["redis_commands_total", "get"]) == (50, 51)
     assert 0 < values["redis_commands_duration_seconds_total", "eval"] < 5

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.collectors._redact import SettingsOptions
-from exporter.collectors.config import COLLECTOR
-from exporter.errors import LoadingError, PermissionDeniedError
-from exporter.metric import Sample, Unreadable
-from exporter.targets import Server
-from tests import recorded_topology
+from redis_pulse.collectors.config import COLLECTOR
+from redis_pulse.collectors.support.redact_settings import SettingsOptions
+from redis_pulse.errors import LoadingError, PermissionDeniedError
+from redis_pulse.metric import Sample, Unreadable
+from redis_pulse.server_info import Server
 from tests.fakes import FakeCommands
+from tests.recordings import topology
 
 FEW, ALL = SettingsOptions(), SettingsOptions(include_config_metrics=True)
 WANTED = ("maxclients", "maxmemory", "io-threads", "repl-backlog-size", "client-output-buffer-limit")
@@ -36,9 +36,9 @@ def settings(**replies: Any) -> FakeCommands:
     return FakeCommands({f"CONFIG GET {name}": given_.get(name, []) for name in WANTED})
 
 
-@pytest.mark.parametrize("server", recorded_topology.SERVERS)
+@pytest.mark.parametrize("server", topology.SERVERS)
 async def test_real_replies_are_read_without_a_rest(server: str) -> None:
-    values, unreadable = await read(recorded_topology.commands(server))
+    values, unreadable = await read(topology.commands(server))
     assert not unreadable
     assert values == {
         ("config_maxclients",): 10000,
@@ -57,9 +57,9 @@ async def test_real_replies_are_read_without_a_rest(server: str) -> None:
     }
 
 
-@pytest.mark.parametrize("server", recorded_topology.SERVERS)
+@pytest.mark.parametrize("server", topology.SERVERS)
 async def test_on_request_every_setting_is_published_and_no_secret(server: str) -> None:
-    commands = recorded_topology.commands(server)
+    commands = topology.commands(server)
     values, unreadable = await read(commands, ALL)
     assert not unreadable
     assert commands.asked == ["CONFIG GET *"]
@@ -67,7 +67,7 @@ async def test_on_request_every_setting_is_published_and_no_secret(server: str) 
     assert values["config_key_value", "maxmemory-policy", "noeviction"] == 1
     assert values["config_key_value", "requirepass", "***"] == 1
     assert ("config_client_output_buffer_limit_bytes", "slave", "hard") in values
-    assert not [labels for _, *labels in values if recorded_topology.PLANTED in labels]
+    assert not [labels for _, *labels in values if topology.PLANTED in labels]
 
 
 async def test_settings_are_asked_by_name_one_at_a_time_as_old_servers_want_it() -> None:

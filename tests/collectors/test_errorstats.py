@@ -2,11 +2,11 @@ from typing import Any
 
 import pytest
 
-from exporter.collectors.errorstats import COLLECTOR, ErrorStats, ErrorStatsOptions
-from exporter.errors import EmptyReplyError
-from exporter.metric import Found, Overflow, Sample, Unreadable
-from exporter.targets import Server
-from tests import recorded
+from redis_pulse.collectors.errorstats import COLLECTOR, ErrorStats, ErrorStatsOptions
+from redis_pulse.errors import EmptyReplyError
+from redis_pulse.metric import Found, Overflow, Sample, Unreadable
+from redis_pulse.server_info import Server
+from tests import recordings
 from tests.fakes import FakeCommands, every_info
 
 
@@ -22,9 +22,9 @@ async def read(reply: Any, collector: ErrorStats | None = None, **options: Any) 
     return values, [one for one in found if not isinstance(one, Sample)]
 
 
-@pytest.mark.parametrize("server", recorded.SERVERS)
+@pytest.mark.parametrize("server", recordings.SERVERS)
 async def test_real_replies_are_read_without_a_rest(server: str) -> None:
-    values, rest = await read(recorded.info(server))
+    values, rest = await read(recordings.info(server))
     assert rest == []
     assert values["WRONGTYPE"] >= 2
     assert (values["NOSCRIPT"], values.get("MADEUP", 1)) == (1, 1)

@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
-from exporter import collectors, errors
-from exporter.collectors import Collector
-from exporter.errors import TargetError
-from exporter.exposition import render
-from exporter.lines import header
-from exporter.metric import Fault, Found, Overflow, Sample, Unreadable
-from exporter.targets import Server
-from tests import busy, session
-from tests.recorded import REPLIES
+from redis_pulse import collectors, errors
+from redis_pulse.collectors import Collector
+from redis_pulse.errors import TargetError
+from redis_pulse.exposition import render
+from redis_pulse.metric import Fault, Found, Overflow, Sample, Unreadable
+from redis_pulse.server_info import Server
+from redis_pulse.text_format import header
+from tests import collector_options, replay
+from tests.recordings import REPLIES
 from tools import acl
 
 NAMES = list(collectors.load())
@@ -79,7 +79,7 @@ SAY_SO = {"redis_clients_list_skipped"}
 #: One number, for which every value that is read must make sense.
 ALL_OR_NOTHING = {"rdb_file"}
 #: As a Tile38 answers SERVER EXT.
-TILE38: session.Replies = {
+TILE38: replay.Replies = {
     (None, ("SERVER", "EXT")): [
         [
             b"go_threads",
@@ -99,9 +99,9 @@ class Scene(NamedTuple):
     """A recorded session in which a collector has much to say."""
 
     name: str
-    replies: session.Replies
+    replies: replay.Replies
     server: Server
-    asked: list[session.Args]
+    asked: list[replay.Args]
     #: What it finds when nothing is broken.
     found: list[Found]
 
@@ -117,13 +117,13 @@ async def scene(name: str) -> Scene:
     info, collector = collectors.load()["info"], collectors.load()[name]
     if name == "tile38":  # nothing to record from
         best = Scene("made up", TILE38, Server(fields={"tile38_version": "1.33.0"}), [("SERVER", "EXT")], [])
-        best.found.extend(await collectors.load()[name].collect(best.server, session.Replay(TILE38), None))
+        best.found.extend(await collectors.load()[name].collect(best.server, replay.Replay(TILE38), None))
     for where in sorted(path.relative_to(REPLIES) for path in REPLIES.glob("*/session-*.json")):
-        replies = session.load(where.parts[0], where.stem.removeprefix("session-"))
-        server, port = Server(local=True), session.Replay(replies)
+        replies = replay.load(where.parts[0], where.stem.removeprefix("session-"))
+        server, port = Server(local=True), replay.Replay(replies)
         who = where.stem.removeprefix("session-")
-        parts = [(session.still(one), busy.options(one, who)) for one in (info, collector)]
-        run = (await session.poll(server, port, parts, {}))[-1]
+        parts = [(replay.still(one), collector_options.options(one, who)) for one in (info, collector)]
+        run = (await replay.poll(server, port, parts, {}))[-1]
         if run.found and (best is None or len(run.found) >= len(best.found)):
             best = Scene(where.as_posix(), replies, server, port.asked, run.found)
     assert best is not None, f"{name} finds nothing in any session of tests/replies: record one in which it does"
@@ -131,14 +131,14 @@ async def scene(name: str) -> Scene:
     return best
 
 
-async def collect(name: str, port: session.Replay) -> list[Found]:
+async def collect(name: str, port: replay.Replay) -> list[Found]:
     """Run a collector on broken replies, and assert what must hold whatever they are."""
-    collector = session.still(collectors.load()[name])
+    collector = replay.still(collectors.load()[name])
     server = Server(local=True)
     if name != "info":
         server.learn((await scene(name)).server.fields)
     try:
-        found = list(await collector.collect(server, port, busy.options(collector)))
+        found = list(await collector.collect(server, port, collector_options.options(collector)))
     except TargetError as error:
         if not isinstance(error, errors.EmptyReplyError) and not any(error is handed for handed in port.raised):
             raise AssertionError(f"{error!r} is none of the server's errors") from error
@@ -308,14 +308,14 @@ async def test_every_collector_finds_something_in_a_recorded_session(name: str) 
 async def test_a_broken_reply_breaks_nothing(name: str, data: st.DataObject) -> None:
     there = await scene(name)
     which = data.draw(st.integers(0, min(30, len(there.asked) - 1)))
-    await collect(name, session.Replay(there.replies, Bender(which, lambda reply: bend(reply, data.draw)), alike=True))
+    await collect(name, replay.Replay(there.replies, Bender(which, lambda reply: bend(reply, data.draw)), alike=True))
 
 
 @pytest.mark.parametrize("name", NAMES)
 @thorough
 @given(data=st.data())
 async def test_noise_breaks_nothing(name: str, data: st.DataObject) -> None:
-    await collect(name, session.Replay({}, lambda _: data.draw(NOISE)))
+    await collect(name, replay.Replay({}, lambda _: data.draw(NOISE)))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -328,7 +328,7 @@ async def test_one_bad_value_leaves_the_rest_in_place(name: str, data: st.DataOb
     """
     there = await scene(name)
     which = data.draw(st.integers(0, min(30, len(there.asked) - 1)))
-    port = session.Replay(there.replies, Bender(which, lambda reply: bend_value(reply, data.draw)), alike=True)
+    port = replay.Replay(there.replies, Bender(which, lambda reply: bend_value(reply, data.draw)), alike=True)
     found = await collect(name, port)
     before, after = (
         {item.metric.full_name for item in some if isinstance(item, Sample)} for some in (there.found, found)
@@ -350,7 +350,7 @@ async def test_ten_megabytes_in_one_place_break_nothing(name: str) -> None:
     there = await scene(name)
     for number, filler in enumerate(FILLERS):
         huge = filler * (HUGE // len(filler))
-        port = session.Replay(there.replies, Bender(number % len(there.asked), partial(inflate, huge=huge)), alike=True)
+        port = replay.Replay(there.replies, Bender(number % len(there.asked), partial(inflate, huge=huge)), alike=True)
         await collect(name, port)
 
 

@@ -1,10 +1,10 @@
 from typing import Any
 
-from exporter.collectors.key_counts import COLLECTOR, KeyCountOptions, KeyCounts
-from exporter.metric import Sample
-from exporter.targets import Server
+from redis_pulse.collectors.key_counts import COLLECTOR, KeyCountOptions, KeyCounts
+from redis_pulse.metric import Sample
+from redis_pulse.server_info import Server
+from tests.fake_keyspace import Keyspace, resting
 from tests.fakes import HandClock
-from tests.keyspace import Keyspace, resting
 
 KEYS = {b"user:%d" % number: b"" for number in range(700)} | {b"cart:%d" % number: b"" for number in range(300)}
 SERVER = Server(run_id="one", fields={"db0": "keys=1000,expires=0", "db2": "keys=1"})

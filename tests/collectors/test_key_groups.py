@@ -1,12 +1,12 @@
 from typing import Any
 
-from exporter.collectors._scan import keys_in
-from exporter.collectors.key_groups import COLLECTOR, KeyGroupOptions, KeyGroups, databases_of
-from exporter.errors import UnknownCommandError
-from exporter.metric import Found, Overflow, Sample
-from exporter.targets import Server
+from redis_pulse.collectors.key_groups import COLLECTOR, KeyGroupOptions, KeyGroups, databases_of
+from redis_pulse.collectors.support.scan import keys_in
+from redis_pulse.errors import UnknownCommandError
+from redis_pulse.metric import Found, Overflow, Sample
+from redis_pulse.server_info import Server
+from tests.fake_keyspace import Keyspace, resting
 from tests.fakes import HandClock
-from tests.keyspace import Keyspace, resting
 
 KEYS = {b"user:%d" % number: b"" for number in range(60)} | {b"cart:%d" % number: b"xx" for number in range(40)}
 SERVER = Server(run_id="one", fields={"db0": "keys=100,expires=0", "db2": "keys=1", "dbsize": "7"})

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.collectors.latency import COLLECTOR
-from exporter.config import Options
-from exporter.metric import Sample, Unreadable
-from exporter.targets import Server
-from tests import recorded
+from redis_pulse.collectors.latency import COLLECTOR
+from redis_pulse.config import Options
+from redis_pulse.metric import Sample, Unreadable
+from redis_pulse.server_info import Server
+from tests import recordings
 from tests.fakes import FakeCommands
 
 _PART = st.none() | st.integers() | st.floats() | st.binary(max_size=5) | st.text(max_size=5) | st.lists(st.none())
@@ -23,10 +23,10 @@ async def read(reply: Any) -> tuple[dict[tuple[str, ...], float], list[str]]:
     return values, [part.place for part in found if isinstance(part, Unreadable)]
 
 
-@pytest.mark.parametrize("server", recorded.SERVERS)
+@pytest.mark.parametrize("server", recordings.SERVERS)
 async def test_real_replies_are_read_without_a_rest(server: str) -> None:
     """Valkey 8.1 and later add a sum and a count to every event."""
-    values, unreadable = await read(recorded.nested(server, "latency-latest"))
+    values, unreadable = await read(recordings.nested(server, "latency-latest"))
     assert not unreadable
     assert values["redis_latency_spike_last", "command"] > 1.7e9
     assert 0.01 < values["redis_latency_spike_duration_seconds", "command"] < 5

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 
-from exporter.collectors.latency_histogram import COLLECTOR, EDGES, SECONDS, USEC, LatencyHistogram
-from exporter.errors import PermissionDeniedError, TargetError, UnknownCommandError
-from exporter.exposition import render
-from exporter.lines import header
-from exporter.metric import Found, Overflow, Sample, Unreadable
-from exporter.targets import Server
-from tests import recorded_clients as recorded
+from redis_pulse.collectors.latency_histogram import COLLECTOR, EDGES, SECONDS, USEC, LatencyHistogram
+from redis_pulse.errors import PermissionDeniedError, TargetError, UnknownCommandError
+from redis_pulse.exposition import render
+from redis_pulse.metric import Found, Overflow, Sample, Unreadable
+from redis_pulse.server_info import Server
+from redis_pulse.text_format import header
 from tests.fakes import FakeCommands
+from tests.recordings import clients as recorded
 
 INFO = "# Server\r\nredis_version:7.0.15\r\n# Commandstats\r\n" + "".join(
     f"cmdstat_{name}:calls={calls},usec={usec},usec_per_call=1\r\n"

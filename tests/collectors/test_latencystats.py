@@ -2,11 +2,11 @@ from typing import Any
 
 import pytest
 
-from exporter.collectors.latencystats import COLLECTOR, LatencyStatsOptions
-from exporter.errors import EmptyReplyError
-from exporter.metric import Found, Overflow, Sample, Unreadable
-from exporter.targets import Server
-from tests import recorded
+from redis_pulse.collectors.latencystats import COLLECTOR, LatencyStatsOptions
+from redis_pulse.errors import EmptyReplyError
+from redis_pulse.metric import Found, Overflow, Sample, Unreadable
+from redis_pulse.server_info import Server
+from tests import recordings
 from tests.fakes import FakeCommands, every_info
 
 STATS = "# Commandstats\ncmdstat_get:calls=4,usec=20\n# Latencystats\n"
@@ -26,10 +26,10 @@ async def read(reply: Any, **options: Any) -> tuple[Values, list[Found]]:
     return values, [one for one in found if not isinstance(one, Sample)]
 
 
-@pytest.mark.parametrize("server", recorded.SERVERS)
+@pytest.mark.parametrize("server", recordings.SERVERS)
 async def test_real_replies_are_read_without_a_rest(server: str) -> None:
     """Redis 6.2 has no such section."""
-    values, rest = await read(recorded.info(server))
+    values, rest = await read(recordings.info(server))
     assert rest == []
     if server.startswith("redis-6"):
         assert values == {}

@@ -7,16 +7,17 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from exporter import collectors
-from exporter.metric import Metric
-from exporter.targets import Server
+from redis_pulse import collectors
+from redis_pulse.metric import Metric
+from redis_pulse.server_info import Server
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted(path.stem for path in (ROOT / "exporter" / "collectors").glob("[a-z]*.py") if path.stem != "base")
+FOLDER = ROOT / "exporter" / "redis_pulse" / "collectors"
+FILES = sorted({path.stem for path in FOLDER.glob("[a-z]*")} - {"base", "support"})
 
 EXTRA = """
-from exporter.collectors.info import InfoCollector
-from exporter.metric import gauge
+from redis_pulse.collectors.info import InfoCollector
+from redis_pulse.metric import gauge
 
 class Extra(InfoCollector):
     name = {name!r}
@@ -39,7 +40,7 @@ def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Put]:
 
     yield write
     for stem in stems:
-        sys.modules.pop(f"exporter.collectors.{stem}", None)
+        sys.modules.pop(f"redis_pulse.collectors.{stem}", None)
         if hasattr(collectors, stem):
             delattr(collectors, stem)
 
@@ -61,9 +62,9 @@ def test_a_new_file_is_a_new_collector_and_nothing_else_is_touched(put: Put) -> 
     assert [row.full_name for row in loaded["extra"].metrics] == ["redis_extra_things"]
 
 
-def test_a_file_with_an_underscore_is_a_helper_and_no_collector(put: Put) -> None:
-    put("_extra", name="extra", metric="extra_things")
-    assert sorted(collectors.load()) == FILES
+def test_shared_helpers_are_no_collectors() -> None:
+    assert list((FOLDER / "support").glob("*.py"))
+    assert not {"base", "support"} & collectors.load().keys()
 
 
 def test_a_metric_name_claimed_twice_is_refused(put: Put) -> None:
@@ -111,7 +112,7 @@ def test_every_collector_is_whole(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_collector_has_a_test_and_shows_two_lines_of_its_output(name: str) -> None:
-    assert (ROOT / "tests" / "collectors" / f"test_{name}.py").exists()
+    assert list((ROOT / "tests" / "collectors").glob(f"**/test_{name}.py"))
     doc = sys.modules[type(collectors.load()[name]).__module__].__doc__ or ""
     shown = [line.partition("{")[0].removesuffix("_bucket") for line in doc.splitlines() if line.startswith("redis_")]
     assert len(shown) == 2

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.collectors.modules import COLLECTOR, TABLE
-from exporter.config import Options
-from exporter.errors import EmptyReplyError
-from exporter.metric import Sample, Unreadable
-from exporter.targets import Server
-from tests import recorded
+from redis_pulse.collectors.modules import COLLECTOR, TABLE
+from redis_pulse.config import Options
+from redis_pulse.errors import EmptyReplyError
+from redis_pulse.metric import Sample, Unreadable
+from redis_pulse.server_info import Server
+from tests import recordings
 from tests.fakes import FakeCommands, every_info
 
 #: As Valkey's own modules write it.
@@ -34,7 +34,7 @@ async def read(reply: Any) -> tuple[Values, list[str]]:
 
 async def test_every_module_of_a_real_server_is_there_and_says_its_numbers() -> None:
     """Redis 8.2 with the search, JSON and bloom modules; its vector sets are a module too."""
-    values, unreadable = await read(recorded.info("redis-8.2.3-modules"))
+    values, unreadable = await read(recordings.info("redis-8.2.3-modules"))
     assert unreadable == []
     assert {labels[0]: tuple(labels[1:]) for name, *labels in values if name == "module_info"} == {
         "ReJSON": ("20803", "1", "0", "[search]", "[]"),
@@ -48,9 +48,9 @@ async def test_every_module_of_a_real_server_is_there_and_says_its_numbers() -> 
     assert ("search_cycles_total",) in values
 
 
-@pytest.mark.parametrize("server", recorded.SERVERS)
+@pytest.mark.parametrize("server", recordings.SERVERS)
 async def test_real_replies_are_read_without_a_rest(server: str) -> None:
-    values, unreadable = await read(recorded.info(server))
+    values, unreadable = await read(recordings.info(server))
     assert unreadable == []
     names = {labels[0] for name, *labels in values if name == "module_info"}
     expected = {"valkey-9.1.2": {"lua"}, "redis-8.2.3": {"vectorset"}}

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.collectors.rdb_file import COLLECTOR, RdbFile, seen_from_here, snapshot
-from exporter.config import Options
-from exporter.errors import UnknownCommandError
-from exporter.metric import Sample, Unreadable
-from exporter.targets import Server
+from redis_pulse.collectors.rdb_file import COLLECTOR, RdbFile, seen_from_here, snapshot
+from redis_pulse.config import Options
+from redis_pulse.errors import UnknownCommandError
+from redis_pulse.metric import Sample, Unreadable
+from redis_pulse.server_info import Server
 from tests.fakes import FakeCommands
 
 HERE = b"id=3 addr=127.0.0.1:34454 laddr=127.0.0.1:6379 fd=9 name= db=0 user=default resp=2\n"

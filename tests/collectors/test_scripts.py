@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.collectors.base import Commands
-from exporter.collectors.scripts import COLLECTOR, ERROR, VALUES, ScriptOptions, _values
-from exporter.errors import (
+from redis_pulse.collectors.scripts import COLLECTOR, ERROR, VALUES, ScriptOptions, _values
+from redis_pulse.commands import Commands
+from redis_pulse.errors import (
     BusyError,
     KeyDeniedError,
     PermissionDeniedError,
@@ -16,10 +16,10 @@ from exporter.errors import (
     TargetError,
     UnknownCommandError,
 )
-from exporter.metric import Fault, Found, Overflow, Sample, Unreadable
-from exporter.targets import Server
-from tests import recorded_keys
+from redis_pulse.metric import Fault, Found, Overflow, Sample, Unreadable
+from redis_pulse.server_info import Server
 from tests.fakes import FakeCommands
+from tests.recordings import keys
 
 SCRIPT = "return {'orders', redis.call('XLEN', 'orders'), 'half', '0.5'}"
 GOOD = [b"orders", 9, b"half", b"0.5"]
@@ -71,10 +71,10 @@ def values(found: list[Found]) -> dict[str, float]:
 ALL_WELL = {"script_result/first": 1, "script_values/orders/first": 9, "script_values/half/first": 0.5}
 
 
-@pytest.mark.parametrize("server", recorded_keys.SERVERS)
+@pytest.mark.parametrize("server", keys.SERVERS)
 async def test_real_servers_run_it_and_refuse_to_let_it_write(server: str, files: list[str]) -> None:
     writing = server == "redis-6.2.14"  # has no EVAL_RO, and nobody recorded what it would have written
-    found = await read(recorded_keys.commands(server), files[:1] if writing else files)
+    found = await read(keys.commands(server), files[:1] if writing else files)
     assert values(found) == ALL_WELL | ({} if writing else {"script_result/second": 0})
 
 

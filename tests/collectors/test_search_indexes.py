@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.collectors.search_indexes import COLLECTOR, ROWS, SearchIndexes, SearchOptions
-from exporter.errors import PermissionDeniedError, TargetError, UnknownCommandError
-from exporter.metric import Found, Overflow, Sample, Unreadable
-from exporter.targets import Server
-from tests import recorded_keys
+from redis_pulse.collectors.search_indexes import COLLECTOR, ROWS, SearchIndexes, SearchOptions
+from redis_pulse.errors import PermissionDeniedError, TargetError, UnknownCommandError
+from redis_pulse.metric import Found, Overflow, Sample, Unreadable
+from redis_pulse.server_info import Server
+from tests.fake_keyspace import resting
 from tests.fakes import FakeCommands, HandClock
-from tests.keyspace import resting
+from tests.recordings import keys
 
 ODD = st.recursive(
     st.none() | st.integers() | st.sampled_from([b"num_docs", b"inverted_sz_mb", b"-nan", b"1e400", b"\xff"]),
@@ -30,9 +30,9 @@ def values(found: list[Found], index: str) -> dict[str, float]:
     return {one.metric.name.removeprefix("search_index_"): one.value for one in samples}
 
 
-@pytest.mark.parametrize("server", recorded_keys.SEARCH)
+@pytest.mark.parametrize("server", keys.SEARCH)
 async def test_a_real_index_fills_every_row(server: str) -> None:
-    found = await read(FakeCommands(recorded_keys.replies(server, "search")))
+    found = await read(FakeCommands(keys.replies(server, "search")))
     got = values(found, "products")
     assert len(got) == len(ROWS) == 24
     assert (got["num_docs"], got["num_records"], got["hash_indexing_failures"]) == (50, 350, 1)
@@ -41,9 +41,9 @@ async def test_a_real_index_fills_every_row(server: str) -> None:
     assert not any(isinstance(one, Unreadable) for one in found)
 
 
-@pytest.mark.parametrize("server", recorded_keys.SEARCH)
+@pytest.mark.parametrize("server", keys.SEARCH)
 async def test_means_of_an_empty_index_are_no_numbers_and_no_samples(server: str) -> None:
-    got = values(await read(FakeCommands(recorded_keys.replies(server, "search")), patterns="^empty$"), "empty")
+    got = values(await read(FakeCommands(keys.replies(server, "search")), patterns="^empty$"), "empty")
     assert got["num_docs"] == 0
     assert not [name for name in got if name.startswith("avg_")]
     assert len(got) == len(ROWS) - 4

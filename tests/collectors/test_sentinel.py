@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.collectors.sentinel import COLLECTOR, SentinelOptions
-from exporter.errors import BusyError, PermissionDeniedError, TargetError, UnknownCommandError
-from exporter.metric import Overflow, Sample, Unreadable
-from exporter.targets import Server
-from tests import recorded_topology
+from redis_pulse.collectors.sentinel import COLLECTOR, SentinelOptions
+from redis_pulse.errors import BusyError, PermissionDeniedError, TargetError, UnknownCommandError
+from redis_pulse.metric import Overflow, Sample, Unreadable
+from redis_pulse.server_info import Server
 from tests.fakes import FakeCommands
+from tests.recordings import topology
 
 Values = dict[tuple[str, ...], float]
 EVERYTHING = SentinelOptions(include_config_metrics=True, include_peer_info=True)
@@ -55,9 +55,9 @@ async def read(commands: FakeCommands, options: SentinelOptions | None = None) -
     return values, unreadable, [item for item in found if isinstance(item, Overflow)]
 
 
-@pytest.mark.parametrize("server", recorded_topology.SERVERS)
+@pytest.mark.parametrize("server", topology.SERVERS)
 async def test_real_replies_are_read_without_a_rest(server: str) -> None:
-    values, unreadable, overflow = await read(recorded_topology.commands(server), EVERYTHING)
+    values, unreadable, overflow = await read(topology.commands(server), EVERYTHING)
     assert (unreadable, overflow) == ([], [])
     ((_, *at),) = [series for series in values if series[0] == "sentinel_master_ok_slaves"]
     assert at[0] == "mymaster"
@@ -94,12 +94,12 @@ async def test_real_replies_are_read_without_a_rest(server: str) -> None:
     assert peer[2] == peer[5] != ""  # its name is its run id
     assert peer[3] == "127.0.0.1"
     assert peer[6].startswith("sentinel")
-    assert not [series for series in values if recorded_topology.PLANTED in series]
+    assert not [series for series in values if topology.PLANTED in series]
 
 
-@pytest.mark.parametrize("server", recorded_topology.SERVERS)
+@pytest.mark.parametrize("server", topology.SERVERS)
 async def test_a_lost_quorum_is_zero_and_says_what_is_missing(server: str) -> None:
-    commands = recorded_topology.commands(server, SENTINEL_CKQUORUM_mymaster=recorded_topology.lost_quorum(server))
+    commands = topology.commands(server, SENTINEL_CKQUORUM_mymaster=topology.lost_quorum(server))
     values, unreadable, _ = await read(commands)
     assert values["sentinel_master_ckquorum_status", "mymaster", "NOQUORUM no quorum"] == 0
     assert not unreadable

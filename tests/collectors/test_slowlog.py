@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.collectors.slowlog import COLLECTOR
-from exporter.config import Options
-from exporter.errors import PermissionDeniedError
-from exporter.metric import Sample, Unreadable
-from exporter.targets import Server
-from tests import recorded
+from redis_pulse.collectors.slowlog import COLLECTOR
+from redis_pulse.config import Options
+from redis_pulse.errors import PermissionDeniedError
+from redis_pulse.metric import Sample, Unreadable
+from redis_pulse.server_info import Server
+from tests import recordings
 from tests.fakes import FakeCommands
 
 ODD = st.recursive(
@@ -26,9 +26,9 @@ async def read(length: Any, entries: Any) -> tuple[dict[str, float], list[str]]:
     return values, [part.place for part in found if isinstance(part, Unreadable)]
 
 
-@pytest.mark.parametrize("server", recorded.SERVERS)
+@pytest.mark.parametrize("server", recordings.SERVERS)
 async def test_real_replies_are_read_without_a_rest(server: str) -> None:
-    found = list(await COLLECTOR.collect(Server(), recorded.commands(server), Options()))
+    found = list(await COLLECTOR.collect(Server(), recordings.commands(server), Options()))
     values = {sample.metric.name: sample.value for sample in found if isinstance(sample, Sample)}
     assert len(values) == len(found) == 3
     assert (values["slowlog_length"], values["slowlog_last_id"]) == (1, 0)

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.collectors.tile38 import COLLECTOR, TABLE
-from exporter.config import Options
-from exporter.metric import Sample, Unreadable
-from exporter.targets import Server
+from redis_pulse.collectors.tile38 import COLLECTOR, TABLE
+from redis_pulse.config import Options
+from redis_pulse.metric import Sample, Unreadable
+from redis_pulse.server_info import Server
 from tests.fakes import FakeCommands
 
 #: As Tile38 1.33 writes it: text for every value, the fields of the Go runtime without a prefix.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config import ConfigError, Loaded, load
-from exporter.config.names import ALIASES, ENVIRONMENT, FIXED, leaves
+from redis_pulse.config import ConfigError, Loaded, load
+from redis_pulse.config.sources import ALIASES, ENVIRONMENT, FIXED, leaves
 
 
 def read(directory: Path, environ: dict[str, str] | None = None, **arguments: object) -> Loaded:

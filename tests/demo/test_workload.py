@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from exporter.demo.workload import PRODUCTS, WAVE, Workload, load, lost
+from redis_pulse.demo.workload import PRODUCTS, WAVE, Workload, load, lost
 from tests.fakes import HandClock
 
 

@@ -1,5 +1,5 @@
-from exporter.exposition.headers import headed
-from exporter.metric import counter, summary
+from redis_pulse.exposition.rendering import headed
+from redis_pulse.metric import counter, summary
 
 LESS = counter("S", "f", "x_total", "X.")
 PERCENT = summary("S", "f", "y", "Y.", percent=True)

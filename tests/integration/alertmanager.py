@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.integration.daemon import PATIENCE, ROOT
-from tests.integration.needs import need
 from tests.integration.prometheus import eventually
+from tests.integration.requirements import need
 from tests.integration.servers import free_port
 
 EXAMPLE = ROOT / "deploy" / "alertmanager" / "alertmanager.yaml"

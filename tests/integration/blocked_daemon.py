@@ -1,6 +1,6 @@
 """The daemon with its own event loop blocked again and again: what it measures must not show it.
 
-``python -m tests.integration.blocked_daemon`` takes what ``python -m exporter`` takes.
+``python -m tests.integration.blocked_daemon`` takes what ``python -m redis_pulse`` takes.
 """
 
 import asyncio
@@ -8,7 +8,8 @@ import sys
 import time
 from functools import partial
 
-from exporter import __main__, app
+from redis_pulse import cli
+from redis_pulse.daemon import lifecycle
 
 #: Seconds: so long nothing else runs on the loop, and so long is a round.
 BLOCKED, ROUND = 0.02, 0.1
@@ -24,5 +25,5 @@ async def block() -> None:
 
 
 if __name__ == "__main__":
-    app.run = partial(app.run, alongside=block)
-    sys.exit(__main__.main())
+    lifecycle.run = partial(lifecycle.run, alongside=block)
+    sys.exit(cli.main())

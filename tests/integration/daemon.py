@@ -38,7 +38,7 @@ _NEVER_IN_THE_LOG = ("Traceback (most recent call last)", "was never retrieved",
 
 
 class Daemon:
-    """``python -m exporter``: given targets by ``config`` (written as its YAML file), by arguments, or by ``env``.
+    """``python -m redis_pulse``: given targets by ``config`` (written as its YAML file), by arguments, or by ``env``.
 
     ``config`` is laid over ``FAST``; the environment holds nothing but what is given. ``module`` is what is run instead
     of ``exporter``. ``files`` are the soft and the hard limit of open files.
@@ -50,7 +50,7 @@ class Daemon:
         *arguments: str,
         config: Mapping[str, Any] | None = None,
         env: Mapping[str, str] | None = None,
-        module: str = "exporter",
+        module: str = "redis_pulse",
         files: tuple[int, int] | None = None,
     ) -> None:
         self.folder = folder

@@ -1,6 +1,6 @@
 """The daemon with an event loop that hangs for good once it is told to (SIGUSR1).
 
-``python -m tests.integration.hung_daemon`` takes what ``python -m exporter`` takes.
+``python -m tests.integration.hung_daemon`` takes what ``python -m redis_pulse`` takes.
 """
 
 import asyncio
@@ -9,7 +9,8 @@ import sys
 import time
 from functools import partial
 
-from exporter import __main__, app
+from redis_pulse import cli
+from redis_pulse.daemon import lifecycle
 
 
 def hang() -> None:
@@ -27,5 +28,5 @@ async def obey() -> None:
 
 
 if __name__ == "__main__":
-    app.run = partial(app.run, alongside=obey)
-    sys.exit(__main__.main())
+    lifecycle.run = partial(lifecycle.run, alongside=obey)
+    sys.exit(cli.main())

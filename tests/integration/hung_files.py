@@ -1,6 +1,6 @@
 """The daemon on a file system that hangs: no file is opened while there is one of its name and ``.hangs``.
 
-``python -m tests.integration.hung_files`` takes what ``python -m exporter`` takes.
+``python -m tests.integration.hung_files`` takes what ``python -m redis_pulse`` takes.
 """
 
 import os
@@ -8,7 +8,7 @@ import sys
 import time
 from typing import Any
 
-from exporter import __main__
+from redis_pulse import cli
 
 _open = os.open
 
@@ -21,4 +21,4 @@ def _open_when_it_answers(path: Any, *arguments: Any, **more: Any) -> int:
 
 if __name__ == "__main__":
     os.open = _open_when_it_answers
-    sys.exit(__main__.main())
+    sys.exit(cli.main())

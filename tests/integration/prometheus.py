@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 import yaml
 
 from tests.integration.daemon import PATIENCE
-from tests.integration.needs import need
+from tests.integration.requirements import need
 from tests.integration.servers import free_port
 
 Series = dict[str, Any]

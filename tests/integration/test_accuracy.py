@@ -60,7 +60,7 @@ def of(target: str, slots: list[Slot]) -> list[Slot]:
     return [slot for slot in slots if slot.target == target and slot.outcome == "success"]
 
 
-@pytest.fixture(scope="module", params=["exporter", "tests.integration.blocked_daemon"], ids=["as it is", "blocked"])
+@pytest.fixture(scope="module", params=["redis_pulse", "tests.integration.blocked_daemon"], ids=["as it is", "blocked"])
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("accuracy")
     log = folder / "probe.csv"
@@ -82,7 +82,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     for slot, ping in matched(slots, pings):
         if len(pairs[slot.target]) < sum(counts[slot.target]):
             pairs[slot.target].append((slot, ping))
-    return Run(first, last, slots, pings, pairs, edges, counts, request.param != "exporter")
+    return Run(first, last, slots, pings, pairs, edges, counts, request.param != "redis_pulse")
 
 
 def test_every_ping_arrived_once_and_was_counted_once(run: Run) -> None:

@@ -14,25 +14,25 @@ from typing import Any, NamedTuple
 import pytest
 import redis
 
-from exporter import collectors
-from exporter.collectors import Collector
-from exporter.errors import TargetError
-from exporter.metric import Sample
-from exporter.sampler.asking import Refusals
-from exporter.targets import Server
-from tests import busy, session
+from redis_pulse import collectors
+from redis_pulse.collectors import Collector
+from redis_pulse.errors import TargetError
+from redis_pulse.metric import Sample
+from redis_pulse.polling.poll_commands import Refusals
+from redis_pulse.server_info import Server
+from tests import collector_options, replay
+from tests.harness import Watched
 from tests.integration.daemon import Daemon
 from tests.integration.servers import ALL, RealServer, binary, free_port
 from tests.replies.record import SPIN, Connection
 from tests.replies.record_session import eventually, kinds
-from tests.watching import Watched
 from tools import acl
 
 pytestmark = pytest.mark.integration
 
 PASSWORD = "correct-horse"
 NAMES = list(collectors.load())
-#: Where a server, and the options of ``tests/busy.py``, are to be found among the places of additions.
+#: Where a server, and the options of ``tests/collector_options.py``, are to be found among the places of additions.
 PLACES = {
     "valkey": ("Valkey 8.1 or later", acl.NAMED_LIBRARY, "servers whose HyperLogLogs may be counted"),
     "redis": ("servers whose HyperLogLogs may be counted",),
@@ -102,15 +102,15 @@ class Outcome(NamedTuple):
 def look(site: Site, chosen: list[Collector], **credentials: Any) -> dict[str, Outcome]:
     """Run INFO and these collectors, twice, as the sampler would; return the second outcome of each."""
 
-    async def run() -> list[session.Run]:
+    async def run() -> list[replay.Run]:
         watched = Watched(f"redis://127.0.0.1:{site.port}", **credentials)
         server, refusals = Server(local=True), Refusals()
         every = dict.fromkeys([collectors.load()["info"], *chosen])
-        parts = [(collector.for_target(), busy.options(collector, site.kind)) for collector in every]
+        parts = [(collector.for_target(), collector_options.options(collector, site.kind)) for collector in every]
         try:
             for _ in range(2):
                 commands = watched.client.commands("test", watched.clock() + 10)
-                runs = await session.poll(server, commands, parts, refusals)
+                runs = await replay.poll(server, commands, parts, refusals)
             return runs
         finally:
             await watched.close()

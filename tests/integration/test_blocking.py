@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.daemon import PATIENCE, ROOT, Daemon
-from tests.integration.needs import need
 from tests.integration.pages import Page
+from tests.integration.requirements import need
 from tests.integration.servers import RealServer
 
 pytestmark = pytest.mark.integration
@@ -162,7 +162,7 @@ class Mute:
     @contextmanager
     def running(self) -> Iterator["subprocess.Popen[bytes]"]:
         daemon = self.daemon
-        command = [sys.executable, "-m", "exporter", "--config", str(daemon.file)]
+        command = [sys.executable, "-m", "redis_pulse", "--config", str(daemon.file)]
         command += ["--listen", f"127.0.0.1:{daemon.port}"]
         reading, writing = os.pipe()
         fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter import collectors
+from redis_pulse import collectors
 from tests.integration.daemon import Daemon
 from tests.integration.pages import Page
 from tests.integration.servers import RealServer, free_port

@@ -9,7 +9,7 @@ import pytest
 import trustme
 from redis.exceptions import ResponseError
 
-from exporter import collectors
+from redis_pulse import collectors
 from tests.integration.daemon import Daemon
 from tests.integration.pages import Page
 from tests.integration.real_cluster import RealCluster, until

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.integration.daemon import Daemon
-from tests.integration.needs import missing
+from tests.integration.requirements import missing
 from tests.integration.servers import binary
 
 pytestmark = pytest.mark.integration

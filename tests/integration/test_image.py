@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.daemon import ROOT
-from tests.integration.needs import missing, need
+from tests.integration.requirements import missing, need
 from tests.integration.servers import RealServer, free_port
 from tests.integration.test_container import knock
 

@@ -160,7 +160,7 @@ def test_values_and_cardinalities_are_there_on_request(filled: RealServer, watch
 
 def test_a_bad_option_is_told_before_anything_runs(tmp_path: Path) -> None:
     """The place and the cure, no traceback."""
-    from exporter.__main__ import main
+    from redis_pulse.cli import main
 
     config = tmp_path / "bad.yaml"
     config.write_text("targets:\n  - {url: 'localhost:1', collectors: {key_groups: {groups: ['(']}}}\n")

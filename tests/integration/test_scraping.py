@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter.shards import owner
+from redis_pulse.config.sharding import owner
 from tests.integration.daemon import ROOT, Daemon
 from tests.integration.prometheus import Prometheus, eventually
 from tests.integration.servers import RealServer

@@ -11,8 +11,8 @@ import pytest
 import trustme
 import yaml
 
-from exporter.discovery import DiscoveryError
-from tests.discovery.sentinels import Room
+from redis_pulse.discovery import DiscoveryError
+from tests.discovery.sentinel.fake_sentinels import Room
 from tests.integration.daemon import Daemon
 from tests.integration.pages import Page
 from tests.integration.sentinels import Sentinel, SentinelSet, Writer

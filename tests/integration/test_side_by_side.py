@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.needs import need
+from tests.integration.requirements import need
 
 ROOT = Path(__file__).parents[2]
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 #: Provoked elsewhere: by the tests of systemd, the watchdog, the breaker, large replies, servers that load and reset,
-#: what blocks, and want of descriptors. Nobody here has a Memorystore: see tests/client/test_translate.py.
+#: what blocks, and want of descriptors. Nobody here has a Memorystore: see tests/client/test_error_mapping.py.
 ELSEWHERE = (
     *("WatchdogSec is shorter", "Fatal Python error", "is loading the dataset in memory", "lost the connection"),
     *("the circuit breaker is forced open", "calls are too slow"),
@@ -72,7 +72,7 @@ def command(*arguments: str, folder: Path, **variables: str) -> str:
     """Run ``redis-pulse`` and return all that it said."""
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **variables}
     done = subprocess.run(
-        [sys.executable, "-m", "exporter", *arguments],
+        [sys.executable, "-m", "redis_pulse", *arguments],
         cwd=folder,
         env=env,
         capture_output=True,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporter import log
-from exporter.log.writer import Writer, put
+from redis_pulse import log
+from redis_pulse.log.writer import Writer, put
 
 LINE = "x" * 999 + "\n"
 

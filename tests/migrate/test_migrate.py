@@ -9,10 +9,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter import collectors, config
-from exporter.__main__ import main
-from exporter.migrate import TABLE, Row, migrate
-from exporter.migrate.table import NEWER
+from redis_pulse import collectors
+from redis_pulse.cli import main
+from redis_pulse.migrate import TABLE, Row, migrate
+from redis_pulse.migrate.flags import NEWER
+from tools import settings_reference
 
 HERE = Path(__file__).parent
 #: flag, variable, switch or not, default: as `redis_exporter --help` and its README of 1.86 say.
@@ -54,7 +55,7 @@ def test_the_table_has_every_flag_of_redis_exporter_with_its_variable_and_defaul
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.flag)
 def test_what_a_flag_becomes_is_a_setting_of_ours(row: Row) -> None:
-    known = {setting.path for setting in config.rows()}
+    known = {setting.path for setting in settings_reference.rows()}
     for path in row.ours:
         group, _, rest = path.partition(".")
         if group != "collectors":

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.parse.client_list import LONGEST_LINE, parse_address, parse_client, parse_client_list
-from tests import recorded_clients as recorded
+from redis_pulse.parse.client_list import LONGEST_LINE, parse_address, parse_client, parse_client_list
+from tests.recordings import clients as recorded
 
 NAMES = st.text(st.characters(min_codepoint=ord("!"), max_codepoint=ord("~")))
 

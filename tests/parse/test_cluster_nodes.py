@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.parse.cluster_nodes import Node, parse_nodes, preferred
+from redis_pulse.parse.cluster_nodes import Node, parse_nodes, preferred
 
 REDIS_6 = """\
 e7d1 127.0.0.1:30002@40002 master - 0 1426238316232 2 connected 5461-10922

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.parse.dialects import translated
-from exporter.parse.info import parse_info
+from redis_pulse.parse.dialects import translated
+from redis_pulse.parse.info import parse_info
 
 
 def cpu(text: str) -> str:

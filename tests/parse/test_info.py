@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.parse.info import SECTIONS, Replica, has_fields, parse_info, parse_pairs, parse_replica
-from tests import recorded
+from redis_pulse.parse.info import SECTIONS, Replica, has_fields, parse_info, parse_pairs, parse_replica
+from tests import recordings
 
 
 def test_sections_and_fields_are_split_and_values_stay_text() -> None:
@@ -24,10 +24,10 @@ def test_everything_after_the_first_colon_is_the_value() -> None:
     }
 
 
-@pytest.mark.parametrize("server", recorded.SERVERS)
-@pytest.mark.parametrize("who", recorded.WHO)
+@pytest.mark.parametrize("server", recordings.SERVERS)
+@pytest.mark.parametrize("who", recordings.WHO)
 def test_lf_and_crlf_say_the_same(server: str, who: str) -> None:
-    text = recorded.info(server, who).decode()
+    text = recordings.info(server, who).decode()
     assert parse_info(text) == parse_info(text.replace("\r\n", "\n"))
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.parse.modules import parse_modules
+from redis_pulse.parse.info import parse_modules
 
 
 def test_every_line_is_a_module_with_its_pairs() -> None:

@@ -3,7 +3,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.parse.pairs import as_pairs
+from redis_pulse.parse.reply import as_pairs
 
 ODD = st.none() | st.integers() | st.floats() | st.binary(max_size=5) | st.text(max_size=5) | st.lists(st.none())
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from exporter.parse.reply import as_integer, as_list, as_text
+from redis_pulse.parse.reply import as_integer, as_list, as_text
 
 
 @pytest.mark.parametrize(

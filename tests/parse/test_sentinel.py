@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.parse import sentinel
-from exporter.parse.sentinel import LONGEST, as_instances, parse_ckquorum, parse_masters
-from tests import recorded_topology
+from redis_pulse.parse import sentinel
+from redis_pulse.parse.sentinel import LONGEST, as_instances, parse_ckquorum, parse_masters
+from tests.recordings import topology
 
 QUORUM = "Not enough available Sentinels to reach the specified quorum for this master"
 MAJORITY = "Not enough available Sentinels to reach the majority and authorize a failover"
@@ -57,10 +57,10 @@ def test_the_masters_of_info_are_read_by_name() -> None:
     assert masters.bad == 1
 
 
-@pytest.mark.parametrize("server", recorded_topology.SERVERS)
+@pytest.mark.parametrize("server", topology.SERVERS)
 def test_real_replies_are_read_without_a_rest(server: str) -> None:
     for what in ("MASTERS", "SENTINELS mymaster", "SLAVES mymaster"):
-        instances = as_instances(recorded_topology.reply(server, f"SENTINEL {what}"))
+        instances = as_instances(topology.reply(server, f"SENTINEL {what}"))
         assert instances is not None
         ((_, fields),) = instances.named.items()
         assert {"ip", "port", "flags", "last-ok-ping-reply"} <= fields.keys()

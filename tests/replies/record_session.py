@@ -4,9 +4,10 @@
     python -m tests.replies.record_session /opt/redis-server /opt/redisearch.so /opt/rejson.so
 
 A primary, its replica, its Sentinel and a node of a cluster are started on 127.0.0.1 and brought into a state in which
-every collector has something to say; then they are polled twice, with the options of ``tests/busy.py``. What was asked
-and answered goes into ``tests/replies/<server>-<version>/session-<who>.json``, with modules into ``…-modules/``. Run it
-again when a collector asks something new. Paths and the machine's name are replaced by plain ones.
+every collector has something to say; then they are polled twice, with the options of ``tests/collector_options.py``.
+What was asked and answered goes into ``tests/replies/<server>-<version>/session-<who>.json``, with modules into
+``…-modules/``.
+Run it again when a collector asks something new. Paths and the machine's name are replaced by plain ones.
 """
 
 import asyncio
@@ -21,15 +22,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from exporter.breaker import Breaker
-from exporter.client import Client
-from exporter.errors import TargetError
-from exporter.sampler.asking import Refusals
-from exporter.targets import Server, Target
-from tests import busy, session
+from redis_pulse.circuit_breaker import Breaker
+from redis_pulse.client import Client
+from redis_pulse.errors import TargetError
+from redis_pulse.polling.poll_commands import Refusals
+from redis_pulse.server_info import Server, Target
+from tests import collector_options, replay
+from tests.harness import Heard, settings
 from tests.integration.servers import free_port
 from tests.replies.record import HERE, SPIN, Connection, plain, provoke_modules
-from tests.watching import Heard, settings
 
 QUICK = (
     "repl-diskless-sync-delay 0",
@@ -49,7 +50,7 @@ class Recording:
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self.replies: dict[session.Asked, list[Any]] = {}
+        self.replies: dict[replay.Asked, list[Any]] = {}
 
     async def execute(self, *args: str | int | bytes, db: int | None = None) -> Any:
         """Ask, and write the reply or the error down."""
@@ -58,7 +59,7 @@ class Recording:
             raise reply
         return reply
 
-    async def pipeline(self, commands: Sequence[session.Args], *, db: int | None = None) -> list[Any]:
+    async def pipeline(self, commands: Sequence[replay.Args], *, db: int | None = None) -> list[Any]:
         """Ask, and write the replies down."""
         replies: list[Any] = await self._client.commands("record", time.monotonic() + 10).pipeline(commands, db=db)
         for args, reply in zip(commands, replies, strict=True):
@@ -161,18 +162,18 @@ def eventually(condition: Callable[[], object]) -> None:
     raise SystemExit("it did not happen within 10 s")
 
 
-async def record(port: int, who: str, folder: str) -> dict[session.Asked, list[Any]]:
+async def record(port: int, who: str, folder: str) -> dict[replay.Asked, list[Any]]:
     """Poll a server with every collector, and return what was asked and answered."""
     target = Target.of(settings(f"redis://127.0.0.1:{port}"))
     client = Client(target, Breaker(target.settings.breaker, time.monotonic, on_change=lambda *_: None), Heard())
     recording = Recording(client)
     server, parts, refusals = (
         Server(local=True),
-        [(one.for_target(), options) for one, options in busy.everything(who)],
+        [(one.for_target(), options) for one, options in collector_options.everything(who)],
         Refusals(),
     )
-    for _ in range(session.POLLS):
-        for run in await session.poll(server, recording, parts, refusals):
+    for _ in range(replay.POLLS):
+        for run in await replay.poll(server, recording, parts, refusals):
             said = run.error or (f"{len(run.found)} found" if run.found is not None else "does not apply")
             print(f"  {run.collector.name}: {said}")
     await client.aclose()
@@ -224,11 +225,11 @@ def main(binary: str, *modules: str) -> None:
         name = "valkey" if b"valkey_version" in found else "redis"
         to = HERE / f"{name}-{found[f'{name}_version'.encode()].decode()}{'-modules' if modules else ''}"
         to.mkdir(exist_ok=True)
-        several = dict(zip(session.WHO, (primary, replica, sentinel, cluster), strict=True))
+        several = dict(zip(replay.WHO, (primary, replica, sentinel, cluster), strict=True))
         for who, connection in ({"primary": primary} if modules else several).items():
             print(f"{to.name} {who}")
             replies = asyncio.run(record(number_of(connection), who, str(work)))
-            (to / f"session-{who}.json").write_text(session.dump(replies), encoding="utf-8")
+            (to / f"session-{who}.json").write_text(replay.dump(replies), encoding="utf-8")
 
 
 if __name__ == "__main__":

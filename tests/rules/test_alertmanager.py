@@ -10,8 +10,8 @@ import yaml
 from grafana.rules import page
 from grafana.rules.settings import Settings
 from tests.integration.alertmanager import EXAMPLE, Alertmanager
-from tests.integration.needs import need
 from tests.integration.prometheus import eventually
+from tests.integration.requirements import need
 
 CONFIG = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
 NAMES = {alert.name for alert in page.alerts(Settings())}

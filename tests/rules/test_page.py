@@ -9,7 +9,7 @@ import yaml
 
 from grafana.rules import files, page
 from grafana.rules.settings import Settings
-from tests.integration.needs import need
+from tests.integration.requirements import need
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "prometheus"

@@ -18,7 +18,7 @@ import yaml
 from grafana.rules import capacity, durability, exporters, page, reachable, records, replication, slo, topology
 from grafana.rules.rule import Alert, Group
 from grafana.rules.settings import Settings
-from tests.integration.needs import need
+from tests.integration.requirements import need
 from tests.rules import (
     cases_capacity,
     cases_durability,

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp
 
-from exporter.web import FailingCollector, HttpServer, Limits, PendingChange, Place, Stats, TargetView, Wanted, build
+from redis_pulse.web import FailingCollector, HttpServer, Limits, PendingChange, Place, Stats, TargetView, Wanted, build
 
 STATS = Stats(
     connected_clients=3,

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporter.web import ListenError, bind, parse_listen
-from exporter.web import listen as listen_module
-from exporter.web.listen import Listen
+from redis_pulse.web import ListenError, bind, parse_listen
+from redis_pulse.web import server as listen_module
+from redis_pulse.web.server import Listen
 
 
 def _has_ipv6() -> bool:

@@ -10,7 +10,7 @@ import time
 import httpx
 import pytest
 
-from exporter.web import HttpServer, ListenError, build
+from redis_pulse.web import HttpServer, ListenError, build
 from tests.web.fakes import FakeDaemon, raw, served
 
 
@@ -158,7 +158,7 @@ async def test_what_prevents_the_start_is_raised(monkeypatch: pytest.MonkeyPatch
     async def fail(*_: object, **__: object) -> None:
         raise OSError("no loop")
 
-    monkeypatch.setattr("exporter.web.server._Server.startup", fail)
+    monkeypatch.setattr("redis_pulse.web.server._Server.startup", fail)
     server = HttpServer(build(FakeDaemon()), "127.0.0.1:0", on_refused=unheard)
     with pytest.raises(OSError, match="no loop"):
         await server.start()

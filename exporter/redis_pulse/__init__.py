@@ -1,0 +1,31 @@
+"""redis-pulse: a Prometheus exporter for Redis and Valkey.
+
+Module layers. A module imports only from lower layers; ``tests/test_architecture.py`` enforces this:
+
+====== ==============================================================================================
+layer  modules
+====== ==============================================================================================
+9      ``__main__``  runs ``cli``
+8      ``cli``       the command line
+7      ``daemon``    builds everything once, starts, drains, stops, reloads
+6      ``web``       pages over HTTP · ``scheduling`` which job is due when
+       ``demo``      embedded servers · ``migrate`` converts the flags of redis_exporter
+5      ``polling``   runs the collectors of one target · ``probe`` pings and the other client-side measurements
+       ``discovery`` finds targets · ``exposition`` renders ``/metrics``
+4      ``collectors``  one module or package per source of server metrics · ``client`` talks to one target
+       ``sample_store``  latest samples per target and collector · ``telemetry`` the metrics of the daemon itself
+3      ``circuit_breaker``  closed, open, half-open · ``commands`` facts about commands
+       ``parse``     server text to plain values · ``server_info`` what one server is
+2      ``config``    settings and their sources · ``errors`` one bounded reason each · ``metric`` metric definitions
+       ``text_format``  lines of the text format · ``log`` structured logs · ``backoff`` delays between attempts
+       ``startup_signals``  signals before the event loop runs
+1      ``blocking``  calls that may hang, in threads with deadlines · ``file_descriptors`` their limit and reserve
+====== ==============================================================================================
+
+    config → discovery → scheduling → client ─┬─ polling (collectors) → sample_store ─┬→ exposition → web
+                                              └─ probe → telemetry ───────────────────┘
+
+A lower layer never calls a higher one. ``daemon`` passes callbacks down instead.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,118 @@
+"""A node's view of its cluster (CLUSTER INFO): state, slots, nodes, messages on the cluster bus.
+
+redis_cluster_state{target="cart"} 1
+redis_cluster_bus_messages_total{target="cart",direction="sent",kind="ping"} 1843
+"""
+# ruff: noqa: E501 - a row is one line
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar
+
+from redis_pulse.collectors.base import Stateless
+from redis_pulse.commands import Commands
+from redis_pulse.config import Options
+from redis_pulse.metric import Metric, Sample, Unreadable, counter, gauge
+from redis_pulse.parse.info import parse_info
+from redis_pulse.parse.reply import as_text
+from redis_pulse.server_info import Server
+
+_SECTION = "CLUSTER INFO"
+DIRECTIONS = ("sent", "received")
+#: Kinds of messages on the bus, in the words of the servers; others are put together as ``other``.
+KINDS = (
+    "ping",
+    "pong",
+    "meet",
+    "fail",
+    "publish",
+    "auth-req",
+    "auth-ack",
+    "update",
+    "mfstart",
+    "module",
+    "publishshard",
+)
+
+
+def _kind_row(kind: str, direction: str) -> Metric:
+    field = f"cluster_stats_messages_{kind}_{direction}"
+    text = f"Messages of the kind {kind} {direction} on the cluster bus, as a gauge; prefer the counter redis_cluster_bus_messages_total."
+    return gauge(_SECTION, field, field.replace("-", "_"), text)
+
+
+# fmt: off
+#: Fields that are one number each.
+TABLE: tuple[Metric, ...] = (
+    gauge(_SECTION, "cluster_state", "cluster_state", "1 while this node can serve queries (ok), 0 while it cannot (fail)."),
+    gauge(_SECTION, "cluster_slots_assigned", "cluster_slots_assigned", "Slots that have a node, of 16384."),
+    gauge(_SECTION, "cluster_slots_ok", "cluster_slots_ok", "Slots whose node is well."),
+    gauge(_SECTION, "cluster_slots_pfail", "cluster_slots_pfail", "Slots whose node this node cannot reach (PFAIL)."),
+    gauge(_SECTION, "cluster_slots_fail", "cluster_slots_fail", "Slots whose node has failed, as the cluster agreed (FAIL)."),
+    gauge(_SECTION, "cluster_nodes_pfail", "cluster_nodes_pfail", "Nodes that this node cannot reach (Valkey 9 and later)."),
+    gauge(_SECTION, "cluster_nodes_fail", "cluster_nodes_fail", "Nodes that have failed, as the cluster agreed (Valkey 9 and later)."),
+    gauge(_SECTION, "cluster_voting_nodes_pfail", "cluster_voting_nodes_pfail", "Primaries with slots that this node cannot reach (Valkey 9 and later)."),
+    gauge(_SECTION, "cluster_voting_nodes_fail", "cluster_voting_nodes_fail", "Primaries with slots that have failed (Valkey 9 and later)."),
+    gauge(_SECTION, "cluster_known_nodes", "cluster_known_nodes", "Nodes that this node knows, failing ones and those in handshake included."),
+    gauge(_SECTION, "cluster_size", "cluster_size", "Primaries that serve at least one slot."),
+    gauge(_SECTION, "cluster_current_epoch", "cluster_current_epoch", "Newest epoch that this node has seen; grows with every failover."),
+    gauge(_SECTION, "cluster_my_epoch", "cluster_my_epoch", "Epoch of this node's own configuration."),
+    gauge(_SECTION, "cluster_stats_messages_sent", "cluster_messages_sent_total", "Messages sent on the cluster bus, as a gauge; prefer the counter redis_cluster_bus_messages_total."),
+    gauge(_SECTION, "cluster_stats_messages_received", "cluster_messages_received_total", "Messages received on the cluster bus, as a gauge; prefer the counter redis_cluster_bus_messages_total."),
+    *(_kind_row(kind, direction) for kind in KINDS for direction in DIRECTIONS),
+    counter(_SECTION, "total_cluster_links_buffer_limit_exceeded", "cluster_links_buffer_limit_exceeded_total", "Links of the cluster bus dropped because they held too much memory (cluster-link-sendbuf-limit; Redis 7.0 and later)."),
+)
+MESSAGES = counter(_SECTION, "cluster_stats_messages_KIND_DIRECTION", "cluster_bus_messages_total", "Messages on the cluster bus by kind.", labels=("direction", "kind"))
+BYTES = counter(_SECTION, "cluster_stats_bytes_DIRECTION", "cluster_bus_bytes_total", "Bytes on the cluster bus (Valkey 9 and later).", labels=("direction",))
+# fmt: on
+
+_MESSAGES = re.compile(r"cluster_stats_messages_(.+)_(sent|received)")
+
+
+class Cluster(Stateless):
+    """Ask a cluster node how it sees the cluster."""
+
+    name: ClassVar[str] = "cluster"
+    metrics: ClassVar[tuple[Metric, ...]] = (*TABLE, MESSAGES, BYTES)
+    options: ClassVar[type[Options]] = Options
+    default: ClassVar[bool] = True
+    commands: ClassVar[tuple[str, ...]] = ("cluster|info",)
+
+    def applies(self, server: Server) -> bool:
+        """Only a node of a cluster has it."""
+        return server.fields.get("cluster_enabled") == "1"
+
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Sample | Unreadable]:  # noqa: ARG002
+        """Read ``field:value`` lines."""
+        text = as_text(await commands.execute("CLUSTER", "INFO"))
+        fields = {field: value for part in parse_info(text or "").values() for field, value in part.items()}
+        if not fields:
+            return [Unreadable(_SECTION)]
+        found = [row.read(fields[row.field]) for row in TABLE if row.field in fields]
+        found += [
+            BYTES.read(fields[f"cluster_stats_bytes_{to}"], to)
+            for to in DIRECTIONS
+            if f"cluster_stats_bytes_{to}" in fields
+        ]
+        return [*(sample for sample in found if sample is not None), *_messages(fields)]
+
+
+def _messages(fields: Mapping[str, str]) -> Iterator[Sample | Unreadable]:
+    """Read the counts by kind. The server names a kind only once there was one: before that it is 0."""
+    if "cluster_stats_messages_sent" not in fields:
+        return
+    counts = {(direction, kind): 0.0 for direction in DIRECTIONS for kind in (*KINDS, "other")}
+    for field, text in fields.items():
+        if not (match := _MESSAGES.fullmatch(field)):
+            continue
+        kind, direction = match[1] if match[1] in KINDS else "other", match[2]
+        read = MESSAGES.read(text, direction, kind)
+        if isinstance(read, Unreadable):
+            yield read
+        elif read is not None:
+            counts[direction, kind] += read.value
+    for (direction, kind), count in counts.items():
+        yield MESSAGES.sample(count, direction, kind)
+
+
+COLLECTOR = Cluster()

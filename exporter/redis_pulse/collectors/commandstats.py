@@ -1,0 +1,70 @@
+"""What every command was called, what it took, and how often it went wrong (INFO commandstats).
+
+redis_commands_total{target="cart",cmd="config|get"} 42
+redis_commands_duration_seconds_total{target="cart",cmd="config|get"} 0.002291
+"""
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from redis_pulse.collectors.support.info_lines import Seated, count, read_info, read_keyed, seat
+from redis_pulse.commands import Commands
+from redis_pulse.config import Options
+from redis_pulse.config.option_types import Count, Field
+from redis_pulse.metric import Found, Metric, counter, usec
+from redis_pulse.server_info import Server
+
+SECTION = "Commandstats"
+PREFIX = "cmdstat_"
+_CMD = ("cmd",)
+#: The pairs of a line by name: servers before 6.2 have fewer, others may have more.
+ROWS = {
+    "calls": counter(SECTION, "cmdstat_X:calls", "commands_total", "Calls of a command.", labels=_CMD),
+    "usec": counter(
+        SECTION,
+        "cmdstat_X:usec",
+        "commands_duration_seconds_total",
+        "Time the server spent executing a command; its calls' waiting is no part of it.",
+        usec,
+        labels=_CMD,
+    ),
+    "rejected_calls": counter(
+        SECTION,
+        "cmdstat_X:rejected_calls",
+        "commands_rejected_calls_total",
+        "Calls of a command that were refused before it ran: denied, wrong number of arguments, out of memory.",
+        labels=_CMD,
+    ),
+    "failed_calls": counter(
+        SECTION,
+        "cmdstat_X:failed_calls",
+        "commands_failed_calls_total",
+        "Calls of a command that failed while it ran.",
+        labels=_CMD,
+    ),
+}
+
+
+class CommandStatsOptions(Options):
+    """How many commands are told apart."""
+
+    max_commands: Count = Field(
+        500, description='Commands with series of their own; those beyond are summed up as `cmd="overflow"`.'
+    )
+
+
+class CommandStats(Seated):
+    """Read every line of commandstats by the names of its pairs."""
+
+    name: ClassVar[str] = "commandstats"
+    metrics: ClassVar[tuple[Metric, ...]] = tuple(ROWS.values())
+    options: ClassVar[type[Options]] = CommandStatsOptions
+
+    async def collect(self, server: Server, commands: Commands, options: CommandStatsOptions) -> Iterable[Found]:
+        """Read the section; a server that has none says nothing."""
+        keyed = read_keyed(await read_info(server, commands), SECTION, PREFIX)
+        own = seat(self._places, keyed, "calls", options.max_commands)
+        return list(count(keyed, ROWS, own))
+
+
+COLLECTOR = CommandStats()

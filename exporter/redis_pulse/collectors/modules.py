@@ -1,0 +1,162 @@
+"""The loaded modules, and what the search, bloom and JSON modules of Redis and Valkey say of themselves (INFO).
+
+redis_module_info{target="cart",name="ReJSON",ver="20803",api="1",filters="0",usedby="[search]",using="[]"} 1
+redis_search_number_of_indexes{target="cart"} 4
+
+Two rows of one field are an established name with a wrong type or unit, and a right one below.
+"""
+# ruff: noqa: E501 - a row is one line
+
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
+
+from redis_pulse.collectors.base import Stateless
+from redis_pulse.collectors.support.info_lines import read_info
+from redis_pulse.commands import Commands
+from redis_pulse.config import Options
+from redis_pulse.metric import Metric, Sample, Unreadable, counter, gauge, msec
+from redis_pulse.parse.info import Info, parse_modules
+from redis_pulse.server_info import Server
+
+# fmt: off
+MODULE = gauge("Modules", "module", "module_info", "Always 1; the labels say what a loaded module is.", labels=("name", "ver", "api", "filters", "usedby", "using"))
+
+#: Fields that are one number each. Every module has sections of its own, in which all names begin with the module's.
+TABLE: tuple[Metric, ...] = (
+    gauge("Modules", "search_number_of_indexes", "search_number_of_indexes", "Search indexes."),
+    gauge("Modules", "search_number_of_attributes", "search_number_of_attributes", "Attributes of all search indexes (Valkey)."),
+    gauge("Modules", "search_number_of_active_indexes", "search_number_of_active_indexes", "Indexes with a running query or indexing."),
+    gauge("Modules", "search_number_of_active_indexes_running_queries", "search_number_of_active_indexes_running_queries", "Indexes with a running query."),
+    gauge("Modules", "search_number_of_active_indexes_indexing", "search_number_of_active_indexes_indexing", "Indexes that are being filled in the background."),
+    gauge("Modules", "search_total_active_write_threads", "search_total_active_write_threads", "Threads that write to indexes, now."),
+    gauge("Modules", "search_total_num_docs_in_indexes", "search_total_num_docs_in_indexes", "Documents in all indexes."),
+    gauge("Modules", "search_total_indexed_documents", "search_total_indexed_documents", "Documents in all indexes (Valkey)."),
+    gauge("Modules", "search_used_memory_bytes", "search_used_memory_bytes", "Bytes used by the search module (Valkey)."),
+    gauge("Modules", "search_used_memory_indexes", "search_used_memory_indexes_bytes", "Bytes used by all indexes."),
+    gauge("Modules", "search_smallest_memory_index", "search_smallest_memory_index_bytes", "Bytes used by the smallest index."),
+    gauge("Modules", "search_largest_memory_index", "search_largest_memory_index_bytes", "Bytes used by the largest index."),
+    gauge("Modules", "search_used_memory_vector_index", "search_used_memory_vector_index_bytes", "Bytes used by vector indexes."),
+    gauge("Modules", "search_string_interning_store_size", "search_string_interning_store_size", "Strings kept once for all indexes (Valkey)."),
+    counter("Modules", "search_total_indexing_time", "search_indexing_time_ms_total", "Milliseconds spent on indexing."),
+    counter("Modules", "search_total_indexing_time", "search_indexing_seconds_total", "Time spent on indexing.", msec),
+
+    gauge("Modules", "search_global_idle", "search_global_idle", "Open cursors that nobody reads now."),
+    gauge("Modules", "search_global_total", "search_global_total", "Open cursors."),
+    gauge("Modules", "search_global_idle_user", "search_global_idle_user", "Open cursors of users that nobody reads now."),
+    gauge("Modules", "search_global_total_user", "search_global_total_user", "Open cursors of users."),
+    gauge("Modules", "search_global_idle_internal", "search_global_idle_internal", "Open cursors between cluster nodes that nobody reads now."),
+    gauge("Modules", "search_global_total_internal", "search_global_total_internal", "Open cursors between cluster nodes."),
+    gauge("Modules", "search_dialect_1", "search_dialect_1", "Indexes that were queried in dialect 1."),
+    gauge("Modules", "search_dialect_2", "search_dialect_2", "Indexes that were queried in dialect 2."),
+    gauge("Modules", "search_dialect_3", "search_dialect_3", "Indexes that were queried in dialect 3."),
+    gauge("Modules", "search_dialect_4", "search_dialect_4", "Indexes that were queried in dialect 4."),
+
+    gauge("Modules", "search_bytes_collected", "search_collected_bytes", "Bytes freed by garbage collection since the server started (before search 8)."),
+    counter("Modules", "search_bytes_collected", "search_bytes_collected_total", "Bytes freed by garbage collection (before search 8)."),
+    counter("Modules", "search_total_cycles", "search_cycles_total", "Garbage collections (before search 8)."),
+    counter("Modules", "search_total_ms_run", "search_run_ms_total", "Milliseconds spent on garbage collection (before search 8)."),
+    counter("Modules", "search_total_ms_run", "search_run_seconds_total", "Time spent on garbage collection (before search 8).", msec),
+    gauge("Modules", "search_gc_bytes_collected", "search_gc_collected_bytes", "Bytes freed by garbage collection since the server started."),
+    counter("Modules", "search_gc_bytes_collected", "search_gc_bytes_collected_total", "Bytes freed by garbage collection."),
+    counter("Modules", "search_gc_total_cycles", "search_gc_cycles_total", "Garbage collections."),
+    counter("Modules", "search_gc_total_ms_run", "search_gc_run_ms_total", "Milliseconds spent on garbage collection."),
+    counter("Modules", "search_gc_total_ms_run", "search_gc_run_seconds_total", "Time spent on garbage collection.", msec),
+    gauge("Modules", "search_gc_total_docs_not_collected", "search_gc_total_docs_not_collected", "Deleted documents that are still in memory."),
+    gauge("Modules", "search_gc_marked_deleted_vectors", "search_gc_marked_deleted_vectors", "Deleted vectors that are still in memory."),
+
+    counter("Modules", "search_total_queries_processed", "search_queries_processed_total", "Queries that succeeded; one that reads a cursor counts once."),
+    counter("Modules", "search_total_query_commands", "search_query_commands_total", "Query commands that succeeded, reads of cursors included."),
+    counter("Modules", "search_total_query_execution_time_ms", "search_query_execution_time_ms_total", "Milliseconds spent on queries."),
+    counter("Modules", "search_total_query_execution_time_ms", "search_query_execution_seconds_total", "Time spent on queries.", msec),
+    counter("Modules", "search_total_active_queries", "search_active_queries_total", "Queries that run in the background, now; no counter at all."),
+    gauge("Modules", "search_total_active_queries", "search_queries_active", "Queries that run in the background."),
+    gauge("Modules", "search_errors_indexing_failures", "search_errors_indexing_failures", "Documents that could not be indexed, over all indexes that are there."),
+
+    gauge("Modules", "search_query_queue_size", "search_query_queue_size", "Queries that wait for a thread (Valkey)."),
+    gauge("Modules", "search_writer_queue_size", "search_writer_queue_size", "Writes to indexes that wait for a thread (Valkey)."),
+    counter("Modules", "search_worker_pool_suspend_cnt", "search_worker_pool_suspend_count", "Times that the threads were held up, for a fork (Valkey)."),
+    counter("Modules", "search_writer_resumed_cnt", "search_writer_resumed_count", "Times that the writing threads went on (Valkey)."),
+    counter("Modules", "search_reader_resumed_cnt", "search_reader_resumed_count", "Times that the reading threads went on (Valkey)."),
+    counter("Modules", "search_writer_suspension_expired_cnt", "search_writer_suspension_expired_count", "Times that the writing threads went on because they were held up too long (Valkey)."),
+    counter("Modules", "search_rdb_load_success_cnt", "search_rdb_load_success_count", "Indexes loaded from a snapshot (Valkey)."),
+    counter("Modules", "search_rdb_load_failure_cnt", "search_rdb_load_failure_count", "Indexes that could not be loaded from a snapshot (Valkey)."),
+    counter("Modules", "search_rdb_save_success_cnt", "search_rdb_save_success_count", "Indexes saved to a snapshot (Valkey)."),
+    counter("Modules", "search_rdb_save_failure_cnt", "search_rdb_save_failure_count", "Indexes that could not be saved to a snapshot (Valkey)."),
+    counter("Modules", "search_successful_requests_count", "search_successful_requests_count", "Queries that succeeded (Valkey)."),
+    counter("Modules", "search_failure_requests_count", "search_failure_requests_count", "Queries that failed (Valkey)."),
+    counter("Modules", "search_hybrid_requests_count", "search_hybrid_requests_count", "Queries by vector and filter (Valkey)."),
+    counter("Modules", "search_inline_filtering_requests_count", "search_inline_filtering_requests_count", "Queries whose filter was applied during the vector search (Valkey)."),
+    counter("Modules", "search_hnsw_add_exceptions_count", "search_hnsw_add_exceptions_count", "Failures to add to an HNSW index (Valkey)."),
+    counter("Modules", "search_hnsw_remove_exceptions_count", "search_hnsw_remove_exceptions_count", "Failures to remove from an HNSW index (Valkey)."),
+    counter("Modules", "search_hnsw_modify_exceptions_count", "search_hnsw_modify_exceptions_count", "Failures to modify an HNSW index (Valkey)."),
+    counter("Modules", "search_hnsw_search_exceptions_count", "search_hnsw_search_exceptions_count", "Failures to search an HNSW index (Valkey)."),
+    counter("Modules", "search_hnsw_create_exceptions_count", "search_hnsw_create_exceptions_count", "Failures to create an HNSW index (Valkey)."),
+    counter("Modules", "search_vector_externing_entry_count", "search_vector_externing_entry_count", "Vectors kept outside of the keyspace (Valkey)."),
+    gauge("Modules", "search_vector_externing_hash_extern_errors", "search_vector_externing_hash_extern_errors", "Vectors that could not be kept outside of the keyspace (Valkey)."),
+    counter("Modules", "search_vector_externing_generated_value_cnt", "search_vector_externing_generated_value_count", "Vectors brought back into the keyspace (Valkey)."),
+    gauge("Modules", "search_vector_externing_num_lru_entries", "search_vector_externing_num_lru_entries", "Vectors in the cache of those brought back (Valkey)."),
+    counter("Modules", "search_vector_externing_lru_promote_cnt", "search_vector_externing_lru_promote_count", "Vectors found in the cache of those brought back (Valkey)."),
+    counter("Modules", "search_vector_externing_deferred_entry_cnt", "search_vector_externing_deferred_entry_count", "Vectors that wait to be kept outside of the keyspace (Valkey)."),
+
+    gauge("Modules", "bf_bloom_total_memory_bytes", "bf_bloom_total_memory_bytes", "Bytes used by bloom filters (Valkey)."),
+    gauge("Modules", "bf_bloom_num_objects", "bf_bloom_num_objects", "Keys that are bloom filters (Valkey)."),
+    gauge("Modules", "bf_bloom_num_filters_across_objects", "bf_bloom_num_filters_across_objects", "Filters within all bloom filters (Valkey)."),
+    gauge("Modules", "bf_bloom_num_items_across_objects", "bf_bloom_num_items_across_objects", "Items in all bloom filters (Valkey)."),
+    gauge("Modules", "bf_bloom_capacity_across_objects", "bf_bloom_capacity_across_objects", "Items that all bloom filters can hold (Valkey)."),
+    counter("Modules", "bf_bloom_defrag_hits", "bf_bloom_defrag_hits_total", "Bloom filters moved by active defragmentation (Valkey)."),
+    counter("Modules", "bf_bloom_defrag_misses", "bf_bloom_defrag_misses_total", "Bloom filters left in place by active defragmentation (Valkey)."),
+    gauge("Modules", "json_total_memory_bytes", "json_total_memory_bytes", "Bytes used by JSON documents (Valkey)."),
+    gauge("Modules", "json_num_documents", "json_num_documents", "Keys that are JSON documents (Valkey)."),
+)
+# fmt: on
+_BY_FIELD: dict[str, list[Metric]] = {}
+for _row in TABLE:
+    _BY_FIELD.setdefault(_row.field, []).append(_row)
+
+
+class Modules(Stateless):
+    """Read the ``module:`` lines and the sections of the modules out of the INFO reply that is there already."""
+
+    name: ClassVar[str] = "modules"
+    metrics: ClassVar[tuple[Metric, ...]] = (MODULE, *TABLE)
+    options: ClassVar[type[Options]] = Options
+    default: ClassVar[bool] = True
+    commands: ClassVar[tuple[str, ...]] = ("info",)
+
+    def applies(self, server: Server) -> bool:
+        """Everything but a Sentinel may load modules."""
+        return server.mode != "sentinel"
+
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Sample | Unreadable]:  # noqa: ARG002
+        """Read what there is; a server without modules says nothing."""
+        info = await read_info(server, commands)
+        found = list(_numbers(info))
+        if "module" in info.get("Modules", ()) and server.newest_info is not None:
+            found += _modules(server.newest_info[1])
+        return found
+
+
+def _modules(text: str) -> Iterator[Sample | Unreadable]:
+    seen: set[tuple[str, ...]] = set()
+    for module in parse_modules(text):
+        labels = tuple(module.get(label, "") for label in MODULE.labels)
+        if "name" not in module or labels in seen:  # a series may stand on a page only once
+            yield Unreadable(MODULE.place)
+            continue
+        seen.add(labels)
+        yield MODULE.sample(1.0, *labels)
+
+
+def _numbers(info: Info) -> Iterator[Sample | Unreadable]:
+    """Look through every section, for their headings differ; the prefix of a field says whose it is."""
+    read: dict[str, str] = {}
+    for fields in info.values():
+        for field in _BY_FIELD.keys() & fields.keys():
+            read[field] = fields[field]
+    for field, text in read.items():
+        for row in _BY_FIELD[field]:
+            if (sample := row.read(text)) is not None:
+                yield sample
+
+
+COLLECTOR = Modules()

@@ -1,0 +1,59 @@
+"""The slow log: how many entries it holds, and the newest one.
+
+redis_slowlog_length{target="cart"} 12
+redis_last_slow_execution_duration_seconds{target="cart"} 0.012071
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
+
+from redis_pulse.collectors.base import Stateless
+from redis_pulse.commands import Commands
+from redis_pulse.config import Options
+from redis_pulse.metric import Metric, Sample, Unreadable, gauge
+from redis_pulse.parse.reply import as_integer, as_list
+from redis_pulse.server_info import Server
+
+LENGTH = gauge("SLOWLOG LEN", "length", "slowlog_length", "Entries in the slow log.")
+LAST_ID = gauge("SLOWLOG GET", "id", "slowlog_last_id", "Id of the newest slow log entry, 0 when there is none.")
+LAST_DURATION = gauge(
+    "SLOWLOG GET",
+    "duration",
+    "last_slow_execution_duration_seconds",
+    "Execution time of the newest slow log entry, 0 when there is none.",
+)
+
+
+class SlowLog(Stateless):
+    """Ask for the length of the slow log and for its newest entry only."""
+
+    name: ClassVar[str] = "slowlog"
+    metrics: ClassVar[tuple[Metric, ...]] = (LENGTH, LAST_ID, LAST_DURATION)
+    options: ClassVar[type[Options]] = Options
+    default: ClassVar[bool] = True
+    commands: ClassVar[tuple[str, ...]] = ("slowlog|len", "slowlog|get")
+
+    def applies(self, server: Server) -> bool:
+        """Everything but a Sentinel has a slow log."""
+        return server.mode != "sentinel"
+
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Sample | Unreadable]:  # noqa: ARG002
+        """Read both replies."""
+        length = as_integer(await commands.execute("SLOWLOG", "LEN"))
+        newest = as_list(await commands.execute("SLOWLOG", "GET", 1))
+        return [LENGTH.take(length), *_newest(newest)]
+
+
+def _newest(entries: list[Any] | None) -> Iterator[Sample | Unreadable]:
+    """Read ``[[id, unix time, microseconds, [word, …], client, name]]``."""
+    if entries == []:
+        yield LAST_ID.sample(0.0)
+        yield LAST_DURATION.sample(0.0)
+        return
+    entry = as_list(entries[0]) if entries else None
+    number, _, duration = [*map(as_integer, (entry or [])[:3]), None, None, None][:3]
+    yield LAST_ID.take(number)
+    yield LAST_DURATION.take(None if duration is None else duration / 1e6)
+
+
+COLLECTOR = SlowLog()

@@ -1,0 +1,56 @@
+"""Facts about commands, and the port through which collectors send them."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from redis_pulse.errors import PermissionDeniedError, UnknownCommandError
+
+#: A word of a command. Names that users chose are bytes, because they need not be UTF-8.
+Word = str | int | bytes
+#: The words of one command.
+Args = tuple[Word, ...]
+#: ``except UNSUPPORTED`` catches what ``execute`` raises for a command that the server lacks or denies.
+#: The command is sent once. Later calls raise the same error without a request to the server.
+UNSUPPORTED = (UnknownCommandError, PermissionDeniedError)
+#: Commands whose second word names a subcommand.
+CONTAINER_COMMANDS = frozenset(
+    {"ACL", "CLIENT", "CLUSTER", "COMMAND", "COMMANDLOG", "CONFIG", "FUNCTION", "LATENCY", "MEMORY", "MODULE", "OBJECT"}
+    | {"SCRIPT", "SENTINEL", "SLOWLOG", "XINFO"}
+)
+#: Commands that only read and may therefore be sent a second time, by their first word or their first two.
+READ_ONLY = frozenset(
+    {"INFO", "PING", "TYPE", "GET", "STRLEN", "LLEN", "SCARD", "ZCARD", "HLEN", "XLEN", "PFCOUNT", "SCAN", "DBSIZE"}
+    | {"GETRANGE", "ARCOUNT", "EVAL_RO", "EVALSHA_RO"}
+    | {"SLOWLOG GET", "SLOWLOG LEN", "COMMANDLOG GET", "COMMANDLOG LEN", "LATENCY LATEST", "LATENCY HISTOGRAM"}
+    | {"CONFIG GET", "CLUSTER INFO", "CLUSTER NODES", "CLUSTER SHARDS", "CLIENT LIST", "MEMORY USAGE"}
+    | {"XINFO STREAM", "XINFO GROUPS", "XINFO CONSUMERS"}
+    | {"SENTINEL MASTERS", "SENTINEL SENTINELS", "SENTINEL SLAVES", "SENTINEL CKQUORUM", "SENTINEL CONFIG"}
+    | {"SENTINEL MYID", "SENTINEL GET-MASTER-ADDR-BY-NAME"}
+    | {"FT._LIST", "FT.INFO", "MODULE LIST"}
+)
+
+
+def is_read(args: Args) -> bool:
+    """Return whether a command only reads."""
+    words = [str(arg).upper() for arg in args[:2]]
+    return words[0] in READ_ONLY or " ".join(words) in READ_ONLY
+
+
+class Commands(Protocol):
+    """A way to ask one server: the real client, or a dict of recorded replies in a test.
+
+    Replies come as the protocol gives them (RESP2): ``bytes``, ``int``, ``None`` or nested lists of these.
+    Errors are ``redis_pulse.errors.TargetError``. Within one poll the same command is sent only once.
+    """
+
+    async def execute(self, *args: Word, db: int | None = None) -> Any:
+        """Send one command, in the target's own database unless ``db`` names another, and return its reply."""
+        ...
+
+    async def pipeline(self, commands: Sequence[Args], *, db: int | None = None) -> list[Any]:
+        """Send several commands at once and return as many replies, in their order.
+
+        A command that the server answered with an error has a ``TargetError`` in its place; so the others stay where
+        they belong. Raises TargetError when the connection fails.
+        """
+        ...

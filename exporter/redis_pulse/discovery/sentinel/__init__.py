@@ -1,0 +1,5 @@
+"""Discover the servers that Sentinels watch."""
+
+from redis_pulse.discovery.sentinel.source import SentinelSource
+
+__all__ = ["SentinelSource"]

@@ -1,0 +1,93 @@
+"""The daemon was started with variables of redis_exporter: what they set here, what is not in force, what forbids it.
+
+The variables that are settings of ours (``REDIS_ADDR``, …) are read by ``redis_pulse.config`` itself; this file has the
+rest of the table.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from redis_pulse.config import Inherited, Problem, nearest
+from redis_pulse.migrate import values
+from redis_pulse.migrate.convert import COLLECTORS, Chosen
+from redis_pulse.migrate.flag_parser import TRUTH, VARIABLES
+from redis_pulse.migrate.flags import TABLE, VERSION, Row
+from redis_pulse.migrate.values import NOTHING
+
+
+def started(variables: Mapping[str, str], known: Mapping[str, bool]) -> Inherited:
+    """Say what variables of redis_exporter mean; ``known`` are our collectors and whether they run unasked.
+
+    No text repeats a value: it may be a secret.
+    """
+    rows = {name: row for name in variables if (row := VARIABLES.get(name)) is not None}
+    problems = [
+        Problem(name, "protected the pages of redis_exporter, and would not protect these", row.remark)
+        for name, row in rows.items()
+        if row.protects
+    ]
+    told = {name: _trouble(name, rows.get(name), value) for name, value in variables.items()}
+    settings = _Settings(known)
+    for name, row in rows.items():
+        if row.ours and told[name] is None:
+            settings.put(row, _value(row, variables[name]), name)
+    return Inherited(list(settings.taken(variables)), [text for text in told.values() if text], problems)
+
+
+def _trouble(name: str, row: Row | None, value: str) -> str | None:
+    """Return why a variable sets nothing, if that matters."""
+    if row is None:
+        guess = nearest(name, VARIABLES)
+        hint = f": did you mean {guess}?" if guess else ""
+        return f"{name} is no variable of redis_exporter {VERSION}, and sets nothing{hint}"
+    if row.is_switch and value not in TRUTH:
+        return f"{name} is neither true nor false, and sets nothing"
+    if not row.ours:
+        is_moot = row.protects or not _differs(row, value) or (row.always and TRUTH.get(value))
+        return None if is_moot else f"{name} is not in force: {row.remark}"
+    try:
+        _value(row, value)
+    except ValueError:
+        return f"{name} is not in force: its value cannot be taken over. {row.remark}".rstrip()
+    return None
+
+
+def _differs(row: Row, value: str) -> bool:
+    return TRUTH[value] != TRUTH[row.default] if row.is_switch else value != row.default
+
+
+def _value(row: Row, value: str) -> Any:
+    if row.take is values.path:  # nothing of it is shown, so it need not look like a path
+        return str(Path(value))
+    return row.take(value if not row.is_switch else "true" if TRUTH[value] else "false")
+
+
+class _Settings:
+    """Collects what is set, and by which variable."""
+
+    def __init__(self, known: Mapping[str, bool]) -> None:
+        self._chosen = Chosen(known, (name for name, usual in known.items() if usual))
+        self._taken: list[tuple[tuple[str | int, ...], Any, str]] = []
+        #: the variable that said something of a collector first, by the collector
+        self._by: dict[str, str] = {}
+
+    def put(self, row: Row, value: Any, name: str) -> None:
+        """Take what a variable says."""
+        for path in row.ours if value is not NOTHING else ():
+            group, *steps = path.split(".")
+            if group == COLLECTORS:
+                self._chosen.put(".".join(steps), value, brings=row.brings)
+                self._by.setdefault(steps[0], name)
+            else:
+                self._taken.append(((group, *steps), value, name))
+
+    def taken(self, variables: Mapping[str, str]) -> Iterator[tuple[tuple[str | int, ...], Any, str]]:
+        """Yield path, value and variable of each setting; where redis_exporter's default differs, it is set too."""
+        yield from self._taken
+        first = next(iter(self._by.values()), "")
+        for row in TABLE:
+            if first and row.differs and row.variable not in variables:
+                self.put(row, _value(row, row.default), first)
+        for collector, options in self._chosen.settings().items():
+            yield (COLLECTORS, collector), options, self._by.get(collector, first)

@@ -1,0 +1,221 @@
+"""The instruments of one target: held cells, every reason at 0 from the start."""
+
+from collections.abc import Callable, Container, Iterable, Mapping
+from itertools import pairwise
+
+from redis_pulse.circuit_breaker import STATES, State
+from redis_pulse.telemetry import families
+from redis_pulse.telemetry.families import Family
+from redis_pulse.telemetry.probe_accuracy import Precision
+from redis_pulse.telemetry.series import Cell, Distribution, Failures, Group
+from redis_pulse.text_format import escape, number
+
+#: The changes of state that there are.
+_TRANSITIONS = (*pairwise(("closed", "open", "half_open", "closed")), ("half_open", "open"), ("open", "closed"))
+
+
+class Operation:
+    """The slots of one operation on one target: every slot counts once, and each has one outcome."""
+
+    __slots__ = ("_duration", "_newest", "_newest_family", "_target", "failures", "retries", "total")
+
+    def __init__(self, target: "TargetInstruments", name: str) -> None:
+        self.total = target.cell(families.OPERATIONS, name)
+        self.retries = target.cell(families.RETRIES, name)
+        self._duration = target.cell(families.DURATION, name)
+        self.failures = target.failures(name)
+        self._newest_family = families.NEWEST.get(name)
+        self._newest: Cell | None = None
+        self._target = target
+
+    def succeeded(self, seconds: float) -> None:
+        """Book a success that took ``seconds``."""
+        self._observe(seconds)
+
+    def begin_histogram(self, duration: Cell) -> None:
+        """Observe durations in another histogram from now on."""
+        self._duration = duration
+
+    def failed(self, reason: str, waited: float | None = None, count: int = 1) -> None:
+        """Book ``count`` failures; ``waited`` is the deadline in seconds when the reason is ``timeout``."""
+        self.failures.inc(reason, count)
+        if waited is not None:
+            self._observe(waited)
+
+    def _observe(self, seconds: float) -> None:
+        self._duration.observe(seconds)
+        if self._newest_family is not None:
+            if self._newest is None:  # no series before the first one
+                self._newest = self._target.cell(self._newest_family)
+            self._newest.set(seconds)
+
+
+class TargetInstruments:
+    """Everything that we count and time of one target; made with every reason at 0."""
+
+    def __init__(
+        self,
+        name: str,
+        buckets: tuple[float, ...],
+        info: Mapping[str, str],
+        operations: Iterable[str],
+    ) -> None:
+        self._buckets = buckets
+        self._groups: dict[Family, Group] = {}
+        self._cells: dict[tuple[Family, tuple[str, ...]], Cell] = {}
+        self._operations: dict[str, Operation] = {}
+        self._own = f'target="{escape(name)}"'
+        self._info = self._info_of(info)
+        #: seconds that the breaker was not closed; whoever makes the breaker says how to know
+        self.open_seconds: Callable[[], float] = float
+        self._open_before = 0.0  # at addresses where the target was before
+        #: what is known only when a page is made, by family and its label after ``target`` (empty: it has none);
+        #: whoever knows says how, and None gives no series
+        self.at_render: dict[tuple[Family, str], Callable[[], float | None]] = {}
+        self.precision: Precision
+        self.up = self.cell(families.UP)
+        self.cell(families.NOT_SENT)
+        self.late_replies = self.cell(families.LATE_REPLIES)
+        self.late_seconds = self.cell(families.LATE_SECONDS)
+        self._polls = self.cell(families.SCRAPES)
+        self._poll_seconds = self.cell(families.SCRAPE_SECONDS)
+        self._poll_error = b""
+        for state in STATES:
+            self.cell(families.BREAKER_STATE, state).set(state == "closed")
+        for old, new in _TRANSITIONS:
+            self.cell(families.BREAKER_TRANSITIONS, old, new)
+        for operation in operations:
+            self.operation(operation)
+
+    def relabelled(self, info: Mapping[str, str]) -> None:
+        """Show other labels."""
+        self._info = self._info_of(info)
+
+    def moved(self, info: Mapping[str, str], buckets: tuple[float, ...], operations: Container[str]) -> None:
+        """Go on counting for the same target at another address, or with other settings.
+
+        What is read at rendering is to be set anew. There the circuit breaker is another one, which is closed. The
+        certificate is not known until it connects. Only with other buckets the histograms begin anew. Series of
+        operations and collectors that it does not have any more are dropped.
+        """
+        self._info = self._info_of(info)
+        if buckets != self._buckets:
+            self._begin_histograms(buckets)
+        for (family, labels), cell in tuple(self._cells.items()):
+            of_operation = family.labels[1:2] in (("operation",), ("collector",))
+            if family == families.CERTIFICATE or (of_operation and labels[0] not in operations):
+                self._drop(family, labels, cell)
+        for name in [name for name in self._operations if name not in operations]:
+            self._group(families.FAILURES).remove(self._operations.pop(name).failures)
+        self.at_render.clear()
+        self._open_before += self.open_seconds()
+        self.open_seconds = float
+        for state in STATES:
+            self.cell(families.BREAKER_STATE, state).set(state == "closed")
+
+    def _begin_histograms(self, buckets: tuple[float, ...]) -> None:
+        """Measure durations in other buckets: counts cannot be moved from one set of edges to another."""
+        self._buckets = buckets
+        for (family, labels), cell in tuple(self._cells.items()):
+            if family == families.DURATION:
+                self._drop(family, labels, cell)
+        for name, operation in self._operations.items():
+            operation.begin_histogram(self.cell(families.DURATION, name))
+
+    def collector_rests(self, name: str) -> bool:
+        """Drop what its newest run left, when a collector is not run any more; return whether there was anything."""
+        left = [(family, (name,)) for family in families.OF_RUNS if (family, (name,)) in self._cells]
+        for family, labels in left:
+            self._drop(family, labels, self._cells[family, labels])
+        return bool(left)
+
+    def _drop(self, family: Family, labels: tuple[str, ...], cell: Cell) -> None:
+        del self._cells[family, labels]
+        self._group(family).remove(cell)
+
+    def _info_of(self, info: Mapping[str, str]) -> bytes:
+        labels = "".join([f',{key}="{escape(value)}"' for key, value in info.items()])
+        return f"{families.TARGET_INFO.name}{{{self._own}{labels}}} 1\n".encode()
+
+    def cell(self, family: Family, *labels: str) -> Cell:
+        """Return the cell of a family, by its labels after ``target``; hold it where it is used often."""
+        if (known := self._cells.get((family, labels))) is None:
+            group = self._group(family)
+            if family.kind == "histogram":
+                known = Distribution(group, family, labels, families.BUCKETS.get(family, self._buckets))
+            elif family.kind == "summary":
+                known = Distribution(group, family, labels, ())
+            else:
+                known = Cell(group, family, labels)
+            self._cells[family, labels] = known
+        return known
+
+    def failures(self, operation: str) -> Failures:
+        """Make the failures of one operation."""
+        return Failures(self._group(families.FAILURES), families.FAILURES, operation)
+
+    def operation(self, name: str) -> Operation:
+        """Return the held cells of one operation."""
+        if (known := self._operations.get(name)) is None:
+            known = self._operations[name] = Operation(self, name)
+        return known
+
+    def breaker_changed(self, old: State, new: State) -> None:
+        """Book a change of the circuit breaker."""
+        for state in STATES:
+            self.cell(families.BREAKER_STATE, state).set(state == new)
+        self.cell(families.BREAKER_TRANSITIONS, old, new).inc()
+
+    def collector_ran(
+        self,
+        name: str,
+        *,
+        success: bool,
+        supported: bool,
+        denied: bool,
+        seconds: float,
+        unreadable: int = 0,
+        overflow: int = 0,
+    ) -> None:
+        """Book one run of a collector."""
+        self.cell(families.SUCCESS, name).set(success)
+        self.cell(families.SUPPORTED, name).set(supported)
+        self.cell(families.DENIED, name).set(denied)
+        self.cell(families.COLLECTOR_SECONDS, name).set(seconds)
+        self.cell(families.UNREADABLE, name).inc(unreadable)
+        self.cell(families.OVERFLOW, name).inc(overflow)
+
+    def polled(self, seconds: float, reason: str = "") -> None:
+        """Book the end of a poll; ``reason`` is that of the first collector that failed, or empty when none did."""
+        self._polls.inc()
+        self._poll_seconds.observe(seconds)
+        self.cell(families.LAST_SCRAPE_SECONDS).set(seconds)
+        name = families.LAST_ERROR.name
+        self._poll_error = f'{name}{{{self._own},err="{escape(reason)}"}} {int(bool(reason))}\n'.encode()
+
+    def render(self) -> dict[Family, bytes]:
+        """Return the lines of every family of this target."""
+        lines = {family: group.render() for family, group in self._groups.items()}
+        lines[families.TARGET_INFO] = self._info
+        if self._poll_error:
+            lines[families.LAST_ERROR] = self._poll_error
+        for (family, label), read in self.at_render.items():
+            try:
+                value = read()
+            except Exception:  # noqa: BLE001  # what cannot be read costs its own line, not the page
+                self.precision.render_errors.inc()
+                continue
+            if value is not None:
+                pairs = f',{family.labels[1]}="{escape(label)}"' if label else ""
+                line = f"{family.name}{{{self._own}{pairs}}} {number(value)}\n".encode()
+                lines[family] = lines.get(family, b"") + line
+        name = families.BREAKER_OPEN.name
+        lines[families.BREAKER_OPEN] = (
+            f"{name}{{{self._own}}} {number(self._open_before + self.open_seconds())}\n".encode()
+        )
+        return lines
+
+    def _group(self, family: Family) -> Group:
+        if (known := self._groups.get(family)) is None:
+            known = self._groups[family] = Group(self._own)
+        return known

@@ -1,0 +1,169 @@
+"""Rather too much is hidden than too little, and what is not secret can still be read."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from redis_pulse.collectors.support.redact_settings import HIDDEN, LONGEST, MOST, SettingsOptions, is_secret, published
+from redis_pulse.metric import Overflow, Sample, gauge
+from redis_pulse.parse.reply import as_pairs
+from tests.recordings import topology
+
+KEY_VALUE = gauge("X", "*", "x_key_value", "Settings.", labels=("key", "value"))
+VALUE = gauge("X", "*", "x_value", "Settings.", labels=("key",))
+EVERYTHING = SettingsOptions(include_config_metrics=True)
+
+SECRET_NAMES = [
+    "requirepass",
+    "masterauth",
+    "primaryauth",
+    "masteruser",
+    "primaryuser",
+    "sentinel-user",
+    "sentinel-pass",
+    "tls-key-file",
+    "tls-key-file-pass",
+    "tls-client-key-file-pass",
+    "aclfile",
+    "hash-seed",
+    "proxy-password",
+    "search-passphrase",
+    "gears.apiKey",
+    "oidc-client-secret",
+    "SESSION_TOKEN",
+    "cloud-credentials",
+    "module-license",
+]
+SECRET_VALUES = [
+    "redis://user:hunter2@10.0.0.7:6379",
+    "https://token@example.org/",
+    "user:hunter2@10.0.0.7",
+    "admin:hunter2",
+    "on >hunter2 ~* +@all",
+    "user default on #5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8",
+    "/etc/module.so PASSWORD hunter2",
+    "host=db password=hunter2",
+    "apikey: hunter2",
+    "-----BEGIN PRIVATE KEY----- MIIE",
+    "eyJhbGciOiJIUzI1NiJ9.e30.c2ln",
+    "AKIAIOSFODNN7EXAMPLE",
+    "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+    "5e884898da28047151d0e56f8dc62927",
+    "x" * (LONGEST + 1),
+]
+HARMLESS = {
+    "notify-keyspace-events": "AKE",
+    "tracking-table-max-keys": "1000000",
+    "maxmemory-policy": "allkeys-lru",
+    "save": "3600 1 300 100 60 10000",
+    "dir": "/var/lib/redis",
+    "bind": "127.0.0.1 -::1",
+    "cluster-announce-ip": "10.0.0.7",
+    "replicaof": "10.0.0.7 6379",
+    "unixsocket": "/run/redis/redis.sock",
+    "client-output-buffer-limit": "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
+    "proc-title-template": "{title} {listen-addr} {server-mode}",
+    "latency-tracking-info-percentiles": "50 99 99.9",
+    "oom-score-adj-values": "0 200 800",
+    "stop-writes-on-bgsave-error": "yes",
+    "some-module-address": "localhost:6379",
+}
+
+
+def shown(settings: dict[str, str], options: SettingsOptions = EVERYTHING) -> tuple[dict[str, str], dict[str, float]]:
+    samples = [item for item in published(KEY_VALUE, VALUE, settings, options) if isinstance(item, Sample)]
+    texts = {sample.labels[0]: sample.labels[1] for sample in samples if sample.metric is KEY_VALUE}
+    return texts, {sample.labels[0]: sample.value for sample in samples if sample.metric is VALUE}
+
+
+@pytest.mark.parametrize("name", SECRET_NAMES)
+def test_a_name_that_sounds_like_a_secret_hides_its_value_and_its_number(name: str) -> None:
+    assert shown({name: "12345"}) == ({name: HIDDEN}, {})
+    assert shown({name.upper(): "yes"}) == ({name.upper(): HIDDEN}, {})
+
+
+@pytest.mark.parametrize("value", SECRET_VALUES)
+def test_a_value_that_looks_like_a_secret_is_hidden_whatever_its_name(value: str) -> None:
+    assert shown({"some-setting": value}) == ({"some-setting": HIDDEN}, {})
+
+
+@pytest.mark.parametrize(("name", "value"), HARMLESS.items())
+def test_what_is_no_secret_is_shown(name: str, value: str) -> None:
+    assert not is_secret(name, value)
+
+
+@pytest.mark.parametrize("server", topology.SERVERS)
+@pytest.mark.parametrize("command", ["CONFIG GET *", "SENTINEL CONFIG GET *"])
+def test_of_a_real_server_no_secret_is_seen_and_little_else_is_hidden(server: str, command: str) -> None:
+    settings = as_pairs(topology.reply(server, command)).fields
+    texts, _ = shown(settings)
+    assert topology.PLANTED in settings.values()
+    assert not [name for name, text in texts.items() if topology.PLANTED in text]
+    assert texts.keys() == settings.keys()
+    needless = [name for name, text in texts.items() if text == HIDDEN and settings[name] != topology.PLANTED]
+    assert not needless
+
+
+@pytest.mark.parametrize(
+    "name", ["tls-auth-clients", "x-auth-enabled", "hide-user-passwords-in-log", "use_token_cache"]
+)
+def test_a_switch_that_sounds_like_a_secret_is_shown_as_long_as_it_says_yes_or_no(name: str) -> None:
+    assert shown({name: "yes"}) == ({name: "yes"}, {})
+    assert shown({name: "no"}) == ({name: "no"}, {})
+
+
+@pytest.mark.parametrize("value", ["1", "0", "true", "on", "hunter2", "YES"])
+def test_of_a_switch_that_nobody_here_has_heard_of_all_else_is_hidden(value: str) -> None:
+    assert shown({"x-auth-enabled": value}) == ({"x-auth-enabled": HIDDEN}, {})
+
+
+def test_settings_that_are_known_to_be_no_secret_are_shown() -> None:
+    assert shown({"tls-auth-clients": "optional", "tls-auth-clients-user": "CN", "key-load-delay": "0"}) == (
+        {"tls-auth-clients": "optional", "tls-auth-clients-user": "CN", "key-load-delay": "0"},
+        {"key-load-delay": 0},
+    )
+
+
+def test_an_empty_value_is_shown_for_it_says_that_there_is_no_password() -> None:
+    assert shown({"requirepass": ""}) == ({"requirepass": ""}, {})
+
+
+def test_numbers_have_a_series_of_their_own() -> None:
+    _, numbers = shown({"maxclients": "10000", "min": "-1", "f": "0.5", "w": "yes", "p": "10%", "n": "nan", "e": ""})
+    assert numbers == {"maxclients": 10000, "min": -1, "f": 0.5}
+
+
+def test_the_cure_for_what_is_hidden_too_much_and_too_little() -> None:
+    options = SettingsOptions(hide=("proc-*",), show=("x-auth-mode", "proc-title"))
+    assert shown({"x-auth-mode": "ldap", "proc-title": "x", "requirepass": "x"}, options)[0] == {
+        "x-auth-mode": "ldap",
+        "proc-title": HIDDEN,  # hiding is stronger
+        "requirepass": HIDDEN,
+    }
+
+
+def test_a_flood_of_settings_is_cut_and_counted() -> None:
+    flood = {f"setting-{number:05}": "1" for number in range(MOST + 7)} | {"x" * (LONGEST + 1): "1"}
+    found = list(published(KEY_VALUE, VALUE, flood, EVERYTHING))
+    assert sum(isinstance(item, Sample) for item in found) == 2 * MOST
+    assert [item.values for item in found if isinstance(item, Overflow)] == [8]
+
+
+@given(
+    st.sampled_from(["{}requirepass", "x-{}-auth", "{}secret{}"]),
+    st.text(alphabet="abcxyz-_.", max_size=8),
+    st.text(min_size=1, max_size=40).filter(lambda value: value not in ("yes", "no")),
+)
+def test_whatever_stands_around_the_word_and_in_the_value_it_is_hidden(name: str, around: str, value: str) -> None:
+    assert is_secret(name.format(around, around), value)
+
+
+@pytest.mark.parametrize("part", ["key ", "key", "a:", "=", " ", "pass  ", "x@", ":", "://", "A1"])
+def test_no_value_keeps_the_patterns_busy(part: str) -> None:
+    """The loop stands still meanwhile; a pattern that backtracks without end would take minutes."""
+    began = time.process_time()
+    is_secret("some-setting", (part * LONGEST)[: LONGEST - 1] + "\n")
+    is_secret("some-setting", "key" + " " * (LONGEST - 3))
+    assert time.process_time() - began < 1

@@ -1,0 +1,46 @@
+"""A change that failed is counted each time, logged once a cause, and shown until it is done."""
+
+import pytest
+
+from redis_pulse.daemon.pending_changes import Pending, Step
+from redis_pulse.errors import OperationTimeoutError
+from redis_pulse.web import PendingChange
+
+
+def test_it_is_shown_until_it_is_done_and_counted_each_time(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    counted: list[Step] = []
+    pending = Pending(counted.append)
+    assert list(pending) == []
+    for _ in range(3):
+        pending.failed("a", "open", OperationTimeoutError("no answer in time"))
+    pending.failed("a", "close", TimeoutError())
+    assert counted == ["open", "open", "open", "close"]
+    assert list(pending) == [
+        PendingChange("a", "open", "timeout: no answer in time"),
+        PendingChange("a", "close", "not done in time"),
+    ]
+    assert pending.has("open", "move")
+    pending.done("a", "open", "move")
+    assert not pending.has("open", "move")
+    assert [one.step for one in pending] == ["close"]
+    said = [record.msg["event"] for record in caplog.records]  # type: ignore[index]
+    assert said == ["a change of a target failed"] * 2 + ["a change of a target is done"]
+
+
+def test_another_cause_is_another_line_and_so_is_the_same_after_it_worked(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    pending = Pending(lambda _: None)
+    pending.failed("a", "open", OSError(24, "Too many open files"))
+    pending.failed("a", "open", RuntimeError("a fault"))
+    pending.failed("a", "open", RuntimeError("a fault"))
+    pending.done("a", "open")
+    pending.failed("a", "open", RuntimeError("a fault"))
+    assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR", "INFO", "ERROR"]
+
+
+def test_the_text_of_a_foreign_exception_is_not_shown() -> None:
+    """It may hold anything, a password too."""
+    pending = Pending(lambda _: None)
+    pending.failed("a", "open", ValueError("redis://:hunter2@server"))
+    assert [one.error for one in pending] == ["ValueError"]
