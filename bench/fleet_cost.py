@@ -18,7 +18,7 @@ from process import Program
 from quantiles import cuts
 
 from tests.integration.echo import EchoServer
-from tests.integration.probe_log import Slot, read_log
+from tests.integration.probe_log import LoggedProbe, read_log
 
 SCRAPES = 4  # of each encoding
 LOG = "probe.csv"
@@ -145,7 +145,7 @@ class _Watched:
         self.pages = {name: (statistics.median(times[name] or [math.inf]), len(body)) for name, body in bodies.items()}
 
 
-def _pings(slots: list[Slot], began: int, ended: int) -> Pings:
+def _pings(slots: list[LoggedProbe], began: int, ended: int) -> Pings:
     """Sum up the slots that were due between two moments, ns."""
     inside = [slot for slot in slots if began <= slot.due < ended]
     return Pings(

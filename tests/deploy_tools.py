@@ -51,10 +51,10 @@ def one(manifests: list[Manifest], kind: str) -> Manifest:
     return found
 
 
-def judge(manifest: Manifest) -> list[str]:
+def schema_errors(manifest: Manifest) -> list[str]:
     """Return what is wrong with a manifest by the schema of its kind; an unknown key is wrong too."""
     if manifest["apiVersion"].startswith("monitoring.coreos.com/"):
-        return _judge_operator(manifest)
+        return _operator_schema_errors(manifest)
     library = _library("kubernetes_validate")
     try:
         library.validate(manifest, KUBERNETES, strict=True)
@@ -63,7 +63,7 @@ def judge(manifest: Manifest) -> list[str]:
     return []
 
 
-def _judge_operator(manifest: Manifest) -> list[str]:
+def _operator_schema_errors(manifest: Manifest) -> list[str]:
     _, version = manifest["apiVersion"].split("/")
     models = _library(f"cloudcoil.models.prometheus_operator.{version}")
     try:

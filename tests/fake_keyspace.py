@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from redis_pulse.collectors.support.time_budget import Pace
+from redis_pulse.collectors.support.time_budget import TimeBudget
 from redis_pulse.commands import Word
 from redis_pulse.errors import MovedError, TargetError
-from tests.fakes import HandClock
+from tests.fakes import ManualClock
 
 Args = tuple[Any, ...]
 #: Bytes are a string; the others by their type in Python.
@@ -16,7 +16,7 @@ _KIND = {bytes: b"string", list: b"list", set: b"set", dict: b"hash"}
 _SIZE = {"STRLEN": bytes, "LLEN": list, "SCARD": set, "HLEN": dict}
 
 
-class Keyspace:
+class FakeKeyspace:
     """Databases of keys. ``each`` seconds pass on ``clock`` with every command; ``asked`` lists what was asked.
 
     ``instead`` gives other replies to a command, by its name (``SCAN``, ``MEMORY``): a value, an error, or a callable
@@ -27,14 +27,14 @@ class Keyspace:
     def __init__(
         self,
         databases: Mapping[int, Mapping[bytes, Value]],
-        clock: HandClock | None = None,
+        clock: ManualClock | None = None,
         each: float = 0.0,
         *,
         instead: Mapping[str, Any] | None = None,
         twice: bool = False,
     ) -> None:
         self.databases = {db: dict(keys) for db, keys in databases.items()}
-        self.clock = clock or HandClock()
+        self.clock = clock or ManualClock()
         self.each = each
         self.instead = dict(instead or {})
         self.kinds: dict[bytes, bytes] = {}
@@ -104,7 +104,7 @@ class Keyspace:
         return [b"%d" % end if end < len(keys) else b"0", step]
 
 
-def resting(clock: HandClock, rests: list[float] | None = None) -> Callable[[float], Any]:
+def fake_sleep(clock: ManualClock, rests: list[float] | None = None) -> Callable[[float], Any]:
     """Return a sleep that turns the clock; ``rests`` takes note of each."""
 
     async def sleep(seconds: float) -> None:
@@ -115,6 +115,6 @@ def resting(clock: HandClock, rests: list[float] | None = None) -> Callable[[flo
     return sleep
 
 
-def paced(clock: HandClock, options: Any) -> Pace:
+def time_budget(clock: ManualClock, options: Any) -> TimeBudget:
     """Return the pace of a run on a clock turned by hand."""
-    return Pace(options, clock, resting(clock))
+    return TimeBudget(options, clock, fake_sleep(clock))

@@ -1,6 +1,6 @@
 """What tests use in place of time, of the client, and of a server that misbehaves on command.
 
-``HandClock`` is a clock turned by hand, ``FakeCommands`` the port of the collectors with recorded replies, and
+``ManualClock`` is a clock turned by hand, ``FakeCommands`` the port of the collectors with recorded replies, and
 ``FakeServer`` a server on a real socket (TCP, TLS or unix) whose every answer is scripted.
 """
 
@@ -18,7 +18,7 @@ from redis_pulse.collectors.support import info_lines
 from redis_pulse.errors import TargetError
 
 
-class HandClock:
+class ManualClock:
     """A monotonic clock in seconds that moves only when told to."""
 
     def __init__(self, now: float = 1000.0) -> None:
@@ -105,8 +105,8 @@ GARBAGE = Reply(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
 #: ``never``: no answer to this nor to anything later on the connection; ``swallow``: to this alone; ``twice``: the
 #: answer to a PING comes twice; ``close``: FIN; ``reset``: RST.
-Act = Literal["never", "swallow", "twice", "close", "reset"]
-Behaviour = Reply | Act
+Action = Literal["never", "swallow", "twice", "close", "reset"]
+Response = Reply | Action
 Command = tuple[str, ...]
 
 
@@ -131,8 +131,8 @@ class FakeServer:
         #: Connections accepted so far.
         self.accepted = 0
         #: Sent right after accept; then the connection is closed. ``MAXCLIENTS`` is what a full server does.
-        self.greeting: Behaviour | None = None
-        self._scripts: dict[str, list[Behaviour]] = {}
+        self.greeting: Response | None = None
+        self._scripts: dict[str, list[Response]] = {}
         self._gate = asyncio.Event()
         self._gate.set()
         self._arrived = asyncio.Condition()
@@ -175,7 +175,7 @@ class FakeServer:
         await self._server.wait_closed()
         self._server = None
 
-    async def drop(self, act: Act = "reset") -> None:
+    async def drop(self, act: Action = "reset") -> None:
         """Close or reset every open connection."""
         for writer, task in list(self._writers.items()):
             _hang_up(writer, act)
@@ -183,7 +183,7 @@ class FakeServer:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    def script(self, command: str, *behaviours: Behaviour) -> None:
+    def script(self, command: str, *behaviours: Response) -> None:
         """Answer the next commands of that name one after the other with these; the last one stays."""
         self._scripts[command.upper()] = list(behaviours)
 
@@ -238,7 +238,7 @@ class FakeServer:
             await self._gate.wait()
             await self._act(self._behaviour(command), writer)
 
-    def _behaviour(self, command: Command) -> Behaviour:
+    def _behaviour(self, command: Command) -> Response:
         name = " ".join(command[:2]) if _introduces(command) else command[0].upper()
         if script := self._scripts.get(name):
             behaviour = script.pop(0) if len(script) > 1 else script[0]
@@ -249,7 +249,7 @@ class FakeServer:
             return {PONG: echoed, "twice": Reply(echoed.data * 2)}.get(behaviour, behaviour)
         return behaviour
 
-    async def _act(self, behaviour: Behaviour, writer: asyncio.StreamWriter) -> None:
+    async def _act(self, behaviour: Response, writer: asyncio.StreamWriter) -> None:
         if behaviour == "never":
             await asyncio.Event().wait()
         elif behaviour == "swallow":
@@ -272,7 +272,7 @@ def _introduces(command: Command) -> bool:
     return command[:2] in (("CLIENT", "SETNAME"), ("CLIENT", "SETINFO"))
 
 
-def _hang_up(writer: asyncio.StreamWriter, act: Act) -> None:
+def _hang_up(writer: asyncio.StreamWriter, act: Action) -> None:
     if act == "reset":
         with contextlib.suppress(OSError, AttributeError):  # a TLS client that hung up has left no socket
             sock = writer.get_extra_info("socket")

@@ -7,35 +7,35 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from redis_pulse.circuit_breaker import Breaker
-from redis_pulse.client import Client
+from redis_pulse.circuit_breaker import CircuitBreaker
+from redis_pulse.client import TargetClient
 from redis_pulse.config import TargetSettings, parse_url
 from redis_pulse.errors import TargetError
-from redis_pulse.metric import Fault
-from redis_pulse.probe import Clocks, Outcome, ProbeLog, Prober
+from redis_pulse.metric import CollectorFault
+from redis_pulse.probe import ProbeCsvLog, Prober, ProbeResult, WallClockMonitor
 from redis_pulse.server_info import Target
-from redis_pulse.telemetry import Instruments, TargetInstruments
-from tests.fakes import HandClock
+from redis_pulse.telemetry import ExporterMetrics, TargetMetrics
+from tests.fakes import ManualClock
 
 
-def settings(url: str = "redis://127.0.0.1:1", **changes: Any) -> TargetSettings:
+def target_settings(url: str = "redis://127.0.0.1:1", **changes: Any) -> TargetSettings:
     """Make the resolved settings of a target called ``t``."""
     return TargetSettings(**{"name": "t", "endpoint": parse_url(url).endpoint, **changes})
 
 
-def value(instruments: Instruments, name: str, **labels: str) -> float:
+def metric_value(instruments: ExporterMetrics, name: str, **labels: str) -> float:
     """Read one of our own series; 0 when it is not there."""
-    for sample in every(instruments):
+    for sample in all_samples(instruments):
         if sample.name == name and labels.items() <= sample.labels.items():
             return float(sample.value)
     return 0.0
 
 
-def every(instruments: Instruments) -> list[Sample]:
+def all_samples(instruments: ExporterMetrics) -> list[Sample]:
     """Read all our own series, of the targets and of the daemon."""
-    text = b"".join([lines for page in instruments.of_targets() for lines in page.values()]).decode()
+    text = b"".join([lines for page in instruments.render_targets() for lines in page.values()]).decode()
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-    return samples + [sample for family in instruments.of_ourselves() for sample in family.samples]
+    return samples + [sample for family in instruments.collect_own() for sample in family.samples]
 
 
 async def eventually(condition: Callable[[], bool], within: float = 5.0) -> None:
@@ -45,15 +45,15 @@ async def eventually(condition: Callable[[], bool], within: float = 5.0) -> None
             await asyncio.sleep(0.001)
 
 
-class Heard:
+class RecordingObserver:
     """Writes down what a client, a prober and a sampler tell."""
 
     def __init__(self) -> None:
         self.connects: list[str] = []
         self.retries: list[str] = []
-        self.outcomes: list[Outcome] = []
+        self.outcomes: list[ProbeResult] = []
         self.runs: list[tuple[str, str]] = []
-        self.faults: dict[str, list[Fault]] = {}
+        self.faults: dict[str, list[CollectorFault]] = {}
         self.polls = 0
 
     def connected(self, _seconds: float, error: TargetError | None) -> None:
@@ -62,22 +62,22 @@ class Heard:
     def retried(self, operation: str) -> None:
         self.retries.append(operation)
 
-    def probed(self, outcome: Outcome) -> None:
+    def on_probe(self, outcome: ProbeResult) -> None:
         self.outcomes.append(outcome)
 
-    def collected(self, collector: str, error: Exception | None) -> None:
+    def on_collector(self, collector: str, error: Exception | None) -> None:
         self.runs.append((collector, "ok" if error is None else getattr(error, "reason", type(error).__name__)))
 
     def unsupported(self, collector: str, error: TargetError) -> None:
         self.runs.append((collector, f"unsupported: {error.reason}"))
 
-    def rests(self, collector: str) -> None:
+    def skipped_for_role(self, collector: str) -> None:
         self.runs.append((collector, "rests"))
 
     def denied(self, collector: str, commands: Iterable[str], *, worked: bool) -> None:
         self.runs.append((collector, f"denied: {' '.join(commands)}"))
 
-    def parts(self, collector: str, faults: Sequence[Fault]) -> None:
+    def parts(self, collector: str, faults: Sequence[CollectorFault]) -> None:
         self.faults[collector] = list(faults)
 
     def polled(self) -> None:
@@ -89,7 +89,7 @@ class Heard:
         return ["ok" if outcome.error is None else outcome.error.reason for outcome in self.outcomes]
 
 
-class Watched:
+class TargetHarness:
     """A target with everything that watches it, on a clock turned by hand.
 
     The wall's clock is turned with it, so no stamp of the kernel is believed unless ``wall`` is a real one.
@@ -101,50 +101,50 @@ class Watched:
         *,
         clock: Callable[[], float] | None = None,
         wall: Callable[[], int] | None = None,
-        log: ProbeLog | None = None,
+        log: ProbeCsvLog | None = None,
         **changes: Any,
     ) -> None:
-        self.clock = HandClock()
+        self.clock = ManualClock()
         now = clock or self.clock
-        clocks = Clocks(now, wall or (lambda: round(now() * 1e9)))
-        self.heard = Heard()
-        self.instruments = Instruments("test")
-        self.target = Target.of(settings(url, **changes))
-        self.breaker = Breaker(
+        clocks = WallClockMonitor(now, wall or (lambda: round(now() * 1e9)))
+        self.heard = RecordingObserver()
+        self.instruments = ExporterMetrics("test")
+        self.target = Target.of(target_settings(url, **changes))
+        self.breaker = CircuitBreaker(
             self.target.settings.breaker,
             now,
             on_change=lambda *_: None,
             trial_interval=self.target.settings.probe.trial_interval,
         )
-        self.client = Client(self.target, self.breaker, self.heard, clock=now, wall=clocks.wall)
-        self.of_target: TargetInstruments = self.instruments.watch(
+        self.client = TargetClient(self.target, self.breaker, self.heard, clock=now, wall=clocks.wall)
+        self.of_target: TargetMetrics = self.instruments.add_target(
             "t", ["ping"], buckets=tuple(self.target.settings.probe.buckets), address="a", labels={}
         )
         self.prober = Prober(self.client, self.breaker, self.of_target, self.heard, clocks=clocks, log=log)
 
-    async def slot(self) -> None:
+    async def probe_due(self) -> None:
         """Let one slot come due now."""
-        self.prober.slot(self.prober._clocks.now())
+        self.prober.probe_due(self.prober._wall_clock.now())
         await asyncio.sleep(0)  # a slot takes its course in the loop
 
     async def slots(self, count: int, apart: float = 1.0) -> None:
         """Let several slots come due, one after the other."""
         for _ in range(count):
             self.clock.advance(apart)
-            await self.slot()
+            await self.probe_due()
 
     async def ended(self, count: int) -> None:
         """Wait until so many slots have ended."""
         await eventually(lambda: len(self.heard.outcomes) >= count)
 
     def total(self, operation: str = "ping") -> float:
-        return value(self.instruments, "redis_operations_total", operation=operation)
+        return metric_value(self.instruments, "redis_operations_total", operation=operation)
 
     def failures(self, reason: str, operation: str = "ping") -> float:
-        return value(self.instruments, "redis_operation_failures_total", operation=operation, reason=reason)
+        return metric_value(self.instruments, "redis_operation_failures_total", operation=operation, reason=reason)
 
     def not_sent(self) -> float:
-        return value(self.instruments, "redis_pings_not_sent_total")
+        return metric_value(self.instruments, "redis_pings_not_sent_total")
 
     async def close(self) -> None:
         await self.prober.stop()

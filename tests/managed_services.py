@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.fakes import Behaviour, Command, FakeServer, Reply, error
+from tests.fakes import Command, FakeServer, Reply, Response, error
 
 
 @dataclass(frozen=True)
-class Double:
+class ServiceProfile:
     """What a kind of server answers."""
 
     #: Without its line ends, which are put in.
@@ -24,16 +24,16 @@ class Double:
     refused: Mapping[str, str] = field(default_factory=dict)
 
 
-class DoubleServer(FakeServer):
+class ProfileServer(FakeServer):
     """A double that listens; errors are counted as a server counts them."""
 
-    def __init__(self, double: Double) -> None:
+    def __init__(self, double: ServiceProfile) -> None:
         super().__init__()
         self.double = double
         #: Commands that were answered with an error, as often as they were.
         self.refused: list[str] = []
 
-    def _behaviour(self, command: Command) -> Behaviour:
+    def _behaviour(self, command: Command) -> Response:
         name, sub = command[0].upper(), (command[1].upper() if len(command) > 1 else "")
         replies = {"PING": b"PONG", "SELECT": b"OK", "INFO": wire(self.double.info)} | dict(self.double.replies)
         for spelled in (" ".join(command).upper(), f"{name} {sub}", name):
@@ -65,7 +65,7 @@ def encode(reply: Any) -> bytes:
 
 
 #: A service behind HTTP: INFO has few fields, sections are spelled in its own way, most commands are not there.
-UPSTASH = Double(
+UPSTASH = ServiceProfile(
     info="""
 # Server
 upstash_version:1.12.4
@@ -93,7 +93,7 @@ db0:keys=1204,expires=17
 )
 
 #: A managed Redis: CONFIG and others are gone, what it has is as upstream; LATENCY and SLOWLOG are denied by ACL.
-ELASTICACHE = Double(
+ELASTICACHE = ServiceProfile(
     info="""
 # Server
 redis_version:7.1.0
@@ -162,7 +162,7 @@ db0:keys=5123,expires=4711,avg_ttl=86399000,subexpiry=0
 )
 
 #: Another engine: fields of its own, minus one for what it does not know, six values in a line of the keyspace.
-DRAGONFLY = Double(
+DRAGONFLY = ServiceProfile(
     info="""
 # Server
 redis_version:7.4.0
@@ -252,7 +252,7 @@ cluster_enabled:0
 )
 
 #: A fork of Redis 6 with threads and several masters.
-KEYDB = Double(
+KEYDB = ServiceProfile(
     info="""
 # Server
 redis_version:6.3.4
@@ -354,4 +354,4 @@ mvcc_depth:0
     refused={"LATENCY": "ERR Unknown subcommand or wrong number of arguments for '{sub}'. Try LATENCY HELP."},
 )
 
-DOUBLES = {"upstash": UPSTASH, "elasticache": ELASTICACHE, "dragonfly": DRAGONFLY, "keydb": KEYDB}
+PROFILES = {"upstash": UPSTASH, "elasticache": ELASTICACHE, "dragonfly": DRAGONFLY, "keydb": KEYDB}

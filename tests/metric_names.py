@@ -14,11 +14,11 @@ _PARTS = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("_sum", "_coun
 def metrics() -> set[str]:
     """Return the name of every series that a page may hold."""
     rows = {row.full_name for collector in collectors.load().values() for row in collector.metrics}
-    own = {one.name + part for one in exporter_metrics.described() for part in _PARTS.get(one.kind, ("",))}
+    own = {one.name + part for one in exporter_metrics.describe_all() for part in _PARTS.get(one.kind, ("",))}
     return rows | own | {"redis_sample_age_seconds", "up"}
 
 
-def named(expression: str) -> set[str]:
+def metrics_in_expression(expression: str) -> set[str]:
     """Return the metrics that a PromQL expression names."""
     bare = re.sub(r'"[^"]*"', '""', expression)
     bare = re.sub(r"\{[^}]*\}", "{}", bare)
@@ -32,5 +32,5 @@ def expressions_name_known_metrics(expressions: Iterable[str]) -> None:
     """Assert that no expression names a metric that nobody exports."""
     known = metrics()
     for expression in expressions:
-        unknown = named(expression) - known
+        unknown = metrics_in_expression(expression) - known
         assert not unknown, f"{', '.join(sorted(unknown))}: nothing exports it, but it is asked for in {expression}"

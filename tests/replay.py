@@ -18,11 +18,11 @@ from redis_pulse.collectors import Collector
 from redis_pulse.collectors.rdb_file import file_size
 from redis_pulse.commands import Commands
 from redis_pulse.errors import TargetError, UnknownCommandError
-from redis_pulse.metric import Found
-from redis_pulse.polling.poll_commands import Asking, Refusals
+from redis_pulse.metric import CollectorItem
+from redis_pulse.polling.poll_commands import CachingCommands, RefusedCommands
 from redis_pulse.server_info import Server
 from tests import collector_options
-from tests.fakes import HandClock
+from tests.fakes import ManualClock
 from tests.recordings import REPLIES
 
 Args = tuple[str | int | bytes, ...]
@@ -31,14 +31,14 @@ Asked = tuple[int | None, Args]
 #: What became of it, each time that it was asked.
 Replies = Mapping[Asked, Sequence[Any]]
 
-WHO = ("primary", "replica", "sentinel", "cluster")
+ROLES = ("primary", "replica", "sentinel", "cluster")
 #: Unix time of every replay.
 NOW = 1795380000.0
 #: How often a recorded target was polled: the second time, what is remembered between runs shows.
 POLLS = 2
 
 
-class Replay:
+class ReplayCommands:
     """The port ``Commands`` with a recorded session; a command that was not asked then is unknown to the server.
 
     With ``alike`` it gets the reply to the most similar one that was asked, if there is any: what a collector asks
@@ -68,14 +68,14 @@ class Replay:
 
     def _next(self, args: Args, db: int | None) -> Any:
         self.asked.append(args)
-        replies = self._replies.get((db, args)) or self._similar(args)
+        replies = self._replies.get((db, args)) or self.closest(args)
         times = self._times[db, args] = self._times.get((db, args), -1) + 1
         reply = self._bend(copy.deepcopy(replies[min(times, len(replies) - 1)]))
         if isinstance(reply, TargetError):
             self.raised.append(reply)
         return reply
 
-    def _similar(self, args: Args) -> Sequence[Any]:
+    def closest(self, args: Args) -> Sequence[Any]:
         for words in (2, 1) if self._alike else ():
             for (_, asked), replies in self._replies.items():
                 if asked[:words] == args[:words]:
@@ -87,12 +87,12 @@ class Run(NamedTuple):
     """What became of one collector in one poll; ``found`` is None where it does not apply."""
 
     collector: Collector
-    found: list[Found] | None
+    found: list[CollectorItem] | None
     error: TargetError | None
 
 
 async def poll(
-    server: Server, commands: Commands, parts: Iterable[tuple[Collector, Any]], refusals: Refusals
+    server: Server, commands: Commands, parts: Iterable[tuple[Collector, Any]], refusals: RefusedCommands
 ) -> list[Run]:
     """Run collectors as the sampler does, one after the other; what is no TargetError passes."""
     once: dict[Any, Any] = {}
@@ -100,7 +100,7 @@ async def poll(
     for collector, options in parts:
         found, error = None, None
         if collector.applies(server):
-            asking = Asking(commands, once, refusals, server.identity, HandClock())
+            asking = CachingCommands(commands, once, refusals, server.identity, ManualClock())
             try:
                 found = list(await collector.collect(server, asking, options))
             except TargetError as raised:
@@ -111,15 +111,15 @@ async def poll(
 
 async def replay(replies: Replies, who: str) -> list[Run]:
     """Return what every collector finds in the last poll of a recorded session."""
-    server, port, refusals = Server(local=True), Replay(replies), Refusals()
-    parts = [(still(collector), options) for collector, options in collector_options.everything(who)]
+    server, port, refusals = Server(local=True), ReplayCommands(replies), RefusedCommands()
+    parts = [(freeze(collector), options) for collector, options in collector_options.everything(who)]
     runs: list[Run] = []
     for _ in range(POLLS):
         runs = await poll(server, port, parts, refusals)
     return runs
 
 
-class Still:
+class FrozenCollector:
     """The times of a replay: the wall clock stands, the monotonic one moves 1 ms at each look, no pause pauses."""
 
     def __init__(self) -> None:
@@ -137,12 +137,12 @@ class Still:
         await asyncio.sleep(0)
 
 
-def still(collector: Collector) -> Collector:
+def freeze(collector: Collector) -> Collector:
     """Return the collector of one target that sees no clock, sleeps not, and finds a snapshot of 100 bytes on disk.
 
     What a collector needs of the world is a parameter of its class, with the world itself as default.
     """
-    times = Still()
+    times = FrozenCollector()
     world = {time.time: times.wall, time.monotonic: times.monotonic, asyncio.sleep: times.sleep, file_size: _file}
     wants = inspect.signature(type(collector)).parameters.values()
     instead = {one.name: world[one.default] for one in wants if one.default in list(world)}
@@ -155,7 +155,7 @@ def _file(_path: Path) -> int:
 
 def recorded(server: str) -> dict[str, Replies]:
     """Return the sessions with a server: who → replies."""
-    return {who: load(server, who) for who in WHO if (REPLIES / server / f"session-{who}.json").exists()}
+    return {who: load(server, who) for who in ROLES if (REPLIES / server / f"session-{who}.json").exists()}
 
 
 def load(server: str, who: str) -> Replies:

@@ -13,7 +13,7 @@ from redis_pulse import collectors
 from redis_pulse.collectors.base import Stateless
 from redis_pulse.commands import Commands
 from redis_pulse.config import Options
-from redis_pulse.metric import Found, Metric
+from redis_pulse.metric import CollectorItem, MetricSpec
 from redis_pulse.server_info import Server
 from tools import acl
 
@@ -22,7 +22,7 @@ class Made(Stateless):
     """A collector that only declares."""
 
     name: ClassVar[str] = "made"
-    metrics: ClassVar[tuple[Metric, ...]] = ()
+    metrics: ClassVar[tuple[MetricSpec, ...]] = ()
     options: ClassVar[type[Options]] = Options
     default: ClassVar[bool] = True
     commands: ClassVar[tuple[str, ...]] = ()
@@ -34,7 +34,7 @@ class Made(Stateless):
     def applies(self, server: Server) -> bool:
         return self._sentinel or server.mode != "sentinel"
 
-    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Found]:
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:
         return ()
 
 

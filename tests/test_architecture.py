@@ -8,6 +8,7 @@ import ast
 import re
 import sys
 import tokenize
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def violations(root: Path) -> list[str]:
                 found.append(f"{SOURCE}/{inside}:{line}: {complaint}")
         if path.name == "__init__.py" and not _may_hold_code(inside) and (code := _first_code(tree)):
             found.append(f"{SOURCE}/{inside}:{code}: code in __init__: move it to a module and re-export the name")
-    return found + list(_untested(root))
+    return found + list(_duplicate_classes(package_root)) + list(_untested(root))
 
 
 def _may_hold_code(inside: Path) -> bool:
@@ -91,6 +92,20 @@ def _first_code(tree: ast.Module) -> int | None:
         if not (is_docstring or is_all or isinstance(node, ast.Import | ast.ImportFrom)):
             return node.lineno
     return None
+
+
+def _duplicate_classes(package_root: Path) -> Iterator[str]:
+    """A public class name is unique in the package, so that one search finds it."""
+    names = [
+        (node.name, path.relative_to(package_root))
+        for path in sorted(package_root.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
+    counts = Counter(name for name, _ in names)
+    for name, path in names:
+        if counts[name] > 1:
+            yield f"{SOURCE}/{path}: class {name} is defined {counts[name]} times: rename it"
 
 
 def imports(tree: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[int, str]]:
@@ -241,6 +256,15 @@ def test_allowed_code_has_no_violation(tmp_path: Path) -> None:
     test.parent.mkdir()
     test.touch()
     assert violations(tmp_path) == []
+
+
+def test_a_duplicate_class_name_is_found_at_both_places(tmp_path: Path) -> None:
+    modules = {"web/app.py": "class Page: ...", "sample_store.py": "class Page: ..."}
+    _build(tmp_path, modules, tested=("sample_store", "web"))
+    assert violations(tmp_path) == [
+        f"{SOURCE}/sample_store.py: class Page is defined 2 times: rename it",
+        f"{SOURCE}/web/app.py: class Page is defined 2 times: rename it",
+    ]
 
 
 def test_a_private_helper_among_the_collectors_is_found(tmp_path: Path) -> None:

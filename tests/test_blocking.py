@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from redis_pulse.blocking import BlockedError, NoThreadError, Threads, read_regular_file, resolve
+from redis_pulse.blocking import BlockedError, DeadlineThreads, NoThreadError, read_regular_file, resolve
 from tests.harness import eventually
 
 SOON = 0.02
@@ -26,7 +26,7 @@ def gate() -> Iterator[threading.Event]:
 
 
 async def test_what_a_call_returns_or_raises_is_the_callers() -> None:
-    threads = Threads("t")
+    threads = DeadlineThreads("t")
     assert await threads.run("a", lambda: 7, within=5) == 7
     with pytest.raises(KeyError):
         await threads.run("a", partial(dict[str, int]().__getitem__, "x"), within=5)
@@ -34,14 +34,14 @@ async def test_what_a_call_returns_or_raises_is_the_callers() -> None:
 
 
 async def test_a_call_that_hangs_ends_at_its_deadline_for_its_caller_only(gate: threading.Event) -> None:
-    threads = Threads("t", at_once=1)
+    threads = DeadlineThreads("t", at_once=1)
     with pytest.raises(BlockedError, match="no answer within"):
         await threads.run("hung", gate.wait, within=SOON)
     assert await threads.run("other", lambda: 1, within=5) == 1
 
 
 async def test_a_key_that_hangs_for_ever_holds_one_thread_however_often_it_is_asked(gate: threading.Event) -> None:
-    threads = Threads("t")
+    threads = DeadlineThreads("t")
     for _ in range(5):
         with pytest.raises(BlockedError):
             await threads.run("hung", gate.wait, within=SOON)
@@ -53,7 +53,7 @@ async def test_a_key_that_hangs_for_ever_holds_one_thread_however_often_it_is_as
 
 async def test_callers_with_the_same_key_share_one_call(gate: threading.Event) -> None:
     """A hundred targets have one password file."""
-    threads = Threads("t")
+    threads = DeadlineThreads("t")
     calls: list[int] = []
 
     def call() -> str:
@@ -70,7 +70,7 @@ async def test_callers_with_the_same_key_share_one_call(gate: threading.Event) -
 
 async def test_hung_threads_are_bounded_in_all(gate: threading.Event) -> None:
     """When all hang, a further call is our own fault at once: to wait would look like a call that hangs."""
-    threads = Threads("t", at_once=2, most=3)
+    threads = DeadlineThreads("t", at_once=2, most=3)
     for key in range(6):
         with pytest.raises(BlockedError if key < 3 else NoThreadError):
             await threads.run(key, gate.wait, within=SOON)
@@ -81,7 +81,7 @@ async def test_hung_threads_are_bounded_in_all(gate: threading.Event) -> None:
 
 
 async def test_a_caller_who_is_cancelled_leaves_the_thread_behind(gate: threading.Event) -> None:
-    threads = Threads("t", at_once=1)
+    threads = DeadlineThreads("t", at_once=1)
     task = asyncio.create_task(threads.run("a", gate.wait, within=60))
     await eventually(lambda: threads.threads == 1)
     task.cancel()
@@ -94,14 +94,14 @@ async def test_a_timeout_of_the_call_itself_is_not_taken_for_the_deadline() -> N
         raise TimeoutError("of its own")
 
     with pytest.raises(TimeoutError, match="of its own"):
-        await Threads("t").run("a", call, within=5)
+        await DeadlineThreads("t").run("a", call, within=5)
 
 
 async def test_no_further_thread_is_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    threads = Threads("t")
+    threads = DeadlineThreads("t")
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         with pytest.raises(NoThreadError):
@@ -112,7 +112,7 @@ async def test_no_further_thread_is_an_error_of_its_own(monkeypatch: pytest.Monk
 def test_a_hung_thread_does_not_keep_the_loop_from_ending(gate: threading.Event) -> None:
     async def main() -> None:
         with pytest.raises(BlockedError):
-            await Threads("t").run("a", gate.wait, within=SOON)
+            await DeadlineThreads("t").run("a", gate.wait, within=SOON)
 
     asyncio.run(main())  # would join an executor's thread
 

@@ -13,7 +13,7 @@ import yaml
 
 from redis_pulse import config
 from redis_pulse.cli import _parser
-from tests.deploy_tools import Manifest, escapes, judge, of_kind, one, read, run
+from tests.deploy_tools import Manifest, escapes, of_kind, one, read, run, schema_errors
 from tools import chart
 
 CHART = chart.CHART
@@ -57,7 +57,7 @@ def mounted(manifests: list[Manifest]) -> dict[str, str]:
 @pytest.mark.parametrize("values", [None, *FILES], ids=lambda path: path.stem if path else "defaults")
 def test_everything_it_makes_is_known_and_restricted(helm: str, values: Path | None) -> None:
     manifests = render(*(["--values", str(values)] if values else []), helm=helm)
-    assert [trouble for manifest in manifests for trouble in judge(manifest)] == []
+    assert [trouble for manifest in manifests for trouble in schema_errors(manifest)] == []
     for manifest in manifests:
         if manifest["kind"] in ("Deployment", "StatefulSet", "Pod"):
             assert escapes(manifest) == [], manifest["metadata"]["name"]

@@ -9,10 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from redis_pulse.circuit_breaker import Breaker, Permit, State
+from redis_pulse.circuit_breaker import CircuitBreaker, Permit, State
 from redis_pulse.config import BreakerSettings
 from redis_pulse.errors import LoadingError
-from tests.fakes import HandClock
+from tests.fakes import ManualClock
 
 LEGAL = {("closed", "open"), ("open", "half_open"), ("half_open", "open"), ("half_open", "closed")} | {
     ("open", "closed")
@@ -24,7 +24,7 @@ class BreakerMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         # All times are multiples of 1/8 s, so that sums of them are exact; the ring's parts are 1 s.
-        self.clock = HandClock(0.0)
+        self.clock = ManualClock(0.0)
         self.draw = 0.0
         self.changes: list[tuple[State, State]] = []
         self.ended: list[Permit] = []
@@ -65,7 +65,7 @@ class BreakerMachine(RuleBasedStateMachine):
             slow_call_duration=slow,
             slow_call_ratio=0.5,
         )
-        self.breaker = Breaker(
+        self.breaker = CircuitBreaker(
             self.limits,
             self.clock,
             trial_interval=2.0,
@@ -173,7 +173,7 @@ class BreakerMachine(RuleBasedStateMachine):
 
     def is_slow(self, permit: Permit) -> bool:
         limit = self.limits.slow_call_duration
-        return limit is not None and self.clock() - permit.given > limit
+        return limit is not None and self.clock() - permit.acquired_at > limit
 
     @staticmethod
     def say(permit: Permit, verdict: str) -> None:

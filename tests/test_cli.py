@@ -14,7 +14,7 @@ import pytest
 
 from redis_pulse import __version__
 from redis_pulse.cli import _check_collector, main
-from redis_pulse.config import ConfigError, Loaded, Reload, load
+from redis_pulse.config import ConfigError, ConfigLoader, LoadedConfig, load
 from redis_pulse.daemon import lifecycle
 
 ROOT = Path(__file__).parent.parent
@@ -257,7 +257,7 @@ def test_serve_hands_over_what_was_read_and_how_to_read_it_again(
     file = tmp_path / "c.yaml"
     file.write_text("targets: [{name: cart, url: a}]")
 
-    def run(loaded: Loaded, *, reload: Reload) -> int:
+    def run(loaded: LoadedConfig, *, reload: ConfigLoader) -> int:
         assert [target.name for target in loaded.targets] == ["cart"]
         file.write_text("targets: [{name: till, url: a}]")
         assert [target.name for target in reload().targets] == ["till"]
@@ -276,7 +276,7 @@ def test_a_bad_configuration_does_not_start_the_daemon(monkeypatch: pytest.Monke
 
 
 def test_ctrl_c_before_the_daemon_runs_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(loaded: Loaded, *, reload: Reload) -> int:
+    def run(loaded: LoadedConfig, *, reload: ConfigLoader) -> int:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(lifecycle, "run", run)
@@ -301,7 +301,7 @@ def test_the_demo_without_its_extra_says_how_to_get_it(
 
 @pytest.mark.integration
 def test_the_demo_watches_its_own_servers(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def run(loaded: Loaded, **others: object) -> int:
+    def run(loaded: LoadedConfig, **others: object) -> int:
         assert [target.name for target in loaded.targets] == ["primary", "replica"]
         assert (others["port_fallback"], callable(others["alongside"])) == (True, True)
         others["started"](9121)  # type: ignore[operator]

@@ -13,7 +13,7 @@ def provided() -> dict[str, tuple[str, frozenset[str]]]:
     """Type and labels of every metric of ours, without ``target``, which all of a target bear."""
     rows = [row for collector in collectors.load().values() for row in collector.metrics]
     found: dict[str, tuple[str, frozenset[str]]] = {row.full_name: (row.kind, frozenset(row.labels)) for row in rows}
-    families = exporter_metrics.described()
+    families = exporter_metrics.describe_all()
     return found | {family.name: (family.kind, frozenset(family.labels) - {"target"}) for family in families}
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from redis_pulse import collectors
 from redis_pulse.errors import TargetError
-from redis_pulse.exposition.rendering import headed, render
-from redis_pulse.metric import Metric, Sample, Unreadable
-from redis_pulse.polling.poll_commands import Refusals
+from redis_pulse.exposition.rendering import render, with_headers
+from redis_pulse.metric import MetricSpec, Sample, UnreadableField
+from redis_pulse.polling.poll_commands import RefusedCommands
 from redis_pulse.server_info import Server
 from tests import replay
 from tests.fakes import FakeCommands
@@ -60,8 +60,8 @@ def port(name: str) -> FakeCommands:
 
 async def polls(name: str, count: int = 2) -> tuple[list[list[replay.Run]], Server, FakeCommands]:
     """Poll it so many times; return what the collectors found each time."""
-    server, commands, refusals = Server(), port(name), Refusals()
-    parts = [(replay.still(one), one.options()) for one in map(collectors.load().get, OF_INFO) if one is not None]
+    server, commands, refusals = Server(), port(name), RefusedCommands()
+    parts = [(replay.freeze(one), one.options()) for one in map(collectors.load().get, OF_INFO) if one is not None]
     return [await replay.poll(server, commands, parts, refusals) for _ in range(count)], server, commands
 
 
@@ -69,12 +69,12 @@ async def page(name: str) -> str:
     """Render the page of its second poll."""
     runs, _, _ = await polls(name)
     assert [run.error for run in runs[-1]] == [None] * len(OF_INFO)
-    lines: dict[Metric, bytes] = {}
+    lines: dict[MetricSpec, bytes] = {}
     for run in runs[-1]:
         samples = (item for item in run.found or () if isinstance(item, Sample))
         lines |= {metric: lines.get(metric, b"") + series for metric, series in render(name, samples).items()}
     rows = (row for each in collectors.load().values() for row in each.metrics)
-    return b"".join(headers[False] + lines.pop(row) for row, headers in headed(rows) if row in lines).decode()
+    return b"".join(headers[False] + lines.pop(row) for row, headers in with_headers(rows) if row in lines).decode()
 
 
 def values(shown: str) -> dict[str, float]:
@@ -100,7 +100,7 @@ async def test_nothing_is_unreadable(name: str) -> None:
     """A healthy server must not raise an alert at every poll."""
     runs, _, _ = await polls(name)
     for run in runs[0] + runs[1]:
-        assert [item for item in run.found or () if isinstance(item, Unreadable)] == [], run.collector.name
+        assert [item for item in run.found or () if isinstance(item, UnreadableField)] == [], run.collector.name
 
 
 @pytest.mark.parametrize("name", SERVERS)

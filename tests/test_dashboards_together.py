@@ -5,7 +5,7 @@ import re
 
 from grafana import build
 from grafana.variables import EDGE, OBJECTIVE, OBJECTIVES
-from redis_pulse.config import Slo
+from redis_pulse.config import SloSettings
 from tests.test_dashboards import FILES, drawn
 
 
@@ -29,7 +29,7 @@ def test_a_table_of_servers_leads_to_the_server() -> None:
 
 
 def test_objective_and_edge_begin_as_the_settings_do() -> None:
-    defaults = Slo()
+    defaults = SloSettings()
     assert float(OBJECTIVE) == defaults.objective
     assert float(EDGE) == defaults.latency
     assert OBJECTIVE in OBJECTIVES

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from redis_pulse import config
-from tests.deploy_tools import DEPLOY, Manifest, escapes, judge, one, read, run
+from tests.deploy_tools import DEPLOY, Manifest, escapes, one, read, run, schema_errors
 
 FOLDER = DEPLOY / "kubernetes"
 OPERATOR = sorted((DEPLOY / "operator").glob("*.yaml"))
@@ -31,7 +31,7 @@ def test_kubernetes_knows_every_key(rendered: list[Manifest]) -> None:
     assert {manifest["kind"] for manifest in rendered} == {
         *("Namespace", "ServiceAccount", "ConfigMap", "Service", "Deployment", "PodDisruptionBudget", "NetworkPolicy")
     }
-    assert [trouble for manifest in rendered for trouble in judge(manifest)] == []
+    assert [trouble for manifest in rendered for trouble in schema_errors(manifest)] == []
 
 
 def test_an_unknown_key_and_a_wrong_type_are_found(rendered: list[Manifest]) -> None:
@@ -39,7 +39,7 @@ def test_an_unknown_key_and_a_wrong_type_are_found(rendered: list[Manifest]) -> 
     for change in ({"replicas": "one"}, {"replica": 1}):
         broken = deepcopy(one(rendered, "Deployment"))
         broken["spec"].update(change)
-        assert judge(broken)
+        assert schema_errors(broken)
 
 
 def test_the_namespace_lets_in_restricted_pods_only_and_ours_is_one(rendered: list[Manifest]) -> None:
@@ -109,7 +109,7 @@ def test_the_configuration_is_good_and_listens_where_the_pod_is_asked(rendered: 
 @pytest.mark.parametrize("path", OPERATOR, ids=lambda path: path.stem)
 def test_the_operator_knows_every_key(path: Path) -> None:
     [manifest] = read(path.read_text())
-    assert judge(manifest) == []
+    assert schema_errors(manifest) == []
     assert manifest["kind"].lower() == path.stem
     assert manifest["metadata"]["namespace"] == "redis-pulse"
 
@@ -117,9 +117,9 @@ def test_the_operator_knows_every_key(path: Path) -> None:
 def test_a_key_that_the_operator_does_not_know_is_found() -> None:
     [manifest] = read((DEPLOY / "operator" / "servicemonitor.yaml").read_text())
     manifest["spec"]["endpoints"][0]["intervall"] = "15s"
-    assert judge(manifest) == ["ServiceMonitor: no such key spec.endpoints[0].intervall"]
+    assert schema_errors(manifest) == ["ServiceMonitor: no such key spec.endpoints[0].intervall"]
     del manifest["spec"]["selector"]
-    assert "selector" in judge(manifest)[0]
+    assert "selector" in schema_errors(manifest)[0]
 
 
 def test_monitors_find_the_service_the_pods_and_their_port(rendered: list[Manifest]) -> None:

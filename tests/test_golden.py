@@ -17,8 +17,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from redis_pulse import collectors
-from redis_pulse.exposition.rendering import headed, render
-from redis_pulse.metric import Metric, Sample, Unreadable
+from redis_pulse.exposition.rendering import render, with_headers
+from redis_pulse.metric import MetricSpec, Sample, UnreadableField
 from tests import replay
 from tests.integration.requirements import need
 from tests.recordings import REPLIES
@@ -37,7 +37,7 @@ async def page(server: str) -> str:
 
     Comments at its head say which collectors a target does not support.
     """
-    lines: dict[Metric, bytes] = {}
+    lines: dict[MetricSpec, bytes] = {}
     remarks = []
     for who, replies in replay.recorded(server).items():
         for run in await replay.replay(replies, who):
@@ -47,7 +47,7 @@ async def page(server: str) -> str:
             for metric, series in render(who, samples).items():
                 lines[metric] = lines.get(metric, b"") + series
     rows = (row for collector in collectors.load().values() for row in collector.metrics)
-    families = (headers[False] + lines.pop(row) for row, headers in headed(rows) if row in lines)
+    families = (headers[False] + lines.pop(row) for row, headers in with_headers(rows) if row in lines)
     # Scripts are labelled with their path.
     return "".join(remarks) + b"".join(families).decode().replace(f"{HERE}/", "/etc/redis-pulse/")
 
@@ -76,7 +76,7 @@ def test_every_golden_page_is_that_of_a_recorded_server() -> None:
 async def test_every_reply_of_a_real_server_is_read_without_a_rest(server: str) -> None:
     for who, replies in replay.recorded(server).items():
         for run in await replay.replay(replies, who):
-            unreadable = [item.place for item in run.found or () if isinstance(item, Unreadable)]
+            unreadable = [item.location for item in run.found or () if isinstance(item, UnreadableField)]
             assert not unreadable, f"{who} {run.collector.name}"
             assert run.error is None or isinstance(run.error, collectors.UNSUPPORTED), (
                 f"{who} {run.collector.name}: {run.error!r}"

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redis_pulse import log
-from redis_pulse.log import Changes
+from redis_pulse.log import StateChangeFilter
 from redis_pulse.log.processors import WITHHELD, hide
 
 SECRET = "hunter2"
@@ -351,32 +351,32 @@ def test_a_closed_stream_harms_nobody(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_a_state_is_news_once() -> None:
-    changes = Changes()
-    noted = [changes.note(("cart", "link"), state) for state in ("up", "up", "down", "down", "up")]
+    changes = StateChangeFilter()
+    noted = [changes.changed(("cart", "link"), state) for state in ("up", "up", "down", "down", "up")]
     assert noted == [True, False, True, False, True]
-    assert changes.note(("queue", "link"), "up"), "each key has a state of its own"
+    assert changes.changed(("queue", "link"), "up"), "each key has a state of its own"
 
 
 def test_none_is_a_state_too() -> None:
-    changes = Changes()
-    assert [changes.note("cart", None), changes.note("cart", None)] == [True, False]
+    changes = StateChangeFilter()
+    assert [changes.changed("cart", None), changes.changed("cart", None)] == [True, False]
 
 
 def test_what_is_gone_is_forgotten() -> None:
-    changes = Changes()
-    changes.note("cart", "up")
+    changes = StateChangeFilter()
+    changes.changed("cart", "up")
     changes.forget("cart")
     changes.forget("never seen")
-    assert changes.note("cart", "up")
+    assert changes.changed("cart", "up")
 
 
 def test_states_are_bounded_and_the_quietest_goes_first() -> None:
-    changes = Changes(most=2)
-    changes.note("a", 1)
-    changes.note("b", 1)
-    changes.note("a", 1)
-    changes.note("c", 1)
-    assert [changes.note("a", 1), changes.note("c", 1), changes.note("b", 1)] == [False, False, True]
+    changes = StateChangeFilter(most=2)
+    changes.changed("a", 1)
+    changes.changed("b", 1)
+    changes.changed("a", 1)
+    changes.changed("c", 1)
+    assert [changes.changed("a", 1), changes.changed("c", 1), changes.changed("b", 1)] == [False, False, True]
 
 
 @pytest.mark.parametrize(

@@ -9,33 +9,33 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from redis_pulse import collectors
 from redis_pulse.exposition import render
-from redis_pulse.polling import Part, Sampler
-from redis_pulse.sample_store import Store
-from tests.harness import Watched, value
-from tests.managed_services import DOUBLES, DoubleServer
+from redis_pulse.polling import ConfiguredCollector, TargetPoller
+from redis_pulse.sample_store import SampleStore
+from tests.harness import TargetHarness, metric_value
+from tests.managed_services import PROFILES, ProfileServer
 
 POLLS = 4
-NAMES = sorted(DOUBLES)
+NAMES = sorted(PROFILES)
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-class Polled(Watched):
+class Polled(TargetHarness):
     """A double that was polled several times with the default set, through the real client."""
 
-    def __init__(self, server: DoubleServer) -> None:
+    def __init__(self, server: ProfileServer) -> None:
         super().__init__(server.url)
         self.server = server
-        self.store = Store(render, self.clock)
+        self.store = SampleStore(render, self.clock)
         every = [collector for collector in collectors.load().values() if collector.default]
-        parts = [Part(collector.for_target(), collector.options()) for collector in every]
-        self.sampler = Sampler(
+        parts = [ConfiguredCollector(collector.for_target(), collector.options()) for collector in every]
+        self.sampler = TargetPoller(
             self.client,
             parts,
             self.store,
             self.of_target,
             self.heard,
-            trouble=lambda: self.prober.trouble,
+            trouble=lambda: self.prober.last_failure,
             clock=self.clock,
         )
 
@@ -47,12 +47,12 @@ class Polled(Watched):
     @property
     def text(self) -> str:
         self.clock.advance(-15)  # the time of the last poll
-        return b"".join(lines for page in self.store.pages() for lines in page.values()).decode()
+        return b"".join(lines for page in self.store.all_fresh() for lines in page.values()).decode()
 
     def unreadable(self) -> dict[str, float]:
         """Return how many parts of replies could not be read, by collector, where there were any."""
         counted = {
-            name: value(self.instruments, "redis_exporter_unreadable_fields_total", collector=name)
+            name: metric_value(self.instruments, "redis_exporter_unreadable_fields_total", collector=name)
             for name in collectors.load()
         }
         return {name: count for name, count in counted.items() if count}
@@ -60,7 +60,7 @@ class Polled(Watched):
 
 @asynccontextmanager
 async def polled(name: str) -> AsyncIterator[Polled]:
-    async with DoubleServer(DOUBLES[name]) as server:
+    async with ProfileServer(PROFILES[name]) as server:
         watched = Polled(server)
         try:
             await watched.poll()

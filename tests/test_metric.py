@@ -5,15 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redis_pulse.metric import (
-    Metric,
+    MetricSpec,
     Sample,
-    Unreadable,
+    UnreadableField,
     counter,
     gauge,
     histogram,
     is_underflow,
     msec,
-    number,
+    parse_number,
     summary,
     usec,
 )
@@ -42,7 +42,7 @@ from redis_pulse.metric import (
     ],
 )
 def test_a_number_is_read_as_the_server_writes_it(text: str, value: float) -> None:
-    assert number(text) == value
+    assert parse_number(text) == value
 
 
 @pytest.mark.parametrize(
@@ -69,11 +69,11 @@ def test_a_number_is_read_as_the_server_writes_it(text: str, value: float) -> No
 )
 def test_what_is_no_finite_number_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a number"):
-        number(text)
+        parse_number(text)
 
 
 def test_an_empty_field_says_nothing() -> None:
-    assert number("") is usec("") is msec("") is None
+    assert parse_number("") is usec("") is msec("") is None
 
 
 def test_units_become_seconds() -> None:
@@ -84,7 +84,7 @@ def test_units_become_seconds() -> None:
 @given(st.text() | st.floats().map(repr) | st.integers().map(str))
 def test_a_number_is_finite_or_refused(text: str) -> None:
     try:
-        value = number(text)
+        value = parse_number(text)
     except ValueError:
         return
     assert value is None or math.isfinite(value)
@@ -95,12 +95,12 @@ def test_a_number_is_finite_or_refused(text: str) -> None:
 )
 def test_every_number_that_python_writes_is_read_back(value: float) -> None:
     if math.isfinite(float(value)):
-        assert number(str(value)) == float(value)
+        assert parse_number(str(value)) == float(value)
 
 
 def test_a_row_knows_its_full_name_and_its_place() -> None:
     row = gauge("Memory", "used_memory", "memory_used_bytes", "Bytes allocated by the server.")
-    assert (row.kind, row.full_name, row.place) == ("gauge", "redis_memory_used_bytes", "Memory/used_memory")
+    assert (row.kind, row.full_name, row.location) == ("gauge", "redis_memory_used_bytes", "Memory/used_memory")
     assert counter("Stats", "x", "x_total", "X.").kind == "counter"
 
 
@@ -131,7 +131,7 @@ def test_a_malformed_row_is_refused_when_it_is_written(
 
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown kind 'summery'"):
-        Metric("summery", "Memory", "used_memory", "memory", "Help.")  # type: ignore[arg-type]
+        MetricSpec("summery", "Memory", "used_memory", "memory", "Help.")  # type: ignore[arg-type]
 
 
 DB = gauge("Keyspace", "dbN:avg_ttl", "db_avg_ttl_seconds", "Mean TTL.", msec, labels=("db",))
@@ -145,15 +145,15 @@ def test_a_sample_takes_as_many_labels_as_its_row() -> None:
 
 
 def test_a_row_reads_text_and_never_raises_for_it() -> None:
-    assert DB.read("1500", "db0") == Sample(DB, ("db0",), 1.5)
-    assert DB.read("", "db0") is None
-    assert DB.read("soon", "db0") == Unreadable("Keyspace/dbN:avg_ttl")
+    assert DB.parse("1500", "db0") == Sample(DB, ("db0",), 1.5)
+    assert DB.parse("", "db0") is None
+    assert DB.parse("soon", "db0") == UnreadableField("Keyspace/dbN:avg_ttl")
 
 
 def test_a_row_takes_a_number_or_says_that_there_was_none() -> None:
-    assert DB.take(2, "db0") == Sample(DB, ("db0",), 2.0)
-    assert isinstance(DB.take(2, "db0"), Sample)
-    assert DB.take(None, "db0") == Unreadable("Keyspace/dbN:avg_ttl")
+    assert DB.sample_or_unreadable(2, "db0") == Sample(DB, ("db0",), 2.0)
+    assert isinstance(DB.sample_or_unreadable(2, "db0"), Sample)
+    assert DB.sample_or_unreadable(None, "db0") == UnreadableField("Keyspace/dbN:avg_ttl")
 
 
 def test_rows_are_told_apart_by_identity() -> None:
@@ -193,24 +193,24 @@ def test_a_plain_metric_has_no_distribution() -> None:
 
 def test_a_counter_below_zero_makes_no_sense() -> None:
     row = counter("Stats", "expired_keys", "expired_keys_total", "Keys that expired.")
-    assert row.read("-2") == Unreadable("Stats/expired_keys")
-    assert row.take(-1) == Unreadable("Stats/expired_keys")
-    assert gauge("Stats", "offset", "offset", "An offset.").read("-1") is not None
+    assert row.parse("-2") == UnreadableField("Stats/expired_keys")
+    assert row.sample_or_unreadable(-1) == UnreadableField("Stats/expired_keys")
+    assert gauge("Stats", "offset", "offset", "An offset.").parse("-1") is not None
 
 
 @pytest.mark.parametrize("text", ["18446744073709525176", "9223372036854775808", str(2**64 - 1)])
 def test_the_underflow_of_an_unsigned_number_is_refused(text: str) -> None:
     """An idle Redis 8.2 writes 18446744073709525176 for the bytes of its dataset: it means -26440."""
     assert is_underflow(text)
-    assert gauge("Memory", "x", "x_bytes", "X.").read(text) == Unreadable("Memory/x")
-    assert counter("Stats", "x", "x_total", "X.").read(text) == Unreadable("Stats/x")
+    assert gauge("Memory", "x", "x_bytes", "X.").parse(text) == UnreadableField("Memory/x")
+    assert counter("Stats", "x", "x_total", "X.").parse(text) == UnreadableField("Stats/x")
 
 
 def test_a_server_that_has_no_value_is_no_fault() -> None:
     """Garnet writes N/A, KeyDB unavailable, and Dragonfly -1 for a counter that it does not keep."""
-    assert gauge("Replication", "x", "x", "X.").read("N/A") is None
-    assert gauge("Memory", "x", "x", "X.").read("unavailable") is None
-    assert counter("Stats", "x", "x_total", "X.").read("-1") is None
+    assert gauge("Replication", "x", "x", "X.").parse("N/A") is None
+    assert gauge("Memory", "x", "x", "X.").parse("unavailable") is None
+    assert counter("Stats", "x", "x_total", "X.").parse("-1") is None
 
 
 def test_a_distribution_with_a_wrong_number_of_labels_is_refused() -> None:

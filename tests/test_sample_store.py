@@ -2,27 +2,27 @@
 
 from collections.abc import Iterable
 
-from redis_pulse.metric import Metric, Sample, gauge
-from redis_pulse.sample_store import Store
-from tests.fakes import HandClock
+from redis_pulse.metric import MetricSpec, Sample, gauge
+from redis_pulse.sample_store import SampleStore
+from tests.fakes import ManualClock
 
 ROW = gauge("S", "f", "x", "X.")
 
 
-def render(target: str, samples: Iterable[Sample]) -> dict[Metric, bytes]:
+def render(target: str, samples: Iterable[Sample]) -> dict[MetricSpec, bytes]:
     return {sample.metric: f"{target} {sample.value}".encode() for sample in samples}
 
 
-def made() -> tuple[Store, HandClock]:
-    clock = HandClock()
-    return Store(render, clock), clock
+def made() -> tuple[SampleStore, ManualClock]:
+    clock = ManualClock()
+    return SampleStore(render, clock), clock
 
 
 def test_what_is_put_replaces_what_was_there_before() -> None:
     store, _ = made()
     store.put("t", "info", [ROW.sample(1)], 45)
     store.put("t", "info", [ROW.sample(2)], 45)
-    assert store.pages() == [{ROW: b"t 2"}]
+    assert store.all_fresh() == [{ROW: b"t 2"}]
     assert store.fresh("t", "info") == {ROW: b"t 2"}
 
 
@@ -30,9 +30,9 @@ def test_samples_older_than_their_max_age_are_not_served_but_still_have_an_age()
     store, clock = made()
     store.put("t", "info", [ROW.sample(1)], 45)
     clock.advance(45)
-    assert store.pages()
+    assert store.all_fresh()
     clock.advance(0.1)
-    assert store.pages() == []
+    assert store.all_fresh() == []
     assert store.fresh("t", "info") is None
     assert [(age.target, age.collector, round(age.seconds, 3)) for age in store.ages()] == [("t", "info", 45.1)]
     assert store.age("t", "info") == clock() - 1000
@@ -43,7 +43,7 @@ def test_each_entry_has_a_max_age_of_its_own() -> None:
     store.put("fast", "info", [ROW.sample(1)], 3)
     store.put("slow", "info", [ROW.sample(2)], 300)
     clock.advance(4)
-    assert store.pages() == [{ROW: b"slow 2"}]
+    assert store.all_fresh() == [{ROW: b"slow 2"}]
 
 
 def test_a_target_is_forgotten_whole_and_a_collector_alone() -> None:
@@ -64,8 +64,8 @@ def test_targets_on_which_the_same_rows_were_found_share_the_list_of_them() -> N
     store.put("a", "info", [ROW.sample(1), other.sample(2)], 45)
     store.put("b", "info", [ROW.sample(3), other.sample(4)], 45)
     store.put("c", "info", [other.sample(5)], 45)
-    a, b, c = store.pages()
-    assert a.shape is b.shape
+    a, b, c = store.all_fresh()
+    assert a.layout is b.layout
     assert (list(c), len(c), c.get(ROW)) == ([other], 1, None)
 
 

@@ -59,7 +59,7 @@ def test_a_server_is_unknown_until_its_first_reply() -> None:
 )
 def test_a_server_says_what_it_is(server: str, who: str, software: str, version: str, role: str, mode: str) -> None:
     learnt = Server()
-    learnt.learn(fields(server, who))
+    learnt.update(fields(server, who))
     assert (learnt.software, learnt.version, learnt.role, learnt.mode) == (software, version, role, mode)
     assert len(learnt.run_id) == 40
     assert learnt.fields["tcp_port"].isdigit()
@@ -68,18 +68,18 @@ def test_a_server_says_what_it_is(server: str, who: str, software: str, version:
 def test_a_failover_an_upgrade_and_a_restart_change_the_identity_and_a_new_poll_does_not() -> None:
     server = Server()
     said = {"redis_version": "7.0.15", "role": "master", "run_id": "a"}
-    server.learn(said)
+    server.update(said)
     first = server.identity
-    server.learn({**said, "connected_clients": "5"})
+    server.update({**said, "connected_clients": "5"})
     assert server.identity == first
     for change in ({"role": "slave"}, {"redis_version": "7.2.0"}, {"run_id": "b"}, {"valkey_version": "7.0.15"}):
-        server.learn({**said, **change})
+        server.update({**said, **change})
         assert server.identity != first
 
 
 def test_a_reply_without_a_word_about_itself_is_no_error() -> None:
     server = Server()
-    server.learn({})
+    server.update({})
     assert server.identity == ("redis", "", "", "")
 
 
@@ -90,9 +90,9 @@ def test_the_start_time_is_kept_while_estimates_wobble() -> None:
 
 def test_the_start_time_moves_with_a_restart() -> None:
     server = Server()
-    server.learn({"run_id": "a"})
+    server.update({"run_id": "a"})
     assert server.started(1000.0) == 1000.0
-    server.learn({"run_id": "b"})
+    server.update({"run_id": "b"})
     assert server.started(1001.0) == 1001.0
     assert server.started(1010.0) == 1010.0  # a server without run_id
 
@@ -120,5 +120,5 @@ def test_a_compatible_server_has_a_name_and_a_version_of_its_own(
     said: dict[str, str], software: str, version: str
 ) -> None:
     server = Server()
-    server.learn(said)
+    server.update(said)
     assert (server.software, server.version) == (software, version)

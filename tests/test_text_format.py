@@ -6,22 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_pulse.text_format import escape, header, number
+from redis_pulse.text_format import escape_label_value, family_header, format_number
 
 
 @given(st.floats())
 def test_a_number_reads_back_as_itself(value: float) -> None:
-    text = number(value)
+    text = format_number(value)
     back = float(text)
     assert back == value or (math.isnan(back) and math.isnan(value))
 
 
 @pytest.mark.parametrize(("value", "text"), [(3, "3"), (2.0, "2"), (0.5, "0.5"), (1e21, "1e+21"), (math.inf, "+Inf")])
 def test_numbers_are_written_short(value: float, text: str) -> None:
-    assert number(value) == text
+    assert format_number(value) == text
 
 
 def test_help_texts_and_labels_are_escaped() -> None:
-    assert header("x", "gauge", 'a\\b\n"c"', openmetrics=False).splitlines()[0] == b'# HELP x a\\\\b\\n"c"'
-    assert header("x", "gauge", '"c"', openmetrics=True).splitlines()[0] == b'# HELP x \\"c\\"'
-    assert escape('a"b\\c\nd') == 'a\\"b\\\\c\\nd'
+    assert family_header("x", "gauge", 'a\\b\n"c"', openmetrics=False).splitlines()[0] == b'# HELP x a\\\\b\\n"c"'
+    assert family_header("x", "gauge", '"c"', openmetrics=True).splitlines()[0] == b'# HELP x \\"c\\"'
+    assert escape_label_value('a"b\\c\nd') == 'a\\"b\\\\c\\nd'

@@ -14,7 +14,7 @@ from grafana import build
 from grafana.rules import files, page
 from grafana.rules.settings import Settings
 from redis_pulse import collectors, migrate
-from redis_pulse.metric import PREFIX, Metric
+from redis_pulse.metric import PREFIX, MetricSpec
 from redis_pulse.telemetry import exporter_metrics
 from tools import acl, settings_reference
 from tools.chart import values, with_rule
@@ -121,14 +121,14 @@ def _metrics() -> str:
     for name, collector in collectors.load().items():
         parts.append(f"## Collector `{name}`\n\n{_about(collector)}\n")
         better = _better(collector.metrics)
-        sections: dict[str, dict[str, Metric]] = defaultdict(dict)
+        sections: dict[str, dict[str, MetricSpec]] = defaultdict(dict)
         for metric in collector.metrics:
             sections[metric.section].setdefault(metric.full_name, metric)
         for section, metrics in sections.items():
             rows = [_row(metric, better.get(metric.full_name)) for metric in metrics.values()]
             parts.append(f"### {section}\n\n{_table(['metric', 'type', 'labels', 'field', 'meaning'], rows)}")
     # process_* and python_* differ between systems, and are not ours to explain.
-    described = (family for family in exporter_metrics.described() if family.name.startswith(PREFIX))
+    described = (family for family in exporter_metrics.describe_all() if family.name.startswith(PREFIX))
     own = [[f"`{name}`", kind, _code(labels), text] for name, kind, labels, text in described]
     title = "## What a client feels, and what we do ourselves"
     return "\n".join([*parts, f"{title}\n\n{_table(['metric', 'type', 'labels', 'meaning'], own)}"])
@@ -143,10 +143,10 @@ def _flags() -> str:
         [
             f"`-{row.flag}`",
             f"`{row.variable}`" if row.variable else "",
-            _code(row.ours) if row.ours else "none",
+            _code(row.settings) if row.settings else "none",
             row.remark,
         ]
-        for row in migrate.TABLE
+        for row in migrate.FLAG_TABLE
     )
     return _table(["flag", "variable", "here", "what to know"], rows)
 
@@ -155,12 +155,12 @@ def _alerts() -> str:
     return _table(["alert", "severity", "for", "when"], page.rows(Settings()))
 
 
-def _better(metrics: Iterable[Metric]) -> dict[str, str]:
+def _better(metrics: Iterable[MetricSpec]) -> dict[str, str]:
     """Map an established name to the right one beside it.
 
     Both are read from the same field: a counter is better than a gauge, and seconds are better than parts of them.
     """
-    same: dict[tuple[str, str, tuple[str, ...]], list[Metric]] = defaultdict(list)
+    same: dict[tuple[str, str, tuple[str, ...]], list[MetricSpec]] = defaultdict(list)
     for metric in metrics:
         same[metric.section, metric.field, metric.labels].append(metric)
     better: dict[str, str] = {}
@@ -172,11 +172,11 @@ def _better(metrics: Iterable[Metric]) -> dict[str, str]:
     return better
 
 
-def _si(metric: Metric) -> bool:
+def _si(metric: MetricSpec) -> bool:
     return not {"usec", "ms"} & set(metric.full_name.split("_"))
 
 
-def _row(metric: Metric, better: str | None) -> list[str]:
+def _row(metric: MetricSpec, better: str | None) -> list[str]:
     meaning = f"{metric.help} *Prefer* `{better}`." if better else metric.help
     return [f"`{metric.full_name}`", metric.kind, _code(metric.labels), f"`{metric.field}`", meaning]
 

@@ -6,10 +6,18 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from redis_pulse.config import ClusterSettings, DnsSource, FileSource, HttpSource, SentinelSettings, Settings, duration
-from redis_pulse.config.layered_source import Path
+from redis_pulse.config import (
+    ClusterSettings,
+    DnsSourceSettings,
+    FileSourceSettings,
+    HttpSourceSettings,
+    SentinelSettings,
+    Settings,
+    duration,
+)
+from redis_pulse.config.layered_source import SettingPath
 from redis_pulse.config.settings import Module, TargetEntry
-from redis_pulse.config.sources import ALIASES, COMMAND_LINE, FIXED, leaves, model_of, own_name
+from redis_pulse.config.sources import COMMAND_LINE, REDIS_EXPORTER_ENV, UNPREFIXED_ENV, env_name, leaves, model_of
 from redis_pulse.config.types import byte_text
 
 _DURATIONS = frozenset({"seconds", "<lambda>", "_off_or_seconds"})
@@ -62,8 +70,8 @@ def rows() -> list[SettingRow]:
     """Return every setting of the daemon, then those of a module, then those that a target has besides."""
     found = [_row(path, ".".join(map(str, path)), field) for path, field in leaves(Settings)]
     found += _of(Module, "modules.NAME.")
-    found += _of(FileSource, "discovery.files[].") + _of(HttpSource, "discovery.http[].")
-    found += _of(DnsSource, "discovery.dns[].")
+    found += _of(FileSourceSettings, "discovery.files[].") + _of(HttpSourceSettings, "discovery.http[].")
+    found += _of(DnsSourceSettings, "discovery.dns[].")
     inherited = {row.path.removeprefix("modules.NAME.") for row in found}
     found += [row for row in _of(TargetEntry, "targets[].") if row.path.removeprefix("targets[].") not in inherited]
     return found + _of(ClusterSettings, "targets[].cluster.") + _of(SentinelSettings, "targets[].sentinel.")
@@ -80,12 +88,12 @@ def _of(model: type[BaseModel], prefix: str) -> list[SettingRow]:
     return found
 
 
-def _row(path: Path, shown: str, field: FieldInfo) -> SettingRow:
-    names = tuple(name for name, paths in (FIXED | ALIASES).items() if path in paths)
+def _row(path: SettingPath, shown: str, field: FieldInfo) -> SettingRow:
+    names = tuple(name for name, paths in (UNPREFIXED_ENV | REDIS_EXPORTER_ENV).items() if path in paths)
     option = next((option for option, at in COMMAND_LINE.items() if at == path), "")
     name = str(path[-1])
     return SettingRow(
-        shown, _type(name, field), _default(name, field), (*names, own_name(path)), field.description or "", option
+        shown, _type(name, field), _default(name, field), (*names, env_name(path)), field.description or "", option
     )
 
 

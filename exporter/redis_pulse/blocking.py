@@ -59,7 +59,7 @@ class _Work:
         self.waiting: list[asyncio.Future[Any]] = []
 
 
-class Threads:
+class DeadlineThreads:
     """Runs blocking calls of one kind. Works with any number of event loops."""
 
     def __init__(self, name: str, *, at_once: int = AT_ONCE, most: int = MOST) -> None:
@@ -172,10 +172,10 @@ def _tell(future: "asyncio.Future[Any]", result: Any, error: BaseException | Non
 
 #: Files of secrets and the like; files of targets; names of hosts; the configuration, whose reading takes long. One
 #: kind cannot stop another.
-FILES, TARGET_FILES, NAMES = Threads("file"), Threads("targets"), Threads("dns")
-CONFIGURATIONS = Threads("configuration", at_once=4, most=4)
+FILES, TARGET_FILES, NAMES = DeadlineThreads("file"), DeadlineThreads("targets"), DeadlineThreads("dns")
+CONFIGURATIONS = DeadlineThreads("configuration", at_once=4, most=4)
 #: Questions over HTTP; work that computes for long.
-QUESTIONS, WORK = Threads("http"), Threads("work", at_once=2)
+QUESTIONS, WORK = DeadlineThreads("http"), DeadlineThreads("work", at_once=2)
 
 
 def regular(path: Path | str) -> os.stat_result:

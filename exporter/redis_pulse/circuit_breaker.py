@@ -35,7 +35,7 @@ from redis_pulse.errors import RejectedError, TargetError
 _PARTS = 12  # the window forgets in steps of a twelfth
 
 
-class Window:
+class CallWindow:
     """Calls, failures and slow calls of the last seconds, in a ring of parts of fixed size."""
 
     __slots__ = ("_part_seconds", "_parts", "_tick", "calls", "failures", "slow")
@@ -78,13 +78,13 @@ EARLY = 0.01
 class Permit:
     """Leave to make one call. It ends with the first verdict; further ones are ignored."""
 
-    __slots__ = ("_breaker", "given", "is_trial_ping", "period")
+    __slots__ = ("_breaker", "acquired_at", "generation", "is_trial_ping")
 
-    def __init__(self, breaker: "Breaker", period: int, given: float, *, is_trial_ping: bool = False) -> None:
-        self._breaker: Breaker | None = breaker
+    def __init__(self, breaker: "CircuitBreaker", period: int, given: float, *, is_trial_ping: bool = False) -> None:
+        self._breaker: CircuitBreaker | None = breaker
         #: the breaker's period; of a trial ping, the period in which the outage began
-        self.period = period
-        self.given = given
+        self.generation = period
+        self.acquired_at = given
         self.is_trial_ping = is_trial_ping
 
     def success(self) -> None:
@@ -102,10 +102,10 @@ class Permit:
     def _end(self, verdict: Verdict, error: TargetError | None = None) -> None:
         breaker, self._breaker = self._breaker, None
         if breaker is not None:
-            breaker.settle(self, verdict, error)
+            breaker.record(self, verdict, error)
 
 
-class Breaker:
+class CircuitBreaker:
     """One target's breaker; everything that touches the target asks it first.
 
     The first open time of heavy work is ``open_interval``. Each further one is drawn from [``open_interval``, bound],
@@ -118,10 +118,30 @@ class Breaker:
     """
 
     __slots__ = (
-        "_backoff", "_clock", "_failures_in_a_row", "_next_trial_ping", "_not_closed", "_not_closed_since",
-        "_on_change", "_open_time", "_open_until", "_outage", "_period", "_settings", "_trial_interval",
-        "_trial_is_out", "_trial_pings_fail", "_window", "cause", "closed_since",
-        "failures", "permitted", "rejected", "releases", "state", "successes",
+        "_backoff",
+        "_clock",
+        "_failures_in_a_row",
+        "_generation",
+        "_next_trial_ping",
+        "_not_closed",
+        "_not_closed_since",
+        "_on_change",
+        "_open_time",
+        "_open_until",
+        "_outage",
+        "_settings",
+        "_trial_interval",
+        "_trial_is_out",
+        "_trial_pings_fail",
+        "_window",
+        "cause",
+        "closed_since",
+        "failures",
+        "permitted",
+        "rejected",
+        "releases",
+        "state",
+        "successes",
     )  # fmt: skip
 
     def __init__(
@@ -142,8 +162,8 @@ class Breaker:
         self._next_trial_ping = -math.inf  # by the due time of pings
         first = settings.open_interval
         self._backoff = Backoff(first, settings.open_interval_max, floor=first, jitter=jitter)
-        self._window = Window(settings.window)
-        self._period = self._outage = self._failures_in_a_row = 0
+        self._window = CallWindow(settings.window)
+        self._generation = self._outage = self._failures_in_a_row = 0
         self._trial_is_out = self._trial_pings_fail = False
         self._open_time = self._open_until = self._not_closed = self._not_closed_since = 0.0
         #: when it was closed last, or made
@@ -154,19 +174,19 @@ class Breaker:
     def acquire(self) -> Permit | None:
         """Ask for one heavy call. None: rejected, nothing may be sent; ``rejection()`` says why."""
         if self.state == "open" and self._clock() >= self._open_until:
-            self._become("half_open")
+            self._transition("half_open")
         if self.state == "open" or self._trial_is_out:
             self.rejected += 1
             return None
         self._trial_is_out = self.state == "half_open"
         self.permitted += 1
-        return Permit(self, self._period, self._clock())
+        return Permit(self, self._generation, self._clock())
 
     def acquire_probe(self, due: float) -> Permit | None:
         """Ask for one ping that is due at ``due``. None while not closed, unless it is time for a trial ping."""
         if self.state == "closed":
             self.permitted += 1
-            return Permit(self, self._period, self._clock())
+            return Permit(self, self._generation, self._clock())
         if self._settings.force == "open" or due < self._next_trial_ping:
             self.rejected += 1
             return None
@@ -174,7 +194,7 @@ class Breaker:
         self.permitted += 1
         return Permit(self, self._outage, self._clock(), is_trial_ping=True)
 
-    def rejection(self) -> TargetError:
+    def rejection_error(self) -> TargetError:
         """Return the error of a call that was not permitted: a copy of the cause, or RejectedError without one."""
         if self._settings.force == "open":
             return RejectedError("the circuit breaker is forced open")
@@ -195,43 +215,43 @@ class Breaker:
         """Seconds spent open or half-open since the start; only grows."""
         return self._not_closed + (0.0 if self.state == "closed" else self._clock() - self._not_closed_since)
 
-    def settle(self, permit: Permit, verdict: Verdict, error: TargetError | None) -> None:
+    def record(self, permit: Permit, verdict: Verdict, error: TargetError | None) -> None:
         """Take the verdict of a permit, with the error of a failure; permits call this, nobody else."""
         self.successes += verdict == "success"
         self.failures += verdict == "failure"
         self.releases += verdict == "released"
         failed, slow = verdict == "failure", verdict == "success" and self._was_slow(permit)
         if permit.is_trial_ping:
-            if permit.period == self._outage and self.state != "closed":
-                self._settle_trial_ping(answered=verdict == "success" and not slow, failed=failed or slow)
+            if permit.generation == self._outage and self.state != "closed":
+                self._record_trial_ping(answered=verdict == "success" and not slow, failed=failed or slow)
             return
-        if permit.period != self._period or self._settings.force == "closed":
+        if permit.generation != self._generation or self._settings.force == "closed":
             return
         if self.state == "half_open":
-            self._settle_heavy_trial(verdict, error if failed or slow else self.cause, failed=failed or slow)
+            self._record_heavy_trial(verdict, error if failed or slow else self.cause, failed=failed or slow)
         elif verdict != "released":
             self._window.add(self._clock(), failed=failed, slow=slow)
             self._failures_in_a_row = self._failures_in_a_row + 1 if failed else 0
-            if (failed or slow) and self._too_much():
+            if (failed or slow) and self._should_open():
                 self._open(error)
 
-    def _settle_trial_ping(self, *, answered: bool, failed: bool) -> None:
+    def _record_trial_ping(self, *, answered: bool, failed: bool) -> None:
         self._trial_pings_fail = self._trial_pings_fail or failed
         if answered:
-            self._become("closed")
+            self._transition("closed")
 
-    def _settle_heavy_trial(self, verdict: Verdict, cause: TargetError | None, *, failed: bool) -> None:
+    def _record_heavy_trial(self, verdict: Verdict, cause: TargetError | None, *, failed: bool) -> None:
         self._trial_is_out = False
         if failed or (verdict == "success" and self._trial_pings_fail):
             self._open(cause)
         elif verdict == "success":
-            self._become("closed")
+            self._transition("closed")
 
     def _was_slow(self, permit: Permit) -> bool:
         limit = self._settings.slow_call_duration
-        return limit is not None and self._clock() - permit.given > limit
+        return limit is not None and self._clock() - permit.acquired_at > limit
 
-    def _too_much(self) -> bool:
+    def _should_open(self) -> bool:
         limits, seen = self._settings, self._window
         if self._failures_in_a_row >= limits.failure_threshold:
             return True
@@ -249,14 +269,14 @@ class Breaker:
         self.cause = cause
         self._open_time = self._backoff.next()
         self._open_until = now + self._open_time
-        self._become("open")
+        self._transition("open")
 
-    def _become(self, new: State) -> None:
+    def _transition(self, new: State) -> None:
         old, self.state = self.state, new
-        self._period += 1
+        self._generation += 1
         if old == "closed":
             self._not_closed_since = self._clock()
-            self._outage = self._period
+            self._outage = self._generation
             self._trial_pings_fail = False
         elif new == "closed":
             self.closed_since = self._clock()

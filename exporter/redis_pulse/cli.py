@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 from redis_pulse import __version__
 
 gc.disable()  # what is imported stays: the garbage collector would look through it again and again, and find nothing
-from redis_pulse.config import ConfigError, Inherited, Loaded, check_options, load, nearest
+from redis_pulse.config import ConfigError, InheritedSettings, LoadedConfig, check_options, closest_name, load
 from redis_pulse.config.option_types import own_metrics
 
 gc.enable()
@@ -147,11 +147,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         name = argument.partition("=")[0]
         if not re.fullmatch(r"--?[a-z][a-z-]*", name):
             continue
-        guess = nearest(name, parser._option_string_actions)  # noqa: SLF001
+        guess = closest_name(name, parser._option_string_actions)  # noqa: SLF001
         parser.error(f"there is no option {name}" + (f": did you mean {guess}?" if guess else ""))
     if arguments.command not in COMMANDS:
         is_option = f"--{arguments.command}" in ("--help", "--version")
-        guess = f"--{arguments.command}" if is_option else nearest(arguments.command, COMMANDS)
+        guess = f"--{arguments.command}" if is_option else closest_name(arguments.command, COMMANDS)
         hint = f"did you mean {guess}?" if guess else f"there are {', '.join(COMMANDS)}; servers go to --redis-url"
         parser.error(f"there is no such command: {hint}")
     if unknown or (arguments.file and (arguments.command != "check-config" or arguments.config)):
@@ -203,7 +203,7 @@ def _check_collector(name: str, options: dict[str, Any]) -> list[str]:
     """Return what is wrong with the name or the options of a collector."""
     known = _collectors()
     if name not in known:
-        guess = nearest(name, known)
+        guess = closest_name(name, known)
         return ["is no collector " + (f"(did you mean {guess}?)" if guess else f"(there are {', '.join(known)})")]
     return check_options(known[name].options, options) or _clashes(options)
 
@@ -212,9 +212,9 @@ def _clashes(options: dict[str, Any]) -> list[str]:
     """Return which metrics of scripts have the name of a metric that there is."""
     if not (own := own_metrics(options)):
         return []
-    from redis_pulse.exposition import taken
+    from redis_pulse.exposition import reserved_names
 
-    names = taken(_collectors().values())
+    names = reserved_names(_collectors().values())
     return [f"gives a metric the name {one.metric}, which is taken" for one in own if one.metric in names]
 
 
@@ -233,14 +233,14 @@ class _Sets(Mapping[str, Sequence[str]]):
         return 1
 
 
-def _inherit(variables: Mapping[str, str]) -> Inherited:
+def _inherit(variables: Mapping[str, str]) -> InheritedSettings:
     """Say what variables of redis_exporter mean; most are started without any, and need not read its table."""
     from redis_pulse import migrate
 
     return migrate.inherit(variables)
 
 
-def _check_config(read: "partial[Loaded]") -> int:
+def _check_config(read: "partial[LoadedConfig]") -> int:
     loaded = read()
     found = []
     if loaded.targets or not loaded.sources:
@@ -269,7 +269,7 @@ def _migrate(words: Sequence[str]) -> int:
     return 1
 
 
-def _demo(read: "partial[Loaded]") -> int:
+def _demo(read: "partial[LoadedConfig]") -> int:
     from redis_pulse.daemon import lifecycle
     from redis_pulse.demo import Demo, DemoError
 
@@ -290,7 +290,7 @@ def _demo(read: "partial[Loaded]") -> int:
 def _refuse(error: ConfigError) -> int:
     lines = "".join(f"  {line}\n" for line in str(error).splitlines())
     sys.stderr.write(f"redis-pulse: this configuration cannot be used:\n{lines}")
-    return 2 if all(problem.place.startswith("--") for problem in error.problems) else 1
+    return 2 if all(problem.location.startswith("--") for problem in error.problems) else 1
 
 
 LIBRARIES = (

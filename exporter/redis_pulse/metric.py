@@ -30,7 +30,7 @@ _NO_VALUE = frozenset({"n/a", "unavailable"})
 _UNDERFLOW = 2**63
 
 
-def number(text: str) -> float | None:
+def parse_number(text: str) -> float | None:
     """Read a field as the established exporter does: ``ok``/``true`` is 1, ``err``/``fail``/``false`` is 0.
 
     Returns None for an empty field and for ``N/A`` (the server says nothing). Raises ValueError for text that is no
@@ -58,18 +58,18 @@ def is_underflow(text: str) -> bool:
 
 def usec(text: str) -> float | None:
     """Microseconds to seconds."""
-    value = number(text)
+    value = parse_number(text)
     return None if value is None else value / 1e6
 
 
 def msec(text: str) -> float | None:
     """Milliseconds to seconds."""
-    value = number(text)
+    value = parse_number(text)
     return None if value is None else value / 1e3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Metric:
+class MetricSpec:
     """One metric of what a server says.
 
     ``section`` and ``field`` name the source in the server's own words (INFO section and field, or command and item).
@@ -83,17 +83,17 @@ class Metric:
     field: str
     name: str
     help: str
-    convert: Convert = number
+    convert: Convert = parse_number
     labels: tuple[str, ...] = ()
     #: Whether this is a summary whose quantiles are percents, which OpenMetrics does not take for quantiles.
     percent: bool = False
     #: What stands before the name; only metrics that an operator names have none.
     prefix: str = PREFIX
     #: Of such a summary: under ``_sum`` and ``_count`` the rows of these lines, which are families of their own.
-    parts: Mapping[str, "Metric"] = attribute(init=False)
+    openmetrics_parts: Mapping[str, "MetricSpec"] = attribute(init=False)
     full_name: str = attribute(init=False)
-    #: Where the value comes from, for messages: ``Stats/expired_keys``.
-    place: str = attribute(init=False)
+    #: Where the value comes from, for messages: ``InfoSummary/expired_keys``.
+    location: str = attribute(init=False)
 
     def __post_init__(self) -> None:
         """Refuse a malformed row where it is written."""
@@ -110,9 +110,9 @@ class Metric:
         if len(set(self.labels)) != len(self.labels):
             raise ValueError(f"{place}: a label stands twice")
         parts = {suffix: replace(self, percent=False) for suffix in ("_sum", "_count")} if self.percent else {}
-        object.__setattr__(self, "parts", parts)
+        object.__setattr__(self, "openmetrics_parts", parts)
         object.__setattr__(self, "full_name", self.prefix + self.name)
-        object.__setattr__(self, "place", f"{self.section}/{self.field}")
+        object.__setattr__(self, "location", f"{self.section}/{self.field}")
 
     def sample(self, value: float, *labels: str) -> "Sample":
         """Make a sample; a wrong number of label values is refused (prometheus_client would drop them silently)."""
@@ -120,8 +120,8 @@ class Metric:
             raise ValueError(f"{self.full_name} takes labels {self.labels}, got {len(labels)} values")
         return Sample(self, labels, value)
 
-    def read(self, text: str, *labels: str) -> "Sample | Unreadable | None":
-        """Convert a field's text; None when the server has no value, ``Unreadable`` when it makes no sense.
+    def parse(self, text: str, *labels: str) -> "Sample | UnreadableField | None":
+        """Convert a field's text; None when the server has no value, ``UnreadableField`` when it makes no sense.
 
         A counter below zero makes none: Prometheus would take it for a reset, and OpenMetrics forbids it. But a counter
         of -1 is how Dragonfly says that it does not count.
@@ -129,15 +129,15 @@ class Metric:
         try:
             value = self.convert(text)
         except ValueError:
-            return Unreadable(self.place)
+            return UnreadableField(self.location)
         if text == "-1" and self.kind == "counter":
             return None
-        return None if value is None else self.take(value, *labels)
+        return None if value is None else self.sample_or_unreadable(value, *labels)
 
-    def take(self, value: float | None, *labels: str) -> "Sample | Unreadable":
+    def sample_or_unreadable(self, value: float | None, *labels: str) -> "Sample | UnreadableField":
         """Take over a number of a nested reply, which is None when it was no number."""
         if value is None or (value < 0 and self.kind == "counter"):
-            return Unreadable(self.place)
+            return UnreadableField(self.location)
         return self.sample(float(value), *labels)
 
     def distribution(
@@ -166,27 +166,27 @@ class Sample(NamedTuple):
     ``quantile``.
     """
 
-    metric: Metric
+    metric: MetricSpec
     labels: tuple[str, ...]
     value: float
     suffix: str = ""
     edge: str = ""
 
 
-class Unreadable(NamedTuple):
+class UnreadableField(NamedTuple):
     """A part of a reply that could not be read: it costs its own sample, is counted, and harms no other."""
 
-    place: str
+    location: str
 
 
-class Overflow(NamedTuple):
+class OverflowCount(NamedTuple):
     """Values that were put together under the label value ``overflow``, because a cap was reached; counted."""
 
-    place: str
+    location: str
     values: int
 
 
-class Fault(NamedTuple):
+class CollectorFault(NamedTuple):
     """A part of a collector (a script, by its name) that failed or gave nothing of use: it is logged.
 
     ``reason`` is one of ``errors.REASONS``. ``text`` is what the server said, or what is wrong: no argument, no value.
@@ -198,30 +198,30 @@ class Fault(NamedTuple):
 
 
 #: What a collector yields.
-Found = Sample | Unreadable | Overflow | Fault
+CollectorItem = Sample | UnreadableField | OverflowCount | CollectorFault
 
 
 def gauge(
-    section: str, item: str, name: str, text: str, convert: Convert = number, *, labels: tuple[str, ...] = ()
-) -> Metric:
+    section: str, item: str, name: str, text: str, convert: Convert = parse_number, *, labels: tuple[str, ...] = ()
+) -> MetricSpec:
     """Write the row of a value that goes up and down."""
-    return Metric("gauge", section, item, name, text, convert, labels)
+    return MetricSpec("gauge", section, item, name, text, convert, labels)
 
 
 def counter(
-    section: str, item: str, name: str, text: str, convert: Convert = number, *, labels: tuple[str, ...] = ()
-) -> Metric:
+    section: str, item: str, name: str, text: str, convert: Convert = parse_number, *, labels: tuple[str, ...] = ()
+) -> MetricSpec:
     """Write the row of a value that only grows (until the server restarts)."""
-    return Metric("counter", section, item, name, text, convert, labels)
+    return MetricSpec("counter", section, item, name, text, convert, labels)
 
 
-def histogram(section: str, item: str, name: str, text: str, *, labels: tuple[str, ...] = ()) -> Metric:
+def histogram(section: str, item: str, name: str, text: str, *, labels: tuple[str, ...] = ()) -> MetricSpec:
     """Write the row of a distribution that comes as counts of buckets."""
-    return Metric("histogram", section, item, name, text, number, labels)
+    return MetricSpec("histogram", section, item, name, text, parse_number, labels)
 
 
 def summary(
     section: str, item: str, name: str, text: str, *, labels: tuple[str, ...] = (), percent: bool = False
-) -> Metric:
+) -> MetricSpec:
     """Write the row of a distribution that comes as quantiles; ``percent`` says that they are out of 100."""
-    return Metric("summary", section, item, name, text, number, labels, percent)
+    return MetricSpec("summary", section, item, name, text, parse_number, labels, percent)

@@ -48,19 +48,19 @@ _SOFTWARE = {
 
 
 @dataclass(slots=True)
-class InfoWay:
+class InfoQuery:
     """How a server is asked for INFO (the words after it), and which server this was found out of."""
 
-    asked: tuple[tuple[str, ...], ...]
+    arguments: tuple[tuple[str, ...], ...]
     identity: tuple[str, ...]
     uptime: float
 
     @classmethod
-    def of(cls, asked: Iterable[tuple[str, ...]], info: Mapping[str, Mapping[str, str]]) -> "InfoWay":
+    def from_info(cls, asked: Iterable[tuple[str, ...]], info: Mapping[str, Mapping[str, str]]) -> "InfoQuery":
         """Remember a way that led to ``info``."""
         return cls(tuple(asked), _who(info), _uptime(info))
 
-    def is_still(self, info: Mapping[str, Mapping[str, str]]) -> bool:
+    def is_same_server(self, info: Mapping[str, Mapping[str, str]]) -> bool:
         """Whether this reply is of the same server, which has not started again."""
         before, self.uptime = self.uptime, _uptime(info)
         return _who(info) == self.identity and self.uptime >= before
@@ -110,11 +110,11 @@ class Server:
     #: The newest replies to INFO, their text, and what was parsed from it; see ``collectors/_info.py``.
     newest_info: tuple[list[Any], str, Any] | None = field(default=None, repr=False)
     #: How this server is asked for INFO; None until that was found out.
-    info_way: InfoWay | None = field(default=None, repr=False)
+    info_query: InfoQuery | None = field(default=None, repr=False)
     #: Fields whose value is the underflow of an unsigned number, and which were counted as unreadable once.
     underflows: set[str] = field(default_factory=set, repr=False)
 
-    def learn(self, fields: Mapping[str, str]) -> None:
+    def update(self, fields: Mapping[str, str]) -> None:
         """Take over what an INFO reply says, given as one dict of all its fields."""
         self.software, self.version = software_of(fields)
         self.mode = fields.get("redis_mode") or fields.get("server_mode", "")

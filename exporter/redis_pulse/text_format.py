@@ -9,14 +9,14 @@ import math
 _EXACT = 10**15
 
 
-def escape(text: str) -> str:
+def escape_label_value(text: str) -> str:
     """Escape a label value."""
     if "\\" in text or "\n" in text or '"' in text:
         return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
     return text
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """Write a float the shortest way that reads back as the same float."""
     if type(value) is int and -_EXACT < value < _EXACT:
         return str(value)  # most numbers of ours
@@ -28,7 +28,7 @@ def number(value: float) -> str:
     return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
 
 
-def header(name: str, kind: str, text: str, *, openmetrics: bool) -> bytes:
+def family_header(name: str, kind: str, text: str, *, openmetrics: bool) -> bytes:
     """Write HELP and TYPE of a family, given the name that its samples bear.
 
     OpenMetrics names a counter without its ``_total`` and knows no counter that lacks it: such an established name

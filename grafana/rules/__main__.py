@@ -7,7 +7,7 @@ from pathlib import Path
 
 from grafana.rules import files
 from grafana.rules.settings import Settings, options
-from redis_pulse.config import Probe
+from redis_pulse.config import ProbeSettings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = Settings(**chosen)
     except ValueError as error:
         parser.error(str(error))
-    if settings.edge not in (edges := Probe().buckets):
+    if settings.edge not in (edges := ProbeSettings().buckets):
         known = ", ".join(f"{edge:g}" for edge in edges)
         sys.stderr.write(f"--edge {settings.edge:g} is none of the default probe.buckets ({known}): set it there too\n")
     folder.mkdir(parents=True, exist_ok=True)

@@ -13,9 +13,9 @@ from redis.exceptions import RedisError, ResponseError
 
 from redis_pulse import errors
 from redis_pulse.client.bounded_parser import DEEPEST, HANDSHAKE, OF_A_PART, BoundedParser, bounded
-from redis_pulse.config import Poll
+from redis_pulse.config import PollSettings
 from tests.fakes import FakeServer, Reply, bulk
-from tests.harness import Watched
+from tests.harness import TargetHarness
 
 MOST = 1024**2
 
@@ -106,7 +106,7 @@ async def test_no_bytes_break_it(data: bytes, before: bytes) -> None:
 
 async def test_the_limit_of_a_target_holds_and_the_next_reply_is_read_on_a_new_connection() -> None:
     async with FakeServer() as server:
-        watched = Watched(server.url, poll=Poll(max_reply=65536))
+        watched = TargetHarness(server.url, poll=PollSettings(max_reply=65536))
         server.script("INFO", Reply(b"$1999999999\r\n" + b"x" * 100_000), bulk("x" * 60_000), bulk("x" * 70_000))
         with pytest.raises(errors.ProtocolError, match=r"poll\.max_reply"):
             await watched.client.commands("info", watched.clock() + 5).execute("INFO")
@@ -119,7 +119,7 @@ async def test_the_limit_of_a_target_holds_and_the_next_reply_is_read_on_a_new_c
 
 async def test_an_answer_to_auth_is_small() -> None:
     async with FakeServer() as server:
-        watched = Watched(server.url, password="x")
+        watched = TargetHarness(server.url, password="x")
         server.script("AUTH", Reply(b"$1999999999\r\n"))
         with pytest.raises(errors.ProtocolError):
             await watched.client.commands("info", watched.clock() + 5).execute("INFO")

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from redis_pulse import __version__
-from redis_pulse.client.client_name import NAME, SET_LIBRARY, SET_NAME, Naming
+from redis_pulse.client.client_name import NAME, SET_LIBRARY, SET_NAME, ClientNaming
 from redis_pulse.errors import AuthError, PermissionDeniedError, TargetError, UnknownCommandError
 from tests.fakes import MAXCLIENTS, FakeServer, Reply, bulk, error
-from tests.harness import Watched, eventually
+from tests.harness import TargetHarness, eventually
 
 SAID = ("CLIENT", "SETNAME", NAME)
 
@@ -20,7 +20,7 @@ async def server() -> AsyncIterator[FakeServer]:
         yield server
 
 
-async def ask(watched: Watched, *args: str) -> object:
+async def ask(watched: TargetHarness, *args: str) -> object:
     return await watched.client.commands("info", watched.clock() + 5).execute(*args)
 
 
@@ -29,27 +29,27 @@ async def ask(watched: Watched, *args: str) -> object:
     [("", False), ("7.0.15", False), ("7.2.4", True), ("8.2.3", True), ("9.1.2", True), ("x", False)],
 )
 def test_the_library_is_named_where_the_server_knows_how(version: str, knows: bool) -> None:
-    naming = Naming()
+    naming = ClientNaming()
     naming.learn(version)
     assert naming.commands() == [SET_NAME, *SET_LIBRARY[:1]][: 1 + knows]
-    naming.answered(SET_LIBRARY[0], None)
+    naming.record_reply(SET_LIBRARY[0], None)
     assert naming.commands() == [SET_NAME, *SET_LIBRARY][: 1 + 2 * knows]
 
 
 @pytest.mark.parametrize("refusal", [PermissionDeniedError("no"), UnknownCommandError("what")])
 def test_what_is_refused_is_not_said_again(refusal: PermissionDeniedError) -> None:
-    naming = Naming()
+    naming = ClientNaming()
     naming.learn("8.0")
-    naming.answered(SET_NAME, AuthError("NOAUTH"))
+    naming.record_reply(SET_NAME, AuthError("NOAUTH"))
     assert SET_NAME in naming.commands()
-    naming.answered(SET_NAME, refusal)
+    naming.record_reply(SET_NAME, refusal)
     assert naming.commands() == [SET_LIBRARY[0]]
-    naming.answered(SET_LIBRARY[0], refusal)
+    naming.record_reply(SET_LIBRARY[0], refusal)
     assert naming.commands() == []
 
 
 async def test_a_poll_says_it_once_a_connection_together_with_its_first_command(server: FakeServer) -> None:
-    watched = Watched(server.url)
+    watched = TargetHarness(server.url)
     for _ in range(3):
         assert await ask(watched, "INFO") is not None
     assert server.introduced == [SAID]
@@ -66,8 +66,8 @@ async def test_a_poll_says_it_once_a_connection_together_with_its_first_command(
 
 async def test_a_user_who_may_not_say_it_is_served_all_the_same(server: FakeServer) -> None:
     server.script("CLIENT SETNAME", error("NOPERM no permissions to run the 'client|setname' command"))
-    watched = Watched(server.url)
-    await watched.slot()
+    watched = TargetHarness(server.url)
+    await watched.probe_due()
     await watched.ended(1)
     for _ in range(2):
         await ask(watched, "INFO")
@@ -79,7 +79,7 @@ async def test_a_user_who_may_not_say_it_is_served_all_the_same(server: FakeServ
 
 async def test_the_pings_say_it_before_the_first_one_and_do_not_wait(server: FakeServer) -> None:
     server.script("CLIENT SETNAME", Reply(b"+OK\r\n", pieces=3))
-    watched = Watched(server.url)
+    watched = TargetHarness(server.url)
     for count in (1, 2, 3):
         await watched.slots(1)
         await watched.ended(count)
@@ -91,8 +91,8 @@ async def test_the_pings_say_it_before_the_first_one_and_do_not_wait(server: Fak
 async def test_a_server_that_hangs_up_instead_of_answering_says_why(server: FakeServer) -> None:
     server.script("CLIENT SETNAME", MAXCLIENTS)
     server.script("PING", "never")
-    watched = Watched(server.url)
-    await watched.slot()
+    watched = TargetHarness(server.url)
+    await watched.probe_due()
     await watched.ended(1)
     assert watched.heard.reasons == ["maxclients"]
     await watched.close()
@@ -100,7 +100,7 @@ async def test_a_server_that_hangs_up_instead_of_answering_says_why(server: Fake
 
 async def test_a_renamed_command_is_sent_by_its_name_and_called_by_its_usual_one(server: FakeServer) -> None:
     """The name is often chosen to be kept secret."""
-    watched = Watched(server.url, commands={"config": "s3cret-config"})
+    watched = TargetHarness(server.url, commands={"config": "s3cret-config"})
     server.script("S3CRET-CONFIG", bulk("x"), error("ERR unknown command 's3cret-config', with args beginning with: "))
     assert await ask(watched, "CONFIG", "GET", "x") == b"x"
     with pytest.raises(UnknownCommandError, match="unknown command 'config'"):
@@ -116,7 +116,7 @@ async def test_what_a_server_says_before_it_hangs_up_is_the_reason_of_the_poll(
     server: FakeServer, farewell: Reply
 ) -> None:
     server.greeting = farewell
-    watched = Watched(server.url)
+    watched = TargetHarness(server.url)
     with pytest.raises(TargetError) as refused:
         await watched.client.commands("info", watched.clock() + 5).execute("INFO")
     # The kernel may deliver the RST before the text.
@@ -135,7 +135,7 @@ async def test_a_proxy_that_hangs_up_on_our_name_is_told_it_no_more() -> None:
         writer.close()
 
     listener = await asyncio.start_server(serve, "127.0.0.1", 0)
-    watched = Watched(f"redis://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
+    watched = TargetHarness(f"redis://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
     for count in range(1, 5):
         await watched.slots(1)
         await watched.ended(count)

@@ -2,17 +2,17 @@
 
 import asyncio
 
-from redis_pulse.client import Ramp
+from redis_pulse.client import ConnectLimiter
 from tests.harness import eventually
 
 
 async def test_no_more_than_so_many_connect_at_once() -> None:
-    ramp, there, most, done = Ramp(3, longest=60), 0, 0, 0
+    ramp, there, most, done = ConnectLimiter(3, longest=60), 0, 0, 0
     go = asyncio.Event()
 
     async def connect() -> None:
         nonlocal there, most, done
-        async with ramp.turn():
+        async with ramp.acquire():
             there += 1
             most = max(most, there)
             await go.wait()
@@ -27,12 +27,12 @@ async def test_no_more_than_so_many_connect_at_once() -> None:
 
 
 async def test_one_that_hangs_gives_its_place_back_and_only_once() -> None:
-    ramp, turns = Ramp(1, longest=0.02), 0
+    ramp, turns = ConnectLimiter(1, longest=0.02), 0
     release = asyncio.Event()
 
     async def hang() -> None:
         nonlocal turns
-        async with ramp.turn():
+        async with ramp.acquire():
             turns += 1
             await release.wait()
 
@@ -40,16 +40,16 @@ async def test_one_that_hangs_gives_its_place_back_and_only_once() -> None:
     await eventually(lambda: turns == 3)
     release.set()
     await asyncio.gather(*tasks)
-    async with ramp.turn():
+    async with ramp.acquire():
         assert ramp._places.locked(), "there is one place, not more"
 
 
 async def test_whoever_gives_up_waiting_takes_no_place_along() -> None:
-    ramp = Ramp(1, longest=60)
-    async with ramp.turn():
-        waiting = asyncio.create_task(ramp.turn().__aenter__())
+    ramp = ConnectLimiter(1, longest=60)
+    async with ramp.acquire():
+        waiting = asyncio.create_task(ramp.acquire().__aenter__())
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-    async with asyncio.timeout(5), ramp.turn():
+    async with asyncio.timeout(5), ramp.acquire():
         pass

@@ -14,10 +14,10 @@ from redis_pulse import errors
 from redis_pulse.client import credentials
 from redis_pulse.client.credentials import Credentials
 from redis_pulse.client.pool import TlsContext
-from redis_pulse.config import Tls, target
+from redis_pulse.config import TlsSettings, target
 from redis_pulse.log.processors import WITHHELD
 from tests.fakes import FakeServer
-from tests.harness import Watched, eventually, settings
+from tests.harness import TargetHarness, eventually, target_settings
 
 
 class Disk:
@@ -58,7 +58,7 @@ def file(tmp_path: Path) -> Path:
 
 
 async def test_a_rotated_file_is_seen(file: Path) -> None:
-    known = Credentials(settings(password_file=file, username="me"))
+    known = Credentials(target_settings(password_file=file, username="me"))
     assert known.secret is None
     assert await known.read() == ("me", "first")
     file.write_text("second\n")
@@ -67,7 +67,7 @@ async def test_a_rotated_file_is_seen(file: Path) -> None:
 
 
 async def test_a_file_that_hangs_leaves_what_was_read_last(file: Path, disk: Disk) -> None:
-    known = Credentials(settings(password_file=file))
+    known = Credentials(target_settings(password_file=file))
     assert await known.read() == (None, "first")
     disk.hangs = True
     assert await known.read() == (None, "first")
@@ -76,13 +76,13 @@ async def test_a_file_that_hangs_leaves_what_was_read_last(file: Path, disk: Dis
 async def test_a_file_that_never_answered_is_a_failure_to_log_in(file: Path, disk: Disk) -> None:
     disk.hangs = True
     with pytest.raises(errors.AuthError, match="cannot read the password file: no answer within"):
-        await Credentials(settings(password_file=file)).read()
+        await Credentials(target_settings(password_file=file)).read()
 
 
 async def test_a_file_that_answers_too_late_serves_the_next_connect(file: Path, disk: Disk) -> None:
     """A file system that is merely slow must not keep a target away for ever."""
     disk.hangs = True
-    known = Credentials(settings(password_file=file))
+    known = Credentials(target_settings(password_file=file))
     with pytest.raises(errors.AuthError):
         await known.read()
     disk.free()
@@ -93,23 +93,23 @@ async def test_a_file_that_answers_too_late_serves_the_next_connect(file: Path, 
 async def test_a_fifo_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(errors.AuthError, match="cannot read the password file: not a regular file"):
-        await Credentials(settings(password_file=tmp_path / "fifo")).read()
+        await Credentials(target_settings(password_file=tmp_path / "fifo")).read()
 
 
 async def test_want_of_descriptors_is_no_fault_of_the_file(file: Path, disk: Disk) -> None:
     disk.error = OSError(errno.EMFILE, "Too many open files")
     async with FakeServer() as server:
-        watched = Watched(server.url, password_file=file)
+        watched = TargetHarness(server.url, password_file=file)
         with pytest.raises(errors.SkippedError):
-            await watched.client.dial()
+            await watched.client.connect_probe()
         await watched.close()
 
 
 async def test_translating_an_error_reads_no_file(file: Path, disk: Disk) -> None:
     """It is done on the event loop, for every error of every target."""
     async with FakeServer() as server:
-        watched = Watched(server.url, password_file=file)
-        (await watched.client.dial()).close()
+        watched = TargetHarness(server.url, password_file=file)
+        (await watched.client.connect_probe()).close()
         disk.error = OSError(errno.EIO, "read on the loop")
         assert str(watched.client._translate(ConnectionResetError("it was first"))).startswith(WITHHELD)
         await watched.close()
@@ -117,7 +117,7 @@ async def test_translating_an_error_reads_no_file(file: Path, disk: Disk) -> Non
 
 async def test_targets_that_check_certificates_differently_never_share_a_context() -> None:
     """Both connect at once, and neither names a file: one once got the context of the other, which checks nothing."""
-    strict, lax = TlsContext(Tls()), TlsContext(Tls(cert_reqs="none", check_hostname=False))
+    strict, lax = TlsContext(TlsSettings()), TlsContext(TlsSettings(cert_reqs="none", check_hostname=False))
     of_lax, of_strict = await asyncio.gather(lax.ready(), strict.ready())
     assert (of_lax.verify_mode, of_strict.verify_mode) == (ssl.CERT_NONE, ssl.CERT_REQUIRED)
     assert of_strict.check_hostname

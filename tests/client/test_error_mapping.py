@@ -9,7 +9,7 @@ import pytest
 from redis import exceptions as redis_errors
 from redis._parsers import BaseParser
 
-from redis_pulse.client.error_mapping import translate, translate_reply
+from redis_pulse.client.error_mapping import map_error, map_error_reply
 from redis_pulse.errors import REASONS, NoDatabaseError, OverloadedError
 from redis_pulse.log.processors import WITHHELD
 
@@ -40,12 +40,12 @@ def wrapped(cause: BaseException) -> redis_errors.ConnectionError:
     ],
 )
 def test_the_network_gives_the_reason_also_when_the_library_wraps_it(error: Exception, reason: str) -> None:
-    assert translate(error, tls=False).reason == reason
-    assert translate(wrapped(error), tls=False).reason == reason
+    assert map_error(error, tls=False).reason == reason
+    assert map_error(wrapped(error), tls=False).reason == reason
 
 
 def test_a_missing_file_of_a_tls_connection_is_a_certificate() -> None:
-    assert translate(wrapped(FileNotFoundError(errno.ENOENT, "ca.pem")), tls=True).reason == "tls"
+    assert map_error(wrapped(FileNotFoundError(errno.ENOENT, "ca.pem")), tls=True).reason == "tls"
 
 
 @pytest.mark.parametrize(
@@ -73,33 +73,33 @@ def test_a_missing_file_of_a_tls_connection_is_a_certificate() -> None:
 def test_an_error_reply_gives_its_reason_and_whether_the_server_counts_as_available(
     answer: str, reason: str, unavailable: bool
 ) -> None:
-    for translated in (translate(BaseParser.parse_error(answer), tls=False), translate_reply(answer)):
+    for translated in (map_error(BaseParser.parse_error(answer), tls=False), map_error_reply(answer)):
         assert (translated.reason, translated.unavailable) == (reason, unavailable)
         assert translated.reason in REASONS
 
 
 @pytest.mark.parametrize("answer", ["ERR DB index is out of range", "ERR SELECT is not allowed in cluster mode"])
 def test_a_database_that_there_is_not_is_told_from_other_errors(answer: str) -> None:
-    assert type(translate(BaseParser.parse_error(answer), tls=False)) is NoDatabaseError
-    assert type(translate_reply(answer)) is NoDatabaseError
+    assert type(map_error(BaseParser.parse_error(answer), tls=False)) is NoDatabaseError
+    assert type(map_error_reply(answer)) is NoDatabaseError
 
 
 def test_a_closed_connection_is_a_reset_and_garbage_is_a_breach_of_protocol() -> None:
-    assert translate(redis_errors.ConnectionError("Connection closed by server."), tls=False).reason == "reset"
-    assert translate(redis_errors.InvalidResponse("Protocol Error: b'HTTP/1.1'"), tls=False).reason == "protocol"
-    assert translate(ValueError("x"), tls=False).reason == "other"
+    assert map_error(redis_errors.ConnectionError("Connection closed by server."), tls=False).reason == "reset"
+    assert map_error(redis_errors.InvalidResponse("Protocol Error: b'HTTP/1.1'"), tls=False).reason == "protocol"
+    assert map_error(ValueError("x"), tls=False).reason == "other"
 
 
 def test_a_password_that_a_server_echoes_is_not_passed_on() -> None:
     """A server that does not know AUTH quotes its arguments."""
     echoed = BaseParser.parse_error("ERR unknown command 'AUTH', with args beginning with: 'hunter2' ")
-    assert "hunter2" not in str(translate(echoed, tls=False))
+    assert "hunter2" not in str(map_error(echoed, tls=False))
     elsewhere = redis_errors.ResponseError("the password hunter2 is bad")
-    assert str(translate(elsewhere, tls=False, secret="hunter2")) == "the password *** is bad"
+    assert str(map_error(elsewhere, tls=False, secret="hunter2")) == "the password *** is bad"
 
 
 def test_a_long_text_is_cut_and_stays_one_line() -> None:
-    text = str(translate(redis_errors.ResponseError("x\r\ny" + "z" * 1000), tls=False))
+    text = str(map_error(redis_errors.ResponseError("x\r\ny" + "z" * 1000), tls=False))
     assert len(text) == 200
     assert "\n" not in text
 
@@ -107,7 +107,7 @@ def test_a_long_text_is_cut_and_stays_one_line() -> None:
 def test_a_chain_of_causes_that_loops_ends() -> None:
     one, two = redis_errors.ConnectionError("one"), redis_errors.ConnectionError("two")
     one.__context__, two.__context__ = two, one
-    assert translate(one, tls=False).reason == "reset"
+    assert map_error(one, tls=False).reason == "reset"
 
 
 @pytest.mark.parametrize(
@@ -120,26 +120,26 @@ def test_a_chain_of_causes_that_loops_ends() -> None:
     ],
 )
 def test_what_a_handshake_fails_with_comes_with_what_would_help(text: str, hint: str) -> None:
-    error = translate(wrapped(ssl.SSLError(1, text)), tls=True)
+    error = map_error(wrapped(ssl.SSLError(1, text)), tls=True)
     assert error.reason == "tls"
     assert hint in str(error)
-    assert "; " not in str(translate(ssl.SSLCertVerificationError("self-signed certificate"), tls=True))
+    assert "; " not in str(map_error(ssl.SSLCertVerificationError("self-signed certificate"), tls=True))
 
 
 def test_the_code_that_the_library_takes_off_an_error_reply_is_in_the_text() -> None:
     """An operator looks for WRONGPASS; the pings, which do without the library, show it too."""
     answer = "WRONGPASS invalid username-password pair or user is disabled."
     error = BaseParser.parse_error(answer)
-    assert str(translate(error, tls=False)) == str(translate_reply(answer)) == answer
+    assert str(map_error(error, tls=False)) == str(map_error_reply(answer)) == answer
 
 
 @pytest.mark.parametrize("what", ["EXHAUSTED", "OTHER"])
 def test_a_memorystore_that_cannot_ask_its_iam_just_now_has_said_nothing_of_our_token(what: str) -> None:
     answer = f"ERR (ERR_IAM_{what}) the IAM service could not be asked, try again later"
     for translated in (
-        translate(BaseParser.parse_error(answer), tls=False),
-        translate(redis_errors.AuthenticationError(answer), tls=False),
-        translate_reply(answer),
+        map_error(BaseParser.parse_error(answer), tls=False),
+        map_error(redis_errors.AuthenticationError(answer), tls=False),
+        map_error_reply(answer),
     ):
         assert type(translated) is OverloadedError
         assert (translated.reason, translated.unavailable) == ("busy", True)
@@ -157,5 +157,5 @@ def test_a_memorystore_that_cannot_ask_its_iam_just_now_has_said_nothing_of_our_
 def test_a_short_password_neither_spoils_a_text_nor_is_given_away_by_it(secret: str, said: str) -> None:
     """Three stars where the name of a command was tell which command it is."""
     answer = "NOPERM User default has no permissions to run the 'info' command"
-    assert str(translate_reply(answer, secret=secret)) == said
-    assert translate_reply(answer, secret=secret).reason == "permission"
+    assert str(map_error_reply(answer, secret=secret)) == said
+    assert map_error_reply(answer, secret=secret).reason == "permission"

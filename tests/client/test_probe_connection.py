@@ -14,10 +14,10 @@ import pytest
 import trustme
 
 from redis_pulse import errors
-from redis_pulse.client import Arrival, Wire, phases_of, probe_connect
-from redis_pulse.config import BreakerSettings, Connection, Tls
+from redis_pulse.client import ProbeConnection, Received, phases_of, probe_connect
+from redis_pulse.config import BreakerSettings, ConnectionSettings, TlsSettings
 from tests.fakes import GARBAGE, LOADING, MAXCLIENTS, PONG, FakeServer, Reply, error
-from tests.harness import Watched, settings
+from tests.harness import TargetHarness, target_settings
 
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel stamps on Linux only")
 TICK = 0.05
@@ -30,11 +30,13 @@ async def server() -> AsyncIterator[FakeServer]:
 
 
 @asynccontextmanager
-async def dialled(url: str, *, real: bool = False, **changes: Any) -> AsyncIterator[tuple[Wire, dict[str, float]]]:
+async def dialled(
+    url: str, *, real: bool = False, **changes: Any
+) -> AsyncIterator[tuple[ProbeConnection, dict[str, float]]]:
     """Dial, with hand clocks or real ones; and the phases that were timed."""
-    watched = Watched(url, clock=monotonic if real else None, wall=time_ns if real else None, **changes)
+    watched = TargetHarness(url, clock=monotonic if real else None, wall=time_ns if real else None, **changes)
     phases: dict[str, float] = {}
-    wire = await watched.client.dial(phases.__setitem__)
+    wire = await watched.client.connect_probe(phases.__setitem__)
     try:
         yield wire, phases
     finally:
@@ -42,7 +44,7 @@ async def dialled(url: str, *, real: bool = False, **changes: Any) -> AsyncItera
         await watched.close()
 
 
-async def arrival(wire: Wire) -> Arrival:
+async def arrival(wire: ProbeConnection) -> Received:
     """Wait for replies; the wire itself never waits."""
     async with asyncio.timeout(5):
         while True:
@@ -51,10 +53,10 @@ async def arrival(wire: Wire) -> Arrival:
             await asyncio.sleep(0.001)
 
 
-async def replies(wire: Wire, count: int) -> list[errors.TargetError | None]:
+async def replies(wire: ProbeConnection, count: int) -> list[errors.TargetError | None]:
     found: list[errors.TargetError | None] = []
     while len(found) < count:
-        found += [wire.error_of(line) for line in (await arrival(wire)).lines]
+        found += [wire.parse_error(line) for line in (await arrival(wire)).lines]
     return found
 
 
@@ -71,9 +73,9 @@ def tls_server(authority: trustme.CA, *names: str, tickets: int = 2) -> ssl.SSLC
 
 
 @pytest.fixture
-def trusting(authority: trustme.CA, tmp_path: Path) -> Tls:
+def trusting(authority: trustme.CA, tmp_path: Path) -> TlsSettings:
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    return Tls(ca_file=tmp_path / "ca.pem")
+    return TlsSettings(ca_file=tmp_path / "ca.pem")
 
 
 async def test_replies_come_in_the_order_of_the_pings(server: FakeServer) -> None:
@@ -88,16 +90,16 @@ async def test_replies_come_in_the_order_of_the_pings(server: FakeServer) -> Non
 async def test_a_ping_may_carry_a_number_which_comes_back(server: FakeServer) -> None:
     server.script("PING", PONG, LOADING, PONG)
     async with dialled(server.url) as (wire, _):
-        assert (wire.ping().number, wire.number_of(b"+PONG")) == (None, None)
+        assert (wire.ping().number, wire.parse_sequence(b"+PONG")) == (None, None)
         await replies(wire, 1)
         wire.numbered = True
         sent = [wire.ping().number for _ in range(2)]
         lines: list[bytes] = []
         while len(lines) < 2:
             lines += (await arrival(wire)).lines
-        assert [wire.number_of(line) for line in lines] == [None, sent[1]]
+        assert [wire.parse_sequence(line) for line in lines] == [None, sent[1]]
         with pytest.raises(errors.ProtocolError):
-            wire.number_of(b"$nothing")
+            wire.parse_sequence(b"$nothing")
     assert server.received == [("PING",), *(("PING", f"{number:06}") for number in sent)]
 
 
@@ -133,9 +135,9 @@ async def test_what_goes_wrong_with_auth_has_its_reason_and_does_not_tell_the_pa
     server: FakeServer, answer: object, expected: type[errors.TargetError]
 ) -> None:
     server.script("AUTH", answer)  # type: ignore[arg-type]
-    watched = Watched(server.url, password="hunter2", connection=Connection(socket_connect_timeout=0.2))
+    watched = TargetHarness(server.url, password="hunter2", connection=ConnectionSettings(socket_connect_timeout=0.2))
     with pytest.raises(expected) as raised:
-        await watched.client.dial()
+        await watched.client.connect_probe()
     assert "hunter2" not in str(raised.value)
     assert watched.heard.connects == [expected.reason]
     await watched.close()
@@ -143,23 +145,23 @@ async def test_what_goes_wrong_with_auth_has_its_reason_and_does_not_tell_the_pa
 
 async def test_a_server_that_quotes_the_password_is_not_repeated(server: FakeServer) -> None:
     server.script("AUTH", error("ERR unknown command 'AUTH', with args beginning with: 'hunter2' "))
-    watched = Watched(server.url, password="hunter2")
+    watched = TargetHarness(server.url, password="hunter2")
     with pytest.raises(errors.UnknownCommandError) as raised:
-        await watched.client.dial()
+        await watched.client.connect_probe()
     assert "hunter2" not in str(raised.value)
     await watched.close()
 
 
 async def test_a_password_file_is_read_at_every_connection(server: FakeServer, tmp_path: Path) -> None:
     file = tmp_path / "password"
-    watched = Watched(server.url, password_file=file)
+    watched = TargetHarness(server.url, password_file=file)
     for word in ("first", "second"):
         file.write_text(f"{word}\n")
-        (await watched.client.dial()).close()
+        (await watched.client.connect_probe()).close()
     assert server.received == [("AUTH", "first"), ("AUTH", "second")]
     file.unlink()
     with pytest.raises(errors.AuthError, match="cannot read the password file"):
-        await watched.client.dial()
+        await watched.client.connect_probe()
     await watched.close()
 
 
@@ -178,7 +180,7 @@ async def test_anything_but_a_pong_or_an_error_is_a_breach_of_protocol(server: F
             await replies(wire, 1)
 
 
-def _send_on_and_on(wire: Wire) -> None:
+def _send_on_and_on(wire: ProbeConnection) -> None:
     for _ in range(1_000_000):  # the server's loop is ours, and does not turn
         wire.ping()
 
@@ -245,8 +247,8 @@ async def test_the_kernel_stamps_what_arrives_by_tcp(family: str) -> None:
         async with dialled(f"redis://{address}:{server.port}", real=True) as (wire, _):
             sent = wire.ping()
             found = await arrival(wire)
-            assert found.stamp is not None
-            assert sent.at_ns <= found.stamp <= found.at_ns
+            assert found.kernel_timestamp is not None
+            assert sent.at_ns <= found.kernel_timestamp <= found.at_ns
     finally:
         await server.stop()
 
@@ -258,21 +260,21 @@ async def test_the_stamp_is_when_it_arrived_and_not_when_we_came_to_read_it(serv
         await server.arrived("PING")
         await asyncio.sleep(TICK)  # the reply has been lying there since
         found = await arrival(wire)
-        assert found.stamp is not None
-        assert found.stamp - sent.at_ns < TICK / 2 * 1e9 < found.at_ns - sent.at_ns
+        assert found.kernel_timestamp is not None
+        assert found.kernel_timestamp - sent.at_ns < TICK / 2 * 1e9 < found.at_ns - sent.at_ns
 
 
 async def test_a_unix_socket_has_no_stamp_and_works(tmp_path: Path) -> None:
     async with FakeServer(unix_path=tmp_path / "s") as server, dialled(server.url, real=True) as (wire, phases):
         wire.ping()
         found = await arrival(wire)
-        assert (found.lines, found.stamp) == ([b"+PONG"], None)
+        assert (found.lines, found.kernel_timestamp) == ([b"+PONG"], None)
         assert list(phases) == ["tcp"]
 
 
 @pytest.mark.parametrize("tickets", [0, 2])
 async def test_tls_works_with_and_without_tickets_and_has_stamps(
-    authority: trustme.CA, trusting: Tls, tickets: int
+    authority: trustme.CA, trusting: TlsSettings, tickets: int
 ) -> None:
     """A session ticket arrives before the first reply, with a stamp of its own that is nobody's."""
     server = FakeServer(tls=tls_server(authority, tickets=tickets))
@@ -283,14 +285,14 @@ async def test_tls_works_with_and_without_tickets_and_has_stamps(
             found = await arrival(wire)
             assert found.lines == [b"+PONG"]
             if sys.platform.startswith("linux"):
-                assert found.stamp is not None
-                assert sent.at_ns <= found.stamp <= found.at_ns
+                assert found.kernel_timestamp is not None
+                assert sent.at_ns <= found.kernel_timestamp <= found.at_ns
         assert list(phases) == ["tcp", "tls", "auth"]
         assert wire.certificate_expires is not None
         assert wire.certificate_expires > time_ns() / 1e9
 
 
-async def test_a_tls_reply_in_pieces_and_many_at_once(authority: trustme.CA, trusting: Tls) -> None:
+async def test_a_tls_reply_in_pieces_and_many_at_once(authority: trustme.CA, trusting: TlsSettings) -> None:
     async with FakeServer(tls=tls_server(authority)) as server:
         server.script("PING", Reply(b"+PONG\r\n", pieces=7), LOADING, PONG)
         async with dialled(server.url, tls=trusting) as (wire, _):
@@ -305,24 +307,24 @@ async def test_a_tls_reply_in_pieces_and_many_at_once(authority: trustme.CA, tru
 
 
 async def refused(server: FakeServer, **changes: Any) -> errors.TargetError:
-    watched = Watched(server.url, **changes)
+    watched = TargetHarness(server.url, **changes)
     with pytest.raises(errors.TargetError) as raised:
-        await watched.client.dial()
+        await watched.client.connect_probe()
     await watched.close()
     return raised.value
 
 
 async def test_a_certificate_that_we_do_not_trust_or_for_another_name_is_a_tls_failure(
-    authority: trustme.CA, trusting: Tls, tmp_path: Path
+    authority: trustme.CA, trusting: TlsSettings, tmp_path: Path
 ) -> None:
     async with FakeServer(tls=tls_server(authority, "redis.internal")) as server:
-        for tls in (trusting, Tls(), Tls(ca_file=tmp_path / "none.pem")):
+        for tls in (trusting, TlsSettings(), TlsSettings(ca_file=tmp_path / "none.pem")):
             assert isinstance(await refused(server, tls=tls), errors.TlsError)
-        for tls in (trusting.model_copy(update={"server_name": "redis.internal"}), Tls(cert_reqs="none")):
+        for tls in (trusting.model_copy(update={"server_name": "redis.internal"}), TlsSettings(cert_reqs="none")):
             async with dialled(server.url, tls=tls) as (wire, _):
                 wire.ping()
                 assert await replies(wire, 1) == [None]
-        async with dialled(server.url, tls=Tls(cert_reqs="none")) as (wire, _):
+        async with dialled(server.url, tls=TlsSettings(cert_reqs="none")) as (wire, _):
             assert wire.certificate_expires is None
 
 
@@ -341,9 +343,9 @@ async def test_a_peer_that_does_not_shake_hands(says: bytes, expected: type[erro
         over.set()
 
     plain = await asyncio.start_server(serve, "127.0.0.1", 0)
-    watched = Watched(f"rediss://127.0.0.1:{plain.sockets[0].getsockname()[1]}")
+    watched = TargetHarness(f"rediss://127.0.0.1:{plain.sockets[0].getsockname()[1]}")
     with pytest.raises(expected):
-        await watched.client.dial()
+        await watched.client.connect_probe()
     await over.wait()
     await watched.close()
     plain.close()
@@ -351,13 +353,13 @@ async def test_a_peer_that_does_not_shake_hands(says: bytes, expected: type[erro
 
 
 async def test_a_full_server_that_says_so_right_after_the_handshake_is_heard(
-    authority: trustme.CA, trusting: Tls
+    authority: trustme.CA, trusting: TlsSettings
 ) -> None:
     async with FakeServer(tls=tls_server(authority, tickets=0)) as server:
         server.greeting = MAXCLIENTS
-        watched = Watched(server.url, tls=trusting, password="x")
+        watched = TargetHarness(server.url, tls=trusting, password="x")
         with pytest.raises((errors.MaxClientsError, errors.ConnectionResetByTargetError)):
-            await watched.client.dial()
+            await watched.client.connect_probe()
         await watched.close()
 
 
@@ -385,10 +387,10 @@ async def test_a_name_that_does_not_resolve_is_a_dns_failure(monkeypatch: pytest
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    watched = Watched("redis://no-such-host.invalid")
+    watched = TargetHarness("redis://no-such-host.invalid")
     phases: dict[str, float] = {}
     with pytest.raises(errors.NameResolutionError):
-        await watched.client.dial(phases.__setitem__)
+        await watched.client.connect_probe(phases.__setitem__)
     assert phases == {}, "what failed has no duration"
     await watched.close()
 
@@ -398,29 +400,31 @@ async def test_nothing_listens_is_refused_and_no_socket_file_is_unreachable(tmp_
         ("redis://127.0.0.1:1", errors.ConnectionRefusedByTargetError),
         (f"unix://{tmp_path}/none", errors.UnreachableError),
     ):
-        watched = Watched(url)
+        watched = TargetHarness(url)
         with pytest.raises(expected):
-            await watched.client.dial()
+            await watched.client.connect_probe()
         await watched.close()
 
 
 async def test_a_phase_that_is_cut_off_at_the_deadline_counts_as_long_as_it_lasted(server: FakeServer) -> None:
     """A slow AUTH is not lost from the tail of its histogram because it was too slow."""
     server.script("AUTH", "never")
-    watched = Watched(server.url, password="x", clock=monotonic, connection=Connection(socket_connect_timeout=TICK))
+    watched = TargetHarness(
+        server.url, password="x", clock=monotonic, connection=ConnectionSettings(socket_connect_timeout=TICK)
+    )
     phases: dict[str, float] = {}
     with pytest.raises(errors.OperationTimeoutError):
-        await watched.client.dial(phases.__setitem__)
+        await watched.client.connect_probe(phases.__setitem__)
     assert list(phases) == ["tcp", "auth"]
     assert phases["auth"] >= TICK / 2
     await watched.close()
 
 
 def test_a_target_has_the_phases_that_it_goes_through() -> None:
-    assert phases_of(settings("redis://127.0.0.1:1")) == ["tcp"]
-    assert phases_of(settings("redis://[::1]:1", password="x")) == ["tcp", "auth"]
-    assert phases_of(settings("rediss://redis.internal:1")) == ["dns", "tcp", "tls"]
-    assert phases_of(settings("unix:///run/redis.sock")) == ["tcp"]
+    assert phases_of(target_settings("redis://127.0.0.1:1")) == ["tcp"]
+    assert phases_of(target_settings("redis://[::1]:1", password="x")) == ["tcp", "auth"]
+    assert phases_of(target_settings("rediss://redis.internal:1")) == ["dns", "tcp", "tls"]
+    assert phases_of(target_settings("unix:///run/redis.sock")) == ["tcp"]
 
 
 async def test_tcp_options_are_set(server: FakeServer) -> None:
@@ -430,7 +434,7 @@ async def test_tcp_options_are_set(server: FakeServer) -> None:
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 4_000
-    async with dialled(server.url, connection=Connection(socket_keepalive=False)) as (wire, _):
+    async with dialled(server.url, connection=ConnectionSettings(socket_keepalive=False)) as (wire, _):
         assert not wire._sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
@@ -469,12 +473,12 @@ async def test_a_trial_gives_up_a_tcp_handshake_early(monkeypatch: pytest.Monkey
     """A new SYN is sent sooner than the kernel would send the old one again."""
     monkeypatch.setattr(probe_connect, "TRIAL_HANDSHAKE", 0.05)
     with dark("127.0.0.1") as (host, port):
-        watched = Watched(f"redis://{host}:{port}", breaker=BreakerSettings(failure_threshold=1))
+        watched = TargetHarness(f"redis://{host}:{port}", breaker=BreakerSettings(failure_threshold=1))
         permit = watched.breaker.acquire()
         assert permit is not None
         permit.failure(errors.OperationTimeoutError("no answer in time"))
         with pytest.raises(errors.OperationTimeoutError):
-            await watched.client.dial()
+            await watched.client.connect_probe()
         await watched.close()
 
 

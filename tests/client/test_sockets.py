@@ -7,7 +7,7 @@ import pytest
 
 from redis_pulse.client import probe_connection
 from redis_pulse.client.probe_connect import open_socket
-from redis_pulse.client.probe_connection import ask_for_stamps, receive
+from redis_pulse.client.probe_connection import enable_kernel_timestamps, receive
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -19,7 +19,7 @@ def pair() -> tuple[socket.socket, socket.socket]:
 def test_what_arrived_without_a_stamp_has_none() -> None:
     ours, theirs = pair()
     with ours, theirs:
-        ask_for_stamps(ours)
+        enable_kernel_timestamps(ours)
         with pytest.raises(BlockingIOError):
             receive(ours, 100)
         theirs.send(b"x")
@@ -30,14 +30,14 @@ def test_what_arrived_without_a_stamp_has_none() -> None:
 
 def test_a_stamp_is_read_from_its_control_message_and_from_no_other() -> None:
     stamp = (socket.SOL_SOCKET, 35, struct.pack("@ll", 1_700_000_000, 123_456_789))
-    assert probe_connection._stamp([(socket.SOL_SOCKET, 1, b"x" * 16), stamp]) == 1_700_000_000_123_456_789
+    assert probe_connection._kernel_timestamp([(socket.SOL_SOCKET, 1, b"x" * 16), stamp]) == 1_700_000_000_123_456_789
     for other in ((socket.SOL_SOCKET, 35, b"short"), (0, 35, stamp[2]), (socket.SOL_SOCKET, 36, stamp[2])):
-        assert probe_connection._stamp([other]) is None
+        assert probe_connection._kernel_timestamp([other]) is None
 
 
 def test_where_there_are_no_stamps_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe_connection, "_LINUX", False)
-    ask_for_stamps(None)  # type: ignore[arg-type]
+    enable_kernel_timestamps(None)  # type: ignore[arg-type]
 
 
 def test_an_option_that_a_platform_lacks_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_pulse.collectors.acl_log import COLLECTOR, DENIALS, AclLog, AclLogOptions
+from redis_pulse.collectors.acl_log import COLLECTOR, DENIALS, AclLogCollector, AclLogOptions
 from redis_pulse.collectors.support.labels import OVERFLOW
 from redis_pulse.errors import PermissionDeniedError, UnknownCommandError
-from redis_pulse.metric import Found, Overflow, Sample, Unreadable
+from redis_pulse.metric import CollectorItem, OverflowCount, Sample, UnreadableField
 from redis_pulse.server_info import Server
 from tests import replay
 from tests.fakes import FakeCommands
@@ -31,16 +31,16 @@ def entry(count: Any, reason: bytes, what: bytes, user: bytes, age: bytes = b"1.
     return [part for pair in pairs.items() for part in pair]
 
 
-async def read(reply: Any, collector: AclLog = COLLECTOR, **options: Any) -> list[Found]:
+async def read(reply: Any, collector: AclLogCollector = COLLECTOR, **options: Any) -> list[CollectorItem]:
     commands = FakeCommands({("ACL", "LOG", options.get("entries", 128)): reply})
     return list(await collector.for_target().collect(Server(), commands, AclLogOptions(**options)))
 
 
-def denials(found: list[Found]) -> dict[tuple[str, ...], float]:
+def denials(found: list[CollectorItem]) -> dict[tuple[str, ...], float]:
     return {one.labels: one.value for one in found if isinstance(one, Sample) and one.metric is DENIALS}
 
 
-def values(found: list[Found]) -> dict[str, float]:
+def values(found: list[CollectorItem]) -> dict[str, float]:
     return {one.metric.name: one.value for one in found if isinstance(one, Sample) and one.metric is not DENIALS}
 
 
@@ -55,7 +55,7 @@ async def test_real_logs_are_read_without_a_rest(server: str) -> None:
     }
     assert values(found)["acl_log_entries"] == 4
     assert 0 <= values(found)["acl_log_newest_age_seconds"] < 60
-    assert not any(isinstance(one, Unreadable) for one in found)
+    assert not any(isinstance(one, UnreadableField) for one in found)
 
 
 async def test_denials_of_one_kind_add_up_though_the_log_has_them_apart() -> None:
@@ -81,7 +81,7 @@ async def test_an_empty_log_says_so_and_has_no_newest_entry() -> None:
 
 
 async def test_denials_beyond_the_limit_add_up_and_who_has_a_series_keeps_it() -> None:
-    collector = AclLog()
+    collector = AclLogCollector()
     logs = [
         [entry(5, b"command", b"get", b"a"), entry(1, b"command", b"set", b"a")],
         [entry(5, b"command", b"get", b"a"), entry(9, b"command", b"set", b"a")],
@@ -90,13 +90,13 @@ async def test_denials_beyond_the_limit_add_up_and_who_has_a_series_keeps_it() -
     for log, rest in zip(logs, (1, 9), strict=True):
         found = list(await collector.collect(Server(), FakeCommands({"ACL LOG 128": log}), options))
         assert denials(found) == {("command", "a", "get"): 5, (OVERFLOW,) * 3: rest}
-        assert Overflow(DENIALS.place, 1) in found
+        assert OverflowCount(DENIALS.location, 1) in found
 
 
 async def test_an_odd_entry_is_counted_and_the_others_stay() -> None:
     found = await read([entry(b"many", b"command", b"get", b"a"), 7, entry(1, b"key", b"k", b"a", b"nan")])
     assert denials(found) == {("key", "a", ""): 1}
-    assert found.count(Unreadable(DENIALS.place)) == 2
+    assert found.count(UnreadableField(DENIALS.location)) == 2
     assert values(found) == {"acl_log_entries": 3}
 
 

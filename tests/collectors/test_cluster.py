@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_pulse.collectors.cluster import COLLECTOR, KINDS, MESSAGES, TABLE
+from redis_pulse.collectors.cluster import CLUSTER_METRICS, COLLECTOR, KINDS, MESSAGES
 from redis_pulse.config import Options
-from redis_pulse.metric import Sample, Unreadable
+from redis_pulse.metric import Sample, UnreadableField
 from redis_pulse.server_info import Server
 from tests.fakes import FakeCommands
 from tests.recordings import topology
@@ -15,7 +15,7 @@ Values = dict[tuple[str, ...], float]
 LINE = st.builds(
     "{}:{}".format,
     st.sampled_from(
-        [row.field for row in TABLE] + ["cluster_stats_messages_x_sent", "cluster_stats_bytes_sent", "é", ""]
+        [row.field for row in CLUSTER_METRICS] + ["cluster_stats_messages_x_sent", "cluster_stats_bytes_sent", "é", ""]
     ),
     st.sampled_from(["ok", "fail", "-1", "nan", "1e400", "", "x", "7", "18446744073709551616"]) | st.text(max_size=5),
 )
@@ -26,7 +26,7 @@ async def read(reply: Any) -> tuple[Values, list[str]]:
     samples = [sample for sample in found if isinstance(sample, Sample)]
     values = {(sample.metric.name, *sample.labels): sample.value for sample in samples}
     assert len(values) == len(samples), "a series stands twice"
-    return values, [part.place for part in found if isinstance(part, Unreadable)]
+    return values, [part.location for part in found if isinstance(part, UnreadableField)]
 
 
 @pytest.mark.parametrize("server", topology.SERVERS)
@@ -79,7 +79,7 @@ async def test_a_bad_part_costs_only_itself() -> None:
     assert ("cluster_state",) not in values
     assert values["cluster_bus_messages_total", "sent", "ping"] == 0
     places = ["CLUSTER INFO/cluster_state", "CLUSTER INFO/cluster_stats_messages_ping_sent"]
-    assert unreadable == [*places, MESSAGES.place]
+    assert unreadable == [*places, MESSAGES.location]
 
 
 @pytest.mark.parametrize("reply", [None, 7, [], b"", b"OK"])

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_pulse.collectors.commandlog import COLLECTOR, CommandLog
+from redis_pulse.collectors.commandlog import COLLECTOR, CommandLogCollector
 from redis_pulse.errors import LoadingError, PermissionDeniedError, UnknownCommandError
-from redis_pulse.metric import Found, Sample, Unreadable
+from redis_pulse.metric import CollectorItem, Sample, UnreadableField
 from redis_pulse.server_info import Server
 from tests.fakes import FakeCommands
 from tests.recordings import clients as recorded
@@ -36,18 +36,20 @@ def replies(**changed: Any) -> recorded.Replies:
     }
 
 
-async def collect(said: recorded.Replies, of: CommandLog | None = None, run_id: str = "1") -> list[Found]:
+async def collect(
+    said: recorded.Replies, of: CommandLogCollector | None = None, run_id: str = "1"
+) -> list[CollectorItem]:
     return list(
         await (of or COLLECTOR.for_target()).collect(Server(run_id=run_id), FakeCommands(said), COLLECTOR.options())
     )
 
 
-def values(found: list[Found]) -> dict[str, float]:
+def values(found: list[CollectorItem]) -> dict[str, float]:
     return {",".join((s.metric.name, *s.labels)): s.value for s in found if isinstance(s, Sample)}
 
 
-def unreadable(found: list[Found]) -> list[str]:
-    return [item.place for item in found if isinstance(item, Unreadable)]
+def unreadable(found: list[CollectorItem]) -> list[str]:
+    return [item.location for item in found if isinstance(item, UnreadableField)]
 
 
 @pytest.mark.parametrize("server", [name for name in recorded.SERVERS if name.startswith("valkey")])

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from redis_pulse.collectors.commandstats import COLLECTOR, CommandStats, CommandStatsOptions
+from redis_pulse.collectors.commandstats import COLLECTOR, CommandStatsCollector, CommandStatsOptions
 from redis_pulse.errors import EmptyReplyError
-from redis_pulse.metric import Found, Overflow, Sample, Unreadable
+from redis_pulse.metric import CollectorItem, OverflowCount, Sample, UnreadableField
 from redis_pulse.server_info import Server
 from tests import recordings
 from tests.fakes import FakeCommands, every_info
@@ -12,7 +12,9 @@ from tests.fakes import FakeCommands, every_info
 Values = dict[tuple[str, ...], float]
 
 
-async def read(reply: Any, collector: CommandStats = COLLECTOR, **options: Any) -> tuple[Values, list[Found]]:
+async def read(
+    reply: Any, collector: CommandStatsCollector = COLLECTOR, **options: Any
+) -> tuple[Values, list[CollectorItem]]:
     """Return values by name and command, and what is no value."""
     commands = FakeCommands(every_info(reply))
     found = list(await collector.for_target().collect(Server(), commands, CommandStatsOptions(**options)))
@@ -63,7 +65,7 @@ async def test_commands_beyond_the_limit_are_put_together() -> None:
         "overflow": 0 + 1 + 2,
     }
     assert values["redis_commands_duration_seconds_total", "overflow"] == 3
-    assert rest == [Overflow("Commandstats/cmdstat_X:calls", 3)]
+    assert rest == [OverflowCount("Commandstats/cmdstat_X:calls", 3)]
 
 
 async def test_targets_do_not_share_their_series() -> None:
@@ -76,7 +78,7 @@ async def test_a_line_that_makes_no_sense_costs_itself_only() -> None:
         ("redis_commands_duration_seconds_total", "get"): 1e-6,
         ("redis_commands_total", "del"): 1,
     }
-    assert rest == [Unreadable("Commandstats/cmdstat_X:calls")] * 2
+    assert rest == [UnreadableField("Commandstats/cmdstat_X:calls")] * 2
 
 
 async def test_no_section_is_no_sample() -> None:

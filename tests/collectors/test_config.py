@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from redis_pulse.collectors.config import COLLECTOR
 from redis_pulse.collectors.support.redact_settings import SettingsOptions
 from redis_pulse.errors import LoadingError, PermissionDeniedError
-from redis_pulse.metric import Sample, Unreadable
+from redis_pulse.metric import Sample, UnreadableField
 from redis_pulse.server_info import Server
 from tests.fakes import FakeCommands
 from tests.recordings import topology
@@ -27,7 +27,7 @@ async def read(commands: FakeCommands, options: SettingsOptions = FEW) -> tuple[
     samples = [sample for sample in found if isinstance(sample, Sample)]
     values = {(sample.metric.name, *sample.labels): sample.value for sample in samples}
     assert len(values) == len(samples), "a series stands twice"
-    return values, [part.place for part in found if isinstance(part, Unreadable)]
+    return values, [part.location for part in found if isinstance(part, UnreadableField)]
 
 
 def settings(**replies: Any) -> FakeCommands:

@@ -2,15 +2,17 @@ from typing import Any
 
 import pytest
 
-from redis_pulse.collectors.errorstats import COLLECTOR, ErrorStats, ErrorStatsOptions
+from redis_pulse.collectors.errorstats import COLLECTOR, ErrorStatsCollector, ErrorStatsOptions
 from redis_pulse.errors import EmptyReplyError
-from redis_pulse.metric import Found, Overflow, Sample, Unreadable
+from redis_pulse.metric import CollectorItem, OverflowCount, Sample, UnreadableField
 from redis_pulse.server_info import Server
 from tests import recordings
 from tests.fakes import FakeCommands, every_info
 
 
-async def read(reply: Any, collector: ErrorStats | None = None, **options: Any) -> tuple[dict[str, float], list[Found]]:
+async def read(
+    reply: Any, collector: ErrorStatsCollector | None = None, **options: Any
+) -> tuple[dict[str, float], list[CollectorItem]]:
     """Return counts by code, and what is no count."""
     commands = FakeCommands(every_info(reply))
     collector = collector or COLLECTOR.for_target()
@@ -35,7 +37,7 @@ async def test_codes_that_scripts_make_up_cannot_make_any_number_of_series() -> 
     values, rest = await read(f"# Errorstats\r\nerrorstat_ERR:count=9\r\n{lines}")
     assert len(values) == 50 + 1
     assert (values["ERR"], values["overflow"]) == (9, 300 - 49)
-    assert rest == [Overflow("Errorstats/errorstat_X:count", 300 - 49)]
+    assert rest == [OverflowCount("Errorstats/errorstat_X:count", 300 - 49)]
 
 
 async def test_a_code_keeps_its_series_though_others_grow() -> None:
@@ -48,13 +50,13 @@ async def test_a_code_keeps_its_series_though_others_grow() -> None:
 async def test_codes_with_odd_letters_are_kept_apart_from_the_number() -> None:
     values, rest = await read("# Errorstats\nerrorstat_a=b,c:count=2\nerrorstat_:count=1\nerrorstat_X:y:count=3\n")
     assert values == {"a=b,c": 2, "": 1}
-    assert rest == [Unreadable("Errorstats/errorstat_X:count")]  # servers write _ in place of : in a code
+    assert rest == [UnreadableField("Errorstats/errorstat_X:count")]  # servers write _ in place of : in a code
 
 
 async def test_a_count_that_is_none_costs_itself_only() -> None:
     values, rest = await read("# Errorstats\nerrorstat_A:count=nan\nerrorstat_B:count=1\nerrorstat_C:\n")
     assert values == {"B": 1}
-    assert rest == [Unreadable("Errorstats/errorstat_X:count")] * 2
+    assert rest == [UnreadableField("Errorstats/errorstat_X:count")] * 2
 
 
 async def test_no_section_is_no_sample() -> None:

@@ -20,9 +20,9 @@ from redis_pulse import collectors, errors
 from redis_pulse.collectors import Collector
 from redis_pulse.errors import TargetError
 from redis_pulse.exposition import render
-from redis_pulse.metric import Fault, Found, Overflow, Sample, Unreadable
+from redis_pulse.metric import CollectorFault, CollectorItem, OverflowCount, Sample, UnreadableField
 from redis_pulse.server_info import Server
-from redis_pulse.text_format import header
+from redis_pulse.text_format import family_header
 from tests import collector_options, replay
 from tests.recordings import REPLIES
 from tools import acl
@@ -103,7 +103,7 @@ class Scene(NamedTuple):
     server: Server
     asked: list[replay.Args]
     #: What it finds when nothing is broken.
-    found: list[Found]
+    found: list[CollectorItem]
 
 
 _scenes: dict[str, Scene] = {}
@@ -117,12 +117,12 @@ async def scene(name: str) -> Scene:
     info, collector = collectors.load()["info"], collectors.load()[name]
     if name == "tile38":  # nothing to record from
         best = Scene("made up", TILE38, Server(fields={"tile38_version": "1.33.0"}), [("SERVER", "EXT")], [])
-        best.found.extend(await collectors.load()[name].collect(best.server, replay.Replay(TILE38), None))
+        best.found.extend(await collectors.load()[name].collect(best.server, replay.ReplayCommands(TILE38), None))
     for where in sorted(path.relative_to(REPLIES) for path in REPLIES.glob("*/session-*.json")):
         replies = replay.load(where.parts[0], where.stem.removeprefix("session-"))
-        server, port = Server(local=True), replay.Replay(replies)
+        server, port = Server(local=True), replay.ReplayCommands(replies)
         who = where.stem.removeprefix("session-")
-        parts = [(replay.still(one), collector_options.options(one, who)) for one in (info, collector)]
+        parts = [(replay.freeze(one), collector_options.options(one, who)) for one in (info, collector)]
         run = (await replay.poll(server, port, parts, {}))[-1]
         if run.found and (best is None or len(run.found) >= len(best.found)):
             best = Scene(where.as_posix(), replies, server, port.asked, run.found)
@@ -131,12 +131,12 @@ async def scene(name: str) -> Scene:
     return best
 
 
-async def collect(name: str, port: replay.Replay) -> list[Found]:
+async def collect(name: str, port: replay.ReplayCommands) -> list[CollectorItem]:
     """Run a collector on broken replies, and assert what must hold whatever they are."""
-    collector = replay.still(collectors.load()[name])
+    collector = replay.freeze(collectors.load()[name])
     server = Server(local=True)
     if name != "info":
-        server.learn((await scene(name)).server.fields)
+        server.update((await scene(name)).server.fields)
     try:
         found = list(await collector.collect(server, port, collector_options.options(collector)))
     except TargetError as error:
@@ -149,11 +149,13 @@ async def collect(name: str, port: replay.Replay) -> list[Found]:
     return found
 
 
-def assert_sound(collector: Collector, found: list[Found]) -> None:
+def assert_sound(collector: Collector, found: list[CollectorItem]) -> None:
     """All that is yielded may be published: by declared rows, as finite numbers, on a page that can be read."""
     rows = set(collector.metrics)
     for item in found:
-        assert isinstance(item, Sample | Unreadable | Overflow | Fault), f"not to be yielded: {item!r}"
+        assert isinstance(item, Sample | UnreadableField | OverflowCount | CollectorFault), (
+            f"not to be yielded: {item!r}"
+        )
         if isinstance(item, Sample):
             assert item.metric in rows, f"{item.metric.full_name} is not declared"
             assert type(item.value) in (int, float), f"{item.metric.full_name}: {item.value!r}"
@@ -163,7 +165,7 @@ def assert_sound(collector: Collector, found: list[Found]) -> None:
     lines = render('odd "name"', (item for item in found if isinstance(item, Sample)))
     for openmetrics, read in ((False, read_text), (True, read_openmetrics)):
         page = b"".join(
-            header(row.full_name, row.kind, row.help, openmetrics=openmetrics) + series
+            family_header(row.full_name, row.kind, row.help, openmetrics=openmetrics) + series
             for row, series in lines.items()
             if not (openmetrics and row.full_name in NOT_OPENMETRICS)
         ) + (b"# EOF\n" if openmetrics else b"")
@@ -299,7 +301,7 @@ async def test_every_collector_finds_something_in_a_recorded_session(name: str) 
     """The tests below are worth something only where there is something to break."""
     there = await scene(name)
     assert any(isinstance(item, Sample) for item in there.found)
-    assert not [item for item in there.found if isinstance(item, Unreadable)], there.name
+    assert not [item for item in there.found if isinstance(item, UnreadableField)], there.name
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -308,14 +310,16 @@ async def test_every_collector_finds_something_in_a_recorded_session(name: str) 
 async def test_a_broken_reply_breaks_nothing(name: str, data: st.DataObject) -> None:
     there = await scene(name)
     which = data.draw(st.integers(0, min(30, len(there.asked) - 1)))
-    await collect(name, replay.Replay(there.replies, Bender(which, lambda reply: bend(reply, data.draw)), alike=True))
+    await collect(
+        name, replay.ReplayCommands(there.replies, Bender(which, lambda reply: bend(reply, data.draw)), alike=True)
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
 @thorough
 @given(data=st.data())
 async def test_noise_breaks_nothing(name: str, data: st.DataObject) -> None:
-    await collect(name, replay.Replay({}, lambda _: data.draw(NOISE)))
+    await collect(name, replay.ReplayCommands({}, lambda _: data.draw(NOISE)))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -328,16 +332,16 @@ async def test_one_bad_value_leaves_the_rest_in_place(name: str, data: st.DataOb
     """
     there = await scene(name)
     which = data.draw(st.integers(0, min(30, len(there.asked) - 1)))
-    port = replay.Replay(there.replies, Bender(which, lambda reply: bend_value(reply, data.draw)), alike=True)
+    port = replay.ReplayCommands(there.replies, Bender(which, lambda reply: bend_value(reply, data.draw)), alike=True)
     found = await collect(name, port)
     before, after = (
         {item.metric.full_name for item in some if isinstance(item, Sample)} for some in (there.found, found)
     )
-    counted = any(isinstance(item, Unreadable) or is_said(item) for item in found)
+    counted = any(isinstance(item, UnreadableField) or is_said(item) for item in found)
     assert counted or name in ALL_OR_NOTHING or len(before - after) <= len(before) / 2, f"lost {sorted(before - after)}"
 
 
-def is_said(item: Found) -> bool:
+def is_said(item: CollectorItem) -> bool:
     return isinstance(item, Sample) and item.metric.full_name in SAY_SO and item.value == 1
 
 
@@ -350,7 +354,9 @@ async def test_ten_megabytes_in_one_place_break_nothing(name: str) -> None:
     there = await scene(name)
     for number, filler in enumerate(FILLERS):
         huge = filler * (HUGE // len(filler))
-        port = replay.Replay(there.replies, Bender(number % len(there.asked), partial(inflate, huge=huge)), alike=True)
+        port = replay.ReplayCommands(
+            there.replies, Bender(number % len(there.asked), partial(inflate, huge=huge)), alike=True
+        )
         await collect(name, port)
 
 

@@ -1,28 +1,28 @@
 from typing import Any
 
-from redis_pulse.collectors.key_counts import COLLECTOR, KeyCountOptions, KeyCounts
+from redis_pulse.collectors.key_counts import COLLECTOR, KeyCountOptions, KeyCountsCollector
 from redis_pulse.metric import Sample
 from redis_pulse.server_info import Server
-from tests.fake_keyspace import Keyspace, resting
-from tests.fakes import HandClock
+from tests.fake_keyspace import FakeKeyspace, fake_sleep
+from tests.fakes import ManualClock
 
 KEYS = {b"user:%d" % number: b"" for number in range(700)} | {b"cart:%d" % number: b"" for number in range(300)}
 SERVER = Server(run_id="one", fields={"db0": "keys=1000,expires=0", "db2": "keys=1"})
 
 
 async def read(
-    collector: KeyCounts, space: Keyspace, name: str = "keys_count", **options: Any
+    collector: KeyCountsCollector, space: FakeKeyspace, name: str = "keys_count", **options: Any
 ) -> dict[tuple[str, ...], float]:
     found = await collector.collect(SERVER, space, KeyCountOptions(**options))
     return {one.labels: one.value for one in found if isinstance(one, Sample) and one.metric.name == name}
 
 
-def watch(space: Keyspace) -> KeyCounts:
-    return KeyCounts(space.clock, resting(space.clock))
+def watch(space: FakeKeyspace) -> KeyCountsCollector:
+    return KeyCountsCollector(space.clock, fake_sleep(space.clock))
 
 
 async def test_keys_are_counted_by_pattern_and_database() -> None:
-    space = Keyspace({0: KEYS, 2: {b"user:x": b""}}, twice=True)
+    space = FakeKeyspace({0: KEYS, 2: {b"user:x": b""}}, twice=True)
     assert await read(watch(space), space, patterns=["user:*", "cart:*", "none:*", "db2=user:*", "db9=*"]) == {
         ("db0", "user:*"): 700,
         ("db0", "cart:*"): 300,
@@ -33,7 +33,7 @@ async def test_keys_are_counted_by_pattern_and_database() -> None:
 
 
 async def test_no_count_is_served_before_it_is_complete() -> None:
-    space = Keyspace({0: KEYS}, HandClock(), each=0.01)
+    space = FakeKeyspace({0: KEYS}, ManualClock(), each=0.01)
     collector = watch(space)
     options: Any = {"patterns": "user:*", "budget": 0.045, "pause": 0}
     assert await read(collector, space, **options) == {}
@@ -45,7 +45,7 @@ async def test_no_count_is_served_before_it_is_complete() -> None:
 
 
 async def test_a_pattern_without_a_special_character_is_counted_too() -> None:
-    space = Keyspace({0: KEYS})
+    space = FakeKeyspace({0: KEYS})
     assert await read(watch(space), space, patterns="user:7") == {("db0", "user:7"): 1}
 
 

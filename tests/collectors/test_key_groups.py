@@ -1,12 +1,12 @@
 from typing import Any
 
-from redis_pulse.collectors.key_groups import COLLECTOR, KeyGroupOptions, KeyGroups, databases_of
+from redis_pulse.collectors.key_groups import COLLECTOR, KeyGroupOptions, KeyGroupsCollector, databases_of
 from redis_pulse.collectors.support.scan import keys_in
 from redis_pulse.errors import UnknownCommandError
-from redis_pulse.metric import Found, Overflow, Sample
+from redis_pulse.metric import CollectorItem, OverflowCount, Sample
 from redis_pulse.server_info import Server
-from tests.fake_keyspace import Keyspace, resting
-from tests.fakes import HandClock
+from tests.fake_keyspace import FakeKeyspace, fake_sleep
+from tests.fakes import ManualClock
 
 KEYS = {b"user:%d" % number: b"" for number in range(60)} | {b"cart:%d" % number: b"xx" for number in range(40)}
 SERVER = Server(run_id="one", fields={"db0": "keys=100,expires=0", "db2": "keys=1", "dbsize": "7"})
@@ -14,17 +14,19 @@ ONE = KeyGroupOptions(groups=["^([a-z]+):"])
 Values = dict[tuple[str, ...], float]
 
 
-def values(found: list[Found], name: str) -> Values:
+def values(found: list[CollectorItem], name: str) -> Values:
     return {one.labels: one.value for one in found if isinstance(one, Sample) and one.metric.name == name}
 
 
-async def read(space: Keyspace, options: KeyGroupOptions = ONE, collector: KeyGroups | None = None) -> list[Found]:
-    collector = collector or KeyGroups(space.clock, resting(space.clock))
+async def read(
+    space: FakeKeyspace, options: KeyGroupOptions = ONE, collector: KeyGroupsCollector | None = None
+) -> list[CollectorItem]:
+    collector = collector or KeyGroupsCollector(space.clock, fake_sleep(space.clock))
     return list(await collector.collect(SERVER, space, options))
 
 
 async def test_every_database_that_has_keys_is_sorted_into_groups() -> None:
-    found = await read(Keyspace({0: KEYS, 2: {b"x": b""}}))
+    found = await read(FakeKeyspace({0: KEYS, 2: {b"x": b""}}))
     assert values(found, "key_group_count") == {
         ("db0", "user"): 60,
         ("db0", "cart"): 40,
@@ -32,23 +34,23 @@ async def test_every_database_that_has_keys_is_sorted_into_groups() -> None:
     }
     assert values(found, "key_group_memory_usage_bytes")[("db0", "user")] == 10 * 56 + 50 * 57
     assert values(found, "number_of_distinct_key_groups") == {("db0",): 2, ("db2",): 1}
-    assert [one for one in found if isinstance(one, Overflow)] == []
+    assert [one for one in found if isinstance(one, OverflowCount)] == []
 
 
 async def test_only_the_databases_and_keys_that_were_named_are_walked() -> None:
     options = KeyGroupOptions(groups="^([a-z]+):", databases=(0,), pattern="c*")
-    assert values(await read(Keyspace({0: KEYS}), options), "key_group_count") == {("db0", "cart"): 40}
+    assert values(await read(FakeKeyspace({0: KEYS}), options), "key_group_count") == {("db0", "cart"): 40}
 
 
 async def test_groups_beyond_the_limit_are_the_overflow_and_counted() -> None:
-    found = await read(Keyspace({0: KEYS | {b"tiny:1": b""}}), KeyGroupOptions(groups="^([a-z]+):", max_distinct=1))
+    found = await read(FakeKeyspace({0: KEYS | {b"tiny:1": b""}}), KeyGroupOptions(groups="^([a-z]+):", max_distinct=1))
     assert values(found, "key_group_count")[("db0", "overflow")] == 41
-    assert Overflow("SCAN/groups", 2) in found
+    assert OverflowCount("SCAN/groups", 2) in found
 
 
 async def test_a_pass_over_several_polls_is_served_when_it_is_complete() -> None:
-    space = Keyspace({0: KEYS}, HandClock(), each=0.01)
-    collector = KeyGroups(space.clock, resting(space.clock))
+    space = FakeKeyspace({0: KEYS}, ManualClock(), each=0.01)
+    collector = KeyGroupsCollector(space.clock, fake_sleep(space.clock))
     options = KeyGroupOptions(groups="^([a-z]+):", databases=(0,), count=25, budget=0.3, pause=0)
     first = await read(space, options, collector)
     assert values(first, "key_group_count") == {}
@@ -66,13 +68,13 @@ async def test_a_pass_over_several_polls_is_served_when_it_is_complete() -> None
 
 
 async def test_without_an_expression_nothing_is_walked() -> None:
-    space = Keyspace({0: KEYS})
+    space = FakeKeyspace({0: KEYS})
     found = await read(space, KeyGroupOptions())
     assert (len(found), space.asked) == (2, [])
 
 
 async def test_a_server_without_memory_usage_has_counts() -> None:
-    found = await read(Keyspace({0: KEYS}, instead={"MEMORY": UnknownCommandError("no")}))
+    found = await read(FakeKeyspace({0: KEYS}, instead={"MEMORY": UnknownCommandError("no")}))
     assert values(found, "key_group_count")[("db0", "cart")] == 40
     assert values(found, "key_group_memory_usage_bytes") == {}
 

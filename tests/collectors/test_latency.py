@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from redis_pulse.collectors.latency import COLLECTOR
 from redis_pulse.config import Options
-from redis_pulse.metric import Sample, Unreadable
+from redis_pulse.metric import Sample, UnreadableField
 from redis_pulse.server_info import Server
 from tests import recordings
 from tests.fakes import FakeCommands
@@ -20,7 +20,7 @@ async def read(reply: Any) -> tuple[dict[tuple[str, ...], float], list[str]]:
     samples = [sample for sample in found if isinstance(sample, Sample)]
     values = {(sample.metric.full_name, *sample.labels): sample.value for sample in samples}
     assert len(values) == len(samples), "a series stands twice"
-    return values, [part.place for part in found if isinstance(part, Unreadable)]
+    return values, [part.location for part in found if isinstance(part, UnreadableField)]
 
 
 @pytest.mark.parametrize("server", recordings.SERVERS)

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 
-from redis_pulse.collectors.latency_histogram import COLLECTOR, EDGES, SECONDS, USEC, LatencyHistogram
+from redis_pulse.collectors.latency_histogram import COLLECTOR, EDGES, SECONDS, USEC, LatencyHistogramCollector
 from redis_pulse.errors import PermissionDeniedError, TargetError, UnknownCommandError
 from redis_pulse.exposition import render
-from redis_pulse.metric import Found, Overflow, Sample, Unreadable
+from redis_pulse.metric import CollectorItem, OverflowCount, Sample, UnreadableField
 from redis_pulse.server_info import Server
-from redis_pulse.text_format import header
+from redis_pulse.text_format import family_header
 from tests.fakes import FakeCommands
 from tests.recordings import clients as recorded
 
@@ -31,8 +31,8 @@ SEARCH = [b"ft.search", [b"calls", 1, b"histogram_usec", [1073741, 1]]]
 
 
 async def collect(
-    reply: Any, info: str | TargetError = INFO, of: LatencyHistogram | None = None, **options: Any
-) -> list[Found]:
+    reply: Any, info: str | TargetError = INFO, of: LatencyHistogramCollector | None = None, **options: Any
+) -> list[CollectorItem]:
     words = options.get("commands", ())
     commands = FakeCommands(
         {
@@ -44,7 +44,7 @@ async def collect(
     return list(await collector.collect(Server(), commands, COLLECTOR.options(**options)))
 
 
-def series(found: list[Found]) -> dict[str, float]:
+def series(found: list[CollectorItem]) -> dict[str, float]:
     """Samples by ``name{cmd,le}``."""
     samples = [sample for sample in found if isinstance(sample, Sample)]
     read = {f"{s.metric.name}{s.suffix}{{{','.join(filter(None, (*s.labels, s.edge)))}}}": s.value for s in samples}
@@ -129,7 +129,8 @@ async def test_openmetrics_can_read_it(info: str | TargetError) -> None:
     found = await collect([*GET, *GEO, *SEARCH], info)
     lines = render("it", (item for item in found if isinstance(item, Sample)))
     text = (
-        b"".join(header(m.full_name, m.kind, m.help, openmetrics=True) + lines[m] for m in (USEC, SECONDS)) + b"# EOF\n"
+        b"".join(family_header(m.full_name, m.kind, m.help, openmetrics=True) + lines[m] for m in (USEC, SECONDS))
+        + b"# EOF\n"
     )
     families = {family.name: family for family in read_openmetrics(text.decode())}
     assert {"redis_commands_latencies_usec", "redis_command_latency_seconds"} == families.keys()
@@ -143,7 +144,7 @@ async def test_the_most_called_commands_have_series_and_the_rest_is_put_together
     assert values["command_latency_seconds_sum{overflow}"] == 69 / 1e6
     assert values["commands_latencies_usec_bucket{overflow,16}"] == 1
     assert values["commands_latencies_usec_bucket{overflow,33}"] == 3
-    assert [item.values for item in found if isinstance(item, Overflow)] == [2]
+    assert [item.values for item in found if isinstance(item, OverflowCount)] == [2]
 
 
 async def test_a_command_keeps_its_series_when_others_are_called_more() -> None:
@@ -170,11 +171,13 @@ async def test_a_bad_part_costs_only_itself() -> None:
     bad = [b"set", [b"calls", 1, b"histogram_usec", [16, 2]], None, GET[1], *GET]
     found = await collect([*bad, *GET])
     assert series(found)["command_latency_seconds_count{get}"] == 10
-    assert [item.place for item in found if isinstance(item, Unreadable)] == ["LATENCY HISTOGRAM/histogram_usec"] * 3
+    assert [item.location for item in found if isinstance(item, UnreadableField)] == [
+        "LATENCY HISTOGRAM/histogram_usec"
+    ] * 3
 
 
 async def test_what_is_no_list_is_unreadable() -> None:
-    assert await collect(b"OK") == [Unreadable("LATENCY HISTOGRAM")]
+    assert await collect(b"OK") == [UnreadableField("LATENCY HISTOGRAM")]
     assert await collect([]) == []
 
 

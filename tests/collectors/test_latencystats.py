@@ -4,7 +4,7 @@ import pytest
 
 from redis_pulse.collectors.latencystats import COLLECTOR, LatencyStatsOptions
 from redis_pulse.errors import EmptyReplyError
-from redis_pulse.metric import Found, Overflow, Sample, Unreadable
+from redis_pulse.metric import CollectorItem, OverflowCount, Sample, UnreadableField
 from redis_pulse.server_info import Server
 from tests import recordings
 from tests.fakes import FakeCommands, every_info
@@ -13,7 +13,7 @@ STATS = "# Commandstats\ncmdstat_get:calls=4,usec=20\n# Latencystats\n"
 Values = dict[tuple[str, ...], float]
 
 
-async def read(reply: Any, **options: Any) -> tuple[Values, list[Found]]:
+async def read(reply: Any, **options: Any) -> tuple[Values, list[CollectorItem]]:
     """Return values by name with suffix, command and quantile, and what is no value."""
     commands = FakeCommands(every_info(reply))
     found = list(await COLLECTOR.for_target().collect(Server(), commands, LatencyStatsOptions(**options)))
@@ -84,7 +84,7 @@ async def test_commands_beyond_the_limit_are_left_out_and_counted() -> None:
     quantiles = "".join(f"latency_percentiles_usec_c{number}:p50=1\n" for number in range(4))
     values, rest = await read(f"# Commandstats\n{stats}# Latencystats\n{quantiles}", max_commands=1)
     assert {cmd for _, cmd, *_ in values} == {"c3"}
-    assert rest == [Overflow("Latencystats/latency_percentiles_usec_X", 3)]
+    assert rest == [OverflowCount("Latencystats/latency_percentiles_usec_X", 3)]
 
 
 async def test_a_percentile_that_makes_no_sense_costs_itself_only() -> None:
@@ -94,7 +94,7 @@ async def test_a_percentile_that_makes_no_sense_costs_itself_only() -> None:
         ("redis_latency_percentiles_usec", "get", "99"),
         ("redis_latency_percentiles_seconds", "get", "0.99"),
     }
-    assert rest == [Unreadable("Latencystats/latency_percentiles_usec_X")] * 8
+    assert rest == [UnreadableField("Latencystats/latency_percentiles_usec_X")] * 8
     assert not [key for key in values if key[1] != "get"]
 
 

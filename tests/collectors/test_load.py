@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from redis_pulse import collectors
-from redis_pulse.metric import Metric
+from redis_pulse.metric import MetricSpec
 from redis_pulse.server_info import Server
 
 ROOT = Path(__file__).parents[2]
@@ -100,7 +100,7 @@ KINDS = (
 def test_every_collector_is_whole(name: str) -> None:
     collector = collectors.load()[name]
     assert collector.name == name
-    assert all(isinstance(row, Metric) for row in collector.metrics)
+    assert all(isinstance(row, MetricSpec) for row in collector.metrics)
     assert collector.default in (True, False)
     assert collector.commands or name == "tile38"  # which has no ACL
     assert all(command == command.lower() and " " not in command for command in collector.commands)

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_pulse.collectors.modules import COLLECTOR, TABLE
+from redis_pulse.collectors.modules import COLLECTOR, MODULE_METRICS
 from redis_pulse.config import Options
 from redis_pulse.errors import EmptyReplyError
-from redis_pulse.metric import Sample, Unreadable
+from redis_pulse.metric import Sample, UnreadableField
 from redis_pulse.server_info import Server
 from tests import recordings
 from tests.fakes import FakeCommands, every_info
@@ -29,7 +29,7 @@ async def read(reply: Any) -> tuple[Values, list[str]]:
     samples = [one for one in found if isinstance(one, Sample)]
     values = {(one.metric.name, *one.labels): one.value for one in samples}
     assert len(values) == len(samples), "a series stands twice"
-    return values, [one.place for one in found if isinstance(one, Unreadable)]
+    return values, [one.location for one in found if isinstance(one, UnreadableField)]
 
 
 async def test_every_module_of_a_real_server_is_there_and_says_its_numbers() -> None:
@@ -102,13 +102,13 @@ async def test_a_bad_number_costs_its_own_sample_only() -> None:
 
 def test_every_field_of_a_module_begins_with_its_name() -> None:
     """The server sees to it that modules name theirs so; thus no other section can lend a field."""
-    assert all(row.field.startswith(("search_", "bf_", "json_")) for row in TABLE)
+    assert all(row.field.startswith(("search_", "bf_", "json_")) for row in MODULE_METRICS)
 
 
 @given(
     st.lists(
         st.builds("module:{}".format, st.text(max_size=20))
-        | st.builds("{}:{}".format, st.sampled_from([row.field for row in TABLE]), st.text(max_size=6))
+        | st.builds("{}:{}".format, st.sampled_from([row.field for row in MODULE_METRICS]), st.text(max_size=6))
         | st.sampled_from(["# Modules", "# search_index", "module:name=a", "module:name=a,usedby=[", "module:name=="]),
         max_size=20,
     )

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_pulse.collectors.rdb_file import COLLECTOR, RdbFile, seen_from_here, snapshot
+from redis_pulse.collectors.rdb_file import COLLECTOR, RdbFileCollector, seen_from_here, snapshot
 from redis_pulse.config import Options
 from redis_pulse.errors import UnknownCommandError
-from redis_pulse.metric import Sample, Unreadable
+from redis_pulse.metric import Sample, UnreadableField
 from redis_pulse.server_info import Server
 from tests.fakes import FakeCommands
 
@@ -18,7 +18,9 @@ Replies = dict[str | tuple[str | int | bytes, ...], Any]
 ODD = st.none() | st.integers() | st.binary(max_size=9) | st.lists(st.binary(max_size=9) | st.none(), max_size=4)
 
 
-async def read(folder: Any, name: Any = b"dump.rdb", client: Any = HERE, collector: RdbFile = COLLECTOR) -> list[Any]:
+async def read(
+    folder: Any, name: Any = b"dump.rdb", client: Any = HERE, collector: RdbFileCollector = COLLECTOR
+) -> list[Any]:
     replies: Replies = {
         "CLIENT INFO": client,
         "CONFIG GET dir": [b"dir", folder],
@@ -50,24 +52,24 @@ async def test_a_link_is_not_followed_and_a_folder_is_no_snapshot(tmp_path: Path
 async def test_a_name_that_leads_out_of_the_folder_is_unreadable(tmp_path: Path, name: bytes) -> None:
     (tmp_path / "passwd").write_bytes(b"x")
     (tmp_path / "folder").mkdir()
-    assert await read(str(tmp_path / "folder").encode(), name) == [Unreadable("RDB file/size")]
+    assert await read(str(tmp_path / "folder").encode(), name) == [UnreadableField("RDB file/size")]
 
 
 @pytest.mark.parametrize("folder", [b"data", b"", None, 7])
 async def test_a_folder_that_is_no_whole_path_is_unreadable(folder: Any) -> None:
-    assert await read(folder) == [Unreadable("RDB file/size")]
+    assert await read(folder) == [UnreadableField("RDB file/size")]
 
 
 @pytest.mark.parametrize("name", [b"x" * 300])
 async def test_what_the_disk_refuses_is_unreadable(tmp_path: Path, name: bytes) -> None:
-    assert await read(str(tmp_path).encode(), name) == [Unreadable("RDB file/size")]
+    assert await read(str(tmp_path).encode(), name) == [UnreadableField("RDB file/size")]
 
 
 async def test_a_file_that_we_may_not_look_at_is_unreadable() -> None:
     def size(path: Path) -> int:
         raise PermissionError(13, "Permission denied", path)
 
-    assert await read(b"/var/lib/redis", collector=RdbFile(size)) == [Unreadable("RDB file/size")]
+    assert await read(b"/var/lib/redis", collector=RdbFileCollector(size)) == [UnreadableField("RDB file/size")]
 
 
 async def test_a_server_elsewhere_is_not_asked_for_its_folder() -> None:
@@ -77,7 +79,7 @@ async def test_a_server_elsewhere_is_not_asked_for_its_folder() -> None:
 
 
 async def test_a_server_that_does_not_say_whence_we_come_is_unreadable() -> None:
-    assert await read(b"/", client=b"id=3 name=") == [Unreadable("CLIENT INFO/addr")]
+    assert await read(b"/", client=b"id=3 name=") == [UnreadableField("CLIENT INFO/addr")]
 
 
 async def test_a_server_that_cannot_say_whence_we_come_is_not_supported() -> None:
@@ -95,7 +97,7 @@ async def test_a_slow_disk_does_not_stop_the_loop() -> None:
     async def turn() -> None:
         turned.set()
 
-    assert await read(b"/data", collector=RdbFile(size)) == [7]
+    assert await read(b"/data", collector=RdbFileCollector(size)) == [7]
     assert turned.is_set()
 
 
@@ -134,9 +136,11 @@ async def test_no_reply_breaks_it(client: Any, folder: Any, name: Any) -> None:
     replies: Replies = {"CLIENT INFO": client, "CONFIG GET dir": folder, "CONFIG GET dbfilename": name}
     for reply in (client, HERE):
         found = list(
-            await RdbFile(lambda _: None).collect(Server(), FakeCommands(replies | {"CLIENT INFO": reply}), Options())
+            await RdbFileCollector(lambda _: None).collect(
+                Server(), FakeCommands(replies | {"CLIENT INFO": reply}), Options()
+            )
         )
-        assert set(found) <= {Unreadable("RDB file/size"), Unreadable("CLIENT INFO/addr")}
+        assert set(found) <= {UnreadableField("RDB file/size"), UnreadableField("CLIENT INFO/addr")}
 
 
 def test_it_is_off_unless_asked_for_and_a_sentinel_has_no_snapshot() -> None:

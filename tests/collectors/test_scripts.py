@@ -16,7 +16,7 @@ from redis_pulse.errors import (
     TargetError,
     UnknownCommandError,
 )
-from redis_pulse.metric import Fault, Found, Overflow, Sample, Unreadable
+from redis_pulse.metric import CollectorFault, CollectorItem, OverflowCount, Sample, UnreadableField
 from redis_pulse.server_info import Server
 from tests.fakes import FakeCommands
 from tests.recordings import keys
@@ -58,12 +58,12 @@ class Answers:
         raise AssertionError("scripts run one by one")
 
 
-async def read(commands: Commands, files: list[str], collector: Any = None, **options: Any) -> list[Found]:
+async def read(commands: Commands, files: list[str], collector: Any = None, **options: Any) -> list[CollectorItem]:
     told = ScriptOptions(files=files, **options)
     return list(await (collector or COLLECTOR.for_target()).collect(Server(run_id="one"), commands, told))
 
 
-def values(found: list[Found]) -> dict[str, float]:
+def values(found: list[CollectorItem]) -> dict[str, float]:
     samples = [one for one in found if isinstance(one, Sample) and one.metric is not ERROR]
     return {"/".join((one.metric.name, *one.labels[:-1], Path(one.labels[-1]).stem)): one.value for one in samples}
 
@@ -116,7 +116,7 @@ async def test_a_script_that_fails_costs_only_itself(files: list[str]) -> None:
     found = await read(Answers(EVAL_RO=answer), files[::-1])
     assert values(found) == ALL_WELL | {"script_result/second": 0}
     text = "user_script:1: attempt to index a nil value"
-    assert [one for one in found if isinstance(one, Fault)] == [Fault(files[1], "other", text)]
+    assert [one for one in found if isinstance(one, CollectorFault)] == [CollectorFault(files[1], "other", text)]
 
 
 async def test_a_script_that_does_not_end_costs_only_itself(files: list[str]) -> None:
@@ -127,7 +127,9 @@ async def test_a_script_that_does_not_end_costs_only_itself(files: list[str]) ->
 
     found = await read(Answers(EVAL_RO=answer), files[::-1], timeout=0.01)
     assert values(found) == ALL_WELL | {"script_result/second": 0}
-    assert [one for one in found if isinstance(one, Fault)] == [Fault(files[1], "timeout", "not done within 0.01 s")]
+    assert [one for one in found if isinstance(one, CollectorFault)] == [
+        CollectorFault(files[1], "timeout", "not done within 0.01 s")
+    ]
 
 
 async def test_a_file_that_is_gone_when_it_is_first_needed_costs_only_itself(files: list[str]) -> None:
@@ -148,22 +150,22 @@ async def test_what_concerns_the_server_goes_to_the_runner(error: TargetError, f
     [
         ([], 2, {}, []),
         (None, 2, {}, []),
-        (b"text", 0, {}, [Unreadable("EVAL")]),
-        ([b"a"], 0, {}, [Unreadable("EVAL")]),
+        (b"text", 0, {}, [UnreadableField("EVAL")]),
+        ([b"a"], 0, {}, [UnreadableField("EVAL")]),
         ([b"a", b"1", b"a", b"2"], 1, {"a": 2}, []),
-        ([b"a", b"many", b"b", b"-1.5"], 1, {"b": -1.5}, [Unreadable("EVAL/value")]),
-        ([b"a", [1], 7, 8], 0, {}, [Unreadable("EVAL/value")] * 2),
-        ([b"a", 1, b"b", 2, b"c", 3, b"d", 4], 1, {"a": 1, "b": 2, "c": 3}, [Overflow("EVAL/key", 1)]),
+        ([b"a", b"many", b"b", b"-1.5"], 1, {"b": -1.5}, [UnreadableField("EVAL/value")]),
+        ([b"a", [1], 7, 8], 0, {}, [UnreadableField("EVAL/value")] * 2),
+        ([b"a", 1, b"b", 2, b"c", 3, b"d", 4], 1, {"a": 1, "b": 2, "c": 3}, [OverflowCount("EVAL/key", 1)]),
     ],
 )
-def test_what_a_script_may_return(reply: Any, result: float, read: dict[str, float], rest: list[Found]) -> None:
+def test_what_a_script_may_return(reply: Any, result: float, read: dict[str, float], rest: list[CollectorItem]) -> None:
     first, *found = _values(reply, "f", 3)
     assert isinstance(first, Sample)
     assert first.value == result
     assert {one.labels[0]: one.value for one in found if isinstance(one, Sample) and one.metric is VALUES} == read
-    assert [one for one in found if not isinstance(one, Sample | Fault)] == rest
-    faults = [one.reason for one in found if isinstance(one, Fault)]
-    assert faults == (["protocol"] if any(isinstance(one, Unreadable) for one in rest) else [])
+    assert [one for one in found if not isinstance(one, Sample | CollectorFault)] == rest
+    faults = [one.reason for one in found if isinstance(one, CollectorFault)]
+    assert faults == (["protocol"] if any(isinstance(one, UnreadableField) for one in rest) else [])
     assert [one.labels for one in found if isinstance(one, Sample) and one.metric is ERROR] == [
         ("f", reason) for reason in faults
     ]
@@ -185,7 +187,7 @@ async def test_a_script_may_give_a_metric_of_its_own_whose_labels_are_parts_of_t
     own = [one for one in found if isinstance(one, Sample) and one.metric.full_name == "shop_orders"]
     assert {one.labels: one.value for one in own} == {("mail", "open"): 4, ("mail", "late:very"): 2}
     assert (own[0].metric.kind, own[0].metric.help, own[0].metric.labels) == ("gauge", "Orders.", ("queue", "state"))
-    (fault,) = [one for one in found if isinstance(one, Fault)]
+    (fault,) = [one for one in found if isinstance(one, CollectorFault)]
     assert fault.text.startswith("some values cannot be used")
     assert values([one for one in found if one not in own]) == {"script_result/first": 1}
 
@@ -195,8 +197,8 @@ async def test_a_metric_without_labels_has_one_value_and_a_counter_is_never_belo
     found = await read(Answers(EVAL_RO=[b"a", 4, b"b", 5, b"c", -1]), [alone])  # type: ignore[list-item]
     own = [one for one in found if isinstance(one, Sample) and one.metric.full_name == "shop_orders_total"]
     assert [one.value for one in own] == [4]
-    assert found.count(Unreadable("EVAL/key")) == 1
-    assert found.count(Unreadable("EVAL/value")) == 1
+    assert found.count(UnreadableField("EVAL/key")) == 1
+    assert found.count(UnreadableField("EVAL/value")) == 1
 
 
 async def test_two_targets_share_the_row_of_a_metric(files: list[str]) -> None:

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_pulse.collectors.search_indexes import COLLECTOR, ROWS, SearchIndexes, SearchOptions
+from redis_pulse.collectors.search_indexes import COLLECTOR, ROWS, SearchIndexesCollector, SearchOptions
 from redis_pulse.errors import PermissionDeniedError, TargetError, UnknownCommandError
-from redis_pulse.metric import Found, Overflow, Sample, Unreadable
+from redis_pulse.metric import CollectorItem, OverflowCount, Sample, UnreadableField
 from redis_pulse.server_info import Server
-from tests.fake_keyspace import resting
-from tests.fakes import FakeCommands, HandClock
+from tests.fake_keyspace import fake_sleep
+from tests.fakes import FakeCommands, ManualClock
 from tests.recordings import keys
 
 ODD = st.recursive(
@@ -19,13 +19,13 @@ ODD = st.recursive(
 )
 
 
-async def read(commands: FakeCommands, **options: Any) -> list[Found]:
-    clock = HandClock()
-    collector = SearchIndexes(clock, resting(clock))
+async def read(commands: FakeCommands, **options: Any) -> list[CollectorItem]:
+    clock = ManualClock()
+    collector = SearchIndexesCollector(clock, fake_sleep(clock))
     return list(await collector.collect(Server(), commands, SearchOptions(**options)))
 
 
-def values(found: list[Found], index: str) -> dict[str, float]:
+def values(found: list[CollectorItem], index: str) -> dict[str, float]:
     samples = [one for one in found if isinstance(one, Sample) and one.labels == (index,)]
     return {one.metric.name.removeprefix("search_index_"): one.value for one in samples}
 
@@ -38,7 +38,7 @@ async def test_a_real_index_fills_every_row(server: str) -> None:
     assert (got["num_docs"], got["num_records"], got["hash_indexing_failures"]) == (50, 350, 1)
     assert (got["percent_indexed"], got["number_of_uses_total"], got["avg_per_doc_records"]) == (1, 4, 7)
     assert got["vector_index_size_bytes"] == pytest.approx(0.0179901123046875 * 1048576)
-    assert not any(isinstance(one, Unreadable) for one in found)
+    assert not any(isinstance(one, UnreadableField) for one in found)
 
 
 @pytest.mark.parametrize("server", keys.SEARCH)
@@ -57,14 +57,14 @@ async def test_only_indexes_that_an_expression_finds_are_asked() -> None:
 async def test_an_index_whose_name_is_no_text_is_counted_and_the_others_stay() -> None:
     commands = FakeCommands({"FT._LIST": [b"a", 7, None], "FT.INFO a": [b"num_docs", 7]})
     found = await read(commands)
-    assert found.count(Unreadable("FT._LIST")) == 2
+    assert found.count(UnreadableField("FT._LIST")) == 2
     assert values(found, "a") == {"num_docs": 7}
 
 
 async def test_indexes_beyond_the_limit_are_counted() -> None:
     commands = FakeCommands({"FT._LIST": [b"a", b"b", b"c"], "FT.INFO a": [b"num_docs", 7]})
     found = await read(commands, max_indexes=1)
-    assert Overflow("FT._LIST", 2) in found
+    assert OverflowCount("FT._LIST", 2) in found
     assert values(found, "a") == {"num_docs": 7}
 
 
@@ -75,7 +75,7 @@ async def test_an_index_that_is_gone_costs_only_itself() -> None:
         "FT.INFO b": [b"num_docs", 1],
     }
     found = await read(FakeCommands(replies))
-    assert Unreadable("FT.INFO") in found
+    assert UnreadableField("FT.INFO") in found
     assert values(found, "b") == {"num_docs": 1}
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from redis_pulse.collectors.sentinel import COLLECTOR, SentinelOptions
 from redis_pulse.errors import BusyError, PermissionDeniedError, TargetError, UnknownCommandError
-from redis_pulse.metric import Overflow, Sample, Unreadable
+from redis_pulse.metric import OverflowCount, Sample, UnreadableField
 from redis_pulse.server_info import Server
 from tests.fakes import FakeCommands
 from tests.recordings import topology
@@ -51,8 +51,8 @@ async def read(commands: FakeCommands, options: SentinelOptions | None = None) -
     samples = [sample for sample in found if isinstance(sample, Sample)]
     values = {(sample.metric.name, *sample.labels): sample.value for sample in samples}
     assert len(values) == len(samples), "a series stands twice"
-    unreadable = [part.place for part in found if isinstance(part, Unreadable)]
-    return values, unreadable, [item for item in found if isinstance(item, Overflow)]
+    unreadable = [part.location for part in found if isinstance(part, UnreadableField)]
+    return values, unreadable, [item for item in found if isinstance(item, OverflowCount)]
 
 
 @pytest.mark.parametrize("server", topology.SERVERS)

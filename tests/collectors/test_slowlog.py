@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from redis_pulse.collectors.slowlog import COLLECTOR
 from redis_pulse.config import Options
 from redis_pulse.errors import PermissionDeniedError
-from redis_pulse.metric import Sample, Unreadable
+from redis_pulse.metric import Sample, UnreadableField
 from redis_pulse.server_info import Server
 from tests import recordings
 from tests.fakes import FakeCommands
@@ -23,7 +23,7 @@ async def read(length: Any, entries: Any) -> tuple[dict[str, float], list[str]]:
     commands = FakeCommands({"SLOWLOG LEN": length, "SLOWLOG GET 1": entries})
     found = list(await COLLECTOR.collect(Server(), commands, Options()))
     values = {sample.metric.full_name: sample.value for sample in found if isinstance(sample, Sample)}
-    return values, [part.place for part in found if isinstance(part, Unreadable)]
+    return values, [part.location for part in found if isinstance(part, UnreadableField)]
 
 
 @pytest.mark.parametrize("server", recordings.SERVERS)

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_pulse.collectors.tile38 import COLLECTOR, TABLE
+from redis_pulse.collectors.tile38 import COLLECTOR, TILE38_METRICS
 from redis_pulse.config import Options
-from redis_pulse.metric import Sample, Unreadable
+from redis_pulse.metric import Sample, UnreadableField
 from redis_pulse.server_info import Server
 from tests.fakes import FakeCommands
 
@@ -28,12 +28,12 @@ async def read(reply: Any) -> tuple[dict[str, float], list[str]]:
     samples = [one for one in found if isinstance(one, Sample)]
     values = {one.metric.name: one.value for one in samples}
     assert len(values) == len(samples), "a series stands twice"
-    return values, [one.place for one in found if isinstance(one, Unreadable)]
+    return values, [one.location for one in found if isinstance(one, UnreadableField)]
 
 
 async def test_every_row_is_in_the_reply_of_a_tile38() -> None:
     values, unreadable = await read(EXT)
-    assert set(values) == {row.name for row in TABLE}
+    assert set(values) == {row.name for row in TILE38_METRICS}
     assert (values["tile38_http_transport"], values["tile38_read_only"]) == (1, 0)
     assert (values["tile38_heap_size_bytes"], values["tile38_last_gc_time_seconds"]) == (5308417, 1795380000.123)
     assert unreadable == []
@@ -53,5 +53,5 @@ async def test_no_reply_breaks_it(reply: Any) -> None:
 @pytest.mark.parametrize(("fields", "applies"), [({"tile38_version": "1.33.0"}, True), ({"redis_version": "7"}, False)])
 def test_only_a_tile38_is_asked(fields: dict[str, str], applies: bool) -> None:
     server = Server()
-    server.learn(fields)
+    server.update(fields)
     assert COLLECTOR.applies(server) is applies

@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from redis_pulse.config import Group, read_groups
+from redis_pulse.config import TargetGroup, read_groups
 
 YAML = """
 - targets: ["10.0.0.1:6379", "rediss://10.0.0.2:6380"]
   labels: {team: web}
 - targets: [a]
 """
-GROUPS = [Group(("10.0.0.1:6379", "rediss://10.0.0.2:6380"), {"team": "web"}), Group(("a",), {})]
+GROUPS = [TargetGroup(("10.0.0.1:6379", "rediss://10.0.0.2:6380"), {"team": "web"}), TargetGroup(("a",), {})]
 
 
 def test_yaml_and_json_say_the_same() -> None:

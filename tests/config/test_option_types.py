@@ -5,13 +5,21 @@ import pytest
 from pydantic import ValidationError
 
 from redis_pulse.config import Options
-from redis_pulse.config.option_types import KeyAt, Keys, Regexes, ScriptAt, Scripts, own_metrics, read_script
+from redis_pulse.config.option_types import (
+    DatabaseKey,
+    KeyPatterns,
+    RegexList,
+    ScriptFile,
+    ScriptPaths,
+    own_metrics,
+    read_script,
+)
 
 
 class Told(Options):
-    keys: Keys = ()
-    regexes: Regexes = ()
-    scripts: Scripts = ()
+    keys: KeyPatterns = ()
+    regexes: RegexList = ()
+    scripts: ScriptPaths = ()
 
 
 @pytest.mark.parametrize(
@@ -38,7 +46,13 @@ def test_what_is_no_key_is_refused(written: Any) -> None:
 
 
 def test_a_key_without_a_special_character_is_no_pattern() -> None:
-    assert [KeyAt(0, key).is_pattern for key in ("a:b", "a:*", "a?", "[ab]", "a\\*")] == [False, True, True, True, True]
+    assert [DatabaseKey(0, key).is_pattern for key in ("a:b", "a:*", "a?", "[ab]", "a\\*")] == [
+        False,
+        True,
+        True,
+        True,
+        True,
+    ]
 
 
 def test_a_regex_that_does_not_compile_is_refused() -> None:
@@ -75,7 +89,7 @@ def test_a_script_may_have_a_metric_of_its_own(tmp_path: Path) -> None:
     file.write_text("return {}")
     said = {"file": str(file), "metric": "shop_orders", "help": "Orders", "labels": ["queue", "state"]}
     (script,) = Told(scripts=[said]).scripts
-    assert script == ScriptAt(str(file), "shop_orders", "gauge", "Orders.", ("queue", "state"))
+    assert script == ScriptFile(str(file), "shop_orders", "gauge", "Orders.", ("queue", "state"))
     assert Told(scripts=[script]).scripts == (script,)
     assert Told(scripts=[{"file": str(file)}]).scripts == (str(file),)
     assert own_metrics({"files": [str(file), said, {"file": "x", "metric": "No"}]}) == [script]

@@ -8,13 +8,13 @@ from pydantic import Field, SecretStr, ValidationError
 
 from redis_pulse import collectors
 from redis_pulse.config import Options, load
-from redis_pulse.config.types import RENAMEABLE, Renamed
+from redis_pulse.config.types import RENAMEABLE, RenamedCommands
 
 
 class Told(Options):
     """Settings with such a mapping."""
 
-    commands: Renamed = Field({})
+    commands: RenamedCommands = Field({})
 
 
 def test_what_may_be_renamed_is_what_collectors_send() -> None:

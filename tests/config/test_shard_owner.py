@@ -5,14 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redis_pulse.config import Shard
-from redis_pulse.config.sharding import is_ours, owner
+from redis_pulse.config.sharding import owner, owns
 
 NAMES = [f"redis-{number}.cache.svc:6379" for number in range(2000)]
 
 
 @given(name=st.text(min_size=1, max_size=50), count=st.integers(1, 40))
 def test_every_name_has_exactly_one_owner(name: str, count: int) -> None:
-    assert sum(is_ours(name, Shard(index, count)) for index in range(count)) == 1
+    assert sum(owns(name, Shard(index, count)) for index in range(count)) == 1
 
 
 @given(name=st.text(min_size=1, max_size=50), count=st.integers(1, 40))
@@ -39,8 +39,8 @@ def test_the_owner_of_a_name_is_the_same_in_every_version() -> None:
 
 
 def test_without_shards_everything_is_ours() -> None:
-    assert is_ours("cart", None)
-    assert is_ours("cart", Shard(0, 1))
+    assert owns("cart", None)
+    assert owns("cart", Shard(0, 1))
 
 
 #: Should these change, then every fleet that is upgraded moves its targets about.

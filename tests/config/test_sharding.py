@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from redis_pulse.config import ConfigError, Loaded, Shard, load
+from redis_pulse.config import ConfigError, LoadedConfig, Shard, load
 
 
-def loaded(shard: str, environ: dict[str, str] | None = None) -> Loaded:
+def loaded(shard: str, environ: dict[str, str] | None = None) -> LoadedConfig:
     return load(argparse.Namespace(shard=shard), {"HOSTNAME": "laptop", **(environ or {})}, Path("/nonexistent"))
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from redis_pulse.config import ConfigError, Loaded, load
-from redis_pulse.config.sources import ALIASES, ENVIRONMENT, FIXED, leaves
+from redis_pulse.config import ConfigError, LoadedConfig, load
+from redis_pulse.config.sources import ENVIRONMENT, REDIS_EXPORTER_ENV, UNPREFIXED_ENV, leaves
 
 
-def read(directory: Path, environ: dict[str, str] | None = None, **arguments: object) -> Loaded:
+def read(directory: Path, environ: dict[str, str] | None = None, **arguments: object) -> LoadedConfig:
     """Load with these variables and options, from an empty folder of secrets unless another is named."""
     (directory / "no-secrets").mkdir(exist_ok=True)
     variables = {"REDIS_PULSE_SECRETS_DIR": "no-secrets"} | (environ or {})
@@ -116,7 +116,7 @@ def test_a_variable_that_is_empty_sets_nothing(tmp_path: Path) -> None:
 
 def test_every_name_in_the_environment_means_one_thing() -> None:
     own = [path for path, _ in leaves()]
-    names = [name for name in ENVIRONMENT if name not in ALIASES and name not in FIXED]
+    names = [name for name in ENVIRONMENT if name not in REDIS_EXPORTER_ENV and name not in UNPREFIXED_ENV]
     assert {ENVIRONMENT[name] for name in names} == {(path,) for path in own}
     assert len(names) == len(own) + len([path for path in own if len(path) > 1])
 

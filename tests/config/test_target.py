@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from redis_pulse.config import ConfigError, Loaded, TargetSettings, load, parse_url
+from redis_pulse.config import ConfigError, LoadedConfig, TargetSettings, load, parse_url
 
 
-def resolved(directory: Path, text: str, **environ: str) -> Loaded:
+def resolved(directory: Path, text: str, **environ: str) -> LoadedConfig:
     """Load a YAML text."""
     (directory / "c.yaml").write_text(text)
     return load(argparse.Namespace(config="c.yaml"), environ, directory)

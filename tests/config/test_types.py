@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from redis_pulse.config import ConfigError, Log, Options, Poll, Probe, Settings, check_options, duration, load
+from redis_pulse.config import (
+    ConfigError,
+    LogSettings,
+    Options,
+    PollSettings,
+    ProbeSettings,
+    Settings,
+    check_options,
+    duration,
+    load,
+)
 from redis_pulse.config.types import byte_size, byte_text, seconds
 
 
@@ -50,16 +60,16 @@ def test_a_duration_that_is_written_and_read_again_is_nearly_the_same(value: flo
 
 @pytest.mark.parametrize("off", ["off", "OFF", False, None, "no"])
 def test_slow_replies_are_not_logged_when_off(off: object) -> None:
-    assert Log.model_validate({"slow_reply": off}).slow_reply is None
+    assert LogSettings.model_validate({"slow_reply": off}).slow_reply is None
 
 
 def test_redis_exporters_word_for_text_is_logfmt_and_levels_are_read_in_any_case() -> None:
-    log = Log.model_validate({"format": "txt", "level": "WARN"})
+    log = LogSettings.model_validate({"format": "txt", "level": "WARN"})
     assert (log.format, log.level) == ("logfmt", "warning")
 
 
 def test_buckets_may_be_one_text() -> None:
-    assert Probe.model_validate({"buckets": "1ms, 5ms,1s"}).buckets == (0.001, 0.005, 1.0)
+    assert ProbeSettings.model_validate({"buckets": "1ms, 5ms,1s"}).buckets == (0.001, 0.005, 1.0)
 
 
 @pytest.mark.parametrize("listen", [":0", "9121", 9121, "127.0.0.1:9121", "[::1]:9121", "localhost:80"])
@@ -154,6 +164,6 @@ def test_a_size_that_is_written_and_read_again_is_the_same(value: int) -> None:
 
 
 def test_a_limit_of_replies_that_no_info_fits_in_is_refused() -> None:
-    assert Poll(max_reply="1MB").max_reply == 1024**2
+    assert PollSettings(max_reply="1MB").max_reply == 1024**2
     with pytest.raises(ValidationError, match="65536"):
-        Poll(max_reply="1KB")
+        PollSettings(max_reply="1KB")

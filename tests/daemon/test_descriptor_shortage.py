@@ -3,7 +3,7 @@
 import pytest
 
 from redis_pulse import file_descriptors, log
-from redis_pulse.daemon.runtime_monitor import Shortage
+from redis_pulse.daemon.runtime_monitor import DescriptorMonitor
 
 
 @pytest.fixture(autouse=True)
@@ -15,7 +15,7 @@ def _limit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_low_limit_is_told_once_for_each_number_of_targets(capsys: pytest.CaptureFixture[str]) -> None:
     log.setup()
-    shortage = Shortage()
+    shortage = DescriptorMonitor()
     shortage.check(10)
     assert capsys.readouterr().err == ""
     for _ in range(3):
@@ -32,12 +32,12 @@ def test_skipped_targets_are_told_once_not_one_line_each(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log.setup()
-    shortage = Shortage()
+    shortage = DescriptorMonitor()
     shortage.check(10)
-    shortage.beat()
+    shortage.tick()
     assert capsys.readouterr().err == ""
     for count in range(1, 5):
         monkeypatch.setattr(file_descriptors, "shortages", count)
-        shortage.beat()
+        shortage.tick()
     (line,) = capsys.readouterr().err.splitlines()
     assert "targets are skipped: there is no descriptor" in line

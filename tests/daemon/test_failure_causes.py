@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from redis_pulse import errors, log
-from redis_pulse.daemon.failure_causes import Causes
-from redis_pulse.daemon.log_limiter import Lines
-from redis_pulse.metric import Fault
-from tests.fakes import HandClock
+from redis_pulse.daemon.failure_causes import FailureCauses
+from redis_pulse.daemon.log_limiter import LogLimiter
+from redis_pulse.metric import CollectorFault
+from tests.fakes import ManualClock
 
 SEVERAL = [f"collector{number}" for number in range(100)]
 
@@ -22,7 +22,7 @@ class Seen:
     def __init__(self) -> None:
         self.stream = io.StringIO()
         log.setup("debug", "json", self.stream)
-        self.causes = Causes(Lines(log.get("target"), HandClock()), "exporter")
+        self.causes = FailureCauses(LogLimiter(log.get("target"), ManualClock()), "exporter")
 
     def poll(self, error: Exception | None, *collectors: str, is_away: bool = False) -> None:
         for collector in collectors:
@@ -73,10 +73,10 @@ def test_a_text_that_varies_is_no_further_cause(seen: Seen) -> None:
 @pytest.mark.parametrize("error", [errors.ConnectionResetByTargetError("x"), errors.AuthError("WRONGPASS x")])
 def test_what_the_next_ping_meets_too_is_told_by_the_ping_alone(seen: Seen, error: errors.TargetError) -> None:
     seen.poll(error, *SEVERAL)
-    seen.causes.probed(is_up=False)
+    seen.causes.on_probe(is_up=False)
     seen.poll(error, *SEVERAL, is_away=True)
     seen.poll(None, *SEVERAL)
-    seen.causes.probed(is_up=True)
+    seen.causes.on_probe(is_up=True)
     assert not seen.lines
 
 
@@ -84,7 +84,7 @@ def test_what_the_next_ping_does_not_meet_is_one_line(seen: Seen) -> None:
     """A rotated password shows at the next connection, and the prober has one that it keeps."""
     seen.poll(errors.AuthError("WRONGPASS x"), *SEVERAL)
     assert not seen.lines
-    seen.causes.probed(is_up=True)
+    seen.causes.on_probe(is_up=True)
     assert seen.events == ["collector fails"]
     assert seen.lines[0]["error"] == "WRONGPASS x"
 
@@ -92,13 +92,13 @@ def test_what_the_next_ping_does_not_meet_is_one_line(seen: Seen) -> None:
 def test_a_collector_that_works_again_before_the_next_ping_is_not_mentioned(seen: Seen) -> None:
     seen.poll(errors.OperationTimeoutError("x"), "a")
     seen.poll(None, "a")
-    seen.causes.probed(is_up=True)
+    seen.causes.on_probe(is_up=True)
     assert not seen.lines
 
 
 def test_an_open_breaker_is_no_news(seen: Seen) -> None:
     seen.poll(errors.RejectedError("x"), "a")
-    seen.causes.probed(is_up=True)
+    seen.causes.on_probe(is_up=True)
     assert not seen.lines
 
 
@@ -136,10 +136,13 @@ def test_a_fault_of_a_collector_is_told_once_with_its_trace(seen: Seen) -> None:
 
 def test_a_script_that_fails_is_told_once_for_each_cause(seen: Seen) -> None:
     for _ in range(3):
-        seen.causes.parts("scripts", [Fault("a.lua", "other", "ERR user_script:1: no"), Fault("b.lua", "timeout", "x")])
+        seen.causes.parts(
+            "scripts",
+            [CollectorFault("a.lua", "other", "ERR user_script:1: no"), CollectorFault("b.lua", "timeout", "x")],
+        )
     assert [(line["part"], line["reason"]) for line in seen.lines] == [("a.lua", "other"), ("b.lua", "timeout")]
     assert seen.lines[0]["error"] == "ERR user_script:1: no"
-    seen.causes.parts("scripts", [Fault("b.lua", "other", "y")])
+    seen.causes.parts("scripts", [CollectorFault("b.lua", "other", "y")])
     assert seen.events[2:] == ["part of a collector fails", "part of a collector works again"]
 
 

@@ -3,16 +3,16 @@
 import gc
 import weakref
 
-from redis_pulse.daemon.runtime_monitor import SETTLED, Pauses
-from tests.fakes import HandClock
+from redis_pulse.daemon.runtime_monitor import SETTLED, GcMonitor
+from tests.fakes import ManualClock
 
 
 def test_a_collection_is_timed_and_handed_over_later() -> None:
-    clock, seen = HandClock(), list[float]()
-    pauses = Pauses(seen.append, clock=clock)
-    pauses._strike("start", {})
+    clock, seen = ManualClock(), list[float]()
+    pauses = GcMonitor(seen.append, clock=clock)
+    pauses._on_gc("start", {})
     clock.advance(0.25)
-    pauses._strike("stop", {})
+    pauses._on_gc("stop", {})
     assert seen == []
     pauses.flush()
     pauses.flush()
@@ -21,7 +21,7 @@ def test_a_collection_is_timed_and_handed_over_later() -> None:
 
 def test_it_hears_of_every_collection_until_it_ends() -> None:
     seen: list[float] = []
-    pauses = Pauses(seen.append, clock=HandClock())
+    pauses = GcMonitor(seen.append, clock=ManualClock())
     pauses.start()
     gc.collect()
     pauses.stop()
@@ -31,12 +31,12 @@ def test_it_hears_of_every_collection_until_it_ends() -> None:
     gc.collect()
     pauses.flush()
     assert len(seen) == count
-    assert pauses._strike not in gc.callbacks
+    assert pauses._on_gc not in gc.callbacks
 
 
 def test_what_lives_as_long_as_the_daemon_is_left_alone_while_it_is_made() -> None:
-    clock = HandClock()
-    pauses = Pauses(lambda _seconds: None, clock=clock)
+    clock = ManualClock()
+    pauses = GcMonitor(lambda _seconds: None, clock=clock)
     pauses.start()
     try:
         pauses.flush()
@@ -50,7 +50,7 @@ def test_what_lives_as_long_as_the_daemon_is_left_alone_while_it_is_made() -> No
         settled, _more = gc.get_freeze_count(), made()
         pauses.flush()
         assert gc.get_freeze_count() <= settled
-        pauses.settle(dropped=0, left=1)  # another configuration was taken over
+        pauses.freeze_after_change(dropped=0, left=1)  # another configuration was taken over
         assert gc.get_freeze_count() >= settled + len(kept) - 50
     finally:
         pauses.stop()
@@ -69,7 +69,7 @@ def test_what_is_garbage_when_the_rest_is_left_alone_does_not_stay_for_ever() ->
         def __init__(self) -> None:
             self.itself = self
 
-    pauses = Pauses(lambda _seconds: None, clock=HandClock())
+    pauses = GcMonitor(lambda _seconds: None, clock=ManualClock())
     pauses.start()
     try:
         pauses.flush()
@@ -87,15 +87,15 @@ def test_what_was_dropped_is_looked_through_once() -> None:
         def __init__(self) -> None:
             self.itself = self
 
-    pauses = Pauses(lambda _seconds: None, clock=HandClock())
+    pauses = GcMonitor(lambda _seconds: None, clock=ManualClock())
     knot = Knot()
     gone = weakref.ref(knot)
     try:
-        pauses.settle(dropped=0, left=1)
+        pauses.freeze_after_change(dropped=0, left=1)
         del knot
         gc.collect()
         assert gone() is not None
-        pauses.settle(dropped=1, left=1)
+        pauses.freeze_after_change(dropped=1, left=1)
         assert gone() is None
     finally:
         pauses.stop()
@@ -106,15 +106,15 @@ def test_a_few_of_many_that_come_and_go_cost_no_pause_each_until_they_are_a_tent
         def __init__(self) -> None:
             self.itself = self
 
-    pauses = Pauses(lambda _seconds: None, clock=HandClock())
+    pauses = GcMonitor(lambda _seconds: None, clock=ManualClock())
     knot = Knot()
     gone = weakref.ref(knot)
     try:
-        pauses.settle(dropped=0, left=100)
+        pauses.freeze_after_change(dropped=0, left=100)
         del knot
-        pauses.settle(dropped=10, left=100)
+        pauses.freeze_after_change(dropped=10, left=100)
         assert gone() is not None
-        pauses.settle(dropped=1, left=100)
+        pauses.freeze_after_change(dropped=1, left=100)
         assert gone() is None
     finally:
         pauses.stop()

@@ -9,14 +9,14 @@ import socket
 import httpx
 import pytest
 
-from redis_pulse.config import Loaded, Settings
+from redis_pulse.config import LoadedConfig, Settings
 from redis_pulse.daemon import lifecycle
 from tests.fakes import FakeServer
-from tests.harness import eventually, settings
+from tests.harness import eventually, target_settings
 
 
-def loaded(url: str, **changes: object) -> Loaded:
-    return Loaded(Settings(listen="127.0.0.1:0", **changes), (settings(url),))  # type: ignore[arg-type]
+def loaded(url: str, **changes: object) -> LoadedConfig:
+    return LoadedConfig(Settings(listen="127.0.0.1:0", **changes), (target_settings(url),))  # type: ignore[arg-type]
 
 
 async def test_it_serves_until_a_signal_and_closes_its_connections() -> None:
@@ -54,7 +54,7 @@ def test_a_port_in_use_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> Non
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        config = Loaded(Settings(listen=f"127.0.0.1:{port}"), (settings(),))
+        config = LoadedConfig(Settings(listen=f"127.0.0.1:{port}"), (target_settings(),))
         assert lifecycle.run(config, reload=lambda: config) == 1
     assert str(port) in capsys.readouterr().err
 
@@ -70,20 +70,20 @@ def test_a_signal_is_exit_code_0() -> None:
 
 async def test_a_job_that_fails_is_counted_each_time_and_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     from redis_pulse import log
-    from redis_pulse.telemetry import Instruments
-    from tests.harness import value
+    from redis_pulse.telemetry import ExporterMetrics
+    from tests.harness import metric_value
 
     log.setup("info", "logfmt")
-    instruments = Instruments("x")
+    instruments = ExporterMetrics("x")
     failed = lifecycle._job_failed(instruments)
     for _ in range(3):
         failed("poll", RuntimeError("a fault"))
-    assert value(instruments, "redis_exporter_job_errors_total", kind="poll") == 3
+    assert metric_value(instruments, "redis_exporter_job_errors_total", kind="poll") == 3
     assert capsys.readouterr().err.count("a job failed") == 1
 
 
 async def test_who_asks_too_much_is_counted_on_the_page_and_every_reason_is_there_from_the_start() -> None:
-    from redis_pulse.web import REFUSALS
+    from redis_pulse.web import REFUSAL_REASONS
     from tests.web.fakes import raw
 
     ports: list[int] = []
@@ -99,7 +99,7 @@ async def test_who_asks_too_much_is_counted_on_the_page_and_every_reason_is_ther
         after = (await client.get("/metrics")).text
     os.kill(os.getpid(), signal.SIGTERM)
     await asyncio.wait_for(running, 10)
-    for reason in REFUSALS:
+    for reason in REFUSAL_REASONS:
         assert f'redis_exporter_http_refused_total{{reason="{reason}"}} 0\n' in before
     assert 'redis_exporter_http_refused_total{reason="head_too_large"} 1\n' in after
 

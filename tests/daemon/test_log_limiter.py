@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from redis_pulse import log
-from redis_pulse.daemon.log_limiter import MOST, WINDOW, Lines
-from tests.fakes import HandClock
+from redis_pulse.daemon.log_limiter import MOST, WINDOW, LogLimiter
+from tests.fakes import ManualClock
 
 
 class Written:
@@ -17,8 +17,8 @@ class Written:
     def __init__(self) -> None:
         self.stream = io.StringIO()
         log.setup("debug", "json", self.stream)
-        self.clock = HandClock()
-        self.lines = Lines(log.get("target").bind(target="t"), self.clock)
+        self.clock = ManualClock()
+        self.lines = LogLimiter(log.get("target").bind(target="t"), self.clock)
 
     @property
     def read(self) -> list[dict[str, Any]]:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from redis_pulse import errors, log
-from redis_pulse.daemon.log_limiter import Lines
-from redis_pulse.daemon.target_events import HOLDS, Trouble
-from redis_pulse.probe import Outcome
-from tests.fakes import HandClock
+from redis_pulse.daemon.log_limiter import LogLimiter
+from redis_pulse.daemon.target_events import HOLDS, OutageLog
+from redis_pulse.probe import ProbeResult
+from tests.fakes import ManualClock
 
 UP = 0.001
 SILENT = errors.OperationTimeoutError("no answer in time")
@@ -27,8 +27,8 @@ class Seen:
     def __init__(self) -> None:
         self.stream = io.StringIO()
         log.setup("debug", "json", self.stream)
-        self.clock = HandClock()
-        self.trouble = Trouble(Lines(log.get("target"), self.clock))
+        self.clock = ManualClock()
+        self.trouble = OutageLog(LogLimiter(log.get("target"), self.clock))
 
     def pings(self, *results: float | errors.TargetError) -> None:
         for result in results:
@@ -37,7 +37,7 @@ class Seen:
             seconds = None if isinstance(result, errors.TargetError) else result
             if error is None:
                 self.trouble.was_connected = True
-            self.trouble.probed(Outcome(at, at, seconds, error))
+            self.trouble.on_probe(ProbeResult(at, at, seconds, error))
 
     @property
     def lines(self) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from redis_pulse.daemon.pending_changes import Pending, Step
+from redis_pulse.daemon.pending_changes import PendingChanges, Step
 from redis_pulse.errors import OperationTimeoutError
 from redis_pulse.web import PendingChange
 
@@ -10,7 +10,7 @@ from redis_pulse.web import PendingChange
 def test_it_is_shown_until_it_is_done_and_counted_each_time(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     counted: list[Step] = []
-    pending = Pending(counted.append)
+    pending = PendingChanges(counted.append)
     assert list(pending) == []
     for _ in range(3):
         pending.failed("a", "open", OperationTimeoutError("no answer in time"))
@@ -30,7 +30,7 @@ def test_it_is_shown_until_it_is_done_and_counted_each_time(caplog: pytest.LogCa
 
 def test_another_cause_is_another_line_and_so_is_the_same_after_it_worked(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    pending = Pending(lambda _: None)
+    pending = PendingChanges(lambda _: None)
     pending.failed("a", "open", OSError(24, "Too many open files"))
     pending.failed("a", "open", RuntimeError("a fault"))
     pending.failed("a", "open", RuntimeError("a fault"))
@@ -41,6 +41,6 @@ def test_another_cause_is_another_line_and_so_is_the_same_after_it_worked(caplog
 
 def test_the_text_of_a_foreign_exception_is_not_shown() -> None:
     """It may hold anything, a password too."""
-    pending = Pending(lambda _: None)
+    pending = PendingChanges(lambda _: None)
     pending.failed("a", "open", ValueError("redis://:hunter2@server"))
     assert [one.error for one in pending] == ["ValueError"]

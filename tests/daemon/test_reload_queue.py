@@ -2,7 +2,7 @@
 
 import asyncio
 
-from redis_pulse.daemon.web_facade import Reloads
+from redis_pulse.daemon.web_facade import ReloadQueue
 from tests.harness import eventually
 
 
@@ -27,11 +27,11 @@ class Reading:
 
 async def test_requests_during_a_reload_share_the_next_one_which_reads_anew() -> None:
     reading = Reading()
-    reloads = Reloads(reading)
-    first = asyncio.create_task(reloads.ask())
+    reloads = ReloadQueue(reading)
+    first = asyncio.create_task(reloads.request())
     await eventually(lambda: reading.begun == ["a"])
     reading.file = "b"
-    later = [asyncio.create_task(reloads.ask()) for _ in range(5)]
+    later = [asyncio.create_task(reloads.request()) for _ in range(5)]
     await asyncio.sleep(0)
     reading.file = "c"
     reading.go_on.release()
@@ -44,17 +44,17 @@ async def test_requests_during_a_reload_share_the_next_one_which_reads_anew() ->
 
 async def test_one_after_the_other_is_read_each_time() -> None:
     reading = Reading()
-    reloads = Reloads(reading)
+    reloads = ReloadQueue(reading)
     for _ in range(3):
         reading.go_on.release()
-        await reloads.ask()
+        await reloads.request()
     assert len(reading.begun) == 3
 
 
 async def test_a_client_that_hangs_up_does_not_end_the_reload_of_the_others() -> None:
     reading = Reading()
-    reloads = Reloads(reading)
-    gone, stays = (asyncio.create_task(reloads.ask()) for _ in range(2))
+    reloads = ReloadQueue(reading)
+    gone, stays = (asyncio.create_task(reloads.request()) for _ in range(2))
     await eventually(lambda: bool(reading.begun))
     gone.cancel()
     reading.go_on.release()
@@ -63,10 +63,10 @@ async def test_a_client_that_hangs_up_does_not_end_the_reload_of_the_others() ->
 
 async def test_the_end_waits_for_no_reload() -> None:
     reading = Reading()
-    reloads = Reloads(reading)
-    asked = [asyncio.create_task(reloads.ask())]
+    reloads = ReloadQueue(reading)
+    asked = [asyncio.create_task(reloads.request())]
     await eventually(lambda: bool(reading.begun))
-    asked.append(asyncio.create_task(reloads.ask()))
+    asked.append(asyncio.create_task(reloads.request()))
     await asyncio.sleep(0)
     await reloads.stop()
     assert all(isinstance(end, asyncio.CancelledError) for end in await asyncio.gather(*asked, return_exceptions=True))
@@ -74,7 +74,7 @@ async def test_the_end_waits_for_no_reload() -> None:
 
 async def test_nothing_is_read_after_the_end() -> None:
     reading = Reading()
-    reloads = Reloads(reading)
+    reloads = ReloadQueue(reading)
     await reloads.stop()
-    assert await reloads.ask() == "the daemon is stopping"
+    assert await reloads.request() == "the daemon is stopping"
     assert reading.begun == []

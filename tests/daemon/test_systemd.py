@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from redis_pulse.config import ConfigError, Loaded, Problem, Settings
+from redis_pulse.config import ConfigError, LoadedConfig, Problem, Settings
 from redis_pulse.daemon import lifecycle
 from redis_pulse.daemon.systemd import Systemd
-from tests.fakes import FakeServer, HandClock
-from tests.harness import eventually, settings
+from tests.fakes import FakeServer, ManualClock
+from tests.harness import eventually, target_settings
 
 PID = 42
 
@@ -45,12 +45,12 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
     manager.door.close()
 
 
-def service(environ: dict[str, str], clock: HandClock | None = None) -> Systemd:
-    return Systemd(environ, clock=clock or HandClock(), pid=PID, interval=1)
+def service(environ: dict[str, str], clock: ManualClock | None = None) -> Systemd:
+    return Systemd(environ, clock=clock or ManualClock(), pid=PID, interval=1)
 
 
 def test_each_state_is_one_datagram_in_the_words_of_the_protocol(manager: Manager) -> None:
-    told = service(manager.environ, HandClock(12.5))
+    told = service(manager.environ, ManualClock(12.5))
     told.ready("watching 2 targets")
     told.reloading()
     told.stopping()
@@ -135,10 +135,10 @@ async def test_the_daemon_tells_its_whole_life(manager: Manager, monkeypatch: py
         return sum(word in line for line in heard) >= count
 
     async with FakeServer() as server:
-        good = Loaded(Settings(listen="127.0.0.1:0"), (settings(server.url),))
-        answers: list[Loaded | ConfigError] = [ConfigError([Problem("x.yaml", "is bad")]), good]
+        good = LoadedConfig(Settings(listen="127.0.0.1:0"), (target_settings(server.url),))
+        answers: list[LoadedConfig | ConfigError] = [ConfigError([Problem("x.yaml", "is bad")]), good]
 
-        def read() -> Loaded:
+        def read() -> LoadedConfig:
             answer = answers.pop()
             if isinstance(answer, ConfigError):
                 raise answer
@@ -164,7 +164,7 @@ def test_a_watchdog_that_our_beats_cannot_satisfy_is_warned_of(
 ) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", manager.environ["NOTIFY_SOCKET"])
     monkeypatch.setenv("WATCHDOG_USEC", "1500000")
-    config = Loaded(Settings(listen="127.0.0.1:0"), (settings(),))
+    config = LoadedConfig(Settings(listen="127.0.0.1:0"), (target_settings(),))
     assert lifecycle.run(config, reload=lambda: config, started=lambda _port: os.kill(os.getpid(), signal.SIGTERM)) == 0
     assert "WatchdogSec is shorter" in capsys.readouterr().err
 

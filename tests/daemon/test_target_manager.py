@@ -7,42 +7,41 @@ from typing import Any
 
 import pytest
 
-import redis_pulse.daemon.target_manager as fleet_module
 from redis_pulse.backoff import Backoff
-from redis_pulse.client import Client
+from redis_pulse.client import TargetClient
 from redis_pulse.collectors import load
-from redis_pulse.daemon import target_shutdown
-from redis_pulse.daemon.target_manager import Fleet, difference
+from redis_pulse.daemon import target_manager, target_shutdown
+from redis_pulse.daemon.target_manager import TargetManager, difference
 from redis_pulse.exposition import render
-from redis_pulse.sample_store import Store
-from redis_pulse.scheduling import Schedule
+from redis_pulse.sample_store import SampleStore
+from redis_pulse.scheduling import Scheduler
 from redis_pulse.server_info import Server, Target
-from redis_pulse.telemetry import Instruments
+from redis_pulse.telemetry import ExporterMetrics
 from redis_pulse.web import PendingChange
 from tests.fakes import FakeServer
-from tests.harness import eventually, every, settings, value
+from tests.harness import all_samples, eventually, metric_value, target_settings
 
 
 def target(name: str, url: str = "redis://127.0.0.1:1", **changes: object) -> Target:
-    return Target.of(settings(url, name=name, **changes))
+    return Target.of(target_settings(url, name=name, **changes))
 
 
 def test_an_unchanged_target_neither_goes_nor_comes() -> None:
     running = {name: target(name) for name in ("a", "b", "c")}
     moved = target("b", "redis://127.0.0.1:2")
     change = difference(running, [target("a"), moved, target("d")])
-    assert change.gone == ("b", "c")
-    assert change.come == (moved, target("d"))
+    assert change.removed == ("b", "c")
+    assert change.added == (moved, target("d"))
 
 
 class Running:
     """A fleet with everything it needs."""
 
     def __init__(self) -> None:
-        self.instruments = Instruments("x")
-        self.store = Store(render, monotonic)
-        self.schedule = Schedule(monotonic, on_missed=lambda *_: None, on_error=lambda *_: None)
-        self.fleet = Fleet(
+        self.instruments = ExporterMetrics("x")
+        self.store = SampleStore(render, monotonic)
+        self.schedule = Scheduler(monotonic, on_missed=lambda *_: None, on_error=lambda *_: None)
+        self.fleet = TargetManager(
             load(),
             self.store,
             self.instruments,
@@ -53,10 +52,10 @@ class Running:
 
     @property
     def pings(self) -> float:
-        return value(self.instruments, "redis_operations_total", operation="ping")
+        return metric_value(self.instruments, "redis_operations_total", operation="ping")
 
     def up(self, name: str) -> float:
-        return value(self.instruments, "redis_up", target=name)
+        return metric_value(self.instruments, "redis_up", target=name)
 
 
 @pytest.fixture
@@ -84,7 +83,7 @@ async def test_a_target_that_goes_takes_its_series_and_connections_along(running
     await running.fleet.apply([target("a", server.url, probe={"interval": 0.05, "timeout": 1})])
     await eventually(lambda: running.up("a") == 1 and running.store.age("a", "info") is not None)
     await running.fleet.apply([])
-    assert value(running.instruments, "redis_operations_total", target="a") == 0
+    assert metric_value(running.instruments, "redis_operations_total", target="a") == 0
     assert running.store.age("a", "info") is None
     await eventually(lambda: server.connected == 0)
 
@@ -93,7 +92,7 @@ async def test_what_is_promised_of_a_target_is_published_from_the_start(running:
     """Rules hold each target against its own objective: no setting may be read by nobody."""
     promised = target("b", server.url, slo={"latency": 0.01, "objective": 0.99})
     await running.fleet.apply([target("a", server.url), promised])
-    found = [value(running.instruments, "redis_slo_objective_ratio", target=name) for name in ("a", "b")]
+    found = [metric_value(running.instruments, "redis_slo_objective_ratio", target=name) for name in ("a", "b")]
     assert found == [0.999, 0.99]
 
 
@@ -115,7 +114,7 @@ async def test_an_unchanged_target_keeps_its_connections_over_a_change_of_anothe
 def edges(running: Running, name: str) -> set[str]:
     return {
         sample.labels["le"]
-        for sample in every(running.instruments)
+        for sample in all_samples(running.instruments)
         if sample.name == "redis_operation_duration_seconds_bucket" and sample.labels["target"] == name
     }
 
@@ -129,7 +128,9 @@ async def test_a_target_whose_buckets_change_begins_a_new_histogram_and_the_othe
         return target(name, server.url, probe={"interval": 0.05, "buckets": buckets}, slo={"latency": buckets[-1]})
 
     def count(name: str) -> float:
-        return value(running.instruments, "redis_operation_duration_seconds_count", target=name, operation="ping")
+        return metric_value(
+            running.instruments, "redis_operation_duration_seconds_count", target=name, operation="ping"
+        )
 
     await running.fleet.apply([probed("kept", 0.01, 1.0), probed("changed", 0.01, 1.0)])
     await eventually(lambda: count("kept") >= 3 and count("changed") >= 10)
@@ -139,14 +140,16 @@ async def test_a_target_whose_buckets_change_begins_a_new_histogram_and_the_othe
     assert edges(running, "kept") == {"0.01", "1.0", "+Inf"}
     assert edges(running, "changed") == {"0.25", "2.0", "+Inf"}
     assert count("changed") < 10, "it began anew"
-    total = value(running.instruments, "redis_operations_total", target="changed", operation="ping")
+    total = metric_value(running.instruments, "redis_operations_total", target="changed", operation="ping")
     assert total >= 10, "what has no buckets goes on"
     await eventually(lambda: count("changed") >= 2)
 
 
 def operations(running: Running) -> set[str]:
     return {
-        sample.labels["operation"] for sample in every(running.instruments) if sample.name == "redis_operations_total"
+        sample.labels["operation"]
+        for sample in all_samples(running.instruments)
+        if sample.name == "redis_operations_total"
     }
 
 
@@ -167,12 +170,14 @@ async def test_a_target_that_moves_to_another_address_keeps_its_counters(running
     probe = {"interval": 0.05, "timeout": 1}
     async with FakeServer() as other:
         await running.fleet.apply([target("a", server.url, probe=probe)])
-        await eventually(lambda: value(running.instruments, "redis_operations_total", operation="ping") >= 3)
-        before = value(running.instruments, "redis_operations_total", operation="ping")
+        await eventually(lambda: metric_value(running.instruments, "redis_operations_total", operation="ping") >= 3)
+        before = metric_value(running.instruments, "redis_operations_total", operation="ping")
         await running.fleet.apply([target("a", other.url, probe=probe)])
-        assert value(running.instruments, "redis_operations_total", operation="ping") >= before
-        await eventually(lambda: value(running.instruments, "redis_operations_total", operation="ping") > before + 2)
-        infos = [one.labels["address"] for one in every(running.instruments) if one.name == "redis_target_info"]
+        assert metric_value(running.instruments, "redis_operations_total", operation="ping") >= before
+        await eventually(
+            lambda: metric_value(running.instruments, "redis_operations_total", operation="ping") > before + 2
+        )
+        infos = [one.labels["address"] for one in all_samples(running.instruments) if one.name == "redis_target_info"]
         assert infos == [other.url.removeprefix("redis://")]
         await running.fleet.apply([])  # nobody must be connecting anew when the server goes
 
@@ -183,14 +188,14 @@ async def test_a_target_that_moves_away_from_trouble_has_a_closed_breaker_and_ke
     probe, breaker = {"interval": 0.05, "timeout": 1}, {"failure_threshold": 2, "open_interval": 60}
     opened = "redis_circuit_breaker_open_seconds_total"
     await running.fleet.apply([target("a", probe=probe, breaker={**breaker, "open_interval_max": 60})])
-    await eventually(lambda: value(running.instruments, "redis_circuit_breaker_state", state="open") == 1)
-    await eventually(lambda: value(running.instruments, opened) > 0)
-    before = value(running.instruments, opened)
+    await eventually(lambda: metric_value(running.instruments, "redis_circuit_breaker_state", state="open") == 1)
+    await eventually(lambda: metric_value(running.instruments, opened) > 0)
+    before = metric_value(running.instruments, opened)
     await running.fleet.apply([target("a", server.url, probe=probe, breaker={**breaker, "open_interval_max": 60})])
     await eventually(lambda: running.up("a") == 1)
-    assert value(running.instruments, "redis_circuit_breaker_state", state="open") == 0
-    assert value(running.instruments, "redis_circuit_breaker_state", state="closed") == 1
-    assert value(running.instruments, opened) >= before
+    assert metric_value(running.instruments, "redis_circuit_breaker_state", state="open") == 0
+    assert metric_value(running.instruments, "redis_circuit_breaker_state", state="closed") == 1
+    assert metric_value(running.instruments, opened) >= before
 
 
 async def test_a_target_with_other_settings_goes_on_counting(running: Running, server: FakeServer) -> None:
@@ -213,7 +218,7 @@ async def test_collectors_that_a_target_does_not_have_any_more_leave_no_series(
     await eventually(lambda: {"info", "slowlog", "write", "read"} <= operations(running))
     await running.fleet.apply([target("a", server.url, collectors=one)])
     await eventually(lambda: operations(running) == {"ping", "connect", "info"})
-    page = every(running.instruments)
+    page = all_samples(running.instruments)
     assert not [sample for sample in page if {"slowlog", "write"} & set(sample.labels.values())]
     assert running.store.age("a", "slowlog") is None
 
@@ -228,7 +233,7 @@ async def test_other_labels_change_nothing_but_the_labels(running: Running, serv
     (after,) = running.fleet
     assert (after.client, after.prober, after.breaker) == (before.client, before.prober, before.breaker)
     assert after.target.settings.labels == {"team": "two"}
-    labels = [one.labels for one in every(running.instruments) if one.name == "redis_target_info"]
+    labels = [one.labels for one in all_samples(running.instruments) if one.name == "redis_target_info"]
     assert [one["team"] for one in labels] == ["two"]
     assert running.up("a") == 1
     assert running.store.age("a", "info") is not None
@@ -245,13 +250,13 @@ async def test_moves_lose_no_slot_and_keep_the_phase(running: Running, server: F
     def listen() -> None:
         (watch,) = running.fleet
         prober = watch.prober
-        came_due = prober._ledger.came_due
+        came_due = prober._accounting.scheduled
 
         def heard(count: int = 1) -> None:
             dues.append(monotonic())
             came_due(count)
 
-        prober._ledger.came_due = heard  # type: ignore[method-assign]
+        prober._accounting.scheduled = heard  # type: ignore[method-assign]
 
     async with FakeServer() as other:
         await running.fleet.apply([target("a", server.url, probe=probe)])
@@ -282,7 +287,7 @@ async def test_the_poll_keeps_its_moments_over_a_move(running: Running, server: 
 class Broken:
     """A client whose closing raises or hangs until it is mended."""
 
-    def __init__(self, client: Client, trouble: Exception | None) -> None:
+    def __init__(self, client: TargetClient, trouble: Exception | None) -> None:
         self.calls = 0
         self._close = client.aclose
         self._trouble: Exception | None = trouble
@@ -302,7 +307,7 @@ class Broken:
 
 
 def failures(running: Running, step: str) -> float:
-    return value(running.instruments, "redis_exporter_target_apply_failures_total", step=step)
+    return metric_value(running.instruments, "redis_exporter_target_apply_failures_total", step=step)
 
 
 @pytest.mark.parametrize("trouble", [TimeoutError("Timed out closing connection"), RuntimeError("a fault"), None])
@@ -327,7 +332,7 @@ async def test_a_target_that_cannot_be_closed_harms_no_other(
         await eventually(lambda: all(running.up(one.name) == 1 for one in wanted))
         await eventually(lambda: failures(running, "close") >= 1 and bool(running.fleet.pending))
         assert ("bad", "close") in {(one.target, one.step) for one in running.fleet.pending}
-        named = {sample.labels.get("target") for sample in every(running.instruments)}
+        named = {sample.labels.get("target") for sample in all_samples(running.instruments)}
         assert ("bad" in named) is (how == "moved")
         assert (running.store.age("bad", "info") is None) is (how == "removed")
         broken.mend()
@@ -343,24 +348,24 @@ async def test_a_target_that_cannot_be_made_harms_no_other_and_is_tried_again(
     """It works at last although nobody asks for it any more: the answer of the sources stays the same."""
     probe = {"interval": 0.05, "timeout": 1}
     is_mended = False
-    make = Client
+    make = TargetClient
 
-    def fail(target: Target, *arguments: Any, **more: Any) -> Client:
+    def fail(target: Target, *arguments: Any, **more: Any) -> TargetClient:
         if target.name == "bad" and not is_mended and target.address != "127.0.0.1:1":
             raise RuntimeError("it cannot be made: secret")
         return make(target, *arguments, **more)
 
-    monkeypatch.setattr(fleet_module, "Client", fail)
+    monkeypatch.setattr(target_manager, "TargetClient", fail)
     if step == "move":
         await running.fleet.apply([target("bad", probe=probe)])
         await eventually(lambda: running.pings >= 2)
     pings = running.pings
     wanted = [target("bad", server.url, probe=probe), target("good", server.url, probe=probe)]
     change = await running.fleet.apply(wanted)
-    assert [one.name for one in change.come] == ["good"]
+    assert [one.name for one in change.added] == ["good"]
     await eventually(lambda: running.up("good") == 1)
     assert running.fleet.pending == [PendingChange("bad", step, "RuntimeError")]
-    named = {sample.labels.get("target") for sample in every(running.instruments)}
+    named = {sample.labels.get("target") for sample in all_samples(running.instruments)}
     assert ("bad" in named) is (step == "move"), "what cannot be opened has no series"
     await eventually(lambda: failures(running, step) >= 3)
     assert len([one for one in caplog.messages if "a change of a target failed" in one]) == 1, "one line a cause"
@@ -374,10 +379,10 @@ async def test_a_target_that_cannot_be_made_harms_no_other_and_is_tried_again(
 async def test_a_target_that_could_not_be_made_and_is_not_wanted_any_more_is_not_pending(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: Any, **__: Any) -> Client:
+    def fail(*_: Any, **__: Any) -> TargetClient:
         raise RuntimeError("it cannot be made")
 
-    monkeypatch.setattr(fleet_module, "Client", fail)
+    monkeypatch.setattr(target_manager, "TargetClient", fail)
     await running.fleet.apply([target("bad")])
     assert running.fleet.pending
     await running.fleet.apply([])
@@ -389,17 +394,17 @@ async def test_a_target_that_cannot_be_scheduled_is_dropped_whole_and_tried_agai
 ) -> None:
     """It failed half way: the old prober gets no slots any more, so nothing may be left of it."""
     await running.fleet.apply([target("a", server.url)])
-    every_job = running.schedule.every
+    every_job = running.schedule.add_async_job
 
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("not scheduled")
 
-    monkeypatch.setattr(running.schedule, "every", fail)
+    monkeypatch.setattr(running.schedule, "add_async_job", fail)
     async with FakeServer() as other:
         await running.fleet.apply([target("a", other.url)])
         assert len(running.fleet) == 0
-        assert "a" not in {sample.labels.get("target") for sample in every(running.instruments)}
-        monkeypatch.setattr(running.schedule, "every", every_job)
+        assert "a" not in {sample.labels.get("target") for sample in all_samples(running.instruments)}
+        monkeypatch.setattr(running.schedule, "add_async_job", every_job)
         await eventually(lambda: len(running.fleet) == 1)
         assert running.fleet.pending == []
         await running.fleet.apply([])

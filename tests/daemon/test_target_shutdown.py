@@ -7,39 +7,39 @@ from contextlib import suppress
 import pytest
 
 from redis_pulse.backoff import Backoff
-from redis_pulse.config import Probe
+from redis_pulse.config import ProbeSettings
 from redis_pulse.daemon import target_shutdown
-from redis_pulse.daemon.pending_changes import Pending, Step
-from redis_pulse.daemon.target_shutdown import Leaving, Watch
-from redis_pulse.polling import Sampler
-from redis_pulse.sample_store import Store
+from redis_pulse.daemon.pending_changes import PendingChanges, Step
+from redis_pulse.daemon.target_shutdown import MonitoredTarget, TargetShutdown
+from redis_pulse.polling import TargetPoller
+from redis_pulse.sample_store import SampleStore
 from tests.fakes import FakeServer
-from tests.harness import Watched, eventually, value
+from tests.harness import TargetHarness, eventually, metric_value
 from tests.probe.test_prober import PATIENT
 
 
 class Around:
-    """What ``Leaving`` needs, and one target with a connection of its prober and one of its polls."""
+    """What ``TargetShutdown`` needs, and one target with a connection of its prober and one of its polls."""
 
     def __init__(self, url: str) -> None:
         self.failures: list[Step] = []
-        self.pending = Pending(self.failures.append)
-        self.leaving = Leaving(self.pending, lambda: Backoff(0.01, 0.01))
-        self.watched = Watched(url, breaker=PATIENT, probe=Probe(interval=1, timeout=3))
+        self.pending = PendingChanges(self.failures.append)
+        self.leaving = TargetShutdown(self.pending, lambda: Backoff(0.01, 0.01))
+        self.watched = TargetHarness(url, breaker=PATIENT, probe=ProbeSettings(interval=1, timeout=3))
         one = self.watched
-        sampler = Sampler(
+        sampler = TargetPoller(
             one.client,
             [],
-            Store(lambda *_: {}, one.clock),
+            SampleStore(lambda *_: {}, one.clock),
             one.of_target,
             one.heard,
             trouble=lambda: None,
             clock=one.clock,
         )
-        self.watch = Watch(one.target, one.breaker, one.client, one.prober, sampler, one.of_target)
+        self.watch = MonitoredTarget(one.target, one.breaker, one.client, one.prober, sampler, one.of_target)
 
     async def connect(self) -> None:
-        await self.watched.slot()
+        await self.watched.probe_due()
         await self.watched.ended(1)
         await self.watched.client.commands("info", self.watched.clock() + 5).execute("INFO")
 
@@ -102,7 +102,7 @@ async def test_a_ping_that_never_ends_by_a_fault_of_ours_is_a_failure(
     monkeypatch.setattr(target_shutdown, "DRAIN_GRACE", 0.05 - 2 * 3)  # less two timeouts
     server.hold()
     await around.watched.slots(1)
-    around.watched.prober._alarm.stop()
+    around.watched.prober._timer.stop()
     around.leaving.drain(around.watch, [])
     await eventually(lambda: around.watched.heard.reasons == ["ok", "other"])
     assert around.watched.prober.balanced
@@ -118,7 +118,7 @@ async def test_closing_a_target_ends_its_drains(around: Around, server: FakeServ
     await eventually(lambda: server.connected == 0)
     assert around.watched.prober.in_flight == 0
     assert around.watched.heard.reasons == ["ok"]
-    assert value(around.watched.instruments, "redis_operations_in_flight") == 0
+    assert metric_value(around.watched.instruments, "redis_operations_in_flight") == 0
 
 
 async def test_a_run_that_swallows_its_cancellation_is_cancelled_again(

@@ -10,16 +10,16 @@ import pytest
 
 from redis_pulse import log
 from redis_pulse.collectors import load
-from redis_pulse.config import ConfigError, Loaded, Problem, Settings
-from redis_pulse.daemon.target_manager import Fleet
-from redis_pulse.daemon.target_sync import Finding
-from redis_pulse.daemon.web_facade import RunningDaemon
-from redis_pulse.exposition import Page, render
-from redis_pulse.sample_store import Store
-from redis_pulse.scheduling import Schedule
-from redis_pulse.telemetry import Instruments
+from redis_pulse.config import ConfigError, LoadedConfig, Problem, Settings
+from redis_pulse.daemon.target_manager import TargetManager
+from redis_pulse.daemon.target_sync import TargetSync
+from redis_pulse.daemon.web_facade import DaemonFacade
+from redis_pulse.exposition import PageBuilder, render
+from redis_pulse.sample_store import SampleStore
+from redis_pulse.scheduling import Scheduler
+from redis_pulse.telemetry import ExporterMetrics
 from tests.fakes import FakeServer, bulk
-from tests.harness import eventually, settings, value
+from tests.harness import eventually, metric_value, target_settings
 
 QUICK = {"probe": {"interval": 0.05, "timeout": 1}}
 
@@ -28,32 +28,32 @@ class Running:
     """A daemon without its web server; ``next`` is what the next reload reads."""
 
     def __init__(self) -> None:
-        self.next: Loaded | Exception = loaded()
+        self.next: LoadedConfig | Exception = loaded()
         self.hang: Callable[[], bool] = lambda: True
-        self.instruments = Instruments("x")
-        store = Store(render, monotonic)
-        self.schedule = Schedule(monotonic, on_missed=lambda *_: None, on_error=lambda *_: None)
-        self.fleet = Fleet(load(), store, self.instruments, self.schedule, clock=monotonic)
-        self.daemon = RunningDaemon(
+        self.instruments = ExporterMetrics("x")
+        store = SampleStore(render, monotonic)
+        self.schedule = Scheduler(monotonic, on_missed=lambda *_: None, on_error=lambda *_: None)
+        self.fleet = TargetManager(load(), store, self.instruments, self.schedule, clock=monotonic)
+        self.daemon = DaemonFacade(
             Settings(),
-            Finding(self.fleet, self.instruments, self.schedule, clock=monotonic),
+            TargetSync(self.fleet, self.instruments, self.schedule, clock=monotonic),
             store,
             self.instruments,
-            Page(store, self.instruments, []),
+            PageBuilder(store, self.instruments, []),
             reload=self._read,
             is_healthy=lambda: True,
             clock=monotonic,
         )
 
-    def _read(self) -> Loaded:
+    def _read(self) -> LoadedConfig:
         self.hang()
         if isinstance(self.next, Exception):
             raise self.next
         return self.next
 
 
-def loaded(*targets: Any, warnings: tuple[str, ...] = (), **changes: Any) -> Loaded:
-    return Loaded(Settings(**changes), targets, warnings)
+def loaded(*targets: Any, warnings: tuple[str, ...] = (), **changes: Any) -> LoadedConfig:
+    return LoadedConfig(Settings(**changes), targets, warnings)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ async def test_a_target_goes_from_unknown_to_connected_to_its_trouble(running: R
             "# Server\r\nredis_version:7.0.0\r\nredis_mode:standalone\r\n# Clients\r\nconnected_clients:2\r\n"
             "# Memory\r\nused_memory:1024\r\n# Stats\r\nkeyspace_hits:3\r\n# Replication\r\nrole:master\r\n"
         )
-        await running.daemon.take(loaded(settings(server.url, **QUICK)))
+        await running.daemon.apply_config(loaded(target_settings(server.url, **QUICK)))
         (view,) = running.daemon.targets()
         assert (view.status, view.up, view.stats, view.latency_seconds) == ("disconnected", False, None, None)
         await eventually(lambda: running.daemon.targets()[0].up and running.daemon.ready())
@@ -91,33 +91,33 @@ async def test_a_target_goes_from_unknown_to_connected_to_its_trouble(running: R
 
 
 async def test_it_is_ready_when_every_target_was_asked_once_also_in_vain(running: Running) -> None:
-    await running.daemon.take(loaded(settings()))
+    await running.daemon.apply_config(loaded(target_settings()))
     assert not running.daemon.ready()
     await eventually(running.daemon.ready)
 
 
 async def test_a_good_configuration_is_taken_over(running: Running) -> None:
-    running.next = loaded(settings(), warnings=("look out",), listen=":1234")
+    running.next = loaded(target_settings(), warnings=("look out",), listen=":1234")
     assert await running.daemon.reload() is None
     assert [view.name for view in running.daemon.targets()] == ["t"]
-    assert value(running.instruments, "redis_exporter_config_last_reload_successful") == 1
-    assert value(running.instruments, "redis_exporter_config_last_reload_success_timestamp_seconds") > 0
+    assert metric_value(running.instruments, "redis_exporter_config_last_reload_successful") == 1
+    assert metric_value(running.instruments, "redis_exporter_config_last_reload_success_timestamp_seconds") > 0
 
 
 async def test_a_bad_configuration_changes_nothing_and_says_why(running: Running) -> None:
-    await running.daemon.take(loaded(settings()))
+    await running.daemon.apply_config(loaded(target_settings()))
     running.next = ConfigError([Problem("file.yaml:3: targets[0].ulr", "is not known", "did you mean url?")])
     why = await running.daemon.reload()
     assert why is not None
     assert "targets[0].ulr" in why
     assert [view.name for view in running.daemon.targets()] == ["t"]
-    assert value(running.instruments, "redis_exporter_config_last_reload_successful") == 0
+    assert metric_value(running.instruments, "redis_exporter_config_last_reload_successful") == 0
 
 
 async def test_pages_and_requests_are_counted(running: Running) -> None:
     assert b"redis_exporter_targets 0\n" in await running.daemon.metrics(openmetrics=False, gzip=False)
     running.daemon.count_request("/metrics", 200, 0.001)
-    assert value(running.instruments, "redis_exporter_http_requests_total", path="/metrics", code="200") == 1
+    assert metric_value(running.instruments, "redis_exporter_http_requests_total", path="/metrics", code="200") == 1
     assert running.daemon.healthy()
     assert running.daemon.uptime_seconds() >= 0
 
@@ -126,16 +126,16 @@ async def test_a_fault_of_ours_in_a_reload_is_told_counted_and_survived(
     running: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log.setup()
-    await running.daemon.take(loaded(settings()))
+    await running.daemon.apply_config(loaded(target_settings()))
     running.next = RuntimeError("a fault")
     why = await running.daemon.reload()
     assert why == "a fault of redis-pulse: RuntimeError, see the log"
     assert "a fault" in capsys.readouterr().err
-    assert value(running.instruments, "redis_exporter_config_last_reload_successful") == 0
+    assert metric_value(running.instruments, "redis_exporter_config_last_reload_successful") == 0
     assert [view.name for view in running.daemon.targets()] == ["t"]
     running.next = loaded()
     assert await running.daemon.reload() is None
-    assert value(running.instruments, "redis_exporter_config_last_reload_successful") == 1
+    assert metric_value(running.instruments, "redis_exporter_config_last_reload_successful") == 1
 
 
 async def test_a_reading_that_hangs_fails_at_its_deadline_and_stops_no_later_one(
@@ -147,10 +147,10 @@ async def test_a_reading_that_hangs_fails_at_its_deadline_and_stops_no_later_one
     why = await running.daemon.reload()
     assert why is not None
     assert "took longer than" in why
-    assert value(running.instruments, "redis_exporter_config_last_reload_successful") == 0
+    assert metric_value(running.instruments, "redis_exporter_config_last_reload_successful") == 0
     running.hang = lambda: True
     monkeypatch.setattr("redis_pulse.daemon.web_facade.READING", 10)
-    running.next = loaded(settings())
+    running.next = loaded(target_settings())
     assert await running.daemon.reload() is None
     running.next = loaded()
     freed.set()  # the hung one ends now: what it read is nobody's any more

@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from redis_pulse.demo import Demo, DemoError, MissingDemoError
-from redis_pulse.demo.servers import SETTINGS, Server
+from redis_pulse.demo.servers import SETTINGS, DemoServer
 from redis_pulse.demo.workload import Workload
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +39,7 @@ def demo() -> Iterator[Demo]:
         yield running
 
 
-def info(server: Server) -> dict[str, Any]:
+def info(server: DemoServer) -> dict[str, Any]:
     with redis.Redis.from_url(server.url, socket_timeout=2, retry=Retry(NoBackoff(), 0)) as client:
         return dict(client.info())
 
@@ -68,7 +68,7 @@ async def soon(condition: Callable[[], object]) -> None:
 
 
 @asynccontextmanager
-async def busy(primary: Server, replica: Server) -> AsyncIterator[asyncio.Task[None]]:
+async def busy(primary: DemoServer, replica: DemoServer) -> AsyncIterator[asyncio.Task[None]]:
     """Run the workload beside the test, with pauses a tenth as long; it must not have ended by itself."""
     workload = Workload(primary.url, replica.url, sleep=lambda seconds: asyncio.sleep(seconds / 10))
     task = asyncio.create_task(workload.run())

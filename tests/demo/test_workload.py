@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 
 from redis_pulse.demo.workload import PRODUCTS, WAVE, Workload, load, lost
-from tests.fakes import HandClock
+from tests.fakes import ManualClock
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def workload(clock: HandClock) -> Workload:
+def workload(clock: ManualClock) -> Workload:
     return Workload("redis://127.0.0.1:1", "redis://127.0.0.1:1", clock=clock, random=Random(7))
 
 
@@ -27,7 +27,7 @@ def test_load_and_misses_follow_slow_waves_within_their_limits() -> None:
     assert max(map(lost, seconds)) == pytest.approx(0.16, abs=0.001)
 
 
-def test_the_rush_hour_asks_for_more_than_the_night(workload: Workload, clock: HandClock) -> None:
+def test_the_rush_hour_asks_for_more_than_the_night(workload: Workload, clock: ManualClock) -> None:
     clock.advance(WAVE / 4)
     rush_hour = len(workload.batch())
     clock.advance(WAVE / 2)
@@ -54,7 +54,7 @@ def test_only_products_that_were_not_found_are_filled_again(workload: Workload) 
     assert [(name, key) for name, key, _ in workload.refill(commands, replies)] == [("SET", "product:2")]
 
 
-def test_every_session_expires(workload: Workload, clock: HandClock) -> None:
+def test_every_session_expires(workload: Workload, clock: ManualClock) -> None:
     """Without a time to live the demo would fill its memory and stay there: a dead panel."""
     sessions = []
     for _ in range(50):

@@ -2,33 +2,33 @@
 
 from prometheus_client import CollectorRegistry
 
-from redis_pulse.client import Ramp
+from redis_pulse.client import ConnectLimiter
 from redis_pulse.config import SourceSettings, TargetSettings
 from redis_pulse.config.discovery_models import Kind, SourceOptions
-from redis_pulse.discovery import Surroundings
-from redis_pulse.telemetry import DiscoveryInstruments
-from tests.fakes import HandClock
-from tests.harness import settings
+from redis_pulse.discovery import SourceContext
+from redis_pulse.telemetry import DiscoveryMetrics
+from tests.fakes import ManualClock
+from tests.harness import target_settings
 
 
-class Around:
+class RecordingContext:
     """Surroundings that write down what a source tells."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.instruments = DiscoveryInstruments(self.registry)
-        self.clock = HandClock()
+        self.instruments = DiscoveryMetrics(self.registry)
+        self.clock = ManualClock()
         self.hints = 0
         self.refused: list[str] = []
 
-    def lend(self) -> Surroundings:
-        return Surroundings(
+    def build(self) -> SourceContext:
+        return SourceContext(
             self.instruments,
             self.clock,
-            Ramp(),
-            hint=self._hint,
-            refuse=lambda why, what: self.refused.append(f"{why}: {what}"),
-            feeling=lambda _name: None,
+            ConnectLimiter(),
+            request_refresh=self._hint,
+            reject=lambda why, what: self.refused.append(f"{why}: {what}"),
+            probe_status=lambda _name: None,
         )
 
     def _hint(self) -> None:
@@ -37,10 +37,10 @@ class Around:
 
 def source_of(kind: Kind, name: str, options: SourceOptions, url: str = "redis://to-be-found") -> SourceSettings:
     """Make the settings of a source with one module, ``prod``."""
-    modules = {"prod": settings(url, username="exporter")}
-    return SourceSettings(kind, name, options, settings(url), modules)
+    modules = {"prod": target_settings(url, username="exporter")}
+    return SourceSettings(kind, name, options, target_settings(url), modules)
 
 
-def shown(targets: list[TargetSettings] | tuple[TargetSettings, ...]) -> list[tuple[str, str]]:
+def names_and_addresses(targets: list[TargetSettings] | tuple[TargetSettings, ...]) -> list[tuple[str, str]]:
     """Return names and addresses."""
     return [(target.name, target.address) for target in targets]

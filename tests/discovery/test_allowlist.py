@@ -3,7 +3,7 @@
 import pytest
 
 from redis_pulse.config import parse_url
-from redis_pulse.discovery.allowlist import Allowed
+from redis_pulse.discovery.allowlist import AllowList
 
 LIST = ("10.0.0.0/8", "fd00::/8", "*.redis.internal", "cache.example.org")
 
@@ -20,7 +20,7 @@ LIST = ("10.0.0.0/8", "fd00::/8", "*.redis.internal", "cache.example.org")
     ],
 )
 def test_what_is_on_the_list_may_be_a_target(address: str) -> None:
-    assert Allowed(LIST)(parse_url(address).endpoint)
+    assert AllowList(LIST)(parse_url(address).endpoint)
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,8 @@ def test_what_is_on_the_list_may_be_a_target(address: str) -> None:
     ],
 )
 def test_what_is_not_on_the_list_may_not(address: str) -> None:
-    assert not Allowed(LIST)(parse_url(address).endpoint)
+    assert not AllowList(LIST)(parse_url(address).endpoint)
 
 
 def test_without_a_list_everything_may() -> None:
-    assert Allowed(())(parse_url("11.0.0.1").endpoint)
+    assert AllowList(())(parse_url("11.0.0.1").endpoint)

@@ -10,10 +10,10 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from redis_pulse.config import DnsSource
+from redis_pulse.config import DnsSourceSettings
 from redis_pulse.discovery import DiscoveryError
-from redis_pulse.discovery.dns_sd import DnsTargets
-from tests.discovery.context import Around, source_of
+from redis_pulse.discovery.dns_sd import DnsSource
+from tests.discovery.context import RecordingContext, source_of
 
 ZONE = {
     ("redis.test.", "A"): ["10.0.0.2", "10.0.0.1"],
@@ -51,8 +51,8 @@ async def server() -> AsyncIterator[str]:
 
 
 async def names(server: str, **options: object) -> list[str]:
-    made = DnsSource.model_validate({"server": server, **options})
-    return [one.name for one in await DnsTargets(source_of("dns", "x", made), Around().lend()).refresh()]
+    made = DnsSourceSettings.model_validate({"server": server, **options})
+    return [one.name for one in await DnsSource(source_of("dns", "x", made), RecordingContext().build()).refresh()]
 
 
 async def test_every_address_of_a_headless_service_is_a_target_in_an_order_that_stays(server: str) -> None:

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from redis_pulse.config import FileSource
+from redis_pulse.config import FileSourceSettings
 from redis_pulse.discovery import DiscoveryError, PartlyFoundError, file_sd
-from redis_pulse.discovery.file_sd import FilesSource
-from tests.discovery.context import Around, shown, source_of
+from redis_pulse.discovery.file_sd import FileSource
+from tests.discovery.context import RecordingContext, names_and_addresses, source_of
 
 
-def source(path: Path | str, around: Around | None = None) -> FilesSource:
-    return FilesSource(source_of("file", str(path), FileSource(path=str(path))), (around or Around()).lend())
+def source(path: Path | str, around: RecordingContext | None = None) -> FileSource:
+    return FileSource(
+        source_of("file", str(path), FileSourceSettings(path=str(path))), (around or RecordingContext()).build()
+    )
 
 
 def write(path: Path, text: str) -> None:
@@ -28,7 +30,7 @@ async def test_a_pattern_takes_json_and_yaml_files_in_order(tmp_path: Path) -> N
     write(tmp_path / "a.yaml", "- targets: [a]\n")
     write(tmp_path / "c.yml", "- targets: [c]\n")
     (tmp_path / "readme.txt").write_text("no targets")
-    assert shown(list(await source(tmp_path / "*.[jy]*").refresh())) == [
+    assert names_and_addresses(list(await source(tmp_path / "*.[jy]*").refresh())) == [
         *(("a:6379", "a:6379"), ("b:6379", "b:6379"), ("c:6379", "c:6379"))
     ]
 
@@ -100,7 +102,7 @@ async def test_a_path_that_leads_nowhere_is_an_error_and_a_pattern_without_files
 
 async def test_entries_that_are_refused_are_told(tmp_path: Path) -> None:
     write(tmp_path / "a.json", '[{"targets": ["good", "reids://bad"]}]')
-    around = Around()
+    around = RecordingContext()
     assert [one.name for one in await source(tmp_path / "a.json", around).refresh()] == ["good:6379"]
     assert around.refused == [
         f"unreadable: {tmp_path / 'a.json'}[0].targets[1] has the unknown scheme reids://: did you mean redis://?"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from redis_pulse.config import HttpSource
+from redis_pulse.config import HttpSourceSettings
 from redis_pulse.discovery import DiscoveryError
-from redis_pulse.discovery.http_sd import HttpTargets
-from tests.discovery.context import Around, source_of
+from redis_pulse.discovery.http_sd import HttpSource
+from tests.discovery.context import RecordingContext, source_of
 
 
 class Inventory(ThreadingHTTPServer):
@@ -59,9 +59,9 @@ def inventory() -> Iterator[Inventory]:
         thread.join()
 
 
-def source(url: str, **options: object) -> HttpTargets:
-    made = HttpSource.model_validate({"url": url, **options})
-    return HttpTargets(source_of("http", "inventory", made), Around().lend())
+def source(url: str, **options: object) -> HttpSource:
+    made = HttpSourceSettings.model_validate({"url": url, **options})
+    return HttpSource(source_of("http", "inventory", made), RecordingContext().build())
 
 
 async def test_what_the_answer_lists_are_targets(inventory: Inventory) -> None:

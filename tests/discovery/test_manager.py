@@ -6,20 +6,20 @@ from collections.abc import Callable, Sequence
 import pytest
 from prometheus_client import CollectorRegistry
 
-from redis_pulse.client import Ramp
-from redis_pulse.config import Discovery as Limits
-from redis_pulse.config import FileSource, SourceSettings, TargetSettings, parse_url
-from redis_pulse.discovery import Discovery, DiscoveryError, Source, Surroundings
+from redis_pulse.client import ConnectLimiter
+from redis_pulse.config import DiscoverySettings as Limits
+from redis_pulse.config import FileSourceSettings, SourceSettings, TargetSettings, parse_url
+from redis_pulse.discovery import DiscoveryError, DiscoveryManager, SourceContext, TargetSource
 from redis_pulse.discovery.manager import MAKERS
-from redis_pulse.telemetry import DiscoveryInstruments
-from tests.fakes import HandClock
-from tests.harness import settings
+from redis_pulse.telemetry import DiscoveryMetrics
+from tests.fakes import ManualClock
+from tests.harness import target_settings
 
 
 class Told:
     """A source that names what it is told to."""
 
-    def __init__(self, settings: SourceSettings, around: Surroundings) -> None:
+    def __init__(self, settings: SourceSettings, around: SourceContext) -> None:
         self.settings = settings
         self.around = around
         self.answer: Sequence[TargetSettings] | Exception = ()
@@ -40,26 +40,33 @@ class Told:
 
 
 class Room:
-    """A ``Discovery`` of sources that are told what to say."""
+    """A ``DiscoverySettings`` of sources that are told what to say."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.instruments = DiscoveryInstruments(self.registry)
+        self.instruments = DiscoveryMetrics(self.registry)
         self.sources: dict[str, Told] = {}
         self.changes = 0
         self.wall = 1000.0
-        self.discovery = Discovery(self.instruments, self._lend, changed=self._changed, wall=lambda: self.wall)
+        self.discovery = DiscoveryManager(self.instruments, self._lend, changed=self._changed, wall=lambda: self.wall)
 
     async def _changed(self) -> None:
         self.changes += 1
 
     def _lend(
         self, settings: SourceSettings, hint: Callable[[], None], refuse: Callable[[str, str], None]
-    ) -> Surroundings:
+    ) -> SourceContext:
         del settings
-        return Surroundings(self.instruments, HandClock(), Ramp(), hint=hint, refuse=refuse, feeling=lambda _name: None)
+        return SourceContext(
+            self.instruments,
+            ManualClock(),
+            ConnectLimiter(),
+            request_refresh=hint,
+            reject=refuse,
+            probe_status=lambda _name: None,
+        )
 
-    def make(self, settings: SourceSettings, around: Surroundings) -> Source:
+    def make(self, settings: SourceSettings, around: SourceContext) -> TargetSource:
         source = self.sources[settings.name] = Told(settings, around)
         return source
 
@@ -78,15 +85,17 @@ def room(monkeypatch: pytest.MonkeyPatch) -> Room:
 
 
 def source(name: str, **options: object) -> SourceSettings:
-    return SourceSettings("file", name, FileSource(path=name, **options), settings("redis://to-be-found"))
+    return SourceSettings(
+        "file", name, FileSourceSettings(path=name, **options), target_settings("redis://to-be-found")
+    )
 
 
 def target(name: str, url: str) -> TargetSettings:
-    return settings(url, name=name)
+    return target_settings(url, name=name)
 
 
 async def test_what_a_source_names_becomes_targets_beside_the_declared_ones(room: Room) -> None:
-    await room.discovery.take([source("a")], Limits())
+    await room.discovery.apply([source("a")], Limits())
     assert not room.discovery.settled
     room.sources["a"].answer = [target("x", "10.0.0.1"), target("y", "10.0.0.2")]
     await room.discovery.refresh("file a")
@@ -99,7 +108,7 @@ async def test_what_a_source_names_becomes_targets_beside_the_declared_ones(room
 
 
 async def test_a_source_that_says_the_same_again_changes_nothing(room: Room) -> None:
-    await room.discovery.take([source("a")], Limits())
+    await room.discovery.apply([source("a")], Limits())
     room.sources["a"].answer = [target("x", "10.0.0.1")]
     await room.discovery.refresh("file a")
     await room.discovery.refresh("file a")
@@ -108,7 +117,7 @@ async def test_a_source_that_says_the_same_again_changes_nothing(room: Room) -> 
 
 @pytest.mark.parametrize("error", [DiscoveryError("no such file"), OSError("gone"), KeyError("a fault of ours")])
 async def test_a_source_that_fails_keeps_what_it_knew_and_is_counted(room: Room, error: Exception) -> None:
-    await room.discovery.take([source("a")], Limits())
+    await room.discovery.apply([source("a")], Limits())
     room.sources["a"].answer = [target("x", "10.0.0.1")]
     await room.discovery.refresh("file a")
     room.wall = 2000.0
@@ -121,7 +130,7 @@ async def test_a_source_that_fails_keeps_what_it_knew_and_is_counted(room: Room,
 
 
 async def test_a_source_that_never_worked_is_settled_and_has_no_time_of_success(room: Room) -> None:
-    await room.discovery.take([source("a")], Limits())
+    await room.discovery.apply([source("a")], Limits())
     room.sources["a"].answer = DiscoveryError("no such file")
     await room.discovery.refresh("file a")
     assert room.discovery.settled
@@ -129,7 +138,7 @@ async def test_a_source_that_never_worked_is_settled_and_has_no_time_of_success(
 
 
 async def test_of_two_targets_for_one_server_or_of_one_name_the_first_stays(room: Room) -> None:
-    await room.discovery.take([source("a"), source("b")], Limits())
+    await room.discovery.apply([source("a"), source("b")], Limits())
     room.sources["a"].answer = [target("x", "10.0.0.1"), target("own", "10.0.0.5")]
     room.sources["b"].answer = [target("y", "10.0.0.1"), target("z", "10.0.0.3")]
     await room.discovery.refresh("file a")
@@ -139,7 +148,7 @@ async def test_of_two_targets_for_one_server_or_of_one_name_the_first_stays(room
 
 
 async def test_what_is_not_allowed_is_not_taken(room: Room) -> None:
-    await room.discovery.take([source("a")], Limits(allow=("10.0.0.0/8",)))
+    await room.discovery.apply([source("a")], Limits(allow=("10.0.0.0/8",)))
     room.sources["a"].answer = [target("x", "10.0.0.1"), target("y", "192.168.0.1")]
     await room.discovery.refresh("file a")
     assert room.names() == ["x"]
@@ -147,34 +156,34 @@ async def test_what_is_not_allowed_is_not_taken(room: Room) -> None:
 
 
 async def test_a_list_of_networks_that_gets_shorter_counts_at_once(room: Room) -> None:
-    await room.discovery.take([source("a")], Limits())
+    await room.discovery.apply([source("a")], Limits())
     room.sources["a"].answer = [target("x", "10.0.0.1"), target("y", "192.168.0.1")]
     await room.discovery.refresh("file a")
-    await room.discovery.take([source("a")], Limits(allow=("10.0.0.0/8",)))
+    await room.discovery.apply([source("a")], Limits(allow=("10.0.0.0/8",)))
     assert room.names() == ["x"]
 
 
 async def test_a_source_is_told_whom_it_may_ask_also_when_only_the_list_changed(room: Room) -> None:
-    await room.discovery.take([source("a")], Limits())
+    await room.discovery.apply([source("a")], Limits())
     around = room.sources["a"].around
     assert around.allowed(parse_url("192.168.0.1").endpoint)
-    await room.discovery.take([source("a")], Limits(allow=("10.0.0.0/8",)))
+    await room.discovery.apply([source("a")], Limits(allow=("10.0.0.0/8",)))
     assert not around.allowed(parse_url("192.168.0.1").endpoint)
     assert around.allowed(parse_url("10.0.0.1").endpoint)
 
 
 async def test_a_source_that_is_made_anew_is_told_what_it_knew(room: Room) -> None:
     """Whom it was told to ask may be gone meanwhile; whom it found may still be there."""
-    await room.discovery.take([source("a")], Limits())
+    await room.discovery.apply([source("a")], Limits())
     assert room.sources["a"].around.known() == ()
     room.sources["a"].answer = [target("x", "10.0.0.1")]
     await room.discovery.refresh("file a")
-    await room.discovery.take([source("a", interval=60)], Limits())
+    await room.discovery.apply([source("a", interval=60)], Limits())
     assert [one.name for one in room.sources["a"].around.known()] == ["x"]
 
 
 async def test_more_targets_than_the_limit_are_not_taken(room: Room) -> None:
-    await room.discovery.take([source("a")], Limits(max_targets=1))
+    await room.discovery.apply([source("a")], Limits(max_targets=1))
     room.sources["a"].answer = [target("x", "10.0.0.1"), target("y", "10.0.0.2")]
     await room.discovery.refresh("file a")
     assert room.names() == ["x"]
@@ -182,12 +191,12 @@ async def test_more_targets_than_the_limit_are_not_taken(room: Room) -> None:
 
 
 async def test_a_source_that_did_not_change_goes_on_over_a_reload_and_others_come_and_go(room: Room) -> None:
-    await room.discovery.take([source("a"), source("b")], Limits())
+    await room.discovery.apply([source("a"), source("b")], Limits())
     for name in "ab":
         room.sources[name].answer = [target(f"of-{name}", f"10.0.0.{ord(name)}")]
         await room.discovery.refresh(f"file {name}")
     kept, left = room.sources["a"], room.sources["b"]
-    come, gone = await room.discovery.take([source("a"), source("c")], Limits())
+    come, gone = await room.discovery.apply([source("a"), source("c")], Limits())
     assert ([one.name for one in come], gone) == (["c"], ["file b"])
     assert room.sources["a"] is kept
     assert (kept.closed, left.closed) == (False, True)
@@ -199,13 +208,13 @@ async def test_a_source_that_did_not_change_goes_on_over_a_reload_and_others_com
 async def test_a_source_that_a_reload_takes_away_while_it_is_asked_leaves_nothing(
     room: Room, answer: Sequence[TargetSettings] | Exception
 ) -> None:
-    await room.discovery.take([source("a")], Limits())
+    await room.discovery.apply([source("a")], Limits())
     told = room.sources["a"]
     told.answer = answer
     told.gate.clear()
     asking = asyncio.create_task(room.discovery.refresh("file a"))
     await asyncio.sleep(0)
-    await room.discovery.take([], Limits())
+    await room.discovery.apply([], Limits())
     told.gate.set()
     await asking
     assert room.names() == []
@@ -213,23 +222,23 @@ async def test_a_source_that_a_reload_takes_away_while_it_is_asked_leaves_nothin
 
 
 async def test_a_source_that_changed_keeps_its_targets_until_it_is_asked(room: Room) -> None:
-    await room.discovery.take([source("a")], Limits())
+    await room.discovery.apply([source("a")], Limits())
     room.sources["a"].answer = [target("x", "10.0.0.1")]
     await room.discovery.refresh("file a")
-    await room.discovery.take([source("a", interval=60)], Limits())
+    await room.discovery.apply([source("a", interval=60)], Limits())
     assert room.names() == ["x"]
     await room.discovery.refresh("file a")
     assert room.names() == []
 
 
 async def test_hints_during_a_refresh_make_one_more_and_not_two_at_once(room: Room) -> None:
-    await room.discovery.take([source("a")], Limits())
+    await room.discovery.apply([source("a")], Limits())
     told = room.sources["a"]
     told.gate.clear()
     first = asyncio.create_task(room.discovery.refresh("file a"))
     await asyncio.sleep(0)
     for _ in range(5):
-        told.around.hint()
+        told.around.request_refresh()
     await asyncio.sleep(0)
     assert told.asked == 1
     told.gate.set()
@@ -238,14 +247,14 @@ async def test_hints_during_a_refresh_make_one_more_and_not_two_at_once(room: Ro
 
 
 async def test_stopping_closes_every_source(room: Room) -> None:
-    await room.discovery.take([source("a")], Limits())
+    await room.discovery.apply([source("a")], Limits())
     await room.discovery.stop()
     assert room.sources["a"].closed
 
 
 async def test_a_source_that_changed_keeps_its_targets_while_the_old_one_is_closed(room: Room) -> None:
     """For a moment they were gone, and another source that found something made them begin anew."""
-    await room.discovery.take([source("a")], Limits())
+    await room.discovery.apply([source("a")], Limits())
     old = room.sources["a"]
     old.answer = [target("x", "10.0.0.1")]
     await room.discovery.refresh("file a")
@@ -255,5 +264,5 @@ async def test_a_source_that_changed_keeps_its_targets_while_the_old_one_is_clos
         names.append(room.names())
 
     old.aclose = aclose  # type: ignore[method-assign]
-    await room.discovery.take([source("a", interval=60)], Limits())
+    await room.discovery.apply([source("a", interval=60)], Limits())
     assert names == [["x"]]

@@ -1,4 +1,4 @@
-from redis_pulse.exposition.rendering import headed
+from redis_pulse.exposition.rendering import with_headers
 from redis_pulse.metric import counter, summary
 
 LESS = counter("S", "f", "x_total", "X.")
@@ -6,7 +6,7 @@ PERCENT = summary("S", "f", "y", "Y.", percent=True)
 
 
 def test_each_row_has_its_header_in_either_format() -> None:
-    ((row, headers),) = headed([LESS])
+    ((row, headers),) = with_headers([LESS])
     assert row is LESS
     assert headers == {
         False: b"# HELP redis_x_total X.\n# TYPE redis_x_total counter\n",
@@ -15,8 +15,8 @@ def test_each_row_has_its_header_in_either_format() -> None:
 
 
 def test_a_summary_in_percent_has_one_header_in_the_text_format_and_three_in_openmetrics() -> None:
-    rows, headers = zip(*headed([PERCENT]), strict=True)
-    assert rows == (PERCENT, PERCENT.parts["_sum"], PERCENT.parts["_count"])
+    rows, headers = zip(*with_headers([PERCENT]), strict=True)
+    assert rows == (PERCENT, PERCENT.openmetrics_parts["_sum"], PERCENT.openmetrics_parts["_count"])
     assert [one[False] for one in headers] == [b"# HELP redis_y Y.\n# TYPE redis_y summary\n", b"", b""]
     assert [one[True].splitlines()[1] for one in headers] == [
         b"# TYPE redis_y unknown",

@@ -6,13 +6,13 @@ import gzip
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from redis_pulse.exposition import Part, render
-from redis_pulse.exposition.page_builder import FRESH, Page
-from redis_pulse.metric import Metric, counter, gauge, summary
-from redis_pulse.sample_store import Store
-from redis_pulse.telemetry import Instruments
-from tests.fakes import HandClock
-from tests.harness import value
+from redis_pulse.exposition import PageFilter, render
+from redis_pulse.exposition.page_builder import CACHE_TTL, PageBuilder
+from redis_pulse.metric import MetricSpec, counter, gauge, summary
+from redis_pulse.sample_store import SampleStore
+from redis_pulse.telemetry import ExporterMetrics
+from tests.fakes import ManualClock
+from tests.harness import metric_value
 
 PLAIN = gauge("Memory", "used_memory", "memory_used_bytes", "Bytes allocated by the server.")
 LABELLED = gauge("Keyspace", "keys", "db_keys", "Keys of a database.", labels=("db",))
@@ -21,19 +21,19 @@ ODD = counter("Stats", "total_error_replies", "total_error_replies", "Error repl
 ROWS = [PLAIN, LABELLED, COUNTER, ODD]
 
 
-def page_of(*targets: str) -> tuple[Page, Store, Instruments, HandClock]:
-    clock, instruments = HandClock(), Instruments("x")
-    store = Store(render, clock)
+def page_of(*targets: str) -> tuple[PageBuilder, SampleStore, ExporterMetrics, ManualClock]:
+    clock, instruments = ManualClock(), ExporterMetrics("x")
+    store = SampleStore(render, clock)
     instruments.sample_ages = store.ages
     for target in targets:
         samples = [PLAIN.sample(1.5), LABELLED.sample(2, "db0"), LABELLED.sample(3, "db1"), COUNTER.sample(4)]
         store.put(target, "info", [*samples, ODD.sample(5)], 45)
-    return Page(store, instruments, ROWS, clock=clock), store, instruments, clock
+    return PageBuilder(store, instruments, ROWS, clock=clock), store, instruments, clock
 
 
 async def test_one_family_holds_the_series_of_all_targets() -> None:
     page, *_ = page_of("a", "b")
-    text = (await page.body(openmetrics=False, gzip=False)).decode()
+    text = (await page.full(openmetrics=False, gzip=False)).decode()
     assert text.count("# TYPE redis_db_keys gauge\n") == 1
     start = text.index("# TYPE redis_db_keys gauge\n")
     assert text[start:].splitlines()[1:5] == [
@@ -46,7 +46,7 @@ async def test_one_family_holds_the_series_of_all_targets() -> None:
 
 async def test_prometheus_own_parser_reads_the_text_page() -> None:
     page, *_ = page_of("a")
-    text = (await page.body(openmetrics=False, gzip=False)).decode()
+    text = (await page.full(openmetrics=False, gzip=False)).decode()
     families = {family.name: family for family in parse_text(text)}
     assert families["redis_memory_used_bytes"].samples[0].value == 1.5
     assert families["redis_memory_used_bytes"].documentation == PLAIN.help
@@ -56,7 +56,7 @@ async def test_prometheus_own_parser_reads_the_text_page() -> None:
 
 async def test_the_openmetrics_page_is_openmetrics() -> None:
     page, *_ = page_of("a")
-    text = (await page.body(openmetrics=True, gzip=False)).decode()
+    text = (await page.full(openmetrics=True, gzip=False)).decode()
     types = {family.name: family.type for family in parse_openmetrics(text)}
     assert text.endswith("# EOF\n")
     assert types["redis_expired_keys"] == "counter"
@@ -66,23 +66,23 @@ async def test_the_openmetrics_page_is_openmetrics() -> None:
 
 async def test_a_compressed_page_is_the_same_page() -> None:
     page, *_ = page_of("a")
-    plain = await page.body(openmetrics=False, gzip=False)
-    squeezed = gzip.decompress(await page.body(openmetrics=False, gzip=True))
+    plain = await page.full(openmetrics=False, gzip=False)
+    squeezed = gzip.decompress(await page.full(openmetrics=False, gzip=True))
     assert len(squeezed) > 1000
     assert _without_our_own(squeezed) == _without_our_own(plain)
 
 
 async def test_scrapes_that_come_together_are_rendered_once() -> None:
     page, _, instruments, _ = page_of("a")
-    pages = await asyncio.gather(*(page.body(openmetrics=False, gzip=False) for _ in range(5)))
+    pages = await asyncio.gather(*(page.full(openmetrics=False, gzip=False) for _ in range(5)))
     assert len(set(map(id, pages))) == 1
-    assert value(instruments, "redis_exporter_page_render_seconds_count") == 1
+    assert metric_value(instruments, "redis_exporter_page_render_seconds_count") == 1
 
 
 async def test_a_scraper_that_leaves_does_not_spoil_the_page_of_another() -> None:
     page, *_ = page_of("a")
-    leaving = asyncio.create_task(page.body(openmetrics=False, gzip=False))
-    staying = asyncio.create_task(page.body(openmetrics=False, gzip=False))
+    leaving = asyncio.create_task(page.full(openmetrics=False, gzip=False))
+    staying = asyncio.create_task(page.full(openmetrics=False, gzip=False))
     await asyncio.sleep(0)
     leaving.cancel()
     assert b"redis_memory_used_bytes" in await staying
@@ -90,13 +90,13 @@ async def test_a_scraper_that_leaves_does_not_spoil_the_page_of_another() -> Non
 
 async def test_a_long_page_is_built_in_slices() -> None:
     """Whoever waits for the loop gets it between two slices."""
-    clock = HandClock()
+    clock = ManualClock()
     page, store, instruments, _ = page_of("a")
 
     def slow_clock() -> float:
         return clock.advance(0.001)
 
-    page = Page(store, instruments, ROWS, clock=slow_clock)
+    page = PageBuilder(store, instruments, ROWS, clock=slow_clock)
     turns = 0
 
     async def other() -> None:
@@ -106,16 +106,16 @@ async def test_a_long_page_is_built_in_slices() -> None:
             await asyncio.sleep(0)
 
     beside = asyncio.create_task(other())
-    await page.body(openmetrics=False, gzip=False)
+    await page.full(openmetrics=False, gzip=False)
     beside.cancel()
     assert turns > 20
 
 
 async def test_a_page_gets_on_however_much_the_others_have_to_do() -> None:
     """On a machine that is too busy it would else get half a millisecond of every second."""
-    clock, turns = HandClock(), 0
+    clock, turns = ManualClock(), 0
     _, store, instruments, _ = page_of("a")
-    page = Page(store, instruments, ROWS, clock=lambda: clock.advance(0.0003))
+    page = PageBuilder(store, instruments, ROWS, clock=lambda: clock.advance(0.0003))
 
     async def other(seconds: float) -> None:
         nonlocal turns
@@ -128,7 +128,7 @@ async def test_a_page_gets_on_however_much_the_others_have_to_do() -> None:
         nonlocal turns
         turns = 0
         beside = asyncio.create_task(other(seconds))
-        await page.body(openmetrics=False, gzip=False)
+        await page.full(openmetrics=False, gzip=False)
         beside.cancel()
         clock.advance(60)
         return turns
@@ -138,40 +138,40 @@ async def test_a_page_gets_on_however_much_the_others_have_to_do() -> None:
 
 async def test_what_was_not_polled_since_the_last_scrape_is_not_joined_again() -> None:
     page, store, _, clock = page_of("a")
-    first = await page.body(openmetrics=False, gzip=False)
+    first = await page.full(openmetrics=False, gzip=False)
     assert b'redis_memory_used_bytes{target="a"} 1.5\n' in first
-    clock.advance(FRESH)
-    again = await page.body(openmetrics=False, gzip=False)
+    clock.advance(CACHE_TTL)
+    again = await page.full(openmetrics=False, gzip=False)
     assert _without_our_own(again) == _without_our_own(first)
     store.put("a", "info", [PLAIN.sample(7)], 45)
-    clock.advance(FRESH)
-    assert b'redis_memory_used_bytes{target="a"} 7\n' in await page.body(openmetrics=False, gzip=False)
+    clock.advance(CACHE_TTL)
+    assert b'redis_memory_used_bytes{target="a"} 7\n' in await page.full(openmetrics=False, gzip=False)
     clock.advance(46)
-    assert b"redis_memory_used_bytes{" not in await page.body(openmetrics=False, gzip=False)
+    assert b"redis_memory_used_bytes{" not in await page.full(openmetrics=False, gzip=False)
 
 
 async def test_a_flood_of_scrapes_is_answered_with_few_renderings() -> None:
     """Whatever scrapers do, the measuring goes on; and a page is never older than it says."""
     page, _, instruments, clock = page_of("a")
     for _ in range(100):
-        await page.body(openmetrics=False, gzip=True)
-        clock.advance(FRESH / 10)
-    assert 9 <= value(instruments, "redis_exporter_page_render_seconds_count") <= 11
+        await page.full(openmetrics=False, gzip=True)
+        clock.advance(CACHE_TTL / 10)
+    assert 9 <= metric_value(instruments, "redis_exporter_page_render_seconds_count") <= 11
 
 
 async def test_a_page_that_takes_long_is_handed_out_as_long_again() -> None:
     """So that no more than half of the time is spent on pages."""
-    clock = HandClock()
+    clock = ManualClock()
     _, store, instruments, _ = page_of("a")
-    page = Page(store, instruments, ROWS, clock=lambda: clock.advance(FRESH))
-    first = await page.body(openmetrics=False, gzip=True)
-    assert await page.body(openmetrics=False, gzip=True) is first
+    page = PageBuilder(store, instruments, ROWS, clock=lambda: clock.advance(CACHE_TTL))
+    first = await page.full(openmetrics=False, gzip=True)
+    assert await page.full(openmetrics=False, gzip=True) is first
 
 
 async def test_a_family_without_a_fresh_sample_is_left_out() -> None:
     page, _, _, clock = page_of("a")
     clock.advance(46)
-    text = (await page.body(openmetrics=False, gzip=False)).decode()
+    text = (await page.full(openmetrics=False, gzip=False)).decode()
     assert "redis_memory_used_bytes" not in text
     assert 'redis_sample_age_seconds{target="a",collector="info"} 46' in text
 
@@ -179,14 +179,14 @@ async def test_a_family_without_a_fresh_sample_is_left_out() -> None:
 async def test_a_summary_in_percent_is_one_in_the_text_format_and_loses_no_series_in_openmetrics() -> None:
     """There a quantile is from 0 to 1, and a parser may refuse the whole page because of another."""
     row = summary("S", "f", "y_usec", "Y.", labels=("cmd",), percent=True)
-    clock, instruments = HandClock(), Instruments("x")
-    store = Store(render, clock)
-    page = Page(store, instruments, [PLAIN, row, LABELLED])
+    clock, instruments = ManualClock(), ExporterMetrics("x")
+    store = SampleStore(render, clock)
+    page = PageBuilder(store, instruments, [PLAIN, row, LABELLED])
     for target in ("a", "b"):
         points = [row.distribution([("50", 1), ("99.9", 2)], 7, 3, cmd) for cmd in ("get", "set")]
         store.put(target, "c", [PLAIN.sample(1), *points[0], *points[1], LABELLED.sample(2, "db0")], max_age=45)
-    text = (await page.body(openmetrics=False, gzip=False)).decode()
-    openmetrics = (await page.body(openmetrics=True, gzip=False)).decode()
+    text = (await page.full(openmetrics=False, gzip=False)).decode()
+    openmetrics = (await page.full(openmetrics=True, gzip=False)).decode()
     (family,) = [one for one in parse_text(text) if one.name == "redis_y_usec"]
     assert (family.type, len(family.samples)) == ("summary", 16)
     families = {one.name: one for one in parse_openmetrics(openmetrics)}
@@ -206,11 +206,11 @@ def _without_our_own(page: bytes) -> list[bytes]:
 async def test_a_metric_that_came_later_is_shown_with_its_help_on_the_page_and_on_a_part_of_it() -> None:
     """Operators name metrics of their scripts, and a reload may bring one."""
     page, store, *_ = page_of("a")
-    own = Metric("gauge", "EVAL", "shop_orders", "shop_orders", "Orders.", labels=("queue",), prefix="")
+    own = MetricSpec("gauge", "EVAL", "shop_orders", "shop_orders", "Orders.", labels=("queue",), prefix="")
     store.put("a", "scripts", [own.sample(3, "mail")], 45)
     lines = '# HELP shop_orders Orders.\n# TYPE shop_orders gauge\nshop_orders{target="a",queue="mail"} 3\n'
-    assert lines in (await page.part(Part("a"), openmetrics=False, gzip=False)).decode()
+    assert lines in (await page.filtered(PageFilter("a"), openmetrics=False, gzip=False)).decode()
     for openmetrics in (False, True):
-        text = (await page.body(openmetrics=openmetrics, gzip=False)).decode()
+        text = (await page.full(openmetrics=openmetrics, gzip=False)).decode()
         assert text.count('shop_orders{target="a",queue="mail"} 3') == 1
     assert "shop_orders" in page.names

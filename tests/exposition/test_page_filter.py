@@ -6,11 +6,11 @@ from typing import Literal
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from redis_pulse.exposition import Page, Part, render
+from redis_pulse.exposition import PageBuilder, PageFilter, render
 from redis_pulse.metric import counter, gauge
-from redis_pulse.sample_store import Store
-from redis_pulse.telemetry import Instruments
-from tests.fakes import HandClock
+from redis_pulse.sample_store import SampleStore
+from redis_pulse.telemetry import ExporterMetrics
+from tests.fakes import ManualClock
 
 MEMORY = gauge("Memory", "used_memory", "memory_used_bytes", "Bytes allocated by the server.")
 SLOW = counter("Slowlog", "length", "slowlog_length_total", "Slow commands.")
@@ -20,13 +20,13 @@ class Room:
     """Two watched targets, each with what two collectors found."""
 
     def __init__(self) -> None:
-        self.clock = HandClock()
-        self.instruments = Instruments("x")
-        self.store = Store(render, self.clock)
+        self.clock = ManualClock()
+        self.instruments = ExporterMetrics("x")
+        self.store = SampleStore(render, self.clock)
         self.instruments.sample_ages = self.store.ages
-        self.page = Page(self.store, self.instruments, [MEMORY, SLOW])
+        self.page = PageBuilder(self.store, self.instruments, [MEMORY, SLOW])
         for name in ("a", "b"):
-            self.instruments.watch(name, ["ping"], buckets=(0.1,), address=f"{name}:6379", labels={})
+            self.instruments.add_target(name, ["ping"], buckets=(0.1,), address=f"{name}:6379", labels={})
             self.store.put(name, "info", [MEMORY.sample(1.5)], 45)
             self.store.put(name, "slowlog", [SLOW.sample(4)], 45)
 
@@ -39,13 +39,13 @@ class Room:
         *,
         openmetrics: bool = False,
     ) -> str:
-        part = Part(
+        part = PageFilter(
             target,
             None if collectors is None else frozenset(collectors),
             None if names is None else frozenset(names),
             only,
         )
-        return (await self.page.part(part, openmetrics=openmetrics, gzip=False)).decode()
+        return (await self.page.filtered(part, openmetrics=openmetrics, gzip=False)).decode()
 
 
 def series(text: str) -> set[str]:
@@ -54,14 +54,14 @@ def series(text: str) -> set[str]:
 
 async def test_the_page_of_one_target_is_what_the_whole_page_says_of_it() -> None:
     room = Room()
-    whole = series((await room.page.body(openmetrics=False, gzip=False)).decode())
+    whole = series((await room.page.full(openmetrics=False, gzip=False)).decode())
     assert series(await room.part("a")) == {line for line in whole if 'target="a"' in line}
     assert 'redis_sample_age_seconds{target="a",collector="info"}' in series(await room.part("a"))
 
 
 async def test_a_part_of_everything_that_leaves_nothing_out_is_the_whole_page() -> None:
     room = Room()
-    whole = (await room.page.body(openmetrics=False, gzip=False)).decode()
+    whole = (await room.page.full(openmetrics=False, gzip=False)).decode()
     assert series(await room.part()) == series(whole)
 
 
@@ -91,7 +91,7 @@ async def test_the_daemon_itself_and_the_targets_make_up_the_whole_page() -> Non
     assert "redis_exporter_targets" in of_daemon
     assert 'redis_up{target="a"}' in of_targets
     assert not of_daemon & of_targets
-    assert of_daemon | of_targets == series((await room.page.body(openmetrics=False, gzip=False)).decode())
+    assert of_daemon | of_targets == series((await room.page.full(openmetrics=False, gzip=False)).decode())
 
 
 async def test_what_is_too_old_is_not_served() -> None:
@@ -110,7 +110,7 @@ async def test_both_formats_are_what_prometheus_own_parsers_read() -> None:
 
 async def test_a_part_can_be_compressed() -> None:
     room = Room()
-    body = await room.page.part(Part("a"), openmetrics=False, gzip=True)
+    body = await room.page.filtered(PageFilter("a"), openmetrics=False, gzip=True)
     assert series(gzip.decompress(body).decode()) == series(await room.part("a"))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from tests.integration.probe_log import Slot, number
+from tests.integration.probe_log import LoggedProbe, number
 
 ROOT = Path(__file__).parents[2]
 
@@ -95,13 +95,13 @@ class EchoServer:
         return dict(json.loads(line))
 
 
-def matched(slots: Iterable[Slot], pings: Iterable[Ping]) -> list[tuple[Slot, Ping]]:
+def matched(slots: Iterable[LoggedProbe], pings: Iterable[Ping]) -> list[tuple[LoggedProbe, Ping]]:
     """Pair every slot that was sent with its arrival at the server, in the order of sending, port by port.
 
     Fails when one is missing on either side: each arrives after it was sent and before the next one is (those that the
     server read together bear the stamp of the last). What arrived after the newest line of the log has no line yet.
     """
-    sent: dict[int, list[Slot]] = defaultdict(list)
+    sent: dict[int, list[LoggedProbe]] = defaultdict(list)
     arrived: dict[int, list[Ping]] = defaultdict(list)
     for slot in slots:
         if slot.sent is not None:
@@ -109,7 +109,7 @@ def matched(slots: Iterable[Slot], pings: Iterable[Ping]) -> list[tuple[Slot, Pi
     for ping in pings:
         arrived[ping.port].append(ping)
     assert set(sent) <= set(arrived), f"nothing arrived at {set(sent) - set(arrived)}"
-    pairs: list[tuple[Slot, Ping]] = []
+    pairs: list[tuple[LoggedProbe, Ping]] = []
     for port, ours in sent.items():
         ours.sort(key=lambda slot: slot.sent or 0)
         theirs = sorted(arrived[port], key=lambda ping: ping.arrived)

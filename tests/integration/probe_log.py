@@ -9,7 +9,7 @@ from typing import NamedTuple
 PATIENCE = 15.0
 
 
-class Slot(NamedTuple):
+class LoggedProbe(NamedTuple):
     """One line of the daemon's probe log, in ns of CLOCK_REALTIME; what did not happen is None."""
 
     target: str
@@ -34,17 +34,18 @@ def number(text: str) -> int | None:
     return int(text) if text else None
 
 
-def read_log(file: Path) -> list[Slot]:
+def read_log(file: Path) -> list[LoggedProbe]:
     """Read the daemon's probe log, in the order in which slots ended; a line that is being written is left out."""
     text = file.read_text()
     head, *rows = csv.reader(text[: text.rfind("\n") + 1].splitlines())
     assert head == ["target", "port", "due_ns", "sent_ns", "received_ns", "clock", "outcome", "reason"]
     return [
-        Slot(row[0], int(row[1]), int(row[2]), number(row[3]), number(row[4]), row[5], row[6], row[7]) for row in rows
+        LoggedProbe(row[0], int(row[1]), int(row[2]), number(row[3]), number(row[4]), row[5], row[6], row[7])
+        for row in rows
     ]
 
 
-def wait_for_log(file: Path, done: Callable[[list[Slot]], bool]) -> list[Slot]:
+def wait_for_log(file: Path, done: Callable[[list[LoggedProbe]], bool]) -> list[LoggedProbe]:
     """Read the log when what was asked for has been written: it comes a second late."""
     deadline = time.monotonic() + PATIENCE
     while True:

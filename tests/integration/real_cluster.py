@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 
-from redis_pulse.parse.cluster_nodes import Node, parse_nodes
+from redis_pulse.parse.cluster_nodes import ClusterNode, parse_nodes
 from tests.integration.servers import RealServer, Software, free_port
 
 PATIENCE = 20.0
@@ -72,7 +72,7 @@ class RealCluster:
     def id(self, node: RealServer) -> str:
         return str(node.run("CLUSTER", "MYID").decode())
 
-    def seen_by(self, node: RealServer) -> dict[str, Node]:
+    def seen_by(self, node: RealServer) -> dict[str, ClusterNode]:
         """Return who belongs to the cluster, as one of them sees it, by address."""
         nodes = parse_nodes(node.run("CLUSTER", "NODES").decode()).by_id.values()
         return {f"{one.ip}:{one.port}": one for one in nodes if one.ip and one.state != "handshake"}

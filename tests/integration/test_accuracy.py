@@ -20,7 +20,7 @@ from tests.integration.daemon import Daemon
 from tests.integration.echo import EchoServer, Ping, matched
 from tests.integration.histogram import bucket_of_quantile, histogram, sorted_into
 from tests.integration.pages import Page
-from tests.integration.probe_log import Slot, wait_for_log
+from tests.integration.probe_log import LoggedProbe, wait_for_log
 
 pytestmark = [
     pytest.mark.integration,
@@ -43,9 +43,9 @@ class Run(NamedTuple):
 
     first: Page
     last: Page
-    slots: list[Slot]
+    slots: list[LoggedProbe]
     pings: list[Ping]
-    pairs: dict[str, list[tuple[Slot, Ping]]]
+    pairs: dict[str, list[tuple[LoggedProbe, Ping]]]
     edges: list[float]
     counts: dict[str, list[int]]
     is_blocked: bool
@@ -55,7 +55,7 @@ def targets(server: EchoServer) -> list[dict[str, Any]]:
     return [{"name": f"target-{number}", "url": url} for number, url in enumerate(server.urls)]
 
 
-def of(target: str, slots: list[Slot]) -> list[Slot]:
+def of(target: str, slots: list[LoggedProbe]) -> list[LoggedProbe]:
     """Return the answered slots of a target, in the order of their ends."""
     return [slot for slot in slots if slot.target == target and slot.outcome == "success"]
 
@@ -78,7 +78,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         counts = {name: histogram(last, name)[1] for name in TARGETS}
         slots = wait_for_log(log, lambda slots: all(len(of(name, slots)) >= sum(counts[name]) for name in TARGETS))
         pings = server.record()
-    pairs: dict[str, list[tuple[Slot, Ping]]] = {name: [] for name in TARGETS}
+    pairs: dict[str, list[tuple[LoggedProbe, Ping]]] = {name: [] for name in TARGETS}
     for slot, ping in matched(slots, pings):
         if len(pairs[slot.target]) < sum(counts[slot.target]):
             pairs[slot.target].append((slot, ping))

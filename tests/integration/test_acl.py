@@ -18,10 +18,10 @@ from redis_pulse import collectors
 from redis_pulse.collectors import Collector
 from redis_pulse.errors import TargetError
 from redis_pulse.metric import Sample
-from redis_pulse.polling.poll_commands import Refusals
+from redis_pulse.polling.poll_commands import RefusedCommands
 from redis_pulse.server_info import Server
 from tests import collector_options, replay
-from tests.harness import Watched
+from tests.harness import TargetHarness
 from tests.integration.daemon import Daemon
 from tests.integration.servers import ALL, RealServer, binary, free_port
 from tests.replies.record import SPIN, Connection
@@ -103,8 +103,8 @@ def look(site: Site, chosen: list[Collector], **credentials: Any) -> dict[str, O
     """Run INFO and these collectors, twice, as the sampler would; return the second outcome of each."""
 
     async def run() -> list[replay.Run]:
-        watched = Watched(f"redis://127.0.0.1:{site.port}", **credentials)
-        server, refusals = Server(local=True), Refusals()
+        watched = TargetHarness(f"redis://127.0.0.1:{site.port}", **credentials)
+        server, refusals = Server(local=True), RefusedCommands()
         every = dict.fromkeys([collectors.load()["info"], *chosen])
         parts = [(collector.for_target(), collector_options.options(collector, site.kind)) for collector in every]
         try:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.daemon import Daemon
 from tests.integration.echo import EchoServer, matched
-from tests.integration.probe_log import Slot, wait_for_log
+from tests.integration.probe_log import LoggedProbe, wait_for_log
 from tests.integration.proxy import Proxy
 from tests.integration.servers import RealServer, free_port
 
@@ -72,7 +72,7 @@ def test_an_answer_that_comes_twice_ends_the_connection_and_every_slot_is_counte
     daemon.assert_every_slot_counted(first)
     assert echo.counters()["connections"] > 3
 
-    def done(slots: list[Slot]) -> bool:
+    def done(slots: list[LoggedProbe]) -> bool:
         return sum(slot.outcome == "success" for slot in slots) >= page.slots() - page.failures("ping") - 1
 
     answered = [slot for slot in wait_for_log(log, done) if slot.outcome == "success"]

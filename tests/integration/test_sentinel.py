@@ -12,7 +12,7 @@ import trustme
 import yaml
 
 from redis_pulse.discovery import DiscoveryError
-from tests.discovery.sentinel.fake_sentinels import Room
+from tests.discovery.sentinel.fake_sentinels import SentinelSetup
 from tests.integration.daemon import Daemon
 from tests.integration.pages import Page
 from tests.integration.sentinels import Sentinel, SentinelSet, Writer
@@ -189,12 +189,12 @@ def test_the_user_of_the_docs_may_do_all_that_is_done_and_nothing_more(make_set:
 
 async def ask_once(one: Sentinel, **credentials: str) -> None:
     """Ask a Sentinel and listen to it, as the daemon does."""
-    room = Room(one.address, allowed=(), credentials=credentials)
+    room = SentinelSetup(one.address, allowed=(), credentials=credentials)
     with suppress(DiscoveryError):  # without this command it may be of no use
         await room.source.refresh()
-    for watcher in room.source._sentinels:
+    for watcher in room.source._pool:
         for _ in range(200):
-            if watcher.listens is not None:
+            if watcher.subscribed is not None:
                 break
             await asyncio.sleep(0.01)
     await room.source.aclose()

@@ -16,7 +16,7 @@ import pytest
 from tests.integration.daemon import Daemon
 from tests.integration.histogram import histogram
 from tests.integration.pages import Page
-from tests.integration.probe_log import Slot, wait_for_log
+from tests.integration.probe_log import LoggedProbe, wait_for_log
 from tests.integration.proxy import Proxy
 from tests.integration.servers import RealServer, free_port
 
@@ -45,10 +45,10 @@ def watch(start_daemon: Callable[..., Daemon], tmp_path: Path) -> Callable[..., 
     return start
 
 
-def between(began: int, ended: int) -> Callable[[list[Slot]], bool]:
+def between(began: int, ended: int) -> Callable[[list[LoggedProbe]], bool]:
     """Every slot that was due between two moments (ns of the wall clock) has ended and is written down."""
 
-    def done(slots: list[Slot]) -> bool:
+    def done(slots: list[LoggedProbe]) -> bool:
         due = [slot.due for slot in slots]
         return (
             max(due) > ended
@@ -58,7 +58,7 @@ def between(began: int, ended: int) -> Callable[[list[Slot]], bool]:
     return done
 
 
-def written_until(moment: int) -> Callable[[list[Slot]], bool]:
+def written_until(moment: int) -> Callable[[list[LoggedProbe]], bool]:
     """Some slot that was due after a moment (ns of the wall clock) is written down."""
     return lambda slots: max(slot.due for slot in slots) > moment
 

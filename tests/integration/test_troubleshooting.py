@@ -162,7 +162,7 @@ def test_pages_and_a_reload(start_daemon: Callable[..., Daemon]) -> None:
     daemon = start_daemon(config=config)
     said = [daemon.get(path)[2] for path in ("/metric", "/redis/ping?target=x", "/-/reload")]
     # Whether it is seen not to be ready is a matter of luck, so its words are held against the code.
-    said.append((ROOT / "exporter" / "web" / "handlers.py").read_text(encoding="utf-8"))
+    said.append((ROOT / "exporter" / "redis_pulse" / "web" / "handlers.py").read_text(encoding="utf-8"))
     daemon.configure("targets: [")
     said.append(daemon.get("/-/reload", "POST")[2])
     daemon.configure({**config, "telemetry_path": "/elsewhere"})

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from redis_pulse import log
-from redis_pulse.log.writer import Writer, put
+from redis_pulse.log.writer import LogWriter, put
 
 LINE = "x" * 999 + "\n"
 
@@ -41,7 +41,7 @@ def pipe() -> Iterator[Pipe]:
 def test_lines_are_written_in_order_by_a_thread() -> None:
     stream = io.StringIO()
     dropped: list[int] = []
-    writer = Writer(dropped.append)
+    writer = LogWriter(dropped.append)
     for number in range(100):
         writer.write(stream, f"{number}\n")
     writer.stop(5)
@@ -52,7 +52,7 @@ def test_lines_are_written_in_order_by_a_thread() -> None:
 def test_lines_that_find_no_room_are_dropped_and_counted(pipe: Pipe) -> None:
     """Writing returns at once, whatever the reader does; when it reads again, lines come again."""
     dropped: list[int] = []
-    writer = Writer(dropped.append, most=10)
+    writer = LogWriter(dropped.append, most=10)
     for _ in range(300):  # a pipe holds 64 KB
         writer.write(pipe.stream, LINE)
     lost = len(dropped)
@@ -66,7 +66,7 @@ def test_lines_that_find_no_room_are_dropped_and_counted(pipe: Pipe) -> None:
 
 
 def test_the_end_does_not_wait_for_a_reader_that_reads_nothing(pipe: Pipe) -> None:
-    writer = Writer(lambda _count: None)
+    writer = LogWriter(lambda _count: None)
     for _ in range(300):
         writer.write(pipe.stream, LINE)
     ended = threading.Thread(target=writer.stop, args=(0.05,))

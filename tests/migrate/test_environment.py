@@ -6,21 +6,21 @@ from typing import Any
 import pytest
 
 from redis_pulse.collectors import load as load_collectors
-from redis_pulse.config import ConfigError, Loaded, load
-from redis_pulse.config.sources import ALIASES
-from redis_pulse.migrate import TABLE, Row, inherit
+from redis_pulse.config import ConfigError, LoadedConfig, load
+from redis_pulse.config.sources import REDIS_EXPORTER_ENV
+from redis_pulse.migrate import FLAG_TABLE, Flag, inherit
 from redis_pulse.migrate.flag_parser import VARIABLES
 
 SECRET = "hunter2-and-more"
 SETS = {"default": [name for name, collector in load_collectors().items() if collector.default]}
 
 
-def loaded(directory: Path, **environ: str) -> Loaded:
+def loaded(directory: Path, **environ: str) -> LoadedConfig:
     """Load what the environment alone says, as the daemon does."""
     return load(None, {"REDIS_ADDR": "cart", **environ}, directory, sets=SETS, inherit=inherit)
 
 
-def collectors_of(found: Loaded) -> dict[str, Any]:
+def collectors_of(found: LoadedConfig) -> dict[str, Any]:
     (target,) = found.targets
     assert target.collectors is not None
     return target.collectors
@@ -101,8 +101,8 @@ def test_settings_of_ours_are_stronger(tmp_path: Path) -> None:
     assert found.settings.log.level == "error"
 
 
-@pytest.mark.parametrize("row", [row for row in TABLE if row.protects], ids=lambda row: row.flag)
-def test_what_protected_the_pages_stops_the_start(row: Row, tmp_path: Path) -> None:
+@pytest.mark.parametrize("row", [row for row in FLAG_TABLE if row.protects], ids=lambda row: row.flag)
+def test_what_protected_the_pages_stops_the_start(row: Flag, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         loaded(tmp_path, **{row.variable: SECRET})
     told = str(caught.value)
@@ -148,7 +148,7 @@ def test_what_is_so_anyway_and_what_kubernetes_sets_is_not_told(name: str, value
 
 
 # Those that are settings of ours may repeat what cannot be a secret: a duration, a format.
-@pytest.mark.parametrize("name", sorted(set(VARIABLES) - set(ALIASES)))
+@pytest.mark.parametrize("name", sorted(set(VARIABLES) - set(REDIS_EXPORTER_ENV)))
 def test_no_value_is_ever_repeated(name: str, tmp_path: Path) -> None:
     try:
         told = " ".join(loaded(tmp_path, **{name: SECRET}).warnings)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from redis_pulse import collectors
 from redis_pulse.cli import main
-from redis_pulse.migrate import TABLE, Row, migrate
+from redis_pulse.migrate import FLAG_TABLE, Flag, migrate
 from redis_pulse.migrate.flags import NEWER
 from tools import settings_reference
 
@@ -46,17 +46,17 @@ def notes(*words: str, **environ: str) -> str:
 def test_the_table_has_every_flag_of_redis_exporter_with_its_variable_and_default() -> None:
     ours = {
         (row.flag, row.variable, row.is_switch, row.default.replace("false", ""))
-        for row in TABLE
+        for row in FLAG_TABLE
         if row.flag not in NEWER
     }
     theirs = {(flag, variable, kind == "switch", default) for flag, variable, kind, default in FLAGS}
     assert ours == theirs
 
 
-@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.flag)
-def test_what_a_flag_becomes_is_a_setting_of_ours(row: Row) -> None:
+@pytest.mark.parametrize("row", FLAG_TABLE, ids=lambda row: row.flag)
+def test_what_a_flag_becomes_is_a_setting_of_ours(row: Flag) -> None:
     known = {setting.path for setting in settings_reference.rows()}
-    for path in row.ours:
+    for path in row.settings:
         group, _, rest = path.partition(".")
         if group != "collectors":
             assert path in known
@@ -64,12 +64,12 @@ def test_what_a_flag_becomes_is_a_setting_of_ours(row: Row) -> None:
         name, _, option = rest.partition(".")
         assert name in collectors.load()
         assert not option or option in collectors.load()[name].options.model_fields
-    assert row.ours or row.remark, "a flag without a counterpart needs a reason"
+    assert row.settings or row.remark, "a flag without a counterpart needs a reason"
 
 
 EXAMPLES: dict[str, str] = {
-    **{row.flag: row.default for row in TABLE if row.default},
-    **{row.flag: "true" for row in TABLE if row.is_switch},
+    **{row.flag: row.default for row in FLAG_TABLE if row.default},
+    **{row.flag: "true" for row in FLAG_TABLE if row.is_switch},
     "redis.addr": "rediss://cart:6380/2",
     "redis.user": "exporter",
     "check-keys": "db3=user:*,cart:*",
@@ -86,8 +86,8 @@ EXAMPLES: dict[str, str] = {
 FILES = {"redis.password-file", "tls-ca-cert-file", "tls-client-cert-file", "tls-client-key-file", "script"}
 
 
-@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.flag)
-def test_a_flag_alone_gives_a_configuration_that_can_be_used(row: Row, tmp_path: Path) -> None:
+@pytest.mark.parametrize("row", FLAG_TABLE, ids=lambda row: row.flag)
+def test_a_flag_alone_gives_a_configuration_that_can_be_used(row: Flag, tmp_path: Path) -> None:
     words = [f"-{row.flag}={EXAMPLES.get(row.flag, 'x')}"]
     if row.flag in FILES:
         (tmp_path / "file.txt").write_text("x")
@@ -328,8 +328,10 @@ def test_advice_speaks_of_metrics_as_they_will_be_called() -> None:
 
 WORDS = st.one_of(
     st.text(max_size=20),
-    st.builds("-{}={}".format, st.sampled_from([row.flag for row in TABLE]), st.text(max_size=30)),
-    st.builds("{}={}".format, st.sampled_from([row.variable for row in TABLE if row.variable]), st.text(max_size=30)),
+    st.builds("-{}={}".format, st.sampled_from([row.flag for row in FLAG_TABLE]), st.text(max_size=30)),
+    st.builds(
+        "{}={}".format, st.sampled_from([row.variable for row in FLAG_TABLE if row.variable]), st.text(max_size=30)
+    ),
 )
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_pulse.parse.cluster_nodes import Node, parse_nodes, preferred
+from redis_pulse.parse.cluster_nodes import ClusterNode, parse_nodes, preferred
 
 REDIS_6 = """\
 e7d1 127.0.0.1:30002@40002 master - 0 1426238316232 2 connected 5461-10922
@@ -20,7 +20,7 @@ e7d1 127.0.0.1:30002@40002 master - 0 1426238316232 2 connected 5461-10922
 def test_nodes_are_read_with_role_state_master_and_slots() -> None:
     nodes, bad = parse_nodes(REDIS_6)
     assert bad == 0
-    assert nodes["e7d1"] == Node("e7d1", "127.0.0.1", 30002, "", "master", "ok", "", 2, False, ((5461, 10922),))
+    assert nodes["e7d1"] == ClusterNode("e7d1", "127.0.0.1", 30002, "", "master", "ok", "", 2, False, ((5461, 10922),))
     assert {node.id: node.state for node in nodes.values() if node.state != "ok"} == {"292f": "pfail", "824f": "fail"}
     assert (nodes["6ec2"].role, nodes["6ec2"].master, nodes["6ec2"].slots) == ("replica", "e7d1", ())
 

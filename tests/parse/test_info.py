@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_pulse.parse.info import SECTIONS, Replica, has_fields, parse_info, parse_pairs, parse_replica
+from redis_pulse.parse.info import SECTIONS, ReplicaInfo, has_fields, parse_info, parse_pairs, parse_replica
 from tests import recordings
 
 
@@ -102,7 +102,7 @@ def test_no_text_breaks_the_pairs(text: str) -> None:
     ],
 )
 def test_a_replica_is_read_by_name(text: str, replica: tuple[str, ...]) -> None:
-    assert parse_replica(text) == Replica(*replica)
+    assert parse_replica(text) == ReplicaInfo(*replica)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_pulse.parse.latency_histogram import Latencies, parse_latencies, together
+from redis_pulse.parse.latency_histogram import LatencyHistograms, merge_histograms, parse_latencies
 
 ODD = st.recursive(
     st.none()
@@ -25,16 +25,16 @@ def said(calls: Any, *numbers: Any) -> list[Any]:
 
 def test_counts_come_cumulative_and_leave_by_bucket() -> None:
     read = parse_latencies(said(7, 16, 3, 66, 7), "calls=7,usec=230,usec_per_call=32.86")
-    assert read == Latencies({16: 3, 66: 4}, 7, 230)
+    assert read == LatencyHistograms({16: 3, 66: 4}, 7, 230)
 
 
 def test_without_commandstats_there_is_no_sum() -> None:
-    assert parse_latencies(said(1, 16, 1)) == Latencies({16: 1}, 1, None)
-    assert parse_latencies(said(1, 16, 1), "calls=1,usec=many") == Latencies({16: 1}, 1, None)
+    assert parse_latencies(said(1, 16, 1)) == LatencyHistograms({16: 1}, 1, None)
+    assert parse_latencies(said(1, 16, 1), "calls=1,usec=many") == LatencyHistograms({16: 1}, 1, None)
 
 
 def test_more_calls_than_the_buckets_hold_are_above_the_last_edge() -> None:
-    assert parse_latencies(said(9, 16, 3)) == Latencies({16: 3}, 9, None)
+    assert parse_latencies(said(9, 16, 3)) == LatencyHistograms({16: 3}, 9, None)
 
 
 @pytest.mark.parametrize(
@@ -61,10 +61,10 @@ def test_what_contradicts_itself_is_refused(reply: Any) -> None:
 
 
 def test_several_are_added_up_bucket_by_bucket() -> None:
-    assert together([Latencies({16: 3, 66: 1}, 4, 100), Latencies({16: 1, 33: 1}, 2, 20)]) == Latencies(
-        {16: 4, 33: 1, 66: 1}, 6, 120
-    )
-    assert together([Latencies({}, 1, 5), Latencies({}, 1, None)]).usec is None
+    assert merge_histograms(
+        [LatencyHistograms({16: 3, 66: 1}, 4, 100), LatencyHistograms({16: 1, 33: 1}, 2, 20)]
+    ) == LatencyHistograms({16: 4, 33: 1, 66: 1}, 6, 120)
+    assert merge_histograms([LatencyHistograms({}, 1, 5), LatencyHistograms({}, 1, None)]).usec is None
 
 
 @given(ODD, st.text(max_size=20))

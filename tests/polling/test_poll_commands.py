@@ -12,17 +12,17 @@ from redis_pulse.errors import (
     TargetError,
     UnknownCommandError,
 )
-from redis_pulse.polling.poll_commands import DENIED_FOR, Asking, Refusals
-from tests.fakes import FakeCommands, HandClock
+from redis_pulse.polling.poll_commands import DENIED_FOR, CachingCommands, RefusedCommands
+from tests.fakes import FakeCommands, ManualClock
 
 
 def asking(
     fake: FakeCommands,
-    refusals: Refusals | None = None,
+    refusals: RefusedCommands | None = None,
     identity: tuple[str, ...] = ("a",),
-    clock: HandClock | None = None,
-) -> Asking:
-    return Asking(fake, {}, {} if refusals is None else refusals, identity, clock or HandClock())
+    clock: ManualClock | None = None,
+) -> CachingCommands:
+    return CachingCommands(fake, {}, {} if refusals is None else refusals, identity, clock or ManualClock())
 
 
 async def test_a_reply_is_kept_for_the_poll_by_command_and_database() -> None:
@@ -37,7 +37,7 @@ async def test_a_reply_is_kept_for_the_poll_by_command_and_database() -> None:
 @pytest.mark.parametrize("error", [PermissionDeniedError("no"), UnknownCommandError("what")])
 async def test_a_refused_command_is_sent_once_until_the_server_is_another(error: Exception) -> None:
     fake = FakeCommands({"CONFIG GET a": error, "CONFIG GET b": error, "CONFIG RESETSTAT": b"OK"})
-    refusals: Refusals = {}
+    refusals: RefusedCommands = {}
     for setting in ("a", "b", "a"):
         with pytest.raises(type(error)):
             await asking(fake, refusals).execute("CONFIG", "GET", setting)
@@ -51,7 +51,7 @@ async def test_a_refused_command_is_sent_once_until_the_server_is_another(error:
 async def test_another_error_and_a_denied_key_are_not_remembered() -> None:
     """The server will have loaded; another key may be allowed."""
     fake = FakeCommands({"TYPE a": KeyDeniedError("no"), "TYPE b": b"string", "LATENCY LATEST": LoadingError("x")})
-    refusals: Refusals = {}
+    refusals: RefusedCommands = {}
     with pytest.raises(KeyDeniedError):
         await asking(fake, refusals).execute("TYPE", "a")
     assert await asking(fake, refusals).execute("TYPE", "b") == b"string"
@@ -62,7 +62,7 @@ async def test_another_error_and_a_denied_key_are_not_remembered() -> None:
 
 
 async def test_info_is_always_asked() -> None:
-    fake, refusals = FakeCommands({"INFO": PermissionDeniedError("no")}), Refusals()
+    fake, refusals = FakeCommands({"INFO": PermissionDeniedError("no")}), RefusedCommands()
     for _ in range(2):
         with pytest.raises(PermissionDeniedError):
             await asking(fake, refusals).execute("INFO")
@@ -72,7 +72,7 @@ async def test_info_is_always_asked() -> None:
 async def test_a_pipeline_keeps_every_reply_in_its_place_and_leaves_out_what_is_refused() -> None:
     denied = PermissionDeniedError("no")
     fake = FakeCommands({"TYPE a": b"string", "MEMORY USAGE a": denied, "STRLEN a": 3})
-    refusals: Refusals = {}
+    refusals: RefusedCommands = {}
     commands = [("TYPE", "a"), ("MEMORY", "USAGE", "a"), ("STRLEN", "a")]
     assert await asking(fake, refusals).pipeline(commands) == [b"string", denied, 3]
     again = asking(fake, refusals)
@@ -92,7 +92,7 @@ async def test_a_database_that_may_not_be_selected_is_asked_for_once(error: Targ
             self.asked.append(f"SELECT {db}")
             raise error
 
-    fake, refusals = Denied({}), Refusals()
+    fake, refusals = Denied({}), RefusedCommands()
     for _ in range(3):
         with pytest.raises(type(error)):
             await asking(fake, refusals).pipeline([("SCAN", 0)], db=3)
@@ -101,7 +101,7 @@ async def test_a_database_that_may_not_be_selected_is_asked_for_once(error: Targ
 
 async def test_what_is_denied_is_asked_again_after_a_while_because_it_may_have_been_granted() -> None:
     fake = FakeCommands({"CONFIG GET a": PermissionDeniedError("no"), "LATENCY LATEST": UnknownCommandError("what")})
-    refusals, clock = Refusals(), HandClock()
+    refusals, clock = RefusedCommands(), ManualClock()
     for _ in range(3):
         with pytest.raises(PermissionDeniedError):
             await asking(fake, refusals, clock=clock).execute("CONFIG", "GET", "a")
@@ -121,7 +121,7 @@ async def test_what_is_denied_is_asked_again_after_a_while_because_it_may_have_b
 )
 async def test_what_is_denied_has_the_name_that_an_acl_knows(text: str, name: str) -> None:
     """Redis 6 cannot allow the subcommand alone, so its own word for it is what helps."""
-    fake, refusals = FakeCommands({"CLIENT LIST": PermissionDeniedError(text)}), Refusals()
+    fake, refusals = FakeCommands({"CLIENT LIST": PermissionDeniedError(text)}), RefusedCommands()
     for _ in range(2):
         asked = asking(fake, refusals)
         with pytest.raises(PermissionDeniedError) as raised:
@@ -152,7 +152,7 @@ async def test_info_that_is_denied_is_asked_once_a_poll() -> None:
 
 async def test_a_remembered_refusal_holds_on_to_nothing() -> None:
     """Raised again and again, one exception grew by the frames of each poll: 100 MB a day."""
-    refusals: Refusals = {}
+    refusals: RefusedCommands = {}
     fake = FakeCommands({"SCAN 0": UnknownCommandError("unknown command 'scan'")})
     for _ in range(3):
         replies = await asking(fake, refusals).pipeline([("SCAN", 0)])

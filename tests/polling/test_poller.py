@@ -7,21 +7,21 @@ from typing import Any, ClassVar
 
 import pytest
 
-from redis_pulse.client import Ramp
+from redis_pulse.client import ConnectLimiter
 from redis_pulse.collectors.base import Stateless
 from redis_pulse.collectors.info import COLLECTOR
 from redis_pulse.collectors.support.info_lines import read_info
 from redis_pulse.commands import Commands
-from redis_pulse.config import BreakerSettings, Options, Poll
+from redis_pulse.config import BreakerSettings, Options, PollSettings
 from redis_pulse.config.option_types import RoleOptions
 from redis_pulse.errors import OperationTimeoutError
 from redis_pulse.exposition import render
-from redis_pulse.metric import Fault, Found, Metric, Overflow, Unreadable, gauge
-from redis_pulse.polling import Part, Sampler
-from redis_pulse.sample_store import Store
+from redis_pulse.metric import CollectorFault, CollectorItem, MetricSpec, OverflowCount, UnreadableField, gauge
+from redis_pulse.polling import ConfiguredCollector, TargetPoller
+from redis_pulse.sample_store import SampleStore
 from redis_pulse.server_info import Server
 from tests.fakes import FakeServer, Reply, bulk, error
-from tests.harness import Watched, every, value
+from tests.harness import TargetHarness, all_samples, metric_value
 
 ROW = gauge("S", "f", "x", "X.")
 
@@ -30,12 +30,12 @@ class Probe(Stateless):
     """A collector for tests: sends one command and yields what it is told to."""
 
     name: ClassVar[str] = "probe"
-    metrics: ClassVar[tuple[Metric, ...]] = (ROW,)
+    metrics: ClassVar[tuple[MetricSpec, ...]] = (ROW,)
     options: ClassVar[type[Options]] = Options
     default: ClassVar[bool] = True
     commands: ClassVar[tuple[str, ...]] = ("memory|doctor",)
 
-    def __init__(self, *found: Found, fault: Exception | None = None) -> None:
+    def __init__(self, *found: CollectorItem, fault: Exception | None = None) -> None:
         self.found = found
         self.fault = fault
         self.wanted = True
@@ -43,7 +43,7 @@ class Probe(Stateless):
     def applies(self, server: Server) -> bool:
         return self.wanted
 
-    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Found]:
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:
         await commands.execute("MEMORY", "DOCTOR")
         if self.fault:
             raise self.fault
@@ -55,9 +55,9 @@ class Info(Probe):
 
     name: ClassVar[str] = "info"
 
-    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Found]:
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:
         text = (await commands.execute("INFO")).decode()
-        server.learn(dict(line.split(":") for line in text.split("\r\n") if ":" in line))
+        server.update(dict(line.split(":") for line in text.split("\r\n") if ":" in line))
         return self.found
 
 
@@ -66,25 +66,25 @@ class Reader(Probe):
 
     name: ClassVar[str] = "info"
 
-    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Found]:
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:
         await read_info(server, commands)
         return ()
 
 
-class Polled(Watched):
+class Polled(TargetHarness):
     """A target with a sampler for the given collectors."""
 
     def __init__(self, url: str, *collectors: Probe, **changes: Any) -> None:
         super().__init__(url, **changes)
-        self.store = Store(render, self.clock)
-        parts = [Part(collector, Options()) for collector in collectors]
-        self.sampler = Sampler(
+        self.store = SampleStore(render, self.clock)
+        parts = [ConfiguredCollector(collector, Options()) for collector in collectors]
+        self.sampler = TargetPoller(
             self.client,
             parts,
             self.store,
             self.of_target,
             self.heard,
-            trouble=lambda: self.prober.trouble,
+            trouble=lambda: self.prober.last_failure,
             clock=self.clock,
         )
 
@@ -93,7 +93,7 @@ class Polled(Watched):
         return None if found is None else found.value(ROW.full_name)
 
     def of_collector(self, name: str, collector: str = "probe") -> float:
-        return value(self.instruments, f"redis_collector_{name}", collector=collector)
+        return metric_value(self.instruments, f"redis_collector_{name}", collector=collector)
 
 
 @pytest.fixture
@@ -103,15 +103,15 @@ async def server() -> AsyncIterator[FakeServer]:
 
 
 async def test_what_a_collector_found_is_stored_and_its_run_is_reported(server: FakeServer) -> None:
-    found = (ROW.sample(1), Unreadable("a"), ROW.sample(2), Unreadable("b"), Overflow("c", 7))
+    found = (ROW.sample(1), UnreadableField("a"), ROW.sample(2), UnreadableField("b"), OverflowCount("c", 7))
     polled = Polled(server.url, Probe(*found))
     assert not polled.sampler.polled
     await polled.sampler.poll(0)
     assert polled.sampler.polled
     assert polled.found() == 2
     assert (polled.of_collector("success"), polled.of_collector("supported")) == (1, 1)
-    assert value(polled.instruments, "redis_exporter_unreadable_fields_total", collector="probe") == 2
-    assert value(polled.instruments, "redis_exporter_overflowed_values_total", collector="probe") == 7
+    assert metric_value(polled.instruments, "redis_exporter_unreadable_fields_total", collector="probe") == 2
+    assert metric_value(polled.instruments, "redis_exporter_overflowed_values_total", collector="probe") == 7
     assert polled.total("probe") == 1
     await polled.close()
 
@@ -130,14 +130,14 @@ async def test_a_poll_that_waited_for_others_to_connect_is_skipped_and_not_the_t
     server: FakeServer, blocked: float
 ) -> None:
     """Also when our loop was blocked, so that the deadlines of the poll and of its command are found over at once."""
-    polled = Polled(server.url, Info(ROW.sample(1)), poll=Poll(timeout=0.05))
-    polled.client.ramp = Ramp(1, longest=60)
-    async with polled.client.ramp.turn():
+    polled = Polled(server.url, Info(ROW.sample(1)), poll=PollSettings(timeout=0.05))
+    polled.client.connect_limiter = ConnectLimiter(1, longest=60)
+    async with polled.client.connect_limiter.acquire():
         asyncio.get_running_loop().call_later(0.01, time.sleep, blocked)
         await polled.sampler.poll(0)
     assert polled.heard.runs == [("info", "skipped")]
     assert (polled.failures("skipped", "info"), polled.failures("timeout", "info")) == (1, 0)
-    assert value(polled.instruments, "redis_operation_duration_seconds_count", operation="info") == 0
+    assert metric_value(polled.instruments, "redis_operation_duration_seconds_count", operation="info") == 0
     assert (polled.breaker.failures, polled.breaker.outstanding) == (0, 0)
     await polled.sampler.poll(0)
     assert polled.heard.runs[-1] == ("info", "ok")
@@ -187,7 +187,7 @@ async def test_what_a_server_cannot_do_is_asked_once_until_it_is_another(
     said = {run for run in polled.heard.runs if run[0] == "probe"}
     assert said == {("probe", "denied: memory|doctor" if state[2] else "unsupported: other")}
     assert polled.total("probe") == 1
-    assert value(polled.instruments, "redis_exporter_last_scrape_error", err="permission") == state[2]
+    assert metric_value(polled.instruments, "redis_exporter_last_scrape_error", err="permission") == state[2]
     assert [one.commands for one in polled.sampler.failing.values()] == [("memory|doctor",)] * int(state[2])
     server.info = bulk("redis_version:7.0.0\r\nrole:master\r\nrun_id:a\r\n")
     server.script("MEMORY", bulk("fine"))
@@ -237,21 +237,21 @@ async def test_a_collector_that_does_not_apply_is_not_run_and_its_samples_go(ser
 
 async def test_a_run_has_a_deadline(server: FakeServer) -> None:
     server.script("MEMORY", "never")
-    polled = Polled(server.url, Probe(), poll=Poll(interval=1, timeout=0.05))
+    polled = Polled(server.url, Probe(), poll=PollSettings(interval=1, timeout=0.05))
     await polled.sampler.poll(0)
     assert polled.failures("timeout", "probe") == 1
     name = "redis_operation_duration_seconds_sum"
-    assert value(polled.instruments, name, operation="probe") == 0.05
+    assert metric_value(polled.instruments, name, operation="probe") == 0.05
     await polled.close()
 
 
 async def test_a_collector_that_computes_without_end_is_bounded_too(server: FakeServer) -> None:
     class Endless(Probe):
-        async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Found]:
+        async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:
             await asyncio.Event().wait()
             return ()
 
-    polled = Polled(server.url, Endless(), poll=Poll(interval=1, timeout=0.05))
+    polled = Polled(server.url, Endless(), poll=PollSettings(interval=1, timeout=0.05))
     await polled.sampler.poll(0)
     assert polled.failures("timeout", "probe") == 1
     await polled.close()
@@ -282,13 +282,13 @@ async def test_a_poll_is_counted_and_its_first_failure_named(server: FakeServer)
     probe = Probe(ROW.sample(1.0), fault=ValueError("ours"))
     polled = Polled(server.url, Info(), probe)
     await polled.sampler.poll(0.0)
-    assert value(polled.instruments, "redis_exporter_scrapes_total") == 1
-    assert value(polled.instruments, "redis_exporter_last_scrape_error", err="other") == 1
+    assert metric_value(polled.instruments, "redis_exporter_scrapes_total") == 1
+    assert metric_value(polled.instruments, "redis_exporter_last_scrape_error", err="other") == 1
     probe.fault = None
     await polled.sampler.poll(0.0)
-    assert value(polled.instruments, "redis_exporter_scrapes_total") == 2
-    assert value(polled.instruments, "redis_exporter_last_scrape_error", err="other") == 0
-    assert value(polled.instruments, "redis_exporter_scrape_duration_seconds_count") == 2
+    assert metric_value(polled.instruments, "redis_exporter_scrapes_total") == 2
+    assert metric_value(polled.instruments, "redis_exporter_last_scrape_error", err="other") == 0
+    assert metric_value(polled.instruments, "redis_exporter_scrape_duration_seconds_count") == 2
     await polled.close()
 
 
@@ -296,7 +296,7 @@ async def test_a_collector_that_can_do_without_a_denied_command_works_and_is_cal
     server.script("MEMORY", error("NOPERM no permissions to run the 'memory|doctor' command"))
 
     class Content(Probe):
-        async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Found]:
+        async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:
             await commands.pipeline([("MEMORY", "DOCTOR"), ("TIME",)])
             return self.found
 
@@ -311,7 +311,7 @@ async def test_a_collector_that_can_do_without_a_denied_command_works_and_is_cal
 
 
 async def test_a_part_of_a_collector_that_fails_is_told(server: FakeServer) -> None:
-    fault = Fault("a.lua", "other", "ERR no")
+    fault = CollectorFault("a.lua", "other", "ERR no")
     polled = Polled(server.url, Probe(ROW.sample(1), fault))
     await polled.sampler.poll(0)
     assert polled.heard.faults == {"probe": [fault]}
@@ -325,18 +325,18 @@ async def test_a_poll_that_the_breaker_rejects_names_what_was_wrong_before(serve
     for _ in range(2):
         await polled.sampler.poll(0)
         assert polled.sampler.failing["probe"].error.reason == "loading"
-        assert value(polled.instruments, "redis_exporter_last_scrape_error", err="loading") == 1
+        assert metric_value(polled.instruments, "redis_exporter_last_scrape_error", err="loading") == 1
     assert server.count("MEMORY") == 1
     await polled.close()
 
 
 async def test_a_poll_that_the_breaker_rejects_names_what_the_pings_met() -> None:
     polled = Polled("redis://127.0.0.1:1", Probe(), breaker=BreakerSettings(failure_threshold=1))
-    await polled.slot()
+    await polled.probe_due()
     await polled.ended(1)
     await polled.sampler.poll(0)
     assert polled.sampler.failing["probe"].error.reason == "refused"
-    assert value(polled.instruments, "redis_exporter_last_scrape_error", err="refused") == 1
+    assert metric_value(polled.instruments, "redis_exporter_last_scrape_error", err="refused") == 1
     await polled.close()
 
 
@@ -363,7 +363,10 @@ async def test_keys_are_read_on_servers_of_the_roles_that_are_wanted(
     """The sums of a cluster with replicas would count every key twice."""
     server.info = bulk(f"redis_version:7.0.0\r\nrole:{role}\r\nrun_id:a\r\n")
     polled = Polled(server.url, Info(), Probe(ROW.sample(1)), is_grouped=is_grouped)
-    polled.sampler._parts = [Part(Info(), Options()), Part(Probe(ROW.sample(1)), Keyed(roles=roles))]
+    polled.sampler._collectors = [
+        ConfiguredCollector(Info(), Options()),
+        ConfiguredCollector(Probe(ROW.sample(1)), Keyed(roles=roles)),
+    ]
     await polled.sampler.poll(0)
     assert (polled.found() is not None) is is_read
     await polled.close()
@@ -425,7 +428,7 @@ async def test_a_poll_under_an_open_breaker_fails_for_what_opened_it(server: Fak
     await polled.sampler.poll(0)
     assert polled.heard.runs == [("c", "timeout")]
     assert server.accepted == 0
-    assert value(polled.instruments, "redis_exporter_last_scrape_error", err="timeout") == 1
+    assert metric_value(polled.instruments, "redis_exporter_last_scrape_error", err="timeout") == 1
     await polled.close()
 
 
@@ -438,7 +441,7 @@ def named(name: str) -> Probe:
 async def test_a_command_that_is_not_answered_in_time_is_a_failure_for_the_breaker(server: FakeServer) -> None:
     """Two deadlines lay so close together that the breaker was told nothing, or even of a success."""
     server.script("MEMORY", "never")
-    polled = Polled(server.url, Info(), named("c"), clock=time.monotonic, poll=Poll(timeout=0.1))
+    polled = Polled(server.url, Info(), named("c"), clock=time.monotonic, poll=PollSettings(timeout=0.1))
     await polled.sampler.poll(0)
     assert polled.heard.runs[-1] == ("c", "timeout")
     assert (polled.breaker.failures, polled.breaker.successes, polled.breaker.outstanding) == (1, 0, 0)
@@ -453,7 +456,7 @@ async def test_what_was_never_sent_has_no_duration(server: FakeServer) -> None:
         permit.failure(OperationTimeoutError("no answer in time"))
     await polled.sampler.poll(0)
     assert polled.failures("timeout", "c") == 1
-    assert value(polled.instruments, "redis_operation_duration_seconds_count", operation="c") == 0
+    assert metric_value(polled.instruments, "redis_operation_duration_seconds_count", operation="c") == 0
     await polled.close()
 
 
@@ -463,15 +466,15 @@ async def test_a_collector_that_is_not_run_any_more_leaves_nothing_on_the_page(s
     polled = Polled(server.url, collector)
     server.script("MEMORY", error("NOPERM this user has no permissions to run the 'memory|doctor' command"))
     await polled.sampler.poll(0)
-    assert value(polled.instruments, "redis_collector_denied", collector="c") == 1
+    assert metric_value(polled.instruments, "redis_collector_denied", collector="c") == 1
     collector.wanted = False
     for _ in range(2):
         await polled.sampler.poll(0)
-    names = {sample.name for sample in every(polled.instruments) if sample.labels.get("collector") == "c"}
+    names = {sample.name for sample in all_samples(polled.instruments) if sample.labels.get("collector") == "c"}
     assert not names & {"redis_collector_denied", "redis_collector_success", "redis_collector_supported"}
     assert polled.heard.runs[-1] == ("c", "rests")
     assert polled.heard.runs.count(("c", "rests")) == 1
     collector.wanted = True
     await polled.sampler.poll(0)
-    assert value(polled.instruments, "redis_collector_success", collector="c") == 0
+    assert metric_value(polled.instruments, "redis_collector_success", collector="c") == 0
     await polled.close()

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redis_pulse.config import CanarySettings
-from redis_pulse.probe.canary import Canary, owned_slots, slot, tag_in
-from redis_pulse.probe.replication_delay import Heartbeats
+from redis_pulse.probe.canary import CanaryProbe, hash_slot, owned_hash_slots, tag_in
+from redis_pulse.probe.replication_delay import HeartbeatRegistry
 from tests.fakes import OK, FakeServer, Reply, bulk, error
-from tests.harness import Watched
+from tests.harness import TargetHarness
 
 NODES = """\
 07c37df 127.0.0.1:30004@31004 slave e7d1eec 0 1426238317239 4 connected
@@ -21,16 +21,16 @@ e7d1eec 127.0.0.1:30001@31001 myself,master - 0 0 1 connected 0-10 12 [93-<-292f
 """
 
 
-class Cared(Watched):
+class Cared(TargetHarness):
     """A target with a canary; ``server.role`` is set by hand."""
 
-    def __init__(self, url: str, beats: Heartbeats | None = None, **changes: Any) -> None:
+    def __init__(self, url: str, beats: HeartbeatRegistry | None = None, **changes: Any) -> None:
         super().__init__(url, canary=CanarySettings(enabled=True), **changes)
         from redis_pulse.server_info import Server
 
         self.server = Server(role="master", mode="standalone")
-        self.beats = beats or Heartbeats("me")
-        self.canary = Canary(
+        self.beats = beats or HeartbeatRegistry("me")
+        self.canary = CanaryProbe(
             self.client, self.server, self.of_target, self.heard, self.beats, instance="me", clock=self.clock
         )
 
@@ -128,7 +128,7 @@ async def test_a_replica_of_a_cluster_is_told_that_we_only_read(server: FakeServ
     cared = Cared(server.url)
     writer = cared.beats.writer("p:1")
     writer.key = "k:{1}"
-    writer.wrote(1000)
+    writer.record_write(1000)
     cared.server.role, cared.server.mode = "slave", "cluster"
     cared.server.fields = {"master_host": "p", "master_port": "1"}
     await cared.canary.run(0)
@@ -144,7 +144,7 @@ async def test_on_a_node_of_a_cluster_the_key_lies_in_a_slot_of_its_own(server: 
     await cared.canary.run(0)
     key = next(command[1] for command in server.received if command[0] == "SET")
     tag = key.partition("{")[2].rstrip("}")
-    assert slot(tag) <= 12
+    assert hash_slot(tag) <= 12
     assert server.count("CLUSTER") == 1
     await cared.canary.run(0)  # the slot has moved
     await cared.canary.run(0)
@@ -192,19 +192,19 @@ async def test_runs_that_never_started_are_booked(server: FakeServer) -> None:
 
 
 def test_the_slot_of_a_key_is_that_of_the_cluster_specification() -> None:
-    assert slot("123456789") == 0x31C3 % 16384
-    assert slot("foo") == 12182
+    assert hash_slot("123456789") == 0x31C3 % 16384
+    assert hash_slot("foo") == 12182
 
 
 def test_a_tag_is_found_even_for_a_single_slot() -> None:
-    assert slot(tag_in([(16383, 16383)])) == 16383
+    assert hash_slot(tag_in([(16383, 16383)])) == 16383
 
 
 def test_the_slots_of_the_answering_node_are_read_without_those_that_migrate() -> None:
-    assert owned_slots(NODES) == [(0, 10), (12, 12)]
+    assert owned_hash_slots(NODES) == [(0, 10), (12, 12)]
 
 
 @given(st.text())
 def test_whatever_cluster_nodes_says_is_survived(text: str) -> None:
-    for first, last in owned_slots(text + "\na b myself c d e f g " + text):
+    for first, last in owned_hash_slots(text + "\na b myself c d e f g " + text):
         assert 0 <= first <= last < 16384

@@ -4,18 +4,18 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from redis_pulse.config import BreakerSettings, Connection
-from redis_pulse.probe.cold_connect import ColdConnect
+from redis_pulse.config import BreakerSettings, ConnectionSettings
+from redis_pulse.probe.cold_connect import ColdConnectProbe
 from tests.fakes import GARBAGE, LOADING, NOAUTH, FakeServer, Reply
-from tests.harness import Watched, eventually, value
+from tests.harness import TargetHarness, eventually, metric_value
 
 
-class Cold(Watched):
+class Cold(TargetHarness):
     """A target with a cold-connect probe."""
 
     def __init__(self, url: str, **changes: object) -> None:
         super().__init__(url, **changes)  # type: ignore[arg-type]
-        self.cold = ColdConnect(self.client, self.breaker, self.of_target, clock=self.clock)
+        self.cold = ColdConnectProbe(self.client, self.breaker, self.of_target, clock=self.clock)
 
     def outcome(self, reason: str) -> float:
         return self.failures(reason, "cold_connect")
@@ -34,7 +34,7 @@ async def test_it_connects_pings_and_leaves_nothing_behind(server: FakeServer) -
     assert server.received == [("AUTH", "secret"), ("PING",)] * 2
     assert server.accepted == 2
     assert watched.total("cold_connect") == 2
-    assert value(watched.instruments, "redis_operation_duration_seconds_count", operation="cold_connect") == 2
+    assert metric_value(watched.instruments, "redis_operation_duration_seconds_count", operation="cold_connect") == 2
     await eventually(lambda: server.connected == 0)
     await watched.close()
 
@@ -66,7 +66,7 @@ async def test_a_server_that_closes_or_is_not_there_is_its_outcome(server: FakeS
 
 async def test_it_has_a_deadline(server: FakeServer) -> None:
     server.script("PING", "never")
-    watched = Cold(server.url, connection=Connection(socket_connect_timeout=0.05))
+    watched = Cold(server.url, connection=ConnectionSettings(socket_connect_timeout=0.05))
     await watched.cold.run(0)
     assert watched.outcome("timeout") == 1
     assert watched.breaker.failures == 1

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from redis_pulse.config import Probe, parse_url
-from redis_pulse.probe import ProbeLog, csv_log
-from redis_pulse.probe.csv_log import HEADER, place
+from redis_pulse.config import ProbeSettings, parse_url
+from redis_pulse.probe import ProbeCsvLog, csv_log
+from redis_pulse.probe.csv_log import HEADER, csv_prefix
 from tests.fakes import FakeServer
-from tests.harness import Watched
+from tests.harness import TargetHarness
 from tests.probe.test_prober import PATIENT
 
 
@@ -19,7 +19,7 @@ class Kept:
 
     def __init__(self, file: Path, *, size: int = 1_000_000, backups: int = 2, most: int = 1000) -> None:
         self.lost: list[tuple[int, str]] = []
-        self.log = ProbeLog(
+        self.log = ProbeCsvLog(
             file, size=size, backups=backups, most=most, lost=lambda count, why: self.lost.append((count, why))
         )
 
@@ -39,19 +39,19 @@ async def test_every_slot_has_one_line_that_says_what_became_of_it(tmp_path: Pat
     file = tmp_path / "probe.csv"
     kept = Kept(file)
     async with FakeServer() as server:
-        watched = Watched(server.url, log=kept.log, breaker=PATIENT, probe=Probe(timeout=1, interval=0.5))
-        await watched.slot()
+        watched = TargetHarness(server.url, log=kept.log, breaker=PATIENT, probe=ProbeSettings(timeout=1, interval=0.5))
+        await watched.probe_due()
         await watched.ended(1)
         server.hold()
         watched.clock.advance(1)
-        await watched.slot()
+        await watched.probe_due()
         await server.arrived("PING", 2)
         watched.clock.advance(0.25)
         server.release()
         await watched.ended(2)
         watched.prober.skipped(2, watched.clock())
         server.hold()
-        await watched.slot()
+        await watched.probe_due()
         await watched.slots(1, apart=1.5)
         server.release()
         await watched.ended(4)
@@ -120,5 +120,5 @@ async def test_lines_that_cannot_be_written_are_counted(tmp_path: Path) -> None:
 
 
 def test_a_name_with_a_comma_does_not_shift_the_cells_and_a_unix_socket_has_no_port() -> None:
-    assert place('a,"b', parse_url("redis://h:1").endpoint) == '"a,""b",1'
-    assert place("a", parse_url("unix:///run/s").endpoint) == "a,"
+    assert csv_prefix('a,"b', parse_url("redis://h:1").endpoint) == '"a,""b",1'
+    assert csv_prefix("a", parse_url("unix:///run/s").endpoint) == "a,"

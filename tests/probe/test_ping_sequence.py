@@ -10,13 +10,13 @@ import pytest
 import trustme
 
 from redis_pulse.client.probe_connection import NUMBERS
-from redis_pulse.config import Probe, Tls
+from redis_pulse.config import ProbeSettings, TlsSettings
 from tests.fakes import LOADING, PONG, FakeServer, Reply, bulk, error
-from tests.harness import Watched, eventually, value
+from tests.harness import TargetHarness, eventually, metric_value
 from tests.probe.test_prober import PATIENT
 
 #: Ten pings a second that may take five: several are on the wire at once.
-OFTEN = Probe(interval=0.1, timeout=5)
+OFTEN = ProbeSettings(interval=0.1, timeout=5)
 
 
 @pytest.fixture
@@ -25,15 +25,15 @@ async def server() -> AsyncIterator[FakeServer]:
         yield server
 
 
-async def up(server: FakeServer, probe: Probe = OFTEN) -> Watched:
+async def up(server: FakeServer, probe: ProbeSettings = OFTEN) -> TargetHarness:
     """Watch a server whose first ping was answered."""
-    watched = Watched(server.url, probe=probe, breaker=PATIENT)
-    await watched.slot()
+    watched = TargetHarness(server.url, probe=probe, breaker=PATIENT)
+    await watched.probe_due()
     await watched.ended(1)
     return watched
 
 
-async def answered_together(watched: Watched, server: FakeServer, count: int) -> None:
+async def answered_together(watched: TargetHarness, server: FakeServer, count: int) -> None:
     """Let so many pings leave, a tenth of a second apart, and the server answer a tenth after the last."""
     server.hold()
     await watched.slots(count, apart=0.1)
@@ -43,7 +43,7 @@ async def answered_together(watched: Watched, server: FakeServer, count: int) ->
     await watched.ended(1 + count)
 
 
-def seconds(watched: Watched) -> list[float | None]:
+def seconds(watched: TargetHarness) -> list[float | None]:
     return [outcome.seconds and round(outcome.seconds, 3) for outcome in watched.heard.outcomes[1:]]
 
 
@@ -51,8 +51,8 @@ async def test_every_ping_has_the_number_after_the_one_before(server: FakeServer
     watched = await up(server)
     session = watched.prober._session
     assert session is not None
-    assert session.wire is not None
-    session.wire._next = NUMBERS - 1
+    assert session.connection is not None
+    session.connection._next = NUMBERS - 1
     await answered_together(watched, server, 2)
     assert server.received[1:] == [("PING", "999999"), ("PING", "000000")]
     assert watched.heard.reasons == ["ok"] * 3
@@ -87,12 +87,12 @@ async def test_a_reply_that_is_swallowed_and_missed_by_its_deadline_is_a_timeout
     server: FakeServer,
 ) -> None:
     """With one ping a second and a deadline of one, the next ping comes too late to tell more."""
-    watched = await up(server, Probe(interval=1, timeout=1))
+    watched = await up(server, ProbeSettings(interval=1, timeout=1))
     server.script("PING", "swallow", PONG)
     await watched.slots(2, apart=1.0)
     await watched.ended(3)
     assert watched.heard.reasons == ["ok", "timeout", "ok"]
-    assert value(watched.instruments, "redis_late_replies_total") == 0
+    assert metric_value(watched.instruments, "redis_late_replies_total") == 0
     assert watched.total() == 3
     await watched.close()
 
@@ -117,7 +117,7 @@ async def test_a_reply_that_came_twice_or_is_somebody_elses_ends_the_connection(
     server.script("PING", "twice" if number == "twice" else foreign, PONG)
     await answered_together(watched, server, 3)
     assert watched.heard.reasons[1:] == (["ok"] if number == "twice" else ["protocol"]) + ["protocol"] * 2
-    await watched.slot()
+    await watched.probe_due()
     await watched.ended(5)
     assert watched.heard.reasons[-1] == "ok"
     assert server.accepted == 2
@@ -128,7 +128,7 @@ async def test_a_reply_that_came_twice_or_is_somebody_elses_ends_the_connection(
 async def test_a_string_that_is_no_number_of_ours_is_a_breach_of_protocol(server: FakeServer, answer: bytes) -> None:
     watched = await up(server)
     server.script("PING", Reply(answer), PONG)
-    await watched.slot()
+    await watched.probe_due()
     await watched.ended(2)
     assert watched.heard.reasons == ["ok", "protocol"]
     await watched.close()
@@ -138,7 +138,7 @@ async def test_a_number_in_pieces_is_one_number(server: FakeServer) -> None:
     watched = await up(server)
     number = f"{(int(server.received[0][1]) + 1) % NUMBERS:06}"
     server.script("PING", Reply(bulk(number).data, pieces=12))
-    await watched.slot()
+    await watched.probe_due()
     await watched.ended(2)
     assert watched.heard.reasons == ["ok", "ok"]
     await watched.close()
@@ -170,14 +170,14 @@ async def test_after_a_connection_that_died_of_its_first_ping_the_next_one_is_tr
 ) -> None:
     """There are proxies that hang up on what they do not know; the one after that is tried with numbers again."""
     server.script("PING", "reset", PONG)
-    watched = Watched(server.url, probe=OFTEN, breaker=PATIENT)
+    watched = TargetHarness(server.url, probe=OFTEN, breaker=PATIENT)
     for count in (1, 2):
-        await watched.slot()
+        await watched.probe_due()
         await watched.ended(count)
         watched.clock.advance(1)
     await server.drop("close")
     await eventually(lambda: watched.prober._session is None)
-    await watched.slot()
+    await watched.probe_due()
     await watched.ended(3)
     assert watched.heard.reasons == ["reset", "ok", "ok"]
     assert [len(command) for command in server.received] == [2, 1, 2]
@@ -191,14 +191,14 @@ async def test_under_tls_numbers_are_found_and_the_kernels_stamp_with_them(tmp_p
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     async with FakeServer(tls=context) as server:
-        trusting = Tls(ca_file=tmp_path / "ca.pem")
-        watched = Watched(
+        trusting = TlsSettings(ca_file=tmp_path / "ca.pem")
+        watched = TargetHarness(
             server.url, clock=time.monotonic, wall=time.time_ns, probe=OFTEN, breaker=PATIENT, tls=trusting
         )
         server.script("PING", PONG, "swallow", PONG)
         for count in (1, 1, 3):
-            await watched.slot()
+            await watched.probe_due()
             await watched.ended(count)
         assert watched.heard.reasons == ["ok", "protocol", "ok"]
-        assert value(watched.instruments, "redis_probe_clock_total", clock="kernel") == 2
+        assert metric_value(watched.instruments, "redis_probe_clock_total", clock="kernel") == 2
         await watched.close()

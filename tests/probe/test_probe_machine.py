@@ -18,10 +18,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from redis_pulse.circuit_breaker import EARLY, Breaker
-from redis_pulse.client import Client, Ramp, Wire
-from redis_pulse.client.probe_connection import Lines
-from redis_pulse.config import BreakerSettings, Probe
+from redis_pulse.circuit_breaker import EARLY, CircuitBreaker
+from redis_pulse.client import ConnectLimiter, ProbeConnection, TargetClient
+from redis_pulse.client.probe_connection import RespLineReader
+from redis_pulse.config import BreakerSettings, ProbeSettings
 from redis_pulse.errors import (
     REASONS,
     ConnectionRefusedByTargetError,
@@ -29,12 +29,11 @@ from redis_pulse.errors import (
     OperationTimeoutError,
     TargetError,
 )
-from redis_pulse.probe import Clocks, Prober
+from redis_pulse.probe import Prober, WallClockMonitor
 from redis_pulse.server_info import Target
-from redis_pulse.telemetry import Instruments
-from tests.fakes import HandClock
-from tests.harness import Heard
-from tests.harness import settings as target_settings
+from redis_pulse.telemetry import ExporterMetrics
+from tests.fakes import ManualClock
+from tests.harness import RecordingObserver, target_settings
 
 FAILURES = "redis_operation_failures_total"
 NEVER = float("-inf")
@@ -54,19 +53,19 @@ class Expected:
     outcome: str = ""
 
 
-class DialledByHand:
+class ManualClient:
     """A client whose attempts to connect end when the machine says so."""
 
     def __init__(self, target: Target) -> None:
         self.target = target
-        self.ramp = Ramp()
-        self.attempts: list[asyncio.Future[Wire]] = []
+        self.connect_limiter = ConnectLimiter()
+        self.attempts: list[asyncio.Future[ProbeConnection]] = []
 
-    async def dial(self, _on_phase: Any) -> Wire:
+    async def connect_probe(self, _on_phase: Any) -> ProbeConnection:
         self.attempts.append(asyncio.get_running_loop().create_future())
         return await self.attempts[-1]
 
-    def no_connection(self) -> OperationTimeoutError:
+    def connection_error(self) -> OperationTimeoutError:
         return OperationTimeoutError("no connection in time")
 
 
@@ -78,20 +77,22 @@ class Address:
         target = Target.of(
             target_settings(
                 f"redis://127.0.0.1:{number}",
-                probe=Probe(
+                probe=ProbeSettings(
                     interval=INTERVAL, timeout=TIMEOUT, trial_interval=TRIAL, max_outstanding=MOST, silence=1000
                 ),
                 breaker=BreakerSettings(failure_threshold=THRESHOLD, minimum_calls=10_000),
             )
         )
-        self.breaker = Breaker(target.settings.breaker, machine.clock, on_change=lambda *_: None, trial_interval=TRIAL)
-        self.client = DialledByHand(target)
+        self.breaker = CircuitBreaker(
+            target.settings.breaker, machine.clock, on_change=lambda *_: None, trial_interval=TRIAL
+        )
+        self.client = ManualClient(target)
         self.prober: Prober = Prober(
-            cast(Client, self.client),
+            cast(TargetClient, self.client),
             self.breaker,
             machine.of_target,
-            Heard(),
-            clocks=Clocks(machine.clock, machine.wall),
+            RecordingObserver(),
+            clocks=WallClockMonitor(machine.clock, machine.wall),
             before=None if before is None else before.prober,
         )
         self.server: socket.socket | None = None  # its end of the connection
@@ -117,7 +118,7 @@ class Address:
             if ping.state == "waiting":
                 self.expect_sent(ping)
         clock, wall = self.machine.clock, self.machine.wall
-        wire = Wire(ours, None, Lines(), clock=clock, wall=wall, translator=_reset)
+        wire = ProbeConnection(ours, None, RespLineReader(), clock=clock, wall=wall, translator=_reset)
         self.machine.run(lambda: self.client.attempts[-1].set_result(wire))
 
     def refuse(self) -> None:
@@ -228,9 +229,9 @@ class ProbeMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.clock = HandClock(0.0)
-        self.instruments = Instruments("test")
-        self.of_target = self.instruments.watch("t", ["ping"], buckets=(0.1, 1.0), address="a", labels={})
+        self.clock = ManualClock(0.0)
+        self.instruments = ExporterMetrics("test")
+        self.of_target = self.instruments.add_target("t", ["ping"], buckets=(0.1, 1.0), address="a", labels={})
         self.not_sent = 0
         self.addresses = [Address(self, 1, None)]
 
@@ -254,7 +255,7 @@ class ProbeMachine(RuleBasedStateMachine):
         for _ in range(count):
             self.pass_time(INTERVAL)
             self.here.expect_slot(self.clock())
-            self.run(lambda: self.here.prober.slot(self.clock()))
+            self.run(lambda: self.here.prober.probe_due(self.clock()))
 
     @rule(eighths=st.integers(1, 12))
     def time_passes(self, eighths: int) -> None:
@@ -264,7 +265,7 @@ class ProbeMachine(RuleBasedStateMachine):
     @rule()
     def the_target_moves(self) -> None:
         self.here.is_left = True
-        self.of_target.moved({"address": f"{len(self.addresses) + 1}"}, (0.1, 1.0), {"ping"})
+        self.of_target.address_changed({"address": f"{len(self.addresses) + 1}"}, (0.1, 1.0), {"ping"})
         self.addresses.append(Address(self, len(self.addresses) + 1, self.here))
 
     @rule(which=st.integers(0, 5))

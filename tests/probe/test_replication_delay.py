@@ -3,13 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_pulse.probe.replication_delay import Follower, Heartbeats, Writer
+from redis_pulse.probe.replication_delay import HeartbeatRegistry, PrimaryWrites, ReplicaProgress
 
 
-def wrote(*times: float) -> Writer:
-    writer = Writer("w")
+def wrote(*times: float) -> PrimaryWrites:
+    writer = PrimaryWrites("w")
     for time in times:
-        writer.wrote(time)
+        writer.record_write(time)
     return writer
 
 
@@ -25,48 +25,48 @@ def test_a_replica_is_behind_by_the_age_of_the_oldest_write_that_it_lacks() -> N
 
 def test_the_delay_grows_while_nothing_arrives() -> None:
     """Also when the key has expired on the replica, or the replica does not answer at all."""
-    writer, follower = wrote(10, 11), Follower()
-    follower.saw(writer, "w:0")
+    writer, follower = wrote(10, 11), ReplicaProgress()
+    follower.record_read(writer, "w:0")
     assert follower.delay(12) == 1
-    follower.saw(writer, None)
+    follower.record_read(writer, None)
     assert follower.delay(60) == 49
 
 
 def test_a_value_of_another_exporter_or_of_anybody_tells_nothing() -> None:
-    writer, follower = wrote(10, 11), Follower()
+    writer, follower = wrote(10, 11), ReplicaProgress()
     for text in ("x:1", "w:", "w:-1", "w:1e3", "1", ""):
-        follower.saw(writer, text)
+        follower.record_read(writer, text)
     assert follower.delay(12) == 2
 
 
 def test_a_number_from_the_future_is_not_believed() -> None:
     """A value that an earlier life of this daemon left behind."""
-    writer, follower = wrote(10), Follower()
-    follower.saw(writer, "w:999")
-    writer.wrote(20)
+    writer, follower = wrote(10), ReplicaProgress()
+    follower.record_read(writer, "w:999")
+    writer.record_write(20)
     assert follower.delay(25) == 5
 
 
 def test_a_replica_of_another_primary_starts_anew() -> None:
-    first, second, follower = wrote(10), Writer("v"), Follower()
-    follower.saw(first, "w:0")
-    second.wrote(50)
-    follower.saw(second, "w:0")
+    first, second, follower = wrote(10), PrimaryWrites("v"), ReplicaProgress()
+    follower.record_read(first, "w:0")
+    second.record_write(50)
+    follower.record_read(second, "w:0")
     assert follower.delay(51) == 1
 
 
 def test_before_its_primary_is_known_there_is_no_delay() -> None:
-    assert Follower().delay(1) is None
+    assert ReplicaProgress().delay(1) is None
 
 
 def test_writers_are_known_by_the_address_of_their_primary_once_they_wrote() -> None:
-    beats = Heartbeats("me")
+    beats = HeartbeatRegistry("me")
     writer = beats.writer("a:1")
     assert beats.writer("a:1") is writer
     assert beats.known("a:1") is None
     assert writer.value() == "me@a:1:0"
     assert writer.number_in("me@a:1:0") == 0
-    writer.wrote(1)
+    writer.record_write(1)
     assert beats.known("a:1") is writer
     beats.forget("a:1")
     assert beats.known("a:1") is None

@@ -1,10 +1,10 @@
 """The longest duration lately: every peak is seen by whoever looks once a window."""
 
-from redis_pulse.probe.accounting import Longest
+from redis_pulse.probe.accounting import RollingMax
 
 
 def test_the_longest_of_this_window_and_of_the_one_before() -> None:
-    longest = Longest(15)
+    longest = RollingMax(15)
     assert longest.value(100) == 0
     longest.observe(100, 0.5)
     longest.observe(101, 0.1)
@@ -16,7 +16,7 @@ def test_the_longest_of_this_window_and_of_the_one_before() -> None:
 
 
 def test_a_peak_of_long_ago_is_forgotten_when_nothing_came_since() -> None:
-    longest = Longest(15)
+    longest = RollingMax(15)
     longest.observe(100, 9.0)
     assert longest.value(1000) == 0
     longest.observe(2000, 0.1)

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from redis_pulse.client import Arrival
-from redis_pulse.probe.session import Session
+from redis_pulse.client import Received
+from redis_pulse.probe.session import ProbeSession
 from tests.fakes import FakeServer, Reply
-from tests.harness import Watched, eventually
+from tests.harness import TargetHarness, eventually
 from tests.probe.test_kernel_timestamps import by_hand
 from tests.probe.test_prober import PATIENT
 
@@ -15,7 +15,7 @@ from tests.probe.test_prober import PATIENT
 async def test_a_fault_of_ours_while_reading_ends_all_slots_and_is_raised() -> None:
     watched, wire = await by_hand()
 
-    def fault() -> Arrival | None:
+    def fault() -> Received | None:
         raise RuntimeError("a fault")
 
     wire.receive = fault  # type: ignore[method-assign]
@@ -31,15 +31,15 @@ async def test_a_fault_of_ours_while_reading_ends_all_slots_and_is_raised() -> N
 
 
 async def test_a_fault_of_ours_while_connecting_ends_what_waits_and_is_raised() -> None:
-    watched = Watched("redis://127.0.0.1:1", breaker=PATIENT)
+    watched = TargetHarness("redis://127.0.0.1:1", breaker=PATIENT)
 
     async def fault(_on_phase: object) -> None:
         raise RuntimeError("a fault")
 
-    watched.client.dial = fault  # type: ignore[method-assign,assignment]
-    watched.prober.slot(watched.clock())
+    watched.client.connect_probe = fault  # type: ignore[method-assign,assignment]
+    watched.prober.probe_due(watched.clock())
     session = watched.prober._session
-    assert isinstance(session, Session)
+    assert isinstance(session, ProbeSession)
     with pytest.raises(RuntimeError):
         await session._task
     assert watched.heard.reasons == ["other"]
@@ -51,11 +51,11 @@ async def test_a_reply_that_nobody_asked_for_ends_the_connection() -> None:
     """We are out of step: every further reply would be taken for another ping's."""
     async with FakeServer() as server:
         server.script("PING", Reply(b"+PONG\r\n+PONG\r\n"), Reply(b"+PONG\r\n"))
-        watched = Watched(server.url, breaker=PATIENT)
-        await watched.slot()
+        watched = TargetHarness(server.url, breaker=PATIENT)
+        await watched.probe_due()
         await watched.ended(1)
         await eventually(lambda: watched.prober._session is None)
-        await watched.slot()
+        await watched.probe_due()
         await watched.ended(2)
         assert watched.heard.reasons == ["ok", "ok"]
         assert server.accepted == 2
@@ -65,8 +65,8 @@ async def test_a_reply_that_nobody_asked_for_ends_the_connection() -> None:
 async def test_stopping_while_it_connects_leaves_nothing_behind() -> None:
     async with FakeServer() as server:
         server.script("AUTH", "never")
-        watched = Watched(server.url, password="x", breaker=PATIENT)
-        await watched.slot()
+        watched = TargetHarness(server.url, password="x", breaker=PATIENT)
+        await watched.probe_due()
         await server.arrived("AUTH")
         await watched.close()
         await eventually(lambda: server.connected == 0)

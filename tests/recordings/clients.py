@@ -31,7 +31,7 @@ def known(server: str) -> Server:
     """Return what INFO says that it is."""
     found = Server()
     sections = parse_info(replies(server)["INFO everything"].decode())
-    found.learn({field: value for fields in sections.values() for field, value in fields.items()})
+    found.update({field: value for fields in sections.values() for field, value in fields.items()})
     return found
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from redis import ResponseError
 
-from redis_pulse.client.error_mapping import translate
+from redis_pulse.client.error_mapping import map_error
 from tests.fakes import FakeCommands
 from tests.recordings import REPLIES
 
@@ -34,5 +34,5 @@ def _wire(reply: Any) -> Any:
         case {"hex": str() as digits}:
             return bytes.fromhex(digits)
         case {"error": str() as text}:
-            return translate(ResponseError(text), tls=False)
+            return map_error(ResponseError(text), tls=False)
     return reply

@@ -22,13 +22,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from redis_pulse.circuit_breaker import Breaker
-from redis_pulse.client import Client
+from redis_pulse.circuit_breaker import CircuitBreaker
+from redis_pulse.client import TargetClient
 from redis_pulse.errors import TargetError
-from redis_pulse.polling.poll_commands import Refusals
+from redis_pulse.polling.poll_commands import RefusedCommands
 from redis_pulse.server_info import Server, Target
 from tests import collector_options, replay
-from tests.harness import Heard, settings
+from tests.harness import RecordingObserver, target_settings
 from tests.integration.servers import free_port
 from tests.replies.record import HERE, SPIN, Connection, plain, provoke_modules
 
@@ -164,13 +164,15 @@ def eventually(condition: Callable[[], object]) -> None:
 
 async def record(port: int, who: str, folder: str) -> dict[replay.Asked, list[Any]]:
     """Poll a server with every collector, and return what was asked and answered."""
-    target = Target.of(settings(f"redis://127.0.0.1:{port}"))
-    client = Client(target, Breaker(target.settings.breaker, time.monotonic, on_change=lambda *_: None), Heard())
+    target = Target.of(target_settings(f"redis://127.0.0.1:{port}"))
+    client = TargetClient(
+        target, CircuitBreaker(target.settings.breaker, time.monotonic, on_change=lambda *_: None), RecordingObserver()
+    )
     recording = Recording(client)
     server, parts, refusals = (
         Server(local=True),
         [(one.for_target(), options) for one, options in collector_options.everything(who)],
-        Refusals(),
+        RefusedCommands(),
     )
     for _ in range(replay.POLLS):
         for run in await replay.poll(server, recording, parts, refusals):
@@ -225,7 +227,7 @@ def main(binary: str, *modules: str) -> None:
         name = "valkey" if b"valkey_version" in found else "redis"
         to = HERE / f"{name}-{found[f'{name}_version'.encode()].decode()}{'-modules' if modules else ''}"
         to.mkdir(exist_ok=True)
-        several = dict(zip(replay.WHO, (primary, replica, sentinel, cluster), strict=True))
+        several = dict(zip(replay.ROLES, (primary, replica, sentinel, cluster), strict=True))
         for who, connection in ({"primary": primary} if modules else several).items():
             print(f"{to.name} {who}")
             replies = asyncio.run(record(number_of(connection), who, str(work)))

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_pulse.scheduling import Cohort, Missed
-from redis_pulse.scheduling.phase_group import LEAD, phases
-from tests.fakes import HandClock
+from redis_pulse.scheduling import MissedRuns, PhaseGroup
+from redis_pulse.scheduling.phase_group import WAKE_LEAD, phases
+from tests.fakes import ManualClock
 
 
 class HandLoop:
     """The timers of a loop on a clock turned by hand."""
 
-    def __init__(self, clock: HandClock) -> None:
+    def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
         self.timers: list[tuple[float, int, Callable[[], None]]] = []
         self.set = 0
@@ -37,12 +37,12 @@ class Watching:
     """A cohort on a clock turned by hand, and what became of the moments of its members."""
 
     def __init__(self, interval: float, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.clock = HandClock(100.0)
+        self.clock = ManualClock(100.0)
         self.loop = HandLoop(self.clock)
         monkeypatch.setattr(asyncio, "get_running_loop", lambda: self.loop)
-        self.missed: list[tuple[str, Missed]] = []
+        self.missed: list[tuple[str, MissedRuns]] = []
         self.errors: list[str] = []
-        self.cohort = Cohort(
+        self.cohort = PhaseGroup(
             "probe",
             interval,
             100.0,
@@ -55,7 +55,7 @@ class Watching:
 
     def join(self, key: str, offset: float) -> None:
         self.served[key], self.skipped[key] = [], []
-        self.cohort.join(
+        self.cohort.add(
             key, offset, self.served[key].append, lambda count, newest: self.skipped[key].append((count, newest))
         )
 
@@ -111,7 +111,7 @@ def test_what_is_late_by_more_is_skipped_and_counted(watching: Watching) -> None
     watching.later(5.5)
     assert watching.served["a"] == pytest.approx([100.0, 105.0])
     assert watching.skipped["a"] == [(4, pytest.approx(104.0))]
-    assert watching.missed == [("probe", Missed(4, 0))]
+    assert watching.missed == [("probe", MissedRuns(4, 0))]
 
 
 def test_a_timer_that_fires_an_interval_late_skips_its_moment(watching: Watching) -> None:
@@ -141,7 +141,7 @@ def test_somebody_who_joins_just_before_his_moment_is_served_in_this_turn(watchi
 
 def test_somebody_who_left_is_served_no_more_although_his_timer_is_set(watching: Watching) -> None:
     watching.join("a", 0.03)
-    watching.cohort.leave("a")
+    watching.cohort.remove("a")
     watching.later(0.5)
     assert watching.served["a"] == []
     assert len(watching.cohort) == 0
@@ -151,7 +151,7 @@ def test_the_fault_of_one_is_told_and_does_not_touch_the_others(watching: Watchi
     def fault(_due: float) -> None:
         raise RuntimeError("a fault")
 
-    watching.cohort.join("bad", 0.0, fault, lambda *_: None)
+    watching.cohort.add("bad", 0.0, fault, lambda *_: None)
     watching.join("good", 0.0)
     watching.later(0.0)
     watching.later(1.0)
@@ -181,7 +181,7 @@ def test_served_and_skipped_together_are_all_moments_that_have_passed(
         passed = int((watching.clock() - 100.0 - offset) / interval)
         # The first ones may lie before the first wake-up, and the last one on the edge, by rounding.
         first = min(numbers, default=passed)
-        assert first <= int(LEAD / interval) + 1
+        assert first <= int(WAKE_LEAD / interval) + 1
         assert sorted(numbers) == list(range(first, first + len(numbers))), "one was forgotten, or counted twice"
         assert passed - 1 <= first + len(numbers) - 1 <= passed + 1
         assert sum(count for count, _ in watching.skipped["a"]) == sum(missed.late for _, missed in watching.missed)

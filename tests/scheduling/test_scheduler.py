@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from redis_pulse.scheduling import APART, Missed, Schedule
-from redis_pulse.scheduling.phase_group import LEAD
+from redis_pulse.scheduling import STARTUP_STAGGER, MissedRuns, Scheduler
+from redis_pulse.scheduling.phase_group import WAKE_LEAD
 from tests.harness import eventually
 
 
@@ -17,16 +17,16 @@ class Kept:
     """A schedule and what it told."""
 
     def __init__(self) -> None:
-        self.missed: list[tuple[str, Missed]] = []
+        self.missed: list[tuple[str, MissedRuns]] = []
         self.errors: list[tuple[str, str]] = []
-        self.schedule = Schedule(
+        self.schedule = Scheduler(
             monotonic,
             on_missed=lambda kind, count: self.missed.append((kind, count)),
             on_error=lambda kind, error: self.errors.append((kind, type(error).__name__)),
         )
 
 
-def ignore(_missed: Missed) -> None:
+def ignore(_missed: MissedRuns) -> None:
     """Do not care about missed runs."""
 
 
@@ -55,7 +55,7 @@ async def test_a_job_runs_on_its_grid(kept: Kept) -> None:
     async def run(due: float) -> None:
         dues.append(due)
 
-    kept.schedule.every(0.05, "probe", "t", run, ignore)
+    kept.schedule.add_async_job(0.05, "probe", "t", run, ignore)
     await eventually(lambda: len(dues) >= 4)
     assert_on_grid(dues, 0.05)
 
@@ -66,7 +66,7 @@ async def test_a_job_can_run_at_once_besides(kept: Kept) -> None:
     async def run(_due: float) -> None:
         ran.set()
 
-    kept.schedule.every(3600, "poll", "t", run, ignore, now=True)
+    kept.schedule.add_async_job(3600, "poll", "t", run, ignore, now=True)
     await asyncio.wait_for(ran.wait(), 5)
 
 
@@ -78,16 +78,16 @@ async def test_the_runs_at_once_of_many_jobs_do_not_come_all_in_one_turn_of_the_
         ran.append(monotonic())
 
     for number in range(5):
-        kept.schedule.every(3600, "poll", str(number), run, ignore, now=True)
+        kept.schedule.add_async_job(3600, "poll", str(number), run, ignore, now=True)
     await eventually(lambda: len(ran) == 5)
-    assert ran[-1] - ran[0] >= 3 * APART
+    assert ran[-1] - ran[0] >= 3 * STARTUP_STAGGER
 
 
 async def test_a_run_at_once_that_still_waits_gives_way_to_one_that_is_due(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("redis_pulse.scheduling.scheduler.APART", 3600)
-    missed: list[Missed] = []
+    monkeypatch.setattr("redis_pulse.scheduling.scheduler.STARTUP_STAGGER", 3600)
+    missed: list[MissedRuns] = []
     ran = asyncio.Event()
 
     async def nothing(_due: float) -> None:
@@ -96,15 +96,15 @@ async def test_a_run_at_once_that_still_waits_gives_way_to_one_that_is_due(
     async def run(_due: float) -> None:
         ran.set()
 
-    kept.schedule.every(3600, "poll", "first", nothing, ignore, now=True)
-    kept.schedule.every(0.02, "poll", "second", run, missed.append, now=True)
+    kept.schedule.add_async_job(3600, "poll", "first", nothing, ignore, now=True)
+    kept.schedule.add_async_job(0.02, "poll", "second", run, missed.append, now=True)
     await asyncio.wait_for(ran.wait(), 5)
     assert all(each.overrun == 0 for each in missed)
 
 
 async def test_runs_that_a_blocked_loop_missed_are_reported(kept: Kept) -> None:
     """The loop is blocked by hand, in whole intervals of the job."""
-    missed: list[Missed] = []
+    missed: list[MissedRuns] = []
     runs = 0
 
     async def run(_due: float) -> None:
@@ -115,14 +115,14 @@ async def test_runs_that_a_blocked_loop_missed_are_reported(kept: Kept) -> None:
             while monotonic() < end:
                 pass
 
-    kept.schedule.every(0.05, "probe", "t", run, missed.append)
+    kept.schedule.add_async_job(0.05, "probe", "t", run, missed.append)
     await eventually(lambda: runs >= 2)
     assert sum(sum(each) for each in missed) >= 3
     assert kept.missed == [("probe", count) for count in missed]
 
 
 async def test_runs_of_one_job_never_overlap_and_the_overrun_is_counted(kept: Kept) -> None:
-    missed: list[Missed] = []
+    missed: list[MissedRuns] = []
     release, running, most, runs = asyncio.Event(), 0, 0, 0
 
     async def run(_due: float) -> None:
@@ -133,7 +133,7 @@ async def test_runs_of_one_job_never_overlap_and_the_overrun_is_counted(kept: Ke
         await release.wait()
         running -= 1
 
-    kept.schedule.every(0.02, "poll", "t", run, missed.append, now=True)
+    kept.schedule.add_async_job(0.02, "poll", "t", run, missed.append, now=True)
     await eventually(lambda: len(missed) >= 1)
     release.set()
     await eventually(lambda: runs >= 2)
@@ -148,7 +148,7 @@ async def test_a_job_that_fails_is_reported_and_goes_on(kept: Kept) -> None:
         runs += 1
         raise RuntimeError("a fault")
 
-    kept.schedule.every(0.02, "poll", "t", run, ignore)
+    kept.schedule.add_async_job(0.02, "poll", "t", run, ignore)
     await eventually(lambda: runs >= 3)
     assert kept.errors[:3] == [("poll", "RuntimeError")] * 3
 
@@ -160,7 +160,7 @@ async def test_a_cancelled_job_is_not_run_again(kept: Kept) -> None:
         nonlocal runs
         runs += 1
 
-    kept.schedule.every(0.02, "poll", "t", run, ignore)
+    kept.schedule.add_async_job(0.02, "poll", "t", run, ignore)
     await eventually(lambda: runs >= 1)
     await kept.schedule.cancel("poll", "t")
     await kept.schedule.cancel("poll", "never there")
@@ -181,7 +181,7 @@ async def test_cancelling_a_job_ends_the_run_that_has_begun(kept: Kept) -> None:
         finally:
             over = True
 
-    kept.schedule.every(3600, "poll", "t", run, ignore, now=True)
+    kept.schedule.add_async_job(3600, "poll", "t", run, ignore, now=True)
     await begun.wait()
     await kept.schedule.cancel("poll", "t")
     assert over
@@ -196,7 +196,7 @@ async def test_a_run_that_is_cancelled_is_no_fault(kept: Kept, caplog: pytest.Lo
         begun.set()
         await asyncio.Event().wait()
 
-    kept.schedule.every(3600 if now else 0.02, "poll", "t", run, ignore, now=now)
+    kept.schedule.add_async_job(3600 if now else 0.02, "poll", "t", run, ignore, now=now)
     await begun.wait()
     await kept.schedule.cancel("poll", "t")
     await asyncio.sleep(0.01)
@@ -212,7 +212,7 @@ async def test_a_job_finds_its_grid_again_after_the_wall_clock_was_set(kept: Kep
         nonlocal runs
         runs += 1
 
-    kept.schedule.every(0.02, "poll", "t", run, ignore)
+    kept.schedule.add_async_job(0.02, "poll", "t", run, ignore)
     await eventually(lambda: runs >= 1)
     set_ahead(kept.schedule._scheduler.get_job("poll t"))
     seen = runs
@@ -223,7 +223,7 @@ async def test_a_job_finds_its_grid_again_after_the_wall_clock_was_set(kept: Kep
 async def test_a_thousand_members_cost_twenty_firings_a_second(kept: Kept) -> None:
     schedule = kept.schedule
     for number in range(1000):
-        schedule.each(1.0, "probe", str(number), lambda _due: None, lambda *_: None)
+        schedule.add_callback(1.0, "probe", str(number), lambda _due: None, lambda *_: None)
     assert len(schedule._scheduler.get_jobs()) == 20
     for number in range(1000):
         await schedule.cancel("probe", str(number))
@@ -232,12 +232,12 @@ async def test_a_thousand_members_cost_twenty_firings_a_second(kept: Kept) -> No
 
 async def test_members_run_evenly_and_find_their_grid_again_after_the_wall_clock_was_set(kept: Kept) -> None:
     dues: list[float] = []
-    kept.schedule.each(0.05, "probe", "t", dues.append, lambda *_: None)
+    kept.schedule.add_callback(0.05, "probe", "t", dues.append, lambda *_: None)
     await eventually(lambda: len(dues) >= 4)
     assert_on_grid(dues, 0.05)
     (job,) = kept.schedule._scheduler.get_jobs()
     set_ahead(job)
-    await asyncio.sleep(LEAD)
+    await asyncio.sleep(WAKE_LEAD)
     seen = len(dues)
     kept.schedule.realign()
     await eventually(lambda: len(dues) > seen + 1)
@@ -258,7 +258,7 @@ async def test_stopping_waits_for_runs_that_have_begun() -> None:
         await asyncio.sleep(0.05)
         ended = True
 
-    kept.schedule.every(0.01, "poll", "t", run, ignore)
+    kept.schedule.add_async_job(0.01, "poll", "t", run, ignore)
     await begun.wait()
     await kept.schedule.stop(5)
     assert ended
@@ -278,7 +278,7 @@ async def test_stopping_cancels_what_does_not_end_in_time() -> None:
             cancelled = True
             raise
 
-    kept.schedule.every(0.01, "poll", "t", run, ignore)
+    kept.schedule.add_async_job(0.01, "poll", "t", run, ignore)
     await begun.wait()
     await kept.schedule.stop(0.01)
     assert cancelled
@@ -305,17 +305,17 @@ async def test_a_job_that_is_replaced_keeps_its_moments_and_its_old_run_is_cance
     async def run(due: float) -> None:
         ran.append(due)
 
-    assert kept.schedule.every(0.05, "poll", "t", hang, lambda _: None, now=True) is None
+    assert kept.schedule.add_async_job(0.05, "poll", "t", hang, lambda _: None, now=True) is None
     grid = kept.schedule._jobs["poll", "t"].grid
     await begun.wait()
-    old = kept.schedule.every(0.05, "poll", "t", run, lambda _: None)
+    old = kept.schedule.add_async_job(0.05, "poll", "t", run, lambda _: None)
     assert old is not None
     await asyncio.wait({old})
     assert ended.is_set()
     await eventually(lambda: len(ran) >= 3)
     assert kept.schedule._jobs["poll", "t"].grid is grid
     assert all(abs((due - grid.origin) / 0.05 - round((due - grid.origin) / 0.05)) < 1e-6 for due in ran)
-    kept.schedule.every(0.07, "poll", "t", run, lambda _: None)
+    kept.schedule.add_async_job(0.07, "poll", "t", run, lambda _: None)
     assert kept.schedule._jobs["poll", "t"].grid is not grid, "another interval has moments of its own"
     await kept.schedule.stop(0.1)
 
@@ -325,14 +325,14 @@ async def test_who_is_called_for_each_moment_can_be_replaced_between_two_of_them
     kept.schedule.start()
     dues: list[tuple[int, float]] = []
     for number in range(4):
-        kept.schedule.each(0.02, "probe", "t", lambda due, n=number: dues.append((n, due)), lambda *_: None)  # type: ignore[misc]
+        kept.schedule.add_callback(0.02, "probe", "t", lambda due, n=number: dues.append((n, due)), lambda *_: None)  # type: ignore[misc]
         await eventually(lambda number=number: any(n == number for n, _ in dues))  # type: ignore[misc]
     steps = [round((after - before) / 0.02, 3) for (_, before), (_, after) in pairwise(dues)]
     assert steps == [1] * len(steps), "no moment was lost or served twice"
     phase = kept.schedule._members["probe", "t"]._members["t"].offset
-    kept.schedule.each(0.03, "probe", "t", lambda due: dues.append((9, due)), lambda *_: None)
+    kept.schedule.add_callback(0.03, "probe", "t", lambda due: dues.append((9, due)), lambda *_: None)
     assert kept.schedule._members["probe", "t"].interval == 0.03
-    assert len(kept.schedule._cohorts) == 1
+    assert len(kept.schedule._groups) == 1
     assert phase >= 0
     await kept.schedule.stop(0.1)
 
@@ -344,11 +344,11 @@ async def test_a_firing_that_has_just_begun_does_not_run_a_job_that_was_removed(
     async def run(due: float) -> None:
         runs.append(due)
 
-    kept.schedule.every(0.02, "poll", "t", run, ignore)
+    kept.schedule.add_async_job(0.02, "poll", "t", run, ignore)
     job = kept.schedule._jobs["poll", "t"]
     await eventually(lambda: len(runs) >= 1)
     kept.schedule.remove("poll", "t")
     seen = len(runs)
     await asyncio.sleep(0.03)
-    await kept.schedule._fire(job)
+    await kept.schedule._on_trigger(job)
     assert len(runs) == seen

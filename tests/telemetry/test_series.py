@@ -9,14 +9,14 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, Summary
 from prometheus_client.parser import text_string_to_metric_families
 
 from redis_pulse.errors import REASONS
-from redis_pulse.telemetry import TargetInstruments, families
+from redis_pulse.telemetry import TargetMetrics, families
 
 EDGES = (5e-05, 0.0001, 0.75, 1.0, 2.5)
 SECONDS = st.floats(0, 10) | st.sampled_from(EDGES)
 
 
-def target(name: str = "t") -> TargetInstruments:
-    return TargetInstruments(name, EDGES, {"address": "a"}, [])
+def target(name: str = "t") -> TargetMetrics:
+    return TargetMetrics(name, EDGES, {"address": "a"}, [])
 
 
 Series = tuple[str, dict[str, str], float]
@@ -38,7 +38,7 @@ def ours_of(lines: bytes) -> list[Series]:
 def test_a_histogram_is_that_of_the_library(values: list[float]) -> None:
     registry, ours, family = CollectorRegistry(), target(), families.DURATION
     theirs = Histogram(family.name, family.help, family.labels, buckets=EDGES, registry=registry).labels("t", "ping")
-    cell = ours.cell(family, "ping")
+    cell = ours.value(family, "ping")
     for value in values:
         theirs.observe(value)
         cell.observe(value)
@@ -49,7 +49,7 @@ def test_a_histogram_is_that_of_the_library(values: list[float]) -> None:
 def test_a_summary_is_that_of_the_library(values: list[float]) -> None:
     registry, ours, family = CollectorRegistry(), target(), families.SCRAPE_SECONDS
     theirs = Summary(family.name, family.help, family.labels, registry=registry).labels("t")
-    cell = ours.cell(family)
+    cell = ours.value(family)
     for value in values:
         theirs.observe(value)
         cell.observe(value)
@@ -80,8 +80,8 @@ def test_two_targets_share_what_is_the_same_in_their_lines_and_no_number() -> No
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_any_name_of_a_target_or_an_operation_is_a_label_and_never_a_format(name: str) -> None:
     ours = target(name)
-    ours.cell(families.DURATION, "100%d").observe(0.5)
-    ours.cell(families.OPERATIONS, "{}").inc()
+    ours.value(families.DURATION, "100%d").observe(0.5)
+    ours.value(families.OPERATIONS, "{}").inc()
     escaped = name.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
     lines = ours.render()
     start = f'redis_operation_duration_seconds_bucket{{target="{escaped}",operation="100%d",le="5e-05"}} 0\n'
@@ -91,7 +91,7 @@ def test_any_name_of_a_target_or_an_operation_is_a_label_and_never_a_format(name
 
 def test_a_bucket_holds_its_edge() -> None:
     ours = target()
-    cell = ours.cell(families.DURATION, "ping")
+    cell = ours.value(families.DURATION, "ping")
     for edge in EDGES:
         cell.observe(edge)
     buckets = ours.render()[families.DURATION].splitlines()[: len(EDGES) + 1]

@@ -10,9 +10,19 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp
 
-from redis_pulse.web import FailingCollector, HttpServer, Limits, PendingChange, Place, Stats, TargetView, Wanted, build
+from redis_pulse.web import (
+    ConnectionLimits,
+    FailingCollector,
+    HttpServer,
+    InfoSummary,
+    MetricsFilter,
+    PendingChange,
+    SdTarget,
+    TargetView,
+    build,
+)
 
-STATS = Stats(
+STATS = InfoSummary(
     connected_clients=3,
     used_memory_bytes=1_100_000,
     total_commands_processed=1234,
@@ -68,7 +78,7 @@ class FakeDaemon:
     refusal: str | None = None
     failure: Exception | None = None
     reloads: int = 0
-    parts: list[tuple[str | None, Wanted]] = field(default_factory=list)
+    parts: list[tuple[str | None, MetricsFilter]] = field(default_factory=list)
     scrapes_failed: int = 0
     counted: list[tuple[str, int, float]] = field(default_factory=list)
     #: set to let ``metrics`` answer; None answers at once
@@ -84,7 +94,9 @@ class FakeDaemon:
         page = self.page + (b"# EOF\n" if openmetrics else b"")
         return zlib_gzip.compress(page) if gzip else page
 
-    async def part(self, target: str | None, wanted: Wanted, *, openmetrics: bool, gzip: bool) -> bytes:
+    async def filtered_metrics(
+        self, target: str | None, wanted: MetricsFilter, *, openmetrics: bool, gzip: bool
+    ) -> bytes:
         self.parts.append((target, wanted))
         return await self.metrics(openmetrics=openmetrics, gzip=gzip)
 
@@ -94,8 +106,8 @@ class FakeDaemon:
     def target_names(self) -> Sequence[str]:
         return [view.name for view in self.views]
 
-    def places(self) -> Iterable[Place]:
-        return [Place(view.name, view.address, view.labels) for view in self.views]
+    def sd_targets(self) -> Iterable[SdTarget]:
+        return [SdTarget(view.name, view.address, view.labels) for view in self.views]
 
     def collectors(self) -> Sequence[str]:
         return ["info", "slowlog"]
@@ -137,7 +149,7 @@ def client(daemon: FakeDaemon, **options: Any) -> httpx.AsyncClient:
 
 @asynccontextmanager
 async def served(
-    app: FakeDaemon | ASGIApp, limits: Limits | None = None, refused: list[str] | None = None
+    app: FakeDaemon | ASGIApp, limits: ConnectionLimits | None = None, refused: list[str] | None = None
 ) -> AsyncIterator[HttpServer]:
     """Serve a daemon, or an application, on a free port of this machine."""
     if isinstance(app, FakeDaemon):

@@ -12,7 +12,7 @@ from starlette.types import Message
 
 from redis_pulse.web import PendingChange, build
 from redis_pulse.web.handlers import InPieces
-from tests.fakes import HandClock
+from tests.fakes import ManualClock
 from tests.web.fakes import DOWN, UP, FakeDaemon, client
 
 PATHS = (
@@ -291,7 +291,7 @@ async def test_what_is_no_http_is_left_alone() -> None:
 async def test_requests_are_counted_under_known_paths_only() -> None:
     """The path becomes a label: a client must not be able to make as many series as it likes."""
     daemon = FakeDaemon()
-    async with client(daemon, clock=HandClock()) as http:
+    async with client(daemon, clock=ManualClock()) as http:
         for path in ("/metrics", "/redis/ping?target=x", "/nowhere/1", "/nowhere/2", "/metrics/"):
             await http.get(path)
         await http.post("/metrics")
@@ -306,7 +306,7 @@ async def test_requests_are_counted_under_known_paths_only() -> None:
 
 
 async def test_what_is_timed_is_the_making_of_an_answer() -> None:
-    clock = HandClock()
+    clock = ManualClock()
 
     class Slow(FakeDaemon):
         async def metrics(self, *, openmetrics: bool, gzip: bool) -> bytes:

@@ -12,12 +12,12 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from redis_pulse.web import REFUSALS, Limits
-from redis_pulse.web.connection_limits import RELIED_ON, LimitedProtocol
+from redis_pulse.web import REFUSAL_REASONS, ConnectionLimits
+from redis_pulse.web.connection_limits import UVICORN_ATTRIBUTES, LimitedProtocol
 from tests.web.fakes import FakeDaemon, Raw, raw, served
 
-HASTY = Limits(request_timeout=0.2, response_timeout=0.2, keep_alive=1, linger=0.2)
-CALM = Limits(linger=0.2)
+HASTY = ConnectionLimits(request_timeout=0.2, response_timeout=0.2, keep_alive=1, linger=0.2)
+CALM = ConnectionLimits(linger=0.2)
 HEALTHY = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -41,7 +41,7 @@ def test_uvicorn_still_is_what_we_build_on() -> None:
         there = inspect.signature(getattr(HttpToolsProtocol, name))
         ours = inspect.signature(getattr(LimitedProtocol, name))
         assert list(there.parameters) == list(ours.parameters), name
-    protocol_attributes, cycle_attributes = RELIED_ON
+    protocol_attributes, cycle_attributes = UVICORN_ATTRIBUTES
     source = inspect.getsource(HttpToolsProtocol.__init__)
     for name in protocol_attributes:
         assert f"self.{name}" in source, name
@@ -304,7 +304,7 @@ async def test_connections_beyond_the_most_are_answered_503() -> None:
 def test_every_reason_is_in_the_closed_list() -> None:
     """It becomes a label."""
     source = inspect.getsource(LimitedProtocol)
-    assert all(f'"{reason}"' in source for reason in REFUSALS)
+    assert all(f'"{reason}"' in source for reason in REFUSAL_REASONS)
 
 
 @pytest.mark.parametrize("before", [b"", HEALTHY], ids=["first", "after another one"])

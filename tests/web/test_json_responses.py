@@ -26,7 +26,7 @@ from tests.web.fakes import DOWN, HALF, STATS, UP
 )
 def test_bytes_read_as_redis_writes_them(count: int | None, text: str | None) -> None:
     """``used_memory_human`` of a real server: units change at powers of 1024, two digits after the point."""
-    assert json_responses.human_bytes(count) == text
+    assert json_responses.format_bytes(count) == text
 
 
 @pytest.mark.parametrize(

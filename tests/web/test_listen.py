@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from redis_pulse.web import ListenError, bind, parse_listen
-from redis_pulse.web import server as listen_module
-from redis_pulse.web.server import Listen
+from redis_pulse.web import ListenError, bind, parse_listen, server
+from redis_pulse.web.server import ListenAddress
 
 
 def _has_ipv6() -> bool:
@@ -86,11 +85,11 @@ def test_with_fallback_the_next_free_port_is_taken(taken: int) -> None:
 def test_fallback_gives_up_after_a_hundred_ports(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[int] = []
 
-    def refuse(where: Listen) -> socket.socket:
+    def refuse(where: ListenAddress) -> socket.socket:
         tried.append(where.port)
         raise OSError(errno.EADDRINUSE, "in use")
 
-    monkeypatch.setattr(listen_module, "_open", refuse)
+    monkeypatch.setattr(server, "_open", refuse)
     with pytest.raises(ListenError, match="in use, and so are the ports up to 9221"):
         bind("127.0.0.1:9121", fallback=True)
     assert tried == list(range(9121, 9222))
@@ -120,7 +119,7 @@ def test_other_failures_of_the_system_are_explained(monkeypatch: pytest.MonkeyPa
     def refuse(*_: object) -> socket.socket:
         raise OSError(number, "No buffer space available")
 
-    monkeypatch.setattr(listen_module, "_open", refuse)
+    monkeypatch.setattr(server, "_open", refuse)
     with pytest.raises(ListenError, match=text):
         bind("127.0.0.1:80")
 
@@ -145,14 +144,14 @@ def test_an_ipv6_address_is_served_alone() -> None:
 @pytest.mark.parametrize("number", [errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL])
 def test_without_ipv6_it_falls_back_to_ipv4(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """Containers often have no IPv6 at all."""
-    real = listen_module._listening
+    real = server._listening
 
     def only_ipv4(family: int, address: tuple[object, ...], *, dual: bool = False) -> socket.socket:
         if family == socket.AF_INET6:
             raise OSError(number, "no IPv6 here")
         return real(family, ("127.0.0.1", 0), dual=dual)
 
-    monkeypatch.setattr(listen_module, "_listening", only_ipv4)
+    monkeypatch.setattr(server, "_listening", only_ipv4)
     with contextlib.closing(bind(":0")) as sock:
         assert sock.family == socket.AF_INET
 
@@ -161,6 +160,6 @@ def test_a_port_in_use_on_ipv6_is_not_dodged_by_ipv4(monkeypatch: pytest.MonkeyP
     def in_use(*_: object, **__: object) -> socket.socket:
         raise OSError(errno.EADDRINUSE, "in use")
 
-    monkeypatch.setattr(listen_module, "_listening", in_use)
+    monkeypatch.setattr(server, "_listening", in_use)
     with pytest.raises(ListenError, match="in use"):
         bind(":9121")

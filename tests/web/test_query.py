@@ -8,7 +8,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from redis_pulse.web import Wanted
+from redis_pulse.web import MetricsFilter
 from tests.web.fakes import DOWN, UP, FakeDaemon, client
 
 SIX = replace(UP, name="six", address="[2001:db8::7]:6379")
@@ -32,7 +32,7 @@ async def test_a_target_is_known_by_its_name_its_address_and_a_url_of_its_addres
     daemon = FakeDaemon(views=[UP, DOWN, SIX, SOCKET])
     answer = await get(daemon, f"/scrape?target={quote(asked, safe='')}")
     assert (answer.status_code, answer.content) == (200, b"redis_up 1\n")
-    assert daemon.parts == [(name, Wanted())]
+    assert daemon.parts == [(name, MetricsFilter())]
 
 
 async def test_a_target_that_is_not_known_gets_404_and_what_is_similar() -> None:
@@ -117,7 +117,7 @@ async def test_a_password_in_a_request_is_neither_used_nor_repeated() -> None:
 async def test_collectors_and_names_can_be_chosen_on_both_pages() -> None:
     daemon = FakeDaemon()
     query = "collectors[]=info&collectors[]=slowlog&name[]=redis_up"
-    wanted = Wanted(frozenset({"info", "slowlog"}), frozenset({"redis_up"}))
+    wanted = MetricsFilter(frozenset({"info", "slowlog"}), frozenset({"redis_up"}))
     assert (await get(daemon, f"/metrics?{query}")).status_code == 200
     assert (await get(daemon, f"/scrape?target=cache&{query}")).status_code == 200
     assert daemon.parts == [(None, wanted), ("cache", wanted)]
@@ -127,7 +127,7 @@ async def test_collectors_and_names_can_be_chosen_on_both_pages() -> None:
 async def test_the_daemon_itself_or_the_targets_can_be_left_out(only: str) -> None:
     daemon = FakeDaemon()
     assert (await get(daemon, f"/metrics?only={only}")).status_code == 200
-    assert daemon.parts == [(None, Wanted(only=only))]  # type: ignore[arg-type]
+    assert daemon.parts == [(None, MetricsFilter(only=only))]  # type: ignore[arg-type]
 
 
 async def test_a_scrape_that_chooses_nothing_gathers_no_names() -> None:

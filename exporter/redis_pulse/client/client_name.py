@@ -21,11 +21,11 @@ SET_LIBRARY: Final[tuple[Args, ...]] = (
 #: The version of Redis that brought CLIENT SETINFO; Valkey has had it from the beginning.
 _SINCE = (7, 2)
 #: Connections in a row that ended without an answer to what we said first.
-MOST_HUNG_UP = 2
+MAX_HANG_UPS = 2
 _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")
 
 
-class Naming:
+class ClientNaming:
     """What is said to one target."""
 
     def __init__(self) -> None:
@@ -41,13 +41,13 @@ class Naming:
 
     def commands(self) -> list[Args]:
         """Return what to say on each connection, once."""
-        if self._hung_up >= MOST_HUNG_UP:
+        if self._hung_up >= MAX_HANG_UPS:
             return []
         # The version waits until the name was taken: a server that has no SETINFO answers one error then, not two.
         library = SET_LIBRARY[: 1 + self._took_library] if self._knows_library else ()
         return [args for args in (SET_NAME, *library) if args[1] not in self._refused]
 
-    def answered(self, args: Args, error: TargetError | None) -> None:
+    def record_reply(self, args: Args, error: TargetError | None) -> None:
         """Take note of the answer to one of them."""
         self._hung_up = 0
         if error is None and args in SET_LIBRARY:
@@ -55,6 +55,6 @@ class Naming:
         if isinstance(error, PermissionDeniedError | UnknownCommandError):
             self._refused.add(str(args[1]))
 
-    def hung_up(self) -> None:
+    def record_hang_up(self) -> None:
         """Take note of a connection that ended before it answered any of them."""
         self._hung_up += 1

@@ -88,21 +88,21 @@ _BY_PATTERN: tuple[tuple[re.Pattern[str], type[TargetError]], ...] = (
 )
 
 
-def translate(error: BaseException, *, tls: bool, secret: str | None = None) -> TargetError:
+def map_error(error: BaseException, *, tls: bool, secret: str | None = None) -> TargetError:
     """Return the error of our tree that says what happened; its text never holds ``secret``."""
     kind = _kind(error, tls=tls)
     text = _safe(_text(error), secret)
     if kind is errors.TlsError:
-        text = hinted(text, next((hint for said, hint in _TLS_HINTS if said in text.lower()), ""))
+        text = with_hint(text, next((hint for said, hint in _TLS_HINTS if said in text.lower()), ""))
     return kind(text)
 
 
-def hinted(text: str, hint: str) -> str:
+def with_hint(text: str, hint: str) -> str:
     """Return what went wrong, and what would help."""
     return f"{text}; {hint}" if hint else text
 
 
-def translate_reply(text: str, *, secret: str | None = None) -> TargetError:
+def map_error_reply(text: str, *, secret: str | None = None) -> TargetError:
     """Return the error of our tree for an error reply, given as the server sent it, without its minus."""
     text = " ".join(text.split())
     return _kind_of_text(text)(_safe(text, secret))
@@ -115,7 +115,7 @@ def with_own_names(text: str, renamed: Mapping[str, str]) -> str:
     return text
 
 
-def explained(error: TargetError, settings: TargetSettings) -> TargetError:
+def safe_text(error: TargetError, settings: TargetSettings) -> TargetError:
     """Say why we did not log in where the server says that we did not (NOAUTH).
 
     With a password we would have logged in: so the password file had none for this server.

@@ -6,13 +6,13 @@ The port that collectors see: commands of one operation, which must all be answe
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from redis_pulse.circuit_breaker import Breaker
-from redis_pulse.client.connect_limiter import Place
+from redis_pulse.circuit_breaker import CircuitBreaker
+from redis_pulse.client.connect_limiter import QueueTicket
 from redis_pulse.commands import Args, Word
 from redis_pulse.errors import SkippedError, TargetError
 
 
-class Call:
+class GuardedCall:
     """Holds one permit of the breaker; the commands of a whole poll share one call.
 
     The first error that shows the target unavailable is the verdict. Otherwise ``end()`` gives it. An answer that came
@@ -21,7 +21,7 @@ class Call:
 
     __slots__ = ("_breaker", "_is_there_again", "_permit", "_was_answered")
 
-    def __init__(self, breaker: Breaker) -> None:
+    def __init__(self, breaker: CircuitBreaker) -> None:
         self._breaker = breaker
         self._permit = breaker.acquire()
         self._was_answered = self._is_there_again = False
@@ -29,7 +29,7 @@ class Call:
     def check(self) -> None:
         """Raise the error that opened the breaker, when it does not permit this call or has opened since."""
         if self._permit is None or (self._breaker.state == "open" and not self._is_there_again):
-            raise self._breaker.rejection()
+            raise self._breaker.rejection_error()
 
     def answered(self) -> None:
         """Record that the target answered."""
@@ -55,33 +55,35 @@ class Call:
             self._permit.release()
 
 
-class Exchanging(Protocol):
+class CommandExecutor(Protocol):
     """What sends commands and returns their replies, error replies as values."""
 
-    async def exchange(
+    async def execute_batch(
         self,
         commands: Sequence[Args],
         operation: str,
         deadline: float,
         db: int | None = None,
-        place: Place | None = None,
-        call: Call | None = None,
+        place: QueueTicket | None = None,
+        call: GuardedCall | None = None,
     ) -> list[Any]:
         """Raise TargetError when there is no reply."""
         ...
 
 
-class BoundCommands:
+class OperationCommands:
     """The ``Commands`` port of one operation with one deadline."""
 
     __slots__ = ("_call", "_client", "_deadline", "_operation", "_place")
 
-    def __init__(self, client: Exchanging, operation: str, deadline: float, call: Call | None = None) -> None:
+    def __init__(
+        self, client: CommandExecutor, operation: str, deadline: float, call: GuardedCall | None = None
+    ) -> None:
         self._call = call
         self._client = client
         self._operation = operation
         self._deadline = deadline
-        self._place = Place()
+        self._place = QueueTicket()
 
     @property
     def is_queueing(self) -> bool:
@@ -90,7 +92,9 @@ class BoundCommands:
 
     async def execute(self, *args: Word, db: int | None = None) -> Any:
         """Send one command and return its reply. Raises TargetError."""
-        (reply,) = await self._client.exchange([args], self._operation, self._deadline, db, self._place, self._call)
+        (reply,) = await self._client.execute_batch(
+            [args], self._operation, self._deadline, db, self._place, self._call
+        )
         if isinstance(reply, TargetError):
             raise reply
         return reply
@@ -99,4 +103,4 @@ class BoundCommands:
         """Send commands at once; error replies are values in the list. Raises TargetError when there is no reply."""
         if not commands:
             return []
-        return await self._client.exchange(commands, self._operation, self._deadline, db, self._place, self._call)
+        return await self._client.execute_batch(commands, self._operation, self._deadline, db, self._place, self._call)

@@ -15,9 +15,9 @@ from redis.credentials import CredentialProvider
 
 from redis_pulse.blocking import FILES, BlockedError, regular, resolve
 from redis_pulse.client.bounded_parser import bounded
-from redis_pulse.client.connect_limiter import Place, Ramp
+from redis_pulse.client.connect_limiter import ConnectLimiter, QueueTicket
 from redis_pulse.client.credentials import FIRST_DEADLINE, KNOWN_DEADLINE, Credentials
-from redis_pulse.config import TargetSettings, Tls
+from redis_pulse.config import TargetSettings, TlsSettings
 from redis_pulse.file_descriptors import check_room
 
 #: Seconds for one address of a name, when there are more.
@@ -26,19 +26,19 @@ ADDRESS_TIMEOUT = 2.0
 OnConnect = Callable[[float, BaseException | None], None]
 
 
-class _Timed:
+class _InstrumentedConnection:
     """A connection whose every attempt to connect is told to ``on_connect``."""
 
-    def __init__(self, *, on_connect: OnConnect, ramp: Ramp, **options: Any) -> None:
+    def __init__(self, *, on_connect: OnConnect, ramp: ConnectLimiter, **options: Any) -> None:
         self._on_attempt = on_connect
         self._ramp = ramp
         super().__init__(**options)
 
-    async def connect(self, place: Place | None = None) -> None:
+    async def connect(self, place: QueueTicket | None = None) -> None:
         """Connect when it is its turn, unless it is connected; ``place`` tells whether it waits for that."""
         if self.is_connected:  # type: ignore[attr-defined]
             return
-        async with self._ramp.turn(place):
+        async with self._ramp.acquire(place):
             await self._connect_now()
 
     async def _connect_now(self) -> None:
@@ -56,7 +56,7 @@ class _Timed:
         self._on_attempt(monotonic() - started, None)
 
 
-class _Resolving(_Timed):
+class _Resolving(_InstrumentedConnection):
     """Resolves the name in a thread of ours, and tries one address after the other."""
 
     _at: str | None = None
@@ -87,15 +87,15 @@ class _Resolving(_Timed):
         return arguments
 
 
-class _TimedTcp(_Resolving, Connection):
+class _InstrumentedTcpConnection(_Resolving, Connection):
     pass
 
 
-class _TimedUnix(_Timed, UnixDomainSocketConnection):
+class _InstrumentedUnixConnection(_InstrumentedConnection, UnixDomainSocketConnection):
     pass
 
 
-class _TimedTls(_Resolving, SSLConnection):
+class _InstrumentedTlsConnection(_Resolving, SSLConnection):
     """TLS with one context for all connections of a target: making one reads the system's certificates, 10 ms."""
 
     def __init__(self, *, context: "TlsContext", server_name: str | None, **options: Any) -> None:
@@ -113,7 +113,7 @@ class _TimedTls(_Resolving, SSLConnection):
         return arguments
 
 
-class Pool(BlockingConnectionPool):
+class ConnectionPool(BlockingConnectionPool):
     """A pool that never connects behind our back: a dead connection is an error, and is seen."""
 
     async def ensure_connection(self, connection: Any) -> None:
@@ -139,7 +139,7 @@ _LARGEST = 10_000_000
 class TlsContext:
     """Makes the TLS context of a target, anew when one of its files has changed (a rotated certificate)."""
 
-    def __init__(self, tls: Tls) -> None:
+    def __init__(self, tls: TlsSettings) -> None:
         self._tls = tls
         self._stamps: list[float] = []
         self._context: ssl.SSLContext | None = None
@@ -198,7 +198,7 @@ class _Credentials(CredentialProvider):
         return (username, password) if username else (password,)
 
 
-def how(
+def connection_factory(
     settings: TargetSettings, db: int, context: TlsContext, credentials: Credentials
 ) -> tuple[Callable[..., AbstractConnection], dict[str, Any]]:
     """Return the class of the connections to a target, and what to make them with (besides ``on_connect``)."""
@@ -213,15 +213,15 @@ def how(
         "socket_connect_timeout": settings.connection.socket_connect_timeout,
     }
     if endpoint.kind == "unix":
-        return _TimedUnix, {**options, "path": str(endpoint.path)}
+        return _InstrumentedUnixConnection, {**options, "path": str(endpoint.path)}
     options |= {
         "host": endpoint.host,
         "port": endpoint.port,
         "socket_keepalive": settings.connection.socket_keepalive,
     }
     if endpoint.tls:
-        return _TimedTls, {**options, "context": context, "server_name": settings.tls.server_name}
-    return _TimedTcp, options
+        return _InstrumentedTlsConnection, {**options, "context": context, "server_name": settings.tls.server_name}
+    return _InstrumentedTcpConnection, options
 
 
 def make_pool(
@@ -231,12 +231,12 @@ def make_pool(
     *,
     context: TlsContext,
     credentials: Credentials,
-    ramp: Ramp,
-) -> Pool:
+    ramp: ConnectLimiter,
+) -> ConnectionPool:
     """Make the pool of a database of a target: for polls, not for probes."""
-    kind, options = how(settings, db, context, credentials)
+    kind, options = connection_factory(settings, db, context, credentials)
     connection = settings.connection
-    return Pool(
+    return ConnectionPool(
         max_connections=connection.max_connections,
         timeout=None,  # the deadline of the operation bounds the wait
         connection_class=kind,  # type: ignore[arg-type]  # whatever makes connections

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from redis_pulse.blocking import literal, resolve
 from redis_pulse.client.credentials import Credentials
-from redis_pulse.client.error_mapping import translate_reply
-from redis_pulse.client.probe_connection import Lines, ask_for_stamps, command, error_of
+from redis_pulse.client.error_mapping import map_error_reply
+from redis_pulse.client.probe_connection import RespLineReader, enable_kernel_timestamps, encode_command, parse_error
 from redis_pulse.client.tls import TlsLayer
 from redis_pulse.config import Endpoint, TargetSettings
 from redis_pulse.errors import ProtocolError
@@ -67,7 +67,7 @@ def phases_of(settings: TargetSettings) -> list[Phase]:
     return [phase for phase in PHASES if there[phase]]
 
 
-class Dialler:
+class ProbeConnector:
     """Connects to one target. ``context`` makes its TLS context, ``clock`` is monotonic, in seconds."""
 
     def __init__(
@@ -82,7 +82,9 @@ class Dialler:
         self._credentials = credentials
         self._clock = clock
 
-    async def dial(self, on_phase: OnPhase, *, is_trial: bool = False) -> tuple[socket.socket, TlsLayer | None, Lines]:
+    async def connect(
+        self, on_phase: OnPhase, *, is_trial: bool = False
+    ) -> tuple[socket.socket, TlsLayer | None, RespLineReader]:
         """Return a connected socket that stamps what it receives. Raises TargetError, OSError, ssl.SSLError.
 
         A trial (``is_trial``), of a target that did not answer lately, gives up a TCP handshake early and so sends a
@@ -91,16 +93,16 @@ class Dialler:
         settings, endpoint = self._settings, self._settings.endpoint
         context = await self._context() if endpoint.tls else None
         username, password = await self._credentials.read()
-        sock = await self._connect(endpoint, on_phase, is_trial=is_trial)
+        sock = await self._open(endpoint, on_phase, is_trial=is_trial)
         try:
-            ask_for_stamps(sock)
+            enable_kernel_timestamps(sock)
             layer = None
             if context is not None:
                 layer = TlsLayer(context, settings.tls.server_name or endpoint.host)
                 with self._timed("tls", on_phase):
                     await layer.handshake(sock)
-            talk = _Talk(sock, layer)
-            talk.hear_out()
+            talk = _Handshake(sock, layer)
+            talk.read_greeting()
             if password is not None:
                 with self._timed("auth", on_phase):
                     await talk.log_in(username, password)
@@ -109,7 +111,7 @@ class Dialler:
             raise
         return sock, layer, talk.lines
 
-    async def _connect(self, endpoint: Endpoint, on_phase: OnPhase, *, is_trial: bool) -> socket.socket:
+    async def _open(self, endpoint: Endpoint, on_phase: OnPhase, *, is_trial: bool) -> socket.socket:
         if endpoint.kind == "unix":
             with self._timed("tcp", on_phase):
                 return await self._reach([(socket.AF_UNIX, str(endpoint.path))], is_trial=is_trial)
@@ -159,28 +161,30 @@ class Dialler:
         on_phase(phase, self._clock() - started)
 
 
-class _Talk:
+class _Handshake:
     """Question and answer before the first PING."""
 
     def __init__(self, sock: socket.socket, layer: TlsLayer | None) -> None:
         self._sock = sock
         self._layer = layer
-        self.lines = Lines()
+        self.lines = RespLineReader()
 
-    def hear_out(self) -> None:
+    def read_greeting(self) -> None:
         """Raise what a server says without being asked: it came with the end of its handshake."""
         for line in self.lines.feed(self._layer.decrypt(b"")) if self._layer else ():
-            raise translate_reply(error_of(line, b"") or "")
+            raise map_error_reply(parse_error(line, b"") or "")
 
     async def log_in(self, username: str | None, password: str) -> None:
         """Authenticate. Raises the TargetError that the server answers, whose text does not hold the password."""
-        refusal = await self._ask(command("AUTH", username, password) if username else command("AUTH", password))
+        refusal = await self._request(
+            encode_command("AUTH", username, password) if username else encode_command("AUTH", password)
+        )
         if username and refusal is not None and "wrong number of arguments" in refusal:
-            refusal = await self._ask(command("AUTH", password))  # before Redis 6 there were no users
+            refusal = await self._request(encode_command("AUTH", password))  # before Redis 6 there were no users
         if refusal is not None:
-            raise translate_reply(refusal, secret=password)
+            raise map_error_reply(refusal, secret=password)
 
-    async def _ask(self, question: bytes) -> str | None:
+    async def _request(self, question: bytes) -> str | None:
         """Return None for an OK, or the text of the error."""
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(self._sock, self._layer.encrypt(question) if self._layer else question)
@@ -192,4 +196,4 @@ class _Talk:
             if len(lines) > 1:
                 raise ProtocolError("more than one answer to AUTH")
             if lines:
-                return error_of(lines[0], _OK)
+                return parse_error(lines[0], _OK)

@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from redis_pulse.client.error_mapping import translate_reply
+from redis_pulse.client.error_mapping import map_error_reply
 from redis_pulse.client.tls import TlsLayer
 from redis_pulse.errors import MaxClientsError, OperationTimeoutError, ProtocolError, TargetError
 
@@ -37,7 +37,7 @@ LONGEST = 16384
 _LONGEST_LENGTH = 6
 
 
-def ask_for_stamps(sock: socket.socket) -> None:
+def enable_kernel_timestamps(sock: socket.socket) -> None:
     """Have the kernel stamp what arrives, where it can: TCP on Linux; unix sockets are never stamped."""
     if _LINUX:
         with suppress(OSError):
@@ -50,10 +50,10 @@ def receive(sock: socket.socket, size: int) -> tuple[bytes, int | None]:
     Data of several arrivals bears the stamp of the last. Raises BlockingIOError when there is nothing, OSError.
     """
     data, control, _, _ = sock.recvmsg(size, _ROOM)
-    return data, _stamp(control) if control else None
+    return data, _kernel_timestamp(control) if control else None
 
 
-def _stamp(control: list[tuple[int, int, Any]]) -> int | None:
+def _kernel_timestamp(control: list[tuple[int, int, Any]]) -> int | None:
     for level, kind, content in control:
         if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(content) >= _TIMESPEC.size:
             seconds, nanoseconds = _TIMESPEC.unpack_from(content)
@@ -61,13 +61,13 @@ def _stamp(control: list[tuple[int, int, Any]]) -> int | None:
     return None
 
 
-def command(*words: str) -> bytes:
+def encode_command(*words: str) -> bytes:
     """Write a command as an array of bulk strings."""
     encoded = [word.encode() for word in words]
     return b"*%d\r\n" % len(encoded) + b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in encoded])
 
 
-class Lines:
+class RespLineReader:
     """Puts replies together from the pieces in which they arrive."""
 
     __slots__ = ("_rest",)
@@ -87,14 +87,14 @@ class Lines:
             if len(lines) == 2 and not rest and lines[0] == b"$%d" % len(lines[1]):
                 self._rest = b""
                 return [b"$" + lines[1]]  # nearly always
-            lines, rest = _joined(lines, rest)
+            lines, rest = _join_bulk_strings(lines, rest)
         if len(rest) > LONGEST:
             raise ProtocolError(f"a line of more than {LONGEST} bytes")
         self._rest = rest
         return lines
 
 
-def _joined(lines: list[bytes], rest: bytes) -> tuple[list[bytes], bytes]:
+def _join_bulk_strings(lines: list[bytes], rest: bytes) -> tuple[list[bytes], bytes]:
     """Join the two lines of each bulk string; one whose second is not there yet goes back to the rest."""
     replies: list[bytes] = []
     following = iter(lines)
@@ -112,7 +112,7 @@ def _joined(lines: list[bytes], rest: bytes) -> tuple[list[bytes], bytes]:
     return replies, rest
 
 
-def error_of(line: bytes, expected: bytes) -> str | None:
+def parse_error(line: bytes, expected: bytes) -> str | None:
     """Return None for the line that was expected, the text of an error reply; raises ProtocolError for all else."""
     if line == expected:
         return None
@@ -121,8 +121,8 @@ def error_of(line: bytes, expected: bytes) -> str | None:
     raise ProtocolError(f"an answer that is not {expected[1:].decode()}")
 
 
-PING, PONG = command("PING"), b"+PONG"
-_NUMBERED = command("PING", "000000").replace(b"000000", b"%06d")
+PING, PONG = encode_command("PING"), b"+PONG"
+_NUMBERED = encode_command("PING", "000000").replace(b"000000", b"%06d")
 #: How many numbers there are; the one after the last is 0 again.
 NUMBERS = 1_000_000
 #: What a server answers that knows no PING with a word: an answer all the same, and the moment of it.
@@ -132,7 +132,7 @@ _SIZE = 16384
 Told = Callable[[TargetError | None], None]
 
 
-class Sent(NamedTuple):
+class SentPing(NamedTuple):
     """A ping on its way: the moment before it left, in seconds on our clock and in ns on the wall's.
 
     The call took ``took`` seconds: so much later it may have left. ``number`` is what it carries, if it does.
@@ -144,7 +144,7 @@ class Sent(NamedTuple):
     number: int | None = None
 
 
-class Arrival(NamedTuple):
+class Received(NamedTuple):
     """Replies that arrived together, and when they were read, in seconds on our clock and in ns on the wall's.
 
     ``stamp`` is the kernel's, in ns on the wall's clock, if it gave one.
@@ -153,10 +153,10 @@ class Arrival(NamedTuple):
     lines: list[bytes]
     at: float
     at_ns: int
-    stamp: int | None
+    kernel_timestamp: int | None
 
 
-class Wire:
+class ProbeConnection:
     """One connection on which nothing but PING is sent. ``clock`` is in seconds, ``wall`` in ns of CLOCK_REALTIME."""
 
     __slots__ = (
@@ -166,7 +166,7 @@ class Wire:
         "_lines",
         "_listening",
         "_next",
-        "_owed",
+        "_replies_to_skip",
         "_sock",
         "_translate",
         "_wall",
@@ -177,7 +177,7 @@ class Wire:
         self,
         sock: socket.socket,
         layer: TlsLayer | None,
-        lines: Lines,
+        lines: RespLineReader,
         *,
         clock: Callable[[], float],
         wall: Callable[[], int],
@@ -191,7 +191,7 @@ class Wire:
         self._translate = translator
         self._listening = False
         #: who is to be told the answers to the introduction that are still to come
-        self._owed: list[Told] = []
+        self._replies_to_skip: list[Told] = []
         self._hung_up: Callable[[], None] | None = None
         #: whether PINGs carry a number
         self.numbered = False
@@ -216,11 +216,11 @@ class Wire:
         """
         data = b"".join([text for text, _ in commands])
         if data:
-            self._owed, self._hung_up = [told for _, told in commands], hung_up
+            self._replies_to_skip, self._hung_up = [told for _, told in commands], hung_up
             with suppress(OSError, ssl.SSLError):
                 self._sock.send(self._layer.encrypt(data) if self._layer else data)
 
-    def ping(self) -> Sent:
+    def ping(self) -> SentPing:
         """Send one PING now. Raises TargetError when it cannot leave: the connection is of no use then."""
         number, data = None, PING
         if self.numbered:
@@ -239,9 +239,9 @@ class Wire:
             raise self._translate(error) from error
         if count != len(data):
             raise OperationTimeoutError("the server reads nothing any more")
-        return Sent(at, at_ns, self._clock() - at, number)
+        return SentPing(at, at_ns, self._clock() - at, number)
 
-    def receive(self) -> Arrival | None:
+    def receive(self) -> Received | None:
         """Return what has arrived, None when there is no reply in it. Raises TargetError when the connection is gone.
 
         What arrived without a reply (the first half of one, a session ticket of TLS) takes its stamp along.
@@ -261,28 +261,28 @@ class Wire:
             raise self._translate(error) from error
         if lines:
             self._hung_up = None
-        if self._owed and lines:
+        if self._replies_to_skip and lines:
             lines = self._without_introduction(lines)
-        return Arrival(lines, at, at_ns, stamp) if lines else None
+        return Received(lines, at, at_ns, stamp) if lines else None
 
     def _without_introduction(self, lines: list[bytes]) -> list[bytes]:
         """Take the answers to the introduction away; a server that hangs up may say why instead of them.
 
         A PONG, or a number that comes back, answers a PING: a proxy swallowed the introduction.
         """
-        while self._owed and lines:
+        while self._replies_to_skip and lines:
             if lines[0] == PONG or lines[0].startswith(b"$"):
-                self._owed.clear()
+                self._replies_to_skip.clear()
                 break
-            error = translate_reply(lines[0][1:].decode(errors="replace")) if lines[0].startswith(b"-") else None
+            error = map_error_reply(lines[0][1:].decode(errors="replace")) if lines[0].startswith(b"-") else None
             if isinstance(error, MaxClientsError) or lines[0].startswith(b"-DENIED"):
-                self._owed.clear()
+                self._replies_to_skip.clear()
                 break
-            self._owed.pop(0)(error)
+            self._replies_to_skip.pop(0)(error)
             lines = lines[1:]
         return lines
 
-    def error_of(self, line: bytes) -> TargetError | None:
+    def parse_error(self, line: bytes) -> TargetError | None:
         """Return None for a PONG, the error that the server answered; raises ProtocolError for anything else.
 
         (Ask ``number_of`` first.) A server that knows no numbers says so: that is an answer too, and no further PING
@@ -290,14 +290,14 @@ class Wire:
         """
         if line == PONG:
             return None
-        text = error_of(line, PONG) or ""
+        text = parse_error(line, PONG) or ""
         if text.startswith(_KNOWS_NO_NUMBER):
             self.numbered = False
             return None
-        return self._translate(translate_reply(text))
+        return self._translate(map_error_reply(text))
 
     @staticmethod
-    def number_of(line: bytes) -> int | None:
+    def parse_sequence(line: bytes) -> int | None:
         """Return the number that a reply gives back; None when it gives none. Raises ProtocolError."""
         if not line.startswith(b"$"):
             return None

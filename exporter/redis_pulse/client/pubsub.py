@@ -6,10 +6,10 @@ from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
 
-from redis_pulse.client.connect_limiter import Ramp
+from redis_pulse.client.connect_limiter import ConnectLimiter
 from redis_pulse.client.credentials import Credentials
-from redis_pulse.client.error_mapping import explained, translate
-from redis_pulse.client.pool import TlsContext, how
+from redis_pulse.client.error_mapping import map_error, safe_text
+from redis_pulse.client.pool import TlsContext, connection_factory
 from redis_pulse.config import TargetSettings
 from redis_pulse.errors import OperationTimeoutError, ProtocolError, TargetError
 from redis_pulse.parse.reply import as_text
@@ -18,14 +18,14 @@ from redis_pulse.parse.reply import as_text
 QUIET = 30.0
 
 
-class Subscription:
+class PubSubConnection:
     """One subscription, from ``open`` to ``aclose``; who loses it makes another one."""
 
-    def __init__(self, settings: TargetSettings, ramp: Ramp) -> None:
+    def __init__(self, settings: TargetSettings, ramp: ConnectLimiter) -> None:
         self._settings = settings
         self._quiet = settings.connection.health_check_interval or QUIET
         self._credentials = Credentials(settings)
-        kind, options = how(settings, 0, TlsContext(settings.tls), self._credentials)
+        kind, options = connection_factory(settings, 0, TlsContext(settings.tls), self._credentials)
         self._connection: AbstractConnection = kind(
             **options, socket_timeout=None, on_connect=lambda *_: None, ramp=ramp
         )
@@ -79,8 +79,8 @@ class Subscription:
     def _translate(self, error: Exception) -> TargetError:
         if isinstance(error, TargetError):
             return error
-        translated = translate(error, tls=self._settings.endpoint.tls, secret=self._credentials.secret)
-        return explained(translated, self._settings)
+        translated = map_error(error, tls=self._settings.endpoint.tls, secret=self._credentials.secret)
+        return safe_text(translated, self._settings)
 
 
 def _message(reply: Any) -> tuple[str, str] | None:

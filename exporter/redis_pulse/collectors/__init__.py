@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from redis_pulse.collectors.base import Collector
 from redis_pulse.commands import UNSUPPORTED, Commands
-from redis_pulse.metric import Metric
+from redis_pulse.metric import MetricSpec
 
 __all__ = ["UNSUPPORTED", "Collector", "Commands", "load"]
 
@@ -17,7 +17,7 @@ def load() -> MappingProxyType[str, Collector]:
     Raises ValueError when two collectors claim the same name or the same metric.
     """
     found: dict[str, Collector] = {}
-    claimed: dict[str, tuple[str, Metric]] = {}
+    claimed: dict[str, tuple[str, MetricSpec]] = {}
     for module in sorted(pkgutil.iter_modules(__path__), key=lambda m: (m.name != "info", m.name)):
         if module.name in ("base", "support"):
             continue
@@ -30,7 +30,7 @@ def load() -> MappingProxyType[str, Collector]:
     return MappingProxyType(found)
 
 
-def _claim(claimed: dict[str, tuple[str, Metric]], metric: Metric, collector: str) -> None:
+def _claim(claimed: dict[str, tuple[str, MetricSpec]], metric: MetricSpec, collector: str) -> None:
     owner, first = claimed.setdefault(metric.full_name, (collector, metric))
     if first is not metric:
         raise ValueError(f"{metric.full_name} is claimed twice, by the collectors {owner!r} and {collector!r}")

@@ -10,12 +10,12 @@ are left out, and so are names under which somebody failed to log in: a password
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Self
 
-from redis_pulse.collectors.support.labels import OVERFLOW, Places, label
+from redis_pulse.collectors.support.labels import OVERFLOW, LabelLimiter, label_value
 from redis_pulse.commands import Commands
 from redis_pulse.config import Options
 from redis_pulse.config.option_types import Field, PositiveCount
-from redis_pulse.metric import Found, Metric, Overflow, Unreadable, gauge, number
-from redis_pulse.parse.reply import as_integer, as_list, as_text, fields
+from redis_pulse.metric import CollectorItem, MetricSpec, OverflowCount, UnreadableField, gauge, parse_number
+from redis_pulse.parse.reply import as_integer, as_list, as_map, as_text
 from redis_pulse.server_info import Server
 
 DENIALS = gauge(
@@ -40,17 +40,17 @@ class AclLogOptions(Options):
     )
 
 
-class AclLog:
+class AclLogCollector:
     """ACL LOG."""
 
     name: ClassVar[str] = "acl_log"
-    metrics: ClassVar[tuple[Metric, ...]] = (DENIALS, ENTRIES, AGE)
+    metrics: ClassVar[tuple[MetricSpec, ...]] = (DENIALS, ENTRIES, AGE)
     options: ClassVar[type[AclLogOptions]] = AclLogOptions
     default: ClassVar[bool] = False
     commands: ClassVar[tuple[str, ...]] = ("acl|log",)
 
     def __init__(self) -> None:
-        self._places = Places[Denied]()
+        self._places = LabelLimiter[Denied]()
 
     def for_target(self) -> Self:
         """Return one that remembers which denials of this target have a series of their own."""
@@ -60,18 +60,18 @@ class AclLog:
         """Of a Sentinel nobody asks for the data that an ACL guards."""
         return server.mode != "sentinel"
 
-    async def collect(self, server: Server, commands: Commands, options: AclLogOptions) -> Iterable[Found]:  # noqa: ARG002
+    async def collect(self, server: Server, commands: Commands, options: AclLogOptions) -> Iterable[CollectorItem]:  # noqa: ARG002
         """Read the newest entries."""
         entries = as_list(await commands.execute("ACL", "LOG", options.entries))
         if entries is None:
-            return [Unreadable("ACL LOG")]
+            return [UnreadableField("ACL LOG")]
         counted: dict[Denied, float] = {}
-        ages, found = [], list[Found]()
+        ages, found = [], list[CollectorItem]()
         for entry in entries:
-            read = fields(entry) or {}
+            read = as_map(entry) or {}
             count, reason, age = as_integer(read.get("count")), as_text(read.get("reason")), _age(read)
             if count is None or count < 0 or reason is None:
-                found.append(Unreadable(DENIALS.place))
+                found.append(UnreadableField(DENIALS.location))
                 continue
             denied = _denied(reason, read)
             counted[denied] = counted.get(denied, 0) + count
@@ -79,28 +79,28 @@ class AclLog:
         found += [ENTRIES.sample(len(entries)), *([AGE.sample(min(ages))] if ages else [])]
         return [*found, *self._served(counted, options.max_denials)]
 
-    def _served(self, counted: dict[Denied, float], most: int) -> Iterator[Found]:
-        own = self._places.seat(counted, most)
+    def _served(self, counted: dict[Denied, float], most: int) -> Iterator[CollectorItem]:
+        own = self._places.admit(counted, most)
         for denied in sorted(own):
             yield DENIALS.sample(counted[denied], *denied)
         if rest := counted.keys() - own:
             yield DENIALS.sample(sum(counted[denied] for denied in rest), OVERFLOW, OVERFLOW, OVERFLOW)
-            yield Overflow(DENIALS.place, len(rest))
+            yield OverflowCount(DENIALS.location, len(rest))
 
 
 def _denied(reason: str, read: dict[str, Any]) -> Denied:
     user = "" if reason == "auth" else as_text(read.get("username")) or ""
     command = (as_text(read.get("object")) or "").lower() if reason == "command" else ""
-    return label(reason), label(user), label(command)
+    return label_value(reason), label_value(user), label_value(command)
 
 
 def _age(read: dict[str, Any]) -> float | None:
     """Return ``age-seconds``, which is text; None when it makes no sense."""
     try:
-        age = number(as_text(read.get("age-seconds")) or "")
+        age = parse_number(as_text(read.get("age-seconds")) or "")
     except ValueError:
         return None
     return age if age is not None and age >= 0 else None
 
 
-COLLECTOR = AclLog()
+COLLECTOR = AclLogCollector()

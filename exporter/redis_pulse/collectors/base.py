@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 from redis_pulse.commands import Commands
 from redis_pulse.config import Options
-from redis_pulse.metric import Found, Metric
+from redis_pulse.metric import CollectorItem, MetricSpec
 from redis_pulse.server_info import Server
 
 
@@ -19,7 +19,7 @@ class Collector(Protocol):
     #: Its name in settings, and the value of the labels ``collector`` and ``operation``.
     name: ClassVar[str]
     #: Every row that it may yield.
-    metrics: ClassVar[tuple[Metric, ...]]
+    metrics: ClassVar[tuple[MetricSpec, ...]]
     #: Its settings; ``Options`` itself when it has none.
     options: ClassVar[type[Options]]
     #: Whether a target has it unless its settings say otherwise.
@@ -35,7 +35,7 @@ class Collector(Protocol):
         """Whether this server (its role, mode, version) can have it at all."""
         ...
 
-    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Found]:
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:
         """Read the server; raise nothing but what ``commands`` raises."""
         ...
 

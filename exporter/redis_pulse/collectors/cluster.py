@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from redis_pulse.collectors.base import Stateless
 from redis_pulse.commands import Commands
 from redis_pulse.config import Options
-from redis_pulse.metric import Metric, Sample, Unreadable, counter, gauge
+from redis_pulse.metric import MetricSpec, Sample, UnreadableField, counter, gauge
 from redis_pulse.parse.info import parse_info
 from redis_pulse.parse.reply import as_text
 from redis_pulse.server_info import Server
@@ -35,7 +35,7 @@ KINDS = (
 )
 
 
-def _kind_row(kind: str, direction: str) -> Metric:
+def _kind_row(kind: str, direction: str) -> MetricSpec:
     field = f"cluster_stats_messages_{kind}_{direction}"
     text = f"Messages of the kind {kind} {direction} on the cluster bus, as a gauge; prefer the counter redis_cluster_bus_messages_total."
     return gauge(_SECTION, field, field.replace("-", "_"), text)
@@ -43,7 +43,7 @@ def _kind_row(kind: str, direction: str) -> Metric:
 
 # fmt: off
 #: Fields that are one number each.
-TABLE: tuple[Metric, ...] = (
+CLUSTER_METRICS: tuple[MetricSpec, ...] = (
     gauge(_SECTION, "cluster_state", "cluster_state", "1 while this node can serve queries (ok), 0 while it cannot (fail)."),
     gauge(_SECTION, "cluster_slots_assigned", "cluster_slots_assigned", "Slots that have a node, of 16384."),
     gauge(_SECTION, "cluster_slots_ok", "cluster_slots_ok", "Slots whose node is well."),
@@ -69,11 +69,11 @@ BYTES = counter(_SECTION, "cluster_stats_bytes_DIRECTION", "cluster_bus_bytes_to
 _MESSAGES = re.compile(r"cluster_stats_messages_(.+)_(sent|received)")
 
 
-class Cluster(Stateless):
+class ClusterInfoCollector(Stateless):
     """Ask a cluster node how it sees the cluster."""
 
     name: ClassVar[str] = "cluster"
-    metrics: ClassVar[tuple[Metric, ...]] = (*TABLE, MESSAGES, BYTES)
+    metrics: ClassVar[tuple[MetricSpec, ...]] = (*CLUSTER_METRICS, MESSAGES, BYTES)
     options: ClassVar[type[Options]] = Options
     default: ClassVar[bool] = True
     commands: ClassVar[tuple[str, ...]] = ("cluster|info",)
@@ -82,22 +82,22 @@ class Cluster(Stateless):
         """Only a node of a cluster has it."""
         return server.fields.get("cluster_enabled") == "1"
 
-    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Sample | Unreadable]:  # noqa: ARG002
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Sample | UnreadableField]:  # noqa: ARG002
         """Read ``field:value`` lines."""
         text = as_text(await commands.execute("CLUSTER", "INFO"))
         fields = {field: value for part in parse_info(text or "").values() for field, value in part.items()}
         if not fields:
-            return [Unreadable(_SECTION)]
-        found = [row.read(fields[row.field]) for row in TABLE if row.field in fields]
+            return [UnreadableField(_SECTION)]
+        found = [row.parse(fields[row.field]) for row in CLUSTER_METRICS if row.field in fields]
         found += [
-            BYTES.read(fields[f"cluster_stats_bytes_{to}"], to)
+            BYTES.parse(fields[f"cluster_stats_bytes_{to}"], to)
             for to in DIRECTIONS
             if f"cluster_stats_bytes_{to}" in fields
         ]
         return [*(sample for sample in found if sample is not None), *_messages(fields)]
 
 
-def _messages(fields: Mapping[str, str]) -> Iterator[Sample | Unreadable]:
+def _messages(fields: Mapping[str, str]) -> Iterator[Sample | UnreadableField]:
     """Read the counts by kind. The server names a kind only once there was one: before that it is 0."""
     if "cluster_stats_messages_sent" not in fields:
         return
@@ -106,8 +106,8 @@ def _messages(fields: Mapping[str, str]) -> Iterator[Sample | Unreadable]:
         if not (match := _MESSAGES.fullmatch(field)):
             continue
         kind, direction = match[1] if match[1] in KINDS else "other", match[2]
-        read = MESSAGES.read(text, direction, kind)
-        if isinstance(read, Unreadable):
+        read = MESSAGES.parse(text, direction, kind)
+        if isinstance(read, UnreadableField):
             yield read
         elif read is not None:
             counts[direction, kind] += read.value
@@ -115,4 +115,4 @@ def _messages(fields: Mapping[str, str]) -> Iterator[Sample | Unreadable]:
         yield MESSAGES.sample(count, direction, kind)
 
 
-COLLECTOR = Cluster()
+COLLECTOR = ClusterInfoCollector()

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 from redis_pulse.commands import UNSUPPORTED, Commands
 from redis_pulse.config import Options
 from redis_pulse.errors import TargetError
-from redis_pulse.metric import Found, Metric, Unreadable, counter, gauge, usec
+from redis_pulse.metric import CollectorItem, MetricSpec, UnreadableField, counter, gauge, usec
 from redis_pulse.parse.reply import as_integer, as_list, as_text
 from redis_pulse.server_info import Server
 
@@ -39,30 +39,30 @@ LIMITS = (
 )
 
 
-class Log(NamedTuple):
+class CommandLogKind(NamedTuple):
     """One of the three logs: its name, how many entries it holds, and what its newest entry measured."""
 
     name: str
-    length: Metric
-    newest: Metric | None
+    length: MetricSpec
+    newest: MetricSpec | None
 
 
 LOGS = (
-    Log("slow", gauge("COMMANDLOG LEN", "slow", "commandlog_slow_length", "Entries in the log of slow commands."), None),  # see slowlog
-    Log("large-request", gauge("COMMANDLOG LEN", "large-request", "commandlog_large_request_length", "Entries in the log of large requests."),
+    CommandLogKind("slow", gauge("COMMANDLOG LEN", "slow", "commandlog_slow_length", "Entries in the log of slow commands."), None),  # see slowlog
+    CommandLogKind("large-request", gauge("COMMANDLOG LEN", "large-request", "commandlog_large_request_length", "Entries in the log of large requests."),
         gauge("COMMANDLOG GET", "large-request", "commandlog_last_large_request_bytes", "Size of the newest request in the log of large requests; absent while the log is empty.")),
-    Log("large-reply", gauge("COMMANDLOG LEN", "large-reply", "commandlog_large_reply_length", "Entries in the log of large replies."),
+    CommandLogKind("large-reply", gauge("COMMANDLOG LEN", "large-reply", "commandlog_large_reply_length", "Entries in the log of large replies."),
         gauge("COMMANDLOG GET", "large-reply", "commandlog_last_large_reply_bytes", "Size of the newest reply in the log of large replies; absent while the log is empty.")),
 )
 # fmt: on
 _VERSION = re.compile(r"(\d+)\.(\d+)")
 
 
-class CommandLog:
+class CommandLogCollector:
     """Ask for three lengths, three newest entries, and what is configured."""
 
     name: ClassVar[str] = "commandlog"
-    metrics: ClassVar[tuple[Metric, ...]] = (
+    metrics: ClassVar[tuple[MetricSpec, ...]] = (
         *(log.length for log in LOGS),
         ENTRIES,
         *(log.newest for log in LOGS if log.newest),
@@ -87,7 +87,7 @@ class CommandLog:
         new = version is not None and (int(version[1]), int(version[2])) >= (8, 1)
         return new and server.software == "valkey" and server.mode != "sentinel"
 
-    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Found]:  # noqa: ARG002
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:  # noqa: ARG002
         """Read what was answered; what is not permitted is left out, unless nothing is."""
         first = await commands.execute("COMMANDLOG", "LEN", LOGS[0].name)
         asked: list[tuple[str | int | bytes, ...]] = [("COMMANDLOG", "LEN", log.name) for log in LOGS[1:]]
@@ -98,16 +98,16 @@ class CommandLog:
                 raise reply
         if server.run_id != self._run_id:
             self._entries, self._run_id = {}, server.run_id
-        found: list[Found] = []
+        found: list[CollectorItem] = []
         for log, length, entries in zip(LOGS, replies[:3], replies[3:6], strict=True):
-            found.append(log.length.take(as_integer(length)))
+            found.append(log.length.sample_or_unreadable(as_integer(length)))
             if not isinstance(entries, TargetError):
                 found += self._newest(log, as_list(entries))
         if not isinstance(replies[6], TargetError):
             found += _limits(as_list(replies[6]))
         return found
 
-    def _newest(self, log: Log, entries: list[Any] | None) -> Iterator[Found]:
+    def _newest(self, log: CommandLogKind, entries: list[Any] | None) -> Iterator[CollectorItem]:
         """Read ``[[id, unix time, microseconds or bytes, [word, …], client, name]]``; ids count from 0."""
         if entries == []:
             yield ENTRIES.sample(self._entries.get(log.name, 0.0), log.name)
@@ -116,20 +116,20 @@ class CommandLog:
         number, _, measured = [*map(as_integer, (entry or [])[:3]), None, None, None][:3]
         if number is not None:
             self._entries[log.name] = number + 1.0
-        yield ENTRIES.take(None if number is None else number + 1, log.name)
+        yield ENTRIES.sample_or_unreadable(None if number is None else number + 1, log.name)
         if log.newest is not None:
-            yield log.newest.take(measured)
+            yield log.newest.sample_or_unreadable(measured)
 
 
-def _limits(pairs: list[Any] | None) -> Iterator[Found]:
+def _limits(pairs: list[Any] | None) -> Iterator[CollectorItem]:
     if pairs is None:
-        yield Unreadable("CONFIG GET")
+        yield UnreadableField("CONFIG GET")
         return
     said = dict(zip(map(as_text, pairs[::2]), map(as_text, pairs[1::2]), strict=False))
     for metric in LIMITS:
         text = said.get(metric.field)
-        if text is not None and (found := metric.read(text)) is not None:
+        if text is not None and (found := metric.parse(text)) is not None:
             yield found
 
 
-COLLECTOR = CommandLog()
+COLLECTOR = CommandLogCollector()

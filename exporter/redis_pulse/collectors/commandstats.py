@@ -7,11 +7,17 @@ redis_commands_duration_seconds_total{target="cart",cmd="config|get"} 0.002291
 from collections.abc import Iterable
 from typing import ClassVar
 
-from redis_pulse.collectors.support.info_lines import Seated, count, read_info, read_keyed, seat
+from redis_pulse.collectors.support.info_lines import (
+    InfoLineCollector,
+    admit_names,
+    line_samples,
+    named_lines,
+    read_info,
+)
 from redis_pulse.commands import Commands
 from redis_pulse.config import Options
 from redis_pulse.config.option_types import Count, Field
-from redis_pulse.metric import Found, Metric, counter, usec
+from redis_pulse.metric import CollectorItem, MetricSpec, counter, usec
 from redis_pulse.server_info import Server
 
 SECTION = "Commandstats"
@@ -53,18 +59,20 @@ class CommandStatsOptions(Options):
     )
 
 
-class CommandStats(Seated):
+class CommandStatsCollector(InfoLineCollector):
     """Read every line of commandstats by the names of its pairs."""
 
     name: ClassVar[str] = "commandstats"
-    metrics: ClassVar[tuple[Metric, ...]] = tuple(ROWS.values())
+    metrics: ClassVar[tuple[MetricSpec, ...]] = tuple(ROWS.values())
     options: ClassVar[type[Options]] = CommandStatsOptions
 
-    async def collect(self, server: Server, commands: Commands, options: CommandStatsOptions) -> Iterable[Found]:
+    async def collect(
+        self, server: Server, commands: Commands, options: CommandStatsOptions
+    ) -> Iterable[CollectorItem]:
         """Read the section; a server that has none says nothing."""
-        keyed = read_keyed(await read_info(server, commands), SECTION, PREFIX)
-        own = seat(self._places, keyed, "calls", options.max_commands)
-        return list(count(keyed, ROWS, own))
+        keyed = named_lines(await read_info(server, commands), SECTION, PREFIX)
+        own = admit_names(self._places, keyed, "calls", options.max_commands)
+        return list(line_samples(keyed, ROWS, own))
 
 
-COLLECTOR = CommandStats()
+COLLECTOR = CommandStatsCollector()

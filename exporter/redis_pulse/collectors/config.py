@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from redis_pulse.collectors.base import Stateless
-from redis_pulse.collectors.support.redact_settings import SettingsOptions, published
+from redis_pulse.collectors.support.redact_settings import SettingsOptions, settings_samples
 from redis_pulse.commands import UNSUPPORTED, Commands
 from redis_pulse.config import Options
 from redis_pulse.errors import TargetError
-from redis_pulse.metric import Found, Metric, Sample, Unreadable, gauge
+from redis_pulse.metric import CollectorItem, MetricSpec, Sample, UnreadableField, gauge
 from redis_pulse.parse.reply import as_pairs
 from redis_pulse.server_info import Server
 
@@ -41,11 +41,11 @@ _CLASSES = frozenset({"normal", "slave", "replica", "pubsub"})
 _WANTED = (*(row.field for row in NUMBERS), BUFFERS)
 
 
-class Config(Stateless):
+class ConfigCollector(Stateless):
     """Ask for the few settings that have metrics of their own, or for all of them."""
 
     name: ClassVar[str] = "config"
-    metrics: ClassVar[tuple[Metric, ...]] = (*NUMBERS, BUFFER_BYTES, BUFFER_SECONDS, KEY_VALUE, VALUE)
+    metrics: ClassVar[tuple[MetricSpec, ...]] = (*NUMBERS, BUFFER_BYTES, BUFFER_SECONDS, KEY_VALUE, VALUE)
     options: ClassVar[type[Options]] = SettingsOptions
     default: ClassVar[bool] = True
     commands: ClassVar[tuple[str, ...]] = ("config|get",)
@@ -54,21 +54,21 @@ class Config(Stateless):
         """Everything but a Sentinel has CONFIG."""
         return server.mode != "sentinel"
 
-    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Found]:  # noqa: ARG002
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:  # noqa: ARG002
         """Read the settings; one that the server does not have has no sample."""
-        found: list[Found] = []
+        found: list[CollectorItem] = []
         settings: dict[str, str] = {}
         for reply in await _ask(commands, everything=options.include_config_metrics):
             if isinstance(reply, TargetError):
-                found += [] if isinstance(reply, UNSUPPORTED) else [Unreadable(_SECTION)]
+                found += [] if isinstance(reply, UNSUPPORTED) else [UnreadableField(_SECTION)]
                 continue
             fields, bad = as_pairs(reply)
             settings |= fields
-            found += [Unreadable(_SECTION)] * bad
-        found += [sample for row in NUMBERS if row.field in settings if (sample := row.read(settings[row.field]))]
+            found += [UnreadableField(_SECTION)] * bad
+        found += [sample for row in NUMBERS if row.field in settings if (sample := row.parse(settings[row.field]))]
         found += _buffers(settings)
         if options.include_config_metrics:
-            found += published(KEY_VALUE, VALUE, settings, options)
+            found += settings_samples(KEY_VALUE, VALUE, settings, options)
         return found
 
 
@@ -86,20 +86,20 @@ async def _ask(commands: Commands, *, everything: bool) -> list[Any]:
     ]
 
 
-def _buffers(settings: Mapping[str, str]) -> Iterator[Sample | Unreadable]:
+def _buffers(settings: Mapping[str, str]) -> Iterator[Sample | UnreadableField]:
     """Read ``normal 0 0 0 slave 268435456 67108864 60 …``: class, hard and soft limit, seconds."""
     words = settings.get(BUFFERS, "")[:1000].split()
     seen: set[str] = set()
     for start in range(0, len(words), 4):
         kind, *limits = words[start : start + 4]
         if kind not in _CLASSES or kind in seen or len(limits) != 3:  # a series may stand on a page only once
-            yield Unreadable(f"{_SECTION}/{BUFFERS}")
+            yield UnreadableField(f"{_SECTION}/{BUFFERS}")
             continue
         seen.add(kind)
         rows = ((BUFFER_BYTES, "hard"), (BUFFER_BYTES, "soft"), (BUFFER_SECONDS, "soft"))
         for (row, limit), text in zip(rows, limits, strict=True):
-            if (sample := row.read(text, kind, limit)) is not None:
+            if (sample := row.parse(text, kind, limit)) is not None:
                 yield sample
 
 
-COLLECTOR = Config()
+COLLECTOR = ConfigCollector()

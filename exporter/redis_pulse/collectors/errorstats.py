@@ -7,11 +7,17 @@ redis_errors_total{target="cart",err="overflow"} 17
 from collections.abc import Iterable
 from typing import ClassVar
 
-from redis_pulse.collectors.support.info_lines import Seated, count, read_info, read_keyed, seat
+from redis_pulse.collectors.support.info_lines import (
+    InfoLineCollector,
+    admit_names,
+    line_samples,
+    named_lines,
+    read_info,
+)
 from redis_pulse.commands import Commands
 from redis_pulse.config import Options
 from redis_pulse.config.option_types import Count, Field
-from redis_pulse.metric import Found, Metric, counter
+from redis_pulse.metric import CollectorItem, MetricSpec, counter
 from redis_pulse.server_info import Server
 
 SECTION = "Errorstats"
@@ -28,18 +34,18 @@ class ErrorStatsOptions(Options):
     )
 
 
-class ErrorStats(Seated):
+class ErrorStatsCollector(InfoLineCollector):
     """Read every line of errorstats."""
 
     name: ClassVar[str] = "errorstats"
-    metrics: ClassVar[tuple[Metric, ...]] = (ERRORS,)
+    metrics: ClassVar[tuple[MetricSpec, ...]] = (ERRORS,)
     options: ClassVar[type[Options]] = ErrorStatsOptions
 
-    async def collect(self, server: Server, commands: Commands, options: ErrorStatsOptions) -> Iterable[Found]:
+    async def collect(self, server: Server, commands: Commands, options: ErrorStatsOptions) -> Iterable[CollectorItem]:
         """Read the section; a server that has none says nothing."""
-        keyed = read_keyed(await read_info(server, commands), SECTION, PREFIX)
-        own = seat(self._places, keyed, "count", options.max_errors)
-        return list(count(keyed, ROWS, own))
+        keyed = named_lines(await read_info(server, commands), SECTION, PREFIX)
+        own = admit_names(self._places, keyed, "count", options.max_errors)
+        return list(line_samples(keyed, ROWS, own))
 
 
-COLLECTOR = ErrorStats()
+COLLECTOR = ErrorStatsCollector()

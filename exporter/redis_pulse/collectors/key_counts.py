@@ -12,37 +12,37 @@ from collections.abc import Iterable
 from time import monotonic
 from typing import ClassVar, Self
 
-from redis_pulse.collectors.support.cardinality import Distinct
-from redis_pulse.collectors.support.labels import label
-from redis_pulse.collectors.support.scan import ScanOptions, Scans, scan_rows
-from redis_pulse.collectors.support.time_budget import Clock, Pace, Sleep
+from redis_pulse.collectors.support.cardinality import DistinctCounter
+from redis_pulse.collectors.support.labels import label_value
+from redis_pulse.collectors.support.scan import ScanOptions, ScanSet, scan_metrics
+from redis_pulse.collectors.support.time_budget import Clock, Sleep, TimeBudget
 from redis_pulse.commands import Commands
-from redis_pulse.config.option_types import Field, Keys
-from redis_pulse.metric import Found, Metric, gauge
+from redis_pulse.config.option_types import Field, KeyPatterns
+from redis_pulse.metric import CollectorItem, MetricSpec, gauge
 from redis_pulse.server_info import Server
 
 COUNT = gauge("SCAN", "keys", "keys_count", "Keys that match a pattern.", labels=("db", "key"))
-ROWS = scan_rows("key_counts")
+ROWS = scan_metrics("key_counts")
 
 
 class KeyCountOptions(ScanOptions):
     """Which keys to count."""
 
-    patterns: Keys = Field((), description='Patterns of keys, each in its database: "user:*", "db3=session:*".')
+    patterns: KeyPatterns = Field((), description='Patterns of keys, each in its database: "user:*", "db3=session:*".')
 
 
-class KeyCounts:
+class KeyCountsCollector:
     """SCAN MATCH, and nothing else."""
 
     name: ClassVar[str] = "key_counts"
-    metrics: ClassVar[tuple[Metric, ...]] = (COUNT, *ROWS)
+    metrics: ClassVar[tuple[MetricSpec, ...]] = (COUNT, *ROWS)
     options: ClassVar[type[KeyCountOptions]] = KeyCountOptions
     default: ClassVar[bool] = False
     commands: ClassVar[tuple[str, ...]] = ("scan",)
 
     def __init__(self, clock: Clock = monotonic, sleep: Sleep = asyncio_sleep) -> None:
         self._clock, self._sleep = clock, sleep
-        self._scans: Scans[Distinct] = Scans(Distinct, clock)
+        self._scans: ScanSet[DistinctCounter] = ScanSet(DistinctCounter, clock)
 
     def for_target(self) -> Self:
         """Return a collector that remembers the scans of one target."""
@@ -52,21 +52,21 @@ class KeyCounts:
         """Everything but a Sentinel has keys."""
         return server.mode != "sentinel"
 
-    async def collect(self, server: Server, commands: Commands, options: KeyCountOptions) -> Iterable[Found]:
+    async def collect(self, server: Server, commands: Commands, options: KeyCountOptions) -> Iterable[CollectorItem]:
         """Count a little further."""
-        pace = Pace(options, self._clock, self._sleep)
-        found: list[Found] = [
-            *await self._scans.go_on(options.patterns, server, commands, options, pace, lambda _: _take)
+        pace = TimeBudget(options, self._clock, self._sleep)
+        found: list[CollectorItem] = [
+            *await self._scans.resume(options.patterns, server, commands, options, pace, lambda _: _take)
         ]
         for scan in self._scans:
             if scan.latest is not None:
-                found.append(COUNT.sample(scan.latest.count, f"db{scan.at.db}", label(scan.at.key)))
+                found.append(COUNT.sample(scan.latest.count, f"db{scan.pattern.db}", label_value(scan.pattern.key)))
             found += scan.samples(ROWS)
         return found
 
 
-async def _take(tally: Distinct, keys: list[bytes]) -> None:
+async def _take(tally: DistinctCounter, keys: list[bytes]) -> None:
     tally.add(keys)
 
 
-COLLECTOR = KeyCounts()
+COLLECTOR = KeyCountsCollector()

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from redis_pulse.collectors.base import Stateless
-from redis_pulse.collectors.support.labels import OVERFLOW, label
+from redis_pulse.collectors.support.labels import OVERFLOW, label_value
 from redis_pulse.commands import Commands
 from redis_pulse.config import Options
-from redis_pulse.metric import Found, Metric, Overflow, Unreadable, counter, gauge
+from redis_pulse.metric import CollectorItem, MetricSpec, OverflowCount, UnreadableField, counter, gauge
 from redis_pulse.parse.reply import as_integer, as_list, as_text
 from redis_pulse.server_info import Server
 
@@ -32,11 +32,11 @@ IN_ORDER = ((LAST, 1), (DURATION, 1e3), (LONGEST, 1e3), (TOTAL, 1e3), (COUNT, 1)
 MOST_EVENTS = 50
 
 
-class Latency(Stateless):
+class LatencyCollector(Stateless):
     """Ask for the newest spike of every event."""
 
     name: ClassVar[str] = "latency"
-    metrics: ClassVar[tuple[Metric, ...]] = tuple(metric for metric, _ in IN_ORDER)
+    metrics: ClassVar[tuple[MetricSpec, ...]] = tuple(metric for metric, _ in IN_ORDER)
     options: ClassVar[type[Options]] = Options
     default: ClassVar[bool] = True
     commands: ClassVar[tuple[str, ...]] = ("latency|latest",)
@@ -45,30 +45,30 @@ class Latency(Stateless):
         """Everything but a Sentinel has a latency monitor."""
         return server.mode != "sentinel"
 
-    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Found]:  # noqa: ARG002
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:  # noqa: ARG002
         """Read ``[[event, unix time, newest ms, highest ms, …], …]``; no event, no sample."""
         events = as_list(await commands.execute("LATENCY", "LATEST"))
         if events is None:
-            return [Unreadable("LATENCY LATEST")]
+            return [UnreadableField("LATENCY LATEST")]
         return list(_spikes(events))
 
 
-def _spikes(events: list[Any]) -> Iterator[Found]:
+def _spikes(events: list[Any]) -> Iterator[CollectorItem]:
     spikes: dict[str, list[int | None]] = {}
     for event in events:
         name, *numbers = as_list(event) or [None]
         text = as_text(name)
         if text is None or text in spikes:  # a series may stand on a page only once
-            yield Unreadable("LATENCY LATEST/event")
+            yield UnreadableField("LATENCY LATEST/event")
         else:
             spikes[text] = [*map(as_integer, numbers[:5]), *[None] * (2 - len(numbers))]
     if others := list(spikes)[MOST_EVENTS:]:
-        yield Overflow(LAST.place, len(others))
+        yield OverflowCount(LAST.location, len(others))
         newest = max((spikes.pop(name) for name in others), key=lambda said: said[0] or 0)
         spikes[OVERFLOW] = newest[:2]
     for name, said in spikes.items():
         for (metric, unit), value in zip(IN_ORDER, said, strict=False):
-            yield metric.take(None if value is None else value / unit, label(name))
+            yield metric.sample_or_unreadable(None if value is None else value / unit, label_value(name))
 
 
-COLLECTOR = Latency()
+COLLECTOR = LatencyCollector()

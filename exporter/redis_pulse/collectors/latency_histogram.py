@@ -16,16 +16,16 @@ from itertools import accumulate
 from typing import Any, ClassVar, Self
 
 from redis_pulse.collectors.support.info_lines import read_info
-from redis_pulse.collectors.support.labels import OVERFLOW, Places, label
+from redis_pulse.collectors.support.labels import OVERFLOW, LabelLimiter, label_value
 from redis_pulse.commands import UNSUPPORTED, Commands
 from redis_pulse.config import Options
 from redis_pulse.config.option_types import Field, PositiveCount
 from redis_pulse.errors import EmptyReplyError
-from redis_pulse.metric import Found, Metric, Overflow, Unreadable, histogram
-from redis_pulse.parse.latency_histogram import Latencies, parse_latencies, together
+from redis_pulse.metric import CollectorItem, MetricSpec, OverflowCount, UnreadableField, histogram
+from redis_pulse.parse.latency_histogram import LatencyHistograms, merge_histograms, parse_latencies
 from redis_pulse.parse.reply import as_list, as_text
 from redis_pulse.server_info import Server
-from redis_pulse.text_format import number
+from redis_pulse.text_format import format_number
 
 _BY = ("cmd",)
 USEC = histogram(
@@ -46,7 +46,7 @@ SECONDS = histogram(
 #: The server's own edges in whole microseconds: 1, 2, 4, 8, 16, 33, 66, 132, … 541065. It counts nanoseconds with two
 #: digits in an HDR histogram and reports where they double, so each edge lies 1/128 above 1024 * 2**n ns.
 EDGES = tuple((1024 * 2**n * 129 // 128 - 1) // 1000 for n in range(20))
-_EDGES_IN_SECONDS = tuple(number(edge / 1e6) for edge in EDGES)
+_EDGES_IN_SECONDS = tuple(format_number(edge / 1e6) for edge in EDGES)
 
 
 class LatencyHistogramOptions(Options):
@@ -64,17 +64,17 @@ class LatencyHistogramOptions(Options):
     )
 
 
-class LatencyHistogram:
+class LatencyHistogramCollector:
     """Ask for the histograms, and take the sums from INFO."""
 
     name: ClassVar[str] = "latency_histogram"
-    metrics: ClassVar[tuple[Metric, ...]] = (USEC, SECONDS)
+    metrics: ClassVar[tuple[MetricSpec, ...]] = (USEC, SECONDS)
     options: ClassVar[type[Options]] = LatencyHistogramOptions
     default: ClassVar[bool] = True
     commands: ClassVar[tuple[str, ...]] = ("latency|histogram", "info")
 
     def __init__(self) -> None:
-        self._places: Places[str] = Places()
+        self._places: LabelLimiter[str] = LabelLimiter()
 
     def for_target(self) -> Self:
         """Return a copy: which commands have series is remembered."""
@@ -84,42 +84,42 @@ class LatencyHistogram:
         """Everything but a Sentinel; a server that is too old says so once."""
         return server.mode != "sentinel"
 
-    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Found]:
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:
         """Read both replies; a command whose histogram makes no sense costs itself only."""
         reply = as_list(await commands.execute("LATENCY", "HISTOGRAM", *options.commands))
         if reply is None:
-            return [Unreadable("LATENCY HISTOGRAM")]
+            return [UnreadableField("LATENCY HISTOGRAM")]
         try:
             stats = (await read_info(server, commands)).get("Commandstats", {})
         except (*UNSUPPORTED, EmptyReplyError):
             stats = {}
-        found: list[Found] = []
-        named: dict[str, Latencies] = {}
+        found: list[CollectorItem] = []
+        named: dict[str, LatencyHistograms] = {}
         for name, said in zip(map(as_text, reply[::2]), reply[1::2], strict=False):
             latencies = parse_latencies(said, stats.get(f"cmdstat_{name}", ""))
             if name is None or latencies is None or name in named:
-                found.append(Unreadable(SECONDS.place))
+                found.append(UnreadableField(SECONDS.location))
             else:
                 named[name] = latencies
-        seated = self._places.seat({name: said.calls for name, said in named.items()}, options.max_commands)
+        seated = self._places.admit({name: said.calls for name, said in named.items()}, options.max_commands)
         if others := [named.pop(name) for name in list(named) if name not in seated]:
-            found.append(Overflow(SECONDS.place, len(others)))
-            named[OVERFLOW] = together([*others, *([named[OVERFLOW]] if OVERFLOW in named else [])])
+            found.append(OverflowCount(SECONDS.location, len(others)))
+            named[OVERFLOW] = merge_histograms([*others, *([named[OVERFLOW]] if OVERFLOW in named else [])])
         for name, said in named.items():
             if options.microseconds:
-                found += _usec(label(name), said)
+                found += _usec(label_value(name), said)
             if options.seconds:
-                found += _seconds(label(name), said)
+                found += _seconds(label_value(name), said)
         return found
 
 
-def _usec(name: str, said: Latencies) -> Iterator[Found]:
+def _usec(name: str, said: LatencyHistograms) -> Iterator[CollectorItem]:
     edges = sorted(said.buckets)
     counts = accumulate(said.buckets[edge] for edge in edges)
     yield from _samples(USEC, name, zip(map(_go, edges), counts, strict=True), said, 1)
 
 
-def _seconds(name: str, said: Latencies) -> Iterator[Found]:
+def _seconds(name: str, said: LatencyHistograms) -> Iterator[CollectorItem]:
     counts = [0] * (len(EDGES) + 1)
     for edge, count in said.buckets.items():
         counts[bisect_left(EDGES, edge)] += count
@@ -127,8 +127,8 @@ def _seconds(name: str, said: Latencies) -> Iterator[Found]:
 
 
 def _samples(
-    metric: Metric, name: str, points: Iterable[tuple[str, float]], said: Latencies, divisor: float
-) -> Iterator[Found]:
+    metric: MetricSpec, name: str, points: Iterable[tuple[str, float]], said: LatencyHistograms, divisor: float
+) -> Iterator[CollectorItem]:
     """Without a sum a histogram has no count either: so OpenMetrics wants it, and a sum of 0 would be a lie."""
     total = 0.0 if said.usec is None else said.usec / divisor
     for sample in metric.distribution(points, total, said.calls, name):
@@ -145,4 +145,4 @@ def _go(edge: int) -> str:
     return f"{digits[0]}{'.' * bool(rest)}{rest}e+{len(digits) - 1:02}"
 
 
-COLLECTOR = LatencyHistogram()
+COLLECTOR = LatencyHistogramCollector()

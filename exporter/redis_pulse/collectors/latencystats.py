@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import ClassVar
 
-from redis_pulse.collectors.support.info_lines import Seated, read_info, read_keyed, seat
+from redis_pulse.collectors.support.info_lines import InfoLineCollector, admit_names, named_lines, read_info
 from redis_pulse.commands import Commands
 from redis_pulse.config import Options
 from redis_pulse.config.option_types import Count, Field
-from redis_pulse.metric import Found, Metric, Overflow, Sample, Unreadable, number, summary
+from redis_pulse.metric import CollectorItem, MetricSpec, OverflowCount, Sample, UnreadableField, parse_number, summary
 from redis_pulse.server_info import Server
 
 SECTION = "Latencystats"
@@ -49,34 +49,36 @@ class LatencyStatsOptions(Options):
     max_commands: Count = Field(500, description="Commands with series of their own; those beyond are left out.")
 
 
-class LatencyStats(Seated):
+class LatencyStatsCollector(InfoLineCollector):
     """Read the percentiles that the server computes (``latency-tracking-info-percentiles``)."""
 
     name: ClassVar[str] = "latencystats"
-    metrics: ClassVar[tuple[Metric, ...]] = (USEC, SECONDS)
+    metrics: ClassVar[tuple[MetricSpec, ...]] = (USEC, SECONDS)
     options: ClassVar[type[Options]] = LatencyStatsOptions
 
-    async def collect(self, server: Server, commands: Commands, options: LatencyStatsOptions) -> Iterable[Found]:
+    async def collect(
+        self, server: Server, commands: Commands, options: LatencyStatsOptions
+    ) -> Iterable[CollectorItem]:
         """Read the section; sum and count of a command stand in commandstats."""
         info = await read_info(server, commands)
-        keyed = read_keyed(info, SECTION, PREFIX)
+        keyed = named_lines(info, SECTION, PREFIX)
         if not keyed:
             return []
-        spent = {name: _spent(pairs) for name, pairs in read_keyed(info, "Commandstats", "cmdstat_").items()}
+        spent = {name: _spent(pairs) for name, pairs in named_lines(info, "Commandstats", "cmdstat_").items()}
         calls = {name: {"calls": str(int(both[1]))} for name, both in spent.items() if both is not None}
-        own = seat(self._places, {name: calls.get(name, {}) for name in keyed}, "calls", options.max_commands)
-        found: list[Found] = []
+        own = admit_names(self._places, {name: calls.get(name, {}) for name in keyed}, "calls", options.max_commands)
+        found: list[CollectorItem] = []
         for name, pairs in keyed.items():
             if name in own:
                 found += _quantiles(name, pairs, spent.get(name), options)
         if len(own) < len(keyed):
-            found.append(Overflow(USEC.place, len(keyed) - len(own)))
+            found.append(OverflowCount(USEC.location, len(keyed) - len(own)))
         return found
 
 
 def _positive(text: str) -> float | None:
     try:
-        value = number(text)
+        value = parse_number(text)
     except ValueError:
         return None
     return None if value is None or value < 0 else value
@@ -96,13 +98,13 @@ def _spent(pairs: Mapping[str, str]) -> Spent | None:
 
 def _quantiles(
     name: str, pairs: Mapping[str, str], spent: Spent | None, options: LatencyStatsOptions
-) -> Iterator[Sample | Unreadable]:
+) -> Iterator[Sample | UnreadableField]:
     """Read ``p50=1.003,p99=12.031,p99.9=12.031``."""
     points: dict[str, tuple[str, float]] = {}
     for percentile, text in pairs.items():
         quantile, value = _quantile(percentile), _positive(text)
         if quantile is None or value is None or quantile in points:
-            yield Unreadable(USEC.place)
+            yield UnreadableField(USEC.location)
         else:
             points[quantile] = percentile[1:], value
     if not points:
@@ -115,4 +117,4 @@ def _quantiles(
     yield from SECONDS.distribution(seconds, total / 1e6, calls, name)[:whole]
 
 
-COLLECTOR = LatencyStats()
+COLLECTOR = LatencyStatsCollector()

@@ -14,7 +14,7 @@ from redis_pulse.collectors.base import Stateless
 from redis_pulse.collectors.support.info_lines import read_info
 from redis_pulse.commands import Commands
 from redis_pulse.config import Options
-from redis_pulse.metric import Metric, Sample, Unreadable, counter, gauge, msec
+from redis_pulse.metric import MetricSpec, Sample, UnreadableField, counter, gauge, msec
 from redis_pulse.parse.info import Info, parse_modules
 from redis_pulse.server_info import Server
 
@@ -22,7 +22,7 @@ from redis_pulse.server_info import Server
 MODULE = gauge("Modules", "module", "module_info", "Always 1; the labels say what a loaded module is.", labels=("name", "ver", "api", "filters", "usedby", "using"))
 
 #: Fields that are one number each. Every module has sections of its own, in which all names begin with the module's.
-TABLE: tuple[Metric, ...] = (
+MODULE_METRICS: tuple[MetricSpec, ...] = (
     gauge("Modules", "search_number_of_indexes", "search_number_of_indexes", "Search indexes."),
     gauge("Modules", "search_number_of_attributes", "search_number_of_attributes", "Attributes of all search indexes (Valkey)."),
     gauge("Modules", "search_number_of_active_indexes", "search_number_of_active_indexes", "Indexes with a running query or indexing."),
@@ -109,16 +109,16 @@ TABLE: tuple[Metric, ...] = (
     gauge("Modules", "json_num_documents", "json_num_documents", "Keys that are JSON documents (Valkey)."),
 )
 # fmt: on
-_BY_FIELD: dict[str, list[Metric]] = {}
-for _row in TABLE:
+_BY_FIELD: dict[str, list[MetricSpec]] = {}
+for _row in MODULE_METRICS:
     _BY_FIELD.setdefault(_row.field, []).append(_row)
 
 
-class Modules(Stateless):
+class ModulesCollector(Stateless):
     """Read the ``module:`` lines and the sections of the modules out of the INFO reply that is there already."""
 
     name: ClassVar[str] = "modules"
-    metrics: ClassVar[tuple[Metric, ...]] = (MODULE, *TABLE)
+    metrics: ClassVar[tuple[MetricSpec, ...]] = (MODULE, *MODULE_METRICS)
     options: ClassVar[type[Options]] = Options
     default: ClassVar[bool] = True
     commands: ClassVar[tuple[str, ...]] = ("info",)
@@ -127,7 +127,7 @@ class Modules(Stateless):
         """Everything but a Sentinel may load modules."""
         return server.mode != "sentinel"
 
-    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Sample | Unreadable]:  # noqa: ARG002
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Sample | UnreadableField]:  # noqa: ARG002
         """Read what there is; a server without modules says nothing."""
         info = await read_info(server, commands)
         found = list(_numbers(info))
@@ -136,18 +136,18 @@ class Modules(Stateless):
         return found
 
 
-def _modules(text: str) -> Iterator[Sample | Unreadable]:
+def _modules(text: str) -> Iterator[Sample | UnreadableField]:
     seen: set[tuple[str, ...]] = set()
     for module in parse_modules(text):
         labels = tuple(module.get(label, "") for label in MODULE.labels)
         if "name" not in module or labels in seen:  # a series may stand on a page only once
-            yield Unreadable(MODULE.place)
+            yield UnreadableField(MODULE.location)
             continue
         seen.add(labels)
         yield MODULE.sample(1.0, *labels)
 
 
-def _numbers(info: Info) -> Iterator[Sample | Unreadable]:
+def _numbers(info: Info) -> Iterator[Sample | UnreadableField]:
     """Look through every section, for their headings differ; the prefix of a field says whose it is."""
     read: dict[str, str] = {}
     for fields in info.values():
@@ -155,8 +155,8 @@ def _numbers(info: Info) -> Iterator[Sample | Unreadable]:
             read[field] = fields[field]
     for field, text in read.items():
         for row in _BY_FIELD[field]:
-            if (sample := row.read(text)) is not None:
+            if (sample := row.parse(text)) is not None:
                 yield sample
 
 
-COLLECTOR = Modules()
+COLLECTOR = ModulesCollector()

@@ -18,7 +18,7 @@ from redis_pulse.blocking import FILE_DEADLINE, FILES
 from redis_pulse.collectors.base import Stateless
 from redis_pulse.commands import Commands
 from redis_pulse.config import Options
-from redis_pulse.metric import Metric, Sample, Unreadable, gauge
+from redis_pulse.metric import MetricSpec, Sample, UnreadableField, gauge
 from redis_pulse.parse.reply import as_pairs, as_text
 from redis_pulse.server_info import Server
 
@@ -34,11 +34,11 @@ def file_size(path: Path) -> int | None:
     return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
-class RdbFile(Stateless):
+class RdbFileCollector(Stateless):
     """Ask the server for folder and name of its snapshot, and the disk for its size."""
 
     name: ClassVar[str] = "rdb_file"
-    metrics: ClassVar[tuple[Metric, ...]] = (SIZE,)
+    metrics: ClassVar[tuple[MetricSpec, ...]] = (SIZE,)
     options: ClassVar[type[Options]] = Options
     default: ClassVar[bool] = False
     commands: ClassVar[tuple[str, ...]] = ("client|info", "config|get")
@@ -50,21 +50,21 @@ class RdbFile(Stateless):
         """Everything but a Sentinel writes snapshots; ours to look at only on our own machine."""
         return server.local and server.mode != "sentinel"
 
-    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Sample | Unreadable]:  # noqa: ARG002
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Sample | UnreadableField]:  # noqa: ARG002
         """Look at the file, from a thread: a disk may hang."""
         here = seen_from_here(as_text(await commands.execute("CLIENT", "INFO")) or "")
         if not here:
-            return [Unreadable("CLIENT INFO/addr")] if here is None else []
+            return [UnreadableField("CLIENT INFO/addr")] if here is None else []
         settings: dict[str, str] = {}
         for name in ("dir", "dbfilename"):
             settings |= as_pairs(await commands.execute("CONFIG", "GET", name)).fields
         path = snapshot(settings.get("dir", ""), settings.get("dbfilename", ""))
         if path is None:
-            return [Unreadable(SIZE.place)]
+            return [UnreadableField(SIZE.location)]
         try:
             size = await FILES.run(("rdb", path), partial(self._size, path), within=FILE_DEADLINE)
         except (OSError, ValueError):  # not ours to read, or no path at all
-            return [Unreadable(SIZE.place)]
+            return [UnreadableField(SIZE.location)]
         return [] if size is None else [SIZE.sample(float(size))]
 
 
@@ -87,4 +87,4 @@ def snapshot(folder: str, name: str) -> Path | None:
     return Path(folder) / name
 
 
-COLLECTOR = RdbFile()
+COLLECTOR = RdbFileCollector()

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from redis_pulse.blocking import FILE_DEADLINE, FILES, NoThreadError
-from redis_pulse.collectors.support.labels import label
+from redis_pulse.collectors.support.labels import label_value
 from redis_pulse.commands import Commands
 from redis_pulse.config import Options
-from redis_pulse.config.option_types import Field, PositiveCount, PositiveSeconds, ScriptAt, Scripts, read_script
+from redis_pulse.config.option_types import Field, PositiveCount, PositiveSeconds, ScriptFile, ScriptPaths, read_script
 from redis_pulse.errors import (
     AuthError,
     KeyDeniedError,
@@ -32,7 +32,16 @@ from redis_pulse.errors import (
     TargetError,
     UnknownCommandError,
 )
-from redis_pulse.metric import Fault, Found, Metric, Overflow, Sample, Unreadable, gauge, number
+from redis_pulse.metric import (
+    CollectorFault,
+    CollectorItem,
+    MetricSpec,
+    OverflowCount,
+    Sample,
+    UnreadableField,
+    gauge,
+    parse_number,
+)
 from redis_pulse.parse.reply import as_list, as_text
 from redis_pulse.server_info import Server
 
@@ -59,7 +68,7 @@ _NOT_THE_SCRIPT = (AuthError, PermissionDeniedError, RejectedError, SkippedError
 class ScriptOptions(Options):
     """Which scripts."""
 
-    files: Scripts = Field(
+    files: ScriptPaths = Field(
         (),
         description="Lua scripts, read when the daemon starts; UTF-8 text. Each is a path, or a mapping {file, metric, "
         "type, help, labels}: its values are a metric of that name then, and the labels are the parts of a key a:b.",
@@ -81,7 +90,7 @@ class ScriptCollector:
     """EVAL_RO once, then EVALSHA_RO; without the ``_RO`` where a server is older than them, or scripts may write."""
 
     name: ClassVar[str] = "scripts"
-    metrics: ClassVar[tuple[Metric, ...]] = (VALUES, RESULT, ERROR)
+    metrics: ClassVar[tuple[MetricSpec, ...]] = (VALUES, RESULT, ERROR)
     options: ClassVar[type[ScriptOptions]] = ScriptOptions
     default: ClassVar[bool] = False
     commands: ClassVar[tuple[str, ...]] = ("eval_ro", "evalsha_ro", "eval", "evalsha")
@@ -98,9 +107,9 @@ class ScriptCollector:
         """Everything but a Sentinel runs scripts."""
         return server.mode != "sentinel"
 
-    async def collect(self, server: Server, commands: Commands, options: ScriptOptions) -> Iterable[Found]:
+    async def collect(self, server: Server, commands: Commands, options: ScriptOptions) -> Iterable[CollectorItem]:
         """Run every script, one after the other."""
-        found: list[Found] = []
+        found: list[CollectorItem] = []
         for one in options.files:
             filename, own = (one, None) if isinstance(one, str) else (one.file, one)
             try:
@@ -153,62 +162,62 @@ def _load(filename: str) -> _Script:
     return _Script(filename, text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-def _failed(filename: str, reason: str, text: str, result: float = FAILED) -> list[Found]:
-    name = label(filename)
-    return [RESULT.sample(result, name), ERROR.sample(1, name, reason), Fault(name, reason, text)]
+def _failed(filename: str, reason: str, text: str, result: float = FAILED) -> list[CollectorItem]:
+    name = label_value(filename)
+    return [RESULT.sample(result, name), ERROR.sample(1, name, reason), CollectorFault(name, reason, text)]
 
 
-def _values(reply: Any, filename: str, most: int, own: ScriptAt | None = None) -> Iterable[Found]:
+def _values(reply: Any, filename: str, most: int, own: ScriptFile | None = None) -> Iterable[CollectorItem]:
     """Read ``[key, value, key, value, …]``, where a value is an integer or text that is a number."""
     items = [] if reply is None else as_list(reply)
     if items is None or len(items) % 2:
         what = "a list of an odd length" if items else "no list"
         text = f"it returned {what}, and not {{name, number, name, number, …}}"
-        return [*_failed(filename, ProtocolError.reason, text), Unreadable("EVAL")]
+        return [*_failed(filename, ProtocolError.reason, text), UnreadableField("EVAL")]
     pairs = {as_text(key): value for key, value in zip(items[::2], items[1::2], strict=True)}
-    found: list[Found] = []
+    found: list[CollectorItem] = []
     bad = 0
     for key, value in list(pairs.items())[:most]:
         read = _number(value)
         sample = None if key is None or read is None else _sample(key, read, filename, own)
         if sample is None:
             bad += 1
-            found.append(Unreadable("EVAL/value"))
+            found.append(UnreadableField("EVAL/value"))
         else:
             found.append(sample)
     if len(pairs) > most:
-        found.append(Overflow("EVAL/key", len(pairs) - most))
+        found.append(OverflowCount("EVAL/key", len(pairs) - most))
     if not bad:
-        return [RESULT.sample(OK if pairs else EMPTY, label(filename)), *found]
+        return [RESULT.sample(OK if pairs else EMPTY, label_value(filename)), *found]
     read_well = min(len(pairs), most) - bad
     # Without their number: it may differ at each poll, and each other text is a line of the log.
     text = "some values cannot be used: no number, or a key that does not fit the labels"
     return [*_failed(filename, ProtocolError.reason, text, OK if read_well else FAILED), *found]
 
 
-def _sample(key: str, value: float, filename: str, own: ScriptAt | None) -> Sample | None:
+def _sample(key: str, value: float, filename: str, own: ScriptFile | None) -> Sample | None:
     """Return the sample of a value; None when its key has not as many parts as there are labels, or it is below 0."""
     if own is None:
-        return VALUES.sample(value, label(key), label(filename))
+        return VALUES.sample(value, label_value(key), label_value(filename))
     row, parts = _row(*own.family), key.split(":", max(0, len(own.labels) - 1)) if own.labels else []
     if len(parts) != len(own.labels) or (row.kind == "counter" and value < 0):
         return None
-    return row.sample(value, *map(label, parts))
+    return row.sample(value, *map(label_value, parts))
 
 
 @cache
-def _row(name: str, kind: Literal["gauge", "counter"], text: str, labels: tuple[str, ...]) -> Metric:
+def _row(name: str, kind: Literal["gauge", "counter"], text: str, labels: tuple[str, ...]) -> MetricSpec:
     """Return the row of a metric that an operator named: one for all targets, as the page wants it."""
-    return Metric(kind, "EVAL", name, name, text, labels=labels, prefix="")
+    return MetricSpec(kind, "EVAL", name, name, text, labels=labels, prefix="")
 
 
-def _once(found: Iterable[Found]) -> Iterable[Found]:
+def _once(found: Iterable[CollectorItem]) -> Iterable[CollectorItem]:
     """Leave out what would be a second series with the same labels: two scripts may give the same metric."""
-    seen: set[tuple[Metric, tuple[str, ...]]] = set()
+    seen: set[tuple[MetricSpec, tuple[str, ...]]] = set()
     for one in found:
         if isinstance(one, Sample):
             if (one.metric, one.labels) in seen:
-                yield Unreadable("EVAL/key")
+                yield UnreadableField("EVAL/key")
                 continue
             seen.add((one.metric, one.labels))
         yield one
@@ -217,7 +226,7 @@ def _once(found: Iterable[Found]) -> Iterable[Found]:
 def _number(value: Any) -> float | None:
     text = str(value) if type(value) is int else as_text(value)
     try:
-        return None if text is None else number(text)
+        return None if text is None else parse_number(text)
     except ValueError:
         return None
 

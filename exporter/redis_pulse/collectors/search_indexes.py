@@ -13,24 +13,24 @@ from collections.abc import Iterable, Iterator, Mapping
 from time import monotonic
 from typing import Any, ClassVar, Self
 
-from redis_pulse.collectors.support.labels import label
-from redis_pulse.collectors.support.round_robin import Rota
-from redis_pulse.collectors.support.time_budget import Clock, Pace, PaceOptions, Sleep
+from redis_pulse.collectors.support.labels import label_value
+from redis_pulse.collectors.support.round_robin import RoundRobin
+from redis_pulse.collectors.support.time_budget import Clock, Sleep, TimeBudget, TimeBudgetOptions
 from redis_pulse.commands import UNSUPPORTED, Commands
-from redis_pulse.config.option_types import Field, PositiveCount, Regexes
-from redis_pulse.metric import Convert, Found, Kind, Metric, Overflow, Unreadable, number
-from redis_pulse.parse.reply import answer, as_list, as_text, fields
+from redis_pulse.config.option_types import Field, PositiveCount, RegexList
+from redis_pulse.metric import CollectorItem, Convert, Kind, MetricSpec, OverflowCount, UnreadableField, parse_number
+from redis_pulse.parse.reply import as_list, as_map, as_text, reply_or_none
 from redis_pulse.server_info import Server
 
 
 def megabytes(text: str) -> float | None:
     """Megabytes (of 1048576 bytes, as the module means them) to bytes."""
-    value = number(text)
+    value = parse_number(text)
     return None if value is None else value * 1048576
 
 
-def _row(field: str, name: str, text: str, convert: Convert = number, kind: Kind = "gauge") -> Metric:
-    return Metric(kind, "FT.INFO", field, f"search_index_{name}", text, convert, ("index_name",))
+def _row(field: str, name: str, text: str, convert: Convert = parse_number, kind: Kind = "gauge") -> MetricSpec:
+    return MetricSpec(kind, "FT.INFO", field, f"search_index_{name}", text, convert, ("index_name",))
 
 
 ROWS = (
@@ -64,27 +64,29 @@ BATCH = 3
 _NO_NUMBER = frozenset({"nan", "-nan", "inf", "-inf"})
 
 
-class SearchOptions(PaceOptions):
+class SearchOptions(TimeBudgetOptions):
     """Which indexes."""
 
-    patterns: Regexes = Field((".*",), description="Regular expressions; an index that one of them finds is looked at.")
+    patterns: RegexList = Field(
+        (".*",), description="Regular expressions; an index that one of them finds is looked at."
+    )
     max_indexes: PositiveCount = Field(
         100, le=10_000, description="So many indexes have series; the others are only counted."
     )
 
 
-class SearchIndexes:
+class SearchIndexesCollector:
     """FT._LIST and FT.INFO."""
 
     name: ClassVar[str] = "search_indexes"
-    metrics: ClassVar[tuple[Metric, ...]] = ROWS
+    metrics: ClassVar[tuple[MetricSpec, ...]] = ROWS
     options: ClassVar[type[SearchOptions]] = SearchOptions
     default: ClassVar[bool] = False
     commands: ClassVar[tuple[str, ...]] = ("ft._list", "ft.info")
 
     def __init__(self, clock: Clock = monotonic, sleep: Sleep = asyncio_sleep) -> None:
         self._clock, self._sleep = clock, sleep
-        self._rota: Rota[str] = Rota(clock)
+        self._rota: RoundRobin[str] = RoundRobin(clock)
 
     def for_target(self) -> Self:
         """Return a collector that remembers the indexes of one target."""
@@ -94,46 +96,46 @@ class SearchIndexes:
         """Everything but a Sentinel may have the module."""
         return server.mode != "sentinel"
 
-    async def collect(self, server: Server, commands: Commands, options: SearchOptions) -> Iterable[Found]:  # noqa: ARG002
+    async def collect(self, server: Server, commands: Commands, options: SearchOptions) -> Iterable[CollectorItem]:  # noqa: ARG002
         """Ask for the names, then for as many indexes as there is time for."""
         listed = as_list(await commands.execute("FT._LIST"))
         if listed is None:
-            return [Unreadable("FT._LIST")]
+            return [UnreadableField("FT._LIST")]
         texts = [as_text(one) for one in listed]
         names = sorted({name for name in texts if name is not None})
         wanted = [name for name in names if any(re.search(one, name) for one in options.patterns)]
         more = max(0, len(wanted) - options.max_indexes)
 
-        async def look(batch: list[str]) -> dict[str, list[Found]]:
+        async def look(batch: list[str]) -> dict[str, list[CollectorItem]]:
             replies = await commands.pipeline([("FT.INFO", name) for name in batch])
             for reply in replies:
                 if isinstance(reply, UNSUPPORTED):
                     raise reply
-            return {name: list(_found(name, answer(reply))) for name, reply in zip(batch, replies, strict=True)}
+            return {name: list(_found(name, reply_or_none(reply))) for name, reply in zip(batch, replies, strict=True)}
 
-        pace = Pace(options, self._clock, self._sleep)
-        await self._rota.go_on(wanted[: options.max_indexes], pace, BATCH, look, alike=lambda _: None)
-        odd = [Unreadable("FT._LIST")] * texts.count(None)
-        return [*odd, *self._rota.found(), *([Overflow("FT._LIST", more)] if more else [])]
+        pace = TimeBudget(options, self._clock, self._sleep)
+        await self._rota.run(wanted[: options.max_indexes], pace, BATCH, look, alike=lambda _: None)
+        odd = [UnreadableField("FT._LIST")] * texts.count(None)
+        return [*odd, *self._rota.results(), *([OverflowCount("FT._LIST", more)] if more else [])]
 
 
-def _found(name: str, reply: Any) -> Iterator[Found]:
-    info = fields(reply)
+def _found(name: str, reply: Any) -> Iterator[CollectorItem]:
+    info = as_map(reply)
     if info is None:
-        yield Unreadable("FT.INFO")
+        yield UnreadableField("FT.INFO")
         return
     for row in ROWS:
         if row.field in info and (found := _read(row, info, name)) is not None:
             yield found
 
 
-def _read(row: Metric, info: Mapping[str, Any], name: str) -> Found | None:
+def _read(row: MetricSpec, info: Mapping[str, Any], name: str) -> CollectorItem | None:
     """Read a field, which is text or an integer; a mean of nothing is no number, and no sample."""
     value = info[row.field]
     text = str(value) if type(value) is int else as_text(value)
     if text is None:
-        return Unreadable(row.place)
-    return None if text in _NO_NUMBER else row.read(text, label(name))
+        return UnreadableField(row.location)
+    return None if text in _NO_NUMBER else row.parse(text, label_value(name))
 
 
-COLLECTOR = SearchIndexes()
+COLLECTOR = SearchIndexesCollector()

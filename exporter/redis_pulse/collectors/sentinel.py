@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 
 from redis_pulse.collectors.base import Stateless
 from redis_pulse.collectors.support.info_lines import read_info
-from redis_pulse.collectors.support.redact_settings import SettingsOptions, published
+from redis_pulse.collectors.support.redact_settings import SettingsOptions, settings_samples
 from redis_pulse.commands import UNSUPPORTED, Commands
 from redis_pulse.config import Options
 from redis_pulse.config.option_types import Field, PositiveCount
 from redis_pulse.errors import TargetError
-from redis_pulse.metric import Found, Metric, Overflow, Unreadable, counter, gauge, msec
+from redis_pulse.metric import CollectorItem, MetricSpec, OverflowCount, UnreadableField, counter, gauge, msec
 from redis_pulse.parse.reply import as_pairs, as_text
 from redis_pulse.parse.sentinel import LONGEST, as_instances, parse_ckquorum, parse_masters
 from redis_pulse.server_info import Server
@@ -79,11 +79,11 @@ class SentinelOptions(SettingsOptions):
     max_peers: PositiveCount = Field(50, description="Other Sentinels of one master that have a series.")
 
 
-class Sentinel(Stateless):
+class SentinelCollector(Stateless):
     """Read INFO, then every master's details; what an ACL denies is left out."""
 
     name: ClassVar[str] = "sentinel"
-    metrics: ClassVar[tuple[Metric, ...]] = (
+    metrics: ClassVar[tuple[MetricSpec, ...]] = (
         *(*ITSELF, STATUS, *OF_A_LINE, *OF_A_MASTER, EPOCH, CKQUORUM, USABLE, OK_SENTINELS, OK_SLAVES),
         *(PEER, KEY_VALUE, VALUE),
     )
@@ -97,17 +97,17 @@ class Sentinel(Stateless):
         """Only a Sentinel has it."""
         return server.mode == "sentinel"
 
-    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Found]:
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:
         """Read part by part."""
         own = (await read_info(server, commands)).get("Sentinel", {})
-        found: list[Found | None] = [row.read(own[row.field]) for row in ITSELF if row.field in own]
+        found: list[CollectorItem | None] = [row.parse(own[row.field]) for row in ITSELF if row.field in own]
         lines, bad = parse_masters(own)
-        found += [Unreadable("Sentinel/masterN")] * bad
+        found += [UnreadableField("Sentinel/masterN")] * bad
         masters, unread = await _masters(commands)
         found += unread
         names = sorted({**lines, **masters})
         if len(names) > options.max_masters:
-            found.append(Overflow(STATUS.place, len(names) - options.max_masters))
+            found.append(OverflowCount(STATUS.location, len(names) - options.max_masters))
         for name in names[: options.max_masters]:
             line, fields = lines.get(name, {}), masters.get(name, {})
             address = line.get("address") or f"{fields.get('ip', '')}:{fields.get('port', '')}"  # no [], as in INFO
@@ -122,42 +122,46 @@ class Sentinel(Stateless):
         return [item for item in found if item is not None]
 
 
-async def _masters(commands: Commands) -> tuple[dict[str, dict[str, str]], list[Found]]:
+async def _masters(commands: Commands) -> tuple[dict[str, dict[str, str]], list[CollectorItem]]:
     """Return the fields of every master by name, and what of the reply was unreadable."""
     try:
         masters = as_instances(await commands.execute("SENTINEL", "MASTERS"))
     except UNSUPPORTED:
         return {}, []
-    return ({}, [Unreadable(_MASTERS)]) if masters is None else (masters.named, [Unreadable(_MASTERS)] * masters.bad)
+    return (
+        ({}, [UnreadableField(_MASTERS)])
+        if masters is None
+        else (masters.named, [UnreadableField(_MASTERS)] * masters.bad)
+    )
 
 
-def _of_a_line(at: tuple[str, str], line: Mapping[str, str]) -> Iterator[Found | None]:
+def _of_a_line(at: tuple[str, str], line: Mapping[str, str]) -> Iterator[CollectorItem | None]:
     if status := line.get("status"):
         yield STATUS.sample(1.0, *at, status if status in _STATUSES else "other")
     for row in OF_A_LINE:
         if (item := row.field.removeprefix("masterN:")) in line:
-            yield row.read(line[item], *at)
+            yield row.parse(line[item], *at)
 
 
-def _of_a_master(at: tuple[str, str], fields: Mapping[str, str]) -> Iterator[Found | None]:
+def _of_a_master(at: tuple[str, str], fields: Mapping[str, str]) -> Iterator[CollectorItem | None]:
     for row in (*OF_A_MASTER, EPOCH):
         if row.field in fields:
-            yield row.read(fields[row.field], *at[: len(row.labels)])
+            yield row.parse(fields[row.field], *at[: len(row.labels)])
 
 
-def _quorum(at: tuple[str, str], reply: Any) -> Iterator[Found]:
+def _quorum(at: tuple[str, str], reply: Any) -> Iterator[CollectorItem]:
     """Read the reply to CKQUORUM; a quorum that is lost is an error reply."""
     if isinstance(reply, UNSUPPORTED):
         return
     verdict = parse_ckquorum(str(reply) if isinstance(reply, TargetError) else as_text(reply) or "")
     if verdict is None:
-        yield Unreadable(CKQUORUM.place)
+        yield UnreadableField(CKQUORUM.location)
     else:
         yield CKQUORUM.sample(float(verdict.reached), at[0], verdict.message)
         yield USABLE.sample(float(verdict.usable), *at)
 
 
-def _sentinels(at: tuple[str, str], reply: Any, options: SentinelOptions) -> Iterator[Found]:
+def _sentinels(at: tuple[str, str], reply: Any, options: SentinelOptions) -> Iterator[CollectorItem]:
     yield from _standing(OK_SENTINELS, at, reply, ourselves=1)
     others = as_instances(reply)
     if others is None or not options.include_peer_info:
@@ -166,23 +170,23 @@ def _sentinels(at: tuple[str, str], reply: Any, options: SentinelOptions) -> Ite
     for labels in peers[: options.max_peers]:
         yield PEER.sample(1.0, *at, *labels)
     if len(peers) > options.max_peers:
-        yield Overflow(PEER.place, len(peers) - options.max_peers)
+        yield OverflowCount(PEER.location, len(peers) - options.max_peers)
 
 
-def _slaves(at: tuple[str, str], reply: Any) -> Iterator[Found]:
+def _slaves(at: tuple[str, str], reply: Any) -> Iterator[CollectorItem]:
     yield from _standing(OK_SLAVES, at, reply, ourselves=0)
 
 
-def _standing(row: Metric, at: tuple[str, str], reply: Any, *, ourselves: int) -> Iterator[Found]:
+def _standing(row: MetricSpec, at: tuple[str, str], reply: Any, *, ourselves: int) -> Iterator[CollectorItem]:
     """Count the instances that are not down."""
     if isinstance(reply, UNSUPPORTED):
         return
     instances = as_instances(reply)
     if instances is None:
-        yield Unreadable(row.place)
+        yield UnreadableField(row.location)
         return
     flags = [set(fields["flags"].split(",")) for fields in instances.named.values() if "flags" in fields]
-    yield from [Unreadable(row.place)] * (instances.bad + len(instances.named) - len(flags))
+    yield from [UnreadableField(row.location)] * (instances.bad + len(instances.named) - len(flags))
     yield row.sample(float(ourselves + sum(not (_DOWN & one) for one in flags)), *at)
 
 
@@ -192,13 +196,13 @@ def _peer(fields: Mapping[str, str]) -> tuple[str, ...]:
     return (*(fields.get(label, "")[:LONGEST] for label in PEER.labels[2:-1]), flags)
 
 
-async def _settings(commands: Commands, options: SentinelOptions) -> list[Found]:
+async def _settings(commands: Commands, options: SentinelOptions) -> list[CollectorItem]:
     """Publish the Sentinel's settings (SENTINEL CONFIG came with Redis 6.2)."""
     try:
         fields, bad = as_pairs(await commands.execute("SENTINEL", "CONFIG", "GET", "*"))
     except UNSUPPORTED:
         return []
-    return [*published(KEY_VALUE, VALUE, fields, options), *[Unreadable(_CONFIG)] * bad]
+    return [*settings_samples(KEY_VALUE, VALUE, fields, options), *[UnreadableField(_CONFIG)] * bad]
 
 
-COLLECTOR = Sentinel()
+COLLECTOR = SentinelCollector()

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from redis_pulse.collectors.base import Stateless
 from redis_pulse.commands import Commands
 from redis_pulse.config import Options
-from redis_pulse.metric import Metric, Sample, Unreadable, gauge
+from redis_pulse.metric import MetricSpec, Sample, UnreadableField, gauge
 from redis_pulse.parse.reply import as_integer, as_list
 from redis_pulse.server_info import Server
 
@@ -24,11 +24,11 @@ LAST_DURATION = gauge(
 )
 
 
-class SlowLog(Stateless):
+class SlowLogCollector(Stateless):
     """Ask for the length of the slow log and for its newest entry only."""
 
     name: ClassVar[str] = "slowlog"
-    metrics: ClassVar[tuple[Metric, ...]] = (LENGTH, LAST_ID, LAST_DURATION)
+    metrics: ClassVar[tuple[MetricSpec, ...]] = (LENGTH, LAST_ID, LAST_DURATION)
     options: ClassVar[type[Options]] = Options
     default: ClassVar[bool] = True
     commands: ClassVar[tuple[str, ...]] = ("slowlog|len", "slowlog|get")
@@ -37,14 +37,14 @@ class SlowLog(Stateless):
         """Everything but a Sentinel has a slow log."""
         return server.mode != "sentinel"
 
-    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Sample | Unreadable]:  # noqa: ARG002
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Sample | UnreadableField]:  # noqa: ARG002
         """Read both replies."""
         length = as_integer(await commands.execute("SLOWLOG", "LEN"))
         newest = as_list(await commands.execute("SLOWLOG", "GET", 1))
-        return [LENGTH.take(length), *_newest(newest)]
+        return [LENGTH.sample_or_unreadable(length), *_newest(newest)]
 
 
-def _newest(entries: list[Any] | None) -> Iterator[Sample | Unreadable]:
+def _newest(entries: list[Any] | None) -> Iterator[Sample | UnreadableField]:
     """Read ``[[id, unix time, microseconds, [word, …], client, name]]``."""
     if entries == []:
         yield LAST_ID.sample(0.0)
@@ -52,8 +52,8 @@ def _newest(entries: list[Any] | None) -> Iterator[Sample | Unreadable]:
         return
     entry = as_list(entries[0]) if entries else None
     number, _, duration = [*map(as_integer, (entry or [])[:3]), None, None, None][:3]
-    yield LAST_ID.take(number)
-    yield LAST_DURATION.take(None if duration is None else duration / 1e6)
+    yield LAST_ID.sample_or_unreadable(number)
+    yield LAST_DURATION.sample_or_unreadable(None if duration is None else duration / 1e6)
 
 
-COLLECTOR = SlowLog()
+COLLECTOR = SlowLogCollector()

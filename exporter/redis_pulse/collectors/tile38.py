@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from redis_pulse.collectors.base import Stateless
 from redis_pulse.commands import Commands
 from redis_pulse.config import Options
-from redis_pulse.metric import Metric, Sample, Unreadable, gauge
+from redis_pulse.metric import MetricSpec, Sample, UnreadableField, gauge
 from redis_pulse.parse.reply import as_pairs
 from redis_pulse.server_info import Server
 
@@ -20,7 +20,7 @@ _ASKED = "SERVER EXT"
 _PREFIX = "tile38_"
 
 # fmt: off
-TABLE: tuple[Metric, ...] = (
+TILE38_METRICS: tuple[MetricSpec, ...] = (
     gauge(_ASKED, "tile38_aof_size", "tile38_aof_size_bytes", "Size of the append-only file."),
     gauge(_ASKED, "tile38_avg_point_size", "tile38_avg_item_size_bytes", "Heap divided by points."),
     gauge(_ASKED, "tile38_sys_cpus", "tile38_cpus_total", "CPUs of the machine."),
@@ -44,11 +44,11 @@ TABLE: tuple[Metric, ...] = (
 # fmt: on
 
 
-class Tile38(Stateless):
+class Tile38Collector(Stateless):
     """Ask a Tile38 for its own figures; its INFO has few."""
 
     name: ClassVar[str] = "tile38"
-    metrics: ClassVar[tuple[Metric, ...]] = TABLE
+    metrics: ClassVar[tuple[MetricSpec, ...]] = TILE38_METRICS
     options: ClassVar[type[Options]] = Options
     default: ClassVar[bool] = True
     #: Tile38 has no ACL that could name SERVER.
@@ -58,17 +58,17 @@ class Tile38(Stateless):
         """Only a Tile38 says which Tile38 it is."""
         return "tile38_version" in server.fields
 
-    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Sample | Unreadable]:  # noqa: ARG002
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Sample | UnreadableField]:  # noqa: ARG002
         """Read ``[field, value, …]``."""
         fields, bad = as_pairs(await commands.execute("SERVER", "EXT"))
         prefixed = {field if field.startswith(_PREFIX) else _PREFIX + field: text for field, text in fields.items()}
-        return [*_read(prefixed), *[Unreadable(_ASKED)] * bad]
+        return [*_read(prefixed), *[UnreadableField(_ASKED)] * bad]
 
 
-def _read(fields: dict[str, str]) -> Iterator[Sample | Unreadable]:
-    for row in TABLE:
-        if row.field in fields and (read := row.read(fields[row.field])) is not None:
+def _read(fields: dict[str, str]) -> Iterator[Sample | UnreadableField]:
+    for row in TILE38_METRICS:
+        if row.field in fields and (read := row.parse(fields[row.field])) is not None:
             yield read
 
 
-COLLECTOR = Tile38()
+COLLECTOR = Tile38Collector()

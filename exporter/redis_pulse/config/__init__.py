@@ -1,41 +1,41 @@
 """Settings: models, sources, redaction, warnings. The only room that knows pydantic-settings and YAML.
 
 ``load`` reads the command line, the environment, ``.env``, a YAML or TOML file and a folder of secrets, and returns
-``Loaded``, or raises ``ConfigError`` with every problem, its place and its cure. No message holds a secret.
+``LoadedConfig``, or raises ``ConfigError`` with every problem, its place and its cure. No message holds a secret.
 """
 
 from redis_pulse.config.discovery_models import (
     ClusterSettings,
-    Discovery,
-    DnsSource,
-    FileSource,
-    HttpSource,
+    DiscoverySettings,
+    DnsSourceSettings,
+    FileSourceSettings,
+    HttpSourceSettings,
     SentinelSettings,
     SourceSettings,
 )
-from redis_pulse.config.file_sd import Group, read_groups
-from redis_pulse.config.layered_source import Inherit, Inherited
-from redis_pulse.config.loader import Loaded, Reload, load
+from redis_pulse.config.file_sd import TargetGroup, read_groups
+from redis_pulse.config.layered_source import InheritedSettings, InheritVariables
+from redis_pulse.config.loader import ConfigLoader, LoadedConfig, load
 from redis_pulse.config.models import (
     PING_BUCKETS,
     BreakerSettings,
     CanarySettings,
-    Connection,
-    Log,
-    Poll,
-    Probe,
+    ConnectionSettings,
+    LogSettings,
+    PollSettings,
     ProbeLogSettings,
-    Slo,
-    Tls,
-    Web,
+    ProbeSettings,
+    SloSettings,
+    TlsSettings,
+    WebSettings,
 )
-from redis_pulse.config.problems import ConfigError, Problem, nearest
+from redis_pulse.config.problems import ConfigError, Problem, closest_name
 from redis_pulse.config.resolver import CheckCollectors
 from redis_pulse.config.settings import Settings
 from redis_pulse.config.sharding import Shard
 from redis_pulse.config.target import TargetSettings, no_entry
-from redis_pulse.config.telemetry_path import telemetry_path_trouble
-from redis_pulse.config.types import Options, Seconds, duration, label_trouble
+from redis_pulse.config.telemetry_path import telemetry_path_error
+from redis_pulse.config.types import Options, Seconds, duration, label_error
 from redis_pulse.config.url import Endpoint, ParsedUrl, parse_url
 from redis_pulse.config.validation_errors import check_options
 
@@ -46,40 +46,40 @@ __all__ = [
     "CheckCollectors",
     "ClusterSettings",
     "ConfigError",
-    "Connection",
-    "Discovery",
-    "DnsSource",
+    "ConfigLoader",
+    "ConnectionSettings",
+    "DiscoverySettings",
+    "DnsSourceSettings",
     "Endpoint",
-    "FileSource",
-    "Group",
-    "HttpSource",
-    "Inherit",
-    "Inherited",
-    "Loaded",
-    "Log",
+    "FileSourceSettings",
+    "HttpSourceSettings",
+    "InheritVariables",
+    "InheritedSettings",
+    "LoadedConfig",
+    "LogSettings",
     "Options",
     "ParsedUrl",
-    "Poll",
-    "Probe",
+    "PollSettings",
     "ProbeLogSettings",
+    "ProbeSettings",
     "Problem",
-    "Reload",
     "Seconds",
     "SentinelSettings",
     "Settings",
     "Shard",
-    "Slo",
+    "SloSettings",
     "SourceSettings",
+    "TargetGroup",
     "TargetSettings",
-    "Tls",
-    "Web",
+    "TlsSettings",
+    "WebSettings",
     "check_options",
+    "closest_name",
     "duration",
-    "label_trouble",
+    "label_error",
     "load",
-    "nearest",
     "no_entry",
     "parse_url",
     "read_groups",
-    "telemetry_path_trouble",
+    "telemetry_path_error",
 ]

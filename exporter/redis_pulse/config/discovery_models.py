@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from redis_pulse.config.models import Tls
+from redis_pulse.config.models import TlsSettings
 from redis_pulse.config.target import TargetSettings
 from redis_pulse.config.types import Count, Options, PositiveCount, PositiveSeconds
 from redis_pulse.config.url import ParsedUrl, parse_url
@@ -61,7 +61,7 @@ def _allowed(value: str) -> str:
     return value
 
 
-def _switch(value: Any) -> Any:
+def _bool_or_settings(value: Any) -> Any:
     if value is True:
         return {}
     return None if value is False else value
@@ -94,14 +94,14 @@ class SentinelSettings(Options):
     username: str | None = Field(None, repr=False, description="ACL user to log in to the Sentinels as.")
     password: SecretStr | None = Field(None, description="Password of the Sentinels; better in a file.")
     password_file: Path | None = Field(None, description="File with the password of the Sentinels.")
-    tls: Tls | None = Field(None, description="As the group tls, for the Sentinels.")
+    tls: TlsSettings | None = Field(None, description="As the group tls, for the Sentinels.")
     scheme: Scheme = Field("redis", description="How the servers are reached that the Sentinels name.")
     interval: PositiveSeconds = Field(10.0, ge=0.1, description="Time between two rounds of questions.")
     replicas: bool = Field(True, description="Whether replicas are watched, or the master only.")
     sentinels: bool = Field(False, description="Whether the Sentinels themselves are targets too.")
 
 
-class FileSource(Options):
+class FileSourceSettings(Options):
     """Files in the form of Prometheus' file_sd, JSON or YAML."""
 
     path: str = Field(min_length=1, description="A file, or a pattern such as targets/*.yaml.")
@@ -110,7 +110,7 @@ class FileSource(Options):
     interval: PositiveSeconds = Field(5.0, ge=0.1, description="Time between two looks at whether it changed.")
 
 
-class HttpSource(Options):
+class HttpSourceSettings(Options):
     """A URL that answers in the form of Prometheus' http_sd."""
 
     url: Annotated[str, AfterValidator(_http_url)] = Field(description="Where to ask.")
@@ -121,10 +121,12 @@ class HttpSource(Options):
     timeout: PositiveSeconds = Field(10.0, description="Longest wait for the whole answer.")
     max_bytes: PositiveCount = Field(10_000_000, description="A longer answer is refused.")
     bearer_token_file: Path | None = Field(None, description="File with the token to show, read at every question.")
-    tls: Tls = Field(Tls(), description="How the certificate of the server is checked; as the group tls.")
+    tls: TlsSettings = Field(
+        TlsSettings(), description="How the certificate of the server is checked; as the group tls."
+    )
 
 
-class DnsSource(Options):
+class DnsSourceSettings(Options):
     """A name whose records are servers, such as a headless service."""
 
     name: str = Field(min_length=1, description="The name to ask for.")
@@ -136,12 +138,12 @@ class DnsSource(Options):
     interval: PositiveSeconds = Field(30.0, ge=0.1, description="Time between two questions.")
 
 
-class Discovery(Options):
+class DiscoverySettings(Options):
     """Where targets are found besides those that are listed."""
 
-    files: Annotated[tuple[FileSource, ...], _bare("path")] = Field((), description="Files of targets.")
-    http: Annotated[tuple[HttpSource, ...], _bare("url")] = Field((), description="URLs that list targets.")
-    dns: Annotated[tuple[DnsSource, ...], _bare("name")] = Field((), description="DNS names that are targets.")
+    files: Annotated[tuple[FileSourceSettings, ...], _bare("path")] = Field((), description="Files of targets.")
+    http: Annotated[tuple[HttpSourceSettings, ...], _bare("url")] = Field((), description="URLs that list targets.")
+    dns: Annotated[tuple[DnsSourceSettings, ...], _bare("name")] = Field((), description="DNS names that are targets.")
     allow: Annotated[tuple[Annotated[str, AfterValidator(_allowed)], ...], BeforeValidator(_listed)] = Field(
         (),
         description="Networks and names that a found target may have (10.0.0.0/8, *.redis.internal); all unless set.",
@@ -149,7 +151,7 @@ class Discovery(Options):
     max_targets: Count = Field(20_000, description="No more targets than this are taken from one source.")
 
 
-SourceOptions = ClusterSettings | SentinelSettings | FileSource | HttpSource | DnsSource
+SourceOptions = ClusterSettings | SentinelSettings | FileSourceSettings | HttpSourceSettings | DnsSourceSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +185,9 @@ class SourceSettings:
         return f"{self.name}: {kind}"
 
 
-def bare(scheme: Scheme) -> ParsedUrl:
+def placeholder_url(scheme: Scheme) -> ParsedUrl:
     """Return a URL that says how to reach a server and not yet which."""
     return parse_url(f"{scheme}://to-be-found")
 
 
-switch = BeforeValidator(_switch)
+BoolOrSettings = BeforeValidator(_bool_or_settings)

@@ -8,14 +8,14 @@ from typing import Any
 import yaml
 
 from redis_pulse.blocking import read_regular_file
-from redis_pulse.config.layered_source import Layer, Path, anchored, dotted
+from redis_pulse.config.layered_source import ConfigSource, SettingPath, format_path, resolve_paths
 from redis_pulse.config.problems import ConfigError, Problem
 
 _TAG = "tag:yaml.org,2002:"
 #: Of a configuration: ten thousand targets have some megabytes.
-MOST_BYTES = 50_000_000
-_MOST_NODES = 200_000
-_DEEPEST = 50
+MAX_BYTES = 50_000_000
+_MAX_NODES = 200_000
+_MAX_DEPTH = 50
 _TOML_TABLE = re.compile(r"\s*(\[\[?)\s*([\w.\" -]+?)\s*\]\]?\s*(#.*)?")
 _TOML_KEY = re.compile(r"\s*([\w.-]+)\s*=")
 _TOML_LINE = re.compile(r"\(at line (\d+), column \d+\)")
@@ -36,14 +36,14 @@ for _loader in (_Loader, _FastLoader):
     }
 
 
-def read_file(path: FilePath, *, shown: str, data: bytes | None = None) -> Layer:
+def read_file(path: FilePath, *, shown: str, data: bytes | None = None) -> ConfigSource:
     """Read a configuration file; raises ConfigError when it cannot be read or is not what its name says.
 
     ``shown`` is how messages call it: as the user wrote it. ``data`` is what is in it, when that was read already.
     """
     file = FilePath(shown)
     try:
-        text = (read_regular_file(path, MOST_BYTES) if data is None else data).decode("utf-8-sig")
+        text = (read_regular_file(path, MAX_BYTES) if data is None else data).decode("utf-8-sig")
     except FileNotFoundError:
         raise _refused(file, "does not exist", "see --config and REDIS_PULSE_CONFIG") from None
     except IsADirectoryError:
@@ -57,7 +57,7 @@ def read_file(path: FilePath, *, shown: str, data: bytes | None = None) -> Layer
     if found is None or found == {}:
         raise _refused(file, "is empty", "write at least one target: see docs/configuration.md")
     places = {path: f"{file}:{line}" for path, line in lines.items()} | {(): str(file)}
-    return Layer(anchored(found, path.absolute().parent), places, with_path=True)
+    return ConfigSource(resolve_paths(found, path.absolute().parent), places, with_path=True)
 
 
 def nodes_of(text: str, file: FilePath) -> Any:
@@ -76,7 +76,7 @@ def _refused(file: FilePath, message: str, cure: str = "", *, line: int | None =
     return ConfigError([Problem(f"{file}:{line}" if line else str(file), message, cure)])
 
 
-def _yaml(file: FilePath, text: str) -> tuple[Any, dict[Path, int]]:
+def _yaml(file: FilePath, text: str) -> tuple[Any, dict[SettingPath, int]]:
     try:
         loader, node = _nodes(text)
         if node is None or (isinstance(node, yaml.ScalarNode) and not node.value):
@@ -110,7 +110,7 @@ def _refuse_depths(text: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=_FastLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _DEEPEST:
+        if depth > _MAX_DEPTH:
             raise RecursionError
 
 
@@ -132,17 +132,17 @@ class _Walk:
 
     def __init__(self, file: FilePath) -> None:
         self.file = file
-        self.lines: dict[Path, int] = {}
+        self.lines: dict[SettingPath, int] = {}
         self.problems: list[Problem] = []
         self.nodes = 0
 
-    def complain(self, node: yaml.Node, path: Path, message: str, cure: str = "") -> None:
-        place = f"{self.file}:{node.start_mark.line + 1}" + (f": {dotted(path)}" if path else "")
+    def complain(self, node: yaml.Node, path: SettingPath, message: str, cure: str = "") -> None:
+        place = f"{self.file}:{node.start_mark.line + 1}" + (f": {format_path(path)}" if path else "")
         self.problems.append(Problem(place, message, cure))
 
-    def visit(self, node: yaml.Node, path: Path, above: frozenset[int]) -> None:
+    def visit(self, node: yaml.Node, path: SettingPath, above: frozenset[int]) -> None:
         self.nodes += 1
-        if id(node) in above or self.nodes > _MOST_NODES:
+        if id(node) in above or self.nodes > _MAX_NODES:
             if not self.problems:
                 self.complain(node, path, "has an alias that holds itself, or too many of them")
             return
@@ -157,7 +157,7 @@ class _Walk:
         elif isinstance(node, yaml.MappingNode):
             self._mapping(node, path, above)
 
-    def _mapping(self, node: yaml.MappingNode, path: Path, above: frozenset[int]) -> None:
+    def _mapping(self, node: yaml.MappingNode, path: SettingPath, above: frozenset[int]) -> None:
         seen: dict[str, int] = {}
         merged: list[yaml.Node] = []
         for key, value in node.value:
@@ -176,7 +176,7 @@ class _Walk:
             self.visit(other, path, above)
 
 
-def _toml(file: FilePath, text: str) -> tuple[Any, dict[Path, int]]:
+def _toml(file: FilePath, text: str) -> tuple[Any, dict[SettingPath, int]]:
     try:
         return tomllib.loads(text), _toml_lines(text)
     except tomllib.TOMLDecodeError as error:
@@ -192,11 +192,11 @@ def _toml(file: FilePath, text: str) -> tuple[Any, dict[Path, int]]:
         raise _refused(file, "holds a value that TOML cannot read") from None
 
 
-def _toml_lines(text: str) -> dict[Path, int]:
+def _toml_lines(text: str) -> dict[SettingPath, int]:
     """Find the line of each key; a key within a value of several lines is found at the line of the value's key."""
-    lines: dict[Path, int] = {}
-    counts: dict[Path, int] = {}
-    table: Path = ()
+    lines: dict[SettingPath, int] = {}
+    counts: dict[SettingPath, int] = {}
+    table: SettingPath = ()
     for number, line in enumerate(text.splitlines(), 1):
         if found := _TOML_TABLE.fullmatch(line):
             table = ()

@@ -13,14 +13,14 @@ import yaml
 from redis_pulse.config.file_reader import nodes_of
 
 
-class Group(NamedTuple):
+class TargetGroup(NamedTuple):
     """Targets as they are written, and their labels."""
 
     targets: tuple[str, ...]
     labels: dict[str, str]
 
 
-def read_groups(text: str, *, is_yaml: bool) -> list[Group]:
+def read_groups(text: str, *, is_yaml: bool) -> list[TargetGroup]:
     """Read a list of groups.
 
     Raises ValueError, with a message that repeats nothing of the text but line numbers, when it is no such list.
@@ -50,7 +50,7 @@ def _yaml(text: str) -> Any:
         raise ValueError("holds a value that YAML cannot read, or nests too deep") from None
 
 
-def _group(number: int, item: Any) -> Group:
+def _group(number: int, item: Any) -> TargetGroup:
     if not isinstance(item, dict) or not set(item) <= {"targets", "labels", "source"}:
         raise ValueError(f"[{number}] must be a mapping with targets and, if need be, labels")
     targets, labels = item.get("targets"), item.get("labels") or {}
@@ -58,4 +58,4 @@ def _group(number: int, item: Any) -> Group:
         raise ValueError(f"[{number}].targets must be a list of texts such as host:port")
     if not isinstance(labels, dict) or not all(isinstance(one, str) for pair in labels.items() for one in pair):
         raise ValueError(f"[{number}].labels must be a mapping from names to texts: put numbers in quotes")
-    return Group(tuple(targets), labels)
+    return TargetGroup(tuple(targets), labels)

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 from redis_pulse.config.problems import Problem
 
 #: Where a setting is: ``("targets", 2, "password")``.
-Path = tuple[str | int, ...]
+SettingPath = tuple[str | int, ...]
 
 _FILES = frozenset({"password_file", "ca_file", "cert_file", "key_file", "bearer_token_file", "file"})
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,60}")
 
 
 @dataclass(slots=True)
-class Layer:
+class ConfigSource:
     """What one source sets.
 
     ``data`` is nested as the settings are. ``places`` maps a path to where it stands (``--listen``, ``REDIS_URL``,
@@ -25,10 +25,10 @@ class Layer:
     """
 
     data: dict[str, Any] = field(default_factory=dict)
-    places: dict[Path, str] = field(default_factory=dict)
+    locations: dict[SettingPath, str] = field(default_factory=dict)
     with_path: bool = False
 
-    def put(self, path: Path, value: Any, place: str) -> None:
+    def put(self, path: SettingPath, value: Any, place: str) -> None:
         """Set a value, making the groups above it."""
         group = self.data
         for step in path[:-1]:
@@ -37,9 +37,9 @@ class Layer:
                 below = group[str(step)] = {}
             group = below
         group[str(path[-1])] = value
-        self.places[path] = place
+        self.locations[path] = place
 
-    def holds(self, path: Path) -> bool:
+    def holds(self, path: SettingPath) -> bool:
         """Whether this layer says anything at a path."""
         at: Any = self.data
         for step in path:
@@ -49,37 +49,37 @@ class Layer:
             at = at[step]
         return True
 
-    def place(self, path: Path) -> str:
+    def location(self, path: SettingPath) -> str:
         """Return where a path stands, as a person is told."""
-        above = next((path[:n] for n in range(len(path), -1, -1) if path[:n] in self.places), ())
-        found = self.places.get(above, "")
+        above = next((path[:n] for n in range(len(path), -1, -1) if path[:n] in self.locations), ())
+        found = self.locations.get(above, "")
         if above == ("redis_url",) and len(self.data["redis_url"]) == 1:
             return found
-        return f"{found}: {dotted(path)}" if self.with_path or above != path else found
+        return f"{found}: {format_path(path)}" if self.with_path or above != path else found
 
 
-class Inherited(NamedTuple):
+class InheritedSettings(NamedTuple):
     """What variables of another exporter say: path, value and name of each; warnings; what stops the start."""
 
-    values: Sequence[tuple[Path, Any, str]] = ()
+    values: Sequence[tuple[SettingPath, Any, str]] = ()
     warnings: Sequence[str] = ()
     problems: Sequence[Problem] = ()
 
 
 #: Given variables of another exporter that are no settings of ours, says what they mean here.
-Inherit = Callable[[Mapping[str, str]], Inherited]
+InheritVariables = Callable[[Mapping[str, str]], InheritedSettings]
 
 
-def place(layers: Sequence[Layer], path: Path) -> str:
+def location_of_path(layers: Sequence[ConfigSource], path: SettingPath) -> str:
     """Return where the strongest source says something at a path, or at the nearest path above it."""
     for length in range(len(path), 0, -1):
         for layer in layers:
             if layer.holds(path[:length]):
-                return layer.place(path)
-    return dotted(path)
+                return layer.location(path)
+    return format_path(path)
 
 
-def dotted(path: Path) -> str:
+def format_path(path: SettingPath) -> str:
     """Write a path as ``targets[2].password``; a key that is no plain word is not written out."""
     text = ""
     for step in path:
@@ -90,20 +90,20 @@ def dotted(path: Path) -> str:
     return text
 
 
-def anchored(data: Any, base: FilePath) -> Any:
+def resolve_paths(data: Any, base: FilePath) -> Any:
     """Make the relative paths of files in ``data`` start at ``base``: where the configuration file lies."""
     if isinstance(data, dict):
-        return {key: _anchored_value(key, value, base) for key, value in data.items()}
-    return [anchored(one, base) for one in data] if isinstance(data, list) else data
+        return {key: _resolved_value(key, value, base) for key, value in data.items()}
+    return [resolve_paths(one, base) for one in data] if isinstance(data, list) else data
 
 
-def _anchored_value(key: Any, value: Any, base: FilePath) -> Any:
+def _resolved_value(key: Any, value: Any, base: FilePath) -> Any:
     if isinstance(value, str) and value and (key in _FILES or key == "path"):
         return str(base / FilePath(value).expanduser())
     if key == "files":  # of discovery: a list of patterns, or of sources with a path
         items = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
         return [
-            str(base / FilePath(one.strip()).expanduser()) if isinstance(one, str) else anchored(one, base)
+            str(base / FilePath(one.strip()).expanduser()) if isinstance(one, str) else resolve_paths(one, base)
             for one in items
         ]
-    return anchored(value, base)
+    return resolve_paths(value, base)

@@ -11,18 +11,18 @@ from pydantic import ValidationError
 
 from redis_pulse.config.discovery_models import SourceSettings
 from redis_pulse.config.file_reader import read_file
-from redis_pulse.config.layered_source import Inherit, Layer, place
+from redis_pulse.config.layered_source import ConfigSource, InheritVariables, location_of_path
 from redis_pulse.config.problems import ConfigError, Problem
-from redis_pulse.config.resolver import CheckCollectors, Resolver
+from redis_pulse.config.resolver import CheckCollectors, ConfigResolver
 from redis_pulse.config.settings import Settings
-from redis_pulse.config.sharding import Shard, resolve
+from redis_pulse.config.sharding import Shard, resolve_shard
 from redis_pulse.config.sources import CONFIG, SECRETS_DIR, command_line, dotenv, environment, inherited, secrets
 from redis_pulse.config.target import TargetSettings
-from redis_pulse.config.validation_errors import explain
+from redis_pulse.config.validation_errors import problems_from
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedConfig:
     """A good configuration: what was set, the resolved targets, and what a person should know all the same."""
 
     settings: Settings
@@ -35,7 +35,7 @@ class Loaded:
 
 
 #: Reads the configuration again: raises ConfigError, and the running one stays, when it is bad.
-Reload = Callable[[], Loaded]
+ConfigLoader = Callable[[], LoadedConfig]
 
 
 def load(
@@ -45,10 +45,10 @@ def load(
     *,
     check_collectors: CheckCollectors | None = None,
     sets: Mapping[str, Sequence[str]] | None = None,
-    inherit: Inherit | None = None,
+    inherit: InheritVariables | None = None,
     with_secrets: bool = True,
     extra_targets: Sequence[tuple[str, str]] = (),
-) -> Loaded:
+) -> LoadedConfig:
     """Read all sources, the strongest first: command line, environment, ``.env``, file, folder of secrets, defaults.
 
     ``directory`` is where ``.env`` is looked for and where relative paths begin (those in a file begin where it lies).
@@ -62,34 +62,34 @@ def load(
     try:
         settings = Settings(layers=[layer.data for layer in layers])  # type: ignore[call-arg]
     except ValidationError as error:
-        problems += explain(error, layers)
+        problems += problems_from(error, layers)
     # Raised here and not above, so that the error, which knows the values, does not travel along as its context.
     if settings is None:
         raise ConfigError(problems)
     if settings.debug:
         settings = settings.model_copy(update={"log": settings.log.model_copy(update={"level": "debug"})})
-    resolver = Resolver(settings, layers, check_collectors, sets=sets, secrets=with_secrets)
+    resolver = ConfigResolver(settings, layers, check_collectors, sets=sets, secrets=with_secrets)
     targets = resolver.targets(extra_targets)
     shard = None
     try:
-        shard = resolve(settings.shard, environ)
+        shard = resolve_shard(settings.shard, environ)
     except ValueError as error:
-        problems.append(Problem(place(layers, ("shard",)), str(error)))
+        problems.append(Problem(location_of_path(layers, ("shard",)), str(error)))
     if problems or resolver.problems:
         raise ConfigError([*problems, *resolver.problems])
-    return Loaded(settings, targets, (*warnings, *resolver.warnings), resolver.sources, shard)
+    return LoadedConfig(settings, targets, (*warnings, *resolver.warnings), resolver.sources, shard)
 
 
 def _read(
     arguments: argparse.Namespace | None,
     environ: Mapping[str, str],
     directory: Path,
-    inherit: Inherit | None,
+    inherit: InheritVariables | None,
     *,
     with_secrets: bool,
-) -> tuple[list[Layer], list[str], list[Problem]]:
+) -> tuple[list[ConfigSource], list[str], list[Problem]]:
     """Read the sources, the strongest first; one that cannot be read leaves a problem and nothing else."""
-    layers: list[Layer] = []
+    layers: list[ConfigSource] = []
     warnings: list[str] = []
     problems: list[Problem] = []
     variables: dict[str, str] = {}
@@ -113,7 +113,7 @@ def _read(
         with _collecting(problems):
             layers.append(secrets(folder, directory))
     layer, said = inherited({**variables, **environ}, directory, inherit)
-    warnings += [*said.warnings, *_give_way(layer, layers)]
+    warnings += [*said.warnings, *_resolve_conflicts(layer, layers)]
     problems += said.problems
     layers.append(layer)
     if any("@" in url for url in layers[0].data.get("redis_url", ())):
@@ -121,12 +121,12 @@ def _read(
     return layers, warnings, problems
 
 
-def _give_way(inherited: Layer, layers: Sequence[Layer]) -> list[str]:
+def _resolve_conflicts(inherited: ConfigSource, layers: Sequence[ConfigSource]) -> list[str]:
     """Take collectors out of what is inherited when they are set elsewhere: two lists are not merged."""
     if not inherited.holds(("collectors",)) or not any(layer.holds(("collectors",)) for layer in layers):
         return []
     del inherited.data["collectors"]
-    names = dict.fromkeys(name for path, name in inherited.places.items() if path[0] == "collectors")
+    names = dict.fromkeys(name for path, name in inherited.locations.items() if path[0] == "collectors")
     return [f"{name} is not used, since collectors are set" for name in names]
 
 

@@ -40,7 +40,7 @@ def _off_or_seconds(value: Any) -> Any:
         raise ValueError("must be off, a number of seconds, or text such as 500ms or 1s") from None
 
 
-class Probe(Options):
+class ProbeSettings(Options):
     """The timed PINGs of a target."""
 
     interval: PositiveSeconds = Field(1.0, ge=0.01, description="Time between two PINGs to a target.")
@@ -65,7 +65,7 @@ class Probe(Options):
     )
 
 
-class Poll(Options):
+class PollSettings(Options):
     """The reading of INFO and of what the other collectors ask."""
 
     interval: PositiveSeconds = Field(15.0, ge=0.1, description="Time between two polls of a target.")
@@ -111,7 +111,7 @@ class CanarySettings(Options):
     heartbeat: bool = Field(True, description="Whether replicas are read, to see how far they are behind.")
 
 
-class Slo(Options):
+class SloSettings(Options):
     """What is promised to the clients of a target."""
 
     latency: PositiveSeconds = Field(0.010, description="A PING counts as good up to this; one of probe.buckets.")
@@ -120,7 +120,7 @@ class Slo(Options):
     )
 
 
-class Tls(Options):
+class TlsSettings(Options):
     """How the certificate of a server is checked, and which one we show."""
 
     ca_file: Path | None = Field(None, description="Certificates to trust (PEM); the system's unless set.")
@@ -133,7 +133,7 @@ class Tls(Options):
     check_hostname: bool = Field(True, description="Whether the certificate must bear the server's name.")
 
 
-class Connection(Options):
+class ConnectionSettings(Options):
     """The connections to a target."""
 
     max_connections: PositiveCount = Field(10, description="Size of the pool of a target.")
@@ -144,7 +144,7 @@ class Connection(Options):
     retry_on_timeout: bool = Field(False, description="Whether a read of a poll that timed out is tried again.")
 
 
-class Web(Options):
+class WebSettings(Options):
     """The pages, but for where they are."""
 
     health_status: Literal["by-target", "always-200"] = Field(
@@ -154,7 +154,7 @@ class Web(Options):
     )
 
 
-class Log(Options):
+class LogSettings(Options):
     """What is logged to stderr."""
 
     level: Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_level)] = Field(

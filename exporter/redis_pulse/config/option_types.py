@@ -12,16 +12,16 @@ from redis_pulse.config.types import Count, Options, PositiveCount, PositiveSeco
 
 __all__ = [
     "Count",
+    "DatabaseKey",
     "Field",
-    "KeyAt",
-    "Keys",
+    "KeyPatterns",
     "Options",
     "PositiveCount",
     "PositiveSeconds",
-    "Regexes",
+    "RegexList",
     "RoleOptions",
-    "ScriptAt",
-    "Scripts",
+    "ScriptFile",
+    "ScriptPaths",
     "own_metrics",
     "read_script",
 ]
@@ -32,9 +32,9 @@ _METRIC = re.compile(r"[a-z][a-z0-9_]{0,99}")
 #: Endings that make another series, or another type, of a name.
 _SUFFIXES = ("_sum", "_count", "_bucket", "_created", "_info")
 _RESERVED = frozenset({"target", "job", "instance", "address", "le", "quantile"})
-_MOST_LABELS, _LONGEST_HELP = 10, 200
+_MAX_LABELS, _MAX_HELP_LENGTH = 10, 200
 #: Bytes; a Lua script that is longer was not meant.
-_LONGEST_SCRIPT = 1 << 20
+_MAX_SCRIPT_BYTES = 1 << 20
 
 
 class RoleOptions(Options):
@@ -53,7 +53,7 @@ class RoleOptions(Options):
         return self.roles == "all" or (role == "slave") is (self.roles == "replicas")
 
 
-class KeyAt(NamedTuple):
+class DatabaseKey(NamedTuple):
     """A key, or a pattern of keys as SCAN takes it, and the database that it is in."""
 
     db: int
@@ -65,24 +65,24 @@ class KeyAt(NamedTuple):
         return _GLOB.search(self.key) is not None
 
 
-def _key(value: Any) -> KeyAt:
+def _key(value: Any) -> DatabaseKey:
     match value:
-        case KeyAt():
+        case DatabaseKey():
             return value
         case str() if value.strip():
             database = _DATABASE.fullmatch(value.strip())
-            return KeyAt(int(database[1]), database[2]) if database else KeyAt(0, value.strip())
+            return DatabaseKey(int(database[1]), database[2]) if database else DatabaseKey(0, value.strip())
         case {"pattern": str() as key, **rest} | {"key": str() as key, **rest} if key:
             number = rest.pop("db", 0)
             if type(number) is int and 0 <= number < 100_000 and not rest:
-                return KeyAt(number, key)
+                return DatabaseKey(number, key)
     raise ValueError('must be a list of keys or patterns such as "user:*", "db3=user:*" or {db: 3, pattern: "user:*"}')
 
 
 def _keys(value: Any) -> Any:
     if isinstance(value, str):
         value = [part for part in value.split(",") if part.strip()]
-    if not isinstance(value, list | tuple) or isinstance(value, KeyAt):
+    if not isinstance(value, list | tuple) or isinstance(value, DatabaseKey):
         value = [value]
     return tuple(dict.fromkeys(_key(one) for one in value))
 
@@ -99,7 +99,7 @@ def _regexes(value: Any) -> Any:
     return tuple(value)
 
 
-class ScriptAt(NamedTuple):
+class ScriptFile(NamedTuple):
     """A script whose values are a metric of their own: its name, type, help, and the labels that keys are split into.
 
     ``a:b`` is the values of two labels; the last label takes what is left.
@@ -117,24 +117,24 @@ class ScriptAt(NamedTuple):
         return (self.metric, self.type, self.help, self.labels)
 
 
-def own_metrics(options: dict[str, Any]) -> list[ScriptAt]:
+def own_metrics(options: dict[str, Any]) -> list[ScriptFile]:
     """Return the metrics that options of the collector of scripts define, as far as they are well-formed."""
     files = options.get("files")
     found = []
     for one in files if isinstance(files, list | tuple) else ():
-        if isinstance(one, dict | ScriptAt):
+        if isinstance(one, dict | ScriptFile):
             try:
                 script = _script(one, 0)
             except ValueError:
                 continue
-            found += [script] if isinstance(script, ScriptAt) else []
+            found += [script] if isinstance(script, ScriptFile) else []
     return found
 
 
-def _script(value: Any, place: int) -> str | ScriptAt:
+def _script(value: Any, place: int) -> str | ScriptFile:
     """Read a path, or a mapping with the path and the metric of a script."""
     match value:
-        case ScriptAt():
+        case ScriptFile():
             return value
         case str() | Path() if str(value):
             return str(value)
@@ -144,14 +144,14 @@ def _script(value: Any, place: int) -> str | ScriptAt:
             at = f"at place {place + 1}"
             if "metric" not in rest:
                 raise ValueError(f"has {', '.join(map(str, rest))} {at} without a metric")
-            if unknown := set(map(str, rest)) - set(ScriptAt._fields):
+            if unknown := set(map(str, rest)) - set(ScriptFile._fields):
                 raise ValueError(f"has {', '.join(sorted(unknown))} {at}, which is no setting of a script")
             said: dict[str, Any] = {str(name): one for name, one in rest.items()}
-            return _own(ScriptAt(str(file), **said), at)
+            return _metric_spec(ScriptFile(str(file), **said), at)
     raise ValueError("must be a list of paths of Lua scripts, or of mappings with file, metric, type, help, labels")
 
 
-def _own(script: ScriptAt, at: str) -> ScriptAt:
+def _metric_spec(script: ScriptFile, at: str) -> ScriptFile:
     """Check what makes a metric, as Prometheus does."""
     name: Any = script.metric
     labels: Any = script.labels
@@ -162,15 +162,15 @@ def _own(script: ScriptAt, at: str) -> ScriptAt:
         raise ValueError(f"has a type {at} that is neither gauge nor counter")
     if name.endswith(_SUFFIXES) or name.endswith("_total") is not (script.type == "counter"):
         raise ValueError(f"has a metric {at} with a wrong ending: a counter ends in _total, a gauge in no suffix")
-    if isinstance(labels, str) or not isinstance(labels, list | tuple) or len(labels) > _MOST_LABELS:
-        raise ValueError(f"has labels {at} that are no list of at most {_MOST_LABELS} names")
+    if isinstance(labels, str) or not isinstance(labels, list | tuple) or len(labels) > _MAX_LABELS:
+        raise ValueError(f"has labels {at} that are no list of at most {_MAX_LABELS} names")
     for label in labels:
         if not isinstance(label, str) or not _METRIC.fullmatch(label) or label in _RESERVED:
             raise ValueError(f"has a label {at} that is no name of a label, or one that Prometheus or we set")
     if len(set(labels)) != len(labels):
         raise ValueError(f"has a label twice {at}")
-    if not isinstance(text, str) or not 0 < len(text.strip()) <= _LONGEST_HELP or not text.isprintable():
-        raise ValueError(f"has a help {at} that is not one line of at most {_LONGEST_HELP} characters")
+    if not isinstance(text, str) or not 0 < len(text.strip()) <= _MAX_HELP_LENGTH or not text.isprintable():
+        raise ValueError(f"has a help {at} that is not one line of at most {_MAX_HELP_LENGTH} characters")
     return script._replace(labels=tuple(labels), help=text.strip().removesuffix(".") + ".")
 
 
@@ -180,14 +180,14 @@ def _scripts(value: Any) -> Any:
     scripts = tuple(
         _script(one, place) for place, one in enumerate(value if isinstance(value, list | tuple) else [value])
     )
-    families: dict[str, ScriptAt] = {}
+    families: dict[str, ScriptFile] = {}
     for place, one in enumerate(scripts):
         try:
             if not read_script(Path(one if isinstance(one, str) else one.file)).strip():
                 raise ValueError(f"names an empty file at place {place + 1}")
         except OSError as error:
             raise ValueError(f"names a file at place {place + 1} that cannot be read: {error.strerror}") from None
-        if isinstance(one, ScriptAt) and families.setdefault(one.metric, one).family != one.family:
+        if isinstance(one, ScriptFile) and families.setdefault(one.metric, one).family != one.family:
             raise ValueError(f"gives the metric {one.metric} twice, with another type, help or labels")
     return scripts
 
@@ -195,7 +195,7 @@ def _scripts(value: Any) -> Any:
 def read_script(file: Path) -> str:
     """Read a Lua script. Raises OSError when the file cannot be read, or is no text of at most a megabyte."""
     try:
-        return read_regular_file(file, _LONGEST_SCRIPT).decode("utf-8")
+        return read_regular_file(file, _MAX_SCRIPT_BYTES).decode("utf-8")
     except UnicodeDecodeError:
         raise OSError(0, "it is not UTF-8 text") from None
     except OSError as error:
@@ -205,8 +205,8 @@ def read_script(file: Path) -> str:
 
 
 #: Keys and patterns: ``["user:*", "db3=session:*", {"db": 3, "pattern": "a=b*"}]``, or text with commas.
-Keys = Annotated[tuple[KeyAt, ...], BeforeValidator(_keys)]
+KeyPatterns = Annotated[tuple[DatabaseKey, ...], BeforeValidator(_keys)]
 #: Regular expressions of Python, as text; each compiles.
-Regexes = Annotated[tuple[str, ...], BeforeValidator(_regexes)]
+RegexList = Annotated[tuple[str, ...], BeforeValidator(_regexes)]
 #: Lua scripts that could be read when the settings were: paths, and those that give a metric of their own.
-Scripts = Annotated[tuple[str | ScriptAt, ...], BeforeValidator(_scripts)]
+ScriptPaths = Annotated[tuple[str | ScriptFile, ...], BeforeValidator(_scripts)]

@@ -13,13 +13,13 @@ class Problem:
     setting``); ``cure`` says what to do about it (may be empty). None of them holds a secret.
     """
 
-    place: str
+    location: str
     message: str
-    cure: str = ""
+    hint: str = ""
 
     def __str__(self) -> str:
-        text = f"{self.place} {self.message}"
-        return f"{text} ({self.cure})" if self.cure else text
+        text = f"{self.location} {self.message}"
+        return f"{text} ({self.hint})" if self.hint else text
 
 
 class ConfigError(Exception):
@@ -33,7 +33,7 @@ class ConfigError(Exception):
         return "\n".join(str(problem) for problem in self.problems)
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
+def closest_name(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that was probably meant, or None."""
     by_lower = {one.lower(): one for one in known}
     found = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)

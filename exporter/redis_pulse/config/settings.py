@@ -7,22 +7,22 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from redis_pulse.config.discovery_models import ClusterSettings, Discovery, SentinelSettings, switch
+from redis_pulse.config.discovery_models import BoolOrSettings, ClusterSettings, DiscoverySettings, SentinelSettings
 from redis_pulse.config.models import (
     BreakerSettings,
     CanarySettings,
-    Connection,
-    Log,
-    Poll,
-    Probe,
+    ConnectionSettings,
+    LogSettings,
+    PollSettings,
     ProbeLogSettings,
-    Slo,
-    Tls,
-    Web,
+    ProbeSettings,
+    SloSettings,
+    TlsSettings,
+    WebSettings,
 )
 from redis_pulse.config.sharding import shard_text
-from redis_pulse.config.telemetry_path import telemetry_path_trouble
-from redis_pulse.config.types import Collectors, Count, Labels, Options, Renamed, TargetName
+from redis_pulse.config.telemetry_path import telemetry_path_error
+from redis_pulse.config.types import Collectors, Count, Labels, Options, RenamedCommands, TargetName
 from redis_pulse.config.url import ParsedUrl, parse_url
 
 _NAMED = re.compile(r"([A-Za-z0-9_.@-]+)=(.+)", re.DOTALL)
@@ -67,7 +67,7 @@ def _listen(value: Any) -> Any:
 
 
 def _telemetry_path(value: Any) -> Any:
-    if isinstance(value, str) and (trouble := telemetry_path_trouble(value)):
+    if isinstance(value, str) and (trouble := telemetry_path_error(value)):
         raise ValueError(trouble)
     return value
 
@@ -92,14 +92,14 @@ class Module(Options):
         None, description="File with the password, read at every connection, so that it can be rotated."
     )
     labels: Labels = Field({}, description="Labels of the target, for service discovery.")
-    tls: Tls | None = Field(None, description="As the group tls; what is not set here comes from there.")
-    connection: Connection | None = Field(None, description="As the group connection.")
-    probe: Probe | None = Field(None, description="As the group probe.")
-    poll: Poll | None = Field(None, description="As the group poll.")
+    tls: TlsSettings | None = Field(None, description="As the group tls; what is not set here comes from there.")
+    connection: ConnectionSettings | None = Field(None, description="As the group connection.")
+    probe: ProbeSettings | None = Field(None, description="As the group probe.")
+    poll: PollSettings | None = Field(None, description="As the group poll.")
     breaker: BreakerSettings | None = Field(None, description="As the group breaker.")
     canary: CanarySettings | None = Field(None, description="As the group canary.")
-    slo: Slo | None = Field(None, description="As the group slo.")
-    commands: Renamed = Field(
+    slo: SloSettings | None = Field(None, description="As the group slo.")
+    commands: RenamedCommands = Field(
         {}, description="Commands that the server knows by another name (rename-command): {config: NAME}."
     )
     collectors: Collectors | None = Field(
@@ -114,7 +114,7 @@ class TargetEntry(Module):
     url: Url | None = Field(
         None, description="redis://, rediss://, valkey://, valkeys://, unix:// or host:port; needed but with sentinel."
     )
-    cluster: Annotated[ClusterSettings | None, switch] = Field(
+    cluster: Annotated[ClusterSettings | None, BoolOrSettings] = Field(
         None, description="true, or settings: the target is every node of the cluster that url belongs to."
     )
     sentinel: SentinelSettings | None = Field(
@@ -141,7 +141,7 @@ class Settings(BaseSettings):
     telemetry_path: Annotated[str, BeforeValidator(_telemetry_path)] = Field(
         "/metrics", description="Path of the metrics."
     )
-    web: Web = Web()
+    web: WebSettings = WebSettings()
     redis_url: Annotated[tuple[NamedUrl, ...], BeforeValidator(split_urls)] = Field(
         (), description="Targets without a file: URLs, or name=URL, separated by commas."
     )
@@ -150,14 +150,14 @@ class Settings(BaseSettings):
     password_file: PasswordFile | None = Field(
         None, description="File with the password for the targets of redis_url, read at every connection."
     )
-    probe: Probe = Probe()
-    poll: Poll = Poll()
+    probe: ProbeSettings = ProbeSettings()
+    poll: PollSettings = PollSettings()
     breaker: BreakerSettings = BreakerSettings()
     canary: CanarySettings = CanarySettings()
-    slo: Slo = Slo()
-    connection: Connection = Connection()
-    tls: Tls = Tls()
-    log: Log = Log()
+    slo: SloSettings = SloSettings()
+    connection: ConnectionSettings = ConnectionSettings()
+    tls: TlsSettings = TlsSettings()
+    log: LogSettings = LogSettings()
     probe_log: ProbeLogSettings = ProbeLogSettings()
     debug: bool = Field(False, description="Logs at level debug.")
     collectors: Collectors | None = Field(
@@ -165,7 +165,7 @@ class Settings(BaseSettings):
     )
     modules: dict[str, Module] = Field({}, description="Named bundles of settings that targets refer to.")
     targets: tuple[TargetEntry, ...] = Field((), description="The servers to watch.")
-    discovery: Discovery = Discovery()
+    discovery: DiscoverySettings = DiscoverySettings()
     shard: Annotated[str | None, BeforeValidator(shard_text)] = Field(
         None,
         description="The part of the targets to take, of so many: 0/3, or auto/3 in a StatefulSet; all unless set.",

@@ -42,7 +42,7 @@ def shard_text(value: Any) -> Any:
     return match[0]
 
 
-def resolve(text: str | None, environ: Mapping[str, str]) -> Shard | None:
+def resolve_shard(text: str | None, environ: Mapping[str, str]) -> Shard | None:
     """Return the shard that a checked text names; ``auto`` is the ordinal of a StatefulSet's pod, from its name.
 
     Raises ValueError, with message and cure, when the name of the host has no ordinal below the count.
@@ -78,6 +78,6 @@ def owner(name: str, count: int) -> int:
     return max(range(count), key=hashes.__getitem__)
 
 
-def is_ours(name: str, shard: Shard | None) -> bool:
+def owns(name: str, shard: Shard | None) -> bool:
     """Whether a name is ours; without shards every name is."""
     return shard is None or shard.count == 1 or owner(name, shard.count) == shard.index

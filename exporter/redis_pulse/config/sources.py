@@ -17,8 +17,14 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import DotEnvSettingsSource
 
 from redis_pulse.blocking import read_regular_file
-from redis_pulse.config.layered_source import Inherit, Inherited, Layer, Path, anchored
-from redis_pulse.config.problems import ConfigError, Problem, nearest
+from redis_pulse.config.layered_source import (
+    ConfigSource,
+    InheritedSettings,
+    InheritVariables,
+    SettingPath,
+    resolve_paths,
+)
+from redis_pulse.config.problems import ConfigError, Problem, closest_name
 from redis_pulse.config.settings import Module, Settings, split_urls
 
 PREFIX = "REDIS_PULSE_"
@@ -26,7 +32,7 @@ CONFIG = "REDIS_PULSE_CONFIG"
 SECRETS_DIR = "REDIS_PULSE_SECRETS_DIR"
 DEFAULT_SECRETS_DIR = "/run/secrets/redis-pulse"
 #: Names that redis_exporter reads: the weakest in the environment.
-ALIASES: dict[str, tuple[Path, ...]] = {
+REDIS_EXPORTER_ENV: dict[str, tuple[SettingPath, ...]] = {
     "REDIS_ADDR": (("redis_url",),),
     "REDIS_USER": (("username",),),
     "REDIS_PASSWORD": (("password",),),
@@ -37,7 +43,7 @@ ALIASES: dict[str, tuple[Path, ...]] = {
     "REDIS_EXPORTER_CONNECTION_TIMEOUT": (("connection", "socket_timeout"), ("connection", "socket_connect_timeout")),
 }
 #: Names that do not begin with ``REDIS_PULSE_``.
-FIXED: dict[str, tuple[Path, ...]] = {
+UNPREFIXED_ENV: dict[str, tuple[SettingPath, ...]] = {
     "REDIS_URL": (("redis_url",),),
     "REDIS_MAX_CONNECTIONS": (("connection", "max_connections"),),
     "REDIS_SOCKET_TIMEOUT": (("connection", "socket_timeout"),),
@@ -50,7 +56,7 @@ FIXED: dict[str, tuple[Path, ...]] = {
     "LOG_LEVEL": (("log", "level"),),
 }
 #: Options of the command line that set something; ``--config`` is none of them.
-COMMAND_LINE: dict[str, Path] = {
+COMMAND_LINE: dict[str, SettingPath] = {
     "--redis-url": ("redis_url",),
     "--listen": ("listen",),
     "--telemetry-path": ("telemetry_path",),
@@ -89,7 +95,7 @@ def model_of(annotation: Any) -> tuple[type[BaseModel] | None, type | None]:
     return (annotation, None) if isinstance(annotation, type) and issubclass(annotation, BaseModel) else (None, None)
 
 
-def model_at(path: Path, root: type[BaseModel] = Settings) -> type[BaseModel] | None:
+def model_at(path: SettingPath, root: type[BaseModel] = Settings) -> type[BaseModel] | None:
     """Return the model whose keys stand at ``path``, or None when there is none."""
     steps, model = list(path), root
     while steps:
@@ -103,7 +109,7 @@ def model_at(path: Path, root: type[BaseModel] = Settings) -> type[BaseModel] | 
     return model
 
 
-def leaves(model: type[BaseModel] = Settings, path: Path = ()) -> Iterator[tuple[Path, FieldInfo]]:
+def leaves(model: type[BaseModel] = Settings, path: SettingPath = ()) -> Iterator[tuple[SettingPath, FieldInfo]]:
     """Yield every setting of a model that is no group; what a list or a mapping of models holds is left out."""
     for name, field in model.model_fields.items():
         inner, container = model_of(field.annotation)
@@ -113,24 +119,24 @@ def leaves(model: type[BaseModel] = Settings, path: Path = ()) -> Iterator[tuple
             yield (*path, name), field
 
 
-def own_name(path: Path) -> str:
+def env_name(path: SettingPath) -> str:
     """Return the name in the environment of a setting: ``REDIS_PULSE_PROBE_INTERVAL``."""
     return PREFIX + "_".join(map(str, path)).upper()
 
 
-def _table() -> dict[str, tuple[Path, ...]]:
-    table = ALIASES | FIXED
+def _table() -> dict[str, tuple[SettingPath, ...]]:
+    table = REDIS_EXPORTER_ENV | UNPREFIXED_ENV
     for path, _ in leaves():
         table[PREFIX + "__".join(map(str, path)).upper()] = (path,)
-        table[own_name(path)] = (path,)
+        table[env_name(path)] = (path,)
     return table
 
 
 #: Every name in the environment, the weakest first, and what it sets.
-ENVIRONMENT: dict[str, tuple[Path, ...]] = _table()
+ENVIRONMENT: dict[str, tuple[SettingPath, ...]] = _table()
 
 
-def module_path(name: str) -> Path | None:
+def module_path(name: str) -> SettingPath | None:
     """Return what ``REDIS_PULSE_MODULES__PROD__TLS__CA_FILE`` sets, or None when it sets nothing."""
     group, *steps = name.removeprefix(PREFIX).lower().split("__")
     if group != "modules" or len(steps) < 2 or not steps[0]:
@@ -143,28 +149,28 @@ def module_path(name: str) -> Path | None:
 _JSON = frozenset({"redis_url", "collectors", "modules", "targets", "labels", "buckets", "files", "http", "dns"})
 #: Text that is a list in JSON; an IPv6 address begins with a bracket too.
 _JSON_LIST = re.compile(r'\[\s*["\]]')
-_MOST_BYTES = 1 << 20
+_MAX_BYTES = 1 << 20
 
 
-def command_line(arguments: argparse.Namespace | None, directory: FilePath) -> Layer:
+def command_line(arguments: argparse.Namespace | None, directory: FilePath) -> ConfigSource:
     """Return what the options of the command line set."""
-    layer = Layer()
+    layer = ConfigSource()
     for option, path in COMMAND_LINE.items():
         value = getattr(arguments, option[2:].replace("-", "_"), None)
         if path == ("redis_url",) and value:
             value = [url for text in value for url in split_urls(text)]
         if value is not None and value != []:
             layer.put(path, value, option)
-    layer.data = anchored(layer.data, directory)
+    layer.data = resolve_paths(layer.data, directory)
     return layer
 
 
-def environment(environ: Mapping[str, str], directory: FilePath, *, prefix: str = "") -> tuple[Layer, list[str]]:
+def environment(environ: Mapping[str, str], directory: FilePath, *, prefix: str = "") -> tuple[ConfigSource, list[str]]:
     """Return what the environment sets, and a warning for every name of ours that sets nothing.
 
     An empty value sets nothing. ``prefix`` stands before the names in messages. Raises ConfigError for bad JSON.
     """
-    layer, warnings = Layer(), []
+    layer, warnings = ConfigSource(), []
     for name, paths in ENVIRONMENT.items():
         if value := environ.get(name):
             for path in paths:
@@ -177,17 +183,19 @@ def environment(environ: Mapping[str, str], directory: FilePath, *, prefix: str 
         elif not SERVICE_LINK.fullmatch(name):
             known = [one for one in (*ENVIRONMENT, CONFIG, SECRETS_DIR) if one.startswith(PREFIX)]
             # The prefix, which they share, would make all of them alike.
-            guess = nearest(name.removeprefix(PREFIX), [one.removeprefix(PREFIX) for one in known])
+            guess = closest_name(name.removeprefix(PREFIX), [one.removeprefix(PREFIX) for one in known])
             warnings.append(f"{prefix}{name} is no setting" + (f": did you mean {PREFIX}{guess}?" if guess else ""))
     if environ.get("REDIS_URL") and environ.get("REDIS_ADDR"):
         warnings.append(f"{prefix}REDIS_ADDR is not used, since REDIS_URL is set")
-    layer.data = anchored(layer.data, directory)
+    layer.data = resolve_paths(layer.data, directory)
     return layer, warnings
 
 
-def inherited(environ: Mapping[str, str], directory: FilePath, inherit: Inherit | None) -> tuple[Layer, Inherited]:
+def inherited(
+    environ: Mapping[str, str], directory: FilePath, inherit: InheritVariables | None
+) -> tuple[ConfigSource, InheritedSettings]:
     """Return what the variables of redis_exporter set that are no settings of ours, and what else they say."""
-    layer = Layer()
+    layer = ConfigSource()
     theirs = {
         name: value
         for name, value in environ.items()
@@ -197,14 +205,14 @@ def inherited(environ: Mapping[str, str], directory: FilePath, inherit: Inherit 
         # Who set these asks for /health as redis_exporter answers it: 200 while it lives.
         layer.put(("web", "health_status"), "always-200", first)
     unknown = {name: value for name, value in theirs.items() if name not in ENVIRONMENT}
-    said = inherit(unknown) if inherit is not None and unknown else Inherited()
+    said = inherit(unknown) if inherit is not None and unknown else InheritedSettings()
     for path, value, name in said.values:
         layer.put(path, value, name)
-    layer.data = anchored(layer.data, directory)
+    layer.data = resolve_paths(layer.data, directory)
     return layer, said
 
 
-def _decoded(path: Path, value: str, place: str) -> Any:
+def _decoded(path: SettingPath, value: str, place: str) -> Any:
     is_json = _JSON_LIST.match(value.lstrip()) if path == ("redis_url",) else value.lstrip().startswith(("[", "{"))
     if path[-1] in _JSON and is_json:
         try:
@@ -220,8 +228,8 @@ def dotenv(directory: FilePath) -> dict[str, str]:
     try:
         if not file.is_file():
             return {}
-        if file.stat().st_size > _MOST_BYTES:
-            raise OSError(errno.EFBIG, f"longer than {_MOST_BYTES} bytes")  # noqa: TRY301
+        if file.stat().st_size > _MAX_BYTES:
+            raise OSError(errno.EFBIG, f"longer than {_MAX_BYTES} bytes")  # noqa: TRY301
         found = DotEnvSettingsSource(Settings, env_file=file, env_file_encoding="utf-8", case_sensitive=True).env_vars
     except UnicodeDecodeError:
         raise ConfigError([Problem(str(file), "is not UTF-8 text")]) from None
@@ -230,14 +238,14 @@ def dotenv(directory: FilePath) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-def secrets(folder: str | None, directory: FilePath) -> Layer:
+def secrets(folder: str | None, directory: FilePath) -> ConfigSource:
     """Return what the files of the folder of secrets set: each is named as the setting and holds its value.
 
     ``folder`` None means the usual folder, which need not be there. Raises ConfigError when one cannot be read. Files
     with other names are left alone: targets may refer to them with ``password_file``.
     """
     place = FilePath(DEFAULT_SECRETS_DIR) if folder is None else directory / FilePath(folder).expanduser()
-    layer = Layer()
+    layer = ConfigSource()
     try:
         if folder is None and not place.is_dir():
             return layer
@@ -250,13 +258,13 @@ def secrets(folder: str | None, directory: FilePath) -> Layer:
         module = module_path(name)
         for path in ENVIRONMENT.get(name, () if module is None else (module,)):
             layer.put(path, _decoded(path, _secret(file), str(file)), str(file))
-    layer.data = anchored(layer.data, place)
+    layer.data = resolve_paths(layer.data, place)
     return layer
 
 
 def _secret(file: FilePath) -> str:
     try:
-        text = read_regular_file(file, _MOST_BYTES).decode("utf-8")
+        text = read_regular_file(file, _MAX_BYTES).decode("utf-8")
         return text.removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise ConfigError([Problem(str(file), "is not UTF-8 text")]) from None

@@ -9,13 +9,21 @@ from typing import Any
 from pydantic import Field, SecretStr
 
 from redis_pulse.blocking import read_regular_file
-from redis_pulse.config.models import BreakerSettings, CanarySettings, Connection, Poll, Probe, Slo, Tls
+from redis_pulse.config.models import (
+    BreakerSettings,
+    CanarySettings,
+    ConnectionSettings,
+    PollSettings,
+    ProbeSettings,
+    SloSettings,
+    TlsSettings,
+)
 from redis_pulse.config.types import Options
 from redis_pulse.config.url import Endpoint, parse_url
 
 _OTHER_FORM = 'holds JSON of another form than {"redis://HOST:PORT": "PASSWORD"}'
 #: Of a file of passwords: one of redis_exporter has an entry for each server.
-_MOST_BYTES = 10_000_000
+_MAX_BYTES = 10_000_000
 
 
 class TargetSettings(Options):
@@ -28,13 +36,13 @@ class TargetSettings(Options):
     username: str | None = Field(None, repr=False)
     password: SecretStr | None = None
     password_file: Path | None = None
-    tls: Tls = Tls()
-    connection: Connection = Connection()
-    probe: Probe = Probe()
-    poll: Poll = Poll()
+    tls: TlsSettings = TlsSettings()
+    connection: ConnectionSettings = ConnectionSettings()
+    probe: ProbeSettings = ProbeSettings()
+    poll: PollSettings = PollSettings()
     breaker: BreakerSettings = BreakerSettings()
     canary: CanarySettings = CanarySettings()
-    slo: Slo = Slo()
+    slo: SloSettings = SloSettings()
     #: Command → the name that the server knows it by.
     commands: dict[str, SecretStr] = Field({})
     #: Whether it was found as a node of a cluster or as a server of a Sentinel set.
@@ -93,7 +101,7 @@ def read_password(file: Path, endpoint: Endpoint) -> str | None:
     has no password. Raises OSError when the file cannot be read, is not text, or is JSON of another form.
     """
     try:
-        text = read_regular_file(file, _MOST_BYTES).decode("utf-8")
+        text = read_regular_file(file, _MAX_BYTES).decode("utf-8")
     except UnicodeDecodeError:
         raise PasswordFileError("names a file that is not UTF-8 text") from None
     if (by_url := _by_url(text)) is not None:

@@ -13,7 +13,7 @@ def _is_reserved(path: str) -> bool:
     )
 
 
-def telemetry_path_trouble(path: str) -> str:
+def telemetry_path_error(path: str) -> str:
     """Return what is wrong with a path for the metrics; empty when nothing is."""
     if not _PATH.fullmatch(path) or path == "/":
         return "must be a path such as /metrics"

@@ -103,7 +103,7 @@ def _buckets(value: Any) -> Any:
     return edges
 
 
-def label_trouble(labels: Mapping[Any, Any]) -> str:
+def label_error(labels: Mapping[Any, Any]) -> str:
     """Return what is wrong with the names of labels of a target; empty when nothing is."""
     for name in labels:
         if not _LABEL.fullmatch(str(name)) or str(name).startswith("__"):
@@ -114,7 +114,7 @@ def label_trouble(labels: Mapping[Any, Any]) -> str:
 
 
 def _labels(value: Any) -> Any:
-    if isinstance(value, dict) and (trouble := label_trouble(value)):
+    if isinstance(value, dict) and (trouble := label_error(value)):
         raise ValueError(trouble)
     return value
 
@@ -171,7 +171,7 @@ RENAMEABLE = frozenset(
 _WORD = re.compile(r"[!-~]{1,128}")
 
 
-def _renamed(value: Any) -> Any:
+def _renamed_commands(value: Any) -> Any:
     if not isinstance(value, dict):
         raise ValueError("must be a mapping from commands to their names, such as {config: NAME}")  # noqa: TRY004
     found = {}
@@ -186,4 +186,4 @@ def _renamed(value: Any) -> Any:
 
 
 #: Command → name; the names are treated as secrets, since that is what they are chosen for.
-Renamed = Annotated[dict[str, SecretStr], BeforeValidator(_renamed)]
+RenamedCommands = Annotated[dict[str, SecretStr], BeforeValidator(_renamed_commands)]

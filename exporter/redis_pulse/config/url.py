@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote
 
 from pydantic import SecretStr
 
-from redis_pulse.config.problems import nearest
+from redis_pulse.config.problems import closest_name
 
 DEFAULT_PORT = 6379
 SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix")
@@ -107,7 +107,7 @@ def _scheme(text: str) -> tuple[str, str]:
         )
     if len(scheme) > 20:
         raise ValueError(f"must start with one of {', '.join(f'{known}://' for known in SCHEMES)}")
-    guess = nearest(scheme, SCHEMES)
+    guess = closest_name(scheme, SCHEMES)
     hint = f"did you mean {guess}://?" if guess else f"use one of {', '.join(f'{known}://' for known in SCHEMES)}"
     raise ValueError(f"has the unknown scheme {scheme}://: {hint}")
 

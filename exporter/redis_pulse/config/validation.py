@@ -4,17 +4,24 @@ from collections.abc import Iterator
 from pathlib import Path as FilePath
 
 from redis_pulse.blocking import read_regular_file, regular
-from redis_pulse.config.models import BreakerSettings, CanarySettings, Poll, Probe, Slo, Tls
+from redis_pulse.config.models import (
+    BreakerSettings,
+    CanarySettings,
+    PollSettings,
+    ProbeSettings,
+    SloSettings,
+    TlsSettings,
+)
 from redis_pulse.config.target import TargetSettings, no_entry, read_password
 from redis_pulse.config.types import duration
 from redis_pulse.config.url import Endpoint
-from redis_pulse.config.validation_errors import nearest_duration
+from redis_pulse.config.validation_errors import closest_duration
 
 #: Group and key, what is wrong, the cure.
-Finding = tuple[tuple[str, str], str, str]
+ValidationIssue = tuple[tuple[str, str], str, str]
 
 
-def check_target(target: TargetSettings, *, own_buckets: bool, files: bool = True) -> Iterator[Finding]:
+def check_target(target: TargetSettings, *, own_buckets: bool, files: bool = True) -> Iterator[ValidationIssue]:
     """Yield what does not fit together in the settings of a target.
 
     ``own_buckets``: its buckets are set nearer to it than its SLO is, so they are what must be mended. ``files``:
@@ -27,10 +34,10 @@ def check_target(target: TargetSettings, *, own_buckets: bool, files: bool = Tru
     yield from _tls(target.tls, files=files)
 
 
-def _slo(slo: Slo, probe: Probe, *, own_buckets: bool) -> Iterator[Finding]:
+def _slo(slo: SloSettings, probe: ProbeSettings, *, own_buckets: bool) -> Iterator[ValidationIssue]:
     if slo.latency in probe.buckets:
         return
-    nearest, edge = nearest_duration(slo.latency, probe.buckets), duration(slo.latency)
+    nearest, edge = closest_duration(slo.latency, probe.buckets), duration(slo.latency)
     if own_buckets:
         yield (
             ("probe", "buckets"),
@@ -45,7 +52,7 @@ def _slo(slo: Slo, probe: Probe, *, own_buckets: bool) -> Iterator[Finding]:
         )
 
 
-def _poll(poll: Poll) -> Iterator[Finding]:
+def _poll(poll: PollSettings) -> Iterator[ValidationIssue]:
     if poll.timeout > poll.interval:
         yield (
             ("poll", "timeout"),
@@ -60,7 +67,7 @@ def _poll(poll: Poll) -> Iterator[Finding]:
         )
 
 
-def _breaker(breaker: BreakerSettings) -> Iterator[Finding]:
+def _breaker(breaker: BreakerSettings) -> Iterator[ValidationIssue]:
     if breaker.open_interval > breaker.open_interval_max:
         yield (
             ("breaker", "open_interval"),
@@ -69,7 +76,7 @@ def _breaker(breaker: BreakerSettings) -> Iterator[Finding]:
         )
 
 
-def _canary(canary: CanarySettings) -> Iterator[Finding]:
+def _canary(canary: CanarySettings) -> Iterator[ValidationIssue]:
     if canary.ttl < 2 * canary.interval:
         yield (
             ("canary", "ttl"),
@@ -78,21 +85,21 @@ def _canary(canary: CanarySettings) -> Iterator[Finding]:
         )
 
 
-def _tls(tls: Tls, *, files: bool) -> Iterator[Finding]:
+def _tls(tls: TlsSettings, *, files: bool) -> Iterator[ValidationIssue]:
     if tls.cert_reqs == "none" and tls.check_hostname:
         yield ("tls", "check_hostname"), "cannot be true while tls.cert_reqs is none", "leave it out"
     if tls.key_file is not None and tls.cert_file is None:
         yield ("tls", "key_file"), "is the key of no certificate", "set tls.cert_file too"
     for key, file in (("ca_file", tls.ca_file), ("cert_file", tls.cert_file), ("key_file", tls.key_file)):
         if files and file is not None and (trouble := _unreadable(file)):
-            yield ("tls", key), trouble, _cure(file)
+            yield ("tls", key), trouble, _hint(file)
 
 
 def check_password_file(file: FilePath, endpoint: Endpoint) -> tuple[str, str] | None:
     """Return what is wrong with a password file, and the cure; None when a password can be read from it."""
     # The path is not shown: more than one person has written the password itself there.
     if trouble := _unreadable(file):
-        return trouble, _cure(file)
+        return trouble, _hint(file)
     try:
         password = read_password(file, endpoint)
     except OSError as error:
@@ -124,5 +131,5 @@ def _unreadable(file: FilePath) -> str | None:
     return None
 
 
-def _cure(file: FilePath) -> str:
+def _hint(file: FilePath) -> str:
     return f"looked for in {file.parent}" if file.parent.is_dir() else "its folder is not there either"

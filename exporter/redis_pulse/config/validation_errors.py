@@ -5,15 +5,22 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from redis_pulse.config.layered_source import Layer, Path, dotted, place
-from redis_pulse.config.models import BreakerSettings, Connection, Log, Poll, Probe, Slo
-from redis_pulse.config.problems import Problem, nearest
+from redis_pulse.config.layered_source import ConfigSource, SettingPath, format_path, location_of_path
+from redis_pulse.config.models import (
+    BreakerSettings,
+    ConnectionSettings,
+    LogSettings,
+    PollSettings,
+    ProbeSettings,
+    SloSettings,
+)
+from redis_pulse.config.problems import Problem, closest_name
 from redis_pulse.config.settings import Settings
 from redis_pulse.config.sources import model_at
 from redis_pulse.config.types import duration
 
 #: Groups in which no value can be a secret, so that a bad one may be shown.
-_HARMLESS = (Probe, Poll, BreakerSettings, Slo, Connection, Log)
+_HARMLESS = (ProbeSettings, PollSettings, BreakerSettings, SloSettings, ConnectionSettings, LogSettings)
 _MESSAGES = {
     "missing": "is missing",
     "string_type": "must be text: put it in quotes",
@@ -42,15 +49,17 @@ _MESSAGES = {
 }
 
 
-def explain(error: ValidationError, layers: Sequence[Layer]) -> list[Problem]:
+def problems_from(error: ValidationError, layers: Sequence[ConfigSource]) -> list[Problem]:
     """Return the problems behind a ValidationError of ``Settings``, each with its place in the strongest source."""
     problems = []
     for found in error.errors(include_url=False):
-        path: Path = found["loc"]
-        message, cure = _said(found, model_at(path[:-1]) or Settings, harmless=True)
-        where = _shown(path) if found["type"] == "extra_forbidden" and not _may_show(found) else path
-        at = place(layers, path)
-        problems.append(Problem(at.replace(dotted(path), dotted(where)) if where != path else at, message, cure))
+        path: SettingPath = found["loc"]
+        message, cure = _describe(found, model_at(path[:-1]) or Settings, harmless=True)
+        where = _printable(path) if found["type"] == "extra_forbidden" and not _key_is_safe(found) else path
+        at = location_of_path(layers, path)
+        problems.append(
+            Problem(at.replace(format_path(path), format_path(where)) if where != path else at, message, cure)
+        )
     return problems
 
 
@@ -64,17 +73,19 @@ def check_options(model: type[BaseModel], options: Mapping[str, Any]) -> list[st
 
 
 def _option(found: Any, model: type[BaseModel]) -> str:
-    message, cure = _said(found, model, harmless=False)
-    name = dotted(_shown(found["loc"]) if found["type"] == "extra_forbidden" and not _may_show(found) else found["loc"])
+    message, cure = _describe(found, model, harmless=False)
+    name = format_path(
+        _printable(found["loc"]) if found["type"] == "extra_forbidden" and not _key_is_safe(found) else found["loc"]
+    )
     text = f"has no option {name}" if found["type"] == "extra_forbidden" else f"has the option {name}, which {message}"
     return text + (f" ({cure})" if cure else "")
 
 
-def _said(found: Any, model: type[BaseModel], *, harmless: bool) -> tuple[str, str]:
+def _describe(found: Any, model: type[BaseModel], *, harmless: bool) -> tuple[str, str]:
     """Return message and cure for one error of pydantic."""
     kind, path, context = found["type"], found["loc"], found.get("ctx", {})
     if kind == "extra_forbidden":
-        guess = nearest(str(path[-1]), model.model_fields)
+        guess = closest_name(str(path[-1]), model.model_fields)
         known = ", ".join(model.model_fields) or "none"
         return "is no setting", f"did you mean {guess}?" if guess else f"known here: {known}"
     if kind in ("value_error", "assertion_error"):
@@ -93,15 +104,15 @@ def _value(value: Any) -> str:
     return f", not {value}" if isinstance(value, bool | int | float) else ""
 
 
-def _may_show(found: Any) -> bool:
+def _key_is_safe(found: Any) -> bool:
     # ``{username: me, hunter2}`` makes a key of what was meant as a value; it has no value itself.
     return found["input"] is not None
 
 
-def _shown(path: Path) -> Path:
+def _printable(path: SettingPath) -> SettingPath:
     return (*path[:-1], "…")
 
 
-def nearest_duration(value: float, known: Sequence[float]) -> str:
+def closest_duration(value: float, known: Sequence[float]) -> str:
     """Return the nearest of some durations, as a person writes it."""
     return duration(min(known, key=lambda one: abs(one - value)))

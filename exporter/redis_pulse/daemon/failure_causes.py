@@ -7,9 +7,9 @@ the next ping: when that fails too, the collectors are not mentioned.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from redis_pulse.daemon.log_limiter import Lines
+from redis_pulse.daemon.log_limiter import LogLimiter
 from redis_pulse.errors import AuthError, PermissionDeniedError, RejectedError, SkippedError, TargetError
-from redis_pulse.metric import Fault
+from redis_pulse.metric import CollectorFault
 
 #: What a cause is known by.
 Cause = tuple[str, str]
@@ -25,10 +25,10 @@ class _Hit:
     now: set[str] = field(default_factory=set)
 
 
-class Causes:
+class FailureCauses:
     """Follows the collectors of one target, which are polled as ``user``."""
 
-    def __init__(self, lines: Lines, user: str) -> None:
+    def __init__(self, lines: LogLimiter, user: str) -> None:
         self._lines = lines
         self._user = user
         #: failures to be told at the end of a poll, and those that wait for the next ping
@@ -97,7 +97,7 @@ class Causes:
         if self._denied.get(collector) != missing:
             self._denied[collector] = self._denied_fresh[collector] = missing
 
-    def parts(self, collector: str, faults: Sequence[Fault]) -> None:
+    def parts(self, collector: str, faults: Sequence[CollectorFault]) -> None:
         """Say once of each part of a collector why it gives nothing, and when it works again."""
         for fault in faults:
             place = (collector, fault.part)
@@ -112,7 +112,7 @@ class Causes:
             del self._parts[place]
             self._lines.tell(place, "info", "part of a collector works again", collector=collector, part=place[1])
 
-    def probed(self, *, is_up: bool) -> None:
+    def on_probe(self, *, is_up: bool) -> None:
         """Tell what waited for this ping, unless the target is away: then its own line tells it."""
         if is_up:
             self._fresh |= self._held

@@ -11,18 +11,18 @@ from time import monotonic, perf_counter
 
 from redis_pulse import __version__, file_descriptors, log, startup_signals
 from redis_pulse.collectors import load
-from redis_pulse.config import Loaded, ProbeLogSettings, Reload
-from redis_pulse.daemon.runtime_monitor import INTERVAL, Pauses, Pulse
+from redis_pulse.config import ConfigLoader, LoadedConfig, ProbeLogSettings
+from redis_pulse.daemon.runtime_monitor import INTERVAL, GcMonitor, LoopMonitor
 from redis_pulse.daemon.systemd import Systemd
-from redis_pulse.daemon.target_manager import Fleet
-from redis_pulse.daemon.target_sync import Finding
-from redis_pulse.daemon.web_facade import RunningDaemon
-from redis_pulse.exposition import Page, render
-from redis_pulse.probe import ProbeLog
-from redis_pulse.sample_store import Store
-from redis_pulse.scheduling import Schedule
-from redis_pulse.telemetry import Instruments
-from redis_pulse.web import REFUSALS, HttpServer, ListenError, build
+from redis_pulse.daemon.target_manager import TargetManager
+from redis_pulse.daemon.target_sync import TargetSync
+from redis_pulse.daemon.web_facade import DaemonFacade
+from redis_pulse.exposition import PageBuilder, render
+from redis_pulse.probe import ProbeCsvLog
+from redis_pulse.sample_store import SampleStore
+from redis_pulse.scheduling import Scheduler
+from redis_pulse.telemetry import ExporterMetrics
+from redis_pulse.web import REFUSAL_REASONS, HttpServer, ListenError, build
 
 #: Seconds: runs under way may end, answers under way may be fetched; together well within five.
 DRAIN, FETCH = 2.0, 1.0
@@ -35,9 +35,9 @@ End = Callable[[], Awaitable[None]]
 
 
 def run(
-    loaded: Loaded,
+    loaded: LoadedConfig,
     *,
-    reload: Reload,
+    reload: ConfigLoader,
     alongside: Alongside | None = None,
     started: Started | None = None,
     port_fallback: bool = False,
@@ -64,9 +64,9 @@ def run(
 
 
 async def serve(
-    loaded: Loaded,
+    loaded: LoadedConfig,
     *,
-    reload: Reload,
+    reload: ConfigLoader,
     alongside: Alongside | None = None,
     started: Started | None = None,
     port_fallback: bool = False,
@@ -77,9 +77,9 @@ async def serve(
     ``port_fallback`` a port in use makes it take the next free one.
     """
     logger = log.get("app")
-    instruments = Instruments(__version__)
+    instruments = ExporterMetrics(__version__)
     file_descriptors.raise_limit()
-    for reason in REFUSALS:
+    for reason in REFUSAL_REASONS:
         instruments.refused.labels(reason)
     stop_log = log.start(instruments.log_dropped.inc)
     try:
@@ -97,44 +97,44 @@ async def serve(
 
 
 async def _serve(
-    loaded: Loaded,
-    instruments: Instruments,
+    loaded: LoadedConfig,
+    instruments: ExporterMetrics,
     *,
-    reload: Reload,
+    reload: ConfigLoader,
     alongside: Alongside | None,
     started: Started | None,
     port_fallback: bool,
 ) -> None:
     logger = log.get("app")
-    store = Store(render, monotonic)
+    store = SampleStore(render, monotonic)
     instruments.sample_ages = store.ages
     instruments.tasks.set_function(partial(_count_tasks, asyncio.get_running_loop()))
     collectors = load()
-    schedule = Schedule(
+    schedule = Scheduler(
         monotonic,
         on_missed=lambda kind, missed: instruments.missed(kind, *missed),
         on_error=_job_failed(instruments),
     )
     probe_log = _probe_log(loaded.settings.probe_log, instruments)
-    fleet = Fleet(collectors, store, instruments, schedule, clock=monotonic, probe_log=probe_log)
-    pauses = Pauses(instruments.precision.gc_pause.observe, clock=perf_counter)
+    fleet = TargetManager(collectors, store, instruments, schedule, clock=monotonic, probe_log=probe_log)
+    pauses = GcMonitor(instruments.probe_accuracy.gc_pause.observe, clock=perf_counter)
     systemd = Systemd(os.environ, clock=monotonic, pid=os.getpid(), interval=INTERVAL)
-    pulse = Pulse(instruments.loop_lag.observe, schedule.realign, clock=monotonic, on_beat=lambda: _each(*beats))
+    pulse = LoopMonitor(instruments.loop_lag.observe, schedule.realign, clock=monotonic, on_beat=lambda: _each(*beats))
     rows = [row for collector in collectors.values() for row in collector.metrics]
-    finding = Finding(fleet, instruments, schedule, clock=monotonic, shard=loaded.shard)
-    daemon = RunningDaemon(
+    finding = TargetSync(fleet, instruments, schedule, clock=monotonic, shard=loaded.shard)
+    daemon = DaemonFacade(
         loaded.settings,
         finding,
         store,
         instruments,
-        Page(store, instruments, rows),
+        PageBuilder(store, instruments, rows),
         reload=reload,
         is_healthy=lambda: pulse.healthy,
         clock=monotonic,
     )
-    beats = (pauses.flush, systemd.beat, daemon.beat)
+    beats = (pauses.flush, systemd.beat, daemon.tick)
     daemon.on_reloading, daemon.on_ready = systemd.reloading, systemd.ready
-    finding.on_change = lambda change: pauses.settle(dropped=len(change.gone), left=len(fleet))
+    finding.on_change = lambda change: pauses.freeze_after_change(dropped=len(change.removed), left=len(fleet))
     pages = build(
         daemon,
         telemetry_path=loaded.settings.telemetry_path,
@@ -153,7 +153,7 @@ async def _serve(
         schedule.start()
         pulse.start()
         pauses.start()
-        await daemon.take(loaded)
+        await daemon.apply_config(loaded)
         logger.info("listening", port=server.port, path=loaded.settings.telemetry_path, version=__version__)
         if started:
             started(server.port)
@@ -197,31 +197,31 @@ def _each(*calls: Callable[[], None]) -> None:
         call()
 
 
-def _probe_log(settings: ProbeLogSettings, instruments: Instruments) -> ProbeLog | None:
+def _probe_log(settings: ProbeLogSettings, instruments: ExporterMetrics) -> ProbeCsvLog | None:
     if settings.file is None:
         return None
-    logger, changes = log.get("probe-log"), log.Changes()
+    logger, changes = log.get("probe-log"), log.StateChangeFilter()
 
     def lost(count: int, why: str) -> None:
-        instruments.precision.log_lost.inc(count)
-        if changes.note("probe-log", why):
+        instruments.probe_accuracy.log_lost.inc(count)
+        if changes.changed("probe-log", why):
             logger.warning("lines lost", file=str(settings.file), error=why)
 
-    return ProbeLog(settings.file, size=settings.size, backups=settings.backups, lost=lost)
+    return ProbeCsvLog(settings.file, size=settings.size, backups=settings.backups, lost=lost)
 
 
-def _job_failed(instruments: Instruments) -> Callable[[str, Exception], None]:
-    logger, changes = log.get("schedule"), log.Changes()
+def _job_failed(instruments: ExporterMetrics) -> Callable[[str, Exception], None]:
+    logger, changes = log.get("schedule"), log.StateChangeFilter()
 
     def failed(kind: str, error: Exception) -> None:
         instruments.job_errors.labels(kind).inc()
-        if changes.note(kind, type(error).__name__):
+        if changes.changed(kind, type(error).__name__):
             logger.error("a job failed", job=kind, exc_info=error)
 
     return failed
 
 
-def _listen_to_signals(stopping: asyncio.Event, daemon: RunningDaemon) -> set[asyncio.Task[None]]:
+def _listen_to_signals(stopping: asyncio.Event, daemon: DaemonFacade) -> set[asyncio.Task[None]]:
     """Stop on SIGTERM and SIGINT, reload on SIGHUP. Returns the set that holds the reloads under way."""
     loop = asyncio.get_running_loop()
     tasks: set[asyncio.Task[None]] = set()

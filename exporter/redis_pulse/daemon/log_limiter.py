@@ -31,7 +31,7 @@ class _LeftOut:
     count: int = 0
 
 
-class Lines:
+class LogLimiter:
     """Writes lines by kind. ``clock`` is monotonic, in seconds; ``tick()`` is to be called now and then."""
 
     def __init__(self, logger: Logger, clock: Callable[[], float]) -> None:

@@ -10,14 +10,14 @@ from redis_pulse.web import PendingChange
 Step = Literal["open", "move", "close"]
 
 
-class Pending:
+class PendingChanges:
     """What is still to be done. ``count(step)`` is told of every failure."""
 
     def __init__(self, count: Callable[[Step], None]) -> None:
         self._count = count
         self._changes: dict[tuple[str, Step], str] = {}
         self._log = log.get("fleet")
-        self._noted = log.Changes()
+        self._noted = log.StateChangeFilter()
 
     def __iter__(self) -> Iterator[PendingChange]:
         for (target, step), error in tuple(self._changes.items()):
@@ -32,7 +32,7 @@ class Pending:
         self._count(step)
         why = _in_words(error)
         self._changes[target, step] = why
-        if not self._noted.note((target, step), why):
+        if not self._noted.changed((target, step), why):
             return
         fields = {"target": target, "step": step, "error": why}
         if isinstance(error, TargetError | OSError):

@@ -20,7 +20,7 @@ from redis_pulse import file_descriptors, log
 SETTLED = 60.0
 
 
-class Pauses:
+class GcMonitor:
     """Times every collection between ``start`` and ``stop``.
 
     The collector may strike anywhere, also where a lock of an instrument is held: so a pause is only noted at first,
@@ -37,18 +37,18 @@ class Pauses:
 
     def start(self) -> None:
         """Begin."""
-        gc.callbacks.append(self._strike)
+        gc.callbacks.append(self._on_gc)
         self._settle_at = self._clock() + SETTLED
-        self._leave_alone()
+        self._collect_and_freeze()
 
     def stop(self) -> None:
         """End; hand over what was noted."""
-        if self._strike in gc.callbacks:
-            gc.callbacks.remove(self._strike)
+        if self._on_gc in gc.callbacks:
+            gc.callbacks.remove(self._on_gc)
         self.flush()
         self._settle_at = None
 
-    def settle(self, *, dropped: int, left: int) -> None:
+    def freeze_after_change(self, *, dropped: int, left: int) -> None:
         """Leave alone what there is, and what is made in the next minute; so many targets were dropped and are left.
 
         What was left alone and has been dropped since must be looked through once, or it would stay for ever: when it
@@ -60,24 +60,24 @@ class Pauses:
             gc.unfreeze()
             gc.collect()
         self._settle_at = self._clock() + SETTLED
-        self._leave_alone()
+        self._collect_and_freeze()
 
     def flush(self) -> None:
         """Hand over what was noted; to be called once a second."""
         if self._settle_at is not None:
             if self._clock() >= self._settle_at:
                 self._settle_at = None
-            self._leave_alone()
+            self._collect_and_freeze()
         noted, self._noted = self._noted, []
         for seconds in noted:
             self._observe(seconds)
 
     @staticmethod
-    def _leave_alone() -> None:
+    def _collect_and_freeze() -> None:
         gc.collect(1)  # what is garbage already would stay for ever
         gc.freeze()
 
-    def _strike(self, phase: str, _info: dict[str, int]) -> None:
+    def _on_gc(self, phase: str, _info: dict[str, int]) -> None:
         if phase == "start":
             self._began = self._clock()
         else:
@@ -86,12 +86,12 @@ class Pauses:
 
 INTERVAL = 1.0
 #: Seconds by which wall and monotonic clock may part between two beats: beyond it, the wall clock was set.
-STEP = 0.05
+CLOCK_STEP = 0.05
 #: Seconds without a beat after which the loop is called stuck.
-STUCK = 5.0
+STALLED_AFTER = 5.0
 
 
-class Pulse:
+class LoopMonitor:
     """Beats once a second; ``on_step`` is called when the wall clock was set."""
 
     def __init__(
@@ -123,29 +123,29 @@ class Pulse:
             self._handle.cancel()
             self._handle = None
 
-    def beat(self) -> None:
+    def tick(self) -> None:
         """Take one measurement."""
         now = self._clock()
         self._on_lag(max(0.0, now - self._due))
         self._on_beat()
         self._due = now + INTERVAL
         offset = self._wall() - now
-        if abs(offset - self._offset) > STEP:
+        if abs(offset - self._offset) > CLOCK_STEP:
             self._on_step()
         self._offset = offset
 
     @property
     def healthy(self) -> bool:
         """Whether the newest beat came in time."""
-        return self._clock() - self._due < STUCK
+        return self._clock() - self._due < STALLED_AFTER
 
     def _again(self) -> None:
         # First: a fault in one of those who are called must not stop the heart.
         self._handle = asyncio.get_running_loop().call_later(INTERVAL, self._again)
-        self.beat()
+        self.tick()
 
 
-class Shortage:
+class DescriptorMonitor:
     """Compares the limit with what the targets need, and looks whether connects were not made for want of one."""
 
     def __init__(self) -> None:
@@ -161,7 +161,7 @@ class Shortage:
         if limit is not None and limit < file_descriptors.needed(targets):
             self._tell("the limit of open files is low for so many targets")
 
-    def beat(self) -> None:
+    def tick(self) -> None:
         """Warn when targets were skipped since the last beat; once for each limit and number of targets."""
         if file_descriptors.shortages != self._seen:
             self._seen = file_descriptors.shortages

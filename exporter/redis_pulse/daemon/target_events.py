@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from redis_pulse import log
 from redis_pulse.circuit_breaker import State
-from redis_pulse.daemon.failure_causes import Causes
-from redis_pulse.daemon.log_limiter import Lines
+from redis_pulse.daemon.failure_causes import FailureCauses
+from redis_pulse.daemon.log_limiter import LogLimiter
 from redis_pulse.errors import (
     AuthError,
     ConnectionRefusedByTargetError,
@@ -29,10 +29,10 @@ from redis_pulse.errors import (
     TlsError,
     UnreachableError,
 )
-from redis_pulse.metric import Fault
-from redis_pulse.probe import Outcome
+from redis_pulse.metric import CollectorFault
+from redis_pulse.probe import ProbeResult
 from redis_pulse.server_info import Target
-from redis_pulse.telemetry import TargetInstruments
+from redis_pulse.telemetry import TargetMetrics
 
 CONNECTED, LOST, CANNOT_CONNECT = "connected", "lost", "cannot connect"
 SILENT, ERRORS, ANSWERING = "not answering", "answering with errors", "answering again"
@@ -52,7 +52,7 @@ _KIND = "probe"
 
 
 @dataclass(slots=True)
-class _Episode:
+class _Outage:
     """A time in which no ping succeeded."""
 
     since: float
@@ -64,13 +64,13 @@ class _Episode:
     next_since: float = 0.0
 
 
-class Trouble:
+class OutageLog:
     """Follows the pings of one target."""
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: LogLimiter) -> None:
         self._lines = lines
         self._was_up = False
-        self._episode: _Episode | None = None
+        self._episode: _Outage | None = None
         #: whether a connection was ever made
         self.was_connected = False
 
@@ -79,14 +79,14 @@ class Trouble:
         """Whether the newest ping failed, and a line has said so."""
         return self._episode is not None
 
-    def probed(self, outcome: Outcome) -> None:
+    def on_probe(self, outcome: ProbeResult) -> None:
         """Take note of how a ping ended; an open breaker is no news."""
         if outcome.error is None:
             self._answered(outcome)
         elif not isinstance(outcome.error, RejectedError):
             self._failed(outcome, outcome.error)
 
-    def _answered(self, outcome: Outcome) -> None:
+    def _answered(self, outcome: ProbeResult) -> None:
         episode, self._episode = self._episode, None
         if self._was_up and episode is None:
             return
@@ -97,12 +97,12 @@ class Trouble:
         self._was_up = True
         self._lines.tell(_KIND, "info", event, **fields)
 
-    def _failed(self, outcome: Outcome, error: TargetError) -> None:
+    def _failed(self, outcome: ProbeResult, error: TargetError) -> None:
         event, reason = self._word(error), error.reason
         episode = self._episode
         begins = episode is None
         if episode is None:
-            episode = self._episode = _Episode(outcome.due)
+            episode = self._episode = _Outage(outcome.due)
         episode.broke |= event in (LOST, CANNOT_CONNECT)
         if reason in episode.told:
             episode.next = ""
@@ -124,25 +124,25 @@ class Trouble:
 CONNECT = "connect"
 
 
-class Report:
+class TargetEventLogger:
     """Hears what client, prober, sampler and breaker of one target have to say; counts it and logs the changes."""
 
     def __init__(
         self,
         target: Target,
-        instruments: TargetInstruments,
+        instruments: TargetMetrics,
         slow_reply: float | None,
         *,
         clock: Callable[[], float],
     ) -> None:
         self._log = log.get("target").bind(target=target.name, address=target.address)
-        self._lines = Lines(self._log, clock)
-        self._instruments = instruments
+        self._lines = LogLimiter(self._log, clock)
+        self._metrics = instruments
         self._connect = instruments.operation(CONNECT)
         self._connect_timeout = target.settings.connection.socket_connect_timeout
         self._slow_reply = slow_reply
-        self._trouble = Trouble(self._lines)
-        self._causes = Causes(self._lines, target.settings.user)
+        self._trouble = OutageLog(self._lines)
+        self._causes = FailureCauses(self._lines, target.settings.user)
         self._is_slow = False
         self._is_opening_told = False
 
@@ -157,16 +157,16 @@ class Report:
 
     def retried(self, operation: str) -> None:
         """Book a read that is sent again."""
-        self._instruments.operation(operation).retries.inc()
+        self._metrics.operation(operation).retries.inc()
 
-    def probed(self, outcome: Outcome) -> None:
+    def on_probe(self, outcome: ProbeResult) -> None:
         """Log when the target comes, goes, or fails for another reason; and when its replies become slow."""
         self._lines.tick()
-        self._trouble.probed(outcome)
+        self._trouble.on_probe(outcome)
         if outcome.error is None and outcome.seconds is not None:
             self._notice_slow(outcome.seconds)
         if not isinstance(outcome.error, RejectedError):
-            self._causes.probed(is_up=outcome.error is None)
+            self._causes.on_probe(is_up=outcome.error is None)
 
     def _notice_slow(self, seconds: float) -> None:
         limit, was_slow = self._slow_reply, self._is_slow
@@ -177,7 +177,7 @@ class Report:
         latency = round(seconds * 1000, 3)
         self._lines.tell("slow", "warning" if slow else "info", event, latency_ms=latency, limit_s=limit)
 
-    def collected(self, collector: str, error: Exception | None) -> None:
+    def on_collector(self, collector: str, error: Exception | None) -> None:
         """Take note of the end of a run, to be logged when it is news; a run that we skipped says nothing."""
         if isinstance(error, SkippedError):
             return
@@ -194,11 +194,11 @@ class Report:
         """Log that the user may not run these commands."""
         self._causes.denied(collector, commands, worked=worked)
 
-    def rests(self, collector: str) -> None:
+    def skipped_for_role(self, collector: str) -> None:
         """Forget what was wrong with a collector that is not run any more."""
         self._causes.rests(collector)
 
-    def parts(self, collector: str, faults: Sequence[Fault]) -> None:
+    def parts(self, collector: str, faults: Sequence[CollectorFault]) -> None:
         """Log which parts of a collector, such as scripts, give nothing."""
         self._causes.parts(collector, faults)
 
@@ -208,7 +208,7 @@ class Report:
 
     def breaker_changed(self, old: State, new: State) -> None:
         """Book and log a change of the circuit breaker; its trials are no news, nor is it beside a failing ping."""
-        self._instruments.breaker_changed(old, new)
+        self._metrics.breaker_changed(old, new)
         event = "circuit breaker closed" if new == "closed" else "circuit breaker opened"
         if new == "open" and old == "closed":
             self._is_opening_told = not self._trouble.is_told

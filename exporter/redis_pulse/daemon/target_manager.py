@@ -9,44 +9,44 @@ from time import time_ns
 from typing import NamedTuple
 
 from redis_pulse.backoff import Backoff
-from redis_pulse.circuit_breaker import Breaker
-from redis_pulse.client import Client, Ramp
+from redis_pulse.circuit_breaker import CircuitBreaker
+from redis_pulse.client import ConnectLimiter, TargetClient
 from redis_pulse.collectors import Collector
 from redis_pulse.config import TargetSettings
-from redis_pulse.daemon.pending_changes import Pending
-from redis_pulse.daemon.target_events import CONNECT, Report
-from redis_pulse.daemon.target_shutdown import Leaving, Run, Watch
-from redis_pulse.polling import Part, Sampler
-from redis_pulse.probe import PING, Clocks, ProbeLog, Prober
-from redis_pulse.probe.canary import READ, WRITE, Canary
-from redis_pulse.probe.cold_connect import ColdConnect
-from redis_pulse.probe.replication_delay import Heartbeats
-from redis_pulse.sample_store import Store
-from redis_pulse.scheduling import Schedule
+from redis_pulse.daemon.pending_changes import PendingChanges
+from redis_pulse.daemon.target_events import CONNECT, TargetEventLogger
+from redis_pulse.daemon.target_shutdown import MonitoredTarget, Run, TargetShutdown
+from redis_pulse.polling import ConfiguredCollector, TargetPoller
+from redis_pulse.probe import PING, ProbeCsvLog, Prober, WallClockMonitor
+from redis_pulse.probe.canary import READ, WRITE, CanaryProbe
+from redis_pulse.probe.cold_connect import ColdConnectProbe
+from redis_pulse.probe.replication_delay import HeartbeatRegistry
+from redis_pulse.sample_store import SampleStore
+from redis_pulse.scheduling import Scheduler
 from redis_pulse.server_info import Target
-from redis_pulse.telemetry import Instruments, TargetInstruments, families
+from redis_pulse.telemetry import ExporterMetrics, TargetMetrics, families
 from redis_pulse.web import PendingChange
 
-__all__ = ["Difference", "Fleet", "Watch", "difference"]
+__all__ = ["MonitoredTarget", "TargetDiff", "TargetManager", "difference"]
 
 POLL, PROBE, CANARY, COLD = "poll", "probe", "canary", "cold_connect"
 #: Seconds: the first and the longest wait before a change that failed is tried again.
 RETRY_BASE, RETRY_CAP = 1.0, 60.0
 
 
-class Difference(NamedTuple):
+class TargetDiff(NamedTuple):
     """What a new list of targets changes: names that go, and targets that come (a changed one does both)."""
 
-    gone: tuple[str, ...]
-    come: tuple[Target, ...]
+    removed: tuple[str, ...]
+    added: tuple[Target, ...]
 
 
-def difference(running: Mapping[str, Target], wanted: Sequence[Target]) -> Difference:
+def difference(running: Mapping[str, Target], wanted: Sequence[Target]) -> TargetDiff:
     """Compare by value: an unchanged target keeps its connections, its breaker and its counters."""
     by_name = {target.name: target for target in wanted}
     gone = tuple(name for name, target in running.items() if by_name.get(name) != target)
     come = tuple(target for target in wanted if running.get(target.name) != target)
-    return Difference(gone, come)
+    return TargetDiff(gone, come)
 
 
 def _only_relabelled(old: Target, new: Target) -> bool:
@@ -64,61 +64,61 @@ def _operations(settings: TargetSettings) -> tuple[str, ...]:
     return of_canary if settings.probe.cold_connect is None else (*of_canary, COLD)
 
 
-class Fleet:
+class TargetManager:
     """Every target under watch, in the order of the configuration."""
 
     def __init__(
         self,
         collectors: Mapping[str, Collector],
-        store: Store,
-        instruments: Instruments,
-        schedule: Schedule,
+        store: SampleStore,
+        instruments: ExporterMetrics,
+        schedule: Scheduler,
         *,
         clock: Callable[[], float],
         wall: Callable[[], int] = time_ns,
-        probe_log: ProbeLog | None = None,
+        probe_log: ProbeCsvLog | None = None,
         make_backoff: Callable[[], Backoff] = lambda: Backoff(RETRY_BASE, RETRY_CAP, floor=RETRY_BASE),
     ) -> None:
         self._collectors = collectors
         self._store = store
-        self._instruments = instruments
-        self._schedule = schedule
+        self._metrics = instruments
+        self._scheduler = schedule
         self._clock = clock
-        self._clocks = Clocks(clock, wall)
+        self._wall_clock_monitor = WallClockMonitor(clock, wall)
         #: everybody who connects waits for a turn of it
-        self.ramp = Ramp()
+        self.connect_limiter = ConnectLimiter()
         self._probe_log = probe_log
         self._changing = asyncio.Lock()
         # A key of our own: another exporter, or an earlier life of this one, must not be read for us.
         self._instance = f"{socket.gethostname()}-{secrets.token_hex(4)}"
-        self._heartbeats = Heartbeats(self._instance)
-        self._watches: dict[str, Watch] = {}
+        self._heartbeats = HeartbeatRegistry(self._instance)
+        self._monitored: dict[str, MonitoredTarget] = {}
         self._names: dict[str, str] = {}  # by address
         self.slow_reply: float | None = None
         self._wanted: Sequence[Target] = ()
-        self._pending = Pending(lambda step: instruments.apply_failures.labels(step).inc())
+        self._pending = PendingChanges(lambda step: instruments.apply_failures.labels(step).inc())
         self._make_backoff = make_backoff
         self._retry = make_backoff()
         self._timer: asyncio.TimerHandle | None = None
-        self._leaving = Leaving(self._pending, make_backoff)
+        self._leaving = TargetShutdown(self._pending, make_backoff)
         self._is_stopping = False
 
-    def __iter__(self) -> Iterator[Watch]:
-        return iter(tuple(self._watches.values()))
+    def __iter__(self) -> Iterator[MonitoredTarget]:
+        return iter(tuple(self._monitored.values()))
 
     def __len__(self) -> int:
-        return len(self._watches)
+        return len(self._monitored)
 
-    def get(self, name: str) -> Watch | None:
+    def get(self, name: str) -> MonitoredTarget | None:
         """Return the target of that name, if it is watched."""
-        return self._watches.get(name)
+        return self._monitored.get(name)
 
     @property
     def collectors(self) -> list[str]:
         """The names of all collectors, whether a target has them or not."""
         return list(self._collectors)
 
-    def at(self, address: str) -> str | None:
+    def name_at(self, address: str) -> str | None:
         """Return the name of the first target at an address."""
         return self._names.get(address)
 
@@ -132,7 +132,7 @@ class Fleet:
         """The changes that failed and are tried again."""
         return list(self._pending)
 
-    async def apply(self, targets: Sequence[Target]) -> Difference:
+    async def apply(self, targets: Sequence[Target]) -> TargetDiff:
         """Watch these targets and no others; those that did not change go on undisturbed.
 
         Each target is for itself: what fails for one is tried again later. What is closed is closed beside, so nobody
@@ -149,46 +149,46 @@ class Fleet:
             self._timer.cancel()
         await self._leaving.stop(self)
 
-    async def _apply(self) -> Difference:
+    async def _apply(self) -> TargetDiff:
         wanted = {target.name for target in self._wanted}
-        addresses = {watch.target.address for watch in self._watches.values()}
-        change = difference({name: watch.target for name, watch in self._watches.items()}, self._wanted)
+        addresses = {watch.target.address for watch in self._monitored.values()}
+        change = difference({name: watch.target for name, watch in self._monitored.items()}, self._wanted)
         for one in self._pending:
             if one.target not in wanted:
                 self._pending.done(one.target, "open", "move")
-        for name in change.gone:
+        for name in change.removed:
             if name not in wanted:
                 self._drop(name)
         come = []
         try:
-            for target in change.come:
+            for target in change.added:
                 if self._take(target):
                     come.append(target)
                 await asyncio.sleep(0)  # a thousand targets take seconds, and pings are due meanwhile
         finally:
-            watches = [self._watches[one.name] for one in self._wanted if one.name in self._watches]
-            self._watches = {watch.target.name: watch for watch in watches}
+            watches = [self._monitored[one.name] for one in self._wanted if one.name in self._monitored]
+            self._monitored = {watch.target.name: watch for watch in watches}
             self._names = {watch.target.address: watch.target.name for watch in reversed(watches)}
             for address in addresses - self._names.keys():
                 self._heartbeats.forget(address)
             self._plan_retry()
-        failed = {target.name for target in change.come} - {target.name for target in come}
-        return Difference(tuple(name for name in change.gone if name not in failed), tuple(come))
+        failed = {target.name for target in change.added} - {target.name for target in come}
+        return TargetDiff(tuple(name for name in change.removed if name not in failed), tuple(come))
 
     def _take(self, target: Target) -> bool:
         """Begin to watch a target, or go on with it as it is now; return whether that worked."""
-        name, running = target.name, self._watches.get(target.name)
+        name, running = target.name, self._monitored.get(target.name)
         try:
             if running is not None and _only_relabelled(running.target, target):
-                running.instruments.relabelled(_info(target))
-                self._watches[name] = replace(running, target=target)
+                running.metrics.relabelled(_info(target))
+                self._monitored[name] = replace(running, target=target)
             else:
-                self._watches[name] = self._watch(target, running)
+                self._monitored[name] = self._start(target, running)
         except Exception as error:  # noqa: BLE001  # whatever befalls one target, the others go on
             self._pending.failed(name, "open" if running is None else "move", error)
             if running is None:
                 self._forget(name)
-            elif running.prober.is_left:  # it failed half way: nothing pings it any more
+            elif running.prober.is_replaced:  # it failed half way: nothing pings it any more
                 self._drop(name)
             return False
         self._pending.done(name, "open", "move")
@@ -211,7 +211,7 @@ class Fleet:
 
     def _drop(self, name: str) -> None:
         """Stop watching a target and forget its series at once; its connections are closed beside."""
-        watch = self._watches.pop(name)
+        watch = self._monitored.pop(name)
         self._leaving.close(watch, self._forget(name))
 
     def _forget(self, name: str) -> list[Run]:
@@ -219,57 +219,64 @@ class Fleet:
         runs = []
         for kind in (PROBE, POLL, CANARY, COLD):
             try:
-                runs.append(self._schedule.remove(kind, name))
+                runs.append(self._scheduler.remove(kind, name))
             except Exception as error:  # noqa: BLE001  # the rest is dropped all the same
                 self._pending.failed(name, "close", error)
         self._store.forget(name)
-        self._instruments.forget(name)
+        self._metrics.remove_target(name)
         return runs
 
-    def _watch(self, target: Target, before: Watch | None) -> Watch:
+    def _start(self, target: Target, before: MonitoredTarget | None) -> MonitoredTarget:
         """Watch a target from now on; one that was watched ``before`` keeps its counters and its phases."""
         settings = target.settings
         parts = self._parts(target)
-        instruments = self._instruments_of(target) if before is None else before.instruments
-        report = Report(target, instruments, self.slow_reply, clock=self._clock)
-        breaker = Breaker(
+        instruments = self._target_metrics(target) if before is None else before.metrics
+        report = TargetEventLogger(target, instruments, self.slow_reply, clock=self._clock)
+        breaker = CircuitBreaker(
             settings.breaker,
             self._clock,
             on_change=report.breaker_changed,
             trial_interval=settings.probe.trial_interval,
         )
-        client = Client(target, breaker, report, clock=self._clock, wall=self._clocks.wall, ramp=self.ramp)
+        client = TargetClient(
+            target,
+            breaker,
+            report,
+            clock=self._clock,
+            wall=self._wall_clock_monitor.wall,
+            connect_limiter=self.connect_limiter,
+        )
         if before is not None:
             had = {PING, CONNECT, *(part.collector.name for part in parts), *_operations(settings)}
-            instruments.moved(_info(target), tuple(settings.probe.buckets), had)
+            instruments.address_changed(_info(target), tuple(settings.probe.buckets), had)
             self._keep_samples(before.target, target, parts)
-        instruments.cell(families.SLO_OBJECTIVE).set(settings.slo.objective)
+        instruments.value(families.SLO_OBJECTIVE).set(settings.slo.objective)
         instruments.open_seconds = breaker.seconds_not_closed
         prober = Prober(
             client,
             breaker,
             instruments,
             report,
-            clocks=self._clocks,
+            clocks=self._wall_clock_monitor,
             log=self._probe_log,
             before=None if before is None else before.prober,
         )
-        sampler = Sampler(
-            client, parts, self._store, instruments, report, trouble=lambda: prober.trouble, clock=self._clock
+        sampler = TargetPoller(
+            client, parts, self._store, instruments, report, trouble=lambda: prober.last_failure, clock=self._clock
         )
-        self._schedule.each(settings.probe.interval, PROBE, target.name, prober.slot, prober.skipped)
-        run = self._schedule.every(
+        self._scheduler.add_callback(settings.probe.interval, PROBE, target.name, prober.probe_due, prober.skipped)
+        run = self._scheduler.add_async_job(
             settings.poll.interval, POLL, target.name, sampler.poll, lambda missed: sampler.missed(*missed), now=True
         )
-        instruments.at_render[families.BREAKER_NEXT, ""] = breaker.seconds_until_attempt
-        watch = Watch(target, breaker, client, prober, sampler, instruments)
-        runs = [run, *self._watch_more(watch, instruments, report)]
+        instruments.callbacks[families.BREAKER_NEXT, ""] = breaker.seconds_until_attempt
+        watch = MonitoredTarget(target, breaker, client, prober, sampler, instruments)
+        runs = [run, *self._start_optional_probes(watch, instruments, report)]
         if before is not None:
             self._leaving.drain(before, runs)
         return watch
 
-    def _instruments_of(self, target: Target) -> TargetInstruments:
-        return self._instruments.watch(
+    def _target_metrics(self, target: Target) -> TargetMetrics:
+        return self._metrics.add_target(
             target.name,
             [PING, CONNECT],  # those of collectors come with their first run: many servers are not of their kind
             buckets=tuple(target.settings.probe.buckets),
@@ -277,7 +284,7 @@ class Fleet:
             labels=target.settings.labels,
         )
 
-    def _keep_samples(self, old: Target, new: Target, parts: Sequence[Part]) -> None:
+    def _keep_samples(self, old: Target, new: Target, parts: Sequence[ConfiguredCollector]) -> None:
         """Serve what was found on this server until the next poll; not what another server said."""
         kept = {part.collector.name for part in parts}
         if (old.settings.endpoint, old.settings.db) != (new.settings.endpoint, new.settings.db):
@@ -285,41 +292,43 @@ class Fleet:
         for name in self._collectors.keys() - kept:
             self._store.forget(new.name, name)
 
-    def _watch_more(self, watch: Watch, instruments: TargetInstruments, report: Report) -> Iterator[Run]:
+    def _start_optional_probes(
+        self, watch: MonitoredTarget, instruments: TargetMetrics, report: TargetEventLogger
+    ) -> Iterator[Run]:
         """Schedule what a target has only when its settings ask for it; yield the runs that are cancelled for it."""
         name, settings, client = watch.target.name, watch.target.settings, watch.client
         if settings.canary.enabled:
-            canary = Canary(
+            canary = CanaryProbe(
                 client,
-                watch.sampler.server,
+                watch.poller.server,
                 instruments,
                 report,
                 self._heartbeats,
                 instance=self._instance,
                 clock=self._clock,
-                known=lambda: watch.sampler.polled,
+                known=lambda: watch.poller.polled,
             )
-            instruments.at_render[families.REPLICATION_DELAY, watch.target.address] = canary.delay
-            yield self._schedule.every(
+            instruments.callbacks[families.REPLICATION_DELAY, watch.target.address] = canary.delay
+            yield self._scheduler.add_async_job(
                 settings.canary.interval, CANARY, name, canary.run, lambda missed: canary.missed(*missed)
             )
         else:
-            yield self._schedule.remove(CANARY, name)
+            yield self._scheduler.remove(CANARY, name)
         if settings.probe.cold_connect is not None:
-            cold = ColdConnect(client, watch.breaker, instruments, clock=self._clock)
-            yield self._schedule.every(
+            cold = ColdConnectProbe(client, watch.breaker, instruments, clock=self._clock)
+            yield self._scheduler.add_async_job(
                 settings.probe.cold_connect, COLD, name, cold.run, lambda missed: cold.missed(*missed)
             )
         else:
-            yield self._schedule.remove(COLD, name)
+            yield self._scheduler.remove(COLD, name)
 
-    def _parts(self, target: Target) -> list[Part]:
+    def _parts(self, target: Target) -> list[ConfiguredCollector]:
         """Return the collectors of a target; names and options were checked when the configuration was read."""
         wanted = target.settings.collectors
         if wanted is None:
             wanted = {name: {} for name, collector in self._collectors.items() if collector.default}
         return [
-            Part(collector.for_target(), collector.options(**wanted[name]))
+            ConfiguredCollector(collector.for_target(), collector.options(**wanted[name]))
             for name, collector in self._collectors.items()
             if name in wanted
         ]

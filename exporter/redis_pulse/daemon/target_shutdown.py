@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis_pulse.backoff import Backoff
-from redis_pulse.circuit_breaker import Breaker
-from redis_pulse.client import Client
-from redis_pulse.daemon.pending_changes import Pending
+from redis_pulse.circuit_breaker import CircuitBreaker
+from redis_pulse.client import TargetClient
+from redis_pulse.daemon.pending_changes import PendingChanges
 from redis_pulse.errors import TargetError
-from redis_pulse.polling import Sampler
+from redis_pulse.polling import TargetPoller
 from redis_pulse.probe import Prober
 from redis_pulse.server_info import Target
-from redis_pulse.telemetry import TargetInstruments
+from redis_pulse.telemetry import TargetMetrics
 
 #: Seconds that closing one thing may take, and closing everything at the end.
 CLOSE_WITHIN, STOP_WITHIN = 1.0, 1.5
@@ -27,21 +27,21 @@ Run = asyncio.Task[Any] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class MonitoredTarget:
     """One target under watch."""
 
     target: Target
-    breaker: Breaker
-    client: Client
+    breaker: CircuitBreaker
+    client: TargetClient
     prober: Prober
-    sampler: Sampler
-    instruments: TargetInstruments
+    poller: TargetPoller
+    metrics: TargetMetrics
 
 
-class Leaving:
+class TargetShutdown:
     """Closes targets, each by itself. What fails, or takes too long, is tried again until it works."""
 
-    def __init__(self, pending: Pending, make_backoff: Callable[[], Backoff]) -> None:
+    def __init__(self, pending: PendingChanges, make_backoff: Callable[[], Backoff]) -> None:
         self._pending = pending
         self._make_backoff = make_backoff
         self._tasks: set[asyncio.Task[None]] = set()
@@ -55,7 +55,7 @@ class Leaving:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def drain(self, watch: Watch, runs: Sequence[Run]) -> None:
+    def drain(self, watch: MonitoredTarget, runs: Sequence[Run]) -> None:
         """Let the pings in flight of a target end where it was before; then close what it has open there.
 
         ``runs`` are those that are being cancelled.
@@ -66,13 +66,13 @@ class Leaving:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    def close(self, watch: Watch, runs: Sequence[Run] = ()) -> None:
+    def close(self, watch: MonitoredTarget, runs: Sequence[Run] = ()) -> None:
         """Close what a target has open, also where it was before; its pings in flight end without an outcome."""
         for task in self._draining.pop(watch.target.name, ()):
             task.cancel()
         self.beside(self._close(watch, runs))
 
-    async def stop(self, watches: Iterable[Watch]) -> None:
+    async def stop(self, watches: Iterable[MonitoredTarget]) -> None:
         """Close these too, and wait for all that is being closed, for a short time."""
         self._is_stopping = True
         for tasks in self._draining.values():
@@ -85,7 +85,7 @@ class Leaving:
             for task in late:
                 task.cancel()
 
-    async def _drain(self, watch: Watch, runs: Sequence[Run]) -> None:
+    async def _drain(self, watch: MonitoredTarget, runs: Sequence[Run]) -> None:
         try:
             await _ended(runs)
             await self._closed(watch.target.name, watch.client.aclose)  # pings are on a connection of their own
@@ -93,13 +93,13 @@ class Leaving:
                 await watch.prober.drain()
         except TimeoutError as error:
             self._pending.failed(watch.target.name, "close", error)
-            watch.prober.lost(TargetError("a fault of ours: no outcome in time"))
+            watch.prober.connection_lost(TargetError("a fault of ours: no outcome in time"))
         except Exception as error:  # noqa: BLE001  # closing tries again
             self._pending.failed(watch.target.name, "close", error)
         finally:
             await self._close(watch, runs)
 
-    async def _close(self, watch: Watch, runs: Sequence[Run]) -> None:
+    async def _close(self, watch: MonitoredTarget, runs: Sequence[Run]) -> None:
         await _ended(runs)
         name, again = watch.target.name, self._make_backoff()
         parts = [watch.prober.stop, watch.client.aclose]

@@ -9,21 +9,21 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from redis_pulse import __version__, log
 from redis_pulse.blocking import CONFIGURATIONS, BlockedError
-from redis_pulse.config import ConfigError, Loaded, Reload, Settings
-from redis_pulse.daemon.runtime_monitor import Shortage
-from redis_pulse.daemon.target_shutdown import Watch
-from redis_pulse.daemon.target_sync import Finding
-from redis_pulse.exposition import Page, Part
+from redis_pulse.config import ConfigError, ConfigLoader, LoadedConfig, Settings
+from redis_pulse.daemon.runtime_monitor import DescriptorMonitor
+from redis_pulse.daemon.target_shutdown import MonitoredTarget
+from redis_pulse.daemon.target_sync import TargetSync
+from redis_pulse.exposition import PageBuilder, PageFilter
 from redis_pulse.polling.poller import INFO
-from redis_pulse.sample_store import Store
-from redis_pulse.telemetry import Instruments
-from redis_pulse.web import FailingCollector, PendingChange, Place, Stats, TargetView, Wanted
+from redis_pulse.sample_store import SampleStore
+from redis_pulse.telemetry import ExporterMetrics
+from redis_pulse.web import FailingCollector, InfoSummary, MetricsFilter, PendingChange, SdTarget, TargetView
 
 #: Does one reload and returns what is wrong, or None. Never raises.
 Once = Callable[[], Awaitable[str | None]]
 
 
-class Reloads:
+class ReloadQueue:
     """Runs ``once`` whenever it is asked to; requests that come while one runs share the next one."""
 
     def __init__(self, once: Once) -> None:
@@ -32,7 +32,7 @@ class Reloads:
         self._next: asyncio.Task[str | None] | None = None
         self._is_stopped = False
 
-    async def ask(self) -> str | None:
+    async def request(self) -> str | None:
         """Reload, and return what was wrong. The reload goes on when its caller is cancelled."""
         if self._is_stopped:
             return "the daemon is stopping"
@@ -67,7 +67,7 @@ _STATS = {
 }
 
 
-class RunningDaemon:
+class DaemonFacade:
     """Implements ``redis_pulse.web.Daemon``: answers from what is known, never by touching a target."""
 
     version = __version__
@@ -75,12 +75,12 @@ class RunningDaemon:
     def __init__(
         self,
         settings: Settings,
-        finding: Finding,
-        store: Store,
-        instruments: Instruments,
-        page: Page,
+        finding: TargetSync,
+        store: SampleStore,
+        instruments: ExporterMetrics,
+        page: PageBuilder,
         *,
-        reload: Reload,
+        reload: ConfigLoader,
         is_healthy: Callable[[], bool],
         clock: Callable[[], float],
     ) -> None:
@@ -89,12 +89,12 @@ class RunningDaemon:
         self.on_ready: Callable[[str], None] = lambda _status: None
         self._settings = settings
         self._read = reload
-        self._reloads = Reloads(self._reload_once)
-        self._shortage = Shortage()
-        self._fleet = finding.fleet
-        self._finding = finding
+        self._reloads = ReloadQueue(self._reload_once)
+        self._descriptor_monitor = DescriptorMonitor()
+        self._targets = finding.targets
+        self._target_sync = finding
         self._store = store
-        self._instruments = instruments
+        self._metrics = instruments
         self._page = page
         self._is_healthy = is_healthy
         self._clock = clock
@@ -103,29 +103,31 @@ class RunningDaemon:
 
     async def metrics(self, *, openmetrics: bool, gzip: bool) -> bytes:
         """Return the page of metrics."""
-        return await self._page.body(openmetrics=openmetrics, gzip=gzip)
+        return await self._page.full(openmetrics=openmetrics, gzip=gzip)
 
-    async def part(self, target: str | None, wanted: Wanted, *, openmetrics: bool, gzip: bool) -> bytes:
+    async def filtered_metrics(
+        self, target: str | None, wanted: MetricsFilter, *, openmetrics: bool, gzip: bool
+    ) -> bytes:
         """Return the metrics of one target, or of all, as far as they are wanted."""
-        part = Part(target, wanted.collectors, wanted.names, wanted.only)
-        return await self._page.part(part, openmetrics=openmetrics, gzip=gzip)
+        part = PageFilter(target, wanted.collectors, wanted.names, wanted.only)
+        return await self._page.filtered(part, openmetrics=openmetrics, gzip=gzip)
 
     def find(self, wanted: str) -> str | None:
         """Return the name of the target that has this name or address."""
-        return wanted if self._fleet.get(wanted) is not None else self._fleet.at(wanted)
+        return wanted if self._targets.get(wanted) is not None else self._targets.name_at(wanted)
 
     def target_names(self) -> Sequence[str]:
         """Return the names of all targets."""
-        return [watch.target.name for watch in self._fleet]
+        return [watch.target.name for watch in self._targets]
 
-    def places(self) -> Iterable[Place]:
+    def sd_targets(self) -> Iterable[SdTarget]:
         """Yield every target as service discovery needs it."""
-        for watch in self._fleet:
-            yield Place(watch.target.name, watch.target.address, watch.target.settings.labels)
+        for watch in self._targets:
+            yield SdTarget(watch.target.name, watch.target.address, watch.target.settings.labels)
 
     def collectors(self) -> Sequence[str]:
         """Return the names of all collectors."""
-        return self._fleet.collectors
+        return self._targets.collectors
 
     def metric_names(self) -> Sequence[str]:
         """Return the names of all families that there may be."""
@@ -133,20 +135,22 @@ class RunningDaemon:
 
     def scrape_failed(self) -> None:
         """Count a request for one target that could not be served."""
-        self._instruments.scrape_request_errors.inc()
+        self._metrics.scrape_request_errors.inc()
 
     def targets(self) -> Sequence[TargetView]:
         """Return every target as it is now."""
-        return [self._view(watch) for watch in self._fleet]
+        return [self._target_view(watch) for watch in self._targets]
 
     def pending(self) -> Sequence[PendingChange]:
         """Return the changes of targets that failed and are tried again."""
-        return self._fleet.pending
+        return self._targets.pending
 
     def ready(self) -> bool:
         """Whether every target has been asked once, whatever came of it."""
         return (
-            self._finding.settled and not self._fleet.is_changing and all(watch.sampler.polled for watch in self._fleet)
+            self._target_sync.settled
+            and not self._targets.is_changing
+            and all(watch.poller.polled for watch in self._targets)
         )
 
     def healthy(self) -> bool:
@@ -159,29 +163,29 @@ class RunningDaemon:
 
     def count_request(self, path: str, status: int, seconds: float) -> None:  # noqa: ARG002  # render time is apart
         """Count one answer."""
-        self._instruments.requests.labels(path, str(status)).inc()
+        self._metrics.requests.labels(path, str(status)).inc()
 
     async def reload(self) -> str | None:
         """Read the configuration again, and return what is wrong with it; a bad one changes nothing.
 
         One reload runs at a time. The answer is of a reading that began after the question, so the newest file wins.
         """
-        return await self._reloads.ask()
+        return await self._reloads.request()
 
     async def stop(self) -> None:
         """Give up a reload that is under way."""
         await self._reloads.stop()
 
-    def beat(self) -> None:
+    def tick(self) -> None:
         """Look, once a second, whether we lack descriptors."""
-        self._shortage.beat()
+        self._descriptor_monitor.tick()
 
     async def _reload_once(self) -> str | None:
         self.on_reloading()
         try:
             # In a thread: a thousand targets take half a second to read, and pings are due meanwhile.
             loaded = await CONFIGURATIONS.run(object(), self._read, within=READING)
-            await self.take(loaded)
+            await self.apply_config(loaded)
         except ConfigError as error:
             return self._not_reloaded(str(error))
         except BlockedError:
@@ -193,7 +197,7 @@ class RunningDaemon:
         return None
 
     def _not_reloaded(self, why: str, fault: Exception | None = None) -> str:
-        self._instruments.reload_successful.set(0)
+        self._metrics.reload_successful.set(0)
         if fault is None:
             self._log.error("configuration not reloaded", error=why)
         else:
@@ -201,7 +205,7 @@ class RunningDaemon:
         self.on_ready("the last reload failed, see the log; the configuration before it is in force")
         return why
 
-    async def take(self, loaded: Loaded) -> None:
+    async def apply_config(self, loaded: LoadedConfig) -> None:
         """Take over a good configuration, as far as that is possible while running."""
         settings = loaded.settings
         log.setup(settings.log.level, settings.log.format)
@@ -210,24 +214,24 @@ class RunningDaemon:
         for name in ("listen", "telemetry_path", "web", "probe_log", "shard"):
             if getattr(settings, name) != getattr(self._settings, name):
                 self._log.warning("setting takes effect at the next start", setting=name)
-        self._fleet.slow_reply = settings.log.slow_reply
-        change = await self._finding.take(loaded)
-        self._shortage.check(max(len(loaded.targets), len(self._fleet)))
-        self._instruments.reload_successful.set(1)
-        self._instruments.reload_timestamp.set(time.time())
+        self._targets.slow_reply = settings.log.slow_reply
+        change = await self._target_sync.apply(loaded)
+        self._descriptor_monitor.check(max(len(loaded.targets), len(self._targets)))
+        self._metrics.reload_successful.set(1)
+        self._metrics.reload_timestamp.set(time.time())
         self._log.info(
             "configuration taken over",
             targets=len(loaded.targets),
             sources=len(loaded.sources),
-            started=[target.name for target in change.come],
-            stopped=list(change.gone),
+            started=[target.name for target in change.added],
+            stopped=list(change.removed),
         )
         declared, sources = len(loaded.targets), len(loaded.sources)
         found = f", and what {sources} source{'' if sources == 1 else 's'} of discovery find" if sources else ""
         self.on_ready(f"watching {declared} declared target{'' if declared == 1 else 's'}{found}")
 
-    def _view(self, watch: Watch) -> TargetView:
-        target, server, last = watch.target, watch.sampler.server, watch.prober.last
+    def _target_view(self, watch: MonitoredTarget) -> TargetView:
+        target, server, last = watch.target, watch.poller.server, watch.prober.last
         up = last is not None and last.error is None
         return TargetView(
             name=target.name,
@@ -242,26 +246,26 @@ class RunningDaemon:
             role=server.role,
             sample_age_seconds=self._store.age(target.name, INFO),
             labels=target.settings.labels,
-            stats=self._stats(target.name),
+            stats=self._target_stats(target.name),
             failing=[
                 FailingCollector(name, one.error.reason, str(one.error), one.commands, target.settings.user)
-                for name, one in watch.sampler.failing.items()
+                for name, one in watch.poller.failing.items()
             ],
         )
 
-    def _stats(self, name: str) -> Stats | None:
+    def _target_stats(self, name: str) -> InfoSummary | None:
         found = self._store.fresh(name, INFO)
         if found is None:
             return None
         values = {item: found.value(metric) for item, metric in _STATS.items()}
-        return Stats(**{item: None if value is None else int(value) for item, value in values.items()})
+        return InfoSummary(**{item: None if value is None else int(value) for item, value in values.items()})
 
 
-def _status(watch: Watch) -> str:
-    last, trouble = watch.prober.last, watch.prober.trouble
+def _status(watch: MonitoredTarget) -> str:
+    last, trouble = watch.prober.last, watch.prober.last_failure
     if last is None:
         return "disconnected"
     if last.error is None:
         return "connected"
-    error = trouble or watch.sampler.newest_error or last.error
+    error = trouble or watch.poller.newest_error or last.error
     return f"error: {error.reason}: {error}"

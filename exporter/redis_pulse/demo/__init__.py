@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from redis_pulse.demo.servers import DemoError, MissingDemoError, Server, serve_pair
+from redis_pulse.demo.servers import DemoError, DemoServer, MissingDemoError, serve_pair
 
 __all__ = ["Demo", "DemoError", "MissingDemoError"]
 
@@ -40,7 +40,7 @@ class Demo:
 
     def __init__(self) -> None:
         self._stack = ExitStack()
-        self._servers: tuple[Server, Server] | None = None
+        self._servers: tuple[DemoServer, DemoServer] | None = None
 
     def __enter__(self) -> Self:
         self._servers = self._stack.enter_context(serve_pair())
@@ -53,7 +53,7 @@ class Demo:
         self._stack.close()
 
     @property
-    def servers(self) -> tuple[Server, Server]:
+    def servers(self) -> tuple[DemoServer, DemoServer]:
         """Primary and replica (``DemoError`` outside of the ``with`` block)."""
         if self._servers is None:
             message = "the demo is not running: use it as `with Demo() as demo:`"

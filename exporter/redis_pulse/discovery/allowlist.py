@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from redis_pulse.config import Endpoint
 
 
-class Allowed:
+class AllowList:
     """``patterns`` are networks (``10.0.0.0/8``) and names (``cache.internal``, ``*.cache.internal``); none: all may.
 
     A name is held against names only: where it leads to is for DNS to say, at every connection anew.

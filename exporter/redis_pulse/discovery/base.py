@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from redis_pulse.client import Ramp
+from redis_pulse.client import ConnectLimiter
 from redis_pulse.config import Endpoint, SourceSettings, TargetSettings
-from redis_pulse.telemetry import DiscoveryInstruments
+from redis_pulse.telemetry import DiscoveryMetrics
 
 
 class DiscoveryError(Exception):
@@ -21,7 +21,7 @@ class PartlyFoundError(DiscoveryError):
         self.targets = targets
 
 
-class Feeling(NamedTuple):
+class ProbeStatus(NamedTuple):
     """How a watched target does just now, as its probe feels it."""
 
     address: str
@@ -37,29 +37,29 @@ class Feeling(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class SourceContext:
     """What the daemon lends to a source."""
 
-    instruments: DiscoveryInstruments
+    metrics: DiscoveryMetrics
     #: monotonic seconds
     clock: Callable[[], float]
     #: all connecting waits for a turn of it
-    ramp: Ramp
+    connect_limiter: ConnectLimiter
     #: called when the source has reason to be refreshed before its time: a message came, a file changed
-    hint: Callable[[], None]
+    request_refresh: Callable[[], None]
     #: told why something that the source names is not taken (``unreadable`` …), and what, in words without a secret
-    refuse: Callable[[str, str], None]
+    reject: Callable[[str, str], None]
     #: how the watched target of that name does; None when there is none
-    feeling: Callable[[str], Feeling | None]
+    probe_status: Callable[[str], ProbeStatus | None]
     #: whether what is true of the whole set, not of one server, is published by this shard and not by another
-    owner: bool = True
+    is_owner: bool = True
     #: whether a server that was only announced may be connected to, and so shown credentials (``discovery.allow``)
     allowed: Callable[[Endpoint], bool] = lambda _endpoint: False
     #: the targets that this source named last, also before a reload that made it anew
     known: Callable[[], Sequence[TargetSettings]] = tuple
 
 
-class Source(Protocol):
+class TargetSource(Protocol):
     """Names targets. Made with its settings and surroundings; ``refresh`` is never called twice at once."""
 
     settings: SourceSettings

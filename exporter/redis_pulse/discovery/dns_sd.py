@@ -12,19 +12,19 @@ import dns.exception
 import dns.resolver
 
 from redis_pulse.blocking import FILE_DEADLINE, FILES
-from redis_pulse.config import DnsSource, SourceSettings, TargetSettings, parse_url
-from redis_pulse.discovery.base import DiscoveryError, Surroundings
+from redis_pulse.config import DnsSourceSettings, SourceSettings, TargetSettings, parse_url
+from redis_pulse.discovery.base import DiscoveryError, SourceContext
 
 #: Seconds for one question, all tries at all resolvers together.
 LONGEST = 10.0
 
 
-class DnsTargets:
+class DnsSource:
     """What one name stands for."""
 
-    def __init__(self, settings: SourceSettings, surroundings: Surroundings) -> None:
+    def __init__(self, settings: SourceSettings, surroundings: SourceContext) -> None:
         del surroundings
-        assert isinstance(settings.options, DnsSource)  # noqa: S101
+        assert isinstance(settings.options, DnsSourceSettings)  # noqa: S101
         self.settings = settings
         self._options = settings.options
         self._resolver: dns.asyncresolver.Resolver | None = None

@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 
 from redis_pulse.blocking import TARGET_FILES, BlockedError, read_regular_file, regular
-from redis_pulse.config import FileSource, Group, SourceSettings, TargetSettings, read_groups
-from redis_pulse.discovery.base import DiscoveryError, PartlyFoundError, Surroundings
+from redis_pulse.config import FileSourceSettings, SourceSettings, TargetGroup, TargetSettings, read_groups
+from redis_pulse.discovery.base import DiscoveryError, PartlyFoundError, SourceContext
 from redis_pulse.discovery.target_groups import targets_of
 
 _MOST_BYTES = 50_000_000
@@ -30,18 +30,18 @@ Stamp = tuple[int, int, int]
 @dataclass(slots=True)
 class _File:
     stamp: Stamp | None = None
-    groups: Sequence[Group] = ()
+    groups: Sequence[TargetGroup] = ()
     trouble: str = ""
 
 
-class FilesSource:
+class FileSource:
     """The files that one pattern matches."""
 
-    def __init__(self, settings: SourceSettings, surroundings: Surroundings) -> None:
-        assert isinstance(settings.options, FileSource)  # noqa: S101
+    def __init__(self, settings: SourceSettings, surroundings: SourceContext) -> None:
+        assert isinstance(settings.options, FileSourceSettings)  # noqa: S101
         self.settings = settings
         self._pattern = settings.options.path
-        self._refuse = surroundings.refuse
+        self._refuse = surroundings.reject
         self._files: dict[str, _File] = {}
 
     async def refresh(self) -> Sequence[TargetSettings]:
@@ -130,14 +130,14 @@ def _entries(folder: Path, *, hidden: bool) -> list[tuple[str, bool]]:
         return []
 
 
-def _read_anew(path: Path, stamp: Stamp | None) -> tuple[Stamp, Sequence[Group]] | None:
+def _read_anew(path: Path, stamp: Stamp | None) -> tuple[Stamp, Sequence[TargetGroup]] | None:
     """Return what a file says, None when it is still the one of that stamp. Raises OSError, ValueError."""
     status = regular(path)
     now = (status.st_ino, status.st_size, status.st_mtime_ns)
     return None if now == stamp else (now, _groups(path, status.st_size))
 
 
-def _groups(path: Path, size: int) -> Sequence[Group]:
+def _groups(path: Path, size: int) -> Sequence[TargetGroup]:
     if size > _MOST_BYTES:
         raise ValueError(f"is longer than {_MOST_BYTES} bytes")
     text = read_regular_file(path, _MOST_BYTES).decode("utf-8-sig")

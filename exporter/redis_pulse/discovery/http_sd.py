@@ -14,8 +14,8 @@ from typing import Any
 from redis_pulse import __version__
 from redis_pulse.blocking import QUESTIONS, read_regular_file
 from redis_pulse.client.pool import TlsContext
-from redis_pulse.config import HttpSource, SourceSettings, TargetSettings, read_groups
-from redis_pulse.discovery.base import DiscoveryError, Surroundings
+from redis_pulse.config import HttpSourceSettings, SourceSettings, TargetSettings, read_groups
+from redis_pulse.discovery.base import DiscoveryError, SourceContext
 from redis_pulse.discovery.target_groups import targets_of
 
 _CHUNK = 65536
@@ -30,14 +30,14 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-class HttpTargets:
+class HttpSource:
     """What one URL lists."""
 
-    def __init__(self, settings: SourceSettings, surroundings: Surroundings) -> None:
-        assert isinstance(settings.options, HttpSource)  # noqa: S101
+    def __init__(self, settings: SourceSettings, surroundings: SourceContext) -> None:
+        assert isinstance(settings.options, HttpSourceSettings)  # noqa: S101
         self.settings = settings
         self._options = settings.options
-        self._refuse = surroundings.refuse
+        self._refuse = surroundings.reject
         self._context = TlsContext(settings.options.tls)
 
     async def refresh(self) -> Sequence[TargetSettings]:

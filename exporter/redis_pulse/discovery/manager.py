@@ -14,46 +14,46 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from redis_pulse import log
-from redis_pulse.config import Discovery as Limits
+from redis_pulse.config import DiscoverySettings as Limits
 from redis_pulse.config import Endpoint, SourceSettings, TargetSettings
-from redis_pulse.discovery.allowlist import Allowed
-from redis_pulse.discovery.base import DiscoveryError, PartlyFoundError, Source, Surroundings
+from redis_pulse.discovery.allowlist import AllowList
+from redis_pulse.discovery.base import DiscoveryError, PartlyFoundError, SourceContext, TargetSource
 from redis_pulse.errors import TargetError
-from redis_pulse.telemetry import DiscoveryInstruments
+from redis_pulse.telemetry import DiscoveryMetrics
 
 
-def _file(settings: SourceSettings, surroundings: Surroundings) -> Source:
-    from redis_pulse.discovery.file_sd import FilesSource
+def _file(settings: SourceSettings, surroundings: SourceContext) -> TargetSource:
+    from redis_pulse.discovery.file_sd import FileSource
 
-    return FilesSource(settings, surroundings)
-
-
-def _http(settings: SourceSettings, surroundings: Surroundings) -> Source:
-    from redis_pulse.discovery.http_sd import HttpTargets
-
-    return HttpTargets(settings, surroundings)
+    return FileSource(settings, surroundings)
 
 
-def _dns(settings: SourceSettings, surroundings: Surroundings) -> Source:
-    from redis_pulse.discovery.dns_sd import DnsTargets
+def _http(settings: SourceSettings, surroundings: SourceContext) -> TargetSource:
+    from redis_pulse.discovery.http_sd import HttpSource
 
-    return DnsTargets(settings, surroundings)
-
-
-def _cluster(settings: SourceSettings, surroundings: Surroundings) -> Source:
-    from redis_pulse.discovery.cluster.source import Cluster
-
-    return Cluster(settings, surroundings)
+    return HttpSource(settings, surroundings)
 
 
-def _sentinel(settings: SourceSettings, surroundings: Surroundings) -> Source:
+def _dns(settings: SourceSettings, surroundings: SourceContext) -> TargetSource:
+    from redis_pulse.discovery.dns_sd import DnsSource
+
+    return DnsSource(settings, surroundings)
+
+
+def _cluster(settings: SourceSettings, surroundings: SourceContext) -> TargetSource:
+    from redis_pulse.discovery.cluster.source import ClusterSource
+
+    return ClusterSource(settings, surroundings)
+
+
+def _sentinel(settings: SourceSettings, surroundings: SourceContext) -> TargetSource:
     from redis_pulse.discovery.sentinel.source import SentinelSource
 
     return SentinelSource(settings, surroundings)
 
 
 #: By ``SourceSettings.kind``.
-MAKERS: dict[str, Callable[[SourceSettings, Surroundings], Source]] = {
+MAKERS: dict[str, Callable[[SourceSettings, SourceContext], TargetSource]] = {
     "file": _file,
     "http": _http,
     "dns": _dns,
@@ -61,7 +61,7 @@ MAKERS: dict[str, Callable[[SourceSettings, Surroundings], Source]] = {
     "sentinel": _sentinel,
 }
 #: Makes the surroundings of a source, given its settings, its ``hint`` and its ``refuse``.
-Lend = Callable[[SourceSettings, Callable[[], None], Callable[[str, str], None]], Surroundings]
+MakeContext = Callable[[SourceSettings, Callable[[], None], Callable[[str, str], None]], SourceContext]
 #: Seconds that a refresh may take at most; sources that talk to servers have deadlines of their own within it.
 LONGEST = 30.0
 #: Seconds that closing a source may take.
@@ -70,47 +70,47 @@ CLOSE_WITHIN = 1.0
 
 @dataclass(slots=True)
 class _Entry:
-    source: Source
+    source: TargetSource
     known: tuple[TargetSettings, ...] = ()
     tried: bool = False
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
     again: bool = False
 
 
-class Discovery:
+class DiscoveryManager:
     """All sources of one configuration. ``changed`` is awaited when the targets have changed."""
 
     def __init__(
         self,
-        instruments: DiscoveryInstruments,
-        lend: Lend,
+        instruments: DiscoveryMetrics,
+        lend: MakeContext,
         *,
         changed: Callable[[], Awaitable[None]],
         wall: Callable[[], float],
     ) -> None:
-        self._instruments = instruments
-        self._lend = lend
+        self._metrics = instruments
+        self._make_context = lend
         self._changed = changed
         self._wall = wall
         self._entries: dict[str, _Entry] = {}
-        self._allowed = Allowed(())
+        self._allowed = AllowList(())
         self._limits = Limits()
         self._tasks: set[asyncio.Task[None]] = set()
         self._log = log.get("discovery")
-        self._noted = log.Changes()
+        self._noted = log.StateChangeFilter()
 
     @property
     def settled(self) -> bool:
         """Whether every source was asked once, whatever came of it."""
         return all(entry.tried for entry in self._entries.values())
 
-    async def take(self, sources: Sequence[SourceSettings], limits: Limits) -> tuple[list[SourceSettings], list[str]]:
+    async def apply(self, sources: Sequence[SourceSettings], limits: Limits) -> tuple[list[SourceSettings], list[str]]:
         """Take over a configuration; return the sources to be refreshed from now on, and the keys of those that go.
 
         A source that did not change goes on undisturbed. One that did keeps what it knew until it is asked.
         """
         if limits != self._limits:
-            self._limits, self._allowed = limits, Allowed(limits.allow)
+            self._limits, self._allowed = limits, AllowList(limits.allow)
             for entry in self._entries.values():
                 entry.known = self._admitted(entry.source.settings, entry.known)
         wanted = {source.key: source for source in sources}
@@ -122,7 +122,7 @@ class Discovery:
             self._entries[settings.key] = _Entry(self._make(settings), known)
         self._entries = {key: self._entries[key] for key in wanted}
         for key in left.keys() - wanted.keys():
-            self._instruments.forget(left[key].source.settings.kind, left[key].source.settings.name)
+            self._metrics.forget(left[key].source.settings.kind, left[key].source.settings.name)
         # Last: meanwhile the new entries already say what was known.
         await asyncio.gather(*(self._close(entry) for entry in left.values()))
         return come, gone
@@ -181,7 +181,7 @@ class Discovery:
             fault = error if isinstance(error, Exception) else None
             self._failed(settings, type(error).__name__, fault)
 
-    def _make(self, settings: SourceSettings) -> Source:
+    def _make(self, settings: SourceSettings) -> TargetSource:
         def hint() -> None:
             task = asyncio.get_running_loop().create_task(self.refresh(settings.key))
             self._tasks.add(task)
@@ -197,18 +197,18 @@ class Discovery:
             return self._entries[settings.key].known if settings.key in self._entries else ()
 
         whose = (settings.kind, settings.name)
-        for counter in (self._instruments.refreshes, self._instruments.failures):
-            counter.of(*whose)
+        for counter in (self._metrics.refreshes, self._metrics.failures):
+            counter.labels(*whose)
         for change in ("added", "removed", "changed"):
-            self._instruments.changes.of(*whose, change)
-        around = replace(self._lend(settings, hint, refuse), allowed=allowed, known=known)
+            self._metrics.changes.labels(*whose, change)
+        around = replace(self._make_context(settings, hint, refuse), allowed=allowed, known=known)
         return MAKERS[settings.kind](settings, around)
 
     async def _ask(self, entry: _Entry) -> bool:
         """Refresh a source; return whether its targets changed."""
         settings = entry.source.settings
         whose = (settings.kind, settings.name)
-        self._instruments.refreshes.of(*whose).inc()
+        self._metrics.refreshes.labels(*whose).inc()
         named: Sequence[TargetSettings] | None = None
         why, fault = "", None
         try:
@@ -227,9 +227,9 @@ class Discovery:
         if why:
             self._failed(settings, why, fault)
         else:
-            if self._noted.note(settings.key, "ok"):
+            if self._noted.changed(settings.key, "ok"):
                 self._log.info("targets found", kind=settings.kind, source=settings.name, targets=len(named or ()))
-            self._instruments.last_success.of(*whose).set(self._wall())
+            self._metrics.last_success.labels(*whose).set(self._wall())
         return named is not None and self._put(entry, self._admitted(settings, named))
 
     def _put(self, entry: _Entry, admitted: tuple[TargetSettings, ...]) -> bool:
@@ -242,8 +242,8 @@ class Discovery:
             "changed": sum(before[name] != after[name] for name in before.keys() & after.keys()),
         }
         for change, count in counts.items():
-            self._instruments.changes.of(*whose, change).inc(count)
-        self._instruments.targets.of(*whose).set(len(admitted))
+            self._metrics.changes.labels(*whose, change).inc(count)
+        self._metrics.targets.labels(*whose).set(len(admitted))
         entry.known = admitted
         return any(counts.values())
 
@@ -261,13 +261,13 @@ class Discovery:
         return tuple(admitted.values())
 
     def _refuse(self, settings: SourceSettings, why: str, what: str) -> None:
-        self._instruments.refused.of(settings.kind, settings.name, why).inc()
-        if self._noted.note((settings.key, why, what), why):
+        self._metrics.refused.labels(settings.kind, settings.name, why).inc()
+        if self._noted.changed((settings.key, why, what), why):
             self._log.warning("target not taken", kind=settings.kind, source=settings.name, why=why, what=what)
 
     def _failed(self, settings: SourceSettings, why: str, fault: Exception | None = None) -> None:
-        self._instruments.failures.of(settings.kind, settings.name).inc()
-        if not self._noted.note(settings.key, why):
+        self._metrics.failures.labels(settings.kind, settings.name).inc()
+        if not self._noted.changed(settings.key, why):
             return
         fields = {"kind": settings.kind, "source": settings.name, "error": why}
         if fault is None:

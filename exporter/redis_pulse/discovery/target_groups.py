@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from redis_pulse.config import Group, SourceSettings, TargetSettings, label_trouble, nearest, parse_url
+from redis_pulse.config import SourceSettings, TargetGroup, TargetSettings, closest_name, label_error, parse_url
 
 #: Told why an entry is not taken, and what, in words that hold no secret.
 Refuse = Callable[[str, str], None]
@@ -11,7 +11,9 @@ MODULE, NAME = "__module", "__name"
 UNREADABLE = "unreadable"
 
 
-def targets_of(groups: Iterable[Group], settings: SourceSettings, where: str, refuse: Refuse) -> list[TargetSettings]:
+def targets_of(
+    groups: Iterable[TargetGroup], settings: SourceSettings, where: str, refuse: Refuse
+) -> list[TargetSettings]:
     """Return the targets of groups; an entry that cannot be one is refused, and harms no other.
 
     ``where`` says in messages where the groups stand. A target is called ``__name`` when its group has only it, else by
@@ -24,17 +26,17 @@ def targets_of(groups: Iterable[Group], settings: SourceSettings, where: str, re
     ]
 
 
-def _of_group(group: Group, settings: SourceSettings, where: str, refuse: Refuse) -> Iterator[TargetSettings]:
+def _of_group(group: TargetGroup, settings: SourceSettings, where: str, refuse: Refuse) -> Iterator[TargetSettings]:
     template = settings.template
     if (module := group.labels.get(MODULE)) is not None:
         if module not in settings.modules:
-            guess = nearest(module, settings.modules)
+            guess = closest_name(module, settings.modules)
             hint = f": did you mean {guess}?" if guess else ""
             refuse(UNREADABLE, f"{where}.labels.{MODULE} is no module{hint}")
             return
         template = settings.modules[module]
     labels = {name: value for name, value in group.labels.items() if not name.startswith("__")}
-    if trouble := label_trouble(labels):
+    if trouble := label_error(labels):
         refuse(UNREADABLE, f"{where}.labels {trouble}")
         return
     name = group.labels.get(NAME) if len(group.targets) == 1 else None

@@ -16,8 +16,8 @@ from typing import Any, Literal, Protocol, TextIO, cast
 
 import structlog
 
-from redis_pulse.log.processors import line_up, logfmt, redact
-from redis_pulse.log.writer import Writer, put
+from redis_pulse.log.processors import logfmt, order_fields, redact
+from redis_pulse.log.writer import LogWriter, put
 
 Format = Literal["logfmt", "json"]
 FORMATS: tuple[Format, ...] = ("logfmt", "json")
@@ -86,7 +86,7 @@ def setup(level: str = "info", format: Format = "logfmt", stream: TextIO | None 
         raise ValueError(f"log format {format!r}: allowed are {', '.join(FORMATS)}")
     render = structlog.processors.JSONRenderer() if format == "json" else logfmt
     handler = _Handler(stream if stream is not None else sys.stderr)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[line_up, redact, render]))
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[order_fields, redact, render]))
     root = logging.getLogger()
     for old in [handler for handler in root.handlers if isinstance(handler, _Handler)]:
         root.removeHandler(old)
@@ -102,7 +102,7 @@ def setup(level: str = "info", format: Format = "logfmt", stream: TextIO | None 
 _FLUSH = 0.5
 #: Seconds for which a line waits for the reader where there is no thread: before the daemon runs, and at its end.
 _PATIENCE = 1.0
-_writer: Writer | None = None
+_writer: LogWriter | None = None
 
 
 def start(on_dropped: Callable[[int], None]) -> Callable[[], None]:
@@ -111,7 +111,7 @@ def start(on_dropped: Callable[[int], None]) -> Callable[[], None]:
     Returns what ends that: it waits for a short time until what is queued is written.
     """
     global _writer  # noqa: PLW0603  # there is one log in a process, as logging has it
-    _writer = writer = Writer(on_dropped)
+    _writer = writer = LogWriter(on_dropped)
 
     def stop() -> None:
         global _writer  # noqa: PLW0603
@@ -139,7 +139,7 @@ class _Handler(logging.StreamHandler[TextIO]):
         """Nothing is held back: a flush of the stream could wait for its reader."""
 
 
-class Changes:
+class StateChangeFilter:
     """Says a state once: ``if changes.note((target, "breaker"), state): log.warning(…)``.
 
     The states of at most ``most`` keys are remembered; the one that was noted longest ago goes first.
@@ -151,7 +151,7 @@ class Changes:
         self._most = most
         self._states: dict[Hashable, Hashable] = {}
 
-    def note(self, key: Hashable, state: Hashable) -> bool:
+    def changed(self, key: Hashable, state: Hashable) -> bool:
         """Whether ``key`` is in another state than noted before; the first note of a key is a change too."""
         changed = key not in self._states or self._states[key] != state
         self._states.pop(key, None)

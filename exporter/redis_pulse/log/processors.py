@@ -97,7 +97,7 @@ _BARE = re.compile(r"[^\s\"=\\\x00-\x1f]+")
 _BREAKS = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
-def line_up(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> dict[str, Any]:
+def order_fields(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> dict[str, Any]:
     """Put time, level, logger and event first, and the exception last, in one line."""
     record: logging.LogRecord = fields.pop("_record")
     exc_info = fields.pop("exc_info", None)
@@ -113,21 +113,23 @@ def line_up(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> 
         exc_info = sys.exc_info()
     error = exc_info[1] if isinstance(exc_info, tuple) else exc_info
     if isinstance(error, BaseException):
-        line["exception"] = _told(TracebackException.from_exception(error, limit=-_FRAMES, lookup_lines=False), _CAUSES)
+        line["exception"] = _format_exception(
+            TracebackException.from_exception(error, limit=-_FRAMES, lookup_lines=False), _CAUSES
+        )
     return line
 
 
-def _told(error: TracebackException, causes: int) -> str:
+def _format_exception(error: TracebackException, causes: int) -> str:
     """Tell an exception with its causes in one line: ``KeyError: 'x' (app.py:12 main > info.py:40 collect)``."""
     text = " ".join("".join(error.format_exception_only()).split())
     if error.stack:
         frames = (f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in error.stack)
         text += f" ({' > '.join(frames)})"
     if error.exceptions:
-        text += f" [{'; '.join(_told(member, 1) for member in error.exceptions[:_CAUSES])}]"
+        text += f" [{'; '.join(_format_exception(member, 1) for member in error.exceptions[:_CAUSES])}]"
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if cause and causes > 1:
-        text += f" caused by {_told(cause, causes - 1)}"
+        text += f" caused by {_format_exception(cause, causes - 1)}"
     return text
 
 

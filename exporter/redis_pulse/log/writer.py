@@ -17,7 +17,7 @@ from typing import TextIO
 MOST_LINES, MOST_CHARACTERS = 2_000, 2_000_000
 
 
-class Writer:
+class LogWriter:
     """One thread that writes lines. ``on_dropped(count)`` is told of lines that there was no room for."""
 
     def __init__(self, on_dropped: Callable[[int], None], *, most: int = MOST_LINES) -> None:

@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from redis_pulse.collectors import load
-from redis_pulse.config import Inherited
-from redis_pulse.migrate.convert import draft
-from redis_pulse.migrate.environment import started
-from redis_pulse.migrate.flag_parser import FLAGS, read
-from redis_pulse.migrate.flags import TABLE, VERSION, Row
+from redis_pulse.config import InheritedSettings
+from redis_pulse.migrate.convert import convert
+from redis_pulse.migrate.environment import settings_from_environment
+from redis_pulse.migrate.flag_parser import FLAGS, parse_flags
+from redis_pulse.migrate.flags import FLAG_TABLE, VERSION, Flag
 from redis_pulse.migrate.yaml_writer import write
 
-__all__ = ["TABLE", "VERSION", "Migrated", "Row", "inherit", "is_flag", "migrate"]
+__all__ = ["FLAG_TABLE", "VERSION", "Flag", "Migrated", "inherit", "is_flag", "migrate"]
 
 
 class Migrated(NamedTuple):
@@ -28,13 +28,13 @@ class Migrated(NamedTuple):
 
 def migrate(words: Sequence[str], environ: Mapping[str, str]) -> Migrated:
     """Return what does what redis_exporter did with these flags, ``NAME=value`` words and this environment."""
-    made = draft(read(words, environ), _known())
+    made = convert(parse_flags(words, environ), _known())
     return Migrated(write(made), tuple(dict.fromkeys(made.missing)))
 
 
-def inherit(variables: Mapping[str, str]) -> Inherited:
+def inherit(variables: Mapping[str, str]) -> InheritedSettings:
     """Say what variables of redis_exporter mean to a daemon that is started with them."""
-    return started(variables, _known())
+    return settings_from_environment(variables, _known())
 
 
 def is_flag(word: str) -> bool:

@@ -11,17 +11,17 @@ from typing import Any, NamedTuple
 
 from redis_pulse.config import ParsedUrl, parse_url
 from redis_pulse.migrate import values
-from redis_pulse.migrate.flag_parser import Given, is_on
-from redis_pulse.migrate.flags import TABLE, Row
+from redis_pulse.migrate.flag_parser import ParsedFlags, is_on
+from redis_pulse.migrate.flags import FLAG_TABLE, Flag
 from redis_pulse.migrate.relabeling import NAMESPACE, renamed, rules
-from redis_pulse.migrate.values import NOTHING, OFF
+from redis_pulse.migrate.values import DISABLED, UNCHANGED
 
 COLLECTORS = "collectors"
 #: The set of the collectors that run when nothing is said.
 DEFAULT = "default"
 
 
-class Chosen:
+class CollectorChoices:
     """Collects which collectors run, and the options of those that do."""
 
     def __init__(self, names: Iterable[str], usual: Iterable[str]) -> None:
@@ -30,13 +30,13 @@ class Chosen:
         self._on = set(self._usual)
         self._options: dict[str, dict[str, Any]] = {}
 
-    def put(self, path: str, value: Any, *, brings: bool) -> None:
+    def put(self, path: str, value: Any, *, enables: bool) -> None:
         """Set ``name`` (on or off) or ``name.option``."""
         name, _, option = path.partition(".")
-        if value is OFF:
+        if value is DISABLED:
             self._on.discard(name)
             return
-        if brings:
+        if enables:
             self._on.add(name)
         if option:
             self._options.setdefault(name, {})[option] = value
@@ -59,7 +59,7 @@ _STAYS = "or leave it in REDIS_PASSWORD, which is read too"
 _NAMED = 'targets: [{url: "redis://first:6379", name: first}, {url: "redis://second:6379", name: second}]'
 
 
-class Login(NamedTuple):
+class ConvertedLogin(NamedTuple):
     """Settings, hints that stand beside them, notes for the end."""
 
     settings: dict[str, Any]
@@ -67,9 +67,9 @@ class Login(NamedTuple):
     notes: list[str]
 
 
-def login(given: Given) -> Login:
+def convert_login(given: ParsedFlags) -> ConvertedLogin:
     """Take address, user and password."""
-    found = Login({}, [], [])
+    found = ConvertedLogin({}, [], [])
     parsed: ParsedUrl | None = None
     address = given.get("redis.addr")
     if not address:
@@ -104,7 +104,7 @@ def _url(parsed: ParsedUrl) -> str:
     return f"{'rediss' if endpoint.tls else 'redis'}://{endpoint.address}" + (f"/{parsed.db}" if parsed.db else "")
 
 
-def _password(given: Given, parsed: ParsedUrl | None, found: Login) -> None:
+def _password(given: ParsedFlags, parsed: ParsedUrl | None, found: ConvertedLogin) -> None:
     if given.get("redis.password") or (parsed is not None and parsed.password):
         where = "redis.password" if given.get("redis.password") else "redis.addr"
         stays = f"; {_STAYS}" if "redis.password" in given.from_environment else ""
@@ -124,7 +124,7 @@ def _password(given: Given, parsed: ParsedUrl | None, found: Login) -> None:
                 found.notes.append("-redis.password-file: a relative path begins where this file lies")
 
 
-def _into_module(found: Login) -> None:
+def _into_module(found: ConvertedLogin) -> None:
     """Put the credentials where targets of a file can refer to them."""
     credentials = {key: found.settings.pop(key) for key in ("username", "password_file") if key in found.settings}
     if credentials:
@@ -137,7 +137,7 @@ LOGIN = frozenset({"redis.addr", "redis.user", "redis.password", "redis.password
 
 
 @dataclass(slots=True)
-class Draft:
+class Conversion:
     """Settings, as a file writes them; ``hints`` stand where a setting is missing, ``notes`` at the end.
 
     ``missing`` is what was asked for and is not in the settings; each is a note too. ``rules`` are for Prometheus.
@@ -150,16 +150,16 @@ class Draft:
     rules: list[str] = field(default_factory=list)
 
 
-def draft(given: Given, known: Mapping[str, bool]) -> Draft:
+def convert(given: ParsedFlags, known: Mapping[str, bool]) -> Conversion:
     """Make the settings; ``known`` are our collectors and whether they run when nothing is said."""
-    made = Draft(notes=list(given.remarks), missing=list(given.remarks), rules=rules(given))
-    found = login(given)
+    made = Conversion(notes=list(given.remarks), missing=list(given.remarks), rules=rules(given))
+    found = convert_login(given)
     made.settings |= found.settings
     made.hints += found.hints
     made.notes += found.notes
-    collectors = Chosen(known, (name for name, usual in known.items() if usual))
-    for row in TABLE:
-        if row.flag not in LOGIN and (row.flag in given.values or row.differs):
+    collectors = CollectorChoices(known, (name for name, usual in known.items() if usual))
+    for row in FLAG_TABLE:
+        if row.flag not in LOGIN and (row.flag in given.values or row.default_differs):
             _take(row, given, made, collectors)
     made.settings["web"] = {"health_status": "always-200"}  # as redis_exporter answers /health
     if chosen := collectors.settings():
@@ -167,25 +167,25 @@ def draft(given: Given, known: Mapping[str, bool]) -> Draft:
     return made
 
 
-def _take(row: Row, given: Given, made: Draft, collectors: Chosen) -> None:
+def _take(row: Flag, given: ParsedFlags, made: Conversion, collectors: CollectorChoices) -> None:
     value, is_given = given.get(row.flag), row.flag in given.values
     try:
         if row.is_switch:
             value = "true" if is_on(row, value) else "false"
-        taken = row.take(value) if row.ours else NOTHING
+        taken = row.convert(value) if row.settings else UNCHANGED
     except ValueError:
         made.missing.append(f"-{row.flag}: its value cannot be taken over. {renamed(row.remark, given)}".rstrip())
         made.notes.append(made.missing[-1])
         return
-    for path in row.ours if taken is not NOTHING else ():
+    for path in row.settings if taken is not UNCHANGED else ():
         group, _, rest = path.partition(".")
         if group == COLLECTORS:
-            collectors.put(rest, taken, brings=row.brings)
+            collectors.put(rest, taken, enables=row.enables)
         elif rest:
             made.settings.setdefault(group, {})[rest] = taken
         else:
             made.settings[group] = taken
-    if is_given and row.remark and (taken not in (NOTHING, OFF) if row.ours else value != row.default):
+    if is_given and row.remark and (taken not in (UNCHANGED, DISABLED) if row.settings else value != row.default):
         remark = row.remark if row.flag == NAMESPACE else renamed(row.remark, given)
         made.notes.append(f"-{row.flag}: {remark.replace('migrate-flags prints it', 'it stands below')}")
         if row.protects:

@@ -8,15 +8,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from redis_pulse.config import Inherited, Problem, nearest
+from redis_pulse.config import InheritedSettings, Problem, closest_name
 from redis_pulse.migrate import values
-from redis_pulse.migrate.convert import COLLECTORS, Chosen
+from redis_pulse.migrate.convert import COLLECTORS, CollectorChoices
 from redis_pulse.migrate.flag_parser import TRUTH, VARIABLES
-from redis_pulse.migrate.flags import TABLE, VERSION, Row
-from redis_pulse.migrate.values import NOTHING
+from redis_pulse.migrate.flags import FLAG_TABLE, VERSION, Flag
+from redis_pulse.migrate.values import UNCHANGED
 
 
-def started(variables: Mapping[str, str], known: Mapping[str, bool]) -> Inherited:
+def settings_from_environment(variables: Mapping[str, str], known: Mapping[str, bool]) -> InheritedSettings:
     """Say what variables of redis_exporter mean; ``known`` are our collectors and whether they run unasked.
 
     No text repeats a value: it may be a secret.
@@ -30,20 +30,20 @@ def started(variables: Mapping[str, str], known: Mapping[str, bool]) -> Inherite
     told = {name: _trouble(name, rows.get(name), value) for name, value in variables.items()}
     settings = _Settings(known)
     for name, row in rows.items():
-        if row.ours and told[name] is None:
+        if row.settings and told[name] is None:
             settings.put(row, _value(row, variables[name]), name)
-    return Inherited(list(settings.taken(variables)), [text for text in told.values() if text], problems)
+    return InheritedSettings(list(settings.taken(variables)), [text for text in told.values() if text], problems)
 
 
-def _trouble(name: str, row: Row | None, value: str) -> str | None:
+def _trouble(name: str, row: Flag | None, value: str) -> str | None:
     """Return why a variable sets nothing, if that matters."""
     if row is None:
-        guess = nearest(name, VARIABLES)
+        guess = closest_name(name, VARIABLES)
         hint = f": did you mean {guess}?" if guess else ""
         return f"{name} is no variable of redis_exporter {VERSION}, and sets nothing{hint}"
     if row.is_switch and value not in TRUTH:
         return f"{name} is neither true nor false, and sets nothing"
-    if not row.ours:
+    if not row.settings:
         is_moot = row.protects or not _differs(row, value) or (row.always and TRUTH.get(value))
         return None if is_moot else f"{name} is not in force: {row.remark}"
     try:
@@ -53,31 +53,31 @@ def _trouble(name: str, row: Row | None, value: str) -> str | None:
     return None
 
 
-def _differs(row: Row, value: str) -> bool:
+def _differs(row: Flag, value: str) -> bool:
     return TRUTH[value] != TRUTH[row.default] if row.is_switch else value != row.default
 
 
-def _value(row: Row, value: str) -> Any:
-    if row.take is values.path:  # nothing of it is shown, so it need not look like a path
+def _value(row: Flag, value: str) -> Any:
+    if row.convert is values.path:  # nothing of it is shown, so it need not look like a path
         return str(Path(value))
-    return row.take(value if not row.is_switch else "true" if TRUTH[value] else "false")
+    return row.convert(value if not row.is_switch else "true" if TRUTH[value] else "false")
 
 
 class _Settings:
     """Collects what is set, and by which variable."""
 
     def __init__(self, known: Mapping[str, bool]) -> None:
-        self._chosen = Chosen(known, (name for name, usual in known.items() if usual))
+        self._chosen = CollectorChoices(known, (name for name, usual in known.items() if usual))
         self._taken: list[tuple[tuple[str | int, ...], Any, str]] = []
         #: the variable that said something of a collector first, by the collector
         self._by: dict[str, str] = {}
 
-    def put(self, row: Row, value: Any, name: str) -> None:
+    def put(self, row: Flag, value: Any, name: str) -> None:
         """Take what a variable says."""
-        for path in row.ours if value is not NOTHING else ():
+        for path in row.settings if value is not UNCHANGED else ():
             group, *steps = path.split(".")
             if group == COLLECTORS:
-                self._chosen.put(".".join(steps), value, brings=row.brings)
+                self._chosen.put(".".join(steps), value, enables=row.enables)
                 self._by.setdefault(steps[0], name)
             else:
                 self._taken.append(((group, *steps), value, name))
@@ -86,8 +86,8 @@ class _Settings:
         """Yield path, value and variable of each setting; where redis_exporter's default differs, it is set too."""
         yield from self._taken
         first = next(iter(self._by.values()), "")
-        for row in TABLE:
-            if first and row.differs and row.variable not in variables:
+        for row in FLAG_TABLE:
+            if first and row.default_differs and row.variable not in variables:
                 self.put(row, _value(row, row.default), first)
         for collector, options in self._chosen.settings().items():
             yield (COLLECTORS, collector), options, self._by.get(collector, first)

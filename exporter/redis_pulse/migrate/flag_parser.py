@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from redis_pulse.config import nearest
-from redis_pulse.migrate.flags import TABLE, VERSION, Row
+from redis_pulse.config import closest_name
+from redis_pulse.migrate.flags import FLAG_TABLE, VERSION, Flag
 
-FLAGS = {row.flag: row for row in TABLE}
-VARIABLES = {row.variable: row for row in TABLE if row.variable}
+FLAGS = {row.flag: row for row in FLAG_TABLE}
+VARIABLES = {row.variable: row for row in FLAG_TABLE if row.variable}
 #: How containers are given a variable: the option is theirs, the word after it is a variable.
 _ENV_OPTIONS = frozenset({"-e", "--env"})
 _ASSIGNMENT = re.compile(r"([A-Z][A-Z0-9_]*)=(.*)", re.DOTALL)
@@ -22,7 +22,7 @@ TRUTH = {
 
 
 @dataclass(slots=True)
-class Given:
+class ParsedFlags:
     """Values by flag, and remarks on what is none of theirs. No remark repeats a value: it may be a secret."""
 
     values: dict[str, str] = field(default_factory=dict)
@@ -39,9 +39,9 @@ class Given:
         return TRUTH.get(self.get(flag), False)
 
 
-def read(words: Sequence[str], environ: Mapping[str, str]) -> Given:
+def parse_flags(words: Sequence[str], environ: Mapping[str, str]) -> ParsedFlags:
     """Read flags and ``NAME=value`` words; the environment is the weakest."""
-    given = Given()
+    given = ParsedFlags()
     assigned: dict[str, str] = {}
     places: dict[str, str] = {}
     left = list(words)
@@ -67,11 +67,11 @@ def read(words: Sequence[str], environ: Mapping[str, str]) -> Given:
     return given
 
 
-def _flag(given: Given, name: str, value: str | None, left: list[str], place: str) -> None:
+def _flag(given: ParsedFlags, name: str, value: str | None, left: list[str], place: str) -> None:
     """Take a flag; one that is no switch may have its value in the next word."""
     row = FLAGS.get(name)
     if row is None:
-        given.remarks.append(_stranger(place, "-", name, FLAGS))
+        given.remarks.append(_unknown_flag(place, "-", name, FLAGS))
     elif value is not None:
         given.values[row.flag] = value
     elif row.is_switch:
@@ -82,24 +82,24 @@ def _flag(given: Given, name: str, value: str | None, left: list[str], place: st
         given.remarks.append(f"-{row.flag} has no value")
 
 
-def _variable(given: Given, name: str, value: str, place: str) -> None:
+def _variable(given: ParsedFlags, name: str, value: str, place: str) -> None:
     row = VARIABLES.get(name)
     if row is None:
-        given.remarks.append(_stranger(place, "", name, VARIABLES))
+        given.remarks.append(_unknown_flag(place, "", name, VARIABLES))
     elif not row.is_switch or value in TRUTH:  # like Go, which passes over a switch that is neither
         given.values.setdefault(row.flag, value)
 
 
-def _stranger(place: str, dash: str, name: str, known: Iterable[str]) -> str:
+def _unknown_flag(place: str, dash: str, name: str, known: Iterable[str]) -> str:
     """Say that a name is unknown; it is repeated only when it is like a known one, since it may be a secret."""
-    guess = nearest(name, known) if _NAME.fullmatch(name.lower()) else None
+    guess = closest_name(name, known) if _NAME.fullmatch(name.lower()) else None
     if guess is None:
         what = "flag" if dash else "variable"
         return f"{place} was left out: redis_exporter {VERSION} knows no such {what}"
     return f"{dash}{name} is nothing that redis_exporter knows: did you mean {dash}{guess}?"
 
 
-def is_on(row: Row, value: str) -> bool:
+def is_on(row: Flag, value: str) -> bool:
     """Whether a switch is on; raises ValueError when Go would not know either."""
     if value not in TRUTH:
         raise ValueError(f"-{row.flag} is neither true nor false")

@@ -2,7 +2,7 @@
 
 import re
 
-from redis_pulse.migrate.flag_parser import Given
+from redis_pulse.migrate.flag_parser import ParsedFlags
 
 NAMESPACE = "namespace"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,60}")
@@ -10,13 +10,13 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,60}")
 _METRIC = re.compile(r"\bredis_(?!url\b|exporter\b)(?=[a-z])")
 
 
-def namespace_of(given: Given) -> str:
+def namespace_of(given: ParsedFlags) -> str:
     """Return what names began with; ``redis`` when that is not said, or no name can begin with it."""
     said = given.get(NAMESPACE)
     return said if _NAME.fullmatch(said) else "redis"
 
 
-def rules(given: Given) -> list[str]:
+def rules(given: ParsedFlags) -> list[str]:
     """Return entries of ``metric_relabel_configs``, one a line."""
     found = []
     if given.is_on("redis-only-metrics"):
@@ -29,6 +29,6 @@ def rules(given: Given) -> list[str]:
     return found
 
 
-def renamed(remark: str, given: Given) -> str:
+def renamed(remark: str, given: ParsedFlags) -> str:
     """Return a remark in which metrics have the names that they have after these rules."""
     return _METRIC.sub(f"{namespace_of(given)}_", remark)

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
-from redis_pulse.config import duration, telemetry_path_trouble
+from redis_pulse.config import duration, telemetry_path_error
 from redis_pulse.migrate.lua_patterns import translated
 
 #: From the text of a value to what our setting gets.
-Take = Callable[[str], Any]
+ConvertValue = Callable[[str], Any]
 
 _LEVELS = {"panic": "critical", "fatal": "critical", "warn": "warning", "trace": "debug"}
 _LEVELS |= {level: level for level in ("error", "warning", "info", "debug")}
@@ -27,14 +27,14 @@ class _Nothing:
 
 
 #: Our default does it.
-NOTHING: Final = _Nothing()
+UNCHANGED: Final = _Nothing()
 #: The collector is left out.
-OFF: Final = _Nothing()
+DISABLED: Final = _Nothing()
 
 
 def text(value: str) -> Any:
     """Take over a text; an empty one is none."""
-    return value or NOTHING
+    return value or UNCHANGED
 
 
 def number(value: str) -> int:
@@ -59,7 +59,7 @@ def listen(value: str) -> str:
 
 def telemetry_path(value: str) -> str:
     """Take over the path of the metrics, unless it is that of another page of ours."""
-    if trouble := telemetry_path_trouble(value):
+    if trouble := telemetry_path_error(value):
         raise ValueError(trouble)
     return value
 
@@ -89,12 +89,12 @@ def log_format(value: str) -> str:
 
 def true(value: str) -> Any:
     """Turn a setting on with a switch that is on; off is our default."""
-    return True if value == "true" else NOTHING
+    return True if value == "true" else UNCHANGED
 
 
 def empty_databases(value: str) -> Any:
     """Show no database without keys; that they are shown is our default too."""
-    return 0 if value == "false" else NOTHING
+    return 0 if value == "false" else UNCHANGED
 
 
 def inverted(value: str) -> bool:
@@ -104,25 +104,25 @@ def inverted(value: str) -> bool:
 
 def collector(value: str) -> Any:
     """Turn a collector on with a switch that is on."""
-    return {} if value == "true" else NOTHING
+    return {} if value == "true" else UNCHANGED
 
 
 def no_collector(value: str) -> Any:
     """Leave a collector out with a switch that is on."""
-    return OFF if value == "true" else NOTHING
+    return DISABLED if value == "true" else UNCHANGED
 
 
 def no_verification(value: str) -> Any:
     """Take no certificate for good with a switch that is on."""
-    return "none" if value == "true" else NOTHING
+    return "none" if value == "true" else UNCHANGED
 
 
 def config_command(value: str) -> Any:
     """Leave the collector out for ``-``; CONFIG under another name cannot be asked for."""
     if value == "-":
-        return OFF
+        return DISABLED
     if value.upper() == "CONFIG":
-        return NOTHING
+        return UNCHANGED
     raise ValueError("another name")
 
 
@@ -182,7 +182,7 @@ def keys(value: str) -> list[Any]:
 
 def groups(value: str) -> list[str]:
     """Take over patterns of Lua, one line of CSV, as regular expressions of Python."""
-    found = [translated(word.strip()) for line in csv.reader([value]) for word in line if word.strip()]
+    found = [translated(word.strip()) for line in csv.reader(value.splitlines()) for word in line if word.strip()]
     if not found:
         raise ValueError("no pattern")
     return found

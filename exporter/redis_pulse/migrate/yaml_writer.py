@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from redis_pulse.migrate.convert import Draft
+from redis_pulse.migrate.convert import Conversion
 
 _WIDTH = 118
 _HEAD = "What redis_exporter was told, for redis-pulse; see docs/migrating-from-redis-exporter.md."
@@ -14,7 +14,7 @@ _NOTES = "What to know:"
 _RULES = "For the scrape job of Prometheus:"
 
 
-def write(made: Draft) -> str:
+def write(made: Conversion) -> str:
     """Return the text of a configuration file."""
     first = {key: made.settings[key] for key in _FIRST if key in made.settings}
     others = {key: value for key, value in made.settings.items() if key not in first}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 #: A client: field → value, all as the server spells them.
-Client = dict[str, str]
+ClientFields = dict[str, str]
 
 #: A longer line is not read: a real one has some 400 characters, and looking through it must not hold up the loop.
 LONGEST_LINE = 65536
@@ -13,7 +13,7 @@ _LINE = re.compile(r"[^\r\n]+")
 _SPACED_PAIR = re.compile(r"(?:^| )([a-z][a-z0-9_-]*)=(.*?)(?= [a-z][a-z0-9_-]*=|$)")
 
 
-def parse_client_list(text: str) -> Iterator[Client | None]:
+def parse_client_list(text: str) -> Iterator[ClientFields | None]:
     r"""Read one client after the other; None for a line that is none.
 
     >>> list(parse_client_list("id=3 addr=127.0.0.1:52555 name=a=b flags=N\n"))
@@ -25,7 +25,7 @@ def parse_client_list(text: str) -> Iterator[Client | None]:
         yield parse_client(line[0]) if line.end() - line.start() <= LONGEST_LINE else None
 
 
-def parse_client(line: str) -> Client | None:
+def parse_client(line: str) -> ClientFields | None:
     """Split ``id=3 addr=[::1]:52555 name=cart …``; None for a line without an id.
 
     Values may hold ``=`` and quotes. The server allows no spaces in them but in the path of a unix socket: words

@@ -26,7 +26,7 @@ _ADDRESS = re.compile(r"(?P<ip>[^@,]*):(?P<port>\d{1,5})(@\d+)?(,(?P<hostname>[^
 _RANGE = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
 
 
-class Node(NamedTuple):
+class ClusterNode(NamedTuple):
     """One node, as the one that was asked sees it; ``ip`` and ``hostname`` are empty when that does not know them."""
 
     id: str
@@ -45,14 +45,14 @@ class Node(NamedTuple):
     slots: tuple[tuple[int, int], ...]
 
 
-class Nodes(NamedTuple):
+class ClusterNodes(NamedTuple):
     """Nodes by id; ``bad`` counts lines that could not be read."""
 
-    by_id: dict[str, Node]
+    by_id: dict[str, ClusterNode]
     bad: int
 
 
-def parse_nodes(text: str) -> Nodes:
+def parse_nodes(text: str) -> ClusterNodes:
     """Read the reply of CLUSTER NODES, one line a node.
 
     >>> line = "07c3 10.0.0.7:6379@16379,a.cart myself,master - 0 0 3 connected 0-5460 [93-<-e7d1]"
@@ -62,16 +62,18 @@ def parse_nodes(text: str) -> Nodes:
     lines = [line.split() for line in text.splitlines() if line.strip()]
     read = [_parts(words) for words in lines]
     nodes = {node.id: node for node in read if node is not None}
-    return Nodes(nodes, sum(node is None for node in read))
+    return ClusterNodes(nodes, sum(node is None for node in read))
 
 
-def _parts(words: list[str]) -> Node | None:
+def _parts(words: list[str]) -> ClusterNode | None:
     # What differs between one who answers and the next is when they last heard of each other: that is left out.
     return _node(*words[:4], words[6], tuple(words[8:])) if len(words) >= 8 else None
 
 
 @lru_cache(maxsize=4096)
-def _node(identity: str, address: str, flag: str, master: str, epoch: str, owned: tuple[str, ...]) -> Node | None:
+def _node(
+    identity: str, address: str, flag: str, master: str, epoch: str, owned: tuple[str, ...]
+) -> ClusterNode | None:
     """Read one line; remembered, since every node says nearly the same, again and again."""
     match, flags = _ADDRESS.fullmatch(address), flag.split(",")
     slots = tuple(_slots(owned))
@@ -81,7 +83,7 @@ def _node(identity: str, address: str, flag: str, master: str, epoch: str, owned
     if port > 65535:
         return None
     replica = "slave" in flags or "replica" in flags
-    return Node(
+    return ClusterNode(
         id=identity,
         ip=match["ip"],
         port=port,

@@ -7,7 +7,7 @@ import re
 from typing import NamedTuple
 
 #: Section → field → value, as the server spells them. Fields before the first heading are in section ``""``. A known
-#: section has the name that Redis gives it: Kvrocks writes ``CommandStats`` and Dragonfly writes ``Cpu``.
+#: section has the name that Redis gives it: Kvrocks writes ``CommandStatsCollector`` and Dragonfly writes ``Cpu``.
 Info = dict[str, dict[str, str]]
 SECTIONS = {
     name.lower(): name
@@ -26,7 +26,7 @@ _KEYS_OF_A_TYPE = re.compile(r"(db[0-9]+) [A-Za-z]+_keys=([0-9]{1,18}), *expires
 _NEVER = re.compile(r"# Time:(1969|1970)-")
 
 
-class Replica(NamedTuple):
+class ReplicaInfo(NamedTuple):
     """One ``slaveN`` line of a primary; ``offset`` (bytes) and ``lag`` (seconds) are None where the line has none."""
 
     ip: str
@@ -99,7 +99,7 @@ def parse_pairs(text: str) -> dict[str, str]:
     return {key: value for key, equals, value in pairs if equals}
 
 
-def parse_replica(text: str) -> Replica | None:
+def parse_replica(text: str) -> ReplicaInfo | None:
     """Read ``ip=10.0.0.7,port=6379,state=online,offset=2228,lag=0``; None when it does not say who it is.
 
     IPv6 addresses come as they are, ``lag`` came with Redis 3.0, and newer servers add further pairs.
@@ -107,7 +107,7 @@ def parse_replica(text: str) -> Replica | None:
     pairs = parse_pairs(text)
     if not (pairs.get("ip") and pairs.get("port")):
         return None
-    return Replica(pairs["ip"], pairs["port"], pairs.get("state", ""), pairs.get("offset"), pairs.get("lag"))
+    return ReplicaInfo(pairs["ip"], pairs["port"], pairs.get("state", ""), pairs.get("offset"), pairs.get("lag"))
 
 
 _LINE = re.compile(r"^module:([^\r\n]*)", re.MULTILINE)

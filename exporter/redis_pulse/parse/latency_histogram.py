@@ -8,7 +8,7 @@ from redis_pulse.parse.info import parse_pairs
 from redis_pulse.parse.reply import as_integer, as_list, as_text
 
 
-class Latencies(NamedTuple):
+class LatencyHistograms(NamedTuple):
     """How long the calls of one command took, or of several put together."""
 
     #: upper edge in µs → how many calls ended in that bucket
@@ -18,7 +18,7 @@ class Latencies(NamedTuple):
     usec: int | None
 
 
-def parse_latencies(said: Any, stats: str = "") -> Latencies | None:
+def parse_latencies(said: Any, stats: str = "") -> LatencyHistograms | None:
     """Read ``[calls, 3, histogram_usec, [33, 2, 66, 3]]``, whose counts are cumulative; None when it makes no sense.
 
     ``stats`` is what INFO says of the command, ``calls=3,usec=97,…``: the sum stands there.
@@ -31,16 +31,20 @@ def parse_latencies(said: Any, stats: str = "") -> Latencies | None:
     if calls is None or buckets is None or calls < sum(buckets.values()):
         return None
     usec = parse_pairs(stats).get("usec", "")
-    return Latencies(buckets, calls, int(usec) if usec.isdecimal() and usec.isascii() and len(usec) < 20 else None)
+    return LatencyHistograms(
+        buckets, calls, int(usec) if usec.isdecimal() and usec.isascii() and len(usec) < 20 else None
+    )
 
 
-def together(several: Sequence[Latencies]) -> Latencies:
+def merge_histograms(several: Sequence[LatencyHistograms]) -> LatencyHistograms:
     """Put several commands together; there is no sum when one has none."""
     buckets: Counter[int] = Counter()
     for one in several:
         buckets.update(one.buckets)
     sums = [one.usec for one in several if one.usec is not None]
-    return Latencies(buckets, sum(one.calls for one in several), sum(sums) if len(sums) == len(several) else None)
+    return LatencyHistograms(
+        buckets, sum(one.calls for one in several), sum(sums) if len(sums) == len(several) else None
+    )
 
 
 def _buckets(edges: Sequence[int | None], counts: Sequence[int | None]) -> dict[int, int] | None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from redis_pulse.errors import TargetError
 
 
-def answer(reply: Any) -> Any:
+def reply_or_none(reply: Any) -> Any:
     """Return a reply of a pipeline, or None in place of an error that concerns its command alone.
 
     Raises TargetError when the error concerns the whole server (it is loading, say).
@@ -20,7 +20,7 @@ def answer(reply: Any) -> Any:
     return reply
 
 
-def fields(reply: Any) -> dict[str, Any] | None:
+def as_map(reply: Any) -> dict[str, Any] | None:
     """Read ``[name, value, name, value, …]``; None when it is no list. What has no name or no value is passed over."""
     items = as_list(reply)
     if items is None:
@@ -29,7 +29,7 @@ def fields(reply: Any) -> dict[str, Any] | None:
     return {name: value for key, value in pairs if (name := as_text(key)) is not None}
 
 
-def word(name: bytes) -> str | bytes:
+def command_word(name: bytes) -> str | bytes:
     """Return a key as a word of a command: text, or the bytes themselves, which the client sends as they are."""
     try:
         return name.decode()
@@ -57,14 +57,14 @@ def as_list(reply: Any) -> list[Any] | None:
     return reply if isinstance(reply, list) else None
 
 
-class Pairs(NamedTuple):
+class FieldPairs(NamedTuple):
     """Names and values of one flat list; ``bad`` counts its parts that are no pair of texts."""
 
     fields: dict[str, str]
     bad: int
 
 
-def as_pairs(reply: Any) -> Pairs:
+def as_pairs(reply: Any) -> FieldPairs:
     """Read ``[name, value, name, value, …]``; of a name that comes twice the last counts.
 
     >>> as_pairs([b"maxclients", b"10000", b"maxmemory", None, b"half"])
@@ -74,7 +74,7 @@ def as_pairs(reply: Any) -> Pairs:
     """
     items = as_list(reply)
     if items is None:
-        return Pairs({}, 1)
+        return FieldPairs({}, 1)
     fields: dict[str, str] = {}
     bad = len(items) % 2
     for item, content in zip(items[::2], items[1::2], strict=False):
@@ -83,4 +83,4 @@ def as_pairs(reply: Any) -> Pairs:
             bad += 1
         else:
             fields[name] = value
-    return Pairs(fields, bad)
+    return FieldPairs(fields, bad)

@@ -1,5 +1,5 @@
 """Run the collectors of one target and store their samples."""
 
-from redis_pulse.polling.poller import Failing, Part, Sampler
+from redis_pulse.polling.poller import ConfiguredCollector, FailedCollector, TargetPoller
 
-__all__ = ["Failing", "Part", "Sampler"]
+__all__ = ["ConfiguredCollector", "FailedCollector", "TargetPoller"]

@@ -15,9 +15,9 @@ from redis_pulse.commands import CONTAINER_COMMANDS, UNSUPPORTED, Args, Commands
 from redis_pulse.errors import KeyDeniedError, PermissionDeniedError, TargetError
 
 #: The replies of one poll, by database and command.
-Replies = dict[tuple[int | None, Args], Any]
+PollReplies = dict[tuple[int | None, Args], Any]
 #: What a server refused: command → (the server's identity at that time, the error, until when it is believed).
-Refusals = dict[str, tuple[tuple[str, ...], TargetError, float]]
+RefusedCommands = dict[str, tuple[tuple[str, ...], TargetError, float]]
 #: Seconds after which a command that was denied is asked again.
 DENIED_FOR = 300.0
 #: By INFO we learn what the server is: it is asked every time, also when it was denied before.
@@ -26,14 +26,14 @@ _ALWAYS = "INFO"
 _NAMED = re.compile(r"'([a-z0-9_.-]+(?:\|[a-z0-9_.-]+)?)' command", re.IGNORECASE)
 
 
-class Asking:
+class CachingCommands:
     """Asks ``commands`` what is not known yet. ``clock`` is monotonic, in seconds."""
 
     def __init__(
         self,
         commands: Commands,
-        replies: Replies,
-        refusals: Refusals,
+        replies: PollReplies,
+        refusals: RefusedCommands,
         identity: tuple[str, ...],
         clock: Callable[[], float],
     ) -> None:

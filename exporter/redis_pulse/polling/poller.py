@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from redis_pulse.client import Call, Client
+from redis_pulse.client import GuardedCall, TargetClient
 from redis_pulse.collectors import Collector
 from redis_pulse.config import Options
 from redis_pulse.config.option_types import RoleOptions
@@ -16,29 +16,29 @@ from redis_pulse.errors import (
     TargetError,
     UnknownCommandError,
 )
-from redis_pulse.metric import Fault, Found, Overflow, Sample, Unreadable
-from redis_pulse.polling.poll_commands import Asking, Refusals, Replies
-from redis_pulse.sample_store import Store
+from redis_pulse.metric import CollectorFault, CollectorItem, OverflowCount, Sample, UnreadableField
+from redis_pulse.polling.poll_commands import CachingCommands, PollReplies, RefusedCommands
+from redis_pulse.sample_store import SampleStore
 from redis_pulse.server_info import Server
-from redis_pulse.telemetry import TargetInstruments
+from redis_pulse.telemetry import TargetMetrics
 
 #: Seconds after its deadline at which a collector is cut off that does not end by itself.
-BACKSTOP = 0.1
+CANCEL_AFTER = 0.1
 #: The collector by which we learn what the server is: it is asked every time, also when it was denied before.
 INFO = "info"
 
 
-class Part(NamedTuple):
+class ConfiguredCollector(NamedTuple):
     """A collector of this target, with its options."""
 
     collector: Collector
     options: Options
 
 
-class Observer(Protocol):
+class CollectorObserver(Protocol):
     """Who wants to know how collectors fare."""
 
-    def collected(self, collector: str, error: Exception | None) -> None:
+    def on_collector(self, collector: str, error: Exception | None) -> None:
         """Take note of the end of a run; ``error`` is no TargetError when the collector itself is at fault."""
         ...
 
@@ -50,11 +50,11 @@ class Observer(Protocol):
         """Take note that the user may not run these commands; ``worked``: the collector can do without them."""
         ...
 
-    def rests(self, collector: str) -> None:
+    def skipped_for_role(self, collector: str) -> None:
         """Take note that a collector is not run any more."""
         ...
 
-    def parts(self, collector: str, faults: Sequence[Fault]) -> None:
+    def parts(self, collector: str, faults: Sequence[CollectorFault]) -> None:
         """Take note of the parts of a collector that gave nothing in a run that ended well."""
         ...
 
@@ -63,23 +63,23 @@ class Observer(Protocol):
         ...
 
 
-class Failing(NamedTuple):
+class FailedCollector(NamedTuple):
     """Why the newest run of a collector failed; ``commands`` are those that are denied to the user."""
 
     error: TargetError
     commands: tuple[str, ...] = ()
 
 
-class Sampler:
+class TargetPoller:
     """Polls one target. ``trouble()`` says why its newest ping failed, if it did."""
 
     def __init__(
         self,
-        client: Client,
-        parts: Sequence[Part],
-        store: Store,
-        instruments: TargetInstruments,
-        observer: Observer,
+        client: TargetClient,
+        parts: Sequence[ConfiguredCollector],
+        store: SampleStore,
+        instruments: TargetMetrics,
+        observer: CollectorObserver,
         *,
         trouble: Callable[[], TargetError | None],
         clock: Callable[[], float],
@@ -87,15 +87,15 @@ class Sampler:
         self._client = client
         self._name = client.target.name
         self._poll = client.target.settings.poll
-        self._parts = parts
+        self._collectors = parts
         self._store = store
-        self._instruments = instruments
+        self._metrics = instruments
         self._observer = observer
         self._clock = clock
         self._trouble = trouble
         self._newest: TargetError | None = None
-        self._failing: dict[str, Failing] = {}
-        self._refusals: Refusals = {}
+        self._failing: dict[str, FailedCollector] = {}
+        self._refusals: RefusedCommands = {}
         self.server = Server(local=client.target.settings.endpoint.is_local)
         self.polled = False
         self._connects = 0
@@ -106,64 +106,64 @@ class Sampler:
         return self._newest
 
     @property
-    def failing(self) -> Mapping[str, Failing]:
+    def failing(self) -> Mapping[str, FailedCollector]:
         """The collectors whose newest run failed, and why."""
         return self._failing
 
     async def poll(self, _due: float) -> None:
         """Run every collector that this server can have, one after the other; for the breaker it is one call."""
-        once: Replies = {}
+        once: PollReplies = {}
         if self._connects != self._client.connects:
             self._connects = self._client.connects
-            self.server.info_way = None  # there may be another server now: how does this one like to be asked?
+            self.server.info_query = None  # there may be another server now: how does this one like to be asked?
         started, reason = self._clock(), ""
         call = self._client.start_call()
         try:
-            for part in self._parts:
-                if not part.collector.applies(self.server) or not self._reads(part.options):
-                    self._rest(part.collector.name)
+            for part in self._collectors:
+                if not part.collector.applies(self.server) or not self._reads_this_role(part.options):
+                    self._skip_collector(part.collector.name)
                 else:
                     failed = await self._run(part, once, call)
                     reason = reason or failed
         finally:
             call.end()
         self._client.naming.learn(self.server.version)
-        self._instruments.polled(self._clock() - started, reason)
+        self._metrics.record_poll(self._clock() - started, reason)
         self._observer.polled()
         self.polled = True
 
-    def _rest(self, name: str) -> None:
+    def _skip_collector(self, name: str) -> None:
         """Say nothing any more of a collector that this server has no use for now."""
         self._store.forget(self._name, name)
         self._failing.pop(name, None)
-        if self._instruments.collector_rests(name):
-            self._observer.rests(name)
+        if self._metrics.collector_rests(name):
+            self._observer.skipped_for_role(name)
 
-    def _reads(self, options: Options) -> bool:
+    def _reads_this_role(self, options: Options) -> bool:
         """Whether the options want this server read, by its role."""
         is_grouped = self._client.target.settings.is_grouped
         return not isinstance(options, RoleOptions) or options.reads(self.server.role, is_grouped=is_grouped)
 
     def missed(self, late: int, overrun: int) -> None:
         """Book polls that were due and never started: we were late, or the one before still waited for the target."""
-        for part in self._parts:
-            operation = self._instruments.operation(part.collector.name)
+        for part in self._collectors:
+            operation = self._metrics.operation(part.collector.name)
             operation.total.inc(late + overrun)
             operation.failed("skipped", count=late)
             operation.failed("timeout", count=overrun)
 
-    async def _run(self, part: Part, once: Replies, call: Call) -> str:
+    async def _run(self, part: ConfiguredCollector, once: PollReplies, call: GuardedCall) -> str:
         """Run one collector; return the reason when it failed."""
         name = part.collector.name
-        operation = self._instruments.operation(name)
+        operation = self._metrics.operation(name)
         started = self._clock()
         bound = self._client.commands(name, started + self._poll.timeout, call)
-        commands = Asking(bound, once, self._refusals, self.server.identity, self._clock)
+        commands = CachingCommands(bound, once, self._refusals, self.server.identity, self._clock)
         error: Exception | None = None
-        found: list[Found] = []
+        found: list[CollectorItem] = []
         try:
             # A little later than the deadline of the commands: theirs tells the breaker, and which of both ended it.
-            async with asyncio.timeout(self._poll.timeout + BACKSTOP):
+            async with asyncio.timeout(self._poll.timeout + CANCEL_AFTER):
                 found = list(await part.collector.collect(self.server, commands, part.options))
         except TimeoutError:
             queued = bound.is_queueing  # both deadlines came at once, and this one is heard
@@ -180,7 +180,7 @@ class Sampler:
             operation.total.inc()
         if error is None:
             operation.succeeded(seconds)
-            self._take(name, found, seconds, commands)
+            self._store_samples(name, found, seconds, commands)
             return ""
         if name != INFO and isinstance(error, UnknownCommandError):
             if asked:
@@ -192,36 +192,38 @@ class Sampler:
                 operation.failed(error.reason)
             self._denied(name, error, seconds, commands)
             return error.reason
-        return self._failed(name, error, seconds)
+        return self._record_failure(name, error, seconds)
 
-    def _take(self, name: str, found: Iterable[Found], seconds: float, commands: Asking) -> None:
+    def _store_samples(
+        self, name: str, found: Iterable[CollectorItem], seconds: float, commands: CachingCommands
+    ) -> None:
         samples = [item for item in found if isinstance(item, Sample)]
         self._store.put(self._name, name, samples, self._poll.max_age)
-        self._instruments.collector_ran(
+        self._metrics.record_collector(
             name,
             success=True,
             supported=True,
             denied=bool(commands.denied),
             seconds=seconds,
-            unreadable=sum(1 for item in found if isinstance(item, Unreadable)),
-            overflow=sum(item.values for item in found if isinstance(item, Overflow)),
+            unreadable=sum(1 for item in found if isinstance(item, UnreadableField)),
+            overflow=sum(item.values for item in found if isinstance(item, OverflowCount)),
         )
         self._failing.pop(name, None)
         self._newest = None
         if commands.denied:  # it can do without, but not all that it could
             self._observer.denied(name, commands.denied, worked=True)
         else:
-            self._observer.collected(name, None)
-        self._observer.parts(name, [item for item in found if isinstance(item, Fault)])
+            self._observer.on_collector(name, None)
+        self._observer.parts(name, [item for item in found if isinstance(item, CollectorFault)])
 
-    def _failed(self, name: str, error: Exception, seconds: float) -> str:
+    def _record_failure(self, name: str, error: Exception, seconds: float) -> str:
         reason = error.reason if isinstance(error, TargetError) else TargetError.reason
         waited = isinstance(error, OperationTimeoutError) and error.was_tried
-        self._instruments.operation(name).failed(reason, self._poll.timeout if waited else None)
-        self._instruments.collector_ran(name, success=False, supported=True, denied=False, seconds=seconds)
-        self._observer.collected(name, error)
+        self._metrics.operation(name).failed(reason, self._poll.timeout if waited else None)
+        self._metrics.record_collector(name, success=False, supported=True, denied=False, seconds=seconds)
+        self._observer.on_collector(name, error)
         cause = self._cause(name, error)
-        self._failing[name] = Failing(cause)
+        self._failing[name] = FailedCollector(cause)
         return cause.reason
 
     def _cause(self, name: str, error: Exception) -> TargetError:
@@ -237,10 +239,10 @@ class Sampler:
     def _unsupported(self, name: str, error: TargetError, seconds: float) -> None:
         self._store.forget(self._name, name)
         self._failing.pop(name, None)
-        self._instruments.collector_ran(name, success=True, supported=False, denied=False, seconds=seconds)
+        self._metrics.record_collector(name, success=True, supported=False, denied=False, seconds=seconds)
         self._observer.unsupported(name, error)
 
-    def _denied(self, name: str, error: PermissionDeniedError, seconds: float, commands: Asking) -> None:
-        self._failing[name] = Failing(error, tuple(commands.denied))
-        self._instruments.collector_ran(name, success=False, supported=True, denied=True, seconds=seconds)
+    def _denied(self, name: str, error: PermissionDeniedError, seconds: float, commands: CachingCommands) -> None:
+        self._failing[name] = FailedCollector(error, tuple(commands.denied))
+        self._metrics.record_collector(name, success=False, supported=True, denied=True, seconds=seconds)
         self._observer.denied(name, commands.denied, worked=False)

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 #: ns by which the two clocks may disagree beyond slewing.
-GRACE = 200_000
+CLOCK_TOLERANCE_NS = 200_000
 #: Of the time that passes: how fast the wall's clock may be slewed before we call it set.
-SLEW = 0.001
+MAX_SLEW_RATIO = 0.001
 #: Seconds. Two readings further apart were torn by a preemption and say nothing.
-TORN = 20e-6
+MAX_READ_GAP = 20e-6
 
 
-class Clocks:
+class WallClockMonitor:
     """Our monotonic clock (seconds) beside that of the wall (ns), and the number of times that the latter was set."""
 
     __slots__ = ("_at", "_epoch", "_offset", "now", "wall")
@@ -36,16 +36,16 @@ class Clocks:
         for _ in range(3):
             before = now()
             real = wall()
-            if now() - before < TORN:
+            if now() - before < MAX_READ_GAP:
                 offset = real - before * 1e9
-                if abs(offset - self._offset) > GRACE + (before - self._at) * 1e9 * SLEW:
+                if abs(offset - self._offset) > CLOCK_TOLERANCE_NS + (before - self._at) * 1e9 * MAX_SLEW_RATIO:
                     self._epoch += 1
                 self._offset, self._at = offset, before
                 break
         return self._epoch
 
 
-class Trip(NamedTuple):
+class RoundTrip(NamedTuple):
     """A round trip in seconds; ``late``: what of the time until we read the reply the kernel's stamp took off it."""
 
     seconds: float
@@ -57,11 +57,13 @@ class Trip(NamedTuple):
         return "user" if self.late is None else "kernel"
 
 
-def trip(sent: float, sent_ns: int, read: float, read_ns: int, stamp: int | None, *, same_epoch: bool) -> Trip:
+def round_trip(
+    sent: float, sent_ns: int, read: float, read_ns: int, stamp: int | None, *, same_epoch: bool
+) -> RoundTrip:
     """Return how long a reply took that was sent and read at these moments: seconds on our clock, ns on the wall's."""
     waited = read - sent
-    if stamp is not None and same_epoch and sent_ns <= stamp <= read_ns + GRACE:
+    if stamp is not None and same_epoch and sent_ns <= stamp <= read_ns + CLOCK_TOLERANCE_NS:
         took = stamp - sent_ns
-        if took <= waited * 1e9 + GRACE:
-            return Trip(took / 1e9, max(0, read_ns - stamp) / 1e9)
-    return Trip(max(0.0, waited), None)
+        if took <= waited * 1e9 + CLOCK_TOLERANCE_NS:
+            return RoundTrip(took / 1e9, max(0, read_ns - stamp) / 1e9)
+    return RoundTrip(max(0.0, waited), None)

@@ -3,19 +3,19 @@
 import asyncio
 from collections.abc import Callable
 
-from redis_pulse.circuit_breaker import Breaker
-from redis_pulse.client import Client, Wire
+from redis_pulse.circuit_breaker import CircuitBreaker
+from redis_pulse.client import ProbeConnection, TargetClient
 from redis_pulse.errors import OperationTimeoutError, SkippedError, TargetError
-from redis_pulse.telemetry import TargetInstruments
+from redis_pulse.telemetry import TargetMetrics
 
 COLD_CONNECT = "cold_connect"
 
 
-class ColdConnect:
+class ColdConnectProbe:
     """Connects to one target anew with every run; the whole of it is one slot of the operation ``cold_connect``."""
 
     def __init__(
-        self, client: Client, breaker: Breaker, instruments: TargetInstruments, *, clock: Callable[[], float]
+        self, client: TargetClient, breaker: CircuitBreaker, instruments: TargetMetrics, *, clock: Callable[[], float]
     ) -> None:
         self._client = client
         self._breaker = breaker
@@ -28,7 +28,7 @@ class ColdConnect:
         self._operation.total.inc()
         started = self._clock()
         try:
-            await self._guarded()
+            await self._with_breaker()
         except TargetError as error:
             waited = isinstance(error, OperationTimeoutError) and error.was_tried
             self._operation.failed(error.reason, self._timeout if waited else None)
@@ -44,12 +44,12 @@ class ColdConnect:
         self._operation.failed("skipped", count=late)
         self._operation.failed("timeout", count=overrun)
 
-    async def _guarded(self) -> None:
-        if (waiting := self._client.hold_back()) is not None:
+    async def _with_breaker(self) -> None:
+        if (waiting := self._client.reconnect_delay_error()) is not None:
             raise waiting.untried()
         permit = self._breaker.acquire()
         if permit is None:
-            raise self._breaker.rejection()
+            raise self._breaker.rejection_error()
         try:
             async with asyncio.timeout(self._timeout):
                 await self._connect_and_ping()
@@ -69,23 +69,23 @@ class ColdConnect:
         permit.success()
 
     async def _connect_and_ping(self) -> None:
-        wire = await self._client.dial()
+        wire = await self._client.connect_probe()
         try:
             answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            wire.listen(lambda: _hear(wire, answer))
+            wire.listen(lambda: _read_reply(wire, answer))
             wire.ping()
             await answer
         finally:
             wire.close()
 
 
-def _hear(wire: Wire, answer: "asyncio.Future[None]") -> None:
+def _read_reply(wire: ProbeConnection, answer: "asyncio.Future[None]") -> None:
     """Take the reply; what is wrong with it is the answer's exception."""
     if answer.done():
         return
     try:
         arrival = wire.receive()
-        error = wire.error_of(arrival.lines[0]) if arrival is not None else None
+        error = wire.parse_error(arrival.lines[0]) if arrival is not None else None
     except TargetError as raised:
         arrival, error = None, raised
     if error is not None:

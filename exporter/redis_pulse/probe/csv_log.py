@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from redis_pulse.blocking import Threads
+from redis_pulse.blocking import DeadlineThreads
 from redis_pulse.config import Endpoint
 
 HEADER = "target,port,due_ns,sent_ns,received_ns,clock,outcome,reason\n"
@@ -26,14 +26,14 @@ FLUSH, MOST = 1.0, 100_000
 LAST = 0.5
 
 
-def place(name: str, endpoint: Endpoint) -> str:
+def csv_prefix(name: str, endpoint: Endpoint) -> str:
     """Return the first two cells of every line of a target: its name and its port, none for a unix socket."""
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow([name, endpoint.port if endpoint.kind == "tcp" else ""])
     return text.getvalue()
 
 
-class ProbeLog:
+class ProbeCsvLog:
     """Writes lines to a file. ``lost(count, why)`` is told of lines that could not be written."""
 
     def __init__(
@@ -47,7 +47,7 @@ class ProbeLog:
         self._lines: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Future[None] | None = None
-        self._thread = Threads("probe-log", at_once=1)
+        self._thread = DeadlineThreads("probe-log", at_once=1)
         self._used: int | None = None
 
     def write(self, line: str) -> None:

@@ -15,7 +15,8 @@ outcome, but stays in the queue until its late reply takes it out. Every slot ge
 When a reply came is for the caller to say: by the kernel's stamp it may have come before it was read, and in time.
 
 A round trip runs from ``sent`` to the reply, and the deadline is ``sent + timeout``. Counted from ``due``, our own
-lateness would be booked as the target's latency; it is ``Slot.lateness``, to be published apart. (Nothing is omitted by
+lateness would be booked as the target's latency; it is ``InflightPing.lateness``, to be published apart.
+(Nothing is omitted by
 that, because pings are sent on schedule whether or not earlier ones are answered.)
 
 Which PING a reply belongs to: each carries a number, and the server gives it back.
@@ -32,16 +33,16 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Generic, Literal, TypeVar
 
-from redis_pulse.client import Wire
+from redis_pulse.client import ProbeConnection
 from redis_pulse.client.probe_connection import NUMBERS
 from redis_pulse.errors import ConnectionResetByTargetError, ProtocolError, TargetError
-from redis_pulse.probe.accounting import Ping
+from redis_pulse.probe.accounting import PendingPing
 
-Outcome = Literal["reply", "timeout", "lost"]
+ReplyStatus = Literal["reply", "timeout", "lost"]
 T = TypeVar("T")
 
 
-class Slot(Generic[T]):
+class InflightPing(Generic[T]):
     """One ping on the wire. Times are monotonic seconds; ``token`` is whatever the prober wants to find again."""
 
     __slots__ = ("due", "outcome", "round_trip", "sent", "token")
@@ -51,7 +52,7 @@ class Slot(Generic[T]):
         self.sent = sent
         self.token = token
         #: None while the slot is open
-        self.outcome: Outcome | None = None
+        self.outcome: ReplyStatus | None = None
         #: seconds from ``sent`` to the reply; None without one
         self.round_trip: float | None = None
 
@@ -61,7 +62,7 @@ class Slot(Generic[T]):
         return max(0.0, self.sent - self.due)
 
 
-class Slots(Generic[T]):
+class InflightPings(Generic[T]):
     """The pings on the wire of one connection after another, and the count of what became of all of them.
 
     ``timeout`` is in seconds; ``max_outstanding`` bounds the queue, pings that wait for a late reply included.
@@ -79,7 +80,7 @@ class Slots(Generic[T]):
         self.max_outstanding = max_outstanding
         self.opened = self.replies = self.timeouts = self.losses = self.late_replies = 0
         self.late_round_trip: float | None = None
-        self._queue: deque[Slot[T]] = deque()
+        self._queue: deque[InflightPing[T]] = deque()
         # Deadlines come in the order of sending, so the slots that timed out are the first of the queue.
         self._overdue = 0
 
@@ -94,7 +95,7 @@ class Slots(Generic[T]):
         return len(self._queue) - self._overdue
 
     @property
-    def oldest(self) -> Slot[T] | None:
+    def oldest(self) -> InflightPing[T] | None:
         """The ping that the next reply belongs to."""
         return self._queue[0] if self._queue else None
 
@@ -108,16 +109,16 @@ class Slots(Generic[T]):
         """Whether every slot has had exactly one outcome or is in flight; anything else is a bug of ours."""
         return self.opened == self.replies + self.timeouts + self.losses + self.in_flight
 
-    def open(self, due: float, sent: float, token: T) -> Slot[T]:
+    def open(self, due: float, sent: float, token: T) -> InflightPing[T]:
         """Book a ping that goes on the wire now. ``sent`` never goes back. Raises RuntimeError when ``full``."""
         if self.full:
             raise RuntimeError(f"{self.max_outstanding} pings are unanswered: look at `full` before sending")
-        slot = Slot(due, sent, token)
+        slot = InflightPing(due, sent, token)
         self._queue.append(slot)
         self.opened += 1
         return slot
 
-    def answered(self, received: float) -> Slot[T] | None:
+    def record_reply(self, received: float) -> InflightPing[T] | None:
         """Book the next reply, received at ``received``. Returns the slot it decides, or None when it comes too late.
 
         A reply at or after the deadline of its slot is late, also when ``expire`` was not called in between: the slot
@@ -141,7 +142,7 @@ class Slots(Generic[T]):
         self._overdue -= 1
         return None
 
-    def passed_over(self) -> Slot[T] | None:
+    def drop_oldest(self) -> InflightPing[T] | None:
         """Close the oldest ping: a later one was answered before it, so its own reply will not come any more.
 
         Returns the slot when that decides it, None when it had timed out. Raises LookupError when there is none.
@@ -156,7 +157,7 @@ class Slots(Generic[T]):
         self.losses += 1
         return slot
 
-    def expire(self, now: float) -> list[Slot[T]]:
+    def expire(self, now: float) -> list[InflightPing[T]]:
         """Close the slots whose deadline is reached, oldest first. Read the socket before: a reply may lie there."""
         expired = []
         while (deadline := self.next_deadline()) is not None and deadline <= now:
@@ -171,7 +172,7 @@ class Slots(Generic[T]):
         """When ``expire`` has something to do next; None when nothing is in flight."""
         return self._queue[self._overdue].sent + self.timeout if self.in_flight else None
 
-    def lost(self) -> list[Slot[T]]:
+    def close_all(self) -> list[InflightPing[T]]:
         """Close all slots in flight, oldest first: the connection is gone, and no reply will come any more."""
         lost = list(self._queue)[self._overdue :]
         for slot in lost:
@@ -182,22 +183,22 @@ class Slots(Generic[T]):
         return lost
 
 
-class Numbers:
+class PingSequence:
     """Finds what was left out before a reply, in the pings on the wire."""
 
     __slots__ = ("_is_heard", "_is_wanted", "_slots")
 
-    def __init__(self, slots: Slots[Ping]) -> None:
+    def __init__(self, slots: InflightPings[PendingPing]) -> None:
         self._slots = slots
         self._is_wanted = True
         self._is_heard = False
 
-    def begin(self, wire: Wire) -> None:
+    def begin(self, wire: ProbeConnection) -> None:
         """Let the PINGs of a new connection carry numbers, unless the one before died of it."""
         wire.numbered = self._is_wanted
         self._is_heard = False
 
-    def passed_over(self, number: int | None) -> Sequence[Slot[Ping]]:
+    def missing_replies(self, number: int | None) -> Sequence[InflightPing[PendingPing]]:
         """Close the pings before the one that a reply is to, and return those that had no outcome yet.
 
         Raises ProtocolError when no ping of that number is on the wire: a reply came twice, or is somebody else's.
@@ -212,7 +213,7 @@ class Numbers:
         ahead = self._slots.outstanding if first is None else (number - first) % NUMBERS
         if ahead >= self._slots.outstanding:
             raise ProtocolError("a reply that nobody asked for")
-        return [slot for _ in range(ahead) if (slot := self._slots.passed_over()) is not None]
+        return [slot for _ in range(ahead) if (slot := self._slots.drop_oldest()) is not None]
 
     def end(self, error: TargetError) -> None:
         """Take note of how a connection ended, before its pings are closed."""

@@ -29,8 +29,8 @@ import asyncio
 import math
 from collections.abc import Callable
 
-from redis_pulse.circuit_breaker import EARLY, Breaker
-from redis_pulse.client import Arrival, Client, Wire
+from redis_pulse.circuit_breaker import EARLY, CircuitBreaker
+from redis_pulse.client import ProbeConnection, Received, TargetClient
 from redis_pulse.errors import (
     AuthError,
     MaxClientsError,
@@ -39,15 +39,22 @@ from redis_pulse.errors import (
     SkippedError,
     TargetError,
 )
-from redis_pulse.probe.accounting import PING, Ledger, Observer, Outcome, Ping, Silence
-from redis_pulse.probe.clock import Clocks, trip
-from redis_pulse.probe.csv_log import ProbeLog
-from redis_pulse.probe.inflight import Numbers, Slots
-from redis_pulse.probe.session import Session
-from redis_pulse.telemetry import TargetInstruments, families
+from redis_pulse.probe.accounting import (
+    PING,
+    DowntimeEstimator,
+    PendingPing,
+    ProbeAccounting,
+    ProbeObserver,
+    ProbeResult,
+)
+from redis_pulse.probe.clock import WallClockMonitor, round_trip
+from redis_pulse.probe.csv_log import ProbeCsvLog
+from redis_pulse.probe.inflight import InflightPings, PingSequence
+from redis_pulse.probe.session import ProbeSession
+from redis_pulse.telemetry import TargetMetrics, families
 
 
-class Alarm:
+class OneShotTimer:
     """Calls ``ring()`` when it is time."""
 
     __slots__ = ("_handle", "_ring")
@@ -86,13 +93,13 @@ class Prober:
 
     def __init__(
         self,
-        client: Client,
-        breaker: Breaker,
-        instruments: TargetInstruments,
-        observer: Observer,
+        client: TargetClient,
+        breaker: CircuitBreaker,
+        instruments: TargetMetrics,
+        observer: ProbeObserver,
         *,
-        clocks: Clocks,
-        log: ProbeLog | None = None,
+        clocks: WallClockMonitor,
+        log: ProbeCsvLog | None = None,
         before: "Prober | None" = None,
     ) -> None:
         settings = client.target.settings
@@ -101,55 +108,57 @@ class Prober:
         self._trial_interval = settings.probe.trial_interval * (1 - EARLY)
         self._client = client
         self._breaker = breaker
-        self._instruments = instruments
-        self._precision = instruments.precision
-        self._clocks = clocks
+        self._metrics = instruments
+        self._accuracy = instruments.probe_accuracy
+        self._wall_clock = clocks
         self._now = clocks.now
         earlier = [] if before is None else [*before._before, before]  # noqa: SLF001  # of this class
         self._before: list[Prober] = [prober for prober in earlier if prober.in_flight]
-        ledger = None if before is None else before._ledger  # noqa: SLF001  # of this class
-        self._ledger: Ledger = Ledger(settings, instruments, observer, clocks, log, ledger)
+        ledger = None if before is None else before._accounting  # noqa: SLF001  # of this class
+        self._accounting: ProbeAccounting = ProbeAccounting(settings, instruments, observer, clocks, log, ledger)
         self._drained: asyncio.Future[None] | None = None
-        self._slots: Slots[Ping] = Slots(settings.probe.timeout, settings.probe.max_outstanding)
-        self._waiting: list[Ping] = []  # due while there was no connection
-        self._session: Session | None = None
-        self._numbers = Numbers(self._slots)
-        self._alarm = Alarm(self._wake)
-        self._heard = 0.0
+        self._inflight: InflightPings[PendingPing] = InflightPings(
+            settings.probe.timeout, settings.probe.max_outstanding
+        )
+        self._waiting: list[PendingPing] = []  # due while there was no connection
+        self._session: ProbeSession | None = None
+        self._sequence = PingSequence(self._inflight)
+        self._timer = OneShotTimer(self._wake)
+        self._received_at = 0.0
         #: when the newest attempt to connect was made; whether a ping was answered well on that connection, and whether
         #: the server said that it is full
         self._attempted = -math.inf
         self._was_answered = False
-        self._refusal: MaxClientsError | None = None
+        self._last_obstacle: MaxClientsError | None = None
         #: why there is no connection, and when a slot must be due to try the next one
         self._lost: TargetError | None = None
         self._next_attempt = -math.inf
-        instruments.at_render[families.IN_FLIGHT, PING] = self._take_stock
+        instruments.callbacks[families.IN_FLIGHT, PING] = self._check_accounting
 
     @property
-    def last(self) -> Outcome | None:
+    def last(self) -> ProbeResult | None:
         """How the newest slot ended."""
-        return self._ledger.last
+        return self._accounting.last
 
     @property
-    def silence(self) -> Silence:
+    def silence(self) -> DowntimeEstimator:
         """When the target last answered, and since when it does not."""
-        return self._ledger.silence
+        return self._accounting.silence
 
     @property
-    def trouble(self) -> TargetError | None:
+    def last_failure(self) -> TargetError | None:
         """What is wrong, when something is: the newest error that is not merely the open breaker."""
-        return self._ledger.trouble
+        return self._accounting.last_failure
 
     @property
-    def is_left(self) -> bool:
+    def is_replaced(self) -> bool:
         """Whether another prober has taken over."""
-        return self._ledger.is_left
+        return self._accounting.is_replaced
 
     @property
     def in_flight(self) -> int:
         """Slots without an outcome, at this address."""
-        return self._slots.in_flight + len(self._waiting)
+        return self._inflight.in_flight + len(self._waiting)
 
     @property
     def draining(self) -> int:
@@ -159,47 +168,47 @@ class Prober:
     @property
     def balanced(self) -> bool:
         """Whether every slot that came due has exactly one outcome or is in flight; else a fault of ours."""
-        books = self._ledger.books
-        slots = [self._slots, *(prober._slots for prober in self._before)]  # noqa: SLF001  # of this class
+        books = self._accounting.totals
+        slots = [self._inflight, *(prober._inflight for prober in self._before)]  # noqa: SLF001  # of this class
         return all(one.balanced for one in slots) and books.scheduled == books.ended + self.in_flight + self.draining
 
-    def slot(self, due: float) -> None:
+    def probe_due(self, due: float) -> None:
         """Let one slot take its course: it is sent now, and ends later."""
-        ledger = self._ledger
-        ledger.came_due()
-        if self._slots.outstanding or self._waiting:
-            self._look()  # first of all: replies left unread would merge with the next, and take its stamp
+        ledger = self._accounting
+        ledger.scheduled()
+        if self._inflight.outstanding or self._waiting:
+            self._process_deadlines()  # first of all: replies left unread would merge with the next, and take its stamp
         session = self._session
         if session is None and self._lost is not None and due < self._next_attempt:
-            ledger.not_sent(Ping(due, None), self._why_not(self._lost))
+            ledger.not_sent(PendingPing(due, None), self._send_obstacle(self._lost))
             return
-        ping = Ping(due, self._breaker.acquire_probe(due))
+        ping = PendingPing(due, self._breaker.acquire_probe(due))
         if ping.permit is None:
             ledger.not_sent(ping, self._rejection())
-        elif session is None or session.wire is None:
+        elif session is None or session.connection is None:
             self._waiting.append(ping)
             self._arm()
             if session is None:
-                self._attempted, self._was_answered, self._refusal = due, False, None
-                self._session = Session(self._client, self._instruments, self)
-        elif self._slots.full:
+                self._attempted, self._was_answered, self._last_obstacle = due, False, None
+                self._session = ProbeSession(self._client, self._metrics, self)
+        elif self._inflight.full:
             ledger.not_sent(ping, OperationTimeoutError("too many pings are unanswered"))
-        elif self._send(ping, session.wire):
-            self._precision.lateness.observe(max(0.0, ping.sent.at - due) if ping.sent else 0.0)
+        elif self._send(ping, session.connection):
+            self._accuracy.lateness.observe(max(0.0, ping.sent.at - due) if ping.sent else 0.0)
 
-    def _why_not(self, error: TargetError) -> TargetError:
+    def _send_obstacle(self, error: TargetError) -> TargetError:
         """Return the error of a slot for which nothing is tried: what opened the breaker, or else this one."""
         return error.untried() if self._breaker.state == "closed" else self._rejection()
 
     def _rejection(self) -> TargetError:
         """Return what opened the breaker; of one reason, what pings say: they know what would help."""
-        error, trouble = self._breaker.rejection(), self._ledger.trouble
+        error, trouble = self._breaker.rejection_error(), self._accounting.last_failure
         return trouble.untried() if trouble is not None and trouble.reason == error.reason else error
 
     def skipped(self, count: int, newest: float) -> None:
         """Book slots that came while we were late, the newest of them at ``newest``: our fault, and said so."""
-        self._ledger.came_due(count)
-        self._ledger.skipped(count, newest)
+        self._accounting.scheduled(count)
+        self._accounting.skipped(count, newest)
 
     async def drain(self) -> None:
         """Wait until the last slot in flight has its outcome, then close the connection. No further slot may come."""
@@ -210,63 +219,65 @@ class Prober:
 
     async def stop(self) -> None:
         """Close the connection; slots in flight end without a verdict on the target."""
-        self._alarm.stop()
+        self._timer.stop()
         if self._session:
             await self._session.stop()
-        self._ledger.dropped([slot.token for slot in self._slots.lost()] + self._waiting)
+        self._accounting.abandoned([slot.token for slot in self._inflight.close_all()] + self._waiting)
         self._waiting.clear()
 
-    def opened(self, wire: Wire) -> None:
+    def connection_opened(self, wire: ProbeConnection) -> None:
         """Send what waited for the connection."""
-        self._numbers.begin(wire)
+        self._sequence.begin(wire)
         while self._waiting:
             ping = self._waiting.pop(0)
-            if self._slots.full:
-                self._ledger.not_sent(ping, OperationTimeoutError("too many pings are unanswered"))
+            if self._inflight.full:
+                self._accounting.not_sent(ping, OperationTimeoutError("too many pings are unanswered"))
             elif not self._send(ping, wire):
                 break
 
-    def heard(self, wire: Wire, arrival: Arrival) -> None:
+    def received(self, wire: ProbeConnection, arrival: Received) -> None:
         """Book replies on the slots that they decide."""
-        self._heard = arrival.at
-        epoch = self._clocks.epoch()
+        self._received_at = arrival.at
+        epoch = self._wall_clock.epoch()
         for line in arrival.lines:
-            number = wire.number_of(line)
-            error = wire.error_of(line) if number is None else None
-            for passed in self._numbers.passed_over(number):
-                self._ledger.failed(passed.token, ProtocolError("a later ping was answered, and this one was not"))
-            slot = self._slots.oldest
+            number = wire.parse_sequence(line)
+            error = wire.parse_error(line) if number is None else None
+            for passed in self._sequence.missing_replies(number):
+                self._accounting.failed(passed.token, ProtocolError("a later ping was answered, and this one was not"))
+            slot = self._inflight.oldest
             if slot is None or slot.token.sent is None:
                 raise error or ProtocolError("a reply that nobody asked for")
             ping, sent = slot.token, slot.token.sent
-            took = trip(sent.at, sent.at_ns, arrival.at, arrival.at_ns, arrival.stamp, same_epoch=ping.epoch == epoch)
-            decided = self._slots.answered(slot.sent + took.seconds)
-            self._ledger.replied(ping, None if decided is None else decided.outcome, error, took)
+            took = round_trip(
+                sent.at, sent.at_ns, arrival.at, arrival.at_ns, arrival.kernel_timestamp, same_epoch=ping.epoch == epoch
+            )
+            decided = self._inflight.record_reply(slot.sent + took.seconds)
+            self._accounting.record_reply(ping, None if decided is None else decided.outcome, error, took)
             if isinstance(error, MaxClientsError):
-                self._refusal = error
+                self._last_obstacle = error
             self._was_answered = self._was_answered or error is None or not error.unavailable
             if isinstance(error, AuthError):
                 raise error  # a new connection reads the credentials anew
-        if not self._slots.in_flight:
-            self._alarm.stop()  # nothing to wake for: it would cost as much as the ping did
-        self._tell_drained()
+        if not self._inflight.in_flight:
+            self._timer.stop()  # nothing to wake for: it would cost as much as the ping did
+        self._notify_drained()
 
-    def lost(self, error: TargetError) -> None:
+    def connection_lost(self, error: TargetError) -> None:
         """Every slot that was in flight, or waited for the connection, ends with the reason of its loss."""
-        error = self._refusal or error  # a full server says so, and then hangs up: what it said is the cause
+        error = self._last_obstacle or error  # a full server says so, and then hangs up: what it said is the cause
         self._session, self._lost = None, error
         # A connection that served may be replaced at once; after one that did not, a trial waits for its turn.
         self._next_attempt = -math.inf if self._was_answered else self._attempted + self._trial_interval
-        self._numbers.end(error)
-        self._ledger.silence.lost(self._now())
+        self._sequence.end(error)
+        self._accounting.silence.lost(self._now())
         waiting, self._waiting = self._waiting, []
-        for ping in [slot.token for slot in self._slots.lost()] + waiting:
-            self._ledger.failed(ping, error)
-        self._tell_drained()
+        for ping in [slot.token for slot in self._inflight.close_all()] + waiting:
+            self._accounting.failed(ping, error)
+        self._notify_drained()
 
-    def _send(self, ping: Ping, wire: Wire) -> bool:
+    def _send(self, ping: PendingPing, wire: ProbeConnection) -> bool:
         """Send a PING and book it as on its way; when it cannot leave, the connection is given up."""
-        ping.epoch = self._clocks.epoch()
+        ping.epoch = self._wall_clock.epoch()
         try:
             ping.sent = sent = wire.ping()
         except TargetError as error:
@@ -276,60 +287,60 @@ class Prober:
                 if session is self._session:
                     session.give_up(error)
             return False
-        if not self._slots.outstanding:
-            self._heard = sent.at  # silence is counted from the first unanswered ping
-        self._slots.open(ping.due, sent.at, ping)
+        if not self._inflight.outstanding:
+            self._received_at = sent.at  # silence is counted from the first unanswered ping
+        self._inflight.open(ping.due, sent.at, ping)
         if sent.took > UNCERTAIN:
-            self._precision.uncertain_sends.inc()
+            self._accuracy.uncertain_sends.inc()
         self._arm()
         return True
 
-    def _look(self) -> None:
+    def _process_deadlines(self) -> None:
         """Read what has arrived, close what is past its deadline, give up a connection that is silent for too long."""
-        session, slots = self._session, self._slots
+        session, slots = self._session, self._inflight
         if slots.outstanding and session is not None:
             session.read()  # the stamp of a reply decides, not when we come to see it
         now = self._now()
         for slot in slots.expire(now):
-            self._ledger.failed(slot.token, OperationTimeoutError("no answer in time"))
+            self._accounting.failed(slot.token, OperationTimeoutError("no answer in time"))
         while self._waiting and self._waiting[0].due + self._timeout <= now:
             self._give_up_waiting(self._waiting.pop(0), is_queueing=session is not None and session.is_queueing)
-        if slots.outstanding and now - self._heard > self._silence and self._session is not None:
+        if slots.outstanding and now - self._received_at > self._silence and self._session is not None:
             self._session.give_up(OperationTimeoutError(f"silent for {self._silence:g} s"))
 
-    def _give_up_waiting(self, ping: Ping, *, is_queueing: bool) -> None:
+    def _give_up_waiting(self, ping: PendingPing, *, is_queueing: bool) -> None:
         """End a slot that found no connection in time; ``is_queueing``: our own queue of connects was too long."""
         if not is_queueing:
-            self._ledger.failed(ping, self._client.no_connection())
+            self._accounting.failed(ping, self._client.connection_error())
         elif self._breaker.state == "closed":
-            self._ledger.failed(ping, SkippedError("too many connects at once"))
+            self._accounting.failed(ping, SkippedError("too many connects at once"))
         else:  # it was down before, and nobody has seen it answer since
             if ping.permit is not None:
                 ping.permit.release()
-            self._ledger.not_sent(ping, self._rejection())
+            self._accounting.not_sent(ping, self._rejection())
 
     def _arm(self) -> None:
         """Wake at the next deadline, unless we wake before it anyway."""
-        if self._alarm.is_set:
+        if self._timer.is_set:
             return
-        deadline = self._slots.next_deadline()
+        deadline = self._inflight.next_deadline()
         if self._waiting:
             waiting = self._waiting[0].due + self._timeout
             deadline = waiting if deadline is None else min(deadline, waiting)
         if deadline is not None:
-            self._alarm.set(deadline - self._now())
+            self._timer.set(deadline - self._now())
 
     def _wake(self) -> None:
-        self._look()
+        self._process_deadlines()
         self._arm()
-        self._tell_drained()
+        self._notify_drained()
 
-    def _tell_drained(self) -> None:
+    def _notify_drained(self) -> None:
         if self._drained is not None and not self.in_flight and not self._drained.done():
             self._drained.set_result(None)
 
-    def _take_stock(self) -> float:
+    def _check_accounting(self) -> float:
         if not self.balanced:
-            self._precision.accounting_errors.inc()
+            self._accuracy.accounting_errors.inc()
         self._before = [prober for prober in self._before if prober.in_flight]
         return self.in_flight + self.draining

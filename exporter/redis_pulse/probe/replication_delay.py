@@ -12,7 +12,7 @@ from collections import deque
 _REMEMBERED = 1000
 
 
-class Writer:
+class PrimaryWrites:
     """The acknowledged writes of one primary's canary."""
 
     __slots__ = ("_first", "_times", "key", "name", "next")
@@ -30,7 +30,7 @@ class Writer:
         """Return what to write next."""
         return f"{self.name}:{self.next}"
 
-    def wrote(self, at: float) -> None:
+    def record_write(self, at: float) -> None:
         """Take note that the next write was acknowledged."""
         if len(self._times) == _REMEMBERED:
             self._first += 1
@@ -50,16 +50,16 @@ class Writer:
         return max(0.0, now - self._times[max(0, missing - self._first)])
 
 
-class Follower:
+class ReplicaProgress:
     """What one replica has shown of its primary's writes."""
 
     __slots__ = ("_shown", "_writer")
 
     def __init__(self) -> None:
-        self._writer: Writer | None = None
+        self._writer: PrimaryWrites | None = None
         self._shown = -1
 
-    def saw(self, writer: Writer, text: str | None) -> None:
+    def record_read(self, writer: PrimaryWrites, text: str | None) -> None:
         """Take note of what the replica shows now; an expired or foreign value tells nothing new."""
         if self._writer is not writer:
             self._writer, self._shown = writer, -1
@@ -72,20 +72,20 @@ class Follower:
         return None if self._writer is None else self._writer.delay(self._shown, now)
 
 
-class Heartbeats:
+class HeartbeatRegistry:
     """The writers of this daemon, by the address of their primary."""
 
     def __init__(self, instance: str) -> None:
         self._instance = instance
-        self._writers: dict[str, Writer] = {}
+        self._writers: dict[str, PrimaryWrites] = {}
 
-    def writer(self, address: str) -> Writer:
+    def writer(self, address: str) -> PrimaryWrites:
         """Return the writer of the primary at an address, made at its first use."""
         if (known := self._writers.get(address)) is None:
-            known = self._writers[address] = Writer(f"{self._instance}@{address}")
+            known = self._writers[address] = PrimaryWrites(f"{self._instance}@{address}")
         return known
 
-    def known(self, address: str) -> Writer | None:
+    def known(self, address: str) -> PrimaryWrites | None:
         """Return the writer of the primary at an address, if that is watched here and has written."""
         writer = self._writers.get(address)
         return writer if writer is not None and writer.next else None

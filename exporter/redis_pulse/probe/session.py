@@ -3,54 +3,54 @@
 import asyncio
 from typing import Protocol
 
-from redis_pulse.client import Arrival, Client, Wire
+from redis_pulse.client import ProbeConnection, Received, TargetClient
 from redis_pulse.errors import TargetError
-from redis_pulse.telemetry import TargetInstruments, families
+from redis_pulse.telemetry import TargetMetrics, families
 
 
-class Hearer(Protocol):
+class ProbeSessionListener(Protocol):
     """Who is told how a session fares."""
 
     @property
-    def is_left(self) -> bool:
+    def is_replaced(self) -> bool:
         """Whether the target is elsewhere now."""
         ...
 
-    def opened(self, wire: Wire) -> None:
+    def connection_opened(self, wire: ProbeConnection) -> None:
         """Send what waited for the connection."""
         ...
 
-    def heard(self, wire: Wire, arrival: Arrival) -> None:
+    def received(self, wire: ProbeConnection, arrival: Received) -> None:
         """Take replies, in the order of the pings; may raise a TargetError to give up the connection."""
         ...
 
-    def lost(self, error: TargetError) -> None:
+    def connection_lost(self, error: TargetError) -> None:
         """Take note that no reply will come any more, and why; everything is closed."""
         ...
 
 
-class Session:
+class ProbeSession:
     """Dials when it is its turn, then hands over every reply until the connection is lost or given up."""
 
-    def __init__(self, client: Client, instruments: TargetInstruments, hearer: Hearer) -> None:
+    def __init__(self, client: TargetClient, instruments: TargetMetrics, hearer: ProbeSessionListener) -> None:
         self._client = client
-        self._instruments = instruments
-        self._hearer = hearer
+        self._metrics = instruments
+        self._listener = hearer
         #: the connection, while there is one
-        self.wire: Wire | None = None
+        self.connection: ProbeConnection | None = None
         #: whether it still waits for others that connect
         self.is_queueing = True
-        self._task = asyncio.get_running_loop().create_task(self._dial())
+        self._task = asyncio.get_running_loop().create_task(self._connect())
 
     def read(self) -> None:
         """Hand over what has arrived."""
-        wire = self.wire
+        wire = self.connection
         if wire is None:
             return
         try:
             arrival = wire.receive()
             if arrival is not None:
-                self._hearer.heard(wire, arrival)
+                self._listener.received(wire, arrival)
         except TargetError as error:
             self.give_up(error)
         except Exception as error:
@@ -60,7 +60,7 @@ class Session:
     def give_up(self, error: TargetError) -> None:
         """Close the connection, and say why."""
         self._close()
-        self._hearer.lost(error)
+        self._listener.connection_lost(error)
 
     async def stop(self) -> None:
         """Close the connection, or stop dialling, without a word."""
@@ -69,19 +69,19 @@ class Session:
         await asyncio.gather(self._task, return_exceptions=True)
 
     def _close(self) -> None:
-        wire, self.wire = self.wire, None
+        wire, self.connection = self.connection, None
         if wire is not None:
             wire.close()
 
-    async def _dial(self) -> None:
+    async def _connect(self) -> None:
         try:
-            async with self._client.ramp.turn():
+            async with self._client.connect_limiter.acquire():
                 self.is_queueing = False
-                self.wire = wire = await self._client.dial(self._on_phase)
+                self.connection = wire = await self._client.connect_probe(self._on_phase)
             wire.listen(self.read)
-            if (expires := wire.certificate_expires) is not None and not self._hearer.is_left:
-                self._instruments.cell(families.CERTIFICATE).set(expires)
-            self._hearer.opened(wire)
+            if (expires := wire.certificate_expires) is not None and not self._listener.is_replaced:
+                self._metrics.value(families.CERTIFICATE).set(expires)
+            self._listener.connection_opened(wire)
         except TargetError as error:
             self.give_up(error)
         except Exception as error:
@@ -89,4 +89,4 @@ class Session:
             raise
 
     def _on_phase(self, phase: str, seconds: float) -> None:
-        self._instruments.cell(families.PHASE, phase).observe(seconds)
+        self._metrics.value(families.PHASE, phase).observe(seconds)

@@ -1,7 +1,7 @@
 """Decide which target is due when."""
 
-from redis_pulse.scheduling.grid import Grid, Missed
-from redis_pulse.scheduling.phase_group import Cohort
-from redis_pulse.scheduling.scheduler import APART, Schedule
+from redis_pulse.scheduling.grid import Grid, MissedRuns
+from redis_pulse.scheduling.phase_group import PhaseGroup
+from redis_pulse.scheduling.scheduler import STARTUP_STAGGER, Scheduler
 
-__all__ = ["APART", "Cohort", "Grid", "Missed", "Schedule"]
+__all__ = ["STARTUP_STAGGER", "Grid", "MissedRuns", "PhaseGroup", "Scheduler"]

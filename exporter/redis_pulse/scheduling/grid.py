@@ -11,7 +11,7 @@ from apscheduler.triggers.base import BaseTrigger
 EARLY = 0.001
 
 
-class Missed(NamedTuple):
+class MissedRuns(NamedTuple):
     """Runs that were due and never started: ``late``, we were not there; ``overrun``, the run before was not over."""
 
     late: int
@@ -33,7 +33,7 @@ class Grid:
         """Return how long until the next run is due."""
         return self.origin + (self._index() + 1) * self.interval - self._clock()
 
-    def take(self, busy_until: float = -math.inf) -> tuple[float, Missed] | None:
+    def claim_due(self, busy_until: float = -math.inf) -> tuple[float, MissedRuns] | None:
         """Serve the run that is due: its moment, and what was missed before it. None when it was served already.
 
         Every moment of the grid is served or counted as missed exactly once; one at or before ``busy_until`` fell
@@ -45,7 +45,7 @@ class Grid:
         missed = index - self._last - 1
         overrun = min(missed, max(0, self._index(busy_until) - self._last))
         self._last = index
-        return self.origin + index * self.interval, Missed(missed - overrun, overrun)
+        return self.origin + index * self.interval, MissedRuns(missed - overrun, overrun)
 
     def _index(self, at: float | None = None) -> int:
         at = self._clock() if at is None else at

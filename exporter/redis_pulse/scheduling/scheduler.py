@@ -19,21 +19,21 @@ from typing import Any
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from redis_pulse.scheduling.grid import Grid, Missed, Trigger
-from redis_pulse.scheduling.phase_group import Cohort, Due, Skipped, phases
+from redis_pulse.scheduling.grid import Grid, MissedRuns, Trigger
+from redis_pulse.scheduling.phase_group import Due, PhaseGroup, Skipped, phases
 
 #: Fraction of an interval between the phases of two jobs: the golden ratio spreads any number of them evenly.
 _GOLDEN = (math.sqrt(5) - 1) / 2
 #: Seconds between two of the extra runs at the start.
-APART = 0.005
+STARTUP_STAGGER = 0.005
 
 Run = Callable[[float], Awaitable[None]]
 
 
-OnMissed = Callable[[Missed], None]
+OnMissed = Callable[[MissedRuns], None]
 
 
-class Job:
+class ScheduledJob:
     """One thing to do at every moment of a grid. Runs of one job never overlap."""
 
     __slots__ = ("busy_until", "grid", "is_gone", "is_queued", "kind", "missed", "run", "task")
@@ -50,7 +50,7 @@ class Job:
         self.task: asyncio.Task[Any] | None = None
 
 
-class Schedule:
+class Scheduler:
     """The jobs of the daemon, in one event loop.
 
     ``on_missed(kind, missed)`` and ``on_error(kind, exception)`` tell of runs that never started and of runs that
@@ -61,16 +61,16 @@ class Schedule:
         self,
         clock: Callable[[], float],
         *,
-        on_missed: Callable[[str, Missed], None],
+        on_missed: Callable[[str, MissedRuns], None],
         on_error: Callable[[str, Exception], None],
     ) -> None:
         self._clock = clock
         self._on_missed = on_missed
         self._on_error = on_error
         self._running: set[asyncio.Task[Any]] = set()
-        self._jobs: dict[tuple[str, str], Job] = {}
-        self._cohorts: dict[tuple[str, float, int], Cohort] = {}
-        self._members: dict[tuple[str, str], Cohort] = {}
+        self._jobs: dict[tuple[str, str], ScheduledJob] = {}
+        self._groups: dict[tuple[str, float, int], PhaseGroup] = {}
+        self._members: dict[tuple[str, str], PhaseGroup] = {}
         self._newest_first = -math.inf
         self._started = clock()
         self._phase = random.random()  # noqa: S311
@@ -82,7 +82,7 @@ class Schedule:
         """Begin; needs a running loop."""
         self._scheduler.start()
 
-    def every(
+    def add_async_job(
         self, interval: float, kind: str, key: str, run: Run, missed: OnMissed, *, now: bool = False
     ) -> asyncio.Task[Any] | None:
         """Do ``run(due)`` every ``interval`` seconds from a phase of its own on; ``now``: and once at once besides.
@@ -93,17 +93,21 @@ class Schedule:
         old = self._jobs.get((kind, key))
         begun = self.remove(kind, key)
         if old is not None and old.grid.interval == interval:
-            job = Job(kind, old.grid, run, missed)
+            job = ScheduledJob(kind, old.grid, run, missed)
             job.busy_until = old.busy_until if begun is None else self._clock()
         else:
-            job = Job(kind, Grid(interval, self._clock() + self._next_phase() * interval, self._clock), run, missed)
+            job = ScheduledJob(
+                kind, Grid(interval, self._clock() + self._next_phase() * interval, self._clock), run, missed
+            )
         self._jobs[kind, key] = job
-        self._scheduler.add_job(self._fire, Trigger(job.grid), args=[job], id=f"{kind} {key}", replace_existing=True)
+        self._scheduler.add_job(
+            self._on_trigger, Trigger(job.grid), args=[job], id=f"{kind} {key}", replace_existing=True
+        )
         if now:
-            self._spawn(job)
+            self._run_now(job)
         return begun
 
-    def each(self, interval: float, kind: str, key: str, due: Due, skipped: Skipped) -> None:
+    def add_callback(self, interval: float, kind: str, key: str, due: Due, skipped: Skipped) -> None:
         """Call ``due(moment)`` every ``interval`` seconds from a phase of its own on: it must return at once.
 
         ``skipped(count, newest)`` is told of moments that came while we were late by an interval or more. Whoever is
@@ -117,13 +121,13 @@ class Schedule:
         offset = self._next_phase() * interval
         width = interval / phases(interval)
         place = (kind, interval, int(offset / width))
-        if (cohort := self._cohorts.get(place)) is None:
+        if (cohort := self._groups.get(place)) is None:
             start = self._started + place[2] * width
-            cohort = Cohort(kind, interval, start, self._clock, on_missed=self._on_missed, on_error=self._on_error)
-            self._cohorts[place] = cohort
+            cohort = PhaseGroup(kind, interval, start, self._clock, on_missed=self._on_missed, on_error=self._on_error)
+            self._groups[place] = cohort
             trigger = Trigger(cohort.grid)
             self._scheduler.add_job(cohort.fire, trigger, id=_cohort_id(place), replace_existing=True)
-        cohort.join(key, offset - place[2] * width, due, skipped)
+        cohort.add(key, offset - place[2] * width, due, skipped)
         self._members[kind, key] = cohort
 
     async def cancel(self, kind: str, key: str) -> None:
@@ -134,7 +138,7 @@ class Schedule:
     def remove(self, kind: str, key: str) -> asyncio.Task[Any] | None:
         """Stop doing it; return the run that has begun, which is cancelled."""
         if cohort := self._members.pop((kind, key), None):
-            cohort.leave(key)
+            cohort.remove(key)
             self._tidy()
         if job := self._jobs.pop((kind, key), None):
             self._scheduler.remove_job(f"{kind} {key}")
@@ -148,7 +152,7 @@ class Schedule:
         """Find every grid again: the wall clock was set."""
         for (kind, key), job in self._jobs.items():
             self._scheduler.reschedule_job(f"{kind} {key}", trigger=Trigger(job.grid))
-        for place, cohort in self._cohorts.items():
+        for place, cohort in self._groups.items():
             self._scheduler.reschedule_job(_cohort_id(place), trigger=Trigger(cohort.grid))
 
     async def stop(self, grace: float) -> None:
@@ -158,9 +162,9 @@ class Schedule:
         """
         self._jobs.clear()
         self._members.clear()
-        for cohort in self._cohorts.values():
-            cohort.disband()
-        self._cohorts.clear()
+        for cohort in self._groups.values():
+            cohort.clear()
+        self._groups.clear()
         if self._scheduler.running:
             self._scheduler.remove_all_jobs()
         running = self._running - {asyncio.current_task()}
@@ -179,48 +183,48 @@ class Schedule:
 
     def _tidy(self) -> None:
         """Fire no cohort that has no members any more."""
-        for place in [place for place, cohort in self._cohorts.items() if not len(cohort)]:
-            del self._cohorts[place]
+        for place in [place for place, cohort in self._groups.items() if not len(cohort)]:
+            del self._groups[place]
             self._scheduler.remove_job(_cohort_id(place))
 
-    def _spawn(self, job: Job) -> None:
-        task = asyncio.get_running_loop().create_task(self._first(job))
+    def _run_now(self, job: ScheduledJob) -> None:
+        task = asyncio.get_running_loop().create_task(self._run_staggered(job))
         job.task = task
-        self._keep(task)
+        self._track(task)
 
-    async def _first(self, job: Job) -> None:
+    async def _run_staggered(self, job: ScheduledJob) -> None:
         """Run it at once, or a little after the others: a thousand polls in one turn of the loop would stop it."""
-        self._newest_first = max(self._clock(), self._newest_first + APART)
+        self._newest_first = max(self._clock(), self._newest_first + STARTUP_STAGGER)
         job.is_queued = True
         await asyncio.sleep(self._newest_first - self._clock())
         job.is_queued = False
-        await self._guard(job, self._clock())
+        await self._run_job(job, self._clock())
 
-    def _keep(self, task: asyncio.Task[Any]) -> None:
+    def _track(self, task: asyncio.Task[Any]) -> None:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _fire(self, job: Job) -> None:
+    async def _on_trigger(self, job: ScheduledJob) -> None:
         """Run a job that APScheduler found due; it does not call this while it runs the same job already."""
-        if job.is_gone or (due := job.grid.take(job.busy_until)) is None:
+        if job.is_gone or (due := job.grid.claim_due(job.busy_until)) is None:
             return
         moment, missed = due
         if job.is_queued and job.task is not None:  # the extra run at the start comes too late to be one
             job.task.cancel()
             job.task, job.is_queued = None, False
         if job.task is not None:  # the extra run at the start is not over yet
-            missed = Missed(missed.late, missed.overrun + 1)
+            missed = MissedRuns(missed.late, missed.overrun + 1)
         if any(missed):
             self._on_missed(job.kind, missed)
             job.missed(missed)
         task = asyncio.current_task()
         if job.task is None and task is not None:
             job.task = task
-            self._keep(task)
+            self._track(task)
             with suppress(asyncio.CancelledError):  # by us: APScheduler would log it as a job that failed
-                await self._guard(job, moment)
+                await self._run_job(job, moment)
 
-    async def _guard(self, job: Job, due: float) -> None:
+    async def _run_job(self, job: ScheduledJob, due: float) -> None:
         try:
             await job.run(due)
         except Exception as error:  # noqa: BLE001  # whatever a job does, the others and its next run go on

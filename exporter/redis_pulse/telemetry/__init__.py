@@ -1,18 +1,18 @@
 """Count and time what the daemon itself does and measures."""
 
-from redis_pulse.telemetry.discovery import DiscoveryInstruments
-from redis_pulse.telemetry.exporter_metrics import Instruments, described, sample_names
-from redis_pulse.telemetry.families import Family
-from redis_pulse.telemetry.probe_accuracy import Precision
-from redis_pulse.telemetry.target import Operation, TargetInstruments
+from redis_pulse.telemetry.discovery import DiscoveryMetrics
+from redis_pulse.telemetry.exporter_metrics import ExporterMetrics, describe_all, sample_names
+from redis_pulse.telemetry.families import MetricFamily
+from redis_pulse.telemetry.probe_accuracy import ProbeAccuracyMetrics
+from redis_pulse.telemetry.target import OperationMetrics, TargetMetrics
 
 __all__ = [
-    "DiscoveryInstruments",
-    "Family",
-    "Instruments",
-    "Operation",
-    "Precision",
-    "TargetInstruments",
-    "described",
+    "DiscoveryMetrics",
+    "ExporterMetrics",
+    "MetricFamily",
+    "OperationMetrics",
+    "ProbeAccuracyMetrics",
+    "TargetMetrics",
+    "describe_all",
     "sample_names",
 ]

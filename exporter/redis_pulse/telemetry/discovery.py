@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 _Kind = TypeVar("_Kind", Counter, Gauge)
 
 
-class Rows(Generic[_Kind]):
+class OwnedFamily(Generic[_Kind]):
     """A family whose first label (or first two) says whose it is, so that all of somebody's series can be dropped."""
 
     def __init__(self, family: _Kind, labels: tuple[str, ...]) -> None:
@@ -15,36 +15,36 @@ class Rows(Generic[_Kind]):
         self._labels = labels
         self._known: set[tuple[str, ...]] = set()
 
-    def of(self, *values: str) -> _Kind:
+    def labels(self, *values: str) -> _Kind:
         """Return the child with these label values; it is made when there is none."""
         self._known.add(values)
         child: _Kind = self._family.labels(*values)
         return child
 
-    def keep(self, owner: tuple[str, ...], kept: set[tuple[str, ...]] = frozenset()) -> None:  # type: ignore[assignment]
+    def retain(self, owner: tuple[str, ...], kept: set[tuple[str, ...]] = frozenset()) -> None:  # type: ignore[assignment]
         """Drop the children whose values begin with ``owner``, but for those in ``kept`` (whole label values)."""
         for values in [one for one in self._known if one[: len(owner)] == owner and one not in kept]:
             self._known.discard(values)
             self._family.remove(*values)
 
-    def show(self) -> None:
+    def ensure_sample(self) -> None:
         """Make one child, so that the family can be described."""
-        self.of(*self._labels)
+        self.labels(*self._labels)
 
 
-class DiscoveryInstruments:
+class DiscoveryMetrics:
     """Metrics of discovery. Label values: ``source`` is the name of the source, never with a secret."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._rows: list[tuple[str, Rows[Counter] | Rows[Gauge]]] = []
+        self._rows: list[tuple[str, OwnedFamily[Counter] | OwnedFamily[Gauge]]] = []
 
-        def gauge(name: str, text: str, *labels: str) -> Rows[Gauge]:
-            rows = Rows(Gauge(name, text, labels, registry=registry), labels)
+        def gauge(name: str, text: str, *labels: str) -> OwnedFamily[Gauge]:
+            rows = OwnedFamily(Gauge(name, text, labels, registry=registry), labels)
             self._rows.append((labels[0], rows))
             return rows
 
-        def counter(name: str, text: str, *labels: str) -> Rows[Counter]:
-            rows = Rows(Counter(name, text, labels, registry=registry), labels)
+        def counter(name: str, text: str, *labels: str) -> OwnedFamily[Counter]:
+            rows = OwnedFamily(Counter(name, text, labels, registry=registry), labels)
             self._rows.append((labels[0], rows))
             return rows
 
@@ -115,11 +115,11 @@ class DiscoveryInstruments:
         """Drop every series of a source."""
         for first, rows in self._rows:
             if first == "kind":
-                rows.keep((kind, source))
+                rows.retain((kind, source))
             elif first == kind:
-                rows.keep((source,))
+                rows.retain((source,))
 
     def show_every_family(self) -> None:
         """Make one child of each family, for its description."""
         for _, rows in self._rows:
-            rows.show()
+            rows.ensure_sample()

@@ -12,11 +12,11 @@ from prometheus_client import Metric as Collected
 from prometheus_client.process_collector import ProcessCollector
 
 from redis_pulse.telemetry import families
-from redis_pulse.telemetry.discovery import DiscoveryInstruments
-from redis_pulse.telemetry.families import Family
-from redis_pulse.telemetry.probe_accuracy import Precision
-from redis_pulse.telemetry.target import TargetInstruments
-from redis_pulse.text_format import escape, number
+from redis_pulse.telemetry.discovery import DiscoveryMetrics
+from redis_pulse.telemetry.families import MetricFamily
+from redis_pulse.telemetry.probe_accuracy import ProbeAccuracyMetrics
+from redis_pulse.telemetry.target import TargetMetrics
+from redis_pulse.text_format import escape_label_value, format_number
 
 #: Seconds. From one turn of an idle loop to a loop that is of no use for measuring.
 LAG_BUCKETS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
@@ -26,7 +26,7 @@ _AGES = 250
 RENDER_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
 
-class Instruments:
+class ExporterMetrics:
     """Everything that the daemon counts of itself and of its targets."""
 
     def __init__(self, version: str) -> None:
@@ -34,7 +34,7 @@ class Instruments:
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
-        self._targets: dict[str, TargetInstruments] = {}
+        self._targets: dict[str, TargetMetrics] = {}
         #: (target, collector, seconds) of the samples of a target, or of all; whoever makes the store says how to know
         self.sample_ages: Callable[[str | None], Iterable[tuple[str, str, float]]] = lambda _target: ()
 
@@ -54,8 +54,8 @@ class Instruments:
         self.log_dropped = counter("log_lines_dropped", "Lines of the log that its reader was too slow for.")
         self.loop_lag = histogram("loop_lag_seconds", "How late the event loop woke a timer that was due.", LAG_BUCKETS)
         self.render_seconds = histogram("page_render_seconds", "Time to build one page.", RENDER_BUCKETS)
-        self.precision = Precision(registry)
-        self.discovery = DiscoveryInstruments(registry)
+        self.probe_accuracy = ProbeAccuracyMetrics(registry)
+        self.discovery = DiscoveryMetrics(registry)
         self.reload_successful = gauge("config_last_reload_successful", "1 if the newest configuration was good.")
         self.reload_timestamp = gauge(
             "config_last_reload_success_timestamp_seconds", "When a configuration was last taken over."
@@ -85,7 +85,7 @@ class Instruments:
         self.missed_runs.labels(kind, "late").inc(late)
         self.missed_runs.labels(kind, "overrun").inc(overrun)
 
-    def watch(
+    def add_target(
         self,
         target: str,
         operations: Iterable[str],
@@ -93,20 +93,20 @@ class Instruments:
         buckets: tuple[float, ...],
         address: str,
         labels: Mapping[str, str],
-    ) -> TargetInstruments:
+    ) -> TargetMetrics:
         """Make the instruments of one target, all reasons of these operations at 0."""
-        watched = TargetInstruments(target, buckets, {"address": address, **labels}, operations)
-        watched.precision = self.precision
+        watched = TargetMetrics(target, buckets, {"address": address, **labels}, operations)
+        watched.probe_accuracy = self.probe_accuracy
         self._targets[target] = watched
         self.targets.set(len(self._targets))
         return watched
 
-    def forget(self, target: str) -> None:
+    def remove_target(self, target: str) -> None:
         """Drop every series of a target."""
         self._targets.pop(target, None)
         self.targets.set(len(self._targets))
 
-    def of_targets(self) -> Iterator[Mapping[Family, bytes]]:
+    def render_targets(self) -> Iterator[Mapping[MetricFamily, bytes]]:
         """Yield the lines of every target by family, and then the ages of the samples, some at a time."""
         for target in tuple(self._targets.values()):
             yield target.render()
@@ -116,7 +116,7 @@ class Instruments:
         """Return the names of all targets."""
         return list(self._targets)
 
-    def of_target(self, target: str) -> dict[Family, bytes]:
+    def render_target(self, target: str) -> dict[MetricFamily, bytes]:
         """Return the lines of one target by family; empty when it is not watched."""
         if (watched := self._targets.get(target)) is None:
             return {}
@@ -125,38 +125,39 @@ class Instruments:
             lines |= ages
         return lines
 
-    def _ages(self, target: str | None) -> Iterator[dict[Family, bytes]]:
+    def _ages(self, target: str | None) -> Iterator[dict[MetricFamily, bytes]]:
         name = families.SAMPLE_AGE.name
         ages = iter(self.sample_ages(target))
         while some := [
-            f'{name}{{target="{escape(target)}",collector="{escape(collector)}"}} {number(seconds)}\n'
-            for target, collector, seconds in islice(ages, _AGES)
+            f'{name}{{target="{escape_label_value(owner)}",collector="{escape_label_value(collector)}"}} '
+            f"{format_number(seconds)}\n"
+            for owner, collector, seconds in islice(ages, _AGES)
         ]:
             yield {families.SAMPLE_AGE: "".join(some).encode()}
 
-    def of_ourselves(self) -> Iterable[Collected]:
+    def collect_own(self) -> Iterable[Collected]:
         """Return the families of the daemon itself, process and Python included."""
         return self.registry.collect()  # type: ignore[no-any-return,unused-ignore]
 
 
-def described() -> list[Family]:
+def describe_all() -> list[MetricFamily]:
     """Describe every family of ours, by name, for the documentation."""
-    instruments = Instruments("")
+    instruments = ExporterMetrics("")
     instruments.requests.labels("/", "200")
     instruments.refused.labels("timeout")
     instruments.discovery.show_every_family()
     found = list(families.OF_TARGETS)
-    for family in instruments.of_ourselves():
+    for family in instruments.collect_own():
         name = family.name + ("_total" if family.type == "counter" else "")
         keys = {key: None for sample in family.samples for key in sample.labels if key != "le"}
-        found.append(Family(name, family.type, tuple(keys), family.documentation))  # type: ignore[arg-type]
+        found.append(MetricFamily(name, family.type, tuple(keys), family.documentation))  # type: ignore[arg-type]
     return sorted(found)
 
 
 def sample_names() -> set[str]:
     """Return every name of a series of ours, as a query spells it (``…_bucket``, ``…_total``)."""
     names: set[str] = set()
-    for family in described():
+    for family in describe_all():
         suffixes = _SUFFIXES.get(family.kind, ("",))
         names.update(family.name + suffix for suffix in suffixes)
     return names

@@ -3,7 +3,7 @@
 from typing import Literal, NamedTuple
 
 
-class Family(NamedTuple):
+class MetricFamily(NamedTuple):
     """One family of ours, as the page and the documentation show it."""
 
     name: str
@@ -12,12 +12,12 @@ class Family(NamedTuple):
     help: str
 
 
-def _gauge(name: str, text: str, *labels: str) -> Family:
-    return Family(name, "gauge", ("target", *labels), text)
+def _gauge(name: str, text: str, *labels: str) -> MetricFamily:
+    return MetricFamily(name, "gauge", ("target", *labels), text)
 
 
-def _counter(name: str, text: str, *labels: str) -> Family:
-    return Family(name, "counter", ("target", *labels), text)
+def _counter(name: str, text: str, *labels: str) -> MetricFamily:
+    return MetricFamily(name, "counter", ("target", *labels), text)
 
 
 UP = _gauge("redis_up", "1 while the newest ping that ended was answered well and in time.")
@@ -29,7 +29,7 @@ NOT_SENT = _counter(
     "redis_pings_not_sent_total",
     "Pings that were due and not sent because the target did not answer; each is one failure under its reason too.",
 )
-DURATION = Family(
+DURATION = MetricFamily(
     "redis_operation_duration_seconds",
     "histogram",
     ("target", "operation"),
@@ -41,7 +41,7 @@ LONGEST = _gauge(
     "operation",
 )
 IN_FLIGHT = _gauge("redis_operations_in_flight", "Slots that have no outcome yet.", "operation")
-PHASE = Family(
+PHASE = MetricFamily(
     "redis_connect_phase_duration_seconds",
     "histogram",
     ("target", "phase"),
@@ -84,7 +84,7 @@ OVERFLOW = _counter(
     "redis_exporter_overflowed_values_total", "Label values put together as overflow: a cap was reached.", "collector"
 )
 SCRAPES = _counter("redis_exporter_scrapes_total", "Polls of a target that ended, whatever became of them.")
-SCRAPE_SECONDS = Family(
+SCRAPE_SECONDS = MetricFamily(
     "redis_exporter_scrape_duration_seconds", "summary", ("target",), "Duration of the polls of a target."
 )
 LAST_SCRAPE_SECONDS = _gauge("redis_exporter_last_scrape_duration_seconds", "Duration of the newest poll.")

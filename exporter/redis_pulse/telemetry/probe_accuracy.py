@@ -11,7 +11,7 @@ _LATENESS = (100e-6, 250e-6, 500e-6, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.
 _PAUSES = (100e-6, 500e-6, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 
-class Precision:
+class ProbeAccuracyMetrics:
     """What the prober tells of itself, over all targets. ``observe`` in seconds."""
 
     def __init__(self, registry: CollectorRegistry) -> None:

@@ -14,30 +14,30 @@ from itertools import accumulate
 from prometheus_client.utils import floatToGoString
 
 from redis_pulse.errors import REASONS
-from redis_pulse.telemetry.families import Family
-from redis_pulse.text_format import escape, number
+from redis_pulse.telemetry.families import MetricFamily
+from redis_pulse.text_format import escape_label_value, format_number
 
 _OWN = "\0"  # where a shared text has the label of the target
 _NEVER = dict.fromkeys(REASONS, 0)
 
 
-class Group:
+class FamilySeries:
     """What one target has of one family; ``own``: ``target="…"``.
 
     Its lines are kept until something changes. What has changed once will again, and is not worth the memory.
     """
 
-    __slots__ = ("_changes", "cells", "lines", "own")
+    __slots__ = ("_changes", "lines", "own", "values")
 
     def __init__(self, own: str) -> None:
         self.own = own
-        self.cells: list[Cell | Failures] = []
+        self.values: list[Value | FailureCounts] = []
         self.lines: bytes | None = None
         self._changes = False
 
-    def remove(self, cell: "Cell | Failures") -> None:
+    def remove(self, cell: "Value | FailureCounts") -> None:
         """Render a cell no more."""
-        self.cells.remove(cell)
+        self.values.remove(cell)
         self.lines = None
 
     def render(self) -> bytes:
@@ -45,22 +45,22 @@ class Group:
         if self.lines is not None:
             return self.lines
         own = self.own
-        lines = "".join([cell.text(own) for cell in self.cells]).encode()
+        lines = "".join([cell.text(own) for cell in self.values]).encode()
         if not self._changes:
             self._changes, self.lines = True, lines
         return lines
 
 
-class Cell:
+class Value:
     """One number: a counter or a gauge."""
 
     __slots__ = ("_group", "_shared", "_value")
 
-    def __init__(self, group: Group, family: Family, labels: tuple[str, ...]) -> None:
+    def __init__(self, group: FamilySeries, family: MetricFamily, labels: tuple[str, ...]) -> None:
         self._group = group
-        self._shared: tuple[str, str] = _around(family, labels)
+        self._shared: tuple[str, str] = _line_template(family, labels)
         self._value: float = 0
-        group.cells.append(self)
+        group.values.append(self)
         group.lines = None
 
     def inc(self, amount: float = 1) -> None:
@@ -81,15 +81,17 @@ class Cell:
     def text(self, own: str) -> str:
         """Return its lines."""
         head, tail = self._shared
-        return f"{head}{own}{tail}{number(self._value)}\n"
+        return f"{head}{own}{tail}{format_number(self._value)}\n"
 
 
-class Distribution(Cell):
+class HistogramValue(Value):
     """One histogram, or a summary without quantiles: then without edges."""
 
     __slots__ = ("_counts", "_edges", "_lines")
 
-    def __init__(self, group: Group, family: Family, labels: tuple[str, ...], edges: tuple[float, ...]) -> None:
+    def __init__(
+        self, group: FamilySeries, family: MetricFamily, labels: tuple[str, ...], edges: tuple[float, ...]
+    ) -> None:
         super().__init__(group, family, labels)
         self._edges = edges
         self._lines = _distribution(family, labels, edges)
@@ -105,19 +107,19 @@ class Distribution(Cell):
         """Return its lines; of a histogram each bucket holds those below it."""
         counts = list(accumulate(self._counts))
         buckets = counts if self._edges else ()
-        return _filled(self._lines, own, (*buckets, counts[-1], number(self._value)))
+        return _render(self._lines, own, (*buckets, counts[-1], format_number(self._value)))
 
 
-class Failures:
+class FailureCounts:
     """The failures of one operation by their reason: all reasons from the start."""
 
     __slots__ = ("_counts", "_group", "_lines")
 
-    def __init__(self, group: Group, family: Family, operation: str) -> None:
+    def __init__(self, group: FamilySeries, family: MetricFamily, operation: str) -> None:
         self._group = group
-        self._lines = _by_reason(family, operation)
+        self._lines = _failure_template(family, operation)
         self._counts = _NEVER
-        group.cells.append(self)
+        group.values.append(self)
         group.lines = None
 
     def inc(self, reason: str, count: int) -> None:
@@ -129,21 +131,21 @@ class Failures:
 
     def text(self, own: str) -> str:
         """Return its lines."""
-        return _filled(self._lines, own, tuple(self._counts.values()))
+        return _render(self._lines, own, tuple(self._counts.values()))
 
 
-def _filled(lines: str, own: str, numbers: tuple[object, ...]) -> str:
+def _render(lines: str, own: str, numbers: tuple[object, ...]) -> str:
     return lines.replace(_OWN, own.replace("%", "%%")) % numbers
 
 
 @lru_cache(maxsize=10_000)
-def _around(family: Family, labels: tuple[str, ...]) -> tuple[str, str]:
+def _line_template(family: MetricFamily, labels: tuple[str, ...]) -> tuple[str, str]:
     """Return what stands before and after the label of the target."""
     return f"{family.name}{{", f"{_pairs(family.labels[1:], labels)}}} "
 
 
 @lru_cache(maxsize=10_000)
-def _distribution(family: Family, labels: tuple[str, ...], edges: tuple[float, ...]) -> str:
+def _distribution(family: MetricFamily, labels: tuple[str, ...], edges: tuple[float, ...]) -> str:
     """Return the lines of a histogram or a summary, with places for the label of the target and the numbers."""
     pairs = _pairs(family.labels[1:], labels).replace("%", "%%")
     bounds = [_edge(edge) for edge in (*edges, math.inf)] if family.kind == "histogram" else []
@@ -154,14 +156,14 @@ def _distribution(family: Family, labels: tuple[str, ...], edges: tuple[float, .
 
 
 @lru_cache(maxsize=10_000)
-def _by_reason(family: Family, operation: str) -> str:
+def _failure_template(family: MetricFamily, operation: str) -> str:
     """Return the lines of the failures of an operation, with places for the label of the target and the numbers."""
     pairs = (_pairs(family.labels[1:], (operation, reason)).replace("%", "%%") for reason in REASONS)
     return "".join([f"{family.name}{{{_OWN}{one}}} %d\n" for one in pairs])
 
 
 def _pairs(names: Sequence[str], values: Sequence[str]) -> str:
-    return "".join([f',{name}="{escape(value)}"' for name, value in zip(names, values, strict=True)])
+    return "".join([f',{name}="{escape_label_value(value)}"' for name, value in zip(names, values, strict=True)])
 
 
 def _edge(edge: float) -> str:

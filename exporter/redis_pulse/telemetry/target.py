@@ -5,34 +5,34 @@ from itertools import pairwise
 
 from redis_pulse.circuit_breaker import STATES, State
 from redis_pulse.telemetry import families
-from redis_pulse.telemetry.families import Family
-from redis_pulse.telemetry.probe_accuracy import Precision
-from redis_pulse.telemetry.series import Cell, Distribution, Failures, Group
-from redis_pulse.text_format import escape, number
+from redis_pulse.telemetry.families import MetricFamily
+from redis_pulse.telemetry.probe_accuracy import ProbeAccuracyMetrics
+from redis_pulse.telemetry.series import FailureCounts, FamilySeries, HistogramValue, Value
+from redis_pulse.text_format import escape_label_value, format_number
 
 #: The changes of state that there are.
 _TRANSITIONS = (*pairwise(("closed", "open", "half_open", "closed")), ("half_open", "open"), ("open", "closed"))
 
 
-class Operation:
+class OperationMetrics:
     """The slots of one operation on one target: every slot counts once, and each has one outcome."""
 
     __slots__ = ("_duration", "_newest", "_newest_family", "_target", "failures", "retries", "total")
 
-    def __init__(self, target: "TargetInstruments", name: str) -> None:
-        self.total = target.cell(families.OPERATIONS, name)
-        self.retries = target.cell(families.RETRIES, name)
-        self._duration = target.cell(families.DURATION, name)
+    def __init__(self, target: "TargetMetrics", name: str) -> None:
+        self.total = target.value(families.OPERATIONS, name)
+        self.retries = target.value(families.RETRIES, name)
+        self._duration = target.value(families.DURATION, name)
         self.failures = target.failures(name)
         self._newest_family = families.NEWEST.get(name)
-        self._newest: Cell | None = None
+        self._newest: Value | None = None
         self._target = target
 
     def succeeded(self, seconds: float) -> None:
         """Book a success that took ``seconds``."""
         self._observe(seconds)
 
-    def begin_histogram(self, duration: Cell) -> None:
+    def begin_histogram(self, duration: Value) -> None:
         """Observe durations in another histogram from now on."""
         self._duration = duration
 
@@ -46,11 +46,11 @@ class Operation:
         self._duration.observe(seconds)
         if self._newest_family is not None:
             if self._newest is None:  # no series before the first one
-                self._newest = self._target.cell(self._newest_family)
+                self._newest = self._target.value(self._newest_family)
             self._newest.set(seconds)
 
 
-class TargetInstruments:
+class TargetMetrics:
     """Everything that we count and time of one target; made with every reason at 0."""
 
     def __init__(
@@ -61,29 +61,29 @@ class TargetInstruments:
         operations: Iterable[str],
     ) -> None:
         self._buckets = buckets
-        self._groups: dict[Family, Group] = {}
-        self._cells: dict[tuple[Family, tuple[str, ...]], Cell] = {}
-        self._operations: dict[str, Operation] = {}
-        self._own = f'target="{escape(name)}"'
+        self._families: dict[MetricFamily, FamilySeries] = {}
+        self._values: dict[tuple[MetricFamily, tuple[str, ...]], Value] = {}
+        self._operations: dict[str, OperationMetrics] = {}
+        self._own = f'target="{escape_label_value(name)}"'
         self._info = self._info_of(info)
         #: seconds that the breaker was not closed; whoever makes the breaker says how to know
         self.open_seconds: Callable[[], float] = float
         self._open_before = 0.0  # at addresses where the target was before
         #: what is known only when a page is made, by family and its label after ``target`` (empty: it has none);
         #: whoever knows says how, and None gives no series
-        self.at_render: dict[tuple[Family, str], Callable[[], float | None]] = {}
-        self.precision: Precision
-        self.up = self.cell(families.UP)
-        self.cell(families.NOT_SENT)
-        self.late_replies = self.cell(families.LATE_REPLIES)
-        self.late_seconds = self.cell(families.LATE_SECONDS)
-        self._polls = self.cell(families.SCRAPES)
-        self._poll_seconds = self.cell(families.SCRAPE_SECONDS)
+        self.callbacks: dict[tuple[MetricFamily, str], Callable[[], float | None]] = {}
+        self.probe_accuracy: ProbeAccuracyMetrics
+        self.up = self.value(families.UP)
+        self.value(families.NOT_SENT)
+        self.late_replies = self.value(families.LATE_REPLIES)
+        self.late_seconds = self.value(families.LATE_SECONDS)
+        self._polls = self.value(families.SCRAPES)
+        self._poll_seconds = self.value(families.SCRAPE_SECONDS)
         self._poll_error = b""
         for state in STATES:
-            self.cell(families.BREAKER_STATE, state).set(state == "closed")
+            self.value(families.BREAKER_STATE, state).set(state == "closed")
         for old, new in _TRANSITIONS:
-            self.cell(families.BREAKER_TRANSITIONS, old, new)
+            self.value(families.BREAKER_TRANSITIONS, old, new)
         for operation in operations:
             self.operation(operation)
 
@@ -91,7 +91,7 @@ class TargetInstruments:
         """Show other labels."""
         self._info = self._info_of(info)
 
-    def moved(self, info: Mapping[str, str], buckets: tuple[float, ...], operations: Container[str]) -> None:
+    def address_changed(self, info: Mapping[str, str], buckets: tuple[float, ...], operations: Container[str]) -> None:
         """Go on counting for the same target at another address, or with other settings.
 
         What is read at rendering is to be set anew. There the circuit breaker is another one, which is closed. The
@@ -101,72 +101,72 @@ class TargetInstruments:
         self._info = self._info_of(info)
         if buckets != self._buckets:
             self._begin_histograms(buckets)
-        for (family, labels), cell in tuple(self._cells.items()):
+        for (family, labels), cell in tuple(self._values.items()):
             of_operation = family.labels[1:2] in (("operation",), ("collector",))
             if family == families.CERTIFICATE or (of_operation and labels[0] not in operations):
                 self._drop(family, labels, cell)
         for name in [name for name in self._operations if name not in operations]:
             self._group(families.FAILURES).remove(self._operations.pop(name).failures)
-        self.at_render.clear()
+        self.callbacks.clear()
         self._open_before += self.open_seconds()
         self.open_seconds = float
         for state in STATES:
-            self.cell(families.BREAKER_STATE, state).set(state == "closed")
+            self.value(families.BREAKER_STATE, state).set(state == "closed")
 
     def _begin_histograms(self, buckets: tuple[float, ...]) -> None:
         """Measure durations in other buckets: counts cannot be moved from one set of edges to another."""
         self._buckets = buckets
-        for (family, labels), cell in tuple(self._cells.items()):
+        for (family, labels), cell in tuple(self._values.items()):
             if family == families.DURATION:
                 self._drop(family, labels, cell)
         for name, operation in self._operations.items():
-            operation.begin_histogram(self.cell(families.DURATION, name))
+            operation.begin_histogram(self.value(families.DURATION, name))
 
     def collector_rests(self, name: str) -> bool:
         """Drop what its newest run left, when a collector is not run any more; return whether there was anything."""
-        left = [(family, (name,)) for family in families.OF_RUNS if (family, (name,)) in self._cells]
+        left = [(family, (name,)) for family in families.OF_RUNS if (family, (name,)) in self._values]
         for family, labels in left:
-            self._drop(family, labels, self._cells[family, labels])
+            self._drop(family, labels, self._values[family, labels])
         return bool(left)
 
-    def _drop(self, family: Family, labels: tuple[str, ...], cell: Cell) -> None:
-        del self._cells[family, labels]
+    def _drop(self, family: MetricFamily, labels: tuple[str, ...], cell: Value) -> None:
+        del self._values[family, labels]
         self._group(family).remove(cell)
 
     def _info_of(self, info: Mapping[str, str]) -> bytes:
-        labels = "".join([f',{key}="{escape(value)}"' for key, value in info.items()])
+        labels = "".join([f',{key}="{escape_label_value(value)}"' for key, value in info.items()])
         return f"{families.TARGET_INFO.name}{{{self._own}{labels}}} 1\n".encode()
 
-    def cell(self, family: Family, *labels: str) -> Cell:
+    def value(self, family: MetricFamily, *labels: str) -> Value:
         """Return the cell of a family, by its labels after ``target``; hold it where it is used often."""
-        if (known := self._cells.get((family, labels))) is None:
+        if (known := self._values.get((family, labels))) is None:
             group = self._group(family)
             if family.kind == "histogram":
-                known = Distribution(group, family, labels, families.BUCKETS.get(family, self._buckets))
+                known = HistogramValue(group, family, labels, families.BUCKETS.get(family, self._buckets))
             elif family.kind == "summary":
-                known = Distribution(group, family, labels, ())
+                known = HistogramValue(group, family, labels, ())
             else:
-                known = Cell(group, family, labels)
-            self._cells[family, labels] = known
+                known = Value(group, family, labels)
+            self._values[family, labels] = known
         return known
 
-    def failures(self, operation: str) -> Failures:
+    def failures(self, operation: str) -> FailureCounts:
         """Make the failures of one operation."""
-        return Failures(self._group(families.FAILURES), families.FAILURES, operation)
+        return FailureCounts(self._group(families.FAILURES), families.FAILURES, operation)
 
-    def operation(self, name: str) -> Operation:
+    def operation(self, name: str) -> OperationMetrics:
         """Return the held cells of one operation."""
         if (known := self._operations.get(name)) is None:
-            known = self._operations[name] = Operation(self, name)
+            known = self._operations[name] = OperationMetrics(self, name)
         return known
 
     def breaker_changed(self, old: State, new: State) -> None:
         """Book a change of the circuit breaker."""
         for state in STATES:
-            self.cell(families.BREAKER_STATE, state).set(state == new)
-        self.cell(families.BREAKER_TRANSITIONS, old, new).inc()
+            self.value(families.BREAKER_STATE, state).set(state == new)
+        self.value(families.BREAKER_TRANSITIONS, old, new).inc()
 
-    def collector_ran(
+    def record_collector(
         self,
         name: str,
         *,
@@ -178,44 +178,44 @@ class TargetInstruments:
         overflow: int = 0,
     ) -> None:
         """Book one run of a collector."""
-        self.cell(families.SUCCESS, name).set(success)
-        self.cell(families.SUPPORTED, name).set(supported)
-        self.cell(families.DENIED, name).set(denied)
-        self.cell(families.COLLECTOR_SECONDS, name).set(seconds)
-        self.cell(families.UNREADABLE, name).inc(unreadable)
-        self.cell(families.OVERFLOW, name).inc(overflow)
+        self.value(families.SUCCESS, name).set(success)
+        self.value(families.SUPPORTED, name).set(supported)
+        self.value(families.DENIED, name).set(denied)
+        self.value(families.COLLECTOR_SECONDS, name).set(seconds)
+        self.value(families.UNREADABLE, name).inc(unreadable)
+        self.value(families.OVERFLOW, name).inc(overflow)
 
-    def polled(self, seconds: float, reason: str = "") -> None:
+    def record_poll(self, seconds: float, reason: str = "") -> None:
         """Book the end of a poll; ``reason`` is that of the first collector that failed, or empty when none did."""
         self._polls.inc()
         self._poll_seconds.observe(seconds)
-        self.cell(families.LAST_SCRAPE_SECONDS).set(seconds)
+        self.value(families.LAST_SCRAPE_SECONDS).set(seconds)
         name = families.LAST_ERROR.name
-        self._poll_error = f'{name}{{{self._own},err="{escape(reason)}"}} {int(bool(reason))}\n'.encode()
+        self._poll_error = f'{name}{{{self._own},err="{escape_label_value(reason)}"}} {int(bool(reason))}\n'.encode()
 
-    def render(self) -> dict[Family, bytes]:
+    def render(self) -> dict[MetricFamily, bytes]:
         """Return the lines of every family of this target."""
-        lines = {family: group.render() for family, group in self._groups.items()}
+        lines = {family: group.render() for family, group in self._families.items()}
         lines[families.TARGET_INFO] = self._info
         if self._poll_error:
             lines[families.LAST_ERROR] = self._poll_error
-        for (family, label), read in self.at_render.items():
+        for (family, label), read in self.callbacks.items():
             try:
                 value = read()
             except Exception:  # noqa: BLE001  # what cannot be read costs its own line, not the page
-                self.precision.render_errors.inc()
+                self.probe_accuracy.render_errors.inc()
                 continue
             if value is not None:
-                pairs = f',{family.labels[1]}="{escape(label)}"' if label else ""
-                line = f"{family.name}{{{self._own}{pairs}}} {number(value)}\n".encode()
+                pairs = f',{family.labels[1]}="{escape_label_value(label)}"' if label else ""
+                line = f"{family.name}{{{self._own}{pairs}}} {format_number(value)}\n".encode()
                 lines[family] = lines.get(family, b"") + line
         name = families.BREAKER_OPEN.name
         lines[families.BREAKER_OPEN] = (
-            f"{name}{{{self._own}}} {number(self._open_before + self.open_seconds())}\n".encode()
+            f"{name}{{{self._own}}} {format_number(self._open_before + self.open_seconds())}\n".encode()
         )
         return lines
 
-    def _group(self, family: Family) -> Group:
-        if (known := self._groups.get(family)) is None:
-            known = self._groups[family] = Group(self._own)
+    def _group(self, family: MetricFamily) -> FamilySeries:
+        if (known := self._families.get(family)) is None:
+            known = self._families[family] = FamilySeries(self._own)
         return known

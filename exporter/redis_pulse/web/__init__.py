@@ -7,22 +7,30 @@ own loop.
 """
 
 from redis_pulse.web.app import build
-from redis_pulse.web.connection_limits import REFUSALS, Limits
-from redis_pulse.web.interface import Daemon, FailingCollector, PendingChange, Place, Stats, TargetView, Wanted
+from redis_pulse.web.connection_limits import REFUSAL_REASONS, ConnectionLimits
+from redis_pulse.web.interface import (
+    DaemonInterface,
+    FailingCollector,
+    InfoSummary,
+    MetricsFilter,
+    PendingChange,
+    SdTarget,
+    TargetView,
+)
 from redis_pulse.web.server import HttpServer, ListenError, bind, parse_listen
 
 __all__ = [
-    "REFUSALS",
-    "Daemon",
+    "REFUSAL_REASONS",
+    "ConnectionLimits",
+    "DaemonInterface",
     "FailingCollector",
     "HttpServer",
-    "Limits",
+    "InfoSummary",
     "ListenError",
+    "MetricsFilter",
     "PendingChange",
-    "Place",
-    "Stats",
+    "SdTarget",
     "TargetView",
-    "Wanted",
     "bind",
     "build",
     "parse_listen",

@@ -1,7 +1,7 @@
-"""Which path gives which answer: the ASGI application over a ``Daemon``.
+"""Which path gives which answer: the ASGI application over a ``DaemonInterface``.
 
 A page is one coroutine from request to response and one row in ``build``. Everything around it is done once, in
-``_Watched``: headers, counting, and what happens when a page raises.
+``_HeadersAndMetricsMiddleware``: headers, counting, and what happens when a page raises.
 """
 
 import asyncio
@@ -18,9 +18,9 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from redis_pulse import log
-from redis_pulse.config import telemetry_path_trouble
+from redis_pulse.config import telemetry_path_error
 from redis_pulse.web.handlers import Handlers
-from redis_pulse.web.interface import Daemon
+from redis_pulse.web.interface import DaemonInterface
 
 _log = log.get("web")
 
@@ -40,7 +40,7 @@ def _now() -> datetime:
 
 
 def build(
-    daemon: Daemon,
+    daemon: DaemonInterface,
     *,
     telemetry_path: str = "/metrics",
     health_always_200: bool = False,
@@ -54,27 +54,27 @@ def build(
     another page.
     """
     pages = Handlers(daemon, telemetry_path, now, health_always_200=health_always_200)
-    table: list[tuple[str, Page]] = [
-        ("/", Page(pages.index)),
-        ("/scrape", Page(pages.scrape)),
-        ("/sd", Page(pages.discover)),
-        ("/health", Page(pages.health)),
-        ("/-/healthy", Page(pages.healthy)),
-        ("/-/ready", Page(pages.ready)),
-        ("/-/reload", Page(pages.reload, ("POST",))),
-        ("/redis/ping", Page(pages.ping)),
-        ("/redis/stats", Page(pages.stats)),
+    table: list[tuple[str, _Route]] = [
+        ("/", _Route(pages.index)),
+        ("/scrape", _Route(pages.scrape)),
+        ("/sd", _Route(pages.discover)),
+        ("/health", _Route(pages.health)),
+        ("/-/healthy", _Route(pages.healthy)),
+        ("/-/ready", _Route(pages.ready)),
+        ("/-/reload", _Route(pages.reload, ("POST",))),
+        ("/redis/ping", _Route(pages.ping)),
+        ("/redis/stats", _Route(pages.stats)),
     ]
-    if trouble := telemetry_path_trouble(telemetry_path):
+    if trouble := telemetry_path_error(telemetry_path):
         raise ValueError(f"{telemetry_path!r} {trouble}")
-    table.insert(1, (telemetry_path, Page(pages.metrics)))
+    table.insert(1, (telemetry_path, _Route(pages.metrics)))
     routes = [Route(path, page) for path, page in table]
     router = Router(routes, redirect_slashes=False, default=_NotFound([route.path for route in routes]))
-    return _Watched(router, daemon, clock)
+    return _HeadersAndMetricsMiddleware(router, daemon, clock)
 
 
 @dataclass(frozen=True)
-class Page:
+class _Route:
     """One path: its answer and the methods it takes."""
 
     answer: Callable[[Request], Awaitable[Response]]
@@ -102,10 +102,10 @@ class _NotFound:
         await PlainTextResponse(f"{asked} is not here: {hint}\n", 404)(scope, receive, send)
 
 
-class _Watched:
+class _HeadersAndMetricsMiddleware:
     """Adds the headers of every answer, counts it, and turns what a page raises into a plain 500."""
 
-    def __init__(self, app: ASGIApp, daemon: Daemon, clock: Callable[[], float]) -> None:
+    def __init__(self, app: ASGIApp, daemon: DaemonInterface, clock: Callable[[], float]) -> None:
         self._app = app
         self._daemon = daemon
         self._clock = clock
@@ -134,7 +134,7 @@ class _Watched:
             # Nobody waits for the answer, or the server stops: no failure of a page.
             return
         except Exception as error:  # noqa: BLE001  whatever a page raises, the server goes on and says nothing of it
-            self._tell(self._path(scope), error)
+            self._log_once(self._path(scope), error)
             if not status:
                 text = "This page failed; the log of the exporter says why.\n"
                 await PlainTextResponse(text, 500)(scope, receive, watched)
@@ -147,7 +147,7 @@ class _Watched:
         route = scope.get("route")
         return route.path if isinstance(route, Route) else OTHER
 
-    def _tell(self, path: str, error: Exception) -> None:
+    def _log_once(self, path: str, error: Exception) -> None:
         """Log each kind of failure of a page once, or a dashboard's reload would fill the disk."""
         kind = (path, type(error).__name__)
         if kind not in self._told:

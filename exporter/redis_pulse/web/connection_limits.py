@@ -4,7 +4,8 @@ uvicorn keeps a connection open for as long as a client takes to send its reques
 its first byte (or from the connection) to its last one, whatever trickles in between; its head and its body are
 bounded; an answer that is not fetched is cut; and there is a most number of connections.
 
-Of uvicorn this uses the callbacks that httptools calls, and what ``RELIED_ON`` lists: a test fails when it goes away.
+Of uvicorn this uses the callbacks that httptools calls, and what ``UVICORN_ATTRIBUTES`` lists:
+a test fails when it goes away.
 """
 
 import asyncio
@@ -17,16 +18,16 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 #: Why a client was refused; the closed list of what ``on_refused`` is called with.
-REFUSALS = ("timeout", "bad_request", "head_too_large", "body_too_large", "too_many_connections", "not_fetched")
+REFUSAL_REASONS = ("timeout", "bad_request", "head_too_large", "body_too_large", "too_many_connections", "not_fetched")
 #: Attributes of uvicorn's protocol, and of its ``cycle`` (a request and its answer).
-RELIED_ON = (
+UVICORN_ATTRIBUTES = (
     ("connections", "transport", "loop", "pipeline", "cycle"),
     ("response_started", "response_complete", "disconnected", "keep_alive", "message_event"),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ConnectionLimits:
     """What one client may take; times in seconds, sizes in bytes."""
 
     #: from the connection, or the first byte of a further request, to the end of the request
@@ -42,22 +43,22 @@ class Limits:
     connections: int = 512
 
 
-def limited(limits: Limits, on_refused: Callable[[str], None]) -> "partial[LimitedProtocol]":
-    """Return what uvicorn makes its protocols with; ``on_refused`` is called with one of ``REFUSALS``."""
+def limited(limits: ConnectionLimits, on_refused: Callable[[str], None]) -> "partial[LimitedProtocol]":
+    """Return what uvicorn makes its protocols with; ``on_refused`` is called with one of ``REFUSAL_REASONS``."""
     return partial(LimitedProtocol, limits=limits, on_refused=on_refused)
 
 
 class LimitedProtocol(HttpToolsProtocol):
     """One client's connection."""
 
-    def __init__(self, *args: Any, limits: Limits, on_refused: Callable[[str], None], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, limits: ConnectionLimits, on_refused: Callable[[str], None], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.limits = limits
         self._on_refused = on_refused
         self._deadline: asyncio.TimerHandle | None = None
-        self._delivery: asyncio.TimerHandle | None = None
+        self._response_timer: asyncio.TimerHandle | None = None
         self._refused = self._in_head = self._in_body = False
-        self._head_size = self._body_size = self._fed = 0
+        self._head_size = self._body_size = self._head_bytes_seen = 0
         #: requests whose answers are not complete, in their order
         self._unanswered: list[RequestResponseCycle] = []
 
@@ -98,12 +99,12 @@ class LimitedProtocol(HttpToolsProtocol):
         was_in_head = self._in_head
         super().data_received(data)
         if not self._in_head:
-            self._fed = 0
+            self._head_bytes_seen = 0
         elif was_in_head:
-            self._fed += len(data)
+            self._head_bytes_seen += len(data)
         else:  # it began in this chunk, after the end of the request before it, if there was one
-            self._fed = len(data) - (data.rfind(b"\r\n\r\n") + 4 if b"\r\n\r\n" in data else 0)
-        if self._in_head and self._fed > self.limits.head_bytes:
+            self._head_bytes_seen = len(data) - (data.rfind(b"\r\n\r\n") + 4 if b"\r\n\r\n" in data else 0)
+        if self._in_head and self._head_bytes_seen > self.limits.head_bytes:
             self._refuse_head()
 
     # Callbacks of the parser; after a refusal it may still be in the middle of a chunk of bytes.
@@ -172,13 +173,13 @@ class LimitedProtocol(HttpToolsProtocol):
         self._deadline = self.loop.call_later(self.limits.request_timeout, self._deadline_passed)
 
     def _start_delivery(self) -> None:
-        self._delivery = self.loop.call_later(self.limits.response_timeout, self._delivery_passed)
+        self._response_timer = self.loop.call_later(self.limits.response_timeout, self._delivery_passed)
 
     def _stop_timers(self) -> None:
-        for timer in (self._deadline, self._delivery):
+        for timer in (self._deadline, self._response_timer):
             if timer is not None:
                 timer.cancel()
-        self._deadline = self._delivery = None
+        self._deadline = self._response_timer = None
 
     def _deadline_passed(self) -> None:
         if not self.transport.is_closing() and not self.transport.is_reading():

@@ -22,7 +22,7 @@ _ESCAPING = {
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class ExpositionFormat:
     """A format of the page of metrics: its Content-Type, and whether its body is OpenMetrics."""
 
     content_type: str
@@ -56,7 +56,7 @@ class _Candidate(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def choose_format(accept: str) -> Format:
+def choose_format(accept: str) -> ExpositionFormat:
     """Return the format that the client likes best; text 0.0.4 when it names none that we have.
 
     The greatest ``q`` wins, then what is named outright before what a wildcard allows, then what is named first.
@@ -76,12 +76,12 @@ def choose_format(accept: str) -> Format:
         if q > 0 and (best is None or candidate > best[0]):
             best = (candidate, offer, range_)
     if best is None:
-        return Format("text/plain; version=0.0.4; charset=utf-8", openmetrics=False)
+        return ExpositionFormat("text/plain; version=0.0.4; charset=utf-8", openmetrics=False)
     _, offer, range_ = best
     content_type = f"{offer.media_type}; version={offer.version}; charset=utf-8"
     if offer.version == "1.0.0" and "escaping" in range_.params:
         content_type += f"; escaping={_ESCAPING.get(range_.params['escaping'], 'underscores')}"
-    return Format(content_type, openmetrics=offer.media_type == "application/openmetrics-text")
+    return ExpositionFormat(content_type, openmetrics=offer.media_type == "application/openmetrics-text")
 
 
 @lru_cache(maxsize=64)

@@ -13,8 +13,8 @@ from starlette.types import Receive, Scope, Send
 
 from redis_pulse.web import json_responses, status_page
 from redis_pulse.web.content_negotiation import accepts_gzip, choose_format
-from redis_pulse.web.interface import Daemon, TargetView, Wanted
-from redis_pulse.web.query import AskedError, target_of, wanted_of
+from redis_pulse.web.interface import DaemonInterface, MetricsFilter, TargetView
+from redis_pulse.web.query import QueryError, parse_filters, parse_target
 
 #: So many targets are written between two turns of the loop: other work must not wait for a long page.
 _SLICE = 50
@@ -22,7 +22,7 @@ _SLICE = 50
 _PIECE = 65536
 
 
-class Body(Protocol):
+class StreamedBody(Protocol):
     """Makes a page of metrics."""
 
     async def __call__(self, *, openmetrics: bool, gzip: bool) -> bytes:
@@ -51,7 +51,7 @@ class Handlers:
     """The pages of one daemon."""
 
     def __init__(
-        self, daemon: Daemon, telemetry_path: str, now: Callable[[], datetime], *, health_always_200: bool
+        self, daemon: DaemonInterface, telemetry_path: str, now: Callable[[], datetime], *, health_always_200: bool
     ) -> None:
         self._daemon = daemon
         self._telemetry_path = telemetry_path
@@ -63,33 +63,33 @@ class Handlers:
         if not request.url.query:
             return await self._page(request, self._daemon.metrics)
         try:
-            wanted = wanted_of(request.query_params, self._daemon)
-        except AskedError as error:
+            wanted = parse_filters(request.query_params, self._daemon)
+        except QueryError as error:
             return PlainTextResponse(f"{error}\n", error.status)
-        if wanted == Wanted():
+        if wanted == MetricsFilter():
             return await self._page(request, self._daemon.metrics)
-        return await self._page(request, partial(self._daemon.part, None, wanted))
+        return await self._page(request, partial(self._daemon.filtered_metrics, None, wanted))
 
     async def scrape(self, request: Request) -> Response:
         """Answer ``/scrape?target=``: the metrics of one target that is known already; nothing is ever connected to."""
         try:
-            name = target_of(request.query_params, self._daemon)
-            wanted = wanted_of(request.query_params, self._daemon)
-        except AskedError as error:
+            name = parse_target(request.query_params, self._daemon)
+            wanted = parse_filters(request.query_params, self._daemon)
+        except QueryError as error:
             self._daemon.scrape_failed()
             return PlainTextResponse(f"{error}\n", error.status)
-        return await self._page(request, partial(self._daemon.part, name, wanted))
+        return await self._page(request, partial(self._daemon.filtered_metrics, name, wanted))
 
     async def discover(self, _request: Request) -> Response:
         """Answer ``/sd``: all targets for Prometheus' http_sd; its ``__address__`` is to be replaced by ours."""
         written = []
-        for index, place in enumerate(self._daemon.places()):
+        for index, place in enumerate(self._daemon.sd_targets()):
             if index % _SLICE == _SLICE - 1:
                 await asyncio.sleep(0)
-            written.append(_json(json_responses.discovered(place)))
+            written.append(_json(json_responses.sd_group(place)))
         return Response(f"[{', '.join(written)}]\n", media_type="application/json")
 
-    async def _page(self, request: Request, body: Body) -> Response:
+    async def _page(self, request: Request, body: StreamedBody) -> Response:
         form = choose_format(",".join(request.headers.getlist("accept")))
         gzip = accepts_gzip(",".join(request.headers.getlist("accept-encoding")))
         headers = {"content-type": form.content_type, "vary": "Accept, Accept-Encoding"}

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Stats:
+class InfoSummary:
     """Of the newest INFO samples of a target; None where the server does not say."""
 
     connected_clients: int | None
@@ -55,7 +55,7 @@ class TargetView:
     sample_age_seconds: float | None
     labels: Mapping[str, str]
     #: None when no sample is fresh enough
-    stats: Stats | None
+    stats: InfoSummary | None
     #: the collectors whose newest run failed
     failing: Sequence[FailingCollector]
 
@@ -63,7 +63,7 @@ class TargetView:
 Only = Literal["exporter", "targets"]
 
 
-class Wanted(NamedTuple):
+class MetricsFilter(NamedTuple):
     """A part of the metrics; None is everything."""
 
     #: names of collectors: what the servers say through others is left out
@@ -74,7 +74,7 @@ class Wanted(NamedTuple):
     only: Only | None = None
 
 
-class Place(NamedTuple):
+class SdTarget(NamedTuple):
     """A target as service discovery needs to know it."""
 
     name: str
@@ -92,7 +92,7 @@ class PendingChange(NamedTuple):
     error: str
 
 
-class Daemon(Protocol):
+class DaemonInterface(Protocol):
     """The running exporter, seen from its pages. Nothing here touches a target's network."""
 
     version: str
@@ -101,7 +101,9 @@ class Daemon(Protocol):
         """Return the whole page of metrics, already compressed when ``gzip``."""
         ...
 
-    async def part(self, target: str | None, wanted: Wanted, *, openmetrics: bool, gzip: bool) -> bytes:
+    async def filtered_metrics(
+        self, target: str | None, wanted: MetricsFilter, *, openmetrics: bool, gzip: bool
+    ) -> bytes:
         """Return a part of the metrics: of one target, by its name, or of all and of the daemon itself."""
         ...
 
@@ -113,7 +115,7 @@ class Daemon(Protocol):
         """Return the names of all targets."""
         ...
 
-    def places(self) -> Iterable[Place]:
+    def sd_targets(self) -> Iterable[SdTarget]:
         """Yield every target as service discovery needs it."""
         ...
 

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from redis_pulse.web.interface import FailingCollector, PendingChange, Place, Stats, TargetView
+from redis_pulse.web.interface import FailingCollector, InfoSummary, PendingChange, SdTarget, TargetView
 
 _MOST_NAMES = 20
 #: Among so many a similar name is looked for: a thousand take 13 ms of the loop.
@@ -58,17 +58,17 @@ def ping(view: TargetView) -> tuple[int, dict[str, Any]]:
             "age_seconds": rounded(view.probe_age_seconds),
             "target": view.name,
         }
-    return 503, _error(why_not(view), target=view.name, age_seconds=rounded(view.probe_age_seconds))
+    return 503, _error(down_reason(view), target=view.name, age_seconds=rounded(view.probe_age_seconds))
 
 
 def stats(view: TargetView) -> tuple[int, dict[str, Any]]:
     """Return status and body for the newest INFO samples of a target."""
     found = view.stats
     if found is None:
-        return 503, _error(f"no fresh sample of this server: {why_not(view)}", target=view.name)
+        return 503, _error(f"no fresh sample of this server: {down_reason(view)}", target=view.name)
     return 200, {
         "connected_clients": found.connected_clients,
-        "used_memory_human": human_bytes(found.used_memory_bytes),
+        "used_memory_human": format_bytes(found.used_memory_bytes),
         "total_commands_processed": found.total_commands_processed,
         "keyspace_hits": found.keyspace_hits,
         "keyspace_misses": found.keyspace_misses,
@@ -132,20 +132,20 @@ def _failing(one: FailingCollector) -> dict[str, Any]:
     return found
 
 
-def discovered(place: Place) -> dict[str, Any]:
+def sd_group(place: SdTarget) -> dict[str, Any]:
     """Return a target as http_sd tells it: ``instance`` is the Redis, and relabelling has only to say where we are."""
     labels = {"__metrics_path__": "/scrape", "__param_target": place.name, "instance": place.address}
     return {"targets": [place.address], "labels": {**place.labels, **labels}}
 
 
-def why_not(view: TargetView) -> str:
+def down_reason(view: TargetView) -> str:
     """Return why a target is not up, or has no samples, in words."""
     if view.status == "connected":
         return "connected, and no answer yet"
     return view.status.removeprefix("error: ")
 
 
-def hit_rate(found: Stats) -> float | None:
+def hit_rate(found: InfoSummary) -> float | None:
     """Return the share of lookups that found their key, in percent; None when there were none."""
     if found.keyspace_hits is None or found.keyspace_misses is None:
         return None
@@ -153,7 +153,7 @@ def hit_rate(found: Stats) -> float | None:
     return round(100 * found.keyspace_hits / lookups, 2) if lookups > 0 else None
 
 
-def human_bytes(count: int | None) -> str | None:
+def format_bytes(count: int | None) -> str | None:
     """Return a number of bytes in the format of Redis' own ``used_memory_human``: ``512B``, ``1.05M``."""
     if count is None:
         return None

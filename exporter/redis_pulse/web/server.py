@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 
 from redis_pulse import file_descriptors, log
 from redis_pulse.blocking import NAMES, BlockedError
-from redis_pulse.web.connection_limits import Limits, limited
+from redis_pulse.web.connection_limits import ConnectionLimits, limited
 
 #: Clients that may wait to be accepted. A loop that turns accepts them within milliseconds; one that does not turn
 #: should refuse the next, not keep it.
@@ -37,7 +37,7 @@ class ListenError(Exception):
     """We cannot listen there; ``str(error)`` names the address, the reason and the cure."""
 
 
-class Listen(NamedTuple):
+class ListenAddress(NamedTuple):
     """An address to listen on; an empty host means all of them, port 0 means any free one."""
 
     host: str
@@ -47,7 +47,7 @@ class Listen(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def parse_listen(text: str) -> Listen:
+def parse_listen(text: str) -> ListenAddress:
     """Read ``:9121``, ``127.0.0.1:9121``, ``[::1]:9121``, ``localhost:9121`` or just ``9121``.
 
     Raises ``ListenError`` for anything else.
@@ -64,7 +64,7 @@ def parse_listen(text: str) -> Listen:
     port = int(found["port"])
     if port > 65535:
         raise ListenError(f"cannot listen on {text!r}: a port is at most 65535")
-    return Listen(found["v6"] or found["host"] or "", port)
+    return ListenAddress(found["v6"] or found["host"] or "", port)
 
 
 def bind(listen: str, *, fallback: bool = False) -> socket.socket:
@@ -77,14 +77,14 @@ def bind(listen: str, *, fallback: bool = False) -> socket.socket:
     last = min(wanted.port + _TRIES, 65535) if fallback and wanted.port else wanted.port
     for port in range(wanted.port, last + 1):
         try:
-            return _open(Listen(wanted.host, port))
+            return _open(ListenAddress(wanted.host, port))
         except OSError as error:
             if error.errno != errno.EADDRINUSE or port == last:
                 raise ListenError(_explain(wanted, last, error)) from None
     raise AssertionError("unreachable")  # pragma: no cover
 
 
-def _open(where: Listen) -> socket.socket:
+def _open(where: ListenAddress) -> socket.socket:
     if where.host in _ALL:
         try:
             return _listening(socket.AF_INET6, ("::", where.port), dual=True)
@@ -116,14 +116,14 @@ def _listening(family: int, address: tuple[object, ...], *, dual: bool = False) 
     return sock
 
 
-def _explain(where: Listen, last: int, error: OSError) -> str:
+def _explain(where: ListenAddress, last: int, error: OSError) -> str:
     place = f"cannot listen on {where}"
     if isinstance(error, socket.gaierror):
         return f"{place}: the host name does not resolve; use an address of this machine, or :{where.port} for all"
     if error.errno == errno.EADDRINUSE and last > where.port:
         return f"{place}: it is in use, and so are the ports up to {last}; choose another one (--listen)"
     if error.errno == errno.EADDRINUSE:
-        other = Listen(where.host, where.port + 1 if where.port < 65535 else where.port - 1)
+        other = ListenAddress(where.host, where.port + 1 if where.port < 65535 else where.port - 1)
         return (
             f"{place}: the port is in use, perhaps by another redis-pulse; stop that program "
             f"(`ss -ltnp 'sport = :{where.port}'` names it) or choose another port (--listen {other})"
@@ -227,7 +227,7 @@ class HttpServer:
     """Serves an ASGI application on one address from ``start`` to ``stop``.
 
     ``listen`` is as ``parse_listen`` reads it. With ``fallback`` a port in use is no error: the next free one is taken.
-    ``on_refused`` is called with one of ``limits.REFUSALS`` for every client that asked too much.
+    ``on_refused`` is called with one of ``limits.REFUSAL_REASONS`` for every client that asked too much.
     """
 
     def __init__(
@@ -236,7 +236,7 @@ class HttpServer:
         listen: str,
         *,
         fallback: bool = False,
-        limits: Limits | None = None,
+        limits: ConnectionLimits | None = None,
         on_refused: Callable[[str], None],
     ) -> None:
         self._listen = listen
@@ -244,7 +244,7 @@ class HttpServer:
         self._port = 0
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
-        limits = limits or Limits()
+        limits = limits or ConnectionLimits()
         self._config: dict[str, Any] = {
             "app": app,
             "http": limited(limits, on_refused),

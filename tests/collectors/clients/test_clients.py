@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_pulse.collectors.clients import COLLECTOR, Clients
+from redis_pulse.collectors.clients import COLLECTOR, ClientsCollector
 from redis_pulse.errors import PermissionDeniedError
-from redis_pulse.metric import Found, Overflow, Sample, Unreadable
+from redis_pulse.metric import CollectorItem, OverflowCount, Sample, UnreadableField
 from redis_pulse.server_info import Server
-from tests.fakes import FakeCommands, HandClock
+from tests.fakes import FakeCommands, ManualClock
 from tests.recordings import clients as recorded
 
 LINE = "id={} addr=127.0.0.1:1 name={} age=70 idle=5 flags=N tot-mem=10 omem=0 user=default lib-name=x lib-ver=1\n"
@@ -23,11 +23,11 @@ def commands(clients: Any, connected: Any = 3) -> FakeCommands:
     return FakeCommands({"INFO EVERYTHING": info, "INFO": info, "CLIENT LIST": clients})
 
 
-async def collect(said: FakeCommands, of: Clients | None = None, **options: Any) -> list[Found]:
+async def collect(said: FakeCommands, of: ClientsCollector | None = None, **options: Any) -> list[CollectorItem]:
     return list(await (of or COLLECTOR.for_target()).collect(Server(), said, COLLECTOR.options(**options)))
 
 
-def values(found: list[Found], name: str) -> dict[tuple[str, ...], float]:
+def values(found: list[CollectorItem], name: str) -> dict[tuple[str, ...], float]:
     return {s.labels: s.value for s in found if isinstance(s, Sample) and s.metric.name == name}
 
 
@@ -80,12 +80,12 @@ async def test_names_above_the_cap_overflow() -> None:
     text = "".join(LINE.format(number, f"pod-{number}") for number in range(9))
     found = await collect(commands(text.encode()), max_names=4)
     assert values(found, "clients")["default", "overflow", "overflow", "overflow"] == 5
-    assert [item.values for item in found if isinstance(item, Overflow)] == [5]
+    assert [item.values for item in found if isinstance(item, OverflowCount)] == [5]
 
 
 async def test_a_name_has_its_series_for_an_hour_after_it_left() -> None:
-    clock = HandClock(1795380000.0)
-    collector = Clients(clock).for_target()
+    clock = ManualClock(1795380000.0)
+    collector = ClientsCollector(clock).for_target()
     a, b = (commands(LINE.format(1, name).encode()) for name in "ab")
     await collect(a, collector, max_names=1)
     clock.advance(3600)
@@ -95,8 +95,8 @@ async def test_a_name_has_its_series_for_an_hour_after_it_left() -> None:
 
 
 async def test_one_series_a_client_comes_beside_the_sums_and_its_times_do_not_wobble() -> None:
-    clock = HandClock(1795380000.9)
-    collector = Clients(clock).for_target()
+    clock = ManualClock(1795380000.9)
+    collector = ClientsCollector(clock).for_target()
     options = {"per_client": True, "include_port": True}
     found = await collect(commands(LINE.format(7, "a").encode()), collector, **options)
     assert values(found, "clients")
@@ -126,11 +126,11 @@ async def test_a_line_that_is_no_client_costs_only_itself() -> None:
     text = LINE.format(1, "a").encode() + b"\xff\xfe\nname=x\n" + LINE.format(2, "\xff").encode("latin-1")
     found = await collect(commands(text))
     assert values(found, "clients") == {("default", "a", "x", "1"): 1, ("default", "\ufffd", "x", "1"): 1}
-    assert [item for item in found if isinstance(item, Unreadable)] == [Unreadable("CLIENT LIST/line")] * 2
+    assert [item for item in found if isinstance(item, UnreadableField)] == [UnreadableField("CLIENT LIST/line")] * 2
 
 
 async def test_what_is_no_text_is_unreadable() -> None:
-    assert (await collect(commands([1])))[1:] == [Unreadable("CLIENT LIST")]
+    assert (await collect(commands([1])))[1:] == [UnreadableField("CLIENT LIST")]
 
 
 @given(st.binary(max_size=300) | st.text("id=name ageflagsto-m\n12", max_size=100).map(str.encode))

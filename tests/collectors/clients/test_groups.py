@@ -5,26 +5,28 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_pulse.collectors.clients.groups import CLIENTS, FLAG, MEMORY, Tally
-from redis_pulse.collectors.support.labels import Places
-from redis_pulse.metric import Found, Overflow, Sample, Unreadable
-from redis_pulse.parse.client_list import Client
+from redis_pulse.collectors.clients.groups import CLIENTS, FLAG, MEMORY, ClientAggregator
+from redis_pulse.collectors.support.labels import LabelLimiter
+from redis_pulse.metric import CollectorItem, OverflowCount, Sample, UnreadableField
+from redis_pulse.parse.client_list import ClientFields
 
 Key = tuple[str, ...]
 
 
-def client(**fields: str) -> Client:
+def client(**fields: str) -> ClientFields:
     return {"id": "1", "flags": "N", **{name.replace("_", "-"): text for name, text in fields.items()}}
 
 
-def tell(*clients: Client, most: int = 50, names: Places[tuple[str, str, str, str]] | None = None) -> list[Found]:
-    tally = Tally()
+def tell(
+    *clients: ClientFields, most: int = 50, names: LabelLimiter[tuple[str, str, str, str]] | None = None
+) -> list[CollectorItem]:
+    tally = ClientAggregator()
     for one in clients:
         tally.add(one)
-    return list(tally.samples(names or Places(), Places(), most, 0.0))
+    return list(tally.samples(names or LabelLimiter(), LabelLimiter(), most, 0.0))
 
 
-def values(found: list[Found]) -> dict[Key, float]:
+def values(found: list[CollectorItem]) -> dict[Key, float]:
     samples = [sample for sample in found if isinstance(sample, Sample) and (sample.value or sample.metric is not FLAG)]
     read = {(sample.metric.name, *sample.labels): sample.value for sample in samples}
     assert len(read) == len(samples), "a series stands twice"
@@ -68,7 +70,7 @@ def test_what_is_no_number_is_counted_and_the_client_too() -> None:
     found = tell(client(user="a", tot_mem="1e3", age="-1", idle="9"), client(user="a", tot_mem="7", age=""))
     assert values(found)["clients", "a", "", "", ""] == 2
     assert values(found)["clients_memory_bytes", "a", "", "", ""] == 7
-    assert [item.place for item in found if isinstance(item, Unreadable)] == [
+    assert [item.location for item in found if isinstance(item, UnreadableField)] == [
         "CLIENT LIST/tot-mem (sum)",
         "CLIENT LIST/age (max)",
     ]
@@ -83,7 +85,7 @@ def test_above_the_cap_clients_are_put_together_by_user() -> None:
     assert read["clients", "shop", "overflow", "overflow", "overflow"] == 8
     assert read["clients_memory_bytes", "shop", "overflow", "overflow", "overflow"] == 80
     assert read["clients_age_max_seconds", "shop", "overflow", "overflow", "overflow"] == 8
-    assert [item.values for item in found if isinstance(item, Overflow)] == [8]
+    assert [item.values for item in found if isinstance(item, OverflowCount)] == [8]
 
 
 def test_users_have_a_cap_too() -> None:
@@ -100,7 +102,7 @@ def test_a_client_that_calls_itself_overflow_is_counted_there() -> None:
 
 
 def test_a_name_keeps_its_series_when_others_grow_bigger() -> None:
-    names: Places[tuple[str, str, str, str]] = Places(60)
+    names: LabelLimiter[tuple[str, str, str, str]] = LabelLimiter(60)
     tell(client(name="a"), most=1, names=names)
     assert values(tell(client(name="a"), client(name="b"), client(name="b"), most=1, names=names)) == {
         ("clients", "", "a", "", ""): 1,

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import pytest
 
 from redis_pulse.collectors.clients import per_client
-from redis_pulse.collectors.clients.per_client import CREATED, IDLE_SINCE, INFO, Listing
-from redis_pulse.metric import Found, Overflow, Sample, Unreadable
+from redis_pulse.collectors.clients.per_client import CREATED, IDLE_SINCE, INFO, PerClientSeries
+from redis_pulse.metric import CollectorItem, OverflowCount, Sample, UnreadableField
 from redis_pulse.parse.client_list import parse_client, parse_client_list
 from tests.recordings import clients as recorded
 
@@ -18,8 +18,10 @@ LINE = (
 NOW = 1795380000.7
 
 
-def listed(*lines: str, now: float = NOW, before: Listing | None = None, include_port: bool = False) -> Listing:
-    listing = Listing(now, before, include_port=include_port)
+def listed(
+    *lines: str, now: float = NOW, before: PerClientSeries | None = None, include_port: bool = False
+) -> PerClientSeries:
+    listing = PerClientSeries(now, before, include_port=include_port)
     for line in lines:
         client = parse_client(line)
         assert client is not None
@@ -27,7 +29,7 @@ def listed(*lines: str, now: float = NOW, before: Listing | None = None, include
     return listing
 
 
-def values(found: Iterable[Found]) -> dict[str, float]:
+def values(found: Iterable[CollectorItem]) -> dict[str, float]:
     return {sample.metric.name: sample.value for sample in found if isinstance(sample, Sample)}
 
 
@@ -71,7 +73,7 @@ def test_the_port_is_told_on_request(include_port: bool, port: str) -> None:
 
 @pytest.mark.parametrize("server", recorded.SERVERS)
 def test_real_lists_are_read_without_a_rest(server: str) -> None:
-    listing = Listing(NOW)
+    listing = PerClientSeries(NOW)
     for client in parse_client_list(recorded.replies(server)["CLIENT LIST"].decode()):
         assert client is not None
         listing.add(client)
@@ -102,16 +104,19 @@ def test_what_an_old_server_does_not_say_is_left_out_and_what_makes_no_sense_is_
         "connected_client_info": 1,
         "connected_client_pattern_matching_subscriptions_count": 1,
     }
-    assert [item.place for item in found if isinstance(item, Unreadable)] == ["CLIENT LIST/sub", "CLIENT LIST/age"]
+    assert [item.location for item in found if isinstance(item, UnreadableField)] == [
+        "CLIENT LIST/sub",
+        "CLIENT LIST/age",
+    ]
 
 
 def test_an_id_that_comes_twice_makes_one_series() -> None:
     found = listed(LINE, LINE).samples()
-    assert [item for item in found if not isinstance(item, Sample)] == [Unreadable("CLIENT LIST/id")]
+    assert [item for item in found if not isinstance(item, Sample)] == [UnreadableField("CLIENT LIST/id")]
 
 
 def test_there_is_an_end_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(per_client, "MOST", 2)
     found = listed(*(f"id={number}" for number in range(5))).samples()
-    assert [item for item in found if not isinstance(item, Sample)] == [Overflow("CLIENT LIST/id", 3)]
+    assert [item for item in found if not isinstance(item, Sample)] == [OverflowCount("CLIENT LIST/id", 3)]
     assert len(found) == 3

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from redis_pulse.collectors import commandstats, errorstats, latencystats, modules, tile38
-from redis_pulse.collectors.info import COLLECTOR, INSTANCE, TABLE, InfoCollector, InfoOptions
+from redis_pulse.collectors.info import COLLECTOR, INFO_METRICS, INSTANCE, InfoCollector, InfoOptions
 from redis_pulse.collectors.info.replication import SLAVE_INFO
 from redis_pulse.errors import EmptyReplyError
-from redis_pulse.metric import Metric, Sample, Unreadable
+from redis_pulse.metric import MetricSpec, Sample, UnreadableField
 from redis_pulse.parse.info import parse_info
 from redis_pulse.server_info import Server
 from tests import recordings
-from tests.fakes import FakeCommands, HandClock, every_info
+from tests.fakes import FakeCommands, ManualClock, every_info
 
 HERE = Path(__file__).parents[1]
 #: Name → kind and labels of every metric that dashboards out there know.
@@ -55,7 +55,7 @@ ESTABLISHED_OTHERS = [
     "module_info",
 ]
 #: Every row of what comes out of INFO.
-ROWS: list[Metric] = [
+ROWS: list[MetricSpec] = [
     row
     for collector in (
         COLLECTOR,
@@ -83,7 +83,7 @@ async def read(
     samples = [sample for sample in found if isinstance(sample, Sample)]
     values = {(sample.metric.name, *sample.labels): sample.value for sample in samples}
     assert len(values) == len(samples), "a series stands twice"
-    return values, [part.place for part in found if isinstance(part, Unreadable)]
+    return values, [part.location for part in found if isinstance(part, UnreadableField)]
 
 
 # The table against what is established
@@ -106,7 +106,7 @@ def test_every_established_metric_of_several_fields_is_there() -> None:
 def test_rows_of_one_field_stand_in_one_section() -> None:
     """The search in other sections may then never find another field of the same name."""
     sections: dict[str, str] = {}
-    for row in TABLE:
+    for row in INFO_METRICS:
         assert sections.setdefault(row.field, row.section) == row.section, row.field
 
 
@@ -114,7 +114,7 @@ def test_rows_of_one_field_stand_in_one_section() -> None:
 @pytest.mark.parametrize("who", recordings.WHO)
 def test_a_row_names_the_section_in_which_real_servers_have_it(server: str, who: str) -> None:
     info = parse_info(recordings.info(server, who).decode())
-    for row in TABLE:
+    for row in INFO_METRICS:
         assert {section for section, fields in info.items() if row.field in fields} <= {row.section}, row.name
 
 
@@ -394,12 +394,12 @@ def started(now_usec: int | None, uptime: int, run_id: str = "a") -> str:
 async def test_the_start_time_comes_from_the_servers_own_clock() -> None:
     """Its whole seconds minus its uptime are exact, whatever our own clock says."""
     for late in (0, 1, 499_999, 999_999):
-        values, _ = await read(started(1_795_380_100_000_000 + late, 100), collector=InfoCollector(HandClock(5.0)))
+        values, _ = await read(started(1_795_380_100_000_000 + late, 100), collector=InfoCollector(ManualClock(5.0)))
         assert values["start_time_seconds",] == 1_795_380_000
 
 
 async def test_the_start_time_does_not_wobble_with_our_clock() -> None:
-    clock, server = HandClock(1_795_380_000.0), Server()
+    clock, server = ManualClock(1_795_380_000.0), Server()
     seen = set()
     for tenth in range(100):
         values, _ = await read(started(None, tenth // 10), server, InfoCollector(clock))
@@ -409,7 +409,7 @@ async def test_the_start_time_does_not_wobble_with_our_clock() -> None:
 
 
 async def test_a_restart_moves_the_start_time_at_once() -> None:
-    server, collector = Server(), InfoCollector(HandClock(1000.0))
+    server, collector = Server(), InfoCollector(ManualClock(1000.0))
     first, _ = await read(started(None, 100, "a"), server, collector)
     restarted, _ = await read(started(None, 99, "b"), server, collector)
     assert restarted["start_time_seconds",] == first["start_time_seconds",] + 1
@@ -472,7 +472,7 @@ _BROKEN = st.lists(
 @given(_BROKEN, st.sampled_from(["\r\n", "\n"]))
 async def test_no_text_breaks_it(lines: list[str], end: str) -> None:
     values, unreadable = await read(
-        end.join(lines).encode("utf-8", errors="surrogatepass"), Server(), InfoCollector(HandClock())
+        end.join(lines).encode("utf-8", errors="surrogatepass"), Server(), InfoCollector(ManualClock())
     )
     assert all(isinstance(value, float) and abs(value) < float("inf") for value in values.values())
     assert all("/" in place or place == "INFO" for place in unreadable)
@@ -487,13 +487,13 @@ async def test_no_reply_breaks_it(reply: Any) -> None:
 @given(st.data())
 async def test_one_broken_line_of_a_real_reply_costs_no_other_line(data: st.DataObject) -> None:
     lines = recordings.info("redis-7.0.15").decode().split("\r\n")
-    numbers = [n for n, line in enumerate(lines) if line.partition(":")[0] in {row.field for row in TABLE}]
+    numbers = [n for n, line in enumerate(lines) if line.partition(":")[0] in {row.field for row in INFO_METRICS}]
     broken = data.draw(st.sampled_from(numbers))
     field = lines[broken].partition(":")[0]
     whole, _ = await read("\r\n".join(lines))
     lines[broken] = f"{field}:{data.draw(st.sampled_from(['nan', '1_0', 'x', '--1', '0b1']))}"
     values, unreadable = await read("\r\n".join(lines))
-    lost = {(row.name,) for row in TABLE if row.field == field} | {("start_time_seconds",)}
+    lost = {(row.name,) for row in INFO_METRICS if row.field == field} | {("start_time_seconds",)}
     if field in ("used_memory", "maxmemory"):
         lost.add(("memory_maxmemory_ratio",))
     of_several = {"instance_info"} | ({"replica_lag_bytes"} if field == "master_repl_offset" else set())

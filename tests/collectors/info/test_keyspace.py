@@ -2,7 +2,7 @@
 
 from redis_pulse.collectors.info.keyspace import read_databases
 from redis_pulse.collectors.support.labels import OVERFLOW
-from redis_pulse.metric import Overflow, Sample
+from redis_pulse.metric import OverflowCount, Sample
 
 
 def test_databases_beyond_the_limit_are_summed_up_and_counted() -> None:
@@ -13,7 +13,7 @@ def test_databases_beyond_the_limit_are_summed_up_and_counted() -> None:
     assert values["db_keys_expiring", OVERFLOW] == 300 - 256 + 1
     assert ("db_avg_ttl_seconds", OVERFLOW) not in values  # a mean cannot be summed
     assert len({label for name, *labels in values if name == "db_keys" for label in labels}) == 256 + 1
-    assert [one.values for one in found if isinstance(one, Overflow)] == [45]
+    assert [one.values for one in found if isinstance(one, OverflowCount)] == [45]
 
 
 def test_no_more_empty_databases_are_shown_than_full_ones_could_be() -> None:

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_pulse.collectors.keys.reader import Read, Reader, cached_cardinality, is_hyperloglog
+from redis_pulse.collectors.keys.reader import KeyReader, KeyReading, cached_cardinality, is_hyperloglog
 from redis_pulse.errors import KeyDeniedError, LoadingError, PermissionDeniedError, TargetError, UnknownCommandError
-from tests.fake_keyspace import Keyspace
+from tests.fake_keyspace import FakeKeyspace
 from tests.recordings import keys
 
 ODD = st.none() | st.integers() | st.text(max_size=3) | st.binary(max_size=20) | st.lists(st.binary(max_size=3))
@@ -16,7 +16,7 @@ NAMES = ("string", "list", "set", "zset", "hash", "orders", "counted", "missing"
 @pytest.mark.parametrize("server", keys.SERVERS)
 async def test_real_servers_tell_size_and_memory_of_every_type(server: str) -> None:
     commands = keys.commands(server)
-    read = await Reader(commands, 0).read([name.encode() for name in NAMES])
+    read = await KeyReader(commands, 0).read([name.encode() for name in NAMES])
     sizes = dict(zip(NAMES, [one.size for one in read], strict=True))
     assert sizes == {"string": 5, "list": 3, "set": 4, "zset": 2, "hash": 1, "orders": 9, "counted": 5, "missing": 0}
     assert all(one.memory is not None and one.memory > 20 for one in read[:-1])
@@ -28,58 +28,60 @@ async def test_real_servers_tell_size_and_memory_of_every_type(server: str) -> N
 async def test_a_hyperloglog_that_changed_has_a_size_only_where_pfcount_is_allowed(server: str) -> None:
     """PFCOUNT writes what it counted, so it is asked for; and it is never sent for another string."""
     commands = keys.commands(server)
-    (stale,) = await Reader(commands, 0).read([b"stale"])
+    (stale,) = await KeyReader(commands, 0).read([b"stale"])
     assert (stale.size, stale.unreadable) == (None, ())
     assert not any("PFCOUNT" in command for command in commands.asked)
-    stale, string = await Reader(commands, 0, pfcount=True).read([b"stale", b"string"])
+    stale, string = await KeyReader(commands, 0, pfcount=True).read([b"stale", b"string"])
     assert (stale.size, string.size) == (5, 5)
     assert [command for command in commands.asked if "PFCOUNT" in command] == ["PFCOUNT STALE @0"]
 
 
 @pytest.mark.parametrize("server", keys.SERVERS)
 async def test_a_string_is_read_only_as_far_as_asked(server: str) -> None:
-    string, log = await Reader(keys.commands(server), 0, 256).read([b"string", b"counted"])
+    string, log = await KeyReader(keys.commands(server), 0, 256).read([b"string", b"counted"])
     assert (string.text, log.text) == (b"hello", None)
 
 
 async def test_a_key_of_an_unknown_type_has_memory_and_no_size() -> None:
-    space = Keyspace({0: {b"doc": b"{}"}})
+    space = FakeKeyspace({0: {b"doc": b"{}"}})
     space.kinds[b"doc"] = b"ReJSON-RL"
-    assert await Reader(space, 0).read([b"doc"]) == [Read("ReJSON-RL", None, 55)]
+    assert await KeyReader(space, 0).read([b"doc"]) == [KeyReading("ReJSON-RL", None, 55)]
 
 
 async def test_a_denied_key_costs_only_itself() -> None:
     def kind(_: str, key: str) -> Any:
         return KeyDeniedError("no") if key == "a" else b"string"
 
-    space = Keyspace({0: {b"a": b"1", b"b": b"22"}}, instead={"TYPE": kind})
-    denied, allowed = await Reader(space, 0).read([b"a", b"b"])
+    space = FakeKeyspace({0: {b"a": b"1", b"b": b"22"}}, instead={"TYPE": kind})
+    denied, allowed = await KeyReader(space, 0).read([b"a", b"b"])
     assert (denied.kind, denied.size, denied.unreadable) == (None, None, ("TYPE",))
     assert (allowed.size, allowed.memory) == (2, 53)
 
 
 async def test_a_server_without_memory_usage_tells_sizes() -> None:
-    space = Keyspace({0: {b"a": b"1"}}, instead={"MEMORY": UnknownCommandError("unknown command")})
-    assert await Reader(space, 0).read([b"a"]) == [Read("string", 1)]
+    space = FakeKeyspace({0: {b"a": b"1"}}, instead={"MEMORY": UnknownCommandError("unknown command")})
+    assert await KeyReader(space, 0).read([b"a"]) == [KeyReading("string", 1)]
 
 
 async def test_a_key_that_changed_its_type_in_between_is_not_read() -> None:
-    space = Keyspace({0: {b"a": b"1"}}, instead={"STRLEN": TargetError("WRONGTYPE"), "GETRANGE": TargetError("WRONG")})
-    assert await Reader(space, 0).read([b"a"]) == [Read("string", None, 52, None, ("STRLEN",))]
+    space = FakeKeyspace(
+        {0: {b"a": b"1"}}, instead={"STRLEN": TargetError("WRONGTYPE"), "GETRANGE": TargetError("WRONG")}
+    )
+    assert await KeyReader(space, 0).read([b"a"]) == [KeyReading("string", None, 52, None, ("STRLEN",))]
 
 
 @pytest.mark.parametrize("error", [PermissionDeniedError("no"), LoadingError("loading")])
 async def test_what_concerns_the_server_goes_to_the_runner(error: TargetError) -> None:
     with pytest.raises(type(error)):
-        await Reader(Keyspace({}, instead={"TYPE": error, "MEMORY": 1}), 0).read([b"a"])
+        await KeyReader(FakeKeyspace({}, instead={"TYPE": error, "MEMORY": 1}), 0).read([b"a"])
 
 
 @given(ODD, ODD, ODD, ODD)
 async def test_no_reply_breaks_it(kind: Any, memory: Any, size: Any, head: Any) -> None:
     odd = {"TYPE": kind, "MEMORY": memory, "STRLEN": size, "GETRANGE": head, "PFCOUNT": size}
-    (read,) = await Reader(Keyspace({}, instead=odd), 0, 256, pfcount=True).read([b"a"])
+    (read,) = await KeyReader(FakeKeyspace({}, instead=odd), 0, 256, pfcount=True).read([b"a"])
     assert read.memory is None or isinstance(read.memory, int)
-    (read,) = await Reader(Keyspace({}, instead=odd | {"TYPE": b"string"}), 0, 256, pfcount=True).read([b"a"])
+    (read,) = await KeyReader(FakeKeyspace({}, instead=odd | {"TYPE": b"string"}), 0, 256, pfcount=True).read([b"a"])
     assert read.size is None or isinstance(read.size, int)
 
 

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from redis_pulse.collectors.streams.reader import STREAM, Row, entry, milliseconds, moment
-from redis_pulse.metric import Sample, Unreadable
+from redis_pulse.collectors.streams.reader import STREAM, StreamMetric, entry, milliseconds, moment
+from redis_pulse.metric import Sample, UnreadableField
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_idle_time_is_in_seconds() -> None:
     assert milliseconds(b"1500") is None
 
 
-def found(row: Row, fields: dict[str, Any]) -> list[Sample | Unreadable]:
+def found(row: StreamMetric, fields: dict[str, Any]) -> list[Sample | UnreadableField]:
     return list(row.found(fields, "db0", "s"))
 
 
@@ -32,4 +32,4 @@ def test_a_field_that_is_missing_or_not_known_has_no_sample() -> None:
     length, first = STREAM[0], next(row for row in STREAM if row.metric.field == "first-entry")
     assert found(length, {}) == found(length, {"length": None}) == []
     assert [one.value for one in found(first, {"first-entry": None}) if isinstance(one, Sample)] == [0]
-    assert found(length, {"length": b"x"}) == [Unreadable("XINFO STREAM/length")]
+    assert found(length, {"length": b"x"}) == [UnreadableField("XINFO STREAM/length")]

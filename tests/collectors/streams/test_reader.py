@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from redis_pulse.collectors.streams.reader import StreamReader
 from redis_pulse.errors import KeyDeniedError, LoadingError, PermissionDeniedError, TargetError
-from redis_pulse.metric import Found, Overflow, Sample, Unreadable
-from tests.fake_keyspace import Keyspace
+from redis_pulse.metric import CollectorItem, OverflowCount, Sample, UnreadableField
+from tests.fake_keyspace import FakeKeyspace
 from tests.recordings import keys
 
 ODD = st.recursive(
@@ -18,22 +18,22 @@ ODD = st.recursive(
 BILLING = [b"name", b"billing", b"consumers", 1, b"pending", 2, b"last-delivered-id", b"7-0", b"lag", None]
 
 
-async def read(commands: Any, *names: str, groups: int = 50, consumers: int = 0) -> list[Found]:
+async def read(commands: Any, *names: str, groups: int = 50, consumers: int = 0) -> list[CollectorItem]:
     wanted = [(0, name.encode()) for name in names]
     found = await StreamReader(commands, 0, groups, consumers).read(wanted)
     assert list(found) == wanted
     return [one for each in found.values() for one in each]
 
 
-def values(found: list[Found]) -> dict[str, float]:
+def values(found: list[CollectorItem]) -> dict[str, float]:
     """Return values by metric and labels."""
     samples = [one for one in found if isinstance(one, Sample)]
     return {" ".join([one.metric.name.removeprefix("stream_"), *one.labels[1:]]): one.value for one in samples}
 
 
-def space(groups: Any, stream: Any = (), consumers: Any = ()) -> Keyspace:
+def space(groups: Any, stream: Any = (), consumers: Any = ()) -> FakeKeyspace:
     replies = {"STREAM": list(stream), "GROUPS": groups, "CONSUMERS": list(consumers)}
-    return Keyspace({}, instead={"TYPE": b"stream", "XINFO": lambda *words: replies[words[1]]})
+    return FakeKeyspace({}, instead={"TYPE": b"stream", "XINFO": lambda *words: replies[words[1]]})
 
 
 @pytest.mark.parametrize("server", keys.SERVERS)
@@ -85,16 +85,16 @@ async def test_groups_and_consumers_beyond_their_limits_are_counted() -> None:
     groups = [[b"name", b"%d" % number, b"pending", number] for number in range(5)]
     consumers = [[b"name", b"c%d" % number, b"pending", number, b"idle", 0] for number in range(4)]
     found = await read(space(groups, consumers=consumers), "s", groups=2, consumers=3)
-    assert [one for one in found if isinstance(one, Overflow)] == [
-        Overflow("XINFO GROUPS/name", 3),
-        *[Overflow("XINFO CONSUMERS/name", 1)] * 2,
+    assert [one for one in found if isinstance(one, OverflowCount)] == [
+        OverflowCount("XINFO GROUPS/name", 3),
+        *[OverflowCount("XINFO CONSUMERS/name", 1)] * 2,
     ]
     assert len(values(found)) == 2 + 2 * 3 * 2
 
 
 async def test_bad_parts_cost_only_themselves() -> None:
     found = await read(space([BILLING, [b"no", b"name"], b"x"], stream=[b"length", b"x", b"groups", 1]), "s")
-    assert [one.place for one in found if isinstance(one, Unreadable)] == [
+    assert [one.location for one in found if isinstance(one, UnreadableField)] == [
         "XINFO STREAM/length",
         *["XINFO GROUPS/name"] * 2,
     ]
@@ -102,20 +102,20 @@ async def test_bad_parts_cost_only_themselves() -> None:
 
 
 async def test_a_denied_stream_costs_only_itself() -> None:
-    denied = Keyspace({}, instead={"TYPE": b"stream", "XINFO": KeyDeniedError("no")})
-    assert await read(denied, "s") == [Unreadable("XINFO STREAM"), Unreadable("XINFO GROUPS")]
-    nowhere = Keyspace({}, instead={"TYPE": KeyDeniedError("no")})
+    denied = FakeKeyspace({}, instead={"TYPE": b"stream", "XINFO": KeyDeniedError("no")})
+    assert await read(denied, "s") == [UnreadableField("XINFO STREAM"), UnreadableField("XINFO GROUPS")]
+    nowhere = FakeKeyspace({}, instead={"TYPE": KeyDeniedError("no")})
     assert await read(nowhere, "s") == []
 
 
 @pytest.mark.parametrize("error", [PermissionDeniedError("no"), LoadingError("loading")])
 async def test_what_concerns_the_server_goes_to_the_runner(error: TargetError) -> None:
     with pytest.raises(type(error)):
-        await read(Keyspace({}, instead={"TYPE": b"stream", "XINFO": error}), "s")
+        await read(FakeKeyspace({}, instead={"TYPE": b"stream", "XINFO": error}), "s")
 
 
 @given(ODD, ODD, ODD)
 async def test_no_reply_breaks_it(stream: Any, groups: Any, consumers: Any) -> None:
     replies = {"STREAM": stream, "GROUPS": groups, "CONSUMERS": consumers}
-    odd = Keyspace({}, instead={"TYPE": b"stream", "XINFO": lambda *words: replies[words[1]]})
+    odd = FakeKeyspace({}, instead={"TYPE": b"stream", "XINFO": lambda *words: replies[words[1]]})
     await read(odd, "s", consumers=3)

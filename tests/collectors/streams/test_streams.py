@@ -2,32 +2,34 @@ from typing import Any
 
 import pytest
 
-from redis_pulse.collectors.streams import BATCH, COLLECTOR, StreamOptions, Streams
-from redis_pulse.metric import Found, Overflow, Sample
+from redis_pulse.collectors.streams import BATCH, COLLECTOR, StreamOptions, StreamsCollector
+from redis_pulse.metric import CollectorItem, OverflowCount, Sample
 from redis_pulse.server_info import Server
-from tests.fake_keyspace import Keyspace, resting
-from tests.fakes import HandClock
+from tests.fake_keyspace import FakeKeyspace, fake_sleep
+from tests.fakes import ManualClock
 from tests.recordings import keys
 
 SERVER = Server(run_id="one", fields={"db0": "keys=100"})
 
 
-def many(streams: int, each: float = 0.0) -> Keyspace:
+def many(streams: int, each: float = 0.0) -> FakeKeyspace:
     """A keyspace with so many streams, and as many other keys."""
     names = [b"s:%03d" % number for number in range(streams)]
-    space = Keyspace({0: dict.fromkeys(names, b"") | {b"s:x%d" % number: b"" for number in range(streams)}}, each=each)
+    space = FakeKeyspace(
+        {0: dict.fromkeys(names, b"") | {b"s:x%d" % number: b"" for number in range(streams)}}, each=each
+    )
     space.kinds = dict.fromkeys(names, b"stream")
     space.instead = {"XINFO": lambda *words: [b"length", int(words[2][2:])] if words[1] == "STREAM" else []}
     return space
 
 
-async def read(commands: Any, collector: Streams | None = None, **options: Any) -> list[Found]:
-    clock = getattr(commands, "clock", HandClock())
-    collector = collector or Streams(clock, resting(clock))
+async def read(commands: Any, collector: StreamsCollector | None = None, **options: Any) -> list[CollectorItem]:
+    clock = getattr(commands, "clock", ManualClock())
+    collector = collector or StreamsCollector(clock, fake_sleep(clock))
     return list(await collector.collect(SERVER, commands, StreamOptions(**options)))
 
 
-def lengths(found: list[Found]) -> dict[str, float]:
+def lengths(found: list[CollectorItem]) -> dict[str, float]:
     samples = [one for one in found if isinstance(one, Sample)]
     return {one.labels[1]: one.value for one in samples if one.metric.name == "stream_length"}
 
@@ -47,12 +49,12 @@ async def test_patterns_find_streams_and_no_other_keys(server: str) -> None:
 async def test_streams_beyond_the_limit_are_counted() -> None:
     found = await read(many(40), patterns="s:*", max_streams=15)
     assert lengths(found) == {f"s:{number:03}": number for number in range(15)}
-    assert Overflow("SCAN/stream", 25) in found
+    assert OverflowCount("SCAN/stream", 25) in found
 
 
 async def test_many_streams_take_several_polls_and_the_others_stand_meanwhile() -> None:
     space = many(50, each=0.001)
-    collector = Streams(space.clock, resting(space.clock))
+    collector = StreamsCollector(space.clock, fake_sleep(space.clock))
     options = {"patterns": "s:*", "budget": 0.025, "pause": 0}
     read_so_far = [len(lengths(await read(space, collector, **options))) for _ in range(9)]
     assert read_so_far == [*range(2 * BATCH, 50, 2 * BATCH), 50]

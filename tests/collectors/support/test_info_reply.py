@@ -17,9 +17,9 @@ from redis_pulse.errors import (
     TargetError,
     UnknownCommandError,
 )
-from redis_pulse.polling.poll_commands import Asking
+from redis_pulse.polling.poll_commands import CachingCommands
 from redis_pulse.server_info import Server
-from tests.fakes import FakeCommands, HandClock, every_info
+from tests.fakes import FakeCommands, ManualClock, every_info
 
 REPLY = b"# Server\r\nredis_version:7.0.0\r\nuptime_in_seconds:7\r\n"
 PARSED = {"Server": {"redis_version": "7.0.0", "uptime_in_seconds": "7"}}
@@ -102,7 +102,7 @@ async def test_a_server_without_info_is_not_asked_for_its_sections() -> None:
 
 async def test_several_collectors_of_a_poll_send_a_refused_form_once() -> None:
     commands = FakeCommands(every_info(TargetError("Invalid section")))
-    asking, server = Asking(commands, {}, {}, (), HandClock()), Server()
+    asking, server = CachingCommands(commands, {}, {}, (), ManualClock()), Server()
     for _ in range(3):
         with pytest.raises(TargetError, match="Invalid section"):
             await read_info(server, asking)

@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_pulse.collectors.support.redact_settings import HIDDEN, LONGEST, MOST, SettingsOptions, is_secret, published
-from redis_pulse.metric import Overflow, Sample, gauge
+from redis_pulse.collectors.support.redact_settings import (
+    HIDDEN,
+    LONGEST,
+    MOST,
+    SettingsOptions,
+    is_secret,
+    settings_samples,
+)
+from redis_pulse.metric import OverflowCount, Sample, gauge
 from redis_pulse.parse.reply import as_pairs
 from tests.recordings import topology
 
@@ -73,7 +80,7 @@ HARMLESS = {
 
 
 def shown(settings: dict[str, str], options: SettingsOptions = EVERYTHING) -> tuple[dict[str, str], dict[str, float]]:
-    samples = [item for item in published(KEY_VALUE, VALUE, settings, options) if isinstance(item, Sample)]
+    samples = [item for item in settings_samples(KEY_VALUE, VALUE, settings, options) if isinstance(item, Sample)]
     texts = {sample.labels[0]: sample.labels[1] for sample in samples if sample.metric is KEY_VALUE}
     return texts, {sample.labels[0]: sample.value for sample in samples if sample.metric is VALUE}
 
@@ -146,9 +153,9 @@ def test_the_cure_for_what_is_hidden_too_much_and_too_little() -> None:
 
 def test_a_flood_of_settings_is_cut_and_counted() -> None:
     flood = {f"setting-{number:05}": "1" for number in range(MOST + 7)} | {"x" * (LONGEST + 1): "1"}
-    found = list(published(KEY_VALUE, VALUE, flood, EVERYTHING))
+    found = list(settings_samples(KEY_VALUE, VALUE, flood, EVERYTHING))
     assert sum(isinstance(item, Sample) for item in found) == 2 * MOST
-    assert [item.values for item in found if isinstance(item, Overflow)] == [8]
+    assert [item.values for item in found if isinstance(item, OverflowCount)] == [8]
 
 
 @given(

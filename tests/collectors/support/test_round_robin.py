@@ -1,10 +1,10 @@
 from collections.abc import Iterable
 
-from redis_pulse.collectors.support.round_robin import Rota
-from redis_pulse.collectors.support.time_budget import PaceOptions
-from redis_pulse.metric import Found, Overflow, Sample, Unreadable, gauge
-from tests.fake_keyspace import paced
-from tests.fakes import HandClock
+from redis_pulse.collectors.support.round_robin import RoundRobin
+from redis_pulse.collectors.support.time_budget import TimeBudgetOptions
+from redis_pulse.metric import CollectorItem, OverflowCount, Sample, UnreadableField, gauge
+from tests.fake_keyspace import time_budget
+from tests.fakes import ManualClock
 
 ROW = gauge("Test", "thing", "thing", "A thing.", labels=("name",))
 
@@ -13,19 +13,21 @@ class Watch:
     """Looks at things, which takes a second a batch, and tells which it looked at."""
 
     def __init__(self) -> None:
-        self.clock = HandClock()
-        self.rota: Rota[str] = Rota(self.clock)
+        self.clock = ManualClock()
+        self.rota: RoundRobin[str] = RoundRobin(self.clock)
         self.looked: list[str] = []
 
-    async def look(self, batch: list[str]) -> dict[str, list[Found]]:
+    async def look(self, batch: list[str]) -> dict[str, list[CollectorItem]]:
         self.looked.append("".join(batch))
         self.clock.advance(1)
-        return {name: [ROW.sample(len(self.looked), name), Unreadable(name), Overflow(name, 1)] for name in batch}
+        return {
+            name: [ROW.sample(len(self.looked), name), UnreadableField(name), OverflowCount(name, 1)] for name in batch
+        }
 
     async def run(self, things: Iterable[str], budget: float = 60.0, batch: int = 2) -> list[str]:
         self.looked = []
-        options = PaceOptions(budget=budget, pause=0)
-        await self.rota.go_on(things, paced(self.clock, options), batch, self.look, alike=str.isupper)
+        options = TimeBudgetOptions(budget=budget, pause=0)
+        await self.rota.run(things, time_budget(self.clock, options), batch, self.look, alike=str.isupper)
         return self.looked
 
 
@@ -45,18 +47,18 @@ async def test_the_next_run_goes_on_where_the_budget_ended() -> None:
 async def test_what_was_found_of_the_others_stands_and_complaints_are_told_once() -> None:
     watch = Watch()
     await watch.run("abcd", budget=1)
-    assert len(list(watch.rota.found())) == 6
+    assert len(list(watch.rota.results())) == 6
     await watch.run("abcd", budget=1)
-    found = list(watch.rota.found())
+    found = list(watch.rota.results())
     assert sorted(one.labels[0] for one in found if isinstance(one, Sample)) == list("abcd")
-    assert sorted(one.place for one in found if isinstance(one, Unreadable)) == ["c", "d"]
+    assert sorted(one.location for one in found if isinstance(one, UnreadableField)) == ["c", "d"]
 
 
 async def test_newcomers_come_first_and_what_is_gone_is_forgotten() -> None:
     watch = Watch()
     await watch.run("abcd")
     assert await watch.run("abxy", budget=1) == ["xy"]
-    assert sorted(one.labels[0] for one in watch.rota.found() if isinstance(one, Sample)) == list("abxy")
+    assert sorted(one.labels[0] for one in watch.rota.results() if isinstance(one, Sample)) == list("abxy")
     await watch.run("")
-    assert list(watch.rota.found()) == []
+    assert list(watch.rota.results()) == []
     assert watch.rota.age() == 0

@@ -5,39 +5,41 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_pulse.collectors.support.cardinality import Distinct
-from redis_pulse.collectors.support.scan import Scan, ScanOptions, Scans, keys_in, next_count, scan_rows
-from redis_pulse.collectors.support.time_budget import Pace, PaceOptions
-from redis_pulse.config.option_types import KeyAt
+from redis_pulse.collectors.support.cardinality import DistinctCounter
+from redis_pulse.collectors.support.scan import KeyScan, ScanOptions, ScanSet, keys_in, next_count, scan_metrics
+from redis_pulse.collectors.support.time_budget import TimeBudget, TimeBudgetOptions
+from redis_pulse.config.option_types import DatabaseKey
 from redis_pulse.errors import LoadingError, PermissionDeniedError, TargetError
-from redis_pulse.metric import Unreadable
+from redis_pulse.metric import UnreadableField
 from redis_pulse.server_info import Server
-from tests.fake_keyspace import Keyspace, paced, resting
-from tests.fakes import HandClock
+from tests.fake_keyspace import FakeKeyspace, fake_sleep, time_budget
+from tests.fakes import ManualClock
 
-ALL = KeyAt(0, "*")
-ROWS = scan_rows("test")
+ALL = DatabaseKey(0, "*")
+ROWS = scan_metrics("test")
 KEYS = {b"key:%d" % number: b"x" for number in range(1000)}
 SERVER = Server(run_id="one", fields={"db0": "keys=1000,expires=0,avg_ttl=0"})
 ODD = st.none() | st.integers() | st.binary(max_size=3) | st.lists(st.integers() | st.binary(max_size=3), max_size=3)
 
 
-async def count(tally: Distinct, keys: list[bytes]) -> None:
+async def count(tally: DistinctCounter, keys: list[bytes]) -> None:
     tally.add(keys)
 
 
-async def step(scan: Scan[Distinct], space: Keyspace, server: Server = SERVER, **options: Any) -> Unreadable | None:
+async def step(
+    scan: KeyScan[DistinctCounter], space: FakeKeyspace, server: Server = SERVER, **options: Any
+) -> UnreadableField | None:
     """Do one run; each command takes a millisecond."""
     told = ScanOptions(**{"pause": 0, **options})
-    return await scan.go_on(server, space, told, paced(space.clock, told), count)
+    return await scan.resume(server, space, told, time_budget(space.clock, told), count)
 
 
-def keyspace(**said: Any) -> Keyspace:
-    return Keyspace({0: KEYS}, each=0.001, **said)
+def keyspace(**said: Any) -> FakeKeyspace:
+    return FakeKeyspace({0: KEYS}, each=0.001, **said)
 
 
-def scan(space: Keyspace, at: KeyAt = ALL) -> Scan[Distinct]:
-    return Scan(at, Distinct, space.clock)
+def scan(space: FakeKeyspace, at: DatabaseKey = ALL) -> KeyScan[DistinctCounter]:
+    return KeyScan(at, DistinctCounter, space.clock)
 
 
 async def test_a_pass_with_time_enough_is_done_in_one_run() -> None:
@@ -75,7 +77,7 @@ async def test_steps_are_small_where_many_keys_come_back_and_larger_where_few_do
 ) -> None:
     """What a step costs the server grows with the keys it walks, and what it costs us with those it returns."""
     space = keyspace()
-    await step(scan(space, KeyAt(0, pattern)), space)
+    await step(scan(space, DatabaseKey(0, pattern)), space)
     assert [args[5] for args in space.asked] == steps
 
 
@@ -85,16 +87,16 @@ async def test_steps_shrink_again_where_many_keys_come_back() -> None:
 
 async def test_a_count_that_was_told_is_kept_to() -> None:
     space = keyspace()
-    await step(scan(space, KeyAt(0, "none")), space, count=350)
+    await step(scan(space, DatabaseKey(0, "none")), space, count=350)
     assert [args[5] for args in space.asked] == [350] * 3
 
 
 async def test_after_each_step_there_is_a_pause_as_long_as_it_took_also_before_the_next_scan() -> None:
     space, rests = keyspace(), list[float]()
-    pace = Pace(PaceOptions(budget=1), space.clock, resting(space.clock, rests))
-    scans = Scans(Distinct, space.clock)
-    places = (KeyAt(0, "key:*"), KeyAt(0, "*"))
-    await scans.go_on(places, SERVER, space, ScanOptions(), pace, lambda _: count)
+    pace = TimeBudget(TimeBudgetOptions(budget=1), space.clock, fake_sleep(space.clock, rests))
+    scans = ScanSet(DistinctCounter, space.clock)
+    places = (DatabaseKey(0, "key:*"), DatabaseKey(0, "*"))
+    await scans.resume(places, SERVER, space, ScanOptions(), pace, lambda _: count)
     assert (len(space.asked), rests) == (20, pytest.approx([0.001] * 19))
 
 
@@ -125,7 +127,7 @@ async def test_another_process_begins_anew() -> None:
 async def test_a_database_without_keys_is_not_touched() -> None:
     """SELECT of a database that there is not would cost the connection."""
     space = keyspace()
-    one = scan(space, KeyAt(7, "*"))
+    one = scan(space, DatabaseKey(7, "*"))
     await step(one, space)
     assert (one.latest and one.latest.count, space.asked) == (0, [])
 
@@ -134,12 +136,12 @@ async def test_a_cancelled_step_is_taken_again() -> None:
     space = keyspace()
     one = scan(space)
 
-    async def never(_tally: Distinct, _keys: list[bytes]) -> None:
+    async def never(_tally: DistinctCounter, _keys: list[bytes]) -> None:
         raise asyncio.CancelledError
 
     told = ScanOptions()
     with pytest.raises(asyncio.CancelledError):
-        await one.go_on(SERVER, space, told, paced(space.clock, told), never)
+        await one.resume(SERVER, space, told, time_budget(space.clock, told), never)
     await step(one, space)
     assert one.latest is not None
     assert (one.latest.count, one.latest.seen) == (1000, 1000)
@@ -149,7 +151,7 @@ async def test_a_cancelled_step_is_taken_again() -> None:
 async def test_a_reply_that_makes_no_sense_ends_the_pass(reply: Any) -> None:
     space = keyspace(instead={"SCAN": reply})
     one = scan(space)
-    assert await step(one, space) == Unreadable("SCAN/cursor")
+    assert await step(one, space) == UnreadableField("SCAN/cursor")
     assert one.latest is None
 
 
@@ -179,15 +181,17 @@ def test_what_info_says_of_other_databases_of_a_node_of_a_cluster() -> None:
     assert [keys_in(node, db) for db in (0, 1, 2)] == [7, None, 1]
 
 
-async def run(scans: Scans[Distinct], space: Keyspace, places: tuple[KeyAt, ...], **options: Any) -> list[Unreadable]:
+async def run(
+    scans: ScanSet[DistinctCounter], space: FakeKeyspace, places: tuple[DatabaseKey, ...], **options: Any
+) -> list[UnreadableField]:
     told = ScanOptions(**{"pause": 0, "count": 100, **options})
-    return await scans.go_on(places, Server(), space, told, paced(space.clock, told), lambda _: count)
+    return await scans.resume(places, Server(), space, told, time_budget(space.clock, told), lambda _: count)
 
 
 async def test_scans_share_a_budget_in_turn() -> None:
     space = keyspace()
-    scans = Scans(Distinct, space.clock)
-    places = (KeyAt(0, "key:1*"), KeyAt(0, "key:2*"), KeyAt(0, "key:3*"))
+    scans = ScanSet(DistinctCounter, space.clock)
+    places = (DatabaseKey(0, "key:1*"), DatabaseKey(0, "key:2*"), DatabaseKey(0, "key:3*"))
     asked = []
     for _ in range(5):
         before = len(space.asked)
@@ -198,24 +202,24 @@ async def test_scans_share_a_budget_in_turn() -> None:
 
 
 async def test_scans_of_small_databases_are_all_done_once_a_run() -> None:
-    space = Keyspace({0: {b"a": b""}, 1: {b"b": b"", b"c": b""}})
-    scans = Scans(Distinct, space.clock)
-    await run(scans, space, (KeyAt(0, "*"), KeyAt(1, "*")))
+    space = FakeKeyspace({0: {b"a": b""}, 1: {b"b": b"", b"c": b""}})
+    scans = ScanSet(DistinctCounter, space.clock)
+    await run(scans, space, (DatabaseKey(0, "*"), DatabaseKey(1, "*")))
     assert ([one.latest and one.latest.count for one in scans], len(space.asked)) == ([1, 2], 2)
-    await run(scans, space, (KeyAt(1, "*"),))
-    assert [one.at.db for one in scans] == [1]
+    await run(scans, space, (DatabaseKey(1, "*"),))
+    assert [one.pattern.db for one in scans] == [1]
 
 
 async def test_a_database_that_there_is_not_costs_only_its_own_scan() -> None:
-    class Space(Keyspace):
+    class Space(FakeKeyspace):
         async def pipeline(self, commands: Any, *, db: int | None = None) -> list[Any]:
             if db == 99:
                 raise TargetError("DB index is out of range")
             return await super().pipeline(commands, db=db)
 
-    space = Space({0: {b"a": b""}}, HandClock())
-    scans = Scans(Distinct, space.clock)
-    assert await run(scans, space, (KeyAt(99, "*"), KeyAt(0, "*"))) == [Unreadable("SCAN")]
+    space = Space({0: {b"a": b""}}, ManualClock())
+    scans = ScanSet(DistinctCounter, space.clock)
+    assert await run(scans, space, (DatabaseKey(99, "*"), DatabaseKey(0, "*"))) == [UnreadableField("SCAN")]
     assert [one.latest and one.latest.count for one in scans] == [None, 1]
 
 
@@ -223,4 +227,4 @@ async def test_a_database_that_there_is_not_costs_only_its_own_scan() -> None:
 async def test_what_concerns_the_server_goes_to_the_runner(error: TargetError) -> None:
     space = keyspace(instead={"SCAN": error})
     with pytest.raises(type(error)):
-        await run(Scans(Distinct, space.clock), space, (ALL,))
+        await run(ScanSet(DistinctCounter, space.clock), space, (ALL,))

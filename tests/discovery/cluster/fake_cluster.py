@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 
 from prometheus_client import CollectorRegistry
 
-from redis_pulse.client import Ramp
+from redis_pulse.client import ConnectLimiter
 from redis_pulse.config import ClusterSettings, Endpoint, SourceSettings, TargetSettings, parse_url
-from redis_pulse.discovery import Surroundings
-from redis_pulse.discovery.cluster.source import Cluster
-from redis_pulse.telemetry import DiscoveryInstruments
-from tests.fakes import Behaviour, FakeServer, HandClock, Reply, bulk, error
-from tests.harness import settings
+from redis_pulse.discovery import SourceContext
+from redis_pulse.discovery.cluster.source import ClusterSource
+from redis_pulse.telemetry import DiscoveryMetrics
+from tests.fakes import FakeServer, ManualClock, Reply, Response, bulk, error
+from tests.harness import target_settings
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class FakeNode(FakeServer):
         super().__init__()
         self.id = identity
         self.sees: Callable[[], list[Line]] = list
-        self.shards: Behaviour = error("ERR Unknown subcommand or wrong number of arguments for 'SHARDS'")
+        self.shards: Response = error("ERR Unknown subcommand or wrong number of arguments for 'SHARDS'")
 
     @property
     def endpoint(self) -> Endpoint:
@@ -58,7 +58,7 @@ class FakeNode(FakeServer):
         """How often it was asked."""
         return sum(command[:2] == ("CLUSTER", word) for command in self.received)
 
-    def _behaviour(self, command: tuple[str, ...]) -> Behaviour:
+    def _behaviour(self, command: tuple[str, ...]) -> Response:
         if command[:2] == ("CLUSTER", "NODES") and "CLUSTER" not in self._scripts:
             return bulk(text(self.sees(), self.id))
         if command[:2] == ("CLUSTER", "SHARDS"):
@@ -78,19 +78,19 @@ def endpoints_are(*endpoints: str | None) -> Reply:
 
 
 @dataclass
-class Room:
+class ClusterSetup:
     """A source of a fake cluster, with what the daemon lends it."""
 
     stack: AsyncExitStack
     nodes: dict[str, FakeNode] = field(default_factory=dict)
     lines: dict[str, Line] = field(default_factory=dict)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-    clock: HandClock = field(default_factory=HandClock)
+    clock: ManualClock = field(default_factory=ManualClock)
     allowed: Callable[[Endpoint], bool] = lambda _endpoint: True
     refused: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.instruments = DiscoveryInstruments(self.registry)
+        self.instruments = DiscoveryMetrics(self.registry)
 
     async def start(self, shape: str) -> None:
         """Start nodes: ``"a a1 b b1"`` are two masters, which share the slots, with a replica each."""
@@ -127,10 +127,10 @@ class Room:
         known: Callable[[], list[TargetSettings]] = list,
         template: dict[str, object] | None = None,
         **options: object,
-    ) -> Cluster:
+    ) -> ClusterSource:
         """Make the source whose seeds are these nodes."""
         first, *_ = endpoints = [self.nodes[seed].endpoint for seed in seeds]
-        of_first = settings(f"redis://{first.address}", name="cart", **(template or {}))
+        of_first = target_settings(f"redis://{first.address}", name="cart", **(template or {}))
         found = SourceSettings(
             "cluster",
             "cart",
@@ -138,25 +138,25 @@ class Room:
             of_first,
             seeds=tuple(of_first.at(endpoint, "cart") for endpoint in endpoints),
         )
-        around = Surroundings(
+        around = SourceContext(
             self.instruments,
             self.clock,
-            Ramp(),
-            hint=lambda: None,
-            refuse=lambda why, what: self.refused.append((why, what)),
-            feeling=lambda _name: None,
-            owner=owner,
+            ConnectLimiter(),
+            request_refresh=lambda: None,
+            reject=lambda why, what: self.refused.append((why, what)),
+            probe_status=lambda _name: None,
+            is_owner=owner,
             allowed=self._may_be,
             known=known,
         )
-        source = Cluster(found, around)
+        source = ClusterSource(found, around)
         self.stack.push_async_callback(source.aclose)
         return source
 
     def _may_be(self, endpoint: Endpoint) -> bool:
         return self.allowed(endpoint)
 
-    async def found(self, source: Cluster) -> set[str]:
+    async def found(self, source: ClusterSource) -> set[str]:
         """Refresh, and return the nodes that are targets, by their names where they have one."""
         names = {self.address(name): name for name in self.nodes}
         return {names.get(target.address, target.address) for target in await source.refresh()}

@@ -3,13 +3,13 @@
 import pytest
 
 from redis_pulse.config import parse_url
-from redis_pulse.discovery.cluster.topology import healthiest, place
-from redis_pulse.parse.cluster_nodes import Node, Preferred, parse_nodes
+from redis_pulse.discovery.cluster.topology import healthiest, node_endpoint
+from redis_pulse.parse.cluster_nodes import ClusterNode, Preferred, parse_nodes
 
 SEED = parse_url("redis://cart.example.org:7000").endpoint
 
 
-def node(address: str, flags: str = "master") -> Node:
+def node(address: str, flags: str = "master") -> ClusterNode:
     return parse_nodes(f"07c3 {address} {flags} - 0 0 1 connected").by_id["07c3"]
 
 
@@ -30,29 +30,29 @@ def node(address: str, flags: str = "master") -> Node:
 def test_the_preferred_address_counts_and_else_the_other_one(
     address: str, preferred: Preferred, wanted: str | None
 ) -> None:
-    found = place(node(address), SEED, preferred)
+    found = node_endpoint(node(address), SEED, preferred)
     assert (found and found.address) == wanted
 
 
 def test_a_node_that_does_not_know_its_address_is_where_it_was_asked() -> None:
-    assert place(node(":6379@1", "myself,master"), SEED, "ip") == SEED
+    assert node_endpoint(node(":6379@1", "myself,master"), SEED, "ip") == SEED
 
 
 @pytest.mark.parametrize("flags", ["handshake", "master,noaddr"])
 def test_one_that_is_not_there_yet_or_any_more_has_no_place(flags: str) -> None:
-    assert place(node("10.0.0.7:6379@1", flags), SEED, "ip") is None
+    assert node_endpoint(node("10.0.0.7:6379@1", flags), SEED, "ip") is None
 
 
 def test_all_nodes_are_reached_over_tls_when_one_is() -> None:
     """The port is the right one: a node names the port of the kind of connection on which it is asked."""
     seed = parse_url("rediss://10.0.0.1:6380").endpoint
-    assert place(node("10.0.0.7:6380@1"), seed, "ip") == parse_url("rediss://10.0.0.7:6380").endpoint
+    assert node_endpoint(node("10.0.0.7:6380@1"), seed, "ip") == parse_url("rediss://10.0.0.7:6380").endpoint
 
 
 @pytest.mark.parametrize("host", ["a b", "user@host", "../x", "a/b", "-x", "x" * 300, "a%0d"])
 def test_what_is_no_name_is_not_used_as_one(host: str) -> None:
     with pytest.raises(ValueError, match="announces a name that is none"):
-        place(node("10.0.0.7:6379@1")._replace(hostname=host), SEED, "hostname")
+        node_endpoint(node("10.0.0.7:6379@1")._replace(hostname=host), SEED, "hostname")
 
 
 def test_of_two_nodes_at_one_place_the_one_that_is_well_counts() -> None:

@@ -10,21 +10,21 @@ from redis_pulse.discovery import DiscoveryError
 from redis_pulse.discovery.cluster.source import FAILURES_SHOWN, PREFERENCE_LASTS, VIEWS
 from redis_pulse.discovery.cluster.topology import STATES
 from redis_pulse.discovery.manager import MAKERS
-from tests.discovery.cluster.fake_cluster import FakeNode, Line, Room, endpoints_are
-from tests.fakes import Behaviour, error
-from tests.harness import eventually, settings
+from tests.discovery.cluster.fake_cluster import ClusterSetup, FakeNode, Line, endpoints_are
+from tests.fakes import Response, error
+from tests.harness import eventually, target_settings
 
 NODES, SLOTS = "redis_cluster_topology_nodes", "redis_cluster_topology_slots"
 CHANGES, DISAGREE = "redis_cluster_topology_changes_total", "redis_cluster_topology_disagreeing_nodes"
 
 
 @pytest.fixture
-async def room() -> AsyncIterator[Room]:
+async def room() -> AsyncIterator[ClusterSetup]:
     async with AsyncExitStack() as stack:
-        yield Room(stack)
+        yield ClusterSetup(stack)
 
 
-async def test_one_seed_leads_to_every_node(room: Room) -> None:
+async def test_one_seed_leads_to_every_node(room: ClusterSetup) -> None:
     await room.start("a a1 b b1 c c1")
     source = room.source("a", template={"labels": {"team": "web"}})
     targets = await source.refresh()
@@ -39,13 +39,13 @@ async def test_one_seed_leads_to_every_node(room: Room) -> None:
     assert dict(room.counts(CHANGES, "change")) == {}
 
 
-async def test_the_maker_makes_it(room: Room) -> None:
+async def test_the_maker_makes_it(room: ClusterSetup) -> None:
     await room.start("a")
     made = room.source("a")
-    assert type(MAKERS["cluster"](made.settings, made._around)) is type(made)
+    assert type(MAKERS["cluster"](made.settings, made._context)) is type(made)
 
 
-async def test_every_role_and_state_is_there_from_the_start(room: Room) -> None:
+async def test_every_role_and_state_is_there_from_the_start(room: ClusterSetup) -> None:
     await room.start("a")
     await room.source("a").refresh()
     for role in ("master", "replica"):
@@ -53,13 +53,13 @@ async def test_every_role_and_state_is_there_from_the_start(room: Room) -> None:
             assert room.value(NODES, role=role, state=state) is not None
 
 
-async def test_masters_alone_are_watched_when_that_is_wished(room: Room) -> None:
+async def test_masters_alone_are_watched_when_that_is_wished(room: ClusterSetup) -> None:
     await room.start("a a1 b b1")
     assert await room.found(room.source("a", replicas=False)) == {"a", "b"}
     assert room.value(NODES, role="replica", state="ok") == 2
 
 
-async def test_the_loss_of_the_seed_loses_nothing(room: Room) -> None:
+async def test_the_loss_of_the_seed_loses_nothing(room: ClusterSetup) -> None:
     await room.start("a b c")
     source = room.source("a")
     await source.refresh()
@@ -71,29 +71,29 @@ async def test_the_loss_of_the_seed_loses_nothing(room: Room) -> None:
     assert room.value(DISAGREE) == 0
 
 
-async def test_a_seed_that_is_gone_is_made_up_for_by_the_next_one(room: Room) -> None:
+async def test_a_seed_that_is_gone_is_made_up_for_by_the_next_one(room: ClusterSetup) -> None:
     await room.start("a b c")
     await room.nodes["a"].stop()
     assert await room.found(room.source("a", "b")) == {"a", "b", "c"}
 
 
-async def test_after_a_reload_the_nodes_known_before_are_asked_when_no_seed_answers(room: Room) -> None:
+async def test_after_a_reload_the_nodes_known_before_are_asked_when_no_seed_answers(room: ClusterSetup) -> None:
     await room.start("a b c")
     await room.nodes["a"].stop()
-    known = [settings(f"redis://{room.address(name)}", name=name) for name in "abc"]
+    known = [target_settings(f"redis://{room.address(name)}", name=name) for name in "abc"]
     assert await room.found(room.source("a", known=lambda: known)) == {"a", "b", "c"}
 
 
-async def test_a_reload_that_names_another_cluster_leads_there(room: Room) -> None:
+async def test_a_reload_that_names_another_cluster_leads_there(room: ClusterSetup) -> None:
     await room.start("a b")
     await room.start("x")
     room.sees("x", [replace(room.lines["x"], slots="0-16383")])
-    known = [settings(f"redis://{room.address('a')}", name="a")]
+    known = [target_settings(f"redis://{room.address('a')}", name="a")]
     assert await room.found(room.source("x", known=lambda: known)) == {"x"}
     assert room.nodes["a"].accepted == 0
 
 
-async def test_when_nobody_answers_what_was_known_stays_and_is_not_shown_as_true_for_long(room: Room) -> None:
+async def test_when_nobody_answers_what_was_known_stays_and_is_not_shown_as_true_for_long(room: ClusterSetup) -> None:
     await room.start("a b")
     source = room.source("a")
     await source.refresh()
@@ -108,21 +108,21 @@ async def test_when_nobody_answers_what_was_known_stays_and_is_not_shown_as_true
     assert room.value(CHANGES, change="role") == 0, "what was counted stays"
 
 
-async def test_a_server_that_is_no_cluster_is_said_to_be_none(room: Room) -> None:
+async def test_a_server_that_is_no_cluster_is_said_to_be_none(room: ClusterSetup) -> None:
     await room.start("a")
     room.nodes["a"].script("CLUSTER", error("ERR This instance has cluster support disabled"))
     with pytest.raises(DiscoveryError, match="cluster support disabled"):
         await room.source("a").refresh()
 
 
-async def test_an_answer_that_says_nothing_is_no_view(room: Room) -> None:
+async def test_an_answer_that_says_nothing_is_no_view(room: ClusterSetup) -> None:
     await room.start("a")
     room.sees("a", [])
     with pytest.raises(DiscoveryError, match="cannot be read"):
         await room.source("a").refresh()
 
 
-async def test_nodes_come_and_go_and_are_counted(room: Room) -> None:
+async def test_nodes_come_and_go_and_are_counted(room: ClusterSetup) -> None:
     await room.start("a b")
     source = room.source("a")
     await source.refresh()
@@ -135,7 +135,7 @@ async def test_nodes_come_and_go_and_are_counted(room: Room) -> None:
     assert dict(room.counts(CHANGES, "change")) == {"node_added": 1, "node_removed": 1}
 
 
-async def test_one_in_handshake_is_counted_and_no_target(room: Room) -> None:
+async def test_one_in_handshake_is_counted_and_no_target(room: ClusterSetup) -> None:
     """Its id is made up, and nobody knows yet whether it belongs to the cluster at all."""
     await room.start("a b")
     source = room.source("a")
@@ -145,7 +145,7 @@ async def test_one_in_handshake_is_counted_and_no_target(room: Room) -> None:
     assert room.value(DISAGREE) == 0
 
 
-async def test_one_without_an_address_is_counted_and_no_target(room: Room) -> None:
+async def test_one_without_an_address_is_counted_and_no_target(room: ClusterSetup) -> None:
     await room.start("a b")
     source = room.source("a")
     room.lines["lost"] = Line("lost", ":0@0", flags="slave,noaddr", master="a")
@@ -153,7 +153,7 @@ async def test_one_without_an_address_is_counted_and_no_target(room: Room) -> No
     assert room.value(NODES, role="replica", state="noaddr") == 1
 
 
-async def test_a_failover_changes_roles_and_moves_no_slot(room: Room) -> None:
+async def test_a_failover_changes_roles_and_moves_no_slot(room: ClusterSetup) -> None:
     await room.start("a a1 b b1 c c1")
     source = room.source("a")
     await source.refresh()
@@ -164,7 +164,7 @@ async def test_a_failover_changes_roles_and_moves_no_slot(room: Room) -> None:
     assert room.value("redis_cluster_topology_shard_replicas", shard="0") == 1
 
 
-async def test_slots_that_move_to_another_shard_are_counted(room: Room) -> None:
+async def test_slots_that_move_to_another_shard_are_counted(room: ClusterSetup) -> None:
     await room.start("a b")
     source = room.source("a")
     await source.refresh()
@@ -178,7 +178,7 @@ async def test_slots_that_move_to_another_shard_are_counted(room: Room) -> None:
     assert room.value("redis_cluster_topology_shard_replicas", shard="8192") is None
 
 
-async def test_a_node_that_moves_is_a_new_target_and_counted_as_an_address(room: Room) -> None:
+async def test_a_node_that_moves_is_a_new_target_and_counted_as_an_address(room: ClusterSetup) -> None:
     await room.start("a b")
     source = room.source("a")
     await source.refresh()
@@ -190,7 +190,7 @@ async def test_a_node_that_moves_is_a_new_target_and_counted_as_an_address(room:
     assert dict(room.counts(CHANGES, "change")) == {"address": 1}
 
 
-async def test_one_that_failed_and_was_replaced_at_its_address_does_not_hide_the_new_one(room: Room) -> None:
+async def test_one_that_failed_and_was_replaced_at_its_address_does_not_hide_the_new_one(room: ClusterSetup) -> None:
     await room.start("a b")
     room.lines = {"old": Line("0ld", f"{room.address('b')}@1", flags="slave,fail", master="a"), **room.lines}
     targets = [target.address for target in await room.source("a").refresh()]
@@ -200,7 +200,7 @@ async def test_one_that_failed_and_was_replaced_at_its_address_does_not_hide_the
 # -- who is believed
 
 
-async def test_a_node_that_sees_another_topology_is_counted_and_outvoted(room: Room) -> None:
+async def test_a_node_that_sees_another_topology_is_counted_and_outvoted(room: ClusterSetup) -> None:
     await room.start("a b c")
     source = room.source("a")
     stale = [replace(line, slots="0-16383" if name == "a" else "") for name, line in room.lines.items()]
@@ -211,14 +211,14 @@ async def test_a_node_that_sees_another_topology_is_counted_and_outvoted(room: R
     assert room.value("redis_cluster_topology_shard_replicas", shard="5461") == 0
 
 
-async def test_a_node_that_does_not_answer_does_not_disagree(room: Room) -> None:
+async def test_a_node_that_does_not_answer_does_not_disagree(room: ClusterSetup) -> None:
     await room.start("a b c")
     await room.nodes["c"].stop()
     await room.source("a").refresh()
     assert room.value(DISAGREE) == 0
 
 
-async def test_a_node_that_hangs_holds_up_a_look_no_longer_than_its_deadline(room: Room) -> None:
+async def test_a_node_that_hangs_holds_up_a_look_no_longer_than_its_deadline(room: ClusterSetup) -> None:
     await room.start("a b c")
     room.nodes["c"].script("CLUSTER", "never")
     source = room.source("a", template={"poll": {"timeout": 0.05}})
@@ -227,7 +227,7 @@ async def test_a_node_that_hangs_holds_up_a_look_no_longer_than_its_deadline(roo
     assert room.nodes["c"].asked_for("NODES") == 1
 
 
-async def test_how_a_node_is_doing_is_what_most_think(room: Room) -> None:
+async def test_how_a_node_is_doing_is_what_most_think(room: ClusterSetup) -> None:
     """One that is cut off from the bus suspects all the others, and they suspect it."""
     await room.start("a b c")
     source = room.source("a")
@@ -238,7 +238,7 @@ async def test_how_a_node_is_doing_is_what_most_think(room: Room) -> None:
     assert room.value(DISAGREE) == 0, "of who owns what they think the same"
 
 
-async def test_a_node_that_was_reset_takes_no_other_along(room: Room) -> None:
+async def test_a_node_that_was_reset_takes_no_other_along(room: ClusterSetup) -> None:
     await room.start("a b c")
     source = room.source("a")
     await source.refresh()
@@ -247,7 +247,7 @@ async def test_a_node_that_was_reset_takes_no_other_along(room: Room) -> None:
     assert room.value(DISAGREE) == 1
 
 
-async def test_a_node_that_was_reset_takes_no_other_along_even_when_it_alone_answers(room: Room) -> None:
+async def test_a_node_that_was_reset_takes_no_other_along_even_when_it_alone_answers(room: ClusterSetup) -> None:
     await room.start("a b c")
     source = room.source("a")
     await source.refresh()
@@ -258,14 +258,14 @@ async def test_a_node_that_was_reset_takes_no_other_along_even_when_it_alone_ans
         await source.refresh()
 
 
-async def test_a_seed_that_was_reset_is_outvoted_from_the_start(room: Room) -> None:
+async def test_a_seed_that_was_reset_is_outvoted_from_the_start(room: ClusterSetup) -> None:
     await room.start("a b c")
     room.sees("a", [replace(room.lines["a"], slots="")])
     assert await room.found(room.source("a", "b")) == {"a", "b", "c"}
     assert room.value(DISAGREE) == 1
 
 
-async def test_a_cluster_that_was_made_anew_at_the_same_addresses_is_taken(room: Room) -> None:
+async def test_a_cluster_that_was_made_anew_at_the_same_addresses_is_taken(room: ClusterSetup) -> None:
     await room.start("a b")
     source = room.source("a")
     await source.refresh()
@@ -277,7 +277,7 @@ async def test_a_cluster_that_was_made_anew_at_the_same_addresses_is_taken(room:
     assert dict(room.counts(CHANGES, "change")) == {"node_added": 2, "node_removed": 2, "slots": 16384}
 
 
-async def test_another_cluster_that_got_the_address_of_a_lost_node_is_not_taken(room: Room) -> None:
+async def test_another_cluster_that_got_the_address_of_a_lost_node_is_not_taken(room: ClusterSetup) -> None:
     """Where addresses are used again, as pods' are; unless the configuration itself names that one."""
     await room.start("a b")
     source = room.source("a")
@@ -290,7 +290,7 @@ async def test_another_cluster_that_got_the_address_of_a_lost_node_is_not_taken(
         await source.refresh()
 
 
-async def test_a_cluster_that_shrinks_by_most_of_its_nodes_is_believed(room: Room) -> None:
+async def test_a_cluster_that_shrinks_by_most_of_its_nodes_is_believed(room: ClusterSetup) -> None:
     await room.start("a b c d e")
     source = room.source("a")
     await source.refresh()
@@ -304,7 +304,7 @@ async def test_a_cluster_that_shrinks_by_most_of_its_nodes_is_believed(room: Roo
 # -- at what cost
 
 
-async def test_a_refresh_costs_one_command_a_node(room: Room) -> None:
+async def test_a_refresh_costs_one_command_a_node(room: ClusterSetup) -> None:
     await room.start("a a1 b b1")
     source = room.source("a")
     for _ in range(3):
@@ -314,7 +314,7 @@ async def test_a_refresh_costs_one_command_a_node(room: Room) -> None:
     assert all(node.received == [("CLUSTER", "NODES")] * 3 for node in room.nodes.values())
 
 
-async def test_of_many_nodes_so_many_are_asked_in_turns(room: Room) -> None:
+async def test_of_many_nodes_so_many_are_asked_in_turns(room: ClusterSetup) -> None:
     count = 2 * VIEWS + 8
     await room.start(" ".join(["a", *(f"a{number}" for number in range(1, count))]))
     source = room.source("a")
@@ -329,7 +329,7 @@ async def test_of_many_nodes_so_many_are_asked_in_turns(room: Room) -> None:
     await eventually(lambda: not any(node.connected for node in room.nodes.values()))  # no connection stays open
 
 
-async def test_of_many_nodes_all_are_asked_when_it_is_not_clear_what_most_see(room: Room) -> None:
+async def test_of_many_nodes_all_are_asked_when_it_is_not_clear_what_most_see(room: ClusterSetup) -> None:
     count = 2 * VIEWS + 8
     await room.start(" ".join(["a", *(f"a{number}" for number in range(1, count))]))
     lines = list(room.lines.values())
@@ -341,7 +341,7 @@ async def test_of_many_nodes_all_are_asked_when_it_is_not_clear_what_most_see(ro
     assert min(node.asked_for("NODES") for node in room.nodes.values()) == 1
 
 
-async def test_of_many_nodes_one_that_disagrees_is_found_and_then_watched(room: Room) -> None:
+async def test_of_many_nodes_one_that_disagrees_is_found_and_then_watched(room: ClusterSetup) -> None:
     count = 2 * VIEWS + 8
     await room.start(" ".join(["a", *(f"a{number}" for number in range(1, count))]))
     source = room.source("a")
@@ -361,7 +361,7 @@ async def test_of_many_nodes_one_that_disagrees_is_found_and_then_watched(room: 
     assert room.value(DISAGREE) == 0
 
 
-async def test_a_change_that_all_know_is_believed_at_once_though_few_are_asked(room: Room) -> None:
+async def test_a_change_that_all_know_is_believed_at_once_though_few_are_asked(room: ClusterSetup) -> None:
     count = 2 * VIEWS + 8
     await room.start(" ".join(["a", *(f"a{number}" for number in range(1, count))]))
     source = room.source("a")
@@ -372,7 +372,7 @@ async def test_a_change_that_all_know_is_believed_at_once_though_few_are_asked(r
     assert room.value(DISAGREE) == 0
 
 
-async def test_a_node_that_is_down_is_left_in_peace_by_its_own_breaker(room: Room) -> None:
+async def test_a_node_that_is_down_is_left_in_peace_by_its_own_breaker(room: ClusterSetup) -> None:
     await room.start("a b c")
     source = room.source("a", template={"breaker": {"failure_threshold": 1, "open_interval": 30}})
     await source.refresh()
@@ -388,7 +388,7 @@ async def test_a_node_that_is_down_is_left_in_peace_by_its_own_breaker(room: Roo
 # -- where they are
 
 
-async def test_no_server_is_asked_that_may_not_be_a_target(room: Room) -> None:
+async def test_no_server_is_asked_that_may_not_be_a_target(room: ClusterSetup) -> None:
     """A node that announces a foreign host must not make us show it our password."""
     await room.start("a b c")
     away = room.nodes["c"].endpoint
@@ -400,21 +400,21 @@ async def test_no_server_is_asked_that_may_not_be_a_target(room: Room) -> None:
     assert ("not_allowed", f"{away.address} is not in discovery.allow") in room.refused
 
 
-async def test_nobody_is_followed_to_where_a_node_redirects(room: Room) -> None:
+async def test_nobody_is_followed_to_where_a_node_redirects(room: ClusterSetup) -> None:
     await room.start("a b")
     room.nodes["b"].script("CLUSTER", error(f"MOVED 7 127.0.0.1:{room.nodes['a'].port}"))
     assert await room.found(room.source("a")) == {"a", "b"}
     assert room.nodes["a"].asked_for("NODES") == 1
 
 
-async def test_a_seed_may_be_asked_though_the_list_does_not_name_it(room: Room) -> None:
+async def test_a_seed_may_be_asked_though_the_list_does_not_name_it(room: ClusterSetup) -> None:
     """The configuration names it; whether it may be a target as well is not for the source to say."""
     await room.start("a")
     room.allowed = lambda _endpoint: False
     assert await room.found(room.source("a")) == {"a"}
 
 
-async def test_a_name_that_is_none_is_refused(room: Room) -> None:
+async def test_a_name_that_is_none_is_refused(room: ClusterSetup) -> None:
     await room.start("a b")
     room.change("b", address="evil/../:6379@16379")
     assert await room.found(room.source("a")) == {"a"}
@@ -431,7 +431,9 @@ async def test_a_name_that_is_none_is_refused(room: Room) -> None:
         ("announced", "?", "localhost"),
     ],
 )
-async def test_which_address_counts_is_a_setting(room: Room, prefer: str, announced: str | None, host: str) -> None:
+async def test_which_address_counts_is_a_setting(
+    room: ClusterSetup, prefer: str, announced: str | None, host: str
+) -> None:
     await room.start("a b")
     for name in "ab":
         room.change(name, address=f"127.0.0.1:{room.nodes[name].port}@1,localhost")
@@ -441,7 +443,7 @@ async def test_which_address_counts_is_a_setting(room: Room, prefer: str, announ
     assert {target.address for target in targets} == {f"{host}:{room.nodes[name].port}" for name in "ab"}
 
 
-async def test_nodes_that_want_to_be_reached_where_the_cluster_was_are_reached_there(room: Room) -> None:
+async def test_nodes_that_want_to_be_reached_where_the_cluster_was_are_reached_there(room: ClusterSetup) -> None:
     """cluster-preferred-endpoint-type unknown-endpoint: all nodes are behind one address, each at its own port."""
     await room.start("a b")
     for name in "ab":
@@ -450,7 +452,7 @@ async def test_nodes_that_want_to_be_reached_where_the_cluster_was_are_reached_t
     assert await room.found(room.source("a", prefer="announced")) == {"a", "b"}
 
 
-async def test_what_the_nodes_prefer_is_asked_of_one_and_seldom(room: Room) -> None:
+async def test_what_the_nodes_prefer_is_asked_of_one_and_seldom(room: ClusterSetup) -> None:
     await room.start("a b")
     room.nodes["a"].shards = room.nodes["b"].shards = endpoints_are("127.0.0.1")
     source = room.source("a", prefer="announced")
@@ -468,7 +470,7 @@ async def test_what_the_nodes_prefer_is_asked_of_one_and_seldom(room: Room) -> N
         "NOPERM User exporter has no permissions to run the 'cluster|shards' command",
     ],
 )
-async def test_without_shards_the_nodes_are_reached_at_their_ips(room: Room, denial: str) -> None:
+async def test_without_shards_the_nodes_are_reached_at_their_ips(room: ClusterSetup, denial: str) -> None:
     await room.start("a b")
     for name in "ab":
         room.change(name, address=f"127.0.0.1:{room.nodes[name].port}@1,localhost")
@@ -481,7 +483,7 @@ async def test_without_shards_the_nodes_are_reached_at_their_ips(room: Room, den
 
 @pytest.mark.parametrize("trouble", ["reset", error("LOADING the dataset is in memory"), error("NOAUTH")])
 async def test_a_node_in_trouble_says_nothing_of_what_is_preferred_so_the_next_is_asked(
-    room: Room, trouble: Behaviour
+    room: ClusterSetup, trouble: Response
 ) -> None:
     await room.start("a b")
     for name in "ab":
@@ -493,7 +495,7 @@ async def test_a_node_in_trouble_says_nothing_of_what_is_preferred_so_the_next_i
     assert {target.endpoint.host for target in targets} == {"localhost"}
 
 
-async def test_a_lone_node_that_does_not_know_its_address_is_where_it_was_asked(room: Room) -> None:
+async def test_a_lone_node_that_does_not_know_its_address_is_where_it_was_asked(room: ClusterSetup) -> None:
     await room.start("a")
     room.change("a", address=f":{room.nodes['a'].port}@1")
     room.nodes["a"].shards = endpoints_are("")
@@ -503,7 +505,7 @@ async def test_a_lone_node_that_does_not_know_its_address_is_where_it_was_asked(
 # -- whose it is
 
 
-async def test_a_shard_that_does_not_own_the_cluster_publishes_only_its_targets(room: Room) -> None:
+async def test_a_shard_that_does_not_own_the_cluster_publishes_only_its_targets(room: ClusterSetup) -> None:
     await room.start("a b")
     source = room.source("a", owner=False)
     assert await room.found(source) == {"a", "b"}
@@ -511,7 +513,7 @@ async def test_a_shard_that_does_not_own_the_cluster_publishes_only_its_targets(
     assert room.value(CHANGES, change="role") is None
 
 
-async def test_a_source_that_is_closed_meanwhile_asks_and_tells_nothing_more(room: Room) -> None:
+async def test_a_source_that_is_closed_meanwhile_asks_and_tells_nothing_more(room: ClusterSetup) -> None:
     await room.start("a b")
     source = room.source("a")
     await source.aclose()

@@ -5,13 +5,13 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from redis_pulse.client import Ramp
-from redis_pulse.config import Endpoint, Probe, SentinelSettings, SourceSettings
-from redis_pulse.discovery import Feeling, Surroundings
+from redis_pulse.client import ConnectLimiter
+from redis_pulse.config import Endpoint, ProbeSettings, SentinelSettings, SourceSettings
+from redis_pulse.discovery import ProbeStatus, SourceContext
 from redis_pulse.discovery.sentinel.source import SentinelSource
-from redis_pulse.telemetry import DiscoveryInstruments
-from tests.fakes import OK, Behaviour, Command, FakeServer, HandClock, Reply, error
-from tests.harness import settings
+from redis_pulse.telemetry import DiscoveryMetrics
+from tests.fakes import OK, Command, FakeServer, ManualClock, Reply, Response, error
+from tests.harness import target_settings
 
 
 def encoded(value: Any) -> bytes:
@@ -33,7 +33,7 @@ def fields(name: str, address: str, **more: object) -> list[object]:
     return [word for key, value in pairs.items() for word in (key.replace("_", "-"), str(value))]
 
 
-class Master:
+class FakeMaster:
     """What a Sentinel says of one master."""
 
     def __init__(self, address: str, *replicas: str, epoch: int = 0) -> None:
@@ -50,7 +50,7 @@ class Master:
 class FakeSentinel(FakeServer):
     """A Sentinel on a real socket; ``masters`` is what it says, ``denied`` the commands that it denies."""
 
-    def __init__(self, number: str = "", **masters: Master) -> None:
+    def __init__(self, number: str = "", **masters: FakeMaster) -> None:
         super().__init__()
         self.number = number
         self.masters = masters
@@ -67,12 +67,12 @@ class FakeSentinel(FakeServer):
         for writer in self.listeners:
             writer.write(encoded(["message", channel, text]))
 
-    async def _act(self, behaviour: Behaviour, writer: Any) -> None:
+    async def _act(self, behaviour: Response, writer: Any) -> None:
         await super()._act(behaviour, writer)
         if isinstance(behaviour, Reply) and b"\r\nsubscribe\r\n" in behaviour.data:
             self.listeners.append(writer)
 
-    def _behaviour(self, command: Command) -> Behaviour:
+    def _behaviour(self, command: Command) -> Response:
         words = [word.upper() for word in command[:2]]
         if {words[0], "|".join(words)} & self.denied:
             return error(f"NOPERM this user has no permissions to run the '{'|'.join(words).lower()}' command")
@@ -81,7 +81,7 @@ class FakeSentinel(FakeServer):
             return Reply(b"".join(map(encoded, acks)))
         return self._told(words[1], *command[2:]) if words[0] == "SENTINEL" else super()._behaviour(command)
 
-    def _told(self, word: str, *name: str) -> Behaviour:
+    def _told(self, word: str, *name: str) -> Response:
         if word == "MYID":
             return Reply(encoded(self.number)) if self.number else error("ERR Unknown sentinel subcommand 'myid'")
         if word == "MASTERS":
@@ -90,11 +90,11 @@ class FakeSentinel(FakeServer):
             return self._of(word, master)
         return Reply(encoded(None)) if word.startswith("GET") else error("ERR No such master with that name")
 
-    def _fields(self, name: str, master: Master) -> list[object]:
+    def _fields(self, name: str, master: FakeMaster) -> list[object]:
         more = {"flags": master.flags, "config_epoch": master.epoch, "last_ok_ping_reply": master.silent}
         return fields(name, master.listed or master.address, **more)
 
-    def _of(self, word: str, master: Master) -> Behaviour:
+    def _of(self, word: str, master: FakeMaster) -> Response:
         if word == "GET-MASTER-ADDR-BY-NAME":
             host, _, port = master.address.rpartition(":")
             return Reply(encoded([host.strip("[]"), port]))
@@ -105,33 +105,33 @@ class FakeSentinel(FakeServer):
         return Reply(f"{master.quorum}\r\n".encode()) if word == "CKQUORUM" else OK
 
 
-class Room:
+class SentinelSetup:
     """A source that asks these Sentinels, on a clock turned by hand, with probes that feel what they are told."""
 
     def __init__(
         self, *addresses: str, owner: bool = True, allowed: Sequence[str] | None = None, **options: Any
     ) -> None:
-        self.clock = HandClock()
+        self.clock = ManualClock()
         self.registry = CollectorRegistry()
         self.hints = 0
         self.refused: list[tuple[str, str]] = []
-        self.feelings: dict[str, Feeling] = {}
+        self.feelings: dict[str, ProbeStatus] = {}
         self.allowed = allowed
-        around = Surroundings(
-            DiscoveryInstruments(self.registry),
+        around = SourceContext(
+            DiscoveryMetrics(self.registry),
             self.clock,
-            Ramp(),
-            hint=self._hint,
-            refuse=lambda why, what: self.refused.append((why, what)),
-            feeling=self.feelings.get,
-            owner=owner,
+            ConnectLimiter(),
+            request_refresh=self._hint,
+            reject=lambda why, what: self.refused.append((why, what)),
+            probe_status=self.feelings.get,
+            is_owner=owner,
             allowed=self._allowed,
         )
         options = {"hosts": addresses, "master": "cart"} | options
         credentials = options.pop("credentials", {})
-        seeds = tuple(settings(f"redis://{one}", name=one, **credentials) for one in addresses)
-        probe = Probe(interval=options.pop("probe_interval", 1))
-        template = settings("redis://to-be-found", name="queue", labels={"team": "web"}, probe=probe)
+        seeds = tuple(target_settings(f"redis://{one}", name=one, **credentials) for one in addresses)
+        probe = ProbeSettings(interval=options.pop("probe_interval", 1))
+        template = target_settings("redis://to-be-found", name="queue", labels={"team": "web"}, probe=probe)
         self.source = SentinelSource(
             SourceSettings("sentinel", "queue", SentinelSettings(**options), template, seeds=seeds), around
         )
@@ -149,7 +149,7 @@ class Room:
     def value(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(f"redis_sentinel_{name}", {"sentinel": "queue", **labels})
 
-    def feels(self, address: str, silent_since: float | None = None) -> None:
+    def set_probe_status(self, address: str, silent_since: float | None = None) -> None:
         """Let the probe of ``queue/master`` feel a master that answers, or has not since then."""
         up, answered = silent_since is None, self.clock() if silent_since is None else silent_since
-        self.feelings["queue/master"] = Feeling(address, up, "master", True, answered, silent_since)
+        self.feelings["queue/master"] = ProbeStatus(address, up, "master", True, answered, silent_since)

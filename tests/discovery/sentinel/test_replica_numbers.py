@@ -4,7 +4,7 @@ import itertools
 import random
 from collections.abc import Iterable
 
-from redis_pulse.discovery.sentinel.master import HOLD, Numbers
+from redis_pulse.discovery.sentinel.master import HOLD, ReplicaNumbers
 
 
 def of(addresses: Iterable[str]) -> dict[str, str]:
@@ -15,11 +15,11 @@ def of(addresses: Iterable[str]) -> dict[str, str]:
 def test_new_replicas_are_numbered_alike_in_whatever_order_they_are_named() -> None:
     replicas = ["a:1", "b:1", "c:1"]
     for order in itertools.permutations(replicas):
-        assert Numbers().assign(of(order), 0) == {1: "a:1", 2: "b:1", 3: "c:1"}
+        assert ReplicaNumbers().assign(of(order), 0) == {1: "a:1", 2: "b:1", 3: "c:1"}
 
 
 def test_a_replica_keeps_its_number_when_others_come_and_go() -> None:
-    numbers = Numbers()
+    numbers = ReplicaNumbers()
     numbers.assign(of(["b:1", "c:1"]), 0)
     assert numbers.assign(of(["a:1", "b:1", "c:1"]), 1) == {1: "b:1", 2: "c:1", 3: "a:1"}
     assert numbers.assign(of(["a:1", "c:1"]), 2) == {2: "c:1", 3: "a:1"}
@@ -27,14 +27,14 @@ def test_a_replica_keeps_its_number_when_others_come_and_go() -> None:
 
 
 def test_after_a_failover_the_old_master_has_the_number_of_the_new_one() -> None:
-    numbers = Numbers()
+    numbers = ReplicaNumbers()
     numbers.assign(of(["b:1", "c:1"]), 0)
     numbers.moved("a:1", "b:1", 1)
     assert numbers.assign(of(["c:1", "a:1"]), 1) == {1: "a:1", 2: "c:1"}
 
 
 def test_the_old_master_stays_while_the_sentinels_have_not_listed_it_as_a_replica_yet() -> None:
-    numbers = Numbers()
+    numbers = ReplicaNumbers()
     numbers.assign(of(["b:1", "c:1"]), 0)
     numbers.moved("a:1", "b:1", 1)
     assert numbers.assign(of(["c:1"]), 1) == {1: "a:1", 2: "c:1"}
@@ -42,14 +42,14 @@ def test_the_old_master_stays_while_the_sentinels_have_not_listed_it_as_a_replic
 
 
 def test_a_master_that_was_never_a_replica_takes_no_number_away() -> None:
-    numbers = Numbers()
+    numbers = ReplicaNumbers()
     numbers.assign(of(["b:1"]), 0)
     numbers.moved("a:1", "x:1", 1)
     assert numbers.assign(of(["a:1", "b:1"]), 1) == {1: "b:1", 2: "a:1"}
 
 
 def test_a_server_that_is_listed_by_its_name_and_by_its_address_is_one() -> None:
-    numbers = Numbers()
+    numbers = ReplicaNumbers()
     numbers.assign({"b.internal:1": "id-b"}, 0)
     numbers.moved("a.internal:1", "b.internal:1", 1)
     both = {"10.0.0.1:1": "id-a", "a.internal:1": "id-a"}
@@ -58,13 +58,13 @@ def test_a_server_that_is_listed_by_its_name_and_by_its_address_is_one() -> None
 
 
 def test_servers_whose_run_id_is_not_known_are_not_one() -> None:
-    assert Numbers().assign({"a:1": "", "b:1": ""}, 0) == {1: "a:1", 2: "b:1"}
+    assert ReplicaNumbers().assign({"a:1": "", "b:1": ""}, 0) == {1: "a:1", 2: "b:1"}
 
 
 def test_no_two_replicas_ever_share_a_number_and_none_changes_it_while_it_is_listed() -> None:
     """A long walk of failovers, losses and additions."""
     dice = random.Random(7)
-    numbers, master, now = Numbers(), "s0:1", 0.0
+    numbers, master, now = ReplicaNumbers(), "s0:1", 0.0
     alive = {f"s{n}:1" for n in range(5)}
     before = dict(numbers.assign(of(alive - {master}), now))
     for _ in range(2000):

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from redis_pulse.discovery import DiscoveryError
-from redis_pulse.discovery.sentinel.source import LONG
-from tests.discovery.sentinel.fake_sentinels import FakeSentinel, Master, Room
-from tests.harness import eventually, settings
+from redis_pulse.discovery.sentinel.source import MAX_FAST_CHECK
+from tests.discovery.sentinel.fake_sentinels import FakeMaster, FakeSentinel, SentinelSetup
+from tests.harness import eventually, target_settings
 
 A, B, C = "10.0.0.1:6379", "10.0.0.2:6379", "10.0.0.3:6379"
 
@@ -31,7 +31,7 @@ async def stack() -> AsyncIterator[AsyncExitStack]:
 async def three(stack: AsyncExitStack) -> list[FakeSentinel]:
     """Three Sentinels that agree, and know each other."""
     sentinels = [
-        await stack.enter_async_context(FakeSentinel(f"id{number}", cart=Master(A, B, C, epoch=1)))
+        await stack.enter_async_context(FakeSentinel(f"id{number}", cart=FakeMaster(A, B, C, epoch=1)))
         for number in range(3)
     ]
     for one in sentinels:
@@ -39,8 +39,8 @@ async def three(stack: AsyncExitStack) -> list[FakeSentinel]:
     return sentinels
 
 
-def room_of(stack: AsyncExitStack, asked: list[FakeSentinel], **options: object) -> Room:
-    room = Room(*(one.address for one in asked), **options)  # type: ignore[arg-type]
+def room_of(stack: AsyncExitStack, asked: list[FakeSentinel], **options: object) -> SentinelSetup:
+    room = SentinelSetup(*(one.address for one in asked), **options)  # type: ignore[arg-type]
     stack.push_async_callback(room.source.aclose)
     return room
 
@@ -83,7 +83,7 @@ async def test_all_masters_bear_their_names_and_one_that_is_watched_no_more_goes
     stack: AsyncExitStack, three: list[FakeSentinel]
 ) -> None:
     for one in three:
-        one.masters["jobs"] = Master("10.0.1.1:6379")
+        one.masters["jobs"] = FakeMaster("10.0.1.1:6379")
     room = room_of(stack, three, master=())
     assert await room.places() == {
         "queue/cart/master": A,
@@ -102,8 +102,8 @@ async def test_all_masters_bear_their_names_and_one_that_is_watched_no_more_goes
 
 
 async def test_several_masters_by_name_bear_their_names_too(stack: AsyncExitStack, three: list[FakeSentinel]) -> None:
-    three[0].masters["jobs"] = Master("10.0.1.1:6379")
-    three[0].masters["else"] = Master("10.0.1.2:6379")
+    three[0].masters["jobs"] = FakeMaster("10.0.1.1:6379")
+    three[0].masters["else"] = FakeMaster("10.0.1.2:6379")
     room = room_of(stack, three, master=("cart", "jobs"), replicas=False)
     assert await room.places() == {"queue/cart/master": A, "queue/jobs/master": "10.0.1.1:6379"}
 
@@ -230,8 +230,8 @@ async def test_a_sentinel_that_watches_another_set_brings_nobody_along(
     stack: AsyncExitStack, three: list[FakeSentinel]
 ) -> None:
     """Else its fellows would outvote ours."""
-    stranger = await stack.enter_async_context(FakeSentinel("id9", cart=Master("10.0.9.1:6379", epoch=9)))
-    three[2].masters["cart"] = Master("10.0.9.1:6379", epoch=9)
+    stranger = await stack.enter_async_context(FakeSentinel("id9", cart=FakeMaster("10.0.9.1:6379", epoch=9)))
+    three[2].masters["cart"] = FakeMaster("10.0.9.1:6379", epoch=9)
     three[2].masters["cart"].sentinels = {"id9": stranger.address}
     room = room_of(stack, three)
     for _ in range(2):
@@ -256,7 +256,7 @@ async def test_no_sentinel_is_forgotten_in_the_midst_of_a_failover(
 
 async def test_a_sentinel_under_two_addresses_has_one_vote(stack: AsyncExitStack, three: list[FakeSentinel]) -> None:
     """One is configured by its name, and the others tell of its IP address."""
-    room = Room(f"localhost:{three[0].port}", three[1].address)
+    room = SentinelSetup(f"localhost:{three[0].port}", three[1].address)
     stack.push_async_callback(room.source.aclose)
     for _ in range(3):
         await room.source.refresh()
@@ -326,25 +326,25 @@ async def test_who_may_not_list_the_masters_is_of_no_use(stack: AsyncExitStack, 
 
 async def test_time_without_a_master_is_counted_and_told(stack: AsyncExitStack, three: list[FakeSentinel]) -> None:
     room = room_of(stack, three)
-    room.feels(A)
+    room.set_probe_status(A)
     await room.source.refresh()
-    assert room.source.look() is False
+    assert room.source.check_masters() is False
     assert room.value("master_missing_seconds_total", master="cart") == 0
     assert room.value("last_failover_seconds", master="cart") is None
     since = room.clock()
     room.clock.advance(2)
-    room.feels(A, silent_since=since)
+    room.set_probe_status(A, silent_since=since)
     hints = room.hints
-    assert room.source.look() is True
+    assert room.source.check_masters() is True
     assert room.hints == hints + 1  # Sentinels are asked more often meanwhile
-    assert room.source.look() is True
+    assert room.source.check_masters() is True
     assert room.hints == hints + 1
     assert room.value("master_missing_seconds_total", master="cart") == 2
     fail_over(three)
     await room.source.refresh()
     room.clock.advance(1)
-    room.feels(B)
-    assert room.source.look() is False
+    room.set_probe_status(B)
+    assert room.source.check_masters() is False
     assert room.value("master_missing_seconds_total", master="cart") == 3
     assert room.value("last_failover_seconds", master="cart") == 3
 
@@ -353,21 +353,21 @@ async def test_a_master_that_is_missing_for_long_is_not_asked_for_all_the_time(
     stack: AsyncExitStack, three: list[FakeSentinel]
 ) -> None:
     room = room_of(stack, three)
-    room.feels(A, silent_since=room.clock())
+    room.set_probe_status(A, silent_since=room.clock())
     await room.source.refresh()
-    assert room.source.look() is True
-    room.clock.advance(LONG)
+    assert room.source.check_masters() is True
+    room.clock.advance(MAX_FAST_CHECK)
     hints = room.hints
-    assert room.source.look() is False
+    assert room.source.check_masters() is False
     assert room.hints == hints
-    assert room.value("master_missing_seconds_total", master="cart") == LONG
+    assert room.value("master_missing_seconds_total", master="cart") == MAX_FAST_CHECK
 
 
 async def test_of_a_master_that_is_no_target_no_time_is_told(stack: AsyncExitStack, three: list[FakeSentinel]) -> None:
     """As when its address is declared under another name."""
     room = room_of(stack, three)
     await room.source.refresh()
-    room.source.look()
+    room.source.check_masters()
     assert room.value("master_missing_seconds_total", master="cart") is None
 
 
@@ -386,8 +386,8 @@ async def test_replicas_keep_their_numbers_when_the_settings_of_the_source_chang
     """Another source of the same name begins, and is told what the one before has named."""
     room = room_of(stack, three)
     before = {"queue/master": A, "queue/replica-1": "10.0.0.9:6379", "queue/replica-3": B, "queue/replicated": C}
-    known = [settings(address, name=name) for name, address in before.items()]
-    room.source._around = replace(room.source._around, known=lambda: known)
+    known = [target_settings(address, name=name) for name, address in before.items()]
+    room.source._context = replace(room.source._context, known=lambda: known)
     assert await room.places() == {"queue/master": A, "queue/replica-1": C, "queue/replica-3": B}
 
 
@@ -396,21 +396,21 @@ async def test_after_a_move_the_new_master_is_looked_at_at_once(
 ) -> None:
     """Not when the next look would be due: that much longer the failover would seem to have taken."""
     room = room_of(stack, three, probe_interval=3600)
-    room.feels(A)
+    room.set_probe_status(A)
     await room.source.refresh()
     await eventually(lambda: room.value("master_missing_seconds_total", master="cart") == 0)
     fail_over(three)
     await room.source.refresh()
     room.clock.advance(0.5)
-    room.feels(B)
+    room.set_probe_status(B)
     await eventually(lambda: room.value("last_failover_seconds", master="cart") == 0.5)
 
 
 async def test_masters_are_looked_after_from_the_first_answer_until_the_source_is_closed(
     three: list[FakeSentinel],
 ) -> None:
-    room = Room(*(one.address for one in three))
-    room.feels(A)
+    room = SentinelSetup(*(one.address for one in three))
+    room.set_probe_status(A)
     await room.source.refresh()
     await eventually(lambda: room.value("master_missing_seconds_total", master="cart") == 0)
     await room.source.aclose()
@@ -421,5 +421,5 @@ async def test_masters_are_looked_after_from_the_first_answer_until_the_source_i
 
 
 async def test_closing_a_source_that_never_asked_is_nothing(three: list[FakeSentinel]) -> None:
-    await Room(three[0].address).source.aclose()
+    await SentinelSetup(three[0].address).source.aclose()
     assert three[0].accepted == 0

@@ -18,15 +18,15 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Self
 
 from redis_pulse.collectors.clients import groups, per_client
-from redis_pulse.collectors.clients.groups import Group, Tally
-from redis_pulse.collectors.clients.per_client import Listing
+from redis_pulse.collectors.clients.groups import ClientAggregator, ClientGroup
+from redis_pulse.collectors.clients.per_client import PerClientSeries
 from redis_pulse.collectors.support.info_lines import read_info
-from redis_pulse.collectors.support.labels import Places
+from redis_pulse.collectors.support.labels import LabelLimiter
 from redis_pulse.commands import Commands
 from redis_pulse.config import Options
 from redis_pulse.config.option_types import Count, Field, PositiveCount
 from redis_pulse.errors import EmptyReplyError, UnknownCommandError
-from redis_pulse.metric import Found, Metric, Unreadable, gauge
+from redis_pulse.metric import CollectorItem, MetricSpec, UnreadableField, gauge
 from redis_pulse.parse.client_list import parse_client_list
 from redis_pulse.parse.reply import as_text
 from redis_pulse.server_info import Server
@@ -58,20 +58,20 @@ class ClientsOptions(Options):
     include_port: bool = Field(False, description="Give redis_connected_client_info the client's port too.")
 
 
-class Clients:
+class ClientsCollector:
     """Ask for the list when it is not too long, and read it in small portions."""
 
     name: ClassVar[str] = "clients"
-    metrics: ClassVar[tuple[Metric, ...]] = (SKIPPED, *groups.ROWS, *per_client.ROWS)
+    metrics: ClassVar[tuple[MetricSpec, ...]] = (SKIPPED, *groups.ROWS, *per_client.ROWS)
     options: ClassVar[type[Options]] = ClientsOptions
     default: ClassVar[bool] = True
     commands: ClassVar[tuple[str, ...]] = ("info", "client|list")
 
     def __init__(self, wall_clock: Callable[[], float] = time.time) -> None:
         self._wall_clock = wall_clock
-        self._names: Places[Group] = Places(KEEP)
-        self._users: Places[str] = Places(KEEP)
-        self._listing: Listing | None = None
+        self._names: LabelLimiter[ClientGroup] = LabelLimiter(KEEP)
+        self._users: LabelLimiter[str] = LabelLimiter(KEEP)
+        self._listing: PerClientSeries | None = None
 
     def for_target(self) -> Self:
         """Return a copy: which names have places is remembered, and when clients connected."""
@@ -81,7 +81,7 @@ class Clients:
         """Every server has clients, a Sentinel too."""
         return True
 
-    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Found]:
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:
         """Read the list; a line that makes no sense costs itself only."""
         if options.max_clients:
             connected = await _connected(server, commands)
@@ -89,15 +89,15 @@ class Clients:
                 return [SKIPPED.sample(1.0)]
         text = as_text(await commands.execute("CLIENT", "LIST"))
         if text is None:
-            return [SKIPPED.sample(0.0), Unreadable("CLIENT LIST")]
-        found: list[Found] = [SKIPPED.sample(0.0)]
-        now, tally = self._wall_clock(), Tally()
-        listing = Listing(now, self._listing, include_port=options.include_port) if options.per_client else None
+            return [SKIPPED.sample(0.0), UnreadableField("CLIENT LIST")]
+        found: list[CollectorItem] = [SKIPPED.sample(0.0)]
+        now, tally = self._wall_clock(), ClientAggregator()
+        listing = PerClientSeries(now, self._listing, include_port=options.include_port) if options.per_client else None
         for number, client in enumerate(parse_client_list(text), start=1):
             if number % AT_ONCE == 0:
                 await asyncio.sleep(0)
             if client is None:
-                found.append(Unreadable("CLIENT LIST/line"))
+                found.append(UnreadableField("CLIENT LIST/line"))
                 continue
             tally.add(client)
             if listing is not None:
@@ -119,4 +119,4 @@ async def _connected(server: Server, commands: Commands) -> int | None:
     return int(said) if said.isdecimal() and said.isascii() and len(said) < 20 else None
 
 
-COLLECTOR = Clients()
+COLLECTOR = ClientsCollector()

@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from operator import add
 
-from redis_pulse.collectors.support.labels import OVERFLOW, Places, label
-from redis_pulse.metric import Found, Metric, Overflow, Unreadable, gauge
-from redis_pulse.parse.client_list import Client
+from redis_pulse.collectors.support.labels import OVERFLOW, LabelLimiter, label_value
+from redis_pulse.metric import CollectorItem, MetricSpec, OverflowCount, UnreadableField, gauge
+from redis_pulse.parse.client_list import ClientFields
 
 #: user, name, lib-name, lib-ver
-Group = tuple[str, str, str, str]
+ClientGroup = tuple[str, str, str, str]
 
 _BY = ("user", "name", "lib_name", "lib_ver")
 # fmt: off
@@ -25,14 +25,14 @@ FLAG = gauge("CLIENT LIST", "flags", "clients_with_flag", "Connections that bear
 ROWS = (CLIENTS, MEMORY, OUTPUT, BIGGEST_OUTPUT, OLDEST, MOST_IDLE, FLAG)
 
 #: What is made of a field of all the clients of a group.
-_FOLDS: tuple[tuple[str, Metric, Callable[[float, float], float]], ...] = (
+_AGGREGATIONS: tuple[tuple[str, MetricSpec, Callable[[float, float], float]], ...] = (
     ("tot-mem", MEMORY, add),
     ("omem", OUTPUT, add),
     ("omem", BIGGEST_OUTPUT, max),
     ("age", OLDEST, max),
     ("idle", MOST_IDLE, max),
 )
-_HOW = {CLIENTS: add, **{metric: how for _, metric, how in _FOLDS}}
+_HOW = {CLIENTS: add, **{metric: how for _, metric, how in _AGGREGATIONS}}
 
 #: The flags by their words; one that is not here keeps its letter.
 FLAGS = {
@@ -43,43 +43,45 @@ FLAGS = {
 }  # fmt: skip
 
 
-class Tally:
+class ClientAggregator:
     """Takes clients one by one."""
 
     def __init__(self) -> None:
-        self._groups: dict[Group, dict[Metric, float]] = {}
+        self._groups: dict[ClientGroup, dict[MetricSpec, float]] = {}
         self._flags: Counter[str] = Counter()
-        self._unreadable: list[Unreadable] = []
+        self._unreadable: list[UnreadableField] = []
         #: Texts read before, since most values of most clients are alike; None for one that is no whole number.
         self._numbers: dict[str, float | None] = {"": None}
 
-    def add(self, client: Client) -> None:
+    def add(self, client: ClientFields) -> None:
         """Count one client; a field that makes no sense costs itself only."""
         get = client.get
         sums = self._groups.setdefault((get("user", ""), get("name", ""), get("lib-name", ""), get("lib-ver", "")), {})
         sums[CLIENTS] = sums.get(CLIENTS, 0.0) + 1
-        for field, metric, how in _FOLDS:
+        for field, metric, how in _AGGREGATIONS:
             text = get(field, "")
             value = self._numbers[text] if text in self._numbers else self._number(text)
             if value is not None:
                 sums[metric] = how(sums[metric], value) if metric in sums else value
             elif text:
-                self._unreadable.append(Unreadable(metric.place))
+                self._unreadable.append(UnreadableField(metric.location))
         self._flags.update(set(client.get("flags", "")))
 
     def _number(self, text: str) -> float | None:
         whole = text.isdecimal() and text.isascii() and len(text) < 20
         return self._numbers.setdefault(text, float(text) if whole else None)
 
-    def samples(self, names: Places[Group], users: Places[str], most: int, now: float) -> Iterator[Found]:
+    def samples(
+        self, names: LabelLimiter[ClientGroup], users: LabelLimiter[str], most: int, now: float
+    ) -> Iterator[CollectorItem]:
         """Yield a series for each group that has a place; the others are put together by user, or all in all."""
         yield from self._unreadable
-        seated = names.seat({group: sums[CLIENTS] for group, sums in self._groups.items()}, most, now)
+        seated = names.admit({group: sums[CLIENTS] for group, sums in self._groups.items()}, most, now)
         others = {group: sums for group, sums in self._groups.items() if group not in seated}
         weights: Counter[str] = Counter()
         for (user, *_), sums in others.items():
             weights[user] += int(sums[CLIENTS])
-        known = users.seat(weights, most, now)
+        known = users.admit(weights, most, now)
         merged = {group: dict(sums) for group, sums in self._groups.items() if group in seated}
         for group, sums in others.items():
             user = group[0] if group[0] in known else OVERFLOW
@@ -87,13 +89,13 @@ class Tally:
             for metric, value in sums.items():
                 into[metric] = _HOW[metric](into[metric], value) if metric in into else value
         for group, sums in merged.items():
-            labels = [*map(label, group)]
+            labels = [*map(label_value, group)]
             yield from (metric.sample(value, *labels) for metric, value in sums.items())
         if others:
-            yield Overflow(CLIENTS.place, len(others))
+            yield OverflowCount(CLIENTS.location, len(others))
         yield from self._by_flag()
 
-    def _by_flag(self) -> Iterator[Found]:
+    def _by_flag(self) -> Iterator[CollectorItem]:
         words = Counter(dict.fromkeys(FLAGS.values(), 0))
         for letter, clients in self._flags.items():
             words[FLAGS.get(letter, letter if letter.isascii() and letter.isalpha() else "other")] += clients

@@ -3,9 +3,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from redis_pulse.collectors.support.labels import label
-from redis_pulse.metric import Found, Metric, Overflow, Sample, Unreadable, gauge
-from redis_pulse.parse.client_list import Client, parse_address
+from redis_pulse.collectors.support.labels import label_value
+from redis_pulse.metric import CollectorItem, MetricSpec, OverflowCount, Sample, UnreadableField, gauge
+from redis_pulse.parse.client_list import ClientFields, parse_address
 
 #: More clients than that have no series of their own, whatever a server lists.
 MOST = 10_000
@@ -31,27 +31,27 @@ OF_A_CLIENT = (
     gauge("CLIENT LIST", "oll", "connected_client_output_list_length", "Replies queued for a client because its fixed output buffer is full.", labels=_BY),
 )
 # fmt: on
-ROWS: Sequence[Metric] = (INFO, CREATED, IDLE_SINCE, *OF_A_CLIENT)
+ROWS: Sequence[MetricSpec] = (INFO, CREATED, IDLE_SINCE, *OF_A_CLIENT)
 
 
-class Listing:
+class PerClientSeries:
     """The series of the clients of one list; of clients that the list ``before`` had too, times stay as they were."""
 
-    def __init__(self, now: float, before: "Listing | None" = None, *, include_port: bool = False) -> None:
+    def __init__(self, now: float, before: "PerClientSeries | None" = None, *, include_port: bool = False) -> None:
         self._now = float(now // 1)
         self._before = before.times if before is not None else {}
         self._include_port = include_port
         #: Unix times that were computed, kept for the list after this one.
-        self.times: dict[tuple[Metric, str], float] = {}
+        self.times: dict[tuple[MetricSpec, str], float] = {}
         self._seen: set[str] = set()
         self._left_out = 0
-        self.found: list[Found] = []
+        self.found: list[CollectorItem] = []
 
-    def add(self, client: Client) -> None:
+    def add(self, client: ClientFields) -> None:
         """Read one client; a field that makes no sense costs itself only."""
-        by = label(client["id"]), label(client.get("name", ""))
+        by = label_value(client["id"]), label_value(client.get("name", ""))
         if by[0] in self._seen:  # a series may stand on a page only once
-            self.found.append(Unreadable(INFO.place))
+            self.found.append(UnreadableField(INFO.location))
         elif len(self._seen) >= MOST:
             self._left_out += 1
         else:
@@ -59,28 +59,28 @@ class Listing:
             self.found.append(self._info(by, client))
             self.found += self._numbers(by, client)
 
-    def samples(self) -> list[Found]:
+    def samples(self) -> list[CollectorItem]:
         """Return everything that was found."""
-        return [*self.found, Overflow(INFO.place, self._left_out)] if self._left_out else self.found
+        return [*self.found, OverflowCount(INFO.location, self._left_out)] if self._left_out else self.found
 
-    def _info(self, by: tuple[str, str], client: Client) -> Sample:
+    def _info(self, by: tuple[str, str], client: ClientFields) -> Sample:
         host, port = parse_address(client.get("addr", ""))
         said = {**client, "host": host, "port": port if self._include_port else ""}
-        return INFO.sample(1.0, *by, *(label(said.get(key, "")) for key in _INFO_LABELS[2:]))
+        return INFO.sample(1.0, *by, *(label_value(said.get(key, "")) for key in _INFO_LABELS[2:]))
 
-    def _numbers(self, by: tuple[str, str], client: Client) -> Iterator[Found]:
+    def _numbers(self, by: tuple[str, str], client: ClientFields) -> Iterator[CollectorItem]:
         for metric in OF_A_CLIENT:
-            if (text := client.get(metric.field)) is not None and (found := metric.read(text, *by)) is not None:
+            if (text := client.get(metric.field)) is not None and (found := metric.parse(text, *by)) is not None:
                 yield found
         for metric in (CREATED, IDLE_SINCE):
             if (text := client.get(metric.field)) is not None:
-                found = metric.read(text, *by)
+                found = metric.parse(text, *by)
                 if isinstance(found, Sample):
                     yield found._replace(value=self._time(metric, by[0], found.value))
                 elif found is not None:
                     yield found
 
-    def _time(self, metric: Metric, client: str, seconds: float) -> float:
+    def _time(self, metric: MetricSpec, client: str, seconds: float) -> float:
         """Return when it was so many seconds ago, without the wobble of whole seconds."""
         estimate = self._now - seconds
         known = self._before.get((metric, client), estimate)

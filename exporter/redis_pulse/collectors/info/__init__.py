@@ -21,13 +21,24 @@ from redis_pulse.commands import Commands
 from redis_pulse.config import Options
 from redis_pulse.config.option_types import Count, Field
 from redis_pulse.errors import EmptyReplyError
-from redis_pulse.metric import Found, Metric, Sample, Unreadable, counter, gauge, is_underflow, msec, number, usec
+from redis_pulse.metric import (
+    CollectorItem,
+    MetricSpec,
+    Sample,
+    UnreadableField,
+    counter,
+    gauge,
+    is_underflow,
+    msec,
+    parse_number,
+    usec,
+)
 from redis_pulse.parse.info import Info
 from redis_pulse.server_info import Server
 
 # fmt: off
 #: Fields that are one number each: INFO section, field, name, help, and how to convert it when it is not plain.
-TABLE: tuple[Metric, ...] = (
+INFO_METRICS: tuple[MetricSpec, ...] = (
     gauge("Server", "uptime_in_seconds", "uptime_in_seconds", "Time since the server started."),
     gauge("Server", "process_id", "process_id", "Process id of the server on its machine."),
     gauge("Server", "io_threads_active", "io_threads_active", "1 while I/O threads share the work of the main thread."),
@@ -296,8 +307,8 @@ class InfoCollector(Stateless):
     """
 
     name: ClassVar[str] = "info"
-    metrics: ClassVar[tuple[Metric, ...]] = (
-        *TABLE,
+    metrics: ClassVar[tuple[MetricSpec, ...]] = (
+        *INFO_METRICS,
         *(INSTANCE, SOFTWARE, START_TIME, ROLE, MAXMEMORY_RATIO, IO_THREAD),
         *REPLICATION,
         *KEYSPACE,
@@ -313,11 +324,11 @@ class InfoCollector(Stateless):
         """Every server has it."""
         return True
 
-    async def collect(self, server: Server, commands: Commands, options: InfoOptions) -> Iterable[Found]:
+    async def collect(self, server: Server, commands: Commands, options: InfoOptions) -> Iterable[CollectorItem]:
         """Read the reply, part by part: a part that makes no sense costs itself only."""
         info = await read_info(server, commands)
         own = merge(info, (section for section in info if section.lower() in _OWN))
-        server.learn(merge(info, info) | own)
+        server.update(merge(info, info) | own)
         replication = info.get("Replication", own)
         found = chain(
             _plain(server, info, own),
@@ -333,7 +344,7 @@ class InfoCollector(Stateless):
             raise EmptyReplyError("the reply to INFO holds nothing that is known")
         return read
 
-    def _start(self, server: Server, own: dict[str, str]) -> Sample | Unreadable | None:
+    def _start(self, server: Server, own: dict[str, str]) -> Sample | UnreadableField | None:
         """Compute the start time from the server's own clock where it tells us, or else from ours.
 
         Whole seconds of the server's clock minus its uptime are exactly the second in which it started.
@@ -341,27 +352,27 @@ class InfoCollector(Stateless):
         if not own.get("uptime_in_seconds"):
             return None
         try:
-            uptime, now = number(own["uptime_in_seconds"]) or 0.0, usec(own.get("server_time_usec", ""))
+            uptime, now = parse_number(own["uptime_in_seconds"]) or 0.0, usec(own.get("server_time_usec", ""))
         except ValueError:
-            return Unreadable(START_TIME.place)
+            return UnreadableField(START_TIME.location)
         estimate = (self._wall_clock() if now is None else float(now // 1)) - uptime
         return START_TIME.sample(server.started(estimate))
 
 
-def _plain(server: Server, info: Info, own: dict[str, str]) -> Iterator[Sample | Unreadable | None]:
+def _plain(server: Server, info: Info, own: dict[str, str]) -> Iterator[Sample | UnreadableField | None]:
     nothing: dict[str, str] = {}
-    for metric in TABLE:
+    for metric in INFO_METRICS:
         text = info.get(metric.section, nothing).get(metric.field)
         if text is None:
             text = own.get(metric.field)
         if text is None:
             continue
-        read = metric.read(text)
-        if isinstance(read, Unreadable) and is_underflow(text):
+        read = metric.parse(text)
+        if isinstance(read, UnreadableField) and is_underflow(text):
             # An idle Redis 8 has one at every poll. Nobody can act on it, so it counts once and raises no alert.
-            if metric.place in server.underflows:
+            if metric.location in server.underflows:
                 continue
-            server.underflows.add(metric.place)
+            server.underflows.add(metric.location)
         yield read
 
 
@@ -380,16 +391,16 @@ def _identity(server: Server, own: dict[str, str], labels: Collection[str]) -> I
 
 def _maxmemory_ratio(own: dict[str, str]) -> Sample | None:
     try:
-        used, limit = number(own.get("used_memory", "")), number(own.get("maxmemory", ""))
+        used, limit = parse_number(own.get("used_memory", "")), parse_number(own.get("maxmemory", ""))
     except ValueError:
         return None  # counted by the field's own row
     return MAXMEMORY_RATIO.sample(used / limit) if used is not None and limit and limit >= 1 else None
 
 
-def _io_threads(cpu: dict[str, str]) -> Iterator[Sample | Unreadable | None]:
+def _io_threads(cpu: dict[str, str]) -> Iterator[Sample | UnreadableField | None]:
     for field, text in cpu.items():
         if thread := _IO_THREAD_FIELD.fullmatch(field):
-            yield IO_THREAD.read(text, thread[1])
+            yield IO_THREAD.parse(text, thread[1])
 
 
 COLLECTOR = InfoCollector()

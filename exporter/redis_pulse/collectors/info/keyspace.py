@@ -5,13 +5,13 @@ import re
 from collections.abc import Iterator
 
 from redis_pulse.collectors.support.labels import OVERFLOW
-from redis_pulse.metric import Found, Metric, Overflow, Unreadable, gauge, number
+from redis_pulse.metric import CollectorItem, MetricSpec, OverflowCount, UnreadableField, gauge, parse_number
 from redis_pulse.parse.info import parse_pairs
 
 
 def _msec_if_known(text: str) -> float | None:
     """Milliseconds to seconds; Dragonfly writes -1 for what it does not measure."""
-    value = number(text)
+    value = parse_number(text)
     return None if value is None or value < 0 else value / 1e3
 
 
@@ -28,7 +28,7 @@ OF_A_DB = {
     "keys_with_volatile_items": expiring_items,
 }
 # fmt: on
-KEYSPACE: tuple[Metric, ...] = tuple(dict.fromkeys(OF_A_DB.values()))
+KEYSPACE: tuple[MetricSpec, ...] = tuple(dict.fromkeys(OF_A_DB.values()))
 
 #: A server with more databases than that (``databases``) has the others summed up.
 _MAX_DATABASES = 256
@@ -36,7 +36,7 @@ _DB = re.compile(r"db[0-9]+")
 _COUNT = re.compile(r"[0-9]{1,19}")
 
 
-def read_databases(keyspace: dict[str, str] | None, empty: int) -> Iterator[Found | None]:
+def read_databases(keyspace: dict[str, str] | None, empty: int) -> Iterator[CollectorItem | None]:
     """Read the dbN lines. A database without keys has none, so the first ``empty`` ones say 0, not nothing."""
     if keyspace is None:
         return
@@ -47,12 +47,12 @@ def read_databases(keyspace: dict[str, str] | None, empty: int) -> Iterator[Foun
     lines = [(db, parse_pairs(text)) for db, text in keyspace.items() if _DB.fullmatch(db)]
     for db, pairs in lines[:_MAX_DATABASES]:
         if "keys" not in pairs:
-            yield Unreadable(DB_KEYS.place)
+            yield UnreadableField(DB_KEYS.location)
         for item, value in pairs.items():
             if (metric := OF_A_DB.get(item)) is not None:
-                yield metric.read(value, db)
+                yield metric.parse(value, db)
     if more := lines[_MAX_DATABASES:]:
-        yield Overflow(DB_KEYS.place, len(more))
+        yield OverflowCount(DB_KEYS.location, len(more))
         for metric in (DB_KEYS, DB_EXPIRING):
             texts = (pairs.get(metric.field.partition(":")[2], "") for _, pairs in more)
             yield metric.sample(sum(float(text) for text in texts if _COUNT.fullmatch(text)), OVERFLOW)

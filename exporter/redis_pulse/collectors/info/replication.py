@@ -4,8 +4,8 @@
 import re
 from collections.abc import Iterator
 
-from redis_pulse.metric import Metric, Sample, Unreadable, gauge, number
-from redis_pulse.parse.info import Replica, parse_replica
+from redis_pulse.metric import MetricSpec, Sample, UnreadableField, gauge, parse_number
+from redis_pulse.parse.info import ReplicaInfo, parse_replica
 
 _MASTER = ("master_host", "master_port")
 _REPLICA = ("slave_ip", "slave_port", "slave_state")
@@ -18,7 +18,7 @@ def _link_up(text: str) -> float:
 
 def _if_known(text: str) -> float | None:
     """Read a lag, which is -1 where the server does not know it."""
-    value = number(text)
+    value = parse_number(text)
     return None if value is None or value < 0 else value
 
 
@@ -37,13 +37,13 @@ REPLICA_LAG = gauge("Replication", "slaveN:lag", "connected_slave_lag_seconds", 
 LAG_BYTES = gauge("Replication", "slaveN:offset", "replica_lag_bytes", "Bytes of the replication stream that an online replica has not acknowledged yet.", labels=_ADDRESS)
 LAG_SECONDS = gauge("Replication", "slaveN:lag", "replica_lag_seconds", "Time since an online replica last acknowledged its offset, in whole seconds.", _if_known, labels=_ADDRESS)
 # fmt: on
-REPLICATION: tuple[Metric, ...] = (SLAVE_INFO, *OF_A_REPLICA, REPLICA_OFFSET, REPLICA_LAG, LAG_BYTES, LAG_SECONDS)
+REPLICATION: tuple[MetricSpec, ...] = (SLAVE_INFO, *OF_A_REPLICA, REPLICA_OFFSET, REPLICA_LAG, LAG_BYTES, LAG_SECONDS)
 
 _REPLICA_FIELD = re.compile(r"slave[0-9]+")
 _OTHER_MASTER = re.compile(r"(master|slave)_([0-9]+)_(.+)")
 
 
-def read_masters(replication: dict[str, str]) -> Iterator[Sample | Unreadable | None]:
+def read_masters(replication: dict[str, str]) -> Iterator[Sample | UnreadableField | None]:
     """Read whom a replica follows; of several masters the first has no number, the next are ``master_1_host`` and so on."""
     masters = {"": replication}
     for field, text in replication.items():
@@ -58,43 +58,43 @@ def read_masters(replication: dict[str, str]) -> Iterator[Sample | Unreadable | 
             continue
         master = fields["master_host"], fields.get("master_port", "")
         if master in seen:
-            yield Unreadable("Replication/master_N_host")
+            yield UnreadableField("Replication/master_N_host")
             continue
         seen.add(master)
         yield SLAVE_INFO.sample(1.0, *master, replication.get("slave_read_only", ""))
         for metric in OF_A_REPLICA:
             if metric.field in fields:
-                yield metric.read(fields[metric.field], *master)
+                yield metric.parse(fields[metric.field], *master)
 
 
-def read_replicas(replication: dict[str, str], reached: str) -> Iterator[Sample | Unreadable | None]:
+def read_replicas(replication: dict[str, str], reached: str) -> Iterator[Sample | UnreadableField | None]:
     """Read the slaveN lines of a primary whose own offset is ``reached``."""
     seen: set[tuple[str, str, str]] = set()
-    online: dict[tuple[str, str], Replica] = {}
+    online: dict[tuple[str, str], ReplicaInfo] = {}
     for field, text in replication.items():
         if not _REPLICA_FIELD.fullmatch(field):
             continue
         replica = parse_replica(text)
         if replica is None or replica[:3] in seen:  # a series may stand on a page only once
-            yield Unreadable("Replication/slaveN")
+            yield UnreadableField("Replication/slaveN")
             continue
         seen.add(replica[:3])
         if replica.state == "online":  # before, it has no offset: it receives the whole dataset
             online[replica[:2]] = replica
         for metric, value in ((REPLICA_OFFSET, replica.offset), (REPLICA_LAG, replica.lag)):
             if value is not None:
-                yield metric.read(value, *replica[:3])
+                yield metric.parse(value, *replica[:3])
     for address, replica in online.items():
         if (behind := _behind(reached, replica.offset or "")) is not None:
             yield LAG_BYTES.sample(behind, *address)
-        if replica.lag is not None and isinstance(lag := LAG_SECONDS.read(replica.lag, *address), Sample):
+        if replica.lag is not None and isinstance(lag := LAG_SECONDS.parse(replica.lag, *address), Sample):
             yield lag
 
 
 def _behind(reached: str, offset: str) -> float | None:
     """Return how many bytes a replica is behind; None where its offset or its primary's is unknown."""
     try:
-        ahead, behind = number(reached), number(offset)
+        ahead, behind = parse_number(reached), parse_number(offset)
     except ValueError:
         return None  # counted by the fields' own rows
     return None if ahead is None or behind is None else max(0.0, ahead - behind)

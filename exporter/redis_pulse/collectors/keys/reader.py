@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from redis_pulse.commands import UNSUPPORTED, Commands, Word
 from redis_pulse.errors import KeyDeniedError, MovedError
-from redis_pulse.parse.reply import answer, as_integer, as_text, word
+from redis_pulse.parse.reply import as_integer, as_text, command_word, reply_or_none
 
 #: TYPE → the command that tells the size; each takes the same time however large the key is.
 SIZE: Mapping[str, str] = {
@@ -23,7 +23,7 @@ HEAD = 16
 _STALE = 0x80
 
 
-class Read(NamedTuple):
+class KeyReading(NamedTuple):
     """What was read of one key."""
 
     #: In the server's words; ``none`` for a missing key, None when it could not be read.
@@ -38,7 +38,7 @@ class Read(NamedTuple):
     elsewhere: bool = False
 
 
-class Reader(NamedTuple):
+class KeyReader(NamedTuple):
     """Reads keys of one database; of a plain string it reads ``longest`` bytes, or none at all when that is 0."""
 
     commands: Commands
@@ -46,20 +46,20 @@ class Reader(NamedTuple):
     longest: int = 0
     pfcount: bool = False
 
-    async def read(self, keys: list[bytes]) -> list[Read]:
+    async def read(self, keys: list[bytes]) -> list[KeyReading]:
         """Return what was read of each key, in order. Raises TargetError."""
-        words = [word(key) for key in keys]
+        words = [command_word(key) for key in keys]
         asked = [pair for key in words for pair in (("TYPE", key), ("MEMORY", "USAGE", key))]
         replies = await self.commands.pipeline(asked, db=self.db)
         for reply in replies[::2]:
             if isinstance(reply, UNSUPPORTED) and not isinstance(reply, KeyDeniedError):
                 raise reply
-        kinds = [as_text(answer(reply)) for reply in replies[::2]]
+        kinds = [as_text(reply_or_none(reply)) for reply in replies[::2]]
         memory = [_memory(reply) for reply in replies[1::2]]
         sizes, heads = await self._sizes(words, kinds)
         moved = [isinstance(reply, MovedError) for reply in replies[::2]]
         return [
-            Read(None, elsewhere=True) if gone else self._read(*one)
+            KeyReading(None, elsewhere=True) if gone else self._read(*one)
             for gone, *one in zip(moved, kinds, sizes, heads, memory, strict=True)
         ]
 
@@ -76,7 +76,7 @@ class Reader(NamedTuple):
         sizes, heads = [], []
         for kind in kinds:
             sizes.append(next(replies) if kind in SIZE else None)
-            heads.append(answer(next(replies)) if kind == "string" else None)
+            heads.append(reply_or_none(next(replies)) if kind == "string" else None)
         logs = [place for place, head in enumerate(heads) if is_hyperloglog(head)]
         for place in logs:
             sizes[place] = cached_cardinality(heads[place] or b"")
@@ -86,25 +86,25 @@ class Reader(NamedTuple):
                 sizes[place] = reply
         return sizes, heads
 
-    def _read(self, kind: str | None, size: Any, head: Any, memory: tuple[int | None, bool]) -> Read:
+    def _read(self, kind: str | None, size: Any, head: Any, memory: tuple[int | None, bool]) -> KeyReading:
         unreadable = [] if memory[1] else ["MEMORY USAGE"]
         if kind is None:
-            return Read(None, unreadable=("TYPE",))
+            return KeyReading(None, unreadable=("TYPE",))
         if kind == "none":
-            return Read(kind, 0)
-        count = as_integer(answer(size))
+            return KeyReading(kind, 0)
+        count = as_integer(reply_or_none(size))
         stale = is_hyperloglog(head) and size is None
         if kind in SIZE and count is None and not stale:
             unreadable.append(SIZE[kind])
         text = head if isinstance(head, bytes) and self.longest and not is_hyperloglog(head) else None
-        return Read(kind, count, memory[0], text, tuple(unreadable))
+        return KeyReading(kind, count, memory[0], text, tuple(unreadable))
 
 
 def _memory(reply: Any) -> tuple[int | None, bool]:
     """Return the bytes, None where the server does not say, and whether the reply makes sense."""
     if reply is None or (isinstance(reply, UNSUPPORTED) and not isinstance(reply, KeyDeniedError)):
         return None, True
-    value = as_integer(answer(reply))
+    value = as_integer(reply_or_none(reply))
     return value, value is not None
 
 

@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from redis_pulse.collectors.support.labels import label, unreadable
+from redis_pulse.collectors.support.labels import label_value, unreadable_database
 from redis_pulse.collectors.support.scan import Name
 from redis_pulse.commands import UNSUPPORTED, Commands
 from redis_pulse.errors import KeyDeniedError, TargetError
-from redis_pulse.metric import Found, Kind, Metric, Overflow, Sample, Unreadable
-from redis_pulse.parse.reply import answer, as_integer, as_list, as_text, fields, word
+from redis_pulse.metric import CollectorItem, Kind, MetricSpec, OverflowCount, Sample, UnreadableField
+from redis_pulse.parse.reply import as_integer, as_list, as_map, as_text, command_word, reply_or_none
 
 _ID = re.compile(rb"(\d{1,20})-(\d{1,20})", re.ASCII)
 Read = Callable[[Any], float | None]
@@ -35,7 +35,7 @@ def milliseconds(reply: Any) -> float | None:
     return None if value is None else value / 1e3
 
 
-class Row:
+class StreamMetric:
     """A row, and how to read its field from a nested reply."""
 
     def __init__(
@@ -48,24 +48,28 @@ class Row:
         labels: tuple[str, ...],
         read: Read = as_integer,
     ) -> None:
-        self.metric = Metric(kind, f"XINFO {command}", field, name, text, labels=labels)
+        self.metric = MetricSpec(kind, f"XINFO {command}", field, name, text, labels=labels)
         self._read = read
 
-    def found(self, fields: Mapping[str, Any], *labels: str) -> Iterator[Sample | Unreadable]:
+    def found(self, fields: Mapping[str, Any], *labels: str) -> Iterator[Sample | UnreadableField]:
         """Yield its sample; nothing when the server has no such field, or does not know its value."""
         if self.metric.field not in fields:
             return
         reply = fields[self.metric.field]
         if reply is not None or self._read is entry:
-            yield self.metric.take(self._read(reply), *labels)
+            yield self.metric.sample_or_unreadable(self._read(reply), *labels)
 
 
 _STREAM, _GROUP, _CONSUMER = ("db", "stream"), ("db", "stream", "group"), ("db", "stream", "group", "consumer")
 STREAM = (
-    Row("gauge", "STREAM", "length", "stream_length", "Entries in a stream.", _STREAM),
-    Row("gauge", "STREAM", "radix-tree-keys", "stream_radix_tree_keys", "Keys in a stream's radix tree.", _STREAM),
-    Row("gauge", "STREAM", "radix-tree-nodes", "stream_radix_tree_nodes", "Nodes in a stream's radix tree.", _STREAM),
-    Row(
+    StreamMetric("gauge", "STREAM", "length", "stream_length", "Entries in a stream.", _STREAM),
+    StreamMetric(
+        "gauge", "STREAM", "radix-tree-keys", "stream_radix_tree_keys", "Keys in a stream's radix tree.", _STREAM
+    ),
+    StreamMetric(
+        "gauge", "STREAM", "radix-tree-nodes", "stream_radix_tree_nodes", "Nodes in a stream's radix tree.", _STREAM
+    ),
+    StreamMetric(
         "gauge",
         "STREAM",
         "last-generated-id",
@@ -74,7 +78,7 @@ STREAM = (
         _STREAM,
         moment,
     ),
-    Row(
+    StreamMetric(
         "gauge",
         "STREAM",
         "max-deleted-entry-id",
@@ -83,8 +87,10 @@ STREAM = (
         _STREAM,
         moment,
     ),
-    Row("counter", "STREAM", "entries-added", "stream_entries_added_total", "Entries ever added to a stream.", _STREAM),
-    Row(
+    StreamMetric(
+        "counter", "STREAM", "entries-added", "stream_entries_added_total", "Entries ever added to a stream.", _STREAM
+    ),
+    StreamMetric(
         "gauge",
         "STREAM",
         "first-entry",
@@ -93,7 +99,7 @@ STREAM = (
         _STREAM,
         entry,
     ),
-    Row(
+    StreamMetric(
         "gauge",
         "STREAM",
         "last-entry",
@@ -102,11 +108,11 @@ STREAM = (
         _STREAM,
         entry,
     ),
-    Row("gauge", "STREAM", "groups", "stream_groups", "Consumer groups of a stream.", _STREAM),
+    StreamMetric("gauge", "STREAM", "groups", "stream_groups", "Consumer groups of a stream.", _STREAM),
 )
 GROUP = (
-    Row("gauge", "GROUPS", "consumers", "stream_group_consumers", "Consumers of a group.", _GROUP),
-    Row(
+    StreamMetric("gauge", "GROUPS", "consumers", "stream_group_consumers", "Consumers of a group.", _GROUP),
+    StreamMetric(
         "gauge",
         "GROUPS",
         "pending",
@@ -114,7 +120,7 @@ GROUP = (
         "Entries delivered to a group and not acknowledged.",
         _GROUP,
     ),
-    Row(
+    StreamMetric(
         "gauge",
         "GROUPS",
         "last-delivered-id",
@@ -123,11 +129,13 @@ GROUP = (
         _GROUP,
         moment,
     ),
-    Row("gauge", "GROUPS", "entries-read", "stream_group_entries_read", "Entries that a group was given.", _GROUP),
-    Row("gauge", "GROUPS", "lag", "stream_group_lag", "Entries that a group was not given yet.", _GROUP),
+    StreamMetric(
+        "gauge", "GROUPS", "entries-read", "stream_group_entries_read", "Entries that a group was given.", _GROUP
+    ),
+    StreamMetric("gauge", "GROUPS", "lag", "stream_group_lag", "Entries that a group was not given yet.", _GROUP),
 )
 CONSUMER = (
-    Row(
+    StreamMetric(
         "gauge",
         "CONSUMERS",
         "pending",
@@ -135,7 +143,7 @@ CONSUMER = (
         "Entries delivered to a consumer and not acknowledged.",
         _CONSUMER,
     ),
-    Row(
+    StreamMetric(
         "gauge",
         "CONSUMERS",
         "idle",
@@ -156,33 +164,35 @@ class StreamReader(NamedTuple):
     max_groups: int
     max_consumers: int
 
-    async def read(self, names: list[Name]) -> dict[Name, list[Found]]:
+    async def read(self, names: list[Name]) -> dict[Name, list[CollectorItem]]:
         """Return what was found of each; nothing of a key that is missing, or is no stream. Raises TargetError."""
-        found: dict[Name, list[Found]] = {name: [] for name in names}
+        found: dict[Name, list[CollectorItem]] = {name: [] for name in names}
         try:
-            kinds = await self._ask([("TYPE", word(key)) for _, key in names])
+            kinds = await self._ask([("TYPE", command_word(key)) for _, key in names])
         except TargetError as error:
-            return {name: [unreadable(error, self.db, "TYPE")] for name in names}
+            return {name: [unreadable_database(error, self.db, "TYPE")] for name in names}
         there = [name for name, kind in zip(names, kinds, strict=True) if as_text(kind) == "stream"]
-        asked = [("XINFO", what, word(key)) for _, key in there for what in ("STREAM", "GROUPS")]
+        asked = [("XINFO", what, command_word(key)) for _, key in there for what in ("STREAM", "GROUPS")]
         replies = iter(await self._ask(asked))
         for name in there:
-            labels = (f"db{self.db}", label(name[1]))
+            labels = (f"db{self.db}", label_value(name[1]))
             found[name] += _rows(STREAM, "XINFO STREAM", next(replies), labels)
             found[name] += await self._groups(name, next(replies), labels)
         return found
 
-    async def _groups(self, name: Name, reply: Any, labels: tuple[str, str]) -> list[Found]:
+    async def _groups(self, name: Name, reply: Any, labels: tuple[str, str]) -> list[CollectorItem]:
         groups, found = _named(reply, "XINFO GROUPS", self.max_groups)
         for group, read in groups:
-            found += _rows(GROUP, "XINFO GROUPS", read, (*labels, label(group)))
+            found += _rows(GROUP, "XINFO GROUPS", read, (*labels, label_value(group)))
         if self.max_consumers and groups:
-            asked = [("XINFO", "CONSUMERS", word(name[1]), word(group)) for group, _ in groups]
+            asked = [("XINFO", "CONSUMERS", command_word(name[1]), command_word(group)) for group, _ in groups]
             for (group, _), consumers in zip(groups, await self._ask(asked), strict=True):
                 named, others = _named(consumers, "XINFO CONSUMERS", self.max_consumers)
                 found += others
                 for consumer, read in named:
-                    found += _rows(CONSUMER, "XINFO CONSUMERS", read, (*labels, label(group), label(consumer)))
+                    found += _rows(
+                        CONSUMER, "XINFO CONSUMERS", read, (*labels, label_value(group), label_value(consumer))
+                    )
         return found
 
     async def _ask(self, asked: list[Any]) -> list[Any]:
@@ -190,25 +200,25 @@ class StreamReader(NamedTuple):
         for reply in replies:
             if isinstance(reply, UNSUPPORTED) and not isinstance(reply, KeyDeniedError):
                 raise reply
-        return [answer(reply) for reply in replies]
+        return [reply_or_none(reply) for reply in replies]
 
 
-def _rows(rows: tuple[Row, ...], place: str, reply: Any, labels: tuple[str, ...]) -> Iterator[Found]:
-    read = fields(reply)
+def _rows(rows: tuple[StreamMetric, ...], place: str, reply: Any, labels: tuple[str, ...]) -> Iterator[CollectorItem]:
+    read = as_map(reply)
     if read is None:
-        yield Unreadable(place)
+        yield UnreadableField(place)
         return
     for row in rows:
         yield from row.found(read, *labels)
 
 
-def _named(reply: Any, place: str, most: int) -> tuple[list[tuple[bytes, Any]], list[Found]]:
+def _named(reply: Any, place: str, most: int) -> tuple[list[tuple[bytes, Any]], list[CollectorItem]]:
     """Return at most ``most`` parts of a reply with their names, and what must be said of the others."""
     parts = as_list(reply)
     if parts is None:
-        return [], [Unreadable(place)]
-    named = {name: part for part in parts if isinstance(name := (fields(part) or {}).get("name"), bytes)}
-    found: list[Found] = [Unreadable(f"{place}/name")] * (len(parts) - len(named))
+        return [], [UnreadableField(place)]
+    named = {name: part for part in parts if isinstance(name := (as_map(part) or {}).get("name"), bytes)}
+    found: list[CollectorItem] = [UnreadableField(f"{place}/name")] * (len(parts) - len(named))
     if len(named) > most:
-        found.append(Overflow(f"{place}/name", len(named) - most))
+        found.append(OverflowCount(f"{place}/name", len(named) - most))
     return list(named.items())[:most], found

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 
-class Distinct:
+class DistinctCounter:
     """Counts different byte strings in a stream in which few come more than once, as with the keys of a SCAN.
 
     Up to ``limit`` of them the count is exact. Beyond, a random sample of them is remembered (those whose hash ends in

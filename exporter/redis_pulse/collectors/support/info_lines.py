@@ -11,17 +11,17 @@ INFO lines whose field is a prefix and a name that somebody else chose: ``cmdsta
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Self
 
-from redis_pulse.collectors.support.labels import OVERFLOW, Places
+from redis_pulse.collectors.support.labels import OVERFLOW, LabelLimiter
 from redis_pulse.commands import Commands
 from redis_pulse.errors import EmptyReplyError, TargetError, UnknownCommandError
-from redis_pulse.metric import Found, Metric, Overflow, Unreadable
+from redis_pulse.metric import CollectorItem, MetricSpec, OverflowCount, UnreadableField
 from redis_pulse.parse.dialects import translated
 from redis_pulse.parse.info import Info, has_fields, parse_info, parse_pairs
 from redis_pulse.parse.reply import as_text
-from redis_pulse.server_info import InfoWay, Server
+from redis_pulse.server_info import InfoQuery, Server
 
 #: The words after INFO, the fullest reply first.
-_WAYS: tuple[tuple[str, ...], ...] = (("everything",), ("all",), ())
+_INFO_ARGUMENTS: tuple[tuple[str, ...], ...] = (("everything",), ("all",), ())
 #: What is asked one by one of a server that has nothing to say to the others.
 SECTIONS = (
     *("server", "clients", "memory", "persistence", "stats", "replication", "cpu", "modules", "commandstats"),
@@ -33,23 +33,23 @@ _TRY_NEXT = (TargetError, UnknownCommandError)
 
 async def read_info(server: Server, commands: Commands) -> Info:
     """Return the sections of INFO. Raises TargetError: EmptyReplyError for a server that tells nothing at all."""
-    known = server.info_way
+    known = server.info_query
     if known is not None:
         try:
-            if has_fields(info := await _ask(server, commands, known.asked)):
-                if known.is_still(info):
+            if has_fields(info := await _ask(server, commands, known.arguments)):
+                if known.is_same_server(info):
                     return info
                 known = None  # it is another server: does it tell more in another way?
         except TargetError as error:
             if not _may_try_next(error):
                 raise
-    server.info_way = None
-    return await _find_way(server, commands)
+    server.info_query = None
+    return await _find_query(server, commands)
 
 
-async def _find_way(server: Server, commands: Commands) -> Info:
+async def _find_query(server: Server, commands: Commands) -> Info:
     failures: list[TargetError] = []
-    for words in _WAYS:
+    for words in _INFO_ARGUMENTS:
         try:
             info = await _ask(server, commands, (words,))
         except TargetError as error:
@@ -58,20 +58,20 @@ async def _find_way(server: Server, commands: Commands) -> Info:
             failures.append(error)
         else:
             if has_fields(info):
-                server.info_way = InfoWay.of((words,), info)
+                server.info_query = InfoQuery.from_info((words,), info)
                 return info
     if not failures or not isinstance(failures[-1], UnknownCommandError):
-        sections = tuple([(name,) for name in SECTIONS if await _tells(server, commands, name, failures)])
+        sections = tuple([(name,) for name in SECTIONS if await _has_section(server, commands, name, failures)])
         if sections:
             info = await _ask(server, commands, sections)
-            server.info_way = InfoWay.of(sections, info)
+            server.info_query = InfoQuery.from_info(sections, info)
             return info
     if failures:
         raise failures[0]
     raise EmptyReplyError("the reply to INFO holds no field")
 
 
-async def _tells(server: Server, commands: Commands, section: str, failures: list[TargetError]) -> bool:
+async def _has_section(server: Server, commands: Commands, section: str, failures: list[TargetError]) -> bool:
     try:
         return has_fields(await _ask(server, commands, ((section,),)))
     except TargetError as error:
@@ -103,19 +103,19 @@ def _may_try_next(error: TargetError) -> bool:
 #: Longer names get no series of their own.
 MAX_LENGTH = 100
 #: Name → its pairs, as text.
-Keyed = dict[str, dict[str, str]]
+NamedLines = dict[str, dict[str, str]]
 #: Item of a line → the row of its value, whose one label is the name.
-Rows = Mapping[str, Metric]
+Rows = Mapping[str, MetricSpec]
 
 
-class Seated:
+class InfoLineCollector:
     """What the collectors of such lines have in common: they read INFO, and remember who has series of its own."""
 
     default: ClassVar[bool] = True
     commands: ClassVar[tuple[str, ...]] = ("info",)
 
     def __init__(self) -> None:
-        self._places = Places[str]()
+        self._places = LabelLimiter[str]()
 
     def for_target(self) -> Self:
         """Return one that remembers which names of this target have series of their own."""
@@ -126,13 +126,13 @@ class Seated:
         return server.mode != "sentinel"
 
 
-def read_keyed(info: Info, section: str, prefix: str) -> Keyed:
+def named_lines(info: Info, section: str, prefix: str) -> NamedLines:
     """Return the lines of a section by name, without the prefix; another line of the section is passed over."""
     fields = info.get(section, {})
     return {field[len(prefix) :]: parse_pairs(text) for field, text in fields.items() if field.startswith(prefix)}
 
 
-def seat(places: Places[str], keyed: Keyed, item: str, most: int) -> frozenset[str]:
+def admit_names(places: LabelLimiter[str], keyed: NamedLines, item: str, most: int) -> frozenset[str]:
     """Return the names that get series of their own, ``most`` of them: who had one before, then by weight.
 
     ``item`` is the one to weigh by. A name as long as a novel gets none, nor does one that is called ``overflow``.
@@ -142,30 +142,30 @@ def seat(places: Places[str], keyed: Keyed, item: str, most: int) -> frozenset[s
         for name, pairs in keyed.items()
         if len(name) <= MAX_LENGTH and name != OVERFLOW
     }
-    return places.seat(weights, most)
+    return places.admit(weights, most)
 
 
-def count(keyed: Keyed, rows: Rows, own: frozenset[str]) -> Iterator[Found]:
+def line_samples(keyed: NamedLines, rows: Rows, own: frozenset[str]) -> Iterator[CollectorItem]:
     """Read every line by its items; those without series of their own are summed up as ``overflow``.
 
     The first of ``rows`` must be in every line, the others came with later servers.
     """
     first = next(iter(rows.values()))
-    rest: dict[Metric, float] = {}
+    rest: dict[MetricSpec, float] = {}
     for name, pairs in keyed.items():
         if first.field.rpartition(":")[2] not in pairs:
-            yield Unreadable(first.place)
+            yield UnreadableField(first.location)
         for item, row in rows.items():
-            if item not in pairs or (read := row.read(pairs[item], name)) is None:
+            if item not in pairs or (read := row.parse(pairs[item], name)) is None:
                 continue
-            if name in own or isinstance(read, Unreadable):
+            if name in own or isinstance(read, UnreadableField):
                 yield read
             else:
                 rest[row] = rest.get(row, 0.0) + read.value
     for row, value in rest.items():
         yield row.sample(value, OVERFLOW)
     if more := sum(1 for name in keyed if name not in own):
-        yield Overflow(first.place, more)
+        yield OverflowCount(first.location, more)
 
 
 def _weight(text: str) -> float:

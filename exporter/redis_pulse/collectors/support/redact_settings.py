@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from redis_pulse.config import Options
 from redis_pulse.config.option_types import Field
-from redis_pulse.metric import Metric, Overflow, Sample
+from redis_pulse.metric import MetricSpec, OverflowCount, Sample
 
 #: Stands where a secret was. An empty value is none, and is shown: ``requirepass=""`` is worth an alert.
 HIDDEN = "***"
@@ -38,9 +38,9 @@ _VALUE = re.compile(
 #: Values that are no secret for sure, which is most: too short for a token, and nothing in them that parts two words.
 _PLAIN = re.compile(r"[\w.,%/+-]{0,10}", re.ASCII)
 #: Settings that are known to be none, though they sound like one: switches, durations, the field of a certificate.
-_HARMLESS = frozenset({"tls-auth-clients", "tls-auth-clients-user", "rdb-key-save-delay", "key-load-delay"})
+NOT_SECRET = frozenset({"tls-auth-clients", "tls-auth-clients-user", "rdb-key-save-delay", "key-load-delay"})
 #: Names of a secret itself. Of others, such as ``x-auth-enabled``, ``yes`` and ``no`` are shown; a number never is.
-_ITSELF = re.compile(
+SECRET_VALUE_NAMES = re.compile(
     r"(pass|pwd|phrase|auth|secret|token|cred|private|licen[cs]e|seed|salt|aclfile|user|key)[a-z]*([._-]?file)?$",
     re.IGNORECASE,
 )
@@ -62,10 +62,10 @@ def is_secret(name: str, value: str, options: SettingsOptions | None = None) -> 
     options = options or SettingsOptions()
     if any(fnmatchcase(name.lower(), pattern.lower()) for pattern in options.hide):
         return True
-    if name in options.show or name in _HARMLESS:
+    if name in options.show or name in NOT_SECRET:
         return False
     if _sounds_secret(name):
-        return value not in ("yes", "no") or _ITSELF.search(name) is not None
+        return value not in ("yes", "no") or SECRET_VALUE_NAMES.search(name) is not None
     return not _PLAIN.fullmatch(value) and (len(value) > LONGEST or _VALUE.search(value) is not None)
 
 
@@ -74,9 +74,9 @@ def _sounds_secret(name: str) -> bool:
     return _NAME.search(name) is not None
 
 
-def published(
-    key_value: Metric, value: Metric, settings: Mapping[str, str], options: SettingsOptions
-) -> Iterator[Sample | Overflow]:
+def settings_samples(
+    key_value: MetricSpec, value: MetricSpec, settings: Mapping[str, str], options: SettingsOptions
+) -> Iterator[Sample | OverflowCount]:
     """Yield ``…_config_key_value{key,value} 1`` of every setting, and ``…_config_value{key}`` of every number."""
     names = sorted(name for name in settings if len(name) <= LONGEST)
     for name in names[:MOST]:
@@ -86,4 +86,4 @@ def published(
         if not secret and _NUMBER.fullmatch(text):
             yield value.sample(float(text), name)
     if len(settings) > len(names[:MOST]):
-        yield Overflow(key_value.place, len(settings) - len(names[:MOST]))
+        yield OverflowCount(key_value.location, len(settings) - len(names[:MOST]))

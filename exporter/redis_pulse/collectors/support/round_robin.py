@@ -3,28 +3,33 @@
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
-from redis_pulse.collectors.support.time_budget import Clock, Pace
-from redis_pulse.metric import Found, Sample
+from redis_pulse.collectors.support.time_budget import Clock, TimeBudget
+from redis_pulse.metric import CollectorItem, Sample
 
 Thing = TypeVar("Thing", bound=Hashable)
 #: Look at some things and return what was found of each.
-Look = Callable[[list[Thing]], Awaitable[dict[Thing, list[Found]]]]
+ReadBatch = Callable[[list[Thing]], Awaitable[dict[Thing, list[CollectorItem]]]]
 
 
 class _Seen(NamedTuple):
     at: float
-    found: list[Found]
+    found: list[CollectorItem]
 
 
-class Rota(Generic[Thing]):
+class RoundRobin(Generic[Thing]):
     """Things in the order in which their turn comes: what was never looked at first, then what was longest ago."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._things: dict[Thing, _Seen | None] = {}
 
-    async def go_on(
-        self, things: Iterable[Thing], pace: Pace, batch: int, look: Look[Thing], alike: Callable[[Thing], Hashable]
+    async def run(
+        self,
+        things: Iterable[Thing],
+        pace: TimeBudget,
+        batch: int,
+        look: ReadBatch[Thing],
+        alike: Callable[[Thing], Hashable],
     ) -> None:
         """Look at each of ``things`` once, as long as the pace allows, in batches of things that are ``alike``.
 
@@ -37,18 +42,18 @@ class Rota(Generic[Thing]):
         while waiting:
             kind = alike(waiting[0])
             turn = [thing for thing in waiting if alike(thing) == kind][:batch]
-            await pace.breathe()
+            await pace.wait()
             found = await look(turn)
             now = self._clock()
             for thing in turn:
                 del self._things[thing]
                 self._things[thing] = _Seen(now, found.get(thing, []))
-            if pace.over:
+            if pace.exhausted:
                 return
             taken = set(turn)
             waiting = [thing for thing in waiting if thing not in taken]
 
-    def found(self) -> Iterator[Found]:
+    def results(self) -> Iterator[CollectorItem]:
         """Yield what was last found of everything; what could not be read is told once, when it was met."""
         for thing, seen in self._things.items():
             if seen is not None:

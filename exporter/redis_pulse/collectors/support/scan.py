@@ -6,20 +6,20 @@ SCAN in small steps: a pass over a database goes on where the poll before it sto
 
 What a pass found is published when it is complete, as a whole, and stands until the next one is. The rows of
 ``scan_rows`` say how far the pass under way is, how long the newest complete one took and how old it is.
-SCAN may return a key twice while the server resizes a table; ``Distinct`` (``_distinct.py``) sees to that.
+SCAN may return a key twice while the server resizes a table; ``DistinctCounter`` (``_distinct.py``) sees to that.
 """
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from redis_pulse.collectors.support.cardinality import Distinct
-from redis_pulse.collectors.support.labels import label, unreadable
-from redis_pulse.collectors.support.time_budget import Clock, Pace, PaceOptions
+from redis_pulse.collectors.support.cardinality import DistinctCounter
+from redis_pulse.collectors.support.labels import label_value, unreadable_database
+from redis_pulse.collectors.support.time_budget import Clock, TimeBudget, TimeBudgetOptions
 from redis_pulse.commands import Commands, Word
-from redis_pulse.config.option_types import Field, KeyAt, PositiveCount, RoleOptions
+from redis_pulse.config.option_types import DatabaseKey, Field, PositiveCount, RoleOptions
 from redis_pulse.errors import TargetError
-from redis_pulse.metric import Metric, Sample, Unreadable, gauge
+from redis_pulse.metric import MetricSpec, Sample, UnreadableField, gauge
 from redis_pulse.parse.reply import as_list
 from redis_pulse.server_info import Server
 
@@ -27,19 +27,19 @@ from redis_pulse.server_info import Server
 Name = tuple[int, bytes]
 
 
-class Names:
+class NameSet:
     """The first ``limit`` names of a pass, which are the same in each pass while keys stay, and a count of the rest."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._rest = Distinct(1000)
+        self._rest = DistinctCounter(1000)
         self.kept: dict[bytes, None] = {}
 
-    async def take(self, keys: list[bytes]) -> None:
-        """Take in what one step found; for ``Scan``."""
-        self.take_all(keys)
+    async def add(self, keys: list[bytes]) -> None:
+        """Take in what one step found; for ``KeyScan``."""
+        self.add_all(keys)
 
-    def take_all(self, keys: Iterable[bytes]) -> None:
+    def add_all(self, keys: Iterable[bytes]) -> None:
         """Take in some names."""
         for key in keys:
             if key in self.kept:
@@ -55,18 +55,18 @@ class Names:
         return self._rest.count
 
 
-class ScanRows(NamedTuple):
+class ScanMetrics(NamedTuple):
     """The rows by which a collector says how complete and how fresh its scans are."""
 
-    progress: Metric
-    duration: Metric
-    age: Metric
+    progress: MetricSpec
+    duration: MetricSpec
+    age: MetricSpec
 
 
-def scan_rows(collector: str) -> ScanRows:
+def scan_metrics(collector: str) -> ScanMetrics:
     """Make the rows of one collector; labels are ``db`` and ``pattern``."""
     labels = ("db", "pattern")
-    return ScanRows(
+    return ScanMetrics(
         gauge(
             "SCAN",
             "cursor",
@@ -99,7 +99,7 @@ LEAST, MOST = 100, 300
 _DATABASE = re.compile(r"db\d+")
 
 
-class ScanOptions(PaceOptions, RoleOptions):
+class ScanOptions(TimeBudgetOptions, RoleOptions):
     """How a scan goes about it, and on which servers."""
 
     count: PositiveCount | None = Field(
@@ -122,11 +122,11 @@ def keys_in(server: Server, db: int) -> int | None:
     return 0 if any(map(_DATABASE.fullmatch, server.fields)) else None
 
 
-class Scan(Generic[Tally]):
+class KeyScan(Generic[Tally]):
     """The passes over one database, one after another; each begins with the empty tally that ``start`` makes."""
 
-    def __init__(self, at: KeyAt, start: Callable[[], Tally], clock: Clock, *extra: str) -> None:
-        self.at = at
+    def __init__(self, at: DatabaseKey, start: Callable[[], Tally], clock: Clock, *extra: str) -> None:
+        self.pattern = at
         #: What the newest complete pass found.
         self.latest: Tally | None = None
         #: Seconds from the begin to the end of that pass.
@@ -145,9 +145,9 @@ class Scan(Generic[Tally]):
         self._walked = self._size = 0
         self._count = LEAST
 
-    async def go_on(
-        self, server: Server, commands: Commands, options: ScanOptions, pace: Pace, take: Take[Tally]
-    ) -> Unreadable | None:
+    async def resume(
+        self, server: Server, commands: Commands, options: ScanOptions, pace: TimeBudget, take: Take[Tally]
+    ) -> UnreadableField | None:
         """Walk on, until the pass is complete or the pace is over. Raises TargetError.
 
         Nothing is lost when this is cancelled: the step that was under way is taken again.
@@ -156,23 +156,23 @@ class Scan(Generic[Tally]):
             self._run_id = server.run_id
             self._begin()
         if self._began is None:
-            size = keys_in(server, self.at.db)
+            size = keys_in(server, self.pattern.db)
             self._began, self._size = self._clock(), size or 0
             if size == 0:
                 self._finish()
                 return None
         while True:
-            await pace.breathe()
-            where = ("SCAN", self._cursor.decode(), "MATCH", self.at.key)
+            await pace.wait()
+            where = ("SCAN", self._cursor.decode(), "MATCH", self.pattern.key)
             count = options.count or self._count
             words: tuple[Word, ...] = (*where, "COUNT", count, *self._extra)
-            (reply,) = await commands.pipeline([words], db=self.at.db)  # unlike execute, it keeps no replies
+            (reply,) = await commands.pipeline([words], db=self.pattern.db)  # unlike execute, it keeps no replies
             if isinstance(reply, TargetError):
                 raise reply
             cursor, keys = _read(reply)
             if cursor is None:
                 self._begin()
-                return Unreadable("SCAN/cursor")
+                return UnreadableField("SCAN/cursor")
             await take(self.under_way, keys)
             self._cursor = cursor
             self._walked += count
@@ -180,7 +180,7 @@ class Scan(Generic[Tally]):
             if int(cursor) == 0:
                 self._finish()
                 return None
-            if pace.over:
+            if pace.exhausted:
                 return None
 
     def _finish(self) -> None:
@@ -201,9 +201,9 @@ class Scan(Generic[Tally]):
             return 1.0 if self.latest is not None else 0.0
         return min(self._walked / self._size, 0.99) if self._size else 0.0
 
-    def samples(self, rows: ScanRows) -> Iterator[Sample]:
+    def samples(self, rows: ScanMetrics) -> Iterator[Sample]:
         """Yield what the rows say of this scan."""
-        labels = (f"db{self.at.db}", label(self.at.key))
+        labels = (f"db{self.pattern.db}", label_value(self.pattern.key))
         yield rows.progress.sample(self.progress, *labels)
         if self.latest is not None:
             yield rows.duration.sample(self.seconds, *labels)
@@ -229,28 +229,28 @@ def _read(reply: Any) -> tuple[bytes | None, list[bytes]]:
     return cursor, [name for name in names if isinstance(name, bytes)]
 
 
-class Scans(Generic[Tally]):
+class ScanSet(Generic[Tally]):
     """The scans of one collector: they share its budget, and the one whose turn it was goes on first."""
 
     def __init__(self, start: Callable[[], Tally], clock: Clock, *extra: str) -> None:
         self._start = start
         self._clock = clock
         self._extra = extra
-        self._scans: dict[KeyAt, Scan[Tally]] = {}
-        self._turn: KeyAt | None = None
+        self._scans: dict[DatabaseKey, KeyScan[Tally]] = {}
+        self._turn: DatabaseKey | None = None
 
-    def __iter__(self) -> Iterator[Scan[Tally]]:
+    def __iter__(self) -> Iterator[KeyScan[Tally]]:
         return iter(self._scans.values())
 
-    async def go_on(
+    async def resume(
         self,
-        places: Sequence[KeyAt],
+        places: Sequence[DatabaseKey],
         server: Server,
         commands: Commands,
         options: ScanOptions,
-        pace: Pace,
-        take: Callable[[KeyAt], Take[Tally]],
-    ) -> list[Unreadable]:
+        pace: TimeBudget,
+        take: Callable[[DatabaseKey], Take[Tally]],
+    ) -> list[UnreadableField]:
         """Let each scan do one pass, or as much of it as the pace allows. Raises TargetError.
 
         A database that cannot be read (there is none of that number) costs only its own scan.
@@ -259,24 +259,24 @@ class Scans(Generic[Tally]):
             del self._scans[at]
         for at in places:
             if at not in self._scans:
-                self._scans[at] = Scan(at, self._start, self._clock, *self._extra)
+                self._scans[at] = KeyScan(at, self._start, self._clock, *self._extra)
         missing = []
         first = places.index(self._turn) if self._turn in places else 0
         for place in range(first, first + len(places)):
             at, after = (places[number % len(places)] for number in (place, place + 1))
             try:
-                found = await self._scans[at].go_on(server, commands, options, pace, take(at))
+                found = await self._scans[at].resume(server, commands, options, pace, take(at))
             except TargetError as error:
-                found = unreadable(error, at.db, "SCAN")
+                found = unreadable_database(error, at.db, "SCAN")
             if found is not None:
                 missing.append(found)
-            if pace.over:
+            if pace.exhausted:
                 self._turn = after if self._scans[at].complete else at
                 break
         return missing
 
 
-def together(scans: Iterable[Scan[Names]], limit: int) -> tuple[list[Name], int]:
+def merge_names(scans: Iterable[KeyScan[NameSet]], limit: int) -> tuple[list[Name], int]:
     """Return at most ``limit`` different names of all scans, and how many have no place.
 
     While the first pass of a scan is under way, what it found so far counts: each name is right by itself.
@@ -286,5 +286,5 @@ def together(scans: Iterable[Scan[Names]], limit: int) -> tuple[list[Name], int]
     for scan in scans:
         names = scan.under_way if scan.latest is None else scan.latest
         more += names.more
-        found |= dict.fromkeys((scan.at.db, name) for name in names.kept)
+        found |= dict.fromkeys((scan.pattern.db, name) for name in names.kept)
     return list(found)[:limit], more + max(0, len(found) - limit)

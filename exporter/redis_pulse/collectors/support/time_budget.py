@@ -12,10 +12,10 @@ Sleep = Callable[[float], Awaitable[None]]
 
 #: Seconds of work before a pause. Where cores are few, whoever works for longer keeps the server and its clients from
 #: one, each time for as long as the kernel lets it. No pause is shorter than the millisecond by which the loop counts.
-STRETCH = 0.0003
+MIN_WORK_BEFORE_PAUSE = 0.0003
 
 
-class PaceOptions(Options):
+class TimeBudgetOptions(Options):
     """How long a run may last, and which share of it is pause."""
 
     budget: PositiveSeconds = Field(
@@ -26,11 +26,11 @@ class PaceOptions(Options):
     )
 
 
-class Pace:
+class TimeBudget:
     """One run: ``over`` when its ``share`` of the budget is used up; ``breathe()`` before every batch."""
 
     def __init__(
-        self, options: PaceOptions, clock: Clock = monotonic, sleep: Sleep = asyncio_sleep, *, share: float = 1.0
+        self, options: TimeBudgetOptions, clock: Clock = monotonic, sleep: Sleep = asyncio_sleep, *, share: float = 1.0
     ) -> None:
         self._clock = clock
         self._sleep = sleep
@@ -39,18 +39,18 @@ class Pace:
         self._since = clock()
         self._end = self._since + self._budget * share
 
-    def another(self, share: float) -> None:
+    def extend(self, share: float) -> None:
         """Begin another part of the run, which has a share of the budget of its own."""
         self._end = self._clock() + self._budget * share
 
     @property
-    def over(self) -> bool:
+    def exhausted(self) -> bool:
         """Whether no further batch may begin."""
         return self._clock() >= self._end
 
-    async def breathe(self) -> None:
+    async def wait(self) -> None:
         """Pause in proportion to the work since the last pause, which is the time the last batch took."""
         worked = self._clock() - self._since
-        if worked >= STRETCH:
+        if worked >= MIN_WORK_BEFORE_PAUSE:
             await self._sleep(worked * self._ratio)
             self._since = self._clock()

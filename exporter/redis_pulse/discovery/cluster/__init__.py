@@ -1,5 +1,5 @@
 """Discover the nodes of a Redis Cluster."""
 
-from redis_pulse.discovery.cluster.source import Cluster
+from redis_pulse.discovery.cluster.source import ClusterSource
 
-__all__ = ["Cluster"]
+__all__ = ["ClusterSource"]

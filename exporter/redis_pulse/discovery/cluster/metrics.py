@@ -9,15 +9,15 @@ from typing import NamedTuple
 
 from redis_pulse import log
 from redis_pulse.config import Endpoint
-from redis_pulse.discovery.cluster.topology import STATES, View, disagreeing, members
-from redis_pulse.parse.cluster_nodes import SLOTS, Node, State
-from redis_pulse.telemetry import DiscoveryInstruments
+from redis_pulse.discovery.cluster.topology import STATES, NodeView, dissenting_views, members
+from redis_pulse.parse.cluster_nodes import SLOTS, ClusterNode, State
+from redis_pulse.telemetry import DiscoveryMetrics
 
 ROLES = ("master", "replica")
 CHANGES = ("node_added", "node_removed", "role", "address", "slots")
 
 
-class Tally(NamedTuple):
+class ClusterCounts(NamedTuple):
     """What is true of the whole cluster."""
 
     #: by role and state; all that there are
@@ -28,7 +28,7 @@ class Tally(NamedTuple):
     replicas: dict[str, int]
 
 
-def tally(view: View, state: Mapping[str, State]) -> Tally:
+def count_nodes(view: NodeView, state: Mapping[str, State]) -> ClusterCounts:
     """Count nodes, slots and replicas; ``state`` is of each node."""
     nodes: dict[tuple[str, State], int] = {(role, each): 0 for role in ROLES for each in STATES}
     slots = dict.fromkeys(("covered", "failing", "unassigned"), 0)
@@ -44,10 +44,10 @@ def tally(view: View, state: Mapping[str, State]) -> Tally:
     for node in view.nodes.values():
         if node.master in shards and state[node.id] == "ok":
             replicas[shards[node.master]] += 1
-    return Tally(nodes, slots, replicas)
+    return ClusterCounts(nodes, slots, replicas)
 
 
-def changes(old: View, new: View) -> dict[str, int]:
+def changes(old: NodeView, new: NodeView) -> dict[str, int]:
     """Count what changed from one view to the next, by ``CHANGES``.
 
     ``slots`` counts those that moved to another shard: where a replica took over from its master, none did.
@@ -59,26 +59,26 @@ def changes(old: View, new: View) -> dict[str, int]:
         "node_removed": len(before.keys() - after.keys()),
         "role": sum(before[each].role != after[each].role for each in common),
         "address": sum(_moved(before[each], after[each]) for each in common),
-        "slots": 0 if old.claim == new.claim else _slots_moved(before, after),
+        "slots": 0 if old.fingerprint == new.fingerprint else _slots_moved(before, after),
     }
 
 
-def _moved(old: Node, new: Node) -> bool:
+def _moved(old: ClusterNode, new: ClusterNode) -> bool:
     """Whether a node is elsewhere; one whose address was not known did not move."""
     return bool(old.ip and new.ip) and (old.ip, old.port, old.hostname) != (new.ip, new.port, new.hostname)
 
 
-def _slots_moved(before: Mapping[str, Node], after: Mapping[str, Node]) -> int:
+def _slots_moved(before: Mapping[str, ClusterNode], after: Mapping[str, ClusterNode]) -> int:
     pairs = Counter(zip(_owners(before), _owners(after), strict=True))
     return sum(count for (old, new), count in pairs.items() if old != new and not _took_over(before, after, old, new))
 
 
-def _took_over(before: Mapping[str, Node], after: Mapping[str, Node], old: str, new: str) -> bool:
+def _took_over(before: Mapping[str, ClusterNode], after: Mapping[str, ClusterNode], old: str, new: str) -> bool:
     was, now = before.get(new), after.get(old)
     return bool(old and new) and ((was is not None and was.master == old) or (now is not None and now.master == new))
 
 
-def _owners(nodes: Mapping[str, Node]) -> list[str]:
+def _owners(nodes: Mapping[str, ClusterNode]) -> list[str]:
     owners = [""] * SLOTS
     for node in nodes.values():
         for first, last in node.slots:
@@ -86,64 +86,64 @@ def _owners(nodes: Mapping[str, Node]) -> list[str]:
     return owners
 
 
-class TopologyReport:
+class ClusterMetrics:
     """Publishes the topology of the cluster ``name``; without instruments it only logs what changed."""
 
-    def __init__(self, name: str, instruments: DiscoveryInstruments | None) -> None:
+    def __init__(self, name: str, instruments: DiscoveryMetrics | None) -> None:
         self._name = name
-        self._instruments = instruments
+        self._metrics = instruments
         self._log = log.get("discovery").bind(cluster=name)
-        self._noted = log.Changes()
+        self._noted = log.StateChangeFilter()
         if instruments is not None:
             for change in CHANGES:
-                instruments.cluster_changes.of(name, change)
+                instruments.cluster_changes.labels(name, change)
 
-    def take(
+    def update(
         self,
-        old: View | None,
-        view: View,
-        views: Sequence[View],
+        old: NodeView | None,
+        view: NodeView,
+        views: Sequence[NodeView],
         state: Mapping[str, State],
         places: Mapping[str, Endpoint],
     ) -> list[Endpoint]:
         """Book what there is now; return where those are that do not agree."""
         changed = {} if old is None else {change: count for change, count in changes(old, view).items() if count}
-        dissent = disagreeing(view, views, set(places.values()))
-        where = sorted(one.reached.address for one in dissent)
+        dissent = dissenting_views(view, views, set(places.values()))
+        where = sorted(one.asked_at.address for one in dissent)
         if changed:
             self._log.info("topology changed", **changed)
-        if self._noted.note("dissent", tuple(where)) and (where or old is not None):
+        if self._noted.changed("dissent", tuple(where)) and (where or old is not None):
             if where:
                 self._log.warning("nodes see another topology than most", nodes=", ".join(where[:10]), count=len(where))
             else:
                 self._log.info("nodes agree about the topology again")
-        if self._instruments is not None:
-            self._publish(self._instruments, changed, len(dissent), view, state)
-        return [one.reached for one in dissent]
+        if self._metrics is not None:
+            self._publish(self._metrics, changed, len(dissent), view, state)
+        return [one.asked_at for one in dissent]
 
-    def withdraw(self) -> None:
+    def clear(self) -> None:
         """Show nothing as true that is not known any more; what was counted stays."""
-        if (rows := self._instruments) is not None:
+        if (rows := self._metrics) is not None:
             for family in (rows.cluster_nodes, rows.cluster_slots, rows.cluster_shard_replicas):
-                family.keep((self._name,))
-            rows.cluster_disagreeing.keep((self._name,))
+                family.retain((self._name,))
+            rows.cluster_disagreeing.retain((self._name,))
 
     def _publish(
         self,
-        rows: DiscoveryInstruments,
+        rows: DiscoveryMetrics,
         changed: Mapping[str, int],
         dissent: int,
-        view: View,
+        view: NodeView,
         state: Mapping[str, State],
     ) -> None:
-        counts = tally(view, state)
+        counts = count_nodes(view, state)
         for change, count in changed.items():
-            rows.cluster_changes.of(self._name, change).inc(count)
+            rows.cluster_changes.labels(self._name, change).inc(count)
         for (role, each), count in counts.nodes.items():
-            rows.cluster_nodes.of(self._name, role, each).set(count)
+            rows.cluster_nodes.labels(self._name, role, each).set(count)
         for kind, count in counts.slots.items():
-            rows.cluster_slots.of(self._name, kind).set(count)
+            rows.cluster_slots.labels(self._name, kind).set(count)
         for shard, count in counts.replicas.items():
-            rows.cluster_shard_replicas.of(self._name, shard).set(count)
-        rows.cluster_shard_replicas.keep((self._name,), {(self._name, shard) for shard in counts.replicas})
-        rows.cluster_disagreeing.of(self._name).set(dissent)
+            rows.cluster_shard_replicas.labels(self._name, shard).set(count)
+        rows.cluster_shard_replicas.retain((self._name,), {(self._name, shard) for shard in counts.replicas})
+        rows.cluster_disagreeing.labels(self._name).set(dissent)

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from redis_pulse.circuit_breaker import Breaker
-from redis_pulse.client import Client, Ramp
+from redis_pulse.circuit_breaker import CircuitBreaker
+from redis_pulse.client import ConnectLimiter, TargetClient
 from redis_pulse.config import Endpoint, TargetSettings
-from redis_pulse.discovery.cluster.topology import View
+from redis_pulse.discovery.cluster.topology import NodeView
 from redis_pulse.errors import RejectedError, TargetError
 from redis_pulse.parse.cluster_nodes import parse_nodes
 from redis_pulse.parse.reply import as_text
@@ -29,34 +29,34 @@ class _Quiet:
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class QueryResult:
     """What came of a round of questions; ``errors`` are those of nodes that gave no view, by address."""
 
-    views: list[View]
+    views: list[NodeView]
     errors: dict[str, TargetError]
 
 
-class Nodes:
+class NodeClients:
     """The sessions with the nodes of one cluster, all with the settings of ``template``."""
 
-    def __init__(self, template: TargetSettings, *, clock: Callable[[], float], ramp: Ramp) -> None:
+    def __init__(self, template: TargetSettings, *, clock: Callable[[], float], ramp: ConnectLimiter) -> None:
         # One connection will do, and it is used often enough to know that it lives.
         connection = template.connection.model_copy(update={"max_connections": 1, "health_check_interval": 0.0})
         self._template = template.model_copy(update={"connection": connection})
         self._clock = clock
-        self._ramp = ramp
-        self._sessions: dict[Endpoint, Client] = {}
+        self._connect_limiter = ramp
+        self._sessions: dict[Endpoint, TargetClient] = {}
         self._places = asyncio.Semaphore(AT_ONCE)
         #: whether nobody is to be asked any more
         self.closed = False
 
-    async def ask(self, endpoints: Iterable[Endpoint], end: float) -> Answers:
+    async def ask(self, endpoints: Iterable[Endpoint], end: float) -> QueryResult:
         """Ask for the views of nodes; who does not answer in time, by ``end`` at the latest, has none."""
         asked = list(dict.fromkeys(endpoints))
         answers = await asyncio.gather(*(self._view(endpoint, end) for endpoint in asked))
-        views = [answer for answer in answers if isinstance(answer, View)]
+        views = [answer for answer in answers if isinstance(answer, NodeView)]
         failed = zip(asked, answers, strict=True)
-        return Answers(views, {at.address: answer for at, answer in failed if isinstance(answer, TargetError)})
+        return QueryResult(views, {at.address: answer for at, answer in failed if isinstance(answer, TargetError)})
 
     async def shards(self, endpoint: Endpoint, end: float) -> Any:
         """Ask one node for its shards. Raises TargetError."""
@@ -74,12 +74,12 @@ class Nodes:
         self.closed = True
         await asyncio.gather(*(client.aclose() for client in self._sessions.values()))
 
-    async def _view(self, endpoint: Endpoint, end: float) -> View | TargetError:
+    async def _view(self, endpoint: Endpoint, end: float) -> NodeView | TargetError:
         try:
             text = as_text(await self._execute(endpoint, "NODES", end))
         except TargetError as error:
             return error
-        view = View.of(parse_nodes(text or "").by_id, endpoint)
+        view = NodeView.from_nodes(parse_nodes(text or "").by_id, endpoint)
         return view or TargetError("the answer to CLUSTER NODES cannot be read")
 
     async def _execute(self, endpoint: Endpoint, word: str, end: float) -> Any:
@@ -89,24 +89,26 @@ class Nodes:
             deadline = min(end, self._clock() + self._template.poll.timeout)
             return await self._session(endpoint).commands("topology", deadline).execute("CLUSTER", word)
 
-    def _session(self, endpoint: Endpoint) -> Client:
+    def _session(self, endpoint: Endpoint) -> TargetClient:
         if endpoint not in self._sessions:
             target = Target.of(self._template.at(endpoint, endpoint.address))
-            breaker = Breaker(target.settings.breaker, self._clock, on_change=lambda *_: None)
-            self._sessions[endpoint] = Client(target, breaker, _Quiet(), clock=self._clock, ramp=self._ramp)
+            breaker = CircuitBreaker(target.settings.breaker, self._clock, on_change=lambda *_: None)
+            self._sessions[endpoint] = TargetClient(
+                target, breaker, _Quiet(), clock=self._clock, connect_limiter=self._connect_limiter
+            )
         return self._sessions[endpoint]
 
 
-class Round:
+class QueryRound:
     """What was asked in one refresh: nobody twice."""
 
-    def __init__(self, nodes: Nodes, end: float) -> None:
+    def __init__(self, nodes: NodeClients, end: float) -> None:
         self.end = end
         self._nodes = nodes
         self._asked: set[Endpoint] = set()
-        self.views: list[View] = []
+        self.views: list[NodeView] = []
         #: why the first one did not answer
-        self.trouble = "there is none to ask"
+        self.error = "there is none to ask"
 
     async def ask(self, endpoints: Iterable[Endpoint], most: int | None = None) -> bool:
         """Ask those that were not asked yet; return whether there are views now."""
@@ -115,7 +117,7 @@ class Round:
             return False
         answers = await self._nodes.ask(new, self.end)
         if not self._asked and answers.errors:
-            self.trouble = "{}: {}".format(*next(iter(answers.errors.items())))
+            self.error = "{}: {}".format(*next(iter(answers.errors.items())))
         self._asked.update(new)
         self.views += answers.views
         return bool(answers.views)

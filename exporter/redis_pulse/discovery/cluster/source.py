@@ -11,17 +11,17 @@ from collections.abc import Iterable, Sequence
 
 from redis_pulse import log
 from redis_pulse.config import ClusterSettings, Endpoint, SourceSettings, TargetSettings
-from redis_pulse.discovery.base import DiscoveryError, Surroundings
-from redis_pulse.discovery.cluster.metrics import TopologyReport
-from redis_pulse.discovery.cluster.node_clients import Nodes, Round
+from redis_pulse.discovery.base import DiscoveryError, SourceContext
+from redis_pulse.discovery.cluster.metrics import ClusterMetrics
+from redis_pulse.discovery.cluster.node_clients import NodeClients, QueryRound
 from redis_pulse.discovery.cluster.topology import (
-    View,
-    by_voter,
-    choose,
+    NodeView,
+    by_node_id,
+    has_majority,
     healthiest,
-    is_certain,
+    majority_view,
     members,
-    place,
+    node_endpoint,
     states,
 )
 from redis_pulse.errors import AuthError, RejectedError, SkippedError, TargetError
@@ -41,20 +41,20 @@ _NO_ANSWER = (AuthError, RejectedError, SkippedError)
 FAILURES_SHOWN = 3
 
 
-class Cluster:
+class ClusterSource:
     """One cluster."""
 
-    def __init__(self, settings: SourceSettings, around: Surroundings) -> None:
+    def __init__(self, settings: SourceSettings, around: SourceContext) -> None:
         if not isinstance(settings.options, ClusterSettings):
             raise TypeError("these are the settings of another kind of source")
         self.settings = settings
         self._options = settings.options
-        self._around = around
+        self._context = around
         self._seeds = [seed.endpoint for seed in settings.seeds]
-        self._nodes = Nodes(settings.seeds[0], clock=around.clock, ramp=around.ramp)
-        self._report = TopologyReport(settings.name, around.instruments if around.owner else None)
+        self._nodes = NodeClients(settings.seeds[0], clock=around.clock, ramp=around.connect_limiter)
+        self._report = ClusterMetrics(settings.name, around.metrics if around.is_owner else None)
         self._log = log.get("discovery").bind(cluster=settings.name)
-        self._view: View | None = None
+        self._view: NodeView | None = None
         self._places: dict[str, Endpoint] = {}  # by the node's id
         self._claims: dict[str, int] = {}  # what each node claimed last
         self._turn: dict[Endpoint, int] = {}  # the refresh in which each was asked last
@@ -68,25 +68,25 @@ class Cluster:
         """Look at the topology. Raises DiscoveryError when no node says anything that can be believed."""
         self._refreshes += 1
         try:
-            view, views = await self._look()
+            view, views = await self._query_round()
         except DiscoveryError:
             self._failures += 1
             if self._failures >= FAILURES_SHOWN:
-                self._report.withdraw()
+                self._report.clear()
             raise
         if self._nodes.closed:
             raise DiscoveryError("it is not asked any more")
         self._failures = 0
         state = states(view, views)
         places = self._place(view, complain=True)
-        self._dissenters = self._report.take(self._view, view, views, state, places)
+        self._dissenters = self._report.update(self._view, view, views, state, places)
         self._view, self._places = view, places
         self._claims = {
             voter: claim
-            for voter, claim in {**self._claims, **{one.voter: one.claim for one in views}}.items()
+            for voter, claim in {**self._claims, **{one.node_id: one.fingerprint for one in views}}.items()
             if voter in view.nodes
         }
-        self._turn |= {one.reached: self._refreshes for one in views}
+        self._turn |= {one.asked_at: self._refreshes for one in views}
         self._turn = {at: self._turn.get(at, 0) for at in places.values()}
         await self._nodes.keep([*places.values()], self._connected(places))
         return self._targets(view, state, places)
@@ -97,18 +97,18 @@ class Cluster:
 
     # -- whom to ask
 
-    async def _look(self) -> tuple[View, list[View]]:
+    async def _query_round(self) -> tuple[NodeView, list[NodeView]]:
         """Return the view that counts, and all that were seen."""
-        round_ = Round(self._nodes, self._around.clock() + LOOK)
+        round_ = QueryRound(self._nodes, self._context.clock() + LOOK)
         before = self._claims if self._view is not None else {}
         for endpoints in self._ways():
             if await round_.ask(endpoints):
                 view = await self._agreed(round_, before)
                 if view is not None:
-                    return view, list(by_voter(round_.views).values())
+                    return view, list(by_node_id(round_.views).values())
         if round_.views:
             raise DiscoveryError("the nodes that answer do not know the others any more; those stay")
-        raise DiscoveryError(f"no node of the cluster answers: {round_.trouble}")
+        raise DiscoveryError(f"no node of the cluster answers: {round_.error}")
 
     def _ways(self) -> Iterable[Iterable[Endpoint]]:
         """Yield whom to ask; the next ones only when nothing came of those before."""
@@ -120,27 +120,27 @@ class Cluster:
             yield due
             yield known
         yield self._seeds
-        yield [target.endpoint for target in self._around.known() if self._may_ask(target.endpoint)]
+        yield [target.endpoint for target in self._context.known() if self._may_ask(target.endpoint)]
 
-    async def _agreed(self, round_: Round, before: dict[str, int]) -> View | None:
+    async def _agreed(self, round_: QueryRound, before: dict[str, int]) -> NodeView | None:
         """Ask further nodes as long as need be, and return what most of them see."""
         await self._learn_preference(round_)
         if self._view is None:
             await round_.ask(self._unheard(round_.views), most=VIEWS)
-        if not is_certain(round_.views, before):
+        if not has_majority(round_.views, before):
             await round_.ask(self._unheard(round_.views))
-        return choose(round_.views, self._view, before, self._seeds)
+        return majority_view(round_.views, self._view, before, self._seeds)
 
     def _may_ask(self, at: Endpoint) -> bool:
-        return at in self._seeds or self._around.allowed(at)
+        return at in self._seeds or self._context.allowed(at)
 
-    def _unheard(self, views: Sequence[View]) -> list[Endpoint]:
+    def _unheard(self, views: Sequence[NodeView]) -> list[Endpoint]:
         """Return where the nodes are that some view lists and that gave none themselves."""
-        heard = by_voter(views).keys()
+        heard = by_node_id(views).keys()
         found = dict.fromkeys(at for view in views for id_, at in self._place(view).items() if id_ not in heard)
         return list(found)
 
-    async def _learn_preference(self, round_: Round) -> None:
+    async def _learn_preference(self, round_: QueryRound) -> None:
         """Ask one node which of their addresses the nodes prefer: once, and now and then."""
         if self._options.prefer != "announced":
             self._preferred = self._options.prefer
@@ -150,7 +150,7 @@ class Cluster:
         trouble: TargetError | None = None
         for view in round_.views:
             try:
-                found = preferred(await self._nodes.shards(view.reached, round_.end))
+                found = preferred(await self._nodes.shards(view.asked_at, round_.end))
             except TargetError as error:
                 trouble = error
                 if error.unavailable or isinstance(error, _NO_ANSWER):
@@ -166,29 +166,29 @@ class Cluster:
 
     # -- what came of it
 
-    def _place(self, view: View, *, complain: bool = False) -> dict[str, Endpoint]:
+    def _place(self, view: NodeView, *, complain: bool = False) -> dict[str, Endpoint]:
         """Return where the nodes of a view are, but for those that may not be there."""
         found: dict[str, Endpoint] = {}
         for node in members(view.nodes):
             try:
-                at = place(node, view.reached, self._preferred or "ip")
+                at = node_endpoint(node, view.asked_at, self._preferred or "ip")
             except ValueError as error:
                 if complain:
-                    self._around.refuse("unreadable", f"node {node.id[:40]} {error}")
+                    self._context.reject("unreadable", f"node {node.id[:40]} {error}")
                 continue
             if at is None:
                 continue
             if self._may_ask(at):
                 found[node.id] = at
             elif complain:
-                self._around.refuse("not_allowed", f"{at.address} is not in discovery.allow")
+                self._context.reject("not_allowed", f"{at.address} is not in discovery.allow")
         return found
 
     def _connected(self, places: dict[str, Endpoint]) -> list[Endpoint]:
         """Return to whom the connections stay open: to all when all are asked each time, else to nobody."""
         return list(places.values()) if len(places) <= VIEWS else []
 
-    def _targets(self, view: View, state: dict[str, State], places: dict[str, Endpoint]) -> list[TargetSettings]:
+    def _targets(self, view: NodeView, state: dict[str, State], places: dict[str, Endpoint]) -> list[TargetSettings]:
         watched = {id_: at for id_, at in places.items() if self._options.replicas or view.nodes[id_].role == "master"}
         name = self.settings.name
         return [

@@ -13,23 +13,23 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from redis_pulse.config import Endpoint
-from redis_pulse.parse.cluster_nodes import Node, Preferred, State
+from redis_pulse.parse.cluster_nodes import ClusterNode, Preferred, State
 
 STATES: tuple[State, ...] = ("ok", "pfail", "fail", "handshake", "noaddr")
 
 
-class View(NamedTuple):
+class NodeView(NamedTuple):
     """What one node sees; ``claim`` is equal for nodes that agree."""
 
     #: the node's id
-    voter: str
+    node_id: str
     #: where it was asked
-    reached: Endpoint
-    nodes: Mapping[str, Node]
-    claim: int
+    asked_at: Endpoint
+    nodes: Mapping[str, ClusterNode]
+    fingerprint: int
 
     @classmethod
-    def of(cls, nodes: Mapping[str, Node], reached: Endpoint) -> "View | None":
+    def from_nodes(cls, nodes: Mapping[str, ClusterNode], reached: Endpoint) -> "NodeView | None":
         """Make one of what a node answered; None when it does not say who it is."""
         voter = next((node.id for node in nodes.values() if node.myself), None)
         if voter is None:
@@ -48,54 +48,54 @@ class View(NamedTuple):
         return sum(last - first + 1 for node in self.nodes.values() for first, last in node.slots)
 
 
-def members(nodes: Mapping[str, Node]) -> list[Node]:
+def members(nodes: Mapping[str, ClusterNode]) -> list[ClusterNode]:
     """Return the nodes that belong to the cluster: one in handshake has a made-up id, and may never come to belong."""
     return [node for node in nodes.values() if node.state != "handshake"]
 
 
-def by_voter(views: Iterable[View]) -> dict[str, View]:
+def by_node_id(views: Iterable[NodeView]) -> dict[str, NodeView]:
     """Return one view of each node: it may have been asked at two of its addresses."""
-    return {view.voter: view for view in views}
+    return {view.node_id: view for view in views}
 
 
-def is_certain(views: Sequence[View], before: Mapping[str, int]) -> bool:
+def has_majority(views: Sequence[NodeView], before: Mapping[str, int]) -> bool:
     """Whether it is clear what most nodes see, though not all were asked now.
 
     ``before`` is what each node claimed when it was asked last. Of claims that nobody makes any more no vote counts: a
     change is known to all nodes soon, and those who were asked now all know of it.
     """
-    if len({view.claim for view in views}) == 1:
+    if len({view.fingerprint for view in views}) == 1:
         return True
-    votes = {**before, **{voter: view.claim for voter, view in by_voter(views).items()}}
+    votes = {**before, **{voter: view.fingerprint for voter, view in by_node_id(views).items()}}
     claim, count = Counter(votes.values()).most_common(1)[0]
-    return any(view.claim == claim and count > len(members(view.nodes)) / 2 for view in views)
+    return any(view.fingerprint == claim and count > len(members(view.nodes)) / 2 for view in views)
 
 
-def choose(
-    views: Sequence[View], known: View | None, before: Mapping[str, int], seeds: Container[Endpoint]
-) -> View | None:
+def majority_view(
+    views: Sequence[NodeView], known: NodeView | None, before: Mapping[str, int], seeds: Container[Endpoint]
+) -> NodeView | None:
     """Return a view that most nodes share; of equally many the one with the newer epoch, then with more slots.
 
     None when there is none to be believed: see ``is_credible``. ``before`` is as for ``is_certain``, ``seeds`` are the
     servers that the configuration names.
     """
-    heard = by_voter(views)
-    votes = Counter(view.claim for view in heard.values())
+    heard = by_node_id(views)
+    votes = Counter(view.fingerprint for view in heard.values())
     later = Counter(claim for voter, claim in before.items() if voter not in heard and claim in votes)
-    by_claim = {view.claim: view for view in reversed(heard.values())}
+    by_claim = {view.fingerprint: view for view in reversed(heard.values())}
     ranked = sorted(
         by_claim.values(),
-        key=lambda view: (votes[view.claim] + later[view.claim], view.epoch, view.assigned),
+        key=lambda view: (votes[view.fingerprint] + later[view.fingerprint], view.epoch, view.assigned),
         reverse=True,
     )
     for view in ranked:
-        voters = [one for one in heard.values() if one.claim == view.claim]
-        if known is None or is_credible(view, voters, known, seeds):
+        voters = [one for one in heard.values() if one.fingerprint == view.fingerprint]
+        if known is None or may_replace(view, voters, known, seeds):
             return view
     return None
 
 
-def is_credible(view: View, voters: Sequence[View], known: View, seeds: Container[Endpoint]) -> bool:
+def may_replace(view: NodeView, voters: Sequence[NodeView], known: NodeView, seeds: Container[Endpoint]) -> bool:
     """Whether nodes may be given up because these nodes do not see them any more.
 
     A node that was reset sees itself alone, and the address of one that is gone may belong to another cluster by now.
@@ -104,16 +104,16 @@ def is_credible(view: View, voters: Sequence[View], known: View, seeds: Containe
     """
     old = {node.id for node in members(known.nodes)}
     new = {node.id for node in members(view.nodes)}
-    if old <= new or len({one.voter for one in voters} & old) > len(old) / 2:
+    if old <= new or len({one.node_id for one in voters} & old) > len(old) / 2:
         return True
     if view.assigned < known.assigned:
         return False
-    return bool(old & new) or any(one.reached in seeds for one in voters)
+    return bool(old & new) or any(one.asked_at in seeds for one in voters)
 
 
-def states(view: View, views: Iterable[View]) -> dict[str, State]:
+def states(view: NodeView, views: Iterable[NodeView]) -> dict[str, State]:
     """Return how most of those who share a view think that each node is; when it is a draw, the worse."""
-    agreeing = [one for one in views if one.claim == view.claim]
+    agreeing = [one for one in views if one.fingerprint == view.fingerprint]
     # Nearly all are well, and nearly all think so: only what is said against it is counted.
     doubts: dict[str, Counter[State]] = {}
     for one in agreeing:
@@ -128,19 +128,19 @@ def states(view: View, views: Iterable[View]) -> dict[str, State]:
     return found
 
 
-def disagreeing(view: View, views: Iterable[View], places: Container[Endpoint]) -> list[View]:
+def dissenting_views(view: NodeView, views: Iterable[NodeView], places: Container[Endpoint]) -> list[NodeView]:
     """Return the views of nodes of the cluster that are not this one; ``places`` are where its nodes are."""
     return [
         one
-        for one in by_voter(views).values()
-        if one.claim != view.claim and (one.voter in view.nodes or one.reached in places)
+        for one in by_node_id(views).values()
+        if one.fingerprint != view.fingerprint and (one.node_id in view.nodes or one.asked_at in places)
     ]
 
 
 _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?")
 
 
-def place(node: Node, reached: Endpoint, preferred: Preferred) -> Endpoint | None:
+def node_endpoint(node: ClusterNode, reached: Endpoint, preferred: Preferred) -> Endpoint | None:
     """Return where to reach a node that was announced by the one at ``reached``; None when nobody knows.
 
     Of IP and host name the other one counts where the preferred one is missing. A node that does not know its own

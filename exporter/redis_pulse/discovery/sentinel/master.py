@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from redis_pulse.discovery.sentinel.replies import Told
+from redis_pulse.discovery.sentinel.replies import MasterReport
 
 #: Seconds for which a master that was replaced stays a replica although no Sentinel lists it yet as one.
 HOLD = 30.0
 
 
-class Numbers:
+class ReplicaNumbers:
     """The numbers of the replicas of one master, from 1 on; ``known`` are those that they had before."""
 
     def __init__(self, known: Mapping[int, str] | None = None) -> None:
@@ -56,14 +56,16 @@ class Numbers:
         return next(number for number in range(1, len(taken) + 2) if number not in taken)
 
 
-class Elected(NamedTuple):
+class ElectedMaster(NamedTuple):
     """What most Sentinels, or the newest configuration, say."""
 
     address: str
     epoch: int
 
 
-def elect(told: Sequence[Told], known: Elected | None, members: Collection[str], total: int) -> Elected | None:
+def elect(
+    told: Sequence[MasterReport], known: ElectedMaster | None, members: Collection[str], total: int
+) -> ElectedMaster | None:
     """Return where the master is, of ``total`` Sentinels that there are; None leaves it where it was.
 
     Most votes win, and none that is older than what is known, unless most of all Sentinels give it: a Sentinel that was
@@ -87,15 +89,15 @@ def elect(told: Sequence[Told], known: Elected | None, members: Collection[str],
     for address in may:
         if newest[address] > newest[best] and address in ours:
             best = address
-    return Elected(best, newest[best])
+    return ElectedMaster(best, newest[best])
 
 
-class Master:
+class SentinelMaster:
     """What is known of one master."""
 
     def __init__(self, name: str, replicas: Mapping[int, str] | None = None) -> None:
         self.name = name
-        self.numbers = Numbers(replicas)
+        self.numbers = ReplicaNumbers(replicas)
         self.replicas: Mapping[int, str] = {}
         #: Sentinels that name another address than the one that counts
         self.disagreeing = 0
@@ -103,16 +105,16 @@ class Master:
         self.quorum: bool | None = None
         #: since when the master has not answered the Sentinels that take it for down, on our clock
         self.silent_since: float | None = None
-        self._known: Elected | None = None
+        self._known: ElectedMaster | None = None
         self._highest = -1
-        self._owed = False
+        self._epoch_expected = False
 
     @property
     def address(self) -> str:
         """``host:port``; empty until a Sentinel has told."""
         return "" if self._known is None else self._known.address
 
-    def hear(self, told: Sequence[Told], total: int, now: float) -> int:
+    def update(self, told: Sequence[MasterReport], total: int, now: float) -> int:
         """Take over what Sentinels said just now; return how often the master has moved since it was heard of last.
 
         What was found first is where it is, and no move.
@@ -140,16 +142,16 @@ class Master:
         self.silent_since = now - max(silences) if silences else None
         return moves
 
-    def _moves(self, before: Elected | None, elected: Elected) -> int:
+    def _moves(self, before: ElectedMaster | None, elected: ElectedMaster) -> int:
         if before is None:
             return 0
         if before.address != elected.address:
             # A Sentinel may have told the address just before, and the epoch just after.
-            self._owed = elected.epoch <= self._highest
+            self._epoch_expected = elected.epoch <= self._highest
             return 1
         if elected.epoch <= self._highest:
             return 0
-        if self._owed:
-            self._owed = False
+        if self._epoch_expected:
+            self._epoch_expected = False
             return 0
         return 2  # there and back since we asked last

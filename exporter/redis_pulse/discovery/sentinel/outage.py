@@ -6,22 +6,22 @@ A client is sent to a master by the Sentinels and asks it once a probe interval:
 
 from typing import NamedTuple
 
-from redis_pulse.discovery.base import Feeling
+from redis_pulse.discovery.base import ProbeStatus
 
 
-class Passed(NamedTuple):
+class OutageDelta(NamedTuple):
     """Seconds without a master since the last look; how long it all took, when the master has moved and answers."""
 
     seconds: float = 0.0
     failover: float | None = None
 
 
-NOTHING = Passed()
+NOTHING = OutageDelta()
 #: Seconds for which a target may be away: one that moves is away for a moment.
-AWAY = 5.0
+UNWATCHED_AFTER = 5.0
 
 
-class Outage:
+class MasterOutage:
     """Of one master."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Outage:
         self._moved = False
         self._away_since: float | None = None
 
-    def moved(self, now: float, old: Feeling | None, silent_since: float | None) -> None:
+    def moved(self, now: float, old: ProbeStatus | None, silent_since: float | None) -> None:
         """Take note that clients are sent to another server now, ``old`` being how the one so far does.
 
         Clients of one that still answers were served until now. When our probe has not asked it since it fell silent,
@@ -49,15 +49,15 @@ class Outage:
             self.since = min(now, max(old.answered, silent_since))
         self._counted = self.since
 
-    def look(self, now: float, address: str, feeling: Feeling | None) -> Passed:
+    def update(self, now: float, address: str, feeling: ProbeStatus | None) -> OutageDelta:
         """Return what has passed since the last look; ``address`` is where clients are sent."""
         if feeling is None:
             self._away_since = now if self._away_since is None else self._away_since
-            if now - self._away_since >= AWAY:  # it is not watched here any more, so nothing can be said
+            if now - self._away_since >= UNWATCHED_AFTER:  # it is not watched here any more, so nothing can be said
                 self.since, self._moved = None, False
             return NOTHING
         self._away_since = None
-        accepted = feeling.address == address and accepts(feeling)
+        accepted = feeling.address == address and serves_as_master(feeling)
         if self.since is None:
             if accepted or not feeling.is_tried or feeling.address != address:
                 return NOTHING
@@ -67,13 +67,13 @@ class Outage:
         passed = now - self._counted
         self._counted = now
         if not accepted:
-            return Passed(passed)
+            return OutageDelta(passed)
         whole = now - self.since if self._moved else None
         self.since, self._moved = None, False
-        return Passed(passed, whole)
+        return OutageDelta(passed, whole)
 
 
-def accepts(feeling: Feeling) -> bool:
+def serves_as_master(feeling: ProbeStatus) -> bool:
     """Whether a server serves as a master: it answers our probe, and does not call itself a replica.
 
     Just after a move it was not probed yet, but asked for its INFO, in which it may have called itself a master.

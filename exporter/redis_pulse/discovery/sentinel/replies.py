@@ -13,7 +13,7 @@ FIRST = (("SENTINEL", "MYID"), ("SENTINEL", "MASTERS"))
 _WORDS = ("GET-MASTER-ADDR-BY-NAME", "SLAVES", "SENTINELS", "CKQUORUM")
 
 
-class Told(NamedTuple):
+class MasterReport(NamedTuple):
     """What one Sentinel says of one master; addresses are ``host:port``."""
 
     #: where it sends clients
@@ -30,37 +30,37 @@ class Told(NamedTuple):
     silent: float | None = None
 
 
-class View(NamedTuple):
+class SentinelReply(NamedTuple):
     """What one Sentinel says; ``id`` is empty when it does not tell."""
 
     id: str
-    masters: Mapping[str, Told]
+    masters: Mapping[str, MasterReport]
     #: every master that it watches, asked for or not
     names: tuple[str, ...]
     #: whether it denies us the list of replicas
     denied: bool = False
 
 
-def questions(names: Sequence[str]) -> list[tuple[str, ...]]:
+def commands_for(names: Sequence[str]) -> list[tuple[str, ...]]:
     """Return the commands that ask for these masters."""
     return [("SENTINEL", word, name) for name in names for word in _WORDS]
 
 
-def read(replies: Sequence[Any], names: Sequence[str]) -> View:
+def parse_replies(replies: Sequence[Any], names: Sequence[str]) -> SentinelReply:
     """Read the replies to ``FIRST`` and to ``questions(names)``. Raises TargetError when the masters are not told."""
     own, listed, *rest = replies
     if isinstance(listed, TargetError):
         raise listed
     instances = as_instances(listed)
     fields = instances.named if instances else {}
-    told: dict[str, Told] = {}
+    told: dict[str, MasterReport] = {}
     denied = False
     for place, name in enumerate(names):
         answers = rest[place * len(_WORDS) :][: len(_WORDS)]
         denied |= isinstance(answers[1], PermissionDeniedError)
         if (one := _told(fields.get(name), answers)) is not None:
             told[name] = one
-    return View(as_text(own) or "", told, tuple(sorted(fields)), denied)
+    return SentinelReply(as_text(own) or "", told, tuple(sorted(fields)), denied)
 
 
 def address_of(host: Any, port: Any) -> str | None:
@@ -73,7 +73,7 @@ def address_of(host: Any, port: Any) -> str | None:
     return endpoint.address if host and port and endpoint.port else None
 
 
-def about(channel: str, text: str) -> str | None:
+def master_in_message(channel: str, text: str) -> str | None:
     """Return the name of the master that a message is about, if it says so.
 
     >>> about("+sdown", "slave 10.0.0.2:6379 10.0.0.2 6379 @ cart 10.0.0.1 6379")
@@ -87,7 +87,7 @@ def about(channel: str, text: str) -> str | None:
     return words[1] if len(words) > 1 and words[0] == "master" else None
 
 
-def _told(fields: Mapping[str, str] | None, answers: Sequence[Any]) -> Told | None:
+def _told(fields: Mapping[str, str] | None, answers: Sequence[Any]) -> MasterReport | None:
     if fields is None:
         return None
     where, slaves, sentinels, quorum = answers
@@ -96,7 +96,7 @@ def _told(fields: Mapping[str, str] | None, answers: Sequence[Any]) -> Told | No
     address = address_of(*parts) if len(parts) == 2 else None
     if address is None:
         return None
-    return Told(
+    return MasterReport(
         address,
         _whole(fields.get("config-epoch")) or 0,
         {place: run_id for place, run_id in _instances(slaves) if place != address},

@@ -6,12 +6,12 @@ from contextlib import suppress
 
 from redis_pulse import log
 from redis_pulse.backoff import Backoff
-from redis_pulse.circuit_breaker import Breaker
-from redis_pulse.client import Client
-from redis_pulse.client.pubsub import Subscription
+from redis_pulse.circuit_breaker import CircuitBreaker
+from redis_pulse.client import TargetClient
+from redis_pulse.client.pubsub import PubSubConnection
 from redis_pulse.config import BreakerSettings, TargetSettings
-from redis_pulse.discovery.base import Surroundings
-from redis_pulse.discovery.sentinel.replies import FIRST, View, about, questions, read
+from redis_pulse.discovery.base import SourceContext
+from redis_pulse.discovery.sentinel.replies import FIRST, SentinelReply, commands_for, master_in_message, parse_replies
 from redis_pulse.errors import PermissionDeniedError, TargetError, UnknownCommandError
 from redis_pulse.server_info import Target
 
@@ -41,7 +41,7 @@ class _Unheard:
         """Take no note."""
 
 
-class Watcher:
+class SentinelClient:
     """Asks one Sentinel, and tells ``heard(master)`` of its messages (None: of whatever master).
 
     ``names`` are the masters to ask for; empty: all that it watches.
@@ -51,7 +51,7 @@ class Watcher:
         self,
         source: str,
         settings: TargetSettings,
-        around: Surroundings,
+        around: SourceContext,
         names: Sequence[str],
         heard: Callable[[str | None], None],
     ) -> None:
@@ -60,29 +60,31 @@ class Watcher:
         #: whether it answered when it was asked last; None before that
         self.up: bool | None = None
         #: why it did not
-        self.trouble = ""
+        self.error = ""
         #: its id, also while it is down; empty when it never told one, None when it never answered
-        self.number: str | None = None
+        self.run_id: str | None = None
         #: whether it lets us listen; None before that was tried
-        self.listens: bool | None = None
-        self._around = around
+        self.subscribed: bool | None = None
+        self._context = around
         self._every = not names
         self._names = tuple(names)
-        self._heard = heard
+        self._on_message = heard
         # It is asked at every round whatever happened: there are few Sentinels, and much hangs on them.
-        breaker = Breaker(BreakerSettings(force="closed"), around.clock, on_change=lambda *_: None)
-        self._client = Client(Target.of(settings), breaker, _Unheard(), clock=around.clock, ramp=around.ramp)
-        self._asking: asyncio.Task[View | None] | None = None
+        breaker = CircuitBreaker(BreakerSettings(force="closed"), around.clock, on_change=lambda *_: None)
+        self._client = TargetClient(
+            Target.of(settings), breaker, _Unheard(), clock=around.clock, connect_limiter=around.connect_limiter
+        )
+        self._asking: asyncio.Task[SentinelReply | None] | None = None
         self._listening: asyncio.Task[None] | None = None
         self._log = log.get("discovery")
-        self._noted = log.Changes()
+        self._noted = log.StateChangeFilter()
 
     @property
     def address(self) -> str:
         """``host:port``."""
         return self.settings.address
 
-    def ask(self) -> "asyncio.Task[View | None]":
+    def ask(self) -> "asyncio.Task[SentinelReply | None]":
         """Ask it, unless a question is still open: then that one's answer is waited for."""
         if self._asking is None or self._asking.done():
             self._asking = asyncio.get_running_loop().create_task(self._ask())
@@ -98,35 +100,35 @@ class Watcher:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._client.aclose()
 
-    async def _ask(self) -> View | None:
-        commands = self._client.commands("sentinel", self._around.clock() + self.settings.poll.timeout)
+    async def _ask(self) -> SentinelReply | None:
+        commands = self._client.commands("sentinel", self._context.clock() + self.settings.poll.timeout)
         try:
-            view = read(await commands.pipeline([*FIRST, *questions(self._names)]), self._names)
+            view = parse_replies(await commands.pipeline([*FIRST, *commands_for(self._names)]), self._names)
             if self._every and view.names != self._names:
                 self._names = view.names
-                view = read(await commands.pipeline([*FIRST, *questions(self._names)]), self._names)
+                view = parse_replies(await commands.pipeline([*FIRST, *commands_for(self._names)]), self._names)
         except TargetError as error:
-            self.up, self.trouble = False, f"{error.reason}: {error}"
-            self._note(*ANSWERING, self.trouble)
+            self.up, self.error = False, f"{error.reason}: {error}"
+            self._note(*ANSWERING, self.error)
             return None
-        self.up, self.trouble, self.number = True, "", view.id
+        self.up, self.error, self.run_id = True, "", view.id
         self._note(*ANSWERING, "")
         return view
 
     async def _listen(self) -> None:
         backoff = Backoff(RELISTEN_BASE, RELISTEN_CAP)
         while True:
-            subscription = Subscription(self.settings, self._around.ramp)
+            subscription = PubSubConnection(self.settings, self._context.connect_limiter)
             try:
                 await subscription.open(CHANNELS)
                 backoff.reset()
-                self.listens = True
+                self.subscribed = True
                 self._note(*LISTENING, "")
-                self._heard(None)  # of what happened meanwhile
+                self._on_message(None)  # of what happened meanwhile
                 while True:
-                    self._heard(about(*await subscription.message()))
+                    self._on_message(master_in_message(*await subscription.message()))
             except TargetError as error:
-                self.listens = False
+                self.subscribed = False
                 denied = isinstance(error, PermissionDeniedError | UnknownCommandError)
                 self._note(*LISTENING, f"{error.reason}: {error}")
             finally:
@@ -135,7 +137,7 @@ class Watcher:
             await asyncio.sleep(DENIED if denied else RELISTEN_BASE + backoff.next())
 
     def _note(self, well: str, ill: str, trouble: str) -> None:
-        if not self._noted.note(well, trouble):
+        if not self._noted.changed(well, trouble):
             return
         if trouble:
             self._log.warning(ill, source=self._source, sentinel=self.address, error=trouble)

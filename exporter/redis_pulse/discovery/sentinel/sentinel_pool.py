@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from redis_pulse.config import SentinelSettings, SourceSettings, TargetSettings, parse_url
-from redis_pulse.discovery.base import Surroundings
-from redis_pulse.discovery.sentinel.replies import View
-from redis_pulse.discovery.sentinel.sentinel_client import Watcher
+from redis_pulse.discovery.base import SourceContext
+from redis_pulse.discovery.sentinel.replies import SentinelReply
+from redis_pulse.discovery.sentinel.sentinel_client import SentinelClient
 
 #: Seconds that the others wait for Sentinels that do not answer, once most of them have.
 GRACE = 0.25
@@ -15,33 +15,33 @@ GRACE = 0.25
 MOST = 25
 
 
-class Everyone:
+class SentinelPool:
     """Their watchers, in the order of the configuration, then as they were met."""
 
-    def __init__(self, settings: SourceSettings, options: SentinelSettings, around: Surroundings) -> None:
+    def __init__(self, settings: SourceSettings, options: SentinelSettings, around: SourceContext) -> None:
         self._settings = settings
         self._names = options.master
-        self._around = around
-        self._watchers = {seed.address: self._watch(seed) for seed in settings.seeds}
-        self._seeds = dict(self._watchers)
+        self._context = around
+        self._clients = {seed.address: self._watch(seed) for seed in settings.seeds}
+        self._seeds = dict(self._clients)
 
-    def __iter__(self) -> Iterator[Watcher]:
-        return iter(self._watchers.values())
+    def __iter__(self) -> Iterator[SentinelClient]:
+        return iter(self._clients.values())
 
     def __len__(self) -> int:
-        return len(self._watchers)
+        return len(self._clients)
 
     @property
     def up(self) -> Mapping[str, bool]:
         """Whether each that was ever asked answered when it was asked last."""
-        return {address: one.up for address, one in self._watchers.items() if one.up is not None}
+        return {address: one.up for address, one in self._clients.items() if one.up is not None}
 
     @property
-    def troubles(self) -> str:
+    def errors(self) -> str:
         """Why each does not answer."""
-        return ", ".join(f"{one.address}: {one.trouble or 'no answer in time'}" for one in self)
+        return ", ".join(f"{one.address}: {one.error or 'no answer in time'}" for one in self)
 
-    async def ask(self) -> list[View]:
+    async def ask(self) -> list[SentinelReply]:
         """Ask all at once, and return what each told, none twice (under another address)."""
         asked = {watcher.ask(): watcher for watcher in self}
         pending = set(asked)
@@ -51,13 +51,13 @@ class Everyone:
             done, pending = await asyncio.wait(pending, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
             if not done:
                 break
-        views: dict[str, View] = {}
+        views: dict[str, SentinelReply] = {}
         for task, watcher in asked.items():
             if task not in pending and (view := task.result()) is not None:
                 views.setdefault(view.id or watcher.address, view)
         return list(views.values())
 
-    async def learn(self, views: Sequence[View], masters: Mapping[str, str]) -> None:
+    async def update_members(self, views: Sequence[SentinelReply], masters: Mapping[str, str]) -> None:
         """Ask, from the next round on, also those that these know of; forget those that none knows any more.
 
         Only those count that name the masters (name → address) that we take for right: others may watch another set.
@@ -66,26 +66,26 @@ class Everyone:
         """
         told = [(name, one) for view in views for name, one in view.masters.items()]
         agreeing = [one for name, one in told if masters.get(name) == one.address]
-        ours = {watcher.number for watcher in self._seeds.values()}
+        ours = {watcher.run_id for watcher in self._seeds.values()}
         known: set[str] = set()
         if "" not in ours:  # who does not tell its id may be one of those that the others tell of
             known = {address for one in agreeing for number, address in one.sentinels.items() if number not in ours}
         if len(agreeing) == len(told) and any(watcher.up for watcher in self._seeds.values()):
-            for address in self._watchers.keys() - self._seeds.keys() - known:
-                await self._watchers.pop(address).aclose()
-        for address in sorted(known - self._watchers.keys()):
+            for address in self._clients.keys() - self._seeds.keys() - known:
+                await self._clients.pop(address).aclose()
+        for address in sorted(known - self._clients.keys()):
             there, seed = parse_url(address).endpoint, self._settings.seeds[0]
             endpoint = replace(seed.endpoint, host=there.host, port=there.port)
-            if len(self) < MOST and self._around.allowed(endpoint):
-                self._watchers[address] = self._watch(seed.at(endpoint, address))
+            if len(self) < MOST and self._context.allowed(endpoint):
+                self._clients[address] = self._watch(seed.at(endpoint, address))
 
     async def aclose(self) -> None:
         """Ask nobody any more."""
         await asyncio.gather(*(watcher.aclose() for watcher in self))
 
-    def _watch(self, settings: TargetSettings) -> Watcher:
-        return Watcher(self._settings.name, settings, self._around, self._names, self._heard)
+    def _watch(self, settings: TargetSettings) -> SentinelClient:
+        return SentinelClient(self._settings.name, settings, self._context, self._names, self._on_message)
 
-    def _heard(self, master: str | None) -> None:
+    def _on_message(self, master: str | None) -> None:
         if master is None or not self._names or master in self._names:
-            self._around.hint()
+            self._context.request_refresh()
