@@ -3,7 +3,7 @@
 import pytest
 
 from redis_pulse.config import telemetry_path_error
-from redis_pulse.config.telemetry_path import RESERVED_PATHS
+from redis_pulse.config.url import RESERVED_PATHS
 from redis_pulse.migrate import values
 
 

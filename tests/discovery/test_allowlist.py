@@ -3,7 +3,7 @@
 import pytest
 
 from redis_pulse.config import parse_url
-from redis_pulse.discovery.allowlist import AllowList
+from redis_pulse.discovery.manager import AllowList
 
 LIST = ("10.0.0.0/8", "fd00::/8", "*.redis.internal", "cache.example.org")
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from redis_pulse.migrate.convert import namespace_of, renamed, rules
 from redis_pulse.migrate.flag_parser import ParsedFlags
-from redis_pulse.migrate.relabeling import namespace_of, renamed, rules
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_pulse.parse.dialects import translated
-from redis_pulse.parse.info import parse_info
+from redis_pulse.parse.info import parse_info, translated
 
 
 def cpu(text: str) -> str:

@@ -21,7 +21,6 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis_pulse.backoff import Backoff
 from redis_pulse.circuit_breaker import CircuitBreaker
 from redis_pulse.client.client_name import ClientNaming
-from redis_pulse.client.connect_limiter import ConnectLimiter, QueueTicket
 from redis_pulse.client.credentials import Credentials
 from redis_pulse.client.error_mapping import (
     MAY_WANT_CERTIFICATE,
@@ -34,7 +33,7 @@ from redis_pulse.client.error_mapping import (
     with_own_names,
 )
 from redis_pulse.client.operation_commands import GuardedCall, OperationCommands
-from redis_pulse.client.pool import ConnectionPool, TlsContext, make_pool
+from redis_pulse.client.pool import ConnectionPool, ConnectLimiter, QueueTicket, TlsContext, make_pool
 from redis_pulse.client.probe_connect import OnPhase, Phase, ProbeConnector
 from redis_pulse.client.probe_connection import ProbeConnection, encode_command
 from redis_pulse.commands import Args, is_read

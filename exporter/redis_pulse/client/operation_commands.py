@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from redis_pulse.circuit_breaker import CircuitBreaker
-from redis_pulse.client.connect_limiter import QueueTicket
+from redis_pulse.client.pool import QueueTicket
 from redis_pulse.commands import Args, Word
 from redis_pulse.errors import SkippedError, TargetError
 

@@ -6,10 +6,9 @@ from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
 
-from redis_pulse.client.connect_limiter import ConnectLimiter
 from redis_pulse.client.credentials import Credentials
 from redis_pulse.client.error_mapping import map_error, safe_text
-from redis_pulse.client.pool import TlsContext, connection_factory
+from redis_pulse.client.pool import ConnectLimiter, TlsContext, connection_factory
 from redis_pulse.config import TargetSettings
 from redis_pulse.errors import OperationTimeoutError, ProtocolError, TargetError
 from redis_pulse.parse.reply import as_text

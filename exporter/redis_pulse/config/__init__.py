@@ -34,9 +34,8 @@ from redis_pulse.config.resolver import CheckCollectors
 from redis_pulse.config.settings import Settings
 from redis_pulse.config.sharding import Shard
 from redis_pulse.config.target import TargetSettings, no_entry
-from redis_pulse.config.telemetry_path import telemetry_path_error
 from redis_pulse.config.types import Options, Seconds, duration, label_error
-from redis_pulse.config.url import Endpoint, ParsedUrl, parse_url
+from redis_pulse.config.url import Endpoint, ParsedUrl, parse_url, telemetry_path_error
 from redis_pulse.config.validation_errors import check_options
 
 __all__ = [

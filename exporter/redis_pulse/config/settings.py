@@ -21,9 +21,8 @@ from redis_pulse.config.models import (
     WebSettings,
 )
 from redis_pulse.config.sharding import shard_text
-from redis_pulse.config.telemetry_path import telemetry_path_error
 from redis_pulse.config.types import Collectors, Count, Labels, Options, RenamedCommands, TargetName
-from redis_pulse.config.url import ParsedUrl, parse_url
+from redis_pulse.config.url import ParsedUrl, parse_url, telemetry_path_error
 
 _NAMED = re.compile(r"([A-Za-z0-9_.@-]+)=(.+)", re.DOTALL)
 _LISTEN = re.compile(r"(?P<host>[^:\[\]/\s]*|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})")

@@ -7,19 +7,53 @@ Where targets come from besides the configuration: one file a kind of source, an
 A source that fails keeps what it knew: it is counted, and its age can be seen, but no target is lost for it. What it
 names is taken only where it is allowed (``discovery.allow``), once (a declared target, then the source that stands
 first, wins), and up to ``discovery.max_targets``.
+
+The list of networks and names that a found target may have.
 """
 
 import asyncio
+import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from redis_pulse import log
 from redis_pulse.config import DiscoverySettings as Limits
 from redis_pulse.config import Endpoint, SourceSettings, TargetSettings
-from redis_pulse.discovery.allowlist import AllowList
 from redis_pulse.discovery.base import DiscoveryError, PartlyFoundError, SourceContext, TargetSource
 from redis_pulse.errors import TargetError
 from redis_pulse.telemetry import DiscoveryMetrics
+
+
+class AllowList:
+    """``patterns`` are networks (``10.0.0.0/8``) and names (``cache.internal``, ``*.cache.internal``); none: all may.
+
+    A name is held against names only: where it leads to is for DNS to say, at every connection anew.
+    """
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._any = not patterns
+        self._networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
+        self._names: list[str] = []
+        for pattern in patterns:
+            try:
+                self._networks.append(ipaddress.ip_network(pattern, strict=False))
+            except ValueError:
+                self._names.append(pattern.lower().rstrip("."))
+
+    def __call__(self, endpoint: Endpoint) -> bool:
+        """Whether a target may be there."""
+        if self._any:
+            return True
+        if endpoint.kind == "unix":
+            return False
+        try:
+            address = ipaddress.ip_address(endpoint.host.partition("%")[0])
+        except ValueError:
+            host = endpoint.host.lower().rstrip(".")
+            return any(host.endswith(name[1:]) if name[0] == "*" else host == name for name in self._names)
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+            address = address.ipv4_mapped
+        return any(address in network for network in self._networks)
 
 
 def _file(settings: SourceSettings, surroundings: SourceContext) -> TargetSource:

@@ -3,8 +3,7 @@
 from redis_pulse.telemetry.discovery import DiscoveryMetrics
 from redis_pulse.telemetry.exporter_metrics import ExporterMetrics, describe_all, sample_names
 from redis_pulse.telemetry.families import MetricFamily
-from redis_pulse.telemetry.probe_accuracy import ProbeAccuracyMetrics
-from redis_pulse.telemetry.target import OperationMetrics, TargetMetrics
+from redis_pulse.telemetry.target import OperationMetrics, ProbeAccuracyMetrics, TargetMetrics
 
 __all__ = [
     "DiscoveryMetrics",

@@ -14,8 +14,7 @@ from prometheus_client.process_collector import ProcessCollector
 from redis_pulse.telemetry import families
 from redis_pulse.telemetry.discovery import DiscoveryMetrics
 from redis_pulse.telemetry.families import MetricFamily
-from redis_pulse.telemetry.probe_accuracy import ProbeAccuracyMetrics
-from redis_pulse.telemetry.target import TargetMetrics
+from redis_pulse.telemetry.target import ProbeAccuracyMetrics, TargetMetrics
 from redis_pulse.text_format import escape_label_value, format_number
 
 #: Seconds. From one turn of an idle loop to a loop that is of no use for measuring.

@@ -15,8 +15,7 @@ from redis_pulse.collectors.support.labels import OVERFLOW, LabelLimiter
 from redis_pulse.commands import Commands
 from redis_pulse.errors import EmptyReplyError, TargetError, UnknownCommandError
 from redis_pulse.metric import CollectorItem, MetricSpec, OverflowCount, UnreadableField
-from redis_pulse.parse.dialects import translated
-from redis_pulse.parse.info import Info, has_fields, parse_info, parse_pairs
+from redis_pulse.parse.info import Info, has_fields, parse_info, parse_pairs, translated
 from redis_pulse.parse.reply import as_text
 from redis_pulse.server_info import InfoQuery, Server
 
