@@ -1,11 +1,11 @@
-# The daemon alone, without the demo: docker build -t redis-pulse . && docker run --read-only -p 9121:9121 -e REDIS_URL=… redis-pulse
-# BASE may be any image with Python 3.11 or later and pip as `python`.
+# The daemon without the demo: docker build -t redis-pulse . && docker run --read-only -p 9121:9121 -e REDIS_URL=… redis-pulse
+# BASE can be any image that has Python 3.11 or later as `python`, with pip.
 ARG BASE=python:3.13-slim-bookworm
 
 FROM ${BASE} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
-# The libraries first: their layer stays as long as the lock does. The environment itself has no pip.
+# Install the libraries first: their layer is reused until the lock file changes. The environment itself has no pip.
 COPY requirements requirements
 RUN python -m venv --without-pip /opt/redis-pulse \
     && python -m pip --python /opt/redis-pulse/bin/python install --no-compile --no-deps --require-hashes -r requirements/image.lock \
@@ -19,13 +19,13 @@ RUN python -m pip wheel --no-build-isolation --no-deps --no-index --wheel-dir /d
 FROM ${BASE}
 COPY --from=build /opt/redis-pulse /opt/redis-pulse
 ENV PATH=/opt/redis-pulse/bin:$PATH PYTHONUNBUFFERED=1
-# Nothing is written when it runs, so what it imports of the standard library is compiled here (slim images come without).
+# The daemon writes no files. So its imports from the standard library are compiled here: slim images do not contain them.
 RUN python -c "import redis_pulse.cli, redis_pulse.daemon"
 ENV PYTHONDONTWRITEBYTECODE=1
 USER 65532:65532
 EXPOSE 9121
 STOPSIGNAL SIGTERM
-# The port is that of REDIS_PULSE_LISTEN; where a file or a flag sets another one, say --health-cmd.
+# The port is that of REDIS_PULSE_LISTEN. If a file or a flag sets another port, use --health-cmd.
 HEALTHCHECK --interval=15s --timeout=3s --start-period=5s CMD ["python", "-c", "import os, urllib.request; \
 urllib.request.urlopen('http://127.0.0.1:%s/-/healthy' % os.environ.get('REDIS_PULSE_LISTEN', ':9121').rpartition(':')[2], timeout=2)"]
 ENTRYPOINT ["redis-pulse"]

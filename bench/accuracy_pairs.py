@@ -1,16 +1,21 @@
-"""What was measured, held against what the servers wrote down: each ping beside its record."""
+"""Compare measured pings with the records of the servers, ping by ping."""
 
 import csv
 from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
+import checkout  # noqa: F401
+
 from tests.integration.echo import Ping
 from tests.integration.probe_log import read_log
 
 
 class Measured(NamedTuple):
-    """One ping that was answered; moments in ns of CLOCK_REALTIME, ``took`` in ns; the last three are only ours."""
+    """One answered ping. Times are in ns of CLOCK_REALTIME, ``took`` is in ns.
+
+    Only redis-pulse has the last three fields.
+    """
 
     port: int
     sent: int
@@ -21,7 +26,7 @@ class Measured(NamedTuple):
 
 
 class Window(NamedTuple):
-    """What happened between two moments (ns): pings with their record, everything that arrived, failures."""
+    """The events between two times (ns): pings with their records, all pings that arrived, failures."""
 
     began: int
     ended: int
@@ -33,19 +38,19 @@ class Window(NamedTuple):
     stalls: list[tuple[int, int]]
 
 
-def read_ours(file: Path, began: int, ended: int) -> tuple[list[Measured], int]:
-    """Read the probe log: what was answered of the slots of the window, and how many of them failed."""
-    slots = [slot for slot in read_log(file) if began <= slot.due < ended]
-    failed = sum(slot.outcome != "success" for slot in slots)
+def read_exporter_log(file: Path, began: int, ended: int) -> tuple[list[Measured], int]:
+    """Return the answered pings of redis-pulse's probe log that were due in the window, and the number of failures."""
+    probes = [probe for probe in read_log(file) if began <= probe.due < ended]
+    failed = sum(probe.outcome != "success" for probe in probes)
     return [
-        Measured(slot.port, slot.sent, slot.received - slot.sent, slot.due, slot.received, slot.clock)
-        for slot in slots
-        if slot.sent and slot.received
+        Measured(probe.port, probe.sent, probe.received - probe.sent, probe.due, probe.received, probe.clock)
+        for probe in probes
+        if probe.sent and probe.received
     ], failed
 
 
-def read_naive(file: Path, began: int, ended: int) -> tuple[list[Measured], int]:
-    """Read the log of the naive loop: likewise, of the pings that began in the window."""
+def read_naive_log(file: Path, began: int, ended: int) -> tuple[list[Measured], int]:
+    """Return the answered pings of the naive loop's log that began in the window, and the number of failures."""
     with file.open(newline="") as lines:
         rows = [row for row in csv.reader(lines) if len(row) == 4 and began <= int(row[1]) < ended]
     good = [Measured(int(port), int(sent), float(took) * 1e9) for port, sent, took, error in rows if not error]
@@ -53,25 +58,28 @@ def read_naive(file: Path, began: int, ended: int) -> tuple[list[Measured], int]
 
 
 def pair(measured: list[Measured], pings: list[Ping]) -> list[tuple[Measured, Ping]]:
-    """Find the arrival of every ping: the first on its port that is not before it was sent, and nobody else's."""
+    """Return each measured ping with its record: the first free one on its port that arrived after it was sent."""
     arrived: dict[int, list[Ping]] = defaultdict(list)
-    for ping in sorted(pings, key=lambda ping: ping.arrived, reverse=True):
-        if ping.left:
-            arrived[ping.port].append(ping)
+    for record in sorted(pings, key=lambda record: record.arrived, reverse=True):
+        if record.left:
+            arrived[record.port].append(record)
     pairs = []
-    for one in sorted(measured, key=lambda one: one.sent):
-        left = arrived[one.port]
-        while left and left[-1].arrived < one.sent:
-            left.pop()
-        if left:
-            pairs.append((one, left.pop()))
+    for ping in sorted(measured, key=lambda ping: ping.sent):
+        candidates = arrived[ping.port]
+        while candidates and candidates[-1].arrived < ping.sent:
+            candidates.pop()
+        if candidates:
+            pairs.append((ping, candidates.pop()))
     return pairs
 
 
 def missing(window: Window, count: int, interval: float) -> str:
-    """Return which part of the pings that were due in a stall, ``count`` every ``interval`` seconds, never arrived."""
+    """Return the share of the pings due during stalls that never arrived.
+
+    ``count`` pings are due every ``interval`` seconds.
+    """
     due = count * sum(end - begin for begin, end in window.stalls) / 1e9 / interval
     if not due:
         return "-"
-    came = sum(any(begin <= ping.arrived < end for begin, end in window.stalls) for ping in window.arrived)
-    return f"{max(0.0, 1 - came / due):.0%}"
+    arrived = sum(any(begin <= ping.arrived < end for begin, end in window.stalls) for ping in window.arrived)
+    return f"{max(0.0, 1 - arrived / due):.0%}"

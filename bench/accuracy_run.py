@@ -1,4 +1,4 @@
-"""One program, ours or the naive loop, against servers of its own that write down when each PING came and left."""
+"""Run redis-pulse or the naive loop against echo servers, which record when each PING arrived and left."""
 
 import json
 import os
@@ -12,20 +12,20 @@ from pathlib import Path
 import checkout
 import load
 import yaml
-from accuracy_pairs import Window, pair, read_naive, read_ours
+from accuracy_pairs import Window, pair, read_exporter_log, read_naive_log
 from process import Program, cpu_of
 
 from tests.integration.echo import EchoServer
 
 OURS, NAIVE = "redis-pulse", "naive loop"
 INTERVAL = 1.0
-SETTLE = 5.0  # seconds after the start that are not measured, and for each hundred targets one more
+SETTLE = 5.0  # seconds after the start that are not measured, and 1 s more for each hundred targets
 STALL, EVERY = 2.0, 10.0
-PATIENCE = 30.0  # seconds, for a page
+PAGE_TIMEOUT = 30.0  # seconds
 
 
 def measure(who: str, folder: Path, count: int, seconds: float, *, stalls: bool) -> Window:
-    """Run one program against ``count`` servers for so many seconds; with stalls for a round of them at least."""
+    """Run one program against ``count`` servers for ``seconds``, or longer if a round of stalls needs more time."""
     folder.mkdir()
     seconds = max(seconds, EVERY + STALL) if stalls else seconds
     with EchoServer(folder, count) as server:
@@ -33,7 +33,9 @@ def measure(who: str, folder: Path, count: int, seconds: float, *, stalls: bool)
         with run(folder, server) as (pid, port):
             time.sleep(SETTLE + count / 100)
             if port:
-                load.page(port, load.PROMETHEUS, PATIENCE)  # the first page renders everything; it comes once
+                load.page(
+                    port, load.PROMETHEUS, PAGE_TIMEOUT
+                )  # rendering everything for the first page is not part of the measurement
                 time.sleep(1)
             begun = []
             if stalls:
@@ -42,13 +44,13 @@ def measure(who: str, folder: Path, count: int, seconds: float, *, stalls: bool)
             cpu, server_cpu, began, start = cpu_of(pid), cpu_of(server.pid), time.time_ns(), time.perf_counter()
             time.sleep(seconds / 2)
             if port:
-                load.page(port, load.PROMETHEUS, PATIENCE)  # as Prometheus would
+                load.page(port, load.PROMETHEUS, PAGE_TIMEOUT)  # one scrape, as Prometheus does
             time.sleep(max(0.0, start + seconds - time.perf_counter()))
             ended, elapsed = time.time_ns(), time.perf_counter() - start
             cpu, server_cpu = (cpu_of(pid) - cpu) / elapsed, (cpu_of(server.pid) - server_cpu) / elapsed
-            time.sleep(STALL + 0.5 if stalls else 0.5)  # what was sent at the end is answered
+            time.sleep(STALL + 0.5 if stalls else 0.5)  # wait for the last replies
         pings = server.record()
-    measured, failures = (read_ours if who == OURS else read_naive)(folder / "log.csv", began, ended)
+    measured, failures = (read_exporter_log if who == OURS else read_naive_log)(folder / "log.csv", began, ended)
     inside = [(start, start + round(STALL * 1e9)) for start in begun if start + STALL * 1e9 <= ended]
     arrived = [ping for ping in pings if began <= ping.arrived < ended]
     return Window(began, ended, pair(measured, pings), arrived, failures, cpu, server_cpu, inside)
@@ -56,10 +58,10 @@ def measure(who: str, folder: Path, count: int, seconds: float, *, stalls: bool)
 
 @contextmanager
 def _ours(folder: Path, server: EchoServer) -> Iterator[tuple[int, int]]:
-    """Run redis-pulse with INFO, its defaults and a probe log; its process and the port of its page."""
+    """Run redis-pulse with INFO, its defaults and a probe log. Yield its process id and the port of its page."""
     config = folder / "redis-pulse.yaml"
     settings = {
-        "probe": {"timeout": "5s"},  # a stall of 2 s is to be seen as it is
+        "probe": {"timeout": "5s"},  # longer than a stall, so that its full length is measured
         "collectors": ["info"],
         "probe_log": {"file": str(folder / "log.csv"), "size": 1 << 30},
         "targets": [{"name": f"t{number}", "url": url} for number, url in enumerate(server.urls)],
@@ -67,14 +69,14 @@ def _ours(folder: Path, server: EchoServer) -> Iterator[tuple[int, int]]:
     config.write_text(yaml.safe_dump(settings))
     command = [sys.executable, "-m", "redis_pulse", "--config", str(config), "--listen", "127.0.0.1:{port}"]
     env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    program = Program(OURS, command, env | {"PYTHONPATH": str(checkout.ROOT)}, folder / "stderr.log", idle=True)
+    program = Program(OURS, command, env | {"PYTHONPATH": str(checkout.PACKAGES)}, folder / "stderr.log", idle=True)
     with program:
         yield program.pid, program.port
 
 
 @contextmanager
 def _naive(folder: Path, server: EchoServer) -> Iterator[tuple[int, int]]:
-    """Run the naive loop; its process, and no page."""
+    """Run the naive loop. Yield its process id, and 0 instead of a port."""
     (folder / "ports.json").write_text(json.dumps(server.ports))
     command = [sys.executable, str(checkout.ROOT / "bench" / "naive.py"), f"--ports={folder}/ports.json"]
     command += [f"--log={folder}/log.csv", f"--interval={INTERVAL}"]
@@ -86,4 +88,4 @@ def _naive(folder: Path, server: EchoServer) -> Iterator[tuple[int, int]]:
             try:
                 process.wait(5)
             except subprocess.TimeoutExpired:
-                process.kill()  # a ping of redis-py may swallow its cancellation
+                process.kill()  # a ping of redis-py may suppress its cancellation

@@ -1,8 +1,8 @@
-"""Two pages of metrics side by side: what one has and the other lacks, and what differs.
+"""Compare two pages of metrics: missing families, additional families, and different values.
 
-A page is read twice on each side. A series whose value moved between the two on either side need only be near; one
-that stood still must be equal. A series that only one of the two pages of a side has (that of a client which came for
-one scrape) is compared with nothing.
+``theirs`` are pages of redis_exporter, ``ours`` pages of redis-pulse. Each side is read twice. A series on only one
+page of a side is ignored, such as that of a client of one scrape. Values that changed between the two pages of any
+side must only be close. All other values must be equal.
 """
 
 import math
@@ -12,19 +12,19 @@ from typing import NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
 
-#: Labels of one series: all of them, in the order of their names.
+#: All labels of one series, in the order of their names.
 Labels = tuple[tuple[str, str], ...]
-#: The label that every series of ours has besides.
-OURS_ALONE = "target"
-#: How far values that move may be apart: seconds pass between the scrapes, and each scrape is traffic of its own.
-NEAR, NEAR_ABSOLUTE = 0.3, 30.0
-#: Shared with the one who asks (memory, clients), and times that tick: never equal, always near.
-_NEAR = re.compile(
+#: The label that only redis-pulse adds to every series.
+OUR_LABEL = "target"
+#: The largest relative and absolute difference of changing values. The scrapes are seconds apart, and cause traffic.
+MAX_RATIO, MAX_DIFFERENCE = 0.3, 30.0
+#: Values that the scrape itself changes (memory, clients), and running times: they are never equal, only close.
+_CLOSE = re.compile(
     r"redis_(connected_clients|mem_|memory_|allocator_|slowlog_last_id|last_slow_|start_time_|uptime_|connected_slave_|"
     r"slave_repl_offset|\w+_seconds_ago|\w+_idle_seconds|\w+_ping_reply_seconds)"
 )
-#: The buffers of connections, of which the one who asks is always just using one, and how the exporter itself fares.
-_OF_ITS_OWN = re.compile(
+#: Values that are not compared: buffers of connections, which include the exporter's own, and exporter metrics.
+_NOT_COMPARED = re.compile(
     r"redis_(client_recent_|connected_client_(output|query|total_memory|idle)|exporter_|last_key_groups_)"
 )
 
@@ -39,7 +39,7 @@ class Finding(NamedTuple):
 
 
 class Family(NamedTuple):
-    """A family of one page: samples by their full name and labels."""
+    """A metric family of one page: samples by full name and labels."""
 
     kind: str
     samples: Mapping[tuple[str, Labels], float]
@@ -49,12 +49,12 @@ Page = dict[str, Family]
 
 
 def read(text: str) -> Page:
-    """Read a page in the text format; families are named as their TYPE line names them."""
+    """Return the families of a page in the text format, by the name in their TYPE line."""
     page: Page = {}
     for family in text_string_to_metric_families(text):
         samples = {}
         for sample in family.samples:
-            labels = {name: _edge(name, value) for name, value in sample.labels.items() if value and name != OURS_ALONE}
+            labels = {name: _edge(name, value) for name, value in sample.labels.items() if value and name != OUR_LABEL}
             samples[sample.name, tuple(sorted(labels.items()))] = sample.value
         name = family.name
         if family.type == "counter" and any(key[0] == f"{name}_total" for key in samples):
@@ -68,7 +68,7 @@ def _edge(name: str, value: str) -> str:
 
 
 def differences(theirs: tuple[Page, Page], ours: tuple[Page, Page], prefix: str = "redis_") -> Iterator[Finding]:
-    """Compare every family of theirs, then name those that only we have."""
+    """Yield the differences of all their families, then the families that only our page has."""
     for name, family in theirs[1].items():
         if not name.startswith(prefix) or not family.samples:
             continue
@@ -91,7 +91,7 @@ def differences(theirs: tuple[Page, Page], ours: tuple[Page, Page], prefix: str 
 
 
 def _keys(first: Family, second: Family) -> set[str]:
-    """Return the names of the labels of what is on both pages; an empty label is none, as for Prometheus."""
+    """Return the label names of series on both pages. An empty label counts as missing, as in Prometheus."""
     series = [key for key in second.samples if key in first.samples] or list(second.samples)
     return {name for _, labels in series for name, _ in labels}
 
@@ -103,11 +103,11 @@ def _series(name: str, theirs: tuple[Family, Family], ours: tuple[Family, Family
         yield Finding("series", name, _spelled(key), "")
     for key in sorted(steady[1] - anywhere[0]):
         yield Finding("series", name, "", _spelled(key))
-    for key in sorted(steady[0] & steady[1]) if not _OF_ITS_OWN.match(name) else ():
+    for key in sorted(steady[0] & steady[1]) if not _NOT_COMPARED.match(name) else ():
         if _is_quantile(key) and len({page.samples[_count(key)] for page in (*theirs, *ours)}) > 1:
-            continue  # of other observations
+            continue  # the quantiles are of different observations
         their, our = [page.samples[key] for page in theirs], [page.samples[key] for page in ours]
-        if not _agree(their, our, exactly=not _NEAR.match(name)):
+        if not _agree(their, our, exactly=not _CLOSE.match(name)):
             yield Finding("value", name, f"{_spelled(key)} {their[1]:g}", f"{our[1]:g}")
 
 
@@ -123,7 +123,7 @@ def _count(key: tuple[str, Labels]) -> tuple[str, Labels]:
 def _agree(theirs: list[float], ours: list[float], *, exactly: bool) -> bool:
     if exactly and theirs[0] == theirs[1] and ours[0] == ours[1]:
         return math.isclose(theirs[1], ours[1], rel_tol=1e-9) or (math.isnan(theirs[1]) and math.isnan(ours[1]))
-    slack = max(NEAR * max(map(abs, theirs + ours)), NEAR_ABSOLUTE)
+    slack = max(MAX_RATIO * max(map(abs, theirs + ours)), MAX_DIFFERENCE)
     return max(min(theirs), min(ours)) - min(max(theirs), max(ours)) <= slack
 
 

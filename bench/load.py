@@ -1,7 +1,8 @@
-"""A small closed-loop HTTP client: few connections, kept alive, each asks again as soon as its answer is complete.
+"""A small closed-loop HTTP client with few kept-alive connections.
 
-Raw sockets in one thread, since what is measured answers in less time than a comfortable client needs. An answer is
-complete by its Content-Length or its last chunk.
+Each connection sends its next request as soon as its response is complete. A response ends according to its
+Content-Length, or with its last chunk. The client uses raw sockets in one thread, because the server replies faster
+than a comfortable client can process.
 """
 
 import math
@@ -11,7 +12,7 @@ import socket
 import threading
 import time
 
-#: What Prometheus sends.
+#: The headers that Prometheus sends.
 PROMETHEUS = (
     "Accept: application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1\r\nAccept-Encoding: gzip\r\nUser-Agent: Prometheus/2.42.0\r\n"
@@ -20,60 +21,60 @@ LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 
 class Connection:
-    """One kept-alive connection that asks for ``/metrics``."""
+    """One kept-alive connection that requests ``/metrics``."""
 
     def __init__(self, port: int, headers: str) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=5)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._request = f"GET /metrics HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n".encode()
         self._sent = 0.0
-        self.answer = bytearray()
+        self.response = bytearray()
 
-    def ask(self) -> None:
-        """Send a request; the answer before must be complete."""
-        self.answer.clear()
+    def send_request(self) -> None:
+        """Send a request. The previous response must be complete."""
+        self.response.clear()
         self._sent = time.perf_counter()
         self.socket.sendall(self._request)
 
     def read(self) -> float | None:
-        """Read what is there: the seconds since the request when the answer is complete, else None."""
+        """Read the available data. Return the seconds since the request if the response is complete, or None."""
         data = self.socket.recv(1 << 18)
         if not data:
-            raise ConnectionError("closed in the middle of an answer")
-        self.answer += data
+            raise ConnectionError("closed in the middle of a response")
+        self.response += data
         return time.perf_counter() - self._sent if self._complete() else None
 
     def _complete(self) -> bool:
-        end = self.answer.find(b"\r\n\r\n")
+        end = self.response.find(b"\r\n\r\n")
         if end < 0:
             return False
-        head = bytes(self.answer[:end])
+        head = bytes(self.response[:end])
         if not head.startswith(b"HTTP/1.1 200 "):
             raise ConnectionError(head.decode(errors="replace"))
         if length := re.search(rb"(?i)\r\ncontent-length: *(\d+)", head):
-            return len(self.answer) >= end + 4 + int(length[1])
-        return self.answer.endswith(LAST_CHUNK)
+            return len(self.response) >= end + 4 + int(length[1])
+        return self.response.endswith(LAST_CHUNK)
 
 
 def fetch(port: int, headers: str = PROMETHEUS) -> bytes:
-    """Fetch one answer, head and body as they came."""
+    """Return one response, head and body."""
     connection = Connection(port, headers)
     with connection.socket:
-        connection.ask()
+        connection.send_request()
         while connection.read() is None:
             pass
-        return bytes(connection.answer)
+        return bytes(connection.response)
 
 
 def closed_loop(port: int, connections: int, requests: int, seconds: float) -> list[float]:
-    """Return the latencies (seconds) of at most ``requests`` answers over ``connections``, within about ``seconds``."""
+    """Return the latencies in seconds of at most ``requests`` responses, over ``connections``, in about ``seconds``."""
     latencies: list[float] = []
-    open_ones = [Connection(port, PROMETHEUS) for _ in range(connections)]
+    clients = [Connection(port, PROMETHEUS) for _ in range(connections)]
     deadline = time.perf_counter() + seconds
     with selectors.DefaultSelector() as selector:
-        for connection in open_ones:
+        for connection in clients:
             selector.register(connection.socket, selectors.EVENT_READ, connection)
-            connection.ask()
+            connection.send_request()
         waiting = connections
         while waiting:
             for key, _ in selector.select(5):
@@ -82,39 +83,39 @@ def closed_loop(port: int, connections: int, requests: int, seconds: float) -> l
                     continue
                 latencies.append(latency)
                 if len(latencies) + waiting <= requests and time.perf_counter() < deadline:
-                    key.data.ask()
+                    key.data.send_request()
                 else:
                     waiting -= 1
-    for connection in open_ones:
+    for connection in clients:
         connection.socket.close()
     return latencies
 
 
-def page(port: int, headers: str, patience: float) -> tuple[float, bytes]:
-    """Fetch an answer: seconds, head and body; infinite and nothing when it does not come within ``patience``."""
+def page(port: int, headers: str, timeout: float) -> tuple[float, bytes]:
+    """Return the seconds and the content of a response, or infinity and nothing after ``timeout``."""
     connection = Connection(port, headers)
     with connection.socket:
-        connection.socket.settimeout(patience)
+        connection.socket.settimeout(timeout)
         try:
-            connection.ask()
+            connection.send_request()
             while (seconds := connection.read()) is None:
                 pass
         except TimeoutError:
             return math.inf, b""
-        return seconds, bytes(connection.answer)
+        return seconds, bytes(connection.response)
 
 
-def longest_wait(port: int, meanwhile: threading.Thread, patience: float) -> float:
-    """Ask for a small page, again and again until ``meanwhile`` has ended; the longest that it took, in seconds."""
+def longest_wait(port: int, meanwhile: threading.Thread, timeout: float) -> float:
+    """Request a small page repeatedly until ``meanwhile`` has ended. Return the longest duration in seconds."""
     longest = 0.0
-    with socket.create_connection(("127.0.0.1", port), timeout=patience) as door:
-        door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         meanwhile.start()
         while meanwhile.is_alive():
             began = time.perf_counter()
-            door.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            connection.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n")
             try:
-                door.recv(4096)
+                connection.recv(4096)
             except TimeoutError:
                 return math.inf
             longest = max(longest, time.perf_counter() - began)

@@ -1,8 +1,8 @@
-"""What one writes first: ``await client.ping()`` between two readings of the clock, one task a target.
+"""The obvious solution, for comparison: ``await client.ping()`` between two readings of the clock, one task per target.
 
 python bench/naive.py --ports PORTS.json --log FILE.csv [--interval 1]
 
-One line a ping, when it has ended: ``port,began_ns,seconds,error``; ``began_ns`` on CLOCK_REALTIME.
+It writes one line for each finished ping: ``port,began_ns,seconds,error``. ``began_ns`` is on CLOCK_REALTIME.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import redis.asyncio
 
 
 async def measure(port: int, interval: float, log: TextIO) -> None:
-    """Ping a target at every moment of a grid; moments that pass while a ping is under way are passed over."""
+    """Ping a target at the due times of a grid. Due times that pass during a ping are skipped."""
     client = redis.asyncio.Redis(port=port)
     due = time.perf_counter() + random.random() * interval
     while True:
@@ -27,8 +27,8 @@ async def measure(port: int, interval: float, log: TextIO) -> None:
         began, start, error = time.time_ns(), time.perf_counter(), ""
         try:
             await client.ping()
-        except redis.RedisError as raised:
-            error = type(raised).__name__
+        except redis.RedisError as exception:
+            error = type(exception).__name__
         log.write(f"{port},{began},{time.perf_counter() - start:.9f},{error}\n")
         while due <= time.perf_counter():
             due += interval

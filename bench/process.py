@@ -1,4 +1,4 @@
-"""A program under measurement: started, asked for its CPU and memory, stopped. Linux only."""
+"""Start a program, measure its CPU and memory, and stop it. Linux only."""
 
 import re
 import resource
@@ -10,7 +10,7 @@ from typing import Self
 
 import load
 
-PATIENCE = 15.0  # seconds until a program must serve, unless it is given longer
+START_TIMEOUT = 15.0  # seconds until a program must serve, by default
 
 
 def free_port() -> int:
@@ -23,19 +23,19 @@ def free_port() -> int:
 
 def cpu_of(pid: int) -> float:
     """Return the CPU seconds of a process since its start, user and system, all threads."""
-    return time.clock_gettime((~pid << 3) | 2)  # what clock_getcpuclockid(3) computes
+    return time.clock_gettime((~pid << 3) | 2)  # the clock id that clock_getcpuclockid(3) computes
 
 
 def allow_many_files() -> None:
-    """Raise the limit of open files as far as it goes, for us and whom we start."""
+    """Raise the limit of open files to its maximum, for this process and its children."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class Program:
-    """``command`` with ``{port}`` filled in; it serves ``/metrics`` there. Use as a context manager.
+    """A program that serves ``/metrics``, as a context manager. ``{port}`` in ``command`` is replaced by its port.
 
-    ``idle``: it is not asked for pages while it starts; it has started when it accepts connections.
+    With ``idle``, no pages are requested during the start: it has started when it accepts connections.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Program:
         command: list[str],
         env: dict[str, str],
         log: Path,
-        patience: float = PATIENCE,
+        start_timeout: float = START_TIMEOUT,
         *,
         idle: bool = False,
     ) -> None:
@@ -53,18 +53,18 @@ class Program:
         self.command = [part.format(port=self.port) for part in command]
         self._env = env
         self._log = log
-        self._patience = patience
+        self._start_timeout = start_timeout
         self._idle = idle
         self.start_seconds = 0.0
 
     def __enter__(self) -> Self:
-        """Start, and return when a page holds a value of the server; how long that took is ``start_seconds``."""
+        """Start, and return when a page has a value of the server. ``start_seconds`` is the time that this took."""
         begin = time.perf_counter()
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.command, env=self._env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        while time.perf_counter() < begin + self._patience and self._process.poll() is None:
+        while time.perf_counter() < begin + self._start_timeout and self._process.poll() is None:
             if self._has_started():
                 self.start_seconds = time.perf_counter() - begin
                 return self
@@ -92,16 +92,19 @@ class Program:
 
     @property
     def pid(self) -> int:
-        """The number of the process."""
+        """Return the process id."""
         return self._process.pid
 
     def cpu(self) -> float:
-        """CPU seconds since the start, user and system, all threads: its CPU clock, finer than /proc's 10 ms ticks."""
+        """Return the CPU seconds since the start, user and system, all threads.
+
+        The CPU clock of the process is more precise than the 10 ms ticks in /proc.
+        """
         return cpu_of(self._process.pid)
 
     def rss(self) -> float:
-        """Resident memory in MB (10^6 bytes)."""
+        """Return the resident memory in MB (10^6 bytes)."""
         status = Path(f"/proc/{self._process.pid}/status").read_text()
-        found = re.search(r"VmRSS:\s+(\d+) kB", status)
-        assert found is not None
-        return int(found[1]) * 1024 / 1e6
+        match = re.search(r"VmRSS:\s+(\d+) kB", status)
+        assert match is not None
+        return int(match[1]) * 1024 / 1e6

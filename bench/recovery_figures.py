@@ -1,4 +1,4 @@
-"""What the recovery bench computes from pages and moments; it starts nothing and asks nobody."""
+"""Compute the figures of the recovery bench from pages and times, without any process or connection."""
 
 import json
 import re
@@ -19,11 +19,11 @@ _FAILED = re.compile(
 
 
 class Recovery(NamedTuple):
-    """What was seen of one target after its server had returned."""
+    """The figures of one target after the return of its server."""
 
-    seconds: float | None  # from the return until redis_up was 1; None: not within the time that was watched
-    steady: float | None  # from the return until redis_up was 1 and stayed so; None: it was 0 at the end
-    invented: Counter[str] | None  # pings counted as failures after the return, by reason; None: not counted
+    seconds: float | None  # from the return until redis_up was 1, or None if it never was
+    steady: float | None  # from the return until redis_up was 1 and stayed 1, or None if it was 0 at the end
+    invented: Counter[str] | None  # failed pings after the return, by reason, or None if not counted
     flaps: int  # how often redis_up went from 1 to 0 after the return
 
 
@@ -33,19 +33,19 @@ def ups(page: str) -> dict[str, bool]:
 
 
 def connected(health: str) -> dict[str, bool]:
-    """Return for each target in the answer of ``/health`` whether its newest ping succeeded, as ``redis_up`` says."""
+    """Return for each target in the response of ``/health`` whether its newest ping succeeded, like ``redis_up``."""
     return {name: view["redis"]["status"] == "connected" for name, view in json.loads(health)["targets"].items()}
 
 
 def failed_pings(page: str) -> Counter[str]:
-    """Return the failed pings on a page of one target, by reason."""
+    """Return the number of failed pings on the page of one target, by reason."""
     return Counter({reason: int(float(value)) for reason, value in _FAILED.findall(page)})
 
 
 def recovery(states: Iterable[tuple[float, bool]], returned: float, invented: Counter[str] | None = None) -> Recovery:
-    """Sum up one target; ``states`` are the readings of ``redis_up`` since its server was told to return, in order.
+    """Return the figures of one target. ``states`` are the readings of ``redis_up`` since the start of its server.
 
-    A daemon may be faster than the client that waits for the return: then the time is 0.
+    A daemon may be faster than the client that waits for the return. Then the time is 0.
     """
     seconds: float | None = None
     steady: float | None = None
@@ -62,15 +62,15 @@ def recovery(states: Iterable[tuple[float, bool]], returned: float, invented: Co
 
 
 def p99(values: Sequence[float]) -> float:
-    """Return the 99th percentile; with fewer than 100 values it is the largest."""
+    """Return the 99th percentile, or the maximum of fewer than 100 values."""
     return statistics.quantiles(values, n=100, method="inclusive")[98] if len(values) >= 100 else max(values)
 
 
 def row(outage: str, recoveries: Sequence[Recovery]) -> list[str]:
-    """Return the cells of one row of the table, in the order of ``HEAD``."""
-    times = [one.seconds for one in recoveries if one.seconds is not None]
-    steady = [one.steady for one in recoveries if one.steady is not None]
-    counted = [one.invented for one in recoveries if one.invented is not None]
+    """Return the cells of one row, in the order of ``HEAD``."""
+    times = [each.seconds for each in recoveries if each.seconds is not None]
+    steady = [each.steady for each in recoveries if each.steady is not None]
+    counted = [each.invented for each in recoveries if each.invented is not None]
     figures = [min(times), statistics.median(times), p99(times), max(times)] if times else []
     return [
         outage,
@@ -78,13 +78,13 @@ def row(outage: str, recoveries: Sequence[Recovery]) -> list[str]:
         *([f"{value:.2f}" for value in figures] or ["-"] * 4),
         f"{statistics.median(steady):.2f}, {max(steady):.2f}" if steady else "-",
         _failures(counted) if counted else "-",
-        str(sum(one.flaps > 0 for one in recoveries)),
+        str(sum(each.flaps > 0 for each in recoveries)),
         str(len(recoveries) - len(times)),
     ]
 
 
 def _failures(counted: Sequence[Counter[str]]) -> str:
     total = sum(counted, Counter[str]())
-    most = max(one.total() for one in counted)
+    most = max(each.total() for each in counted)
     reasons = "".join(f"; {reason} {count}" for reason, count in total.most_common() if count)
     return f"{total.total()} ({total.total() / len(counted):.1f} a target, at most {most}){reasons}"

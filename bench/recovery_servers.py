@@ -1,4 +1,4 @@
-"""The servers of the recovery bench: real ones, each a process, or fake ones, all in one process."""
+"""The servers of the recovery bench: real servers, or fake servers that are all in one process."""
 
 import contextlib
 import random
@@ -16,40 +16,40 @@ _taken: set[int] = set()
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that stay free while nobody listens there: below those that the kernel gives to clients."""
+    """Return free ports that no client can occupy: they are below the kernel's range for clients."""
     first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    found: list[int] = []
+    ports: list[int] = []
     candidates = list(range(10_000, first))
     random.shuffle(candidates)
     for port in candidates:
-        if len(found) == count:
-            return found
+        if len(ports) == count:
+            return ports
         with socket.socket() as probe, contextlib.suppress(OSError):
             if port not in _taken:
                 probe.bind(("127.0.0.1", port))
                 _taken.add(port)
-                found.append(port)
+                ports.append(port)
     raise SystemExit(f"there are no {count} free ports below {first}")
 
 
 class RealServers:
-    """Valkey, so many processes."""
+    """Valkey servers, each in its own process."""
 
     def __init__(self, folder: Path, count: int, *, stall: bool) -> None:
         self.ports = free_ports(count)
         self._folder, self._stall = folder, stall
         self._running: dict[int, subprocess.Popen[bytes]] = {}
 
-    def go(self) -> None:
-        """Take all servers away: kill or stop the processes."""
+    def stop(self) -> None:
+        """Kill all processes, or suspend them with ``stall``."""
         for process in self._running.values():
             process.send_signal(signal.SIGSTOP if self._stall else signal.SIGKILL)
         if not self._stall:
             for process in self._running.values():
                 process.wait()
 
-    def come(self) -> None:
-        """Bring all servers back; they may need a moment until they answer."""
+    def start(self) -> None:
+        """Start all processes, or resume them. They may need a moment until they reply."""
         if self._stall and self._running:
             for process in self._running.values():
                 process.send_signal(signal.SIGCONT)
@@ -79,7 +79,7 @@ class RealServers:
 
 
 class FakeServers:
-    """So many ports of one process (``recovery_fake.py``), which answer as an idle Valkey did."""
+    """Ports of one process (``recovery_fake.py``), which reply like an idle Valkey."""
 
     def __init__(self, folder: Path, count: int) -> None:
         self.ports = free_ports(count)
@@ -89,13 +89,13 @@ class FakeServers:
         command = [sys.executable, str(script), "--behind", str(self._real.port), *map(str, self.ports)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def go(self) -> None:
-        """Close all ports and break all connections."""
-        self._tell("down")
+    def stop(self) -> None:
+        """Close all ports and abort all connections."""
+        self._send("down")
 
-    def come(self) -> None:
+    def start(self) -> None:
         """Open all ports."""
-        self._tell("up")
+        self._send("up")
 
     def close(self) -> None:
         """End the process."""
@@ -103,7 +103,7 @@ class FakeServers:
         self._process.wait()
         self._real.stop()
 
-    def _tell(self, word: str) -> None:
+    def _send(self, word: str) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{word}\n")
@@ -117,10 +117,10 @@ Servers = RealServers | FakeServers
 
 @contextlib.contextmanager
 def started(folder: Path, count: int, *, fake: bool, stall: bool) -> Iterator[Servers]:
-    """Start servers; they end with the block."""
+    """Yield running servers. They end with the ``with`` block."""
     servers: Servers = FakeServers(folder, count) if fake else RealServers(folder, count, stall=stall)
     try:
-        servers.come()
+        servers.start()
         yield servers
     finally:
         servers.close()

@@ -1,4 +1,4 @@
-"""Real servers in a state that has something to tell: a primary, its replica, a node of a cluster, a Sentinel."""
+"""Real servers with data of all kinds: a primary, its replica, a cluster node, a Sentinel."""
 
 import subprocess
 import time
@@ -14,9 +14,9 @@ EMPTY = '""'
 
 
 class Server:
-    """One server process in a folder of its own. Use as a context manager.
+    """One server process with its own folder, as a context manager.
 
-    ``config`` are directives of its configuration, ``lines`` whole lines of it; those of a Sentinel make it one.
+    ``config`` are directives of its configuration, ``lines`` are whole lines. With lines of a Sentinel, it is one.
     """
 
     def __init__(self, name: str, folder: Path, binary: str, *lines: str, **config: str) -> None:
@@ -35,16 +35,16 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Return its address."""
         return f"redis://127.0.0.1:{self.port}"
 
     @property
     def version(self) -> str:
-        """What it says it is."""
+        """Return the version that it reports."""
         return str(dict(self.client.info("server"))["redis_version"])
 
     def __enter__(self) -> Self:
-        """Start, and return when it answers."""
+        """Start, and return when it replies."""
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + 10
@@ -65,28 +65,28 @@ class Server:
 
 
 def states(stack: ExitStack, folder: Path, binary: str) -> list[Server]:
-    """Start all of them; they run until the stack is left."""
+    """Start and return all servers. They run until the stack is closed."""
 
     def start(name: str, *lines: str, **config: str) -> Server:
         return stack.enter_context(Server(name, folder, binary, *lines, **config))
 
-    keep = {"save": "", "latency_monitor_threshold": "1", "enable_debug_command": "local"}
-    primary = start("primary", **keep, repl_diskless_sync_delay="0")
-    replica = start("replica", **keep, replicaof=f"127.0.0.1 {primary.port}")
-    node = start("cluster", **keep, cluster_enabled="yes", cluster_port=str(free_port()))
+    common = {"save": "", "latency_monitor_threshold": "1", "enable_debug_command": "local"}
+    primary = start("primary", **common, repl_diskless_sync_delay="0")
+    replica = start("replica", **common, replicaof=f"127.0.0.1 {primary.port}")
+    node = start("cluster", **common, cluster_enabled="yes", cluster_port=str(free_port()))
     node.client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
     sentinel = start("sentinel", f"sentinel monitor main 127.0.0.1 {primary.port} 1")
     fill(primary.client)
     _until(lambda: node.client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
     node.client.set("visits", 3)
-    for one in (primary, replica, node):
-        provoke(one.client)
+    for server in (primary, replica, node):
+        provoke_events(server.client)
     _until(lambda: replica.client.info("replication")["master_link_status"] == "up")
     return [primary, replica, node, sentinel]
 
 
 def fill(client: redis.Redis) -> None:
-    """Write keys of every type, with and without a time to live, in two databases."""
+    """Write keys of all types, with and without a TTL, in two databases."""
     with client.pipeline(transaction=False) as pipeline:
         for number in range(30):
             pipeline.set(f"user:{number}", "x" * (number + 1), ex=None if number % 3 else 36_000)
@@ -104,7 +104,7 @@ def fill(client: redis.Redis) -> None:
         pipeline.execute()
 
 
-def provoke(client: redis.Redis) -> None:
+def provoke_events(client: redis.Redis) -> None:
     """Make a slow command, a latency event, error replies and a snapshot."""
     client.slowlog_reset()
     for command in (
@@ -124,5 +124,5 @@ def _until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 10
     while not condition():
         if time.monotonic() > deadline:
-            raise SystemExit("a server did not come into its state")
+            raise SystemExit("a server did not reach its state in time")
         time.sleep(0.05)

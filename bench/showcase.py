@@ -1,9 +1,10 @@
-"""A small shop's worth of real servers, a daemon that watches them and a Prometheus, to look at the dashboards.
+"""Start the servers of a small shop, a daemon that watches them and a Prometheus, to look at the dashboards.
 
-    .venv/bin/python -m bench.showcase         # prints the address of Prometheus; SIGUSR1 breaks things, Ctrl-C ends
+    .venv/bin/python -m bench.showcase         # prints the address of Prometheus; SIGUSR1 starts faults, Ctrl-C ends
 
-A cache with its replica (Valkey), a queue with its replica and a Sentinel (Redis), a store that refuses writes when it
-is full (Redis), a cluster of three nodes (Valkey). Everything listens on 127.0.0.1 and is gone at the end.
+The servers are a cache with its replica (Valkey), and a queue with its replica and a Sentinel (Redis). There is also a
+store that refuses writes when it is full (Redis), and a cluster of three nodes (Valkey). Everything listens on
+127.0.0.1 and is deleted at the end.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ from tests.integration.servers import RealServer, binary, free_port
 
 
 class Showcase:
-    """The servers by name, the daemon and Prometheus, for as long as the ``with`` block lasts."""
+    """The servers by name, the daemon and Prometheus. They run until the end of the ``with`` block."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -77,7 +78,7 @@ class Showcase:
         return server
 
     async def work(self) -> None:
-        """Keep all servers busy until cancelled; broken ones are tried again."""
+        """Keep all servers busy until cancelled. After an error, a server is used again."""
         url = {name: server.url for name, server in self.servers.items()}
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(Workload(url["sessions"], url["sessions-replica"]).run())
@@ -86,8 +87,8 @@ class Showcase:
             tasks.create_task(showcase_load.forever(lambda: showcase_load.payments(url["payments"])))
             tasks.create_task(showcase_load.forever(lambda: showcase_load.cart(self.servers["cart-1"].port)))
 
-    async def trouble(self) -> None:
-        """Break one after the other, and mend it: about two minutes."""
+    async def run_faults(self) -> None:
+        """Break one server after the other, and repair it. This takes one to two minutes."""
         servers = self.servers
         servers["sessions-replica"].freeze()
         await asyncio.sleep(12)
@@ -119,7 +120,7 @@ def _join(nodes: list[RealServer]) -> None:
     deadline = time.monotonic() + 30
     while not all(b"cluster_state:ok" in node.run("CLUSTER", "INFO") for node in nodes):
         if time.monotonic() > deadline:
-            raise RuntimeError("the cluster does not come together")
+            raise RuntimeError("the cluster is not complete in time")
         time.sleep(0.1)
 
 
@@ -142,11 +143,11 @@ async def _run(show: Showcase) -> None:
     loop = asyncio.get_running_loop()
     pending: set[asyncio.Task[None]] = set()
 
-    def break_things() -> None:
-        pending.add(task := asyncio.create_task(show.trouble()))
+    def start_faults() -> None:
+        pending.add(task := asyncio.create_task(show.run_faults()))
         task.add_done_callback(pending.discard)
 
-    loop.add_signal_handler(signal.SIGUSR1, break_things)
+    loop.add_signal_handler(signal.SIGUSR1, start_faults)
     await show.work()
 
 

@@ -1,4 +1,4 @@
-"""What keeps the servers of the showcase busy: small jobs, each for one server, until cancelled."""
+"""The load on the servers of the showcase: small jobs, each for one server, until cancelled."""
 
 import asyncio
 import random
@@ -12,7 +12,7 @@ from redis_pulse.demo.workload import SLOW_SCRIPT
 
 
 async def forever(job: Callable[[], Awaitable[None]]) -> None:
-    """Do ``job`` again and again; a broken one after a pause."""
+    """Repeat ``job``, after a pause if it failed."""
     while True:
         try:
             await job()
@@ -32,7 +32,7 @@ async def queue(url: str) -> None:
 
 
 async def payments(url: str) -> None:
-    """Write records that expire, and read some that are not there."""
+    """Write records that expire, and read some that do not exist."""
     async with Valkey.from_url(url, socket_timeout=2) as client:
         while True:
             for _ in range(random.randint(10, 30)):
@@ -43,7 +43,7 @@ async def payments(url: str) -> None:
 
 
 async def cart(port: int) -> None:
-    """Fill and read shopping carts, over all nodes of a cluster."""
+    """Fill and read shopping carts on all nodes of a cluster."""
     async with ValkeyCluster(host="127.0.0.1", port=port, socket_timeout=2) as client:
         while True:
             for _ in range(20):

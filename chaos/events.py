@@ -1,4 +1,4 @@
-"""What each kind of event does. A generator begins it, yields, and undoes it when it goes on."""
+"""What each kind of event does. Each is a generator that begins the event, yields, and undoes it."""
 
 import contextlib
 import socket
@@ -9,132 +9,132 @@ from chaos import resp
 from chaos.plan import FOUND, Step
 from chaos.servers import Server
 from chaos.sets import SLOTS
-from chaos.world import POOLS, RULES, USER, World
+from chaos.world import ACL_RULES, POOLS, USER, World
 
 Event = Callable[[World, Step], Generator[None, None, None]]
-KINDS: dict[str, Event] = {}
+EVENTS: dict[str, Event] = {}
 
-#: Clients that ask for the page and do not read it.
+#: Clients that request the page and do not read it.
 SLOW_READERS = 20
-#: Descriptors that the daemon has left when it has few.
+#: Free descriptors that the event ``descriptors`` leaves to the daemon.
 SPARE_DESCRIPTORS = 3
 
 
 class NotPossibleError(Exception):
-    """The event cannot be done: its servers are not there, or the machine does not allow it."""
+    """The event is impossible now, because a server is missing or the machine does not allow it."""
 
 
 def event(kind: str) -> Callable[[Event], Event]:
-    """Enter a function as what this kind of event does."""
+    """Register a function for this kind of event."""
 
-    def enter(function: Event) -> Event:
-        KINDS[kind] = function
+    def register(function: Event) -> Event:
+        EVENTS[kind] = function
         return function
 
-    return enter
+    return register
 
 
 @event("kill")
 def kill(world: World, step: Step) -> Generator[None, None, None]:
-    """Kill -9, later start again."""
-    server = world.server_of(step.on)
-    world.changed(*world.targets_at(server))
+    """Kill a server with SIGKILL, and start it later."""
+    server = world.server_of(step.subject)
+    world.record_change(*world.targets_at(server))
     server.kill()
     yield
-    world.changed(*world.targets_at(server))
+    world.record_change(*world.targets_at(server))
     _start(world, server)
 
 
 @event("freeze")
 def freeze(world: World, step: Step) -> Generator[None, None, None]:
-    """SIGSTOP, later SIGCONT."""
-    server = world.server_of(step.on)
-    world.changed(*world.targets_at(server))
+    """Stop a server with SIGSTOP, and let it continue later."""
+    server = world.server_of(step.subject)
+    world.record_change(*world.targets_at(server))
     server.freeze()
     yield
-    world.changed(*world.targets_at(server))
+    world.record_change(*world.targets_at(server))
     server.thaw()
 
 
 @event("restart")
 def restart(world: World, step: Step) -> Generator[None, None, None]:
-    """Kill -9 and start at once: the same address, another run_id."""
-    server = world.server_of(step.on)
-    world.changed(step.on)
+    """Kill a server and start it immediately. The address stays, and the run_id changes."""
+    server = world.server_of(step.subject)
+    world.record_change(step.subject)
     server.kill()
     _start(world, server)
-    world.changed(step.on)
+    world.record_change(step.subject)
     yield
 
 
 def _start(world: World, server: Server) -> None:
     server.start()
     if server is world.servers["acl"]:
-        server.run("ACL", "SETUSER", USER, *RULES, f">{world.logins['acl'].password}")
+        server.run("ACL", "SETUSER", USER, *ACL_RULES, f">{world.logins['acl'].password}")
 
 
 @event("failover")
 def failover(world: World, step: Step) -> Generator[None, None, None]:
-    """Let another server become master: by command, or because the master died or hangs."""
-    everybody = world.targets_of(step.on)
-    world.changed(*everybody)
-    masters = [world.queue.master()] if step.on == "queue" else world.cart.masters()
+    """Let another server become master, by a command or because the master is killed or hangs."""
+    targets = world.targets_of(step.subject)
+    world.record_change(*targets)
+    masters = [world.queue.master()] if step.subject == "queue" else world.cart.masters()
     master = masters[step.pick % len(masters)]
-    if step.how != "command":
-        # That the master is lost is one change, that another server takes over is the next.
-        world.changed(*everybody)
-        master.kill() if step.how == "kill" else master.freeze()
-    elif step.on == "queue":
-        _on_some_sentinel(world, "SENTINEL", "FAILOVER", world.queue.name)
+    if step.variant != "command":
+        # The loss of the master is one change, the promotion of another server is a second one.
+        world.record_change(*targets)
+        master.kill() if step.variant == "kill" else master.freeze()
+    elif step.subject == "queue":
+        _run_on_any_sentinel(world, "SENTINEL", "FAILOVER", world.queue.name)
     else:
         replicas = world.cart.replicas()
-        _or_not_now(lambda: replicas[step.pick % len(replicas)].run("CLUSTER", "FAILOVER"))
+        _run_if_possible(lambda: replicas[step.pick % len(replicas)].run("CLUSTER", "FAILOVER"))
     yield
-    if step.how != "command":
-        world.changed(*everybody)
+    if step.variant != "command":
+        world.record_change(*targets)
     master.start() if master.state == "dead" else master.thaw()
 
 
-def _on_some_sentinel(world: World, *words: str) -> None:
+def _run_on_any_sentinel(world: World, *command: str) -> None:
     for sentinel in world.queue.sentinels:
         with contextlib.suppress(OSError):
-            _or_not_now(lambda sentinel=sentinel: sentinel.ask(*words))  # type: ignore[misc]
+            _run_if_possible(lambda sentinel=sentinel: sentinel.execute(*command))  # type: ignore[misc]
             return
 
 
-def _or_not_now(what: Callable[[], object]) -> None:
+def _run_if_possible(action: Callable[[], object]) -> None:
     try:
-        what()
+        action()
     except (resp.ServerError, IndexError, ZeroDivisionError) as error:
         raise NotPossibleError(str(error)) from None
 
 
 @event("replica")
 def replica(world: World, step: Step) -> Generator[None, None, None]:
-    """Lose a replica of a set."""
-    everybody = world.targets_of(step.on)
-    found = world.queue.replicas() if step.on == "queue" else world.cart.replicas()
-    if not found:
-        raise NotPossibleError("there is no replica")
-    server = found[step.pick % len(found)]
-    world.changed(*everybody)
-    server.freeze() if step.how == "freeze" else server.kill()
-    if step.how == "restart":
+    """Kill, stop or restart a replica of a set."""
+    targets = world.targets_of(step.subject)
+    replicas = world.queue.replicas() if step.subject == "queue" else world.cart.replicas()
+    if not replicas:
+        raise NotPossibleError("no replica runs")
+    server = replicas[step.pick % len(replicas)]
+    world.record_change(*targets)
+    server.freeze() if step.variant == "freeze" else server.kill()
+    if step.variant == "restart":
         server.start()
     yield
-    world.changed(*everybody)
-    server.thaw() if step.how == "freeze" else server.start()
+    world.record_change(*targets)
+    server.thaw() if step.variant == "freeze" else server.start()
 
 
 @event("sentinel")
 def sentinel(world: World, step: Step) -> Generator[None, None, None]:
-    """Lose one Sentinel of three."""
-    one = world.queue.sentinels[step.pick % 3]
-    world.changed(*world.targets_of("queue"))
-    one.kill() if step.how == "kill" else one.freeze()
+    """Kill or stop one Sentinel of three."""
+    process = world.queue.sentinels[step.pick % 3]
+    world.record_change(*world.targets_of("queue"))
+    process.kill() if step.variant == "kill" else process.freeze()
     yield
-    world.changed(*world.targets_of("queue"))
-    one.thaw() if step.how == "freeze" else one.start()
+    world.record_change(*world.targets_of("queue"))
+    process.thaw() if step.variant == "freeze" else process.start()
 
 
 @event("reshard")
@@ -142,31 +142,31 @@ def reshard(world: World, step: Step) -> Generator[None, None, None]:
     """Move some slots from one master to another, and back."""
     masters = world.cart.masters()
     if len(masters) < 2:
-        raise NotPossibleError("there is one master only")
-    world.changed(*world.targets_of("cart"))
-    one, other = masters[step.pick % len(masters)], masters[(step.pick + 1) % len(masters)]
-    own = next(row for row in world.cart.seen_by(one).values() if "myself" in row[2])
-    first = int(own[8].split("-")[0]) if len(own) > 8 else SLOTS
+        raise NotPossibleError("only one master runs")
+    world.record_change(*world.targets_of("cart"))
+    source, destination = masters[step.pick % len(masters)], masters[(step.pick + 1) % len(masters)]
+    source_row = next(row for row in world.cart.nodes_seen_by(source).values() if "myself" in row[2])
+    first = int(source_row[8].split("-")[0]) if len(source_row) > 8 else SLOTS
     slots = range(first, min(first + 5, SLOTS))
-    _or_not_now(lambda: _give(one, other, slots))
+    _run_if_possible(lambda: _move_slots(source, destination, slots))
     yield
-    world.changed(*world.targets_of("cart"))
+    world.record_change(*world.targets_of("cart"))
     with contextlib.suppress(NotPossibleError):
-        _or_not_now(lambda: _give(other, one, slots))
+        _run_if_possible(lambda: _move_slots(destination, source, slots))
 
 
-def _give(giver: Server, taker: Server, slots: range) -> None:
-    here, there = giver.run("CLUSTER", "MYID"), taker.run("CLUSTER", "MYID")
+def _move_slots(source: Server, destination: Server, slots: range) -> None:
+    source_id, destination_id = source.run("CLUSTER", "MYID"), destination.run("CLUSTER", "MYID")
     for slot in slots:
-        taker.run("CLUSTER", "SETSLOT", slot, "IMPORTING", here)
-        giver.run("CLUSTER", "SETSLOT", slot, "MIGRATING", there)
-        for node in (taker, giver):
-            node.run("CLUSTER", "SETSLOT", slot, "NODE", there)
+        destination.run("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
+        source.run("CLUSTER", "SETSLOT", slot, "MIGRATING", destination_id)
+        for node in (destination, source):
+            node.run("CLUSTER", "SETSLOT", slot, "NODE", destination_id)
 
 
 @event("move")
 def move(world: World, step: Step) -> Generator[None, None, None]:
-    """Another server is now what a target stands for, and later yet another one."""
+    """Move a target to another server, and later to a third one or back."""
     _move(world, step)
     yield
     _move(world, step)
@@ -174,26 +174,26 @@ def move(world: World, step: Step) -> Generator[None, None, None]:
 
 @event("leave")
 def leave(world: World, step: Step) -> Generator[None, None, None]:
-    """Let the server of a target hang or die, and then move the target away from it."""
-    server = world.server_of(step.on)
-    world.changed(*world.targets_at(server))
-    server.freeze() if step.how == "freeze" else server.kill()
+    """Stop or kill the server of a target, and then move the target away from it."""
+    server = world.server_of(step.subject)
+    world.record_change(*world.targets_at(server))
+    server.freeze() if step.variant == "freeze" else server.kill()
     time.sleep(step.pick % 30 / 10)
     try:
         _move(world, step)
         yield
     finally:
-        # Another target may have moved to it meanwhile.
-        world.changed(*world.targets_at(server))
-        server.thaw() if step.how == "freeze" else server.start()
+        # Another target may have moved to this server in the meantime.
+        world.record_change(*world.targets_at(server))
+        server.thaw() if step.variant == "freeze" else server.start()
 
 
 def _move(world: World, step: Step) -> None:
-    name = f"found-{step.pick % 3}" if step.on == "found" else step.on
-    busy = list(world.places.values())
-    free = [world.servers[one] for one in POOLS[name] if world.servers[one] not in busy]
-    world.changed(name)
-    world.places[name] = free[step.pick % len(free)]
+    name = f"found-{step.pick % 3}" if step.subject == "found" else step.subject
+    used = list(world.server_by_target.values())
+    free = [world.servers[spare] for spare in POOLS[name] if world.servers[spare] not in used]
+    world.record_change(name)
+    world.server_by_target[name] = free[step.pick % len(free)]
     if name in FOUND:
         for file, names in world.files.items():
             if name in names:
@@ -205,114 +205,113 @@ def _move(world: World, step: Step) -> None:
 
 @event("password")
 def password(world: World, step: Step) -> Generator[None, None, None]:
-    """Change the password of the server and that in the file, with some time between."""
+    """Change the password of the server and of the file, with some time between."""
     server = world.servers["auth"]
-    world.changed("auth")
-    fresh = f"password-{step.pick}-{step.at}"
-    first, second = _set_password, world.write_password
-    if step.how == "file first":
-        second("auth", fresh)
+    world.record_change("auth")
+    new_password = f"password-{step.pick}-{step.at}"
+    if step.variant == "file first":
+        world.write_password("auth", new_password)
     else:
-        first(server, fresh)
+        _set_password(server, new_password)
     yield
-    world.changed("auth")
-    if step.how == "file first":
-        first(server, fresh)
+    world.record_change("auth")
+    if step.variant == "file first":
+        _set_password(server, new_password)
     else:
-        second("auth", fresh)
+        world.write_password("auth", new_password)
 
 
-def _set_password(server: Server, fresh: str) -> None:
-    server.run("CONFIG", "SET", "requirepass", fresh)
-    server.password = server.directives["requirepass"] = fresh
-    server.hang_up()
+def _set_password(server: Server, new_password: str) -> None:
+    server.run("CONFIG", "SET", "requirepass", new_password)
+    server.password = server.directives["requirepass"] = new_password
+    server.disconnect_clients()
 
 
 @event("acl")
 def acl(world: World, step: Step) -> Generator[None, None, None]:
-    """Take something from the user, and give it back."""
+    """Disable the user, its commands or its password, and restore it later."""
     server = world.servers["acl"]
-    world.changed("acl")
-    old = world.logins["acl"].password
-    rules = {"off": ["off"], "commands": ["-@all", "+ping"], "password": ["resetpass", ">another-password"]}[step.how]
-    server.run("ACL", "SETUSER", USER, *rules)
-    server.hang_up()
+    world.record_change("acl")
+    old_password = world.logins["acl"].password
+    rules = {"off": ["off"], "commands": ["-@all", "+ping"], "password": ["resetpass", ">another-password"]}
+    server.run("ACL", "SETUSER", USER, *rules[step.variant])
+    server.disconnect_clients()
     yield
-    world.changed("acl")
-    server.run("ACL", "SETUSER", USER, "reset", *RULES, f">{old}")
+    world.record_change("acl")
+    server.run("ACL", "SETUSER", USER, "reset", *ACL_RULES, f">{old_password}")
 
 
 @event("certificate")
 def certificate(world: World, step: Step) -> Generator[None, None, None]:
-    """Rotate the certificate of the server; clients trust the authority before it is used."""
+    """Rotate the certificate of a server. Clients trust a new authority before the server uses it."""
     servers = [world.servers[name] for name in POOLS["tls"]]
     authority = world.authority
-    world.changed("tls")
-    authority.rotate(new_authority=step.how == "new authority")
+    world.record_change("tls")
+    authority.rotate(new_authority=step.variant == "new authority")
     world.reload()
     time.sleep(0.5)
     files = ("tls-cert-file", str(authority.cert_file), "tls-key-file", str(authority.key_file))
     for server in servers:
         if server.state == "running":
             server.run("CONFIG", "SET", *files)
-            server.hang_up()
+            server.disconnect_clients()
     yield
-    world.changed("tls")
+    world.record_change("tls")
     for server in servers:
         if server.state == "running":
-            # One that hung meanwhile reads the files now; one that was dead did so when it started.
+            # A server that hung until now must read the new files. A restarted one did that at its start.
             server.run("CONFIG", "SET", *files)
-            server.hang_up()
+            server.disconnect_clients()
 
 
 @event("files")
 def files(world: World, step: Step) -> Generator[None, None, None]:
-    """Edit a discovery file: remove or add a target, write half of it, or give it another name."""
+    """Edit a discovery file: remove a target for a while, write half of the file, or rename it."""
     name = sorted(world.files)[step.pick % len(world.files)]
     names = list(world.files[name])
-    if step.how == "half":
-        # What was known stays: nothing may change.
+    if step.variant == "half":
+        # The daemon must keep the known targets, so no change is recorded.
         world.write_file(name, half=True)
         yield
         world.write_file(name)
         return
-    if step.how == "rename":
-        fresh = f"{name[0]}-{step.pick}.yaml"
-        world.changed(*names)
-        world.files[fresh] = world.files.pop(name)
+    if step.variant == "rename":
+        new_name = f"{name[0]}-{step.pick}.yaml"
+        world.record_change(*names)
+        world.files[new_name] = world.files.pop(name)
         world.removals.update(names)
-        world.write_file(fresh)
+        world.write_file(new_name)
         (world.folder / "found" / name).unlink()
         yield
         return
-    gone = names[step.pick % len(names)] if names else ""
-    world.changed(gone)
-    world.removals[gone] += 1
-    world.files[name] = [one for one in names if one != gone]
+    removed = names[step.pick % len(names)] if names else ""
+    world.record_change(removed)
+    world.removals[removed] += 1
+    world.files[name] = [target for target in names if target != removed]
     world.write_file(name)
     yield
-    if step.how == "add" or gone:
-        world.changed(gone)
+    if step.variant == "add" or removed:
+        world.record_change(removed)
         world.files[name] = names
         world.write_file(name)
 
 
 @event("storm")
 def storm(world: World, step: Step) -> Generator[None, None, None]:
-    """Change the configuration and send SIGHUP, twenty times; what was written last must be in force."""
+    """Change the configuration and send SIGHUP twenty times. The last configuration must be active."""
     for number in range(20):
-        if step.how == "labels":
+        if step.variant == "labels":
             world.labels = {"team": f"team-{number}"}
-            world.changed("mover")
-        elif step.how == "settings":
-            world.settings_of_mover = {"poll": {"interval": 2.0 + number % 2}}
-            world.changed("mover")
+            world.record_change("mover")
+        elif step.variant == "settings":
+            world.mover_settings = {"poll": {"interval": 2.0 + number % 2}}
+            world.record_change("mover")
         world.write_config()
         world.reload()
         time.sleep(0.02)
     yield
-    world.changed("mover")
-    world.settings_of_mover = {}
+    world.record_change("mover")
+    world.mover_settings = {}
     world.labels = {"team": f"team-{step.pick}"}
     world.write_config()
     world.reload()
@@ -320,8 +319,8 @@ def storm(world: World, step: Step) -> Generator[None, None, None]:
 
 @event("slow readers")
 def slow_readers(world: World, _step: Step) -> Generator[None, None, None]:
-    """Ask for the page many times, and read nothing."""
-    world.changed()
+    """Request the page many times, and read no response."""
+    world.record_change()
     clients = []
     for _ in range(SLOW_READERS):
         with contextlib.suppress(OSError):
@@ -338,25 +337,25 @@ def slow_readers(world: World, _step: Step) -> Generator[None, None, None]:
 
 @event("descriptors")
 def descriptors(world: World, _step: Step) -> Generator[None, None, None]:
-    """Let the daemon have hardly more descriptors than it holds."""
-    world.changed()
+    """Lower the limit of descriptors to little more than the daemon uses."""
+    world.record_change()
     world.may_skip = True
     daemon = world.daemon
-    was = daemon.limit_descriptors(daemon.usage().descriptors + SPARE_DESCRIPTORS)
+    before = daemon.limit_descriptors(daemon.usage().descriptors + SPARE_DESCRIPTORS)
     yield
     if daemon.is_alive():
-        daemon.limit_descriptors(was)
+        daemon.limit_descriptors(before)
 
 
 @event("blocked log")
 def blocked_log(world: World, _step: Step) -> Generator[None, None, None]:
-    """Stop reading the daemon's log, and give it more to say than its pipe holds (see ``daemon.PIPE``)."""
-    world.changed()
+    """Stop reading the daemon's log, and let it log more than its pipe holds (see ``daemon.PIPE_BYTES``)."""
+    world.record_change()
     daemon = world.daemon
     daemon.read_log(on=False)
     for number in range(60):
         world.labels = {"team": f"team-{number}"}
-        world.changed("mover")
+        world.record_change("mover")
         world.write_config()
         world.reload()
         time.sleep(0.03)
@@ -368,9 +367,9 @@ def blocked_log(world: World, _step: Step) -> Generator[None, None, None]:
 def clock(world: World, step: Step) -> Generator[None, None, None]:
     """Step the daemon's wall clock, and step it back."""
     if world.clock is None:
-        raise NotPossibleError("there is no clock to step")
-    world.changed()
-    world.clock.write_text(f"{step.how}\n")
+        raise NotPossibleError("libfaketime is not used")
+    world.record_change()
+    world.clock.write_text(f"{step.variant}\n")
     yield
     world.clock.write_text("+0\n")
 
@@ -379,9 +378,9 @@ def clock(world: World, step: Step) -> Generator[None, None, None]:
 def cut(world: World, step: Step) -> Generator[None, None, None]:
     """Cut the network of one server."""
     if world.namespace is None:
-        raise NotPossibleError(world.without[step.on])
-    world.changed(step.on)
-    world.namespace.cut(step.how)
+        raise NotPossibleError(world.unavailable[step.subject])
+    world.record_change(step.subject)
+    world.namespace.cut(step.variant)
     yield
-    world.changed(step.on)
-    world.namespace.mend()
+    world.record_change(step.subject)
+    world.namespace.repair()

@@ -1,4 +1,4 @@
-"""A network namespace of our own, with one server in it, so that its network can be cut and no other."""
+"""A network namespace with one server in it. Its network can be cut without effect on the other servers."""
 
 import contextlib
 import os
@@ -10,18 +10,18 @@ PREFIX = "rpchaos"
 
 
 def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
-    if done.returncode:
-        raise OSError(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    if result.returncode:
+        raise OSError(f"{' '.join(command)}: {result.stderr.strip() or result.returncode}")
 
 
-def missing() -> str:
-    """Return why there can be no namespace; nothing when there can."""
+def unavailable_reason() -> str:
+    """Return why this machine cannot create a namespace, or an empty string if it can."""
     for tool, package in (("ip", "iproute2"), ("iptables", "iptables")):
         if shutil.which(tool) is None:
             return f"{tool} is not installed (apt-get install {package})"
     if os.geteuid() != 0:
-        return "only root may make network namespaces"
+        return "only root can create network namespaces"
     name = f"{PREFIX}-try-{os.getpid()}"
     try:
         _run("ip", "netns", "add", name)
@@ -34,12 +34,12 @@ def missing() -> str:
     return ""
 
 
-def sweep() -> None:
-    """Delete namespaces that a run left behind that was killed."""
+def delete_leftovers() -> None:
+    """Delete the namespaces of runs that were killed."""
     if os.geteuid() != 0 or shutil.which("ip") is None:
         return
-    told = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=False, timeout=20).stdout
-    for line in told.splitlines():
+    listing = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=False, timeout=20).stdout
+    for line in listing.splitlines():
         name = line.split(" ", 1)[0]
         owner = name.rpartition("-")[2]
         if name.startswith(f"{PREFIX}-") and owner.isdigit() and not Path(f"/proc/{owner}").exists():
@@ -48,42 +48,42 @@ def sweep() -> None:
 
 
 class Namespace:
-    """A namespace and a cable to it: we are ``10.213.N.1``, what is in it ``10.213.N.2``."""
+    """A namespace and a virtual cable to it. The host is ``10.213.N.1``, the server in it ``10.213.N.2``."""
 
     def __init__(self) -> None:
         number = os.getpid() % 250 + 1
         self.name = f"{PREFIX}-{os.getpid()}"
-        self.ours, self.theirs = f"rpc{os.getpid()}a", f"rpc{os.getpid()}b"
+        self.outer_link, self.inner_link = f"rpc{os.getpid()}a", f"rpc{os.getpid()}b"
         self.host = f"10.213.{number}.2"
         self._gateway = f"10.213.{number}.1"
         self.enter = ("ip", "netns", "exec", self.name)
 
-    def make(self) -> None:
-        """Make it."""
+    def create(self) -> None:
+        """Create the namespace and the cable."""
         _run("ip", "netns", "add", self.name)
-        _run("ip", "link", "add", self.ours, "type", "veth", "peer", "name", self.theirs, "netns", self.name)
-        _run("ip", "address", "add", f"{self._gateway}/30", "dev", self.ours)
-        _run("ip", "link", "set", self.ours, "up")
-        _run(*self.enter, "ip", "address", "add", f"{self.host}/30", "dev", self.theirs)
-        _run(*self.enter, "ip", "link", "set", self.theirs, "up")
+        _run("ip", "link", "add", self.outer_link, "type", "veth", "peer", "name", self.inner_link, "netns", self.name)
+        _run("ip", "address", "add", f"{self._gateway}/30", "dev", self.outer_link)
+        _run("ip", "link", "set", self.outer_link, "up")
+        _run(*self.enter, "ip", "address", "add", f"{self.host}/30", "dev", self.inner_link)
+        _run(*self.enter, "ip", "link", "set", self.inner_link, "up")
         _run(*self.enter, "ip", "link", "set", "lo", "up")
 
     def delete(self) -> None:
-        """Delete it, and the cable with it."""
-        for command in (("ip", "netns", "delete", self.name), ("ip", "link", "delete", self.ours)):
+        """Delete the namespace and the cable."""
+        for command in (("ip", "netns", "delete", self.name), ("ip", "link", "delete", self.outer_link)):
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
                 _run(*command)
 
-    def cut(self, how: str) -> None:
-        """Cut the network, inside the namespace only."""
-        if how == "link":
-            _run(*self.enter, "ip", "link", "set", self.theirs, "down")
+    def cut(self, variant: str) -> None:
+        """Cut the network inside the namespace."""
+        if variant == "link":
+            _run(*self.enter, "ip", "link", "set", self.inner_link, "down")
             return
-        chain = "OUTPUT" if how == "drop replies" else "INPUT"
-        verdict = ("REJECT", "--reject-with", "tcp-reset") if how == "reject" else ("DROP",)
+        chain = "OUTPUT" if variant == "drop replies" else "INPUT"
+        verdict = ("REJECT", "--reject-with", "tcp-reset") if variant == "reject" else ("DROP",)
         _run(*self.enter, "iptables", "-w", "-A", chain, "-p", "tcp", "-j", *verdict)
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Undo every cut."""
         _run(*self.enter, "iptables", "-w", "-F")
-        _run(*self.enter, "ip", "link", "set", self.theirs, "up")
+        _run(*self.enter, "ip", "link", "set", self.inner_link, "up")

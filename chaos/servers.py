@@ -12,22 +12,22 @@ from chaos import resp
 from chaos.certificates import Authority
 from chaos.processes import Process, free_port
 
-#: Seconds that a server may take to start on a slow machine.
-PATIENCE = 30.0
+#: Seconds within which a server must start, on a slow machine too.
+START_TIMEOUT = 30.0
 
 
 def binary(software: str) -> str:
     """Return the path of the server program."""
     if software == "valkey":
         return str(get_binary_path())
-    found = shutil.which("redis-server")
-    if found is None:
+    path = shutil.which("redis-server")
+    if path is None:
         raise SystemExit("redis-server is not installed: apt-get install redis-server")
-    return found
+    return path
 
 
 class Server(Process):
-    """One server; we administer it over a unix socket."""
+    """One server. The tests administer it through a Unix socket."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Server(Process):
         self.folder, self.software, self.host, self.port = folder, software, host, free_port()
         self.authority = authority
         self.login = resp.Login(password=password, ca_file=authority.ca_file if authority else None)
-        #: the password of the default user, for ourselves
+        #: the current password of the default user, for ``run``
         self.password = password
         ports = {"port": str(self.port)}
         if authority is not None:
@@ -67,27 +67,27 @@ class Server(Process):
 
     @property
     def address(self) -> str:
-        """As the daemon writes it."""
+        """Return host and port as the daemon reports them."""
         return f"{self.host}:{self.port}"
 
     @property
-    def place(self) -> tuple[str, int]:
-        """As a socket wants it."""
+    def socket_address(self) -> tuple[str, int]:
+        """Return host and port for ``socket.connect``."""
         return self.host, self.port
 
     @property
     def url(self) -> str:
-        """What is declared."""
+        """Return the URL for the configuration of the daemon."""
         return f"{'rediss' if self.authority else 'redis'}://{self.address}"
 
     def start(self) -> None:
-        """Start it, on the same port and data as before, and return when it answers anything at all."""
+        """Start it with the same port and data as before, and return when it replies to PING."""
         if self.state != "dead":
             return
         words = [word for name, value in self.directives.items() for word in (f"--{name}", value)]
         self._command = [*self._prefix, self._program, *words]
         super().start()
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline and self.is_alive():
             with contextlib.suppress(OSError, resp.ServerError):
                 self.run("PING")
@@ -96,13 +96,13 @@ class Server(Process):
         raise RuntimeError(f"{self.software} did not start: {(self.folder / 'server.log').read_text()[-2000:]}")
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL."""
         super().kill()
         (self.folder / "admin.sock").unlink(missing_ok=True)
 
     def run(self, *words: str | int, timeout: float = 5.0) -> Any:
-        """Run one command on it as administrator. Raises OSError, ServerError."""
-        return resp.ask(
+        """Run one command as administrator, and return the reply. Raises OSError, ServerError."""
+        return resp.execute(
             str(self.folder / "admin.sock"), *words, login=resp.Login(password=self.password), timeout=timeout
         )
 
@@ -111,6 +111,6 @@ class Server(Process):
         lines = (line for line in self.run("INFO", section).splitlines() if ":" in line)
         return dict(line.split(":", 1) for line in lines)
 
-    def hang_up(self) -> None:
-        """Close the connections of all clients but ours, so that they log in anew."""
+    def disconnect_clients(self) -> None:
+        """Close the connections of all clients except this one, so that they log in again."""
         self.run("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")

@@ -1,4 +1,4 @@
-"""Threads that look all the time: at the daemon's page, once a second, and at how busy the machine is."""
+"""Two threads: one scrapes the daemon every second, the other measures how busy the machine is."""
 
 import contextlib
 import http.client
@@ -10,17 +10,22 @@ from chaos import rules
 from chaos.daemon import Daemon
 from chaos.page import Page
 
-#: Seconds between two pages, and the longest time without one, whatever happens.
-EVERY, SILENCE = 1.0, 6.0
-#: Seconds: a shorter delay of a thread delays no ping by a whole slot.
-NOTEWORTHY = 0.1
+#: Seconds between two pages.
+SCRAPE_INTERVAL = 1.0
+#: The longest time without a page, in seconds. It applies during events too.
+MAX_SILENCE = 6.0
+#: Shorter delays are ignored, because they never delay a ping by its whole interval. In seconds.
+MIN_DELAY = 0.1
 
 
-class Ticker:
-    """Measures how late a thread wakes up that does nothing else: so late may the daemon be, through no fault of it."""
+class DelayMeter:
+    """Measures how late an idle thread wakes up.
+
+    The daemon may be as late, because then the machine causes the delay.
+    """
 
     def __init__(self) -> None:
-        self._late: list[tuple[float, float]] = []
+        self._recent: list[tuple[float, float]] = []
         self._delays: list[float] = []
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -30,21 +35,22 @@ class Ticker:
         before = time.monotonic()
         while not self._ended.wait(0.1):
             now = time.monotonic()
-            self._late.append((now, now - before - 0.1))
-            if now - before - 0.1 > NOTEWORTHY:
-                self._delays.append(now - before - 0.1)
+            delay = now - before - 0.1
+            self._recent.append((now, delay))
+            if delay > MIN_DELAY:
+                self._delays.append(delay)
             before = now
-            del self._late[:-1200]
+            del self._recent[:-1200]
 
-    def latest(self, seconds: float) -> float:
-        """Return the longest delay of the last so many seconds."""
+    def max_delay(self, seconds: float) -> float:
+        """Return the longest delay of the last ``seconds``."""
         since = time.monotonic() - seconds
-        return max((late for at, late in self._late if at >= since), default=0.0)
+        return max((delay for at, delay in self._recent if at >= since), default=0.0)
 
-    def delays(self) -> list[float]:
-        """Return how late it was each time since it was asked last, where that was worth a word."""
-        found, self._delays = self._delays, []
-        return found
+    def take_delays(self) -> list[float]:
+        """Return the delays above ``MIN_DELAY`` since the last call."""
+        delays, self._delays = self._delays, []
+        return delays
 
     def stop(self) -> None:
         """End the thread."""
@@ -53,27 +59,32 @@ class Ticker:
 
 
 class Watcher:
-    """Scrapes the daemon once a second, and holds each page against the one before.
+    """Scrapes the daemon every second, and compares each page with the previous one.
 
-    ``violation(rule, text)`` is told what is wrong. ``removed()`` are targets that we removed in this burst.
+    It calls ``report_violation(rule, text)`` for each problem. ``removed_targets()`` returns the targets that this
+    burst removed. Their counters may start again at 0.
     """
 
     def __init__(
-        self, daemon: Daemon, ticker: Ticker, violation: Callable[[str, str], None], removed: Callable[[], set[str]]
+        self,
+        daemon: Daemon,
+        delay_meter: DelayMeter,
+        report_violation: Callable[[str, str], None],
+        removed_targets: Callable[[], set[str]],
     ) -> None:
-        self._daemon, self._ticker, self._violation, self._removed = daemon, ticker, violation, removed
+        self._daemon, self._delay_meter = daemon, delay_meter
+        self._report_violation, self._removed_targets = report_violation, removed_targets
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        self.last: Page | None = None
-        #: the first page since a target is watched without an interruption
-        self.first: dict[str, Page] = {}
-        self.pages = 0
-        self._heard = time.monotonic()
+        self.last_page: Page | None = None
+        #: by target: the first page since it is watched without a gap
+        self.first_pages: dict[str, Page] = {}
+        self._last_received_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
-        """Begin."""
-        self._heard = time.monotonic()
+        """Start the thread."""
+        self._last_received_at = time.monotonic()
         self._thread.start()
 
     def stop(self) -> None:
@@ -83,51 +94,50 @@ class Watcher:
             self._thread.join(20)
 
     @contextlib.contextmanager
-    def interrupted(self) -> Iterator[None]:
-        """Look at nothing meanwhile, and then begin anew: the daemon becomes another process."""
+    def paused(self) -> Iterator[None]:
+        """Do not scrape during the block, and forget all pages after it. The daemon becomes a new process."""
         with self._lock:
             yield
-            self.last = None
-            self.first = {}
-            self._heard = time.monotonic()
+            self.last_page = None
+            self.first_pages = {}
+            self._last_received_at = time.monotonic()
 
     def _run(self) -> None:
-        while not self._ended.wait(EVERY):
+        while not self._ended.wait(SCRAPE_INTERVAL):
             try:
-                self.look()
-            except Exception as error:  # noqa: BLE001  # a thread that ends in silence would watch nothing
-                self._violation("harness", f"a page could not be judged: {error!r}")
+                self.scrape()
+            except Exception as error:  # noqa: BLE001  # without the report, the thread would end unnoticed
+                self._report_violation("harness", f"a page could not be checked: {error!r}")
 
-    def look(self) -> Page | None:
-        """Scrape once, and judge the page; None when there is none."""
+    def scrape(self) -> Page | None:
+        """Scrape once and check the page. Return it, or None if there is no page."""
         with self._lock:
             try:
-                page = self._daemon.page(SILENCE)
+                page = self._daemon.page(MAX_SILENCE)
             except (OSError, http.client.HTTPException):
-                self._miss()
+                self._handle_missing_page()
                 return None
-            self._heard = page.answered
-            self.pages += 1
-            self._judge(page)
+            self._last_received_at = page.received_at
+            self._check(page)
             return page
 
-    def _miss(self) -> None:
-        silence = time.monotonic() - self._heard
-        if silence > SILENCE + 2 * self._ticker.latest(silence):
-            self._violation("pages", f"no page for {silence:.1f} s")
-            self._heard = time.monotonic()
+    def _handle_missing_page(self) -> None:
+        silence = time.monotonic() - self._last_received_at
+        if silence > MAX_SILENCE + 2 * self._delay_meter.max_delay(silence):
+            self._report_violation("pages", f"no page for {silence:.1f} s")
+            self._last_received_at = time.monotonic()
 
-    def _judge(self, page: Page) -> None:
+    def _check(self, page: Page) -> None:
         for text in rules.well_formed(page):
-            self._violation("well-formed", text)
-        removed = self._removed()
-        if self.last is not None:
-            for text in rules.never_less(self.last, page, own=True, but=removed):
-                self._violation("counters", text)
-        there = {target for target in page.targets() if rules.slots(page, target)}
-        for target in [*self.first]:
-            if target not in there or target in removed:
-                del self.first[target]
-        for target in there - removed:
-            self.first.setdefault(target, page)
-        self.last = page
+            self._report_violation("well-formed", text)
+        removed = self._removed_targets()
+        if self.last_page is not None:
+            for text in rules.counters_never_decrease(self.last_page, page, by_daemon=True, except_targets=removed):
+                self._report_violation("counters", text)
+        targets = {target for target in page.targets() if rules.scheduled_pings(page, target)}
+        for target in [*self.first_pages]:
+            if target not in targets or target in removed:
+                del self.first_pages[target]
+        for target in targets - removed:
+            self.first_pages.setdefault(target, page)
+        self.last_page = page

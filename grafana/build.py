@@ -1,4 +1,4 @@
-"""Write the dashboards: ``python -m grafana.build`` (``make docs`` does so too)."""
+"""Write the dashboards: ``python -m grafana.build``. ``make docs`` writes them too."""
 
 import json
 import sys
@@ -7,18 +7,21 @@ from pathlib import Path
 from grafana import instance, latency, overview, resilience, slo
 
 FOLDER = Path(__file__).parent / "dashboards"
-#: A further dashboard is one more module with a function ``board()``.
+#: To add a dashboard, add a module with a function ``board()``.
 BOARDS = (overview.board, instance.board, latency.board, slo.board, resilience.board)
 
 
 def build_all() -> dict[Path, str]:
     """Return the text of every dashboard file, by path."""
-    built = [board().build() for board in BOARDS]
-    return {FOLDER / f"{one['uid']}.json": json.dumps(one, indent=2, sort_keys=True) + "\n" for one in built}
+    dashboards = [board().build() for board in BOARDS]
+    return {
+        FOLDER / f"{dashboard['uid']}.json": json.dumps(dashboard, indent=2, sort_keys=True) + "\n"
+        for dashboard in dashboards
+    }
 
 
 def main() -> int:
-    """Write the files anew and remove those that no board makes any more."""
+    """Write all files, and delete files of dashboards that no longer exist."""
     FOLDER.mkdir(exist_ok=True)
     files = build_all()
     for stale in set(FOLDER.glob("*.json")) - set(files):

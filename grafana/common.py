@@ -1,7 +1,7 @@
-"""A dashboard as it is filled: rows and panels from left to right, the common variables, links and marks.
+"""What all dashboards share: the board with its variables, links and annotations, and panels used by several.
 
-A dashboard is a ``Board``: ids and positions are given here, so that two panels never share a place. The panels
-themselves come from ``grafana.panels`` and ``grafana.tables``, what they ask from ``grafana.promql``.
+A dashboard is a ``Board``, which assigns ids and positions, so that two panels never overlap. The panels come from
+``grafana.panels`` and ``grafana.tables``, their queries from ``grafana.promql``.
 """
 
 import json
@@ -12,6 +12,8 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as model
 
 from grafana import variables
+from grafana.panels import Empty, Query, graph_panel
+from grafana.promql import OTHER_FAILURES, PING_FAILURES
 
 TAG = "redis-pulse"
 COLUMNS = 24
@@ -23,15 +25,15 @@ class Board:
     """A dashboard that is filled from left to right, row by row."""
 
     def __init__(self, uid: str, title: str, description: str, *, since: str = "now-1h", slo: bool = False) -> None:
-        """Begin ``<TAG> / <title>``; ``uid`` is what links and bookmarks hold on to, so it never changes.
+        """Create the dashboard ``<TAG> / <title>``. The ``uid`` must never change: links and bookmarks use it.
 
-        With ``slo`` the objective and the edge of latency can be chosen too.
+        With ``slo``, the dashboard also has variables for the objective and the latency edge.
         """
         self.uid = uid
         self._id = self._x = self._y = self._height = 0
         self._collapsed: dashboard.Row | None = None
-        self._below = 0
-        self._built = (
+        self._y_after_collapsed = 0
+        self._builder = (
             dashboard.Dashboard(f"{TAG} / {title}")
             .uid(uid)
             .description(description)
@@ -55,34 +57,37 @@ class Board:
         )
 
     def row(self, title: str, *, collapsed: bool = False) -> None:
-        """Begin a row of panels under a heading; a collapsed one is for what many servers do not have."""
+        """Begin a row of panels with a heading. Use ``collapsed`` for a feature that many servers do not have."""
         self._end_row()
         heading = dashboard.Row(title).id(self._next_id()).grid_pos(model.GridPos(h=1, w=COLUMNS, x=0, y=self._y))
         self._y += 1
         if collapsed:
-            self._collapsed, self._below = heading, self._y
+            self._collapsed, self._y_after_collapsed = heading, self._y
         else:
-            self._built.with_row(heading)
+            self._builder.with_row(heading)
 
     def add(self, panel: AnyPanel, *, width: int, height: int) -> None:
-        """Place a panel beside the one before, or on a new line when it does not fit; sizes are grid units of 24."""
+        """Place a panel to the right of the last one, or on a new line if it does not fit.
+
+        Sizes are units of the grid, which has 24 columns.
+        """
         if self._x + width > COLUMNS:
             self._next_line()
         panel.id(self._next_id()).grid_pos(model.GridPos(h=height, w=width, x=self._x, y=self._y))
-        (self._collapsed or self._built).with_panel(panel)
+        (self._collapsed or self._builder).with_panel(panel)
         self._x += width
         self._height = max(self._height, height)
 
     def fill(self, *panels: AnyPanel, width: int, height: int) -> None:
-        """Place several panels of one size."""
+        """Place several panels of the same size."""
         for panel in panels:
             self.add(panel, width=width, height=height)
 
     def build(self) -> dict[str, Any]:
         """Return the dashboard as Grafana's JSON model."""
         self._end_row()
-        built: dict[str, Any] = json.loads(json.dumps(self._built.build(), cls=JSONEncoder))
-        for annotation in built["annotations"]["list"]:  # the SDK has no field for what stands beside the mark
+        built: dict[str, Any] = json.loads(json.dumps(self._builder.build(), cls=JSONEncoder))
+        for annotation in built["annotations"]["list"]:  # the SDK has no fields for the text and the step
             annotation |= {"titleFormat": f"{annotation['name']}: {{{{target}}}}", "step": "30s"}
         return built
 
@@ -90,12 +95,27 @@ class Board:
         self._x, self._y, self._height = 0, self._y + self._height, 0
 
     def _end_row(self) -> None:
-        """Go to the next line; what is inside a collapsed row takes no place."""
+        """Go to the next line. The panels of a collapsed row occupy no space."""
         self._next_line()
         if self._collapsed:
-            self._built.with_row(self._collapsed)
-            self._collapsed, self._y = None, self._below
+            self._builder.with_row(self._collapsed)
+            self._collapsed, self._y = None, self._y_after_collapsed
 
     def _next_id(self) -> int:
         self._id += 1
         return self._id
+
+
+def failures_panel() -> timeseries.Panel:
+    """Return the graph of failed pings and of other failed operations, by reason."""
+    return graph_panel(
+        "Failures by reason",
+        Query(PING_FAILURES, "ping: {{reason}}"),
+        Query(OTHER_FAILURES, "others: {{reason}}"),
+        unit="ops",
+        stacked=True,
+        description="Failed pings per second, and other failed operations per second. refused, reset, dns or "
+        "unreachable: the process or the network. timeout: the server hangs or is overloaded. auth or permission: the "
+        "credentials. loading, busy or masterdown: the server is not ready. skipped: the exporter was late.",
+        empty=Empty("nothing failed", "nothing failed"),
+    )

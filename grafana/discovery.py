@@ -1,4 +1,4 @@
-"""Row of Resilience and exporter: where targets come from, when they are not written down one by one."""
+"""Row of the dashboard Resilience and exporter: the sources of discovered targets."""
 
 from grafana.common import Board
 from grafana.panels import COUNT, Empty, Query, graph_panel
@@ -12,16 +12,17 @@ FAILED, REFUSED = "redis_exporter_discovery_failures_total", "redis_exporter_dis
 CHANGED = "redis_exporter_discovery_changes_total"
 
 
-def rows(made: Board) -> None:
-    """Add the row to the dashboard; collapsed, for many name every target themselves."""
-    made.row("Discovery: where targets come from", collapsed=True)
-    made.fill(
+def rows(dashboard: Board) -> None:
+    """Add the row to the dashboard. It is collapsed: many users list every target in the configuration."""
+    dashboard.row("Discovery: where targets come from", collapsed=True)
+    dashboard.fill(
         graph_panel(
             "Targets of each source",
             Query(f"sum {BY_SOURCE} ({own('redis_exporter_discovery_targets')})", SOURCE),
             unit=COUNT,
-            description="Targets that a file, URL, name, cluster or Sentinel set names now, over all shards. A cliff "
-            "is a source that lost its content, not servers that died: look at the source itself.",
+            description="Current targets of a file, URL, DNS name, cluster or Sentinel set, over all shards. A "
+            "sudden fall means that the source lost its content, not that servers failed: look at the source "
+            "itself.",
             empty=NO_SOURCE,
         ),
         graph_panel(
@@ -29,8 +30,8 @@ def rows(made: Board) -> None:
             Query(f"sum by (kind, source, change) ({increase(own(CHANGED))})", f"{SOURCE} {{{{change}}}}"),
             unit=COUNT,
             stacked=True,
-            description="Targets that were added, removed or changed. All removed and added again: names or labels "
-            "that change with each refresh, which begins all series anew.",
+            description="Targets that were added, removed or changed. All of them removed and added again: names or "
+            "labels change with each refresh, so all series begin again.",
             empty=NO_SOURCE,
         ),
         graph_panel(
@@ -40,8 +41,8 @@ def rows(made: Board) -> None:
             ),
             unit="s",
             limits=[(300, ORANGE)],
-            description="It should stay below the refresh interval. Beyond it the targets of the last answer stay, and "
-            "new servers are not found: see beside it, and the log.",
+            description="It should stay below the refresh interval. Above it, the targets of the last successful "
+            "refresh stay, and new servers are not found. Look at “Sources that did not answer” and at the log.",
             empty=NO_SOURCE,
         ),
         graph_panel(
@@ -50,18 +51,18 @@ def rows(made: Board) -> None:
             unit=COUNT,
             limits=[(1, RED)],
             least_top=1,
-            description="Refreshes that failed; the targets stay as they were. The log says why: a file that cannot be "
-            "read, a URL that answers otherwise, a name without records.",
+            description="Failed refreshes. The targets stay unchanged. The log has the reason: an unreadable file, a "
+            "URL with an unexpected response, or a DNS name without records.",
             empty=NO_SOURCE,
         ),
         graph_panel(
-            "Targets that were not taken",
-            Query(f"sum by (kind, source, why) ({increase(own(REFUSED))})", f"{SOURCE}: {{{{why}}}}"),
+            "Refused targets",
+            Query(f"sum by (kind, source, reason) ({increase(own(REFUSED))})", f"{SOURCE}: {{{{reason}}}}"),
             unit=COUNT,
             least_top=1,
-            description="Targets that a source names and we leave out: not allowed, unreadable, known already, or too "
-            "many. Allow them in the settings of the source, or mend what names them.",
-            empty=Empty("every target of every source was taken", "all taken"),
+            description="Targets that a source names and that the exporter refuses: not allowed, unreadable, "
+            "duplicate, or too many. Allow them in the settings of the source, or correct the source.",
+            empty=Empty("every target of every source was accepted", "all accepted"),
         ),
         graph_panel(
             "Shards",
@@ -71,9 +72,10 @@ def rows(made: Board) -> None:
             ),
             unit=COUNT,
             least_top=1,
-            description="Which part of the targets each exporter watches. Each number must be there once, and all name "
-            "the same number of shards: a missing one leaves its targets unwatched, and nobody complains of them.",
-            empty=Empty("one exporter watches all", "not sharded"),
+            description="The part of the targets that each exporter watches. Each number must appear once, and all "
+            "must have the same number of shards. A missing shard leaves its targets unwatched, and no alert "
+            "fires for them.",
+            empty=Empty("one exporter watches all targets", "not sharded"),
         ),
         width=8,
         height=7,

@@ -1,4 +1,4 @@
-"""A histogram over time: where the values fell, not what their mean or one quantile was."""
+"""Heatmaps: a histogram over time shows the distribution of the values, not only a mean or one quantile."""
 
 from grafana_foundation_sdk.builders import heatmap
 from grafana_foundation_sdk.models import common as ui_model
@@ -10,7 +10,7 @@ from grafana.variables import DATASOURCE
 
 
 def heatmap_panel(title: str, expr: str, *, unit: str, description: str) -> heatmap.Panel:
-    """Draw a histogram over time; ``expr`` is summed by ``le``."""
+    """Return a heatmap; ``expr`` must be summed by ``le``."""
     return (
         heatmap.Panel()
         .title(title)

@@ -1,7 +1,7 @@
-"""Instance: everything about one server, or a few beside each other; choose it as the target."""
+"""Dashboard Instance: everything about one server, or a few servers together; choose them as targets."""
 
 from grafana import instance_load, instance_safety, instance_state, instance_topology
-from grafana.common import Board
+from grafana.common import Board, failures_panel
 from grafana.panels import Query, State, graph_panel, states_panel
 from grafana.promql import (
     BREAKER,
@@ -15,30 +15,29 @@ from grafana.promql import (
     quantile,
     worst,
 )
-from grafana.shared import failures_panel
-from grafana.tables import ROLES, WELL, Column, table_panel
+from grafana.tables import GOOD, ROLES, Column, table_panel
 from grafana.variables import GREEN, ORANGE, RED, YELLOW
 
 
 def board() -> Board:
-    """Build the dashboard, top-down: is it well, what does it do, what does it hold, who stands behind it."""
-    made = Board(
+    """Return the dashboard: health, load, stored data, replication and persistence, then cluster and Sentinel."""
+    dashboard = Board(
         "redis-pulse-instance",
         "Instance",
-        "One server in full: health, commands, memory, clients, keys, replication, persistence, network, and its part "
-        "in a cluster or of Sentinel. Choose it as the target; with several chosen they stand beside each other.",
+        "One server in detail: health, commands, memory, clients, keys, replication, persistence, network, and its "
+        "role in a cluster or in Sentinel. Choose it as the target. You can also choose several servers.",
         slo=True,
     )
-    _health(made)
-    instance_load.rows(made)
-    instance_state.rows(made)
-    instance_safety.rows(made)
-    instance_topology.rows(made)
-    return made
+    _health(dashboard)
+    instance_load.rows(dashboard)
+    instance_state.rows(dashboard)
+    instance_safety.rows(dashboard)
+    instance_topology.rows(dashboard)
+    return dashboard
 
 
-def _health(made: Board) -> None:
-    made.add(
+def _health(dashboard: Board) -> None:
+    dashboard.add(
         table_panel(
             "What it is",
             [
@@ -51,26 +50,27 @@ def _health(made: Board) -> None:
                 Column("Policy", label="maxmemory_policy"),
                 Column("Running for", worst("redis_uptime_in_seconds"), "dtdurations", decimals=0),
                 Column("Ping p50", quantile(0.5, DURATION_BUCKETS, PING), "s"),
-                Column("Ping p99", PING_P99, "s", [(None, WELL), (0.01, ORANGE), (0.1, RED)]),
-                Column("Breaker", BREAKER, texts={0: ("closed", WELL), 1: ("half-open", YELLOW), 2: ("open", RED)}),
-                Column("Sample age", SAMPLE_AGE, "s", [(None, WELL), (30, ORANGE), (45, RED)], decimals=0),
+                Column("Ping p99", PING_P99, "s", [(None, GOOD), (0.01, ORANGE), (0.1, RED)]),
+                Column("Breaker", BREAKER, texts={0: ("closed", GOOD), 1: ("half-open", YELLOW), 2: ("open", RED)}),
+                Column("Sample age", SAMPLE_AGE, "s", [(None, GOOD), (30, ORANGE), (45, RED)], decimals=0),
             ],
             labels={"target": "Target"},
             sort=[("Target", False)],
-            description="What each chosen server is and how it is now. Running for less than you expect: it "
-            "restarted, see its log. Samples older than the poll interval: what is below shows the past.",
+            description="What each chosen server is, and its current state. “Running for” less than you expect: the "
+            "server restarted, look at its log. “Sample age” above the poll interval: the panels below show old "
+            "values.",
         ),
         width=24,
         height=5,
     )
-    made.row("Health")
-    made.fill(
+    dashboard.row("Health")
+    dashboard.fill(
         states_panel(
             "Up or down",
             Query(UP, "{{target}}"),
             states=[State(1, "up", GREEN), State(0, "down", RED)],
-            description="When the server answered its pings. For a red stretch see “Failures by reason” "
-            "at the same time: refused is a dead process, timeout a hung one, auth a changed password.",
+            description="When the server answered its pings. For a red part look at “Failures by reason” at the same "
+            "time. refused: the process does not run. timeout: the server hangs. auth: the password was changed.",
         ),
         failures_panel(),
         graph_panel(
@@ -81,8 +81,9 @@ def _health(made: Board) -> None:
             Query("vector($edge)", "objective"),
             unit="s",
             logarithmic=True,
-            description="How long a client waited. p50 high: everything is slow, look at CPU and network. Only the "
-            "maximum: single stalls, look at slow commands, forks and swap. More in the dashboard Probe latency.",
+            description="How long a client waited. p50 is high: everything is slow, look at CPU and network. Only "
+            "the maximum is high: single stalls, look at slow commands, forks and swap. The dashboard Probe "
+            "latency shows more.",
         ),
         width=8,
         height=7,

@@ -1,4 +1,4 @@
-"""Rows of Instance: what the server does, and for whom: commands, errors, CPU, clients, network."""
+"""Rows of the dashboard Instance about load: commands, errors, CPU, clients, network."""
 
 from grafana.common import Board
 from grafana.panels import COUNT, Empty, Query, graph_panel
@@ -24,39 +24,39 @@ TIME_BY_COMMAND = BY_COMMAND(server_rate(SPENT, also="cmd"))
 MOST_CALLS, MOST_TIME = (f"max by (cmd) ({increase(of(metric), WHOLE)})" for metric in (CALLS, SPENT))
 
 
-def rows(made: Board) -> None:
+def rows(dashboard: Board) -> None:
     """Add the rows to the dashboard."""
-    _commands(made)
-    _clients(made)
-    _network(made)
+    _commands(dashboard)
+    _clients(dashboard)
+    _network(dashboard)
 
 
-def _commands(made: Board) -> None:
-    made.row("Throughput and commands")
+def _commands(dashboard: Board) -> None:
+    dashboard.row("Throughput and commands")
     errors, spikes = "redis_errors_total", "redis_latency_spikes_total"
-    made.fill(
+    dashboard.fill(
         graph_panel(
             "Commands",
             Query(server_rate("redis_commands_processed_total"), "{{target}}"),
             unit="ops",
-            description="Commands per second. A fall to nothing on a server that is up means that its clients went "
-            "away; a jump with rising latency is a load that came from somewhere: CLIENT LIST tells from where.",
+            description="Commands per second. A fall to 0 on a server that is up: its clients disconnected. A jump "
+            "with rising latency: a new load. CLIENT LIST shows which clients it comes from.",
         ),
         graph_panel(
             "Commands by name",
             Query(top(CALLS_BY_COMMAND, MOST_CALLS, "cmd"), "{{cmd}}"),
             unit="ops",
-            description="The ten most frequent commands of the chosen servers. Many CONFIG, CLIENT or AUTH mean "
-            "clients that connect anew for each command: give them a pool. KEYS or SMEMBERS should not be here.",
+            description="The ten most frequent commands of the chosen servers. Many CONFIG, CLIENT or AUTH: clients "
+            "open a new connection for each command, so give them a pool. KEYS or SMEMBERS should not be here.",
         ),
         graph_panel(
             "Mean time by command",
             Query(top(calculated(TIME_BY_COMMAND, CALLS_BY_COMMAND), MOST_TIME, "cmd"), "{{cmd}}"),
             unit="s",
             logarithmic=True,
-            description="Mean time of a call, of the ten commands that cost most, as the server counts it: without "
-            "waiting and network; all others wait meanwhile. Above 1 ms look at what it touches: big keys, scripts, "
-            "KEYS, SORT, ranges of everything.",
+            description="Mean time of a call, for the ten commands with the highest total time. The server measures "
+            "it without waiting and network. All other commands wait meanwhile. Above 1 ms look at the cause: "
+            "big keys, scripts, KEYS, SORT or ranges over everything.",
         ),
         graph_panel(
             "Share of the time spent, by command",
@@ -64,8 +64,9 @@ def _commands(made: Board) -> None:
             unit="percentunit",
             stacked=True,
             least_top=1,
-            description="Who uses the main thread: calls times their duration. Begin with the largest share when the "
-            "CPU is saturated; a frequent cheap command may weigh more than a slow rare one.",
+            description="Which commands use the main thread: calls multiplied by their duration. If the CPU is "
+            "saturated, begin with the largest share. A frequent cheap command may cost more than a rare slow "
+            "one.",
         ),
         graph_panel(
             "CPU of the main thread",
@@ -73,18 +74,18 @@ def _commands(made: Board) -> None:
             unit="percentunit",
             limits=[(0.85, RED)],
             least_top=1,
-            description="Share of one core; commands run on this thread alone. Above the dashed line "
-            "RedisMainThreadSaturated begins: spread keys over more nodes, read from replicas, or find the "
-            "expensive command beside it.",
+            description="Share of one core. Only this thread runs commands. Above the dashed line "
+            "RedisMainThreadSaturated fires. Distribute the keys over more nodes, or read from replicas. Find "
+            "the expensive command in “Share of the time spent, by command”.",
         ),
         graph_panel(
             "Error replies by code",
             Query(where_any(f"sum by (err) ({server_rate(errors, also='err')})", of(errors), "err"), "{{err}}"),
             unit="ops",
             stacked=True,
-            description="What clients were refused. OOM: memory is full and nothing may be evicted. MISCONF: saving "
-            "fails. READONLY: they write to a replica. NOAUTH, WRONGPASS, NOPERM: credentials. MOVED: normal in a "
-            "cluster, many of them: stale clients.",
+            description="Errors that clients received. OOM: memory is full and nothing may be evicted. MISCONF: "
+            "saving fails. READONLY: clients write to a replica. NOAUTH, WRONGPASS, NOPERM: credentials. MOVED: "
+            "normal in a cluster; many of them mean clients with an outdated slot map.",
             empty=Empty("no command was refused", "no errors"),
         ),
         graph_panel(
@@ -92,8 +93,8 @@ def _commands(made: Board) -> None:
             Query(_grown("redis_slowlog_last_id"), "{{target}}"),
             unit=COUNT,
             least_top=1,
-            description="Commands per point that took longer than slowlog-log-slower-than (10 ms unless set). Read "
-            "them with SLOWLOG GET 10; they are the stalls that all other clients felt.",
+            description="Commands per point that took longer than slowlog-log-slower-than (10 ms by default). Read "
+            "them with SLOWLOG GET 10. All other clients waited for them.",
         ),
         graph_panel(
             "Latency events",
@@ -102,9 +103,12 @@ def _commands(made: Board) -> None:
             ),
             unit=COUNT,
             stacked=True,
-            description="Stalls that the server noted itself: fork, aof-write, expire-cycle, eviction-cycle, command. "
-            "LATENCY DOCTOR on it explains them. Set latency-monitor-threshold (100 ms) to have them noted.",
-            empty=Empty("nothing was noted, or latency-monitor-threshold is 0, as it is by default", "no event noted"),
+            description="Stalls that the server itself recorded: fork, aof-write, expire-cycle, eviction-cycle, "
+            "command. LATENCY DOCTOR on the server explains them. Set latency-monitor-threshold, for example to "
+            "100 ms, to record them.",
+            empty=Empty(
+                "no event was recorded, or latency-monitor-threshold is 0, which is the default", "no event recorded"
+            ),
         ),
         width=6,
         height=8,
@@ -112,21 +116,22 @@ def _commands(made: Board) -> None:
 
 
 def _grown(metric: str) -> str:
-    """Tell how much a number grew that only counts up but is no counter; it begins anew with the server."""
+    """Return the increase of a gauge that only rises. It starts again at a restart of the server."""
     return f"clamp_min(max {BY_TARGET} (delta({of(metric)}[$__rate_interval])), 0)"
 
 
-def _clients(made: Board) -> None:
-    made.row("Clients")
+def _clients(dashboard: Board) -> None:
+    dashboard.row("Clients")
     rejected = of("redis_rejected_connections_total")
-    made.fill(
+    dashboard.fill(
         graph_panel(
             "Connections",
             Query(worst("redis_connected_clients"), "{{target}}"),
             Query(worst("redis_blocked_clients"), "{{target}} blocked"),
             unit=COUNT,
-            description="Connections now, and those that wait in a blocking command. A staircase upwards is a leak in "
-            "an application's pool; a sudden peak with failures beside it is a reconnect storm.",
+            description="Current connections, and those that wait in a blocking command. Steps upwards: an "
+            "application's pool leaks connections. A sudden peak together with failures: many clients reconnect "
+            "at once.",
         ),
         graph_panel(
             "Connections of maxclients",
@@ -134,8 +139,8 @@ def _clients(made: Board) -> None:
             unit="percentunit",
             limits=[(0.85, RED)],
             least_top=1,
-            description="At 100 % new clients are refused. Above the dashed line RedisConnectionsNearLimit begins: "
-            "find who holds so many with CLIENT LIST, mend its pool, or raise maxclients.",
+            description="At 100 % new clients are refused. Above the dashed line RedisConnectionsNearLimit fires: "
+            "find the clients with many connections with CLIENT LIST, fix their pool, or raise maxclients.",
         ),
         graph_panel(
             "New and rejected connections",
@@ -145,40 +150,42 @@ def _clients(made: Board) -> None:
                 "{{target}} rejected",
             ),
             unit="cps",
-            description="Connections per second. Many new ones: clients without a pool, each pays a connect and a "
-            "login. Any rejected one is a client that was sent away since maxclients was reached.",
+            description="Connections per second. Many new ones: clients without a pool, which connect and log in "
+            "again each time. Each rejected connection is a client that the server refused because maxclients "
+            "was reached.",
         ),
         graph_panel(
             "Biggest client buffers",
             Query(worst("redis_client_recent_max_output_buffer_bytes"), "{{target}} output"),
             Query(worst("redis_client_recent_max_input_buffer_bytes"), "{{target}} input"),
             unit="bytes",
-            description="The biggest buffer of a single client. Output that grows is a client that reads too slowly, "
-            "or a huge reply; input is a huge command. Both count as memory of the server.",
+            description="The largest buffer of a single client. A growing output buffer: a client reads too slowly, "
+            "or a reply is huge. A large input buffer: a huge command. Both use memory of the server.",
         ),
         width=6,
         height=8,
     )
 
 
-def _network(made: Board) -> None:
-    made.row("Network")
-    made.fill(
+def _network(dashboard: Board) -> None:
+    dashboard.row("Network")
+    dashboard.fill(
         graph_panel(
             "Clients' traffic",
             Query(server_rate("redis_net_input_bytes_total"), "{{target}} in"),
             Query(server_rate("redis_net_output_bytes_total"), "{{target}} out"),
             unit="binBps",
-            description="Bytes per second. Near the limit of the network card or of the cloud instance, latency rises "
-            "for all: find large values (MEMORY USAGE, --bigkeys) and read less of them.",
+            description="Bytes per second. Near the limit of the network card or of the cloud instance, latency "
+            "rises for all clients. Find large values (MEMORY USAGE, --bigkeys) and read fewer of them.",
         ),
         graph_panel(
             "Replication traffic",
             Query(server_rate("redis_net_repl_input_bytes_total"), "{{target}} in"),
             Query(server_rate("redis_net_repl_output_bytes_total"), "{{target}} out"),
             unit="binBps",
-            description="Bytes per second from a master and to replicas. A high plateau is a full resynchronisation: "
-            "see “Resynchronisations”. It grows with the number of replicas and with every write.",
+            description="Bytes per second from a master and to replicas. A long time at a high value is a full "
+            "resynchronisation: look at “Resynchronisations”. It grows with the number of replicas and with "
+            "every write.",
             empty=Empty("the servers are older than Redis 7.0", "older than Redis 7.0"),
         ),
         width=12,

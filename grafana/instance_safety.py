@@ -1,4 +1,4 @@
-"""Rows of Instance: who stands behind the server when it dies: replicas, and what is on disk."""
+"""Rows of the dashboard Instance about what remains if the server fails: replicas, and data on disk."""
 
 from grafana.common import Board
 from grafana.panels import COUNT, Empty, Query, State, graph_panel, states_panel
@@ -9,48 +9,52 @@ NO_REPLICAS = Empty("no chosen server has a replica", "no replica")
 ALONE = Empty("no chosen server has a replica or is one", "no replication")
 
 
-def rows(made: Board) -> None:
+def rows(dashboard: Board) -> None:
     """Add the rows to the dashboard."""
-    _replication(made)
-    _persistence(made)
+    _replication(dashboard)
+    _persistence(dashboard)
 
 
-def _replication(made: Board) -> None:
-    made.row("Replication")
+def _replication(dashboard: Board) -> None:
+    dashboard.row("Replication")
     full, partial = "redis_replica_full_resyncs_total", "redis_replica_partial_resyncs_accepted_total"
-    made.fill(
+    dashboard.fill(
         states_panel(
             "Role",
             Query(worst("redis_role", 'role="master"'), "{{target}}"),
             states=[State(1, "master", BLUE), State(0, "replica or Sentinel", "purple")],
-            description="Who was master when. A change is a failover or a REPLICAOF: compare it with the marks and "
-            "with the log of Sentinel. Two masters in one set at once: follow docs/runbooks/ of RedisSplitBrain.",
+            description="Which servers were master at which time. A change is a failover or a REPLICAOF: compare it "
+            "with the annotations and with the log of Sentinel. Two masters in one set at once: follow "
+            "docs/runbooks/RedisSplitBrain.md.",
         ),
         states_panel(
             "Link to the master",
             Query(f"min {BY_TARGET} ({of('redis_master_link_up')})", "{{target}}"),
             states=[State(1, "up", GREEN), State(0, "down", RED)],
-            description="Red: the replica does not follow and serves the past. Look at its log, at masterauth, and at "
-            "client-output-buffer-limit of its master; each new link may cost a full resynchronisation.",
+            description="Red: the replica does not follow its master and serves old data. Look at its log, at "
+            "masterauth, and at client-output-buffer-limit of its master. Each new link may cost a full "
+            "resynchronisation.",
             empty=Empty("no chosen server is a replica", "no replica"),
         ),
         graph_panel(
             "Lag in bytes",
             Query(worst("redis_replica_lag_bytes", also="slave_ip, slave_port"), "{{slave_ip}}:{{slave_port}}"),
             unit="bytes",
-            description="Bytes that a replica has not confirmed yet, as its master sees it. Near the size of the "
-            "backlog a lost link costs a full resynchronisation: raise repl-backlog-size, or find what holds it up.",
+            description="Bytes that a replica has not confirmed yet, as its master reports it. Near the size of the "
+            "backlog, a lost link costs a full resynchronisation. Raise repl-backlog-size, or find what slows "
+            "the replica down.",
             empty=NO_REPLICAS,
         ),
         graph_panel(
             "Lag in seconds",
             Query(worst("redis_replica_lag_seconds", also="slave_ip, slave_port"), "{{slave_ip}}:{{slave_port}}"),
-            Query(worst("redis_master_last_io_seconds_ago"), "{{target}} heard its master"),
+            Query(worst("redis_master_last_io_seconds_ago"), "{{target}} last I/O with its master"),
             unit="s",
             limits=[(10, RED)],
             least_top=12,
-            description="Since when a replica confirmed nothing, and since when it heard nothing of its master. Beyond "
-            "the dashed line RedisReplicationLagSeconds begins: the network, or a replica that is busy or hung.",
+            description="Time since a replica last confirmed anything, and time since it last received anything from "
+            "its master. Above the dashed line RedisReplicationLagSeconds fires. Causes: the network, or a "
+            "replica that is busy or hangs.",
             empty=ALONE,
         ),
         graph_panel(
@@ -59,46 +63,48 @@ def _replication(made: Board) -> None:
             Query(f"max {BY_TARGET} (increase({of(partial)}[$__rate_interval]))", "{{target}} partial"),
             unit=COUNT,
             least_top=1,
-            description="Replicas that began anew. A full one forks the master and sends everything; several in an "
-            "hour are a storm: raise repl-backlog-size and client-output-buffer-limit for replicas.",
+            description="Replicas that synchronised again. For a full one the master forks and sends everything. "
+            "Several of them in an hour are a storm: raise repl-backlog-size and client-output-buffer-limit for "
+            "replicas.",
         ),
         graph_panel(
             "Backlog",
             Query(worst("redis_repl_backlog_history_bytes"), "{{target}} held"),
             Query(worst("redis_replication_backlog_bytes"), "{{target}} limit"),
             unit="bytes",
-            description="What a replica can catch up with after a lost link. It should hold a minute of “Replication "
-            "traffic”: set repl-backlog-size accordingly.",
+            description="How much a replica can catch up with after a lost link. It should hold one minute of "
+            "“Replication traffic”: set repl-backlog-size accordingly.",
         ),
         width=8,
         height=7,
     )
 
 
-def _persistence(made: Board) -> None:
-    made.row("Persistence")
-    made.fill(
+def _persistence(dashboard: Board) -> None:
+    dashboard.row("Persistence")
+    dashboard.fill(
         graph_panel(
             "Age of the last snapshot",
             Query(f"time() - {worst('redis_rdb_last_save_timestamp_seconds')}", "{{target}}"),
             unit="s",
-            description="What a crash would lose where only snapshots are kept; since the start when there was none. "
-            "Older than the shortest save interval with changes beside it: see “Is writing to disk working”.",
+            description="How much data a crash would lose if only snapshots are kept. Without any snapshot it is the "
+            "time since the start. Older than the shortest save interval, and there are changes: look at “Is "
+            "writing to disk working”.",
         ),
         graph_panel(
             "Changes since the last snapshot",
             Query(worst("redis_rdb_changes_since_last_save"), "{{target}}"),
             unit=COUNT,
-            description="Writes that are not in a snapshot yet. It climbs without end when snapshots are switched off "
-            "or fail; right for a cache, a risk for a store without an append-only file.",
+            description="Writes that are not in a snapshot yet. It rises without end if snapshots are off or fail. "
+            "This is right for a cache, and a risk for a store without an append-only file.",
         ),
         states_panel(
             "Is writing to disk working",
             Query(f"min {BY_TARGET} ({of('redis_rdb_last_bgsave_status')})", "{{target}} RDB"),
             Query(f"min {BY_TARGET} ({of('redis_aof_last_write_status')})", "{{target}} AOF"),
             states=[State(1, "works", GREEN), State(0, "fails", RED)],
-            description="Red: with the defaults writes are refused with MISCONF. Look at free disk space, permissions "
-            "of the data directory, and overcommit_memory of the host (a fork needs it).",
+            description="Red: with the default settings, writes are refused with MISCONF. Look at free disk space, "
+            "the permissions of the data directory, and overcommit_memory of the host (a fork needs it).",
         ),
         graph_panel(
             "Forks and slow disks",
@@ -106,8 +112,9 @@ def _persistence(made: Board) -> None:
             Query(f"{worst('redis_rdb_last_bgsave_duration_sec')} >= 0", "{{target}} last snapshot"),
             unit="s",
             least_top=0.1,
-            description="While it forks, a server answers nobody: some 10 ms for each GB, more with huge pages (switch "
-            "them off). A snapshot that takes longer and longer: the disk, or memory copied on write.",
+            description="During a fork the server answers no client: about 10 ms for each GB. Huge pages make it "
+            "longer, so switch them off. Snapshots take longer and longer: the disk is slow, or much memory is "
+            "copied on write.",
         ),
         width=6,
         height=8,

@@ -1,4 +1,4 @@
-"""Probe latency: what a client waits for, where the time goes, and how far the measurement itself can be trusted."""
+"""Dashboard Probe latency: how long a client waits, where the time goes, how reliable the measurement is."""
 
 from grafana import latency_trust
 from grafana.common import Board
@@ -25,34 +25,34 @@ FAILURES = "redis_operation_failures_total"
 
 
 def board() -> Board:
-    """Build the dashboard, top-down: how slow, for whom, in which phase, why it failed, and our own share."""
-    made = Board(
+    """Return the dashboard: ping latency, its parts, failed and late pings, then the exporter's own share."""
+    dashboard = Board(
         "redis-pulse-latency",
         "Probe latency",
-        "What a client of each server waits for, where that time goes, and whether the measurement can be trusted.",
+        "How long a client of each server waits, where that time goes, and whether the measurement can be trusted.",
         slo=True,
     )
-    _felt(made)
-    _parts(made)
-    latency_trust.rows(made)
-    return made
+    _client_view(dashboard)
+    _parts(dashboard)
+    latency_trust.rows(dashboard)
+    return dashboard
 
 
-def _felt(made: Board) -> None:
-    made.row("What a client waits for a PING")
-    made.add(
+def _client_view(dashboard: Board) -> None:
+    dashboard.row("What a client waits for a PING")
+    dashboard.add(
         heatmap_panel(
             "Ping latency",
             f"sum by (le) ({PING_BUCKETS})",
             unit="s",
-            description="Where the pings of all chosen servers fell, each second. Two bands are two kinds of servers "
-            "or paths; a band that splits off upwards is a stall that a mean would hide: choose single targets above "
-            "to find whose it is.",
+            description="The distribution of the ping latencies of all chosen servers over time. Two bands are two "
+            "kinds of servers or network paths. A band that splits off upwards is a stall, which a mean would "
+            "hide: choose single targets above to find its server.",
         ),
         width=12,
         height=10,
     )
-    made.add(
+    dashboard.add(
         graph_panel(
             "Ping quantiles",
             *(
@@ -63,23 +63,24 @@ def _felt(made: Board) -> None:
             Query("vector($edge)", "objective"),
             unit="s",
             logarithmic=True,
-            description="How long clients of the chosen servers waited; a timeout counts as its deadline. The median "
-            "rising: everything is slower, look at CPU and network. Only p99.9 and max: single stalls, look at the "
-            "slow log, forks and swap. The dotted line is the chosen edge; see “Pings in each point” for how much a "
-            "quantile is worth.",
+            description="How long clients of the chosen servers waited. A timeout counts with its deadline. The "
+            "median rises: everything is slower, look at CPU and network. Only p99.9 and max rise: single "
+            "stalls, look at the slow log, forks and swap. The dotted line is the chosen latency edge. “Pings "
+            "in each point” shows how reliable a quantile is.",
         ),
         width=12,
         height=10,
     )
-    made.fill(
+    dashboard.fill(
         graph_panel(
             "Ping p99 by target",
             Query(PING_P99, "{{target}}"),
             Query("vector($edge)", "objective"),
             unit="s",
             logarithmic=True,
-            description="Who is slow. One slow server: its slow log, big keys, forks, neighbours. All at once: the "
-            "network, or this exporter (see “Event loop lag”).",
+            description="Which servers are slow. One slow server: look at its slow log, big keys, forks and other "
+            "processes on its host. All servers at once: the network, or this exporter (look at “Event loop "
+            "lag”).",
         ),
         graph_panel(
             "Longest ping",
@@ -87,8 +88,9 @@ def _felt(made: Board) -> None:
             Query("vector($edge)", "objective"),
             unit="s",
             logarithmic=True,
-            description="The longest ping of the last one or two poll intervals, exact, whatever the buckets. A single "
-            "peak is one stall: look at that second in the slow log and at the fork time of the server.",
+            description="The longest ping of the last one or two poll intervals. It is exact and does not depend on "
+            "the buckets. A single peak is one stall: look at that second in the slow log and at the fork time "
+            "of the server.",
         ),
         graph_panel(
             "Pings in each point",
@@ -99,28 +101,28 @@ def _felt(made: Board) -> None:
             unit=COUNT,
             limits=[(100, RED)],
             least_top=120,
-            description="How many pings stand behind each point of the quantiles. Below 100 a p99 is only the longest "
-            "ping, below 1000 a p99.9 is: look at a longer time, or let the probe ping more often (probe.interval).",
+            description="Number of pings behind each point of the quantiles. Below 100, a p99 is only the longest "
+            "ping. Below 1000, so is a p99.9. Look at a longer time, or set a shorter probe.interval.",
         ),
         width=8,
         height=8,
     )
 
 
-def _parts(made: Board) -> None:
-    made.row("Where the time goes")
+def _parts(dashboard: Board) -> None:
+    dashboard.row("Where the time goes")
     calls, spent = "redis_commands_total", "redis_commands_duration_seconds_total"
     total = "sum by (job, target) ({})".format
-    made.fill(
+    dashboard.fill(
         graph_panel(
             "Phases of connecting (p99), and a ping",
             Query(quantile(0.99, PHASES, by="phase"), "{{phase}}"),
             Query(quantile(0.99, DURATION_BUCKETS, PING, by="operation"), "{{operation}}"),
             unit="s",
             logarithmic=True,
-            description="dns, tcp, tls and auth are paid by clients that connect anew. Slow dns: the resolver. Slow "
-            "tcp: the network, or a full accept queue. Slow tls: CPU of the server. Slow auth: a busy server. Give "
-            "clients a pool if the sum is far above a ping.",
+            description="dns, tcp, tls and auth delay clients that open a new connection. Slow dns: the resolver. "
+            "Slow tcp: the network, or a full accept queue. Slow tls: CPU of the server. Slow auth: a busy "
+            "server. If the sum is far above a ping, give clients a connection pool.",
         ),
         graph_panel(
             "A client without a pool",
@@ -130,12 +132,12 @@ def _parts(made: Board) -> None:
             ),
             unit="s",
             logarithmic=True,
-            description="Connecting, logging in, one ping and closing, as clients without a pool do for each command. "
-            "Far above “Ping quantiles” it pays to give those clients a pool.",
-            empty=Empty("probe.cold_connect is off, as it is by default", "probe.cold_connect is off"),
+            description="Connecting, logging in, one ping and closing, as clients without a pool do for each "
+            "command. If it is far above “Ping quantiles”, give those clients a pool.",
+            empty=Empty("probe.cold_connect is off, which is the default", "probe.cold_connect is off"),
         ),
         graph_panel(
-            "The server's own mean, beside what clients feel",
+            "The server's own mean, compared with the ping",
             Query(
                 calculated(total(server_rate(spent, also="cmd")), total(server_rate(calls, also="cmd"))),
                 "{{target}} server",
@@ -143,9 +145,9 @@ def _parts(made: Board) -> None:
             Query(quantile(0.5, DURATION_BUCKETS, PING), "{{target}} ping p50"),
             unit="s",
             logarithmic=True,
-            description="Mean time that the server itself counts for a command, without waiting and network, beside "
-            "the median ping. Pings slow and the server fast: commands wait in line, or the network is slow. Both "
-            "slow: expensive commands, see them in the dashboard Instance.",
+            description="Mean duration of a command as the server measures it, without waiting and network, and the "
+            "median ping. Slow pings and a fast server: commands wait in a queue, or the network is slow. Both "
+            "slow: expensive commands, look at the dashboard Instance.",
         ),
         width=8,
         height=9,

@@ -1,7 +1,7 @@
-"""Fleet overview: is every server up and meeting its objective, which one is bad, can the measurement be trusted."""
+"""Dashboard Fleet overview: are all servers up, which one misses its objective, can the measurement be trusted."""
 
-from grafana import servers, topology
-from grafana.common import Board
+from grafana import overview_table, topology
+from grafana.common import Board, failures_panel
 from grafana.panels import COUNT, Query, State, graph_panel, stat_panel, states_panel
 from grafana.promql import (
     BY_TARGET,
@@ -20,7 +20,6 @@ from grafana.promql import (
     top,
     worst,
 )
-from grafana.shared import failures_panel
 from grafana.slo_math import burn, failed, worst_of_both
 from grafana.variables import GREEN, ORANGE, RED, YELLOW
 
@@ -31,30 +30,30 @@ MAX_AGE = 45
 
 
 def board() -> Board:
-    """Build the dashboard, top-down: up or down, the objective, the table of servers, then the worst of them."""
-    made = Board(
+    """Return the dashboard: stats of the whole fleet, the table of servers, then graphs of the worst servers."""
+    dashboard = Board(
         "redis-pulse-overview",
         "Fleet overview",
-        "Is every Redis and Valkey server up and in time, which one is bad, and can the measurement be trusted.",
+        "Which Redis and Valkey servers are down or slow, and can the measurement be trusted.",
         slo=True,
     )
-    _at_a_glance(made)
-    made.row("Servers")
-    made.add(servers.panel(), width=24, height=11)
-    _availability(made)
-    _worst(made)
-    topology.rows(made)
-    return made
+    _at_a_glance(dashboard)
+    dashboard.row("Servers")
+    dashboard.add(overview_table.panel(), width=24, height=11)
+    _availability(dashboard)
+    _worst(dashboard)
+    topology.rows(dashboard)
+    return dashboard
 
 
-def _at_a_glance(made: Board) -> None:
-    made.fill(
+def _at_a_glance(dashboard: Board) -> None:
+    dashboard.fill(
         stat_panel(
             "Targets up",
             f"sum({UP})",
             unit=COUNT,
-            description="Servers whose newest ping was answered within its deadline. No data: no exporter is being "
-            "scraped; look at the targets page of Prometheus.",
+            description="Servers whose newest ping was answered within its deadline. No data: Prometheus scrapes no "
+            "exporter. Look at the targets page of Prometheus.",
             steps=[(None, GREEN)],
             trend=False,
         ),
@@ -62,8 +61,8 @@ def _at_a_glance(made: Board) -> None:
             "Targets down",
             f"count({UP}) - sum({UP})",
             unit=COUNT,
-            description="Servers whose newest ping failed. When it is not 0, find them in “All servers” and their "
-            "reason in “Failures by reason”, then follow docs/runbooks/RedisTargetDown.md.",
+            description="Servers whose newest ping failed. If it is not 0, find them in “All servers” and the reason "
+            "in “Failures by reason”. Then follow docs/runbooks/RedisTargetDown.md.",
             steps=[(None, GREEN), (1, RED)],
             trend=False,
         ),
@@ -72,25 +71,25 @@ def _at_a_glance(made: Board) -> None:
             f"max({worst_of_both(burn('1h'))})",
             unit="short",
             decimals=1,
-            description="How many times faster than allowed the worst server used up its error budget in the last "
-            "hour, for failed or for slow pings. 1 uses all of it in 30 days; 14.4 in two days: open the dashboard "
-            "SLO and act now.",
+            description="The worst burn rate of the last hour, for failed or for slow pings: how many times faster "
+            "than allowed a server used its error budget. 1 uses all of it in 30 days. 14.4 uses it in two "
+            "days: open the dashboard SLO and act now.",
             steps=[(None, GREEN), (1, YELLOW), (6, ORANGE), (14.4, RED)],
         ),
         stat_panel(
             "Worst ping p99",
             f"max({PING_P99})",
             unit="s",
-            description="99th percentile of a ping on the slowest server, as a client would have waited. Above 10 ms "
-            "look at “Slowest servers”, then at slow commands and the CPU of that server.",
+            description="99th percentile of the ping latency on the slowest server, as a client would have waited. "
+            "Above 10 ms look at “Slowest servers”, then at slow commands and the CPU of this server.",
             steps=[(None, GREEN), (0.01, ORANGE), (0.1, RED)],
         ),
         stat_panel(
             "Breakers not closed",
             f"sum({NOT_CLOSED})",
             unit=COUNT,
-            description="Servers that are left alone for a while because they kept failing. When it is not 0 follow "
-            "docs/runbooks/RedisCircuitBreakerOpen.md.",
+            description="Servers that the exporter does not poll for a while because they kept failing. If it is not "
+            "0, follow docs/runbooks/RedisCircuitBreakerOpen.md.",
             steps=[(None, GREEN), (1, ORANGE)],
             trend=False,
         ),
@@ -98,8 +97,8 @@ def _at_a_glance(made: Board) -> None:
             "Oldest sample",
             f"max({SAMPLE_AGE})",
             unit="s",
-            description="Age of the oldest thing that a server last said. It normally stays below the poll interval "
-            "(15 s); above it, what is shown of memory, clients and keys is the past: open Resilience and exporter.",
+            description="Age of the oldest sample of any server. It normally stays below the poll interval (15 s). "
+            "Above it, the panels show old values of memory, clients and keys: open Resilience and exporter.",
             steps=[(None, GREEN), (30, ORANGE), (MAX_AGE, RED)],
         ),
         width=4,
@@ -107,15 +106,16 @@ def _at_a_glance(made: Board) -> None:
     )
 
 
-def _availability(made: Board) -> None:
-    made.row("Availability")
-    made.fill(
+def _availability(dashboard: Board) -> None:
+    dashboard.row("Availability")
+    dashboard.fill(
         states_panel(
             "Up or down",
             Query(UP, "{{target}}"),
             states=[State(1, "up", GREEN), State(0, "down", RED)],
-            description="When each server answered its pings. Compare a red stretch with “Failures by "
-            "reason” at the same time: refused is a dead process, timeout a hung one, auth a changed password.",
+            description="When each server answered its pings. Compare a red part with “Failures by reason” at the "
+            "same time. refused: the process does not run. timeout: the server hangs. auth: the password was "
+            "changed.",
         ),
         failures_panel(),
         width=12,
@@ -123,19 +123,20 @@ def _availability(made: Board) -> None:
     )
 
 
-def _worst(made: Board) -> None:
-    made.row("The ten worst of the chosen servers")
+def _worst(dashboard: Board) -> None:
+    dashboard.row("The ten worst of the chosen servers")
     used, evicted = of("redis_memory_used_bytes"), "redis_evicted_keys_total"
     memory = worst("redis_memory_used_bytes")
-    made.fill(
+    dashboard.fill(
         graph_panel(
             "Slowest servers (ping p99)",
             Query(top(PING_P99, quantile(0.99, DURATION_BUCKETS, PING, window=WHOLE)), "{{target}}"),
             Query("vector($edge)", "objective"),
             unit="s",
             logarithmic=True,
-            description="Who is slow. The dotted line is the chosen latency edge. One slow server: its slow log, big "
-            "keys, forks, neighbours. All at once: the network, or the exporter itself (open Probe latency).",
+            description="Which servers are slow. The dotted line is the chosen latency edge. One slow server: look "
+            "at its slow log, big keys, forks and other processes on its host. All servers at once: the "
+            "network, or the exporter itself (open Probe latency).",
         ),
         graph_panel(
             "Highest failure ratio",
@@ -143,23 +144,24 @@ def _worst(made: Board) -> None:
             unit="percentunit",
             limits=[(FAILURE_LIMIT, RED)],
             least_top=0.1,
-            description="Failed of all scheduled ping slots. The dashed line is where RedisProbeFailureRateHigh "
-            "begins; one server above it is that server's trouble, all of them together are the network's or ours.",
+            description="Failed pings as a share of all scheduled pings. Above the dashed line "
+            "RedisProbeFailureRateHigh fires. One server above it has a problem of its own. All of them "
+            "together: the network or the exporter.",
         ),
         graph_panel(
             "Memory used",
             Query(top(memory, f"max {BY_TARGET} (max_over_time({used}[$__range] @ end()))"), "{{target}}"),
             unit="bytes",
-            description="Bytes allocated by the largest servers. One that grows steadily without a maxmemory will "
-            "take all memory of its host: find what grows in its keyspace, set TTLs or a limit.",
+            description="Bytes allocated by the largest servers. A server that grows steadily without a maxmemory "
+            "will take all memory of its host. Find what grows in its keyspace, then set TTLs or a limit.",
         ),
         graph_panel(
             "Keys evicted",
             Query(top(server_rate(evicted), f"max {BY_TARGET} ({increase(of(evicted), WHOLE)})"), "{{target}}"),
             unit="cps",
             least_top=1,
-            description="Keys per second that were thrown away for want of memory: right in a cache, lost data in a "
-            "store. Give the server memory or shorter TTLs.",
+            description="Keys per second that were deleted because memory was full. This is right in a cache, and "
+            "lost data in a store. Give the server more memory, or use shorter TTLs.",
         ),
         width=12,
         height=8,

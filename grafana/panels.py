@@ -1,6 +1,6 @@
-"""The kinds of panel: none can be drawn without a unit and a description that says what to do about what is seen.
+"""Functions that create panels: each panel needs a unit, and a description that tells the reader what to do.
 
-A panel that may rightly have no data says when (``Empty``), for the reader and for the tests.
+A panel that may legitimately have no data must state when (``Empty``), for the reader and for the tests.
 """
 
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana.variables import DATASOURCE, GREEN
 
 BOTTOM = ui_model.LegendPlacement.BOTTOM
-#: The unit of whole things: 1,200 and not 1 K, which an axis would show three times over.
+#: The unit of counts: it shows 1,200. An axis with the unit "short" may show 1 K three times.
 COUNT = "locale"
-#: The last words of legends of series that stand beside another one, and are dashed.
-BESIDE = ("resident", "blocked", "expired", "misses", "out", "limit", "partial", "p50")
-#: The last word of a legend that is no measurement but what is promised.
-PROMISE = "objective"
+#: The last words in the legends of secondary series, which are drawn dashed.
+SECONDARY = ("resident", "blocked", "expired", "misses", "out", "limit", "partial", "p50")
+#: The last word in the legend of the objective, which is a target value and not a measurement.
+OBJECTIVE = "objective"
 
 Steps = Sequence[tuple[float | None, str]]
 
@@ -32,14 +32,14 @@ class Query(NamedTuple):
 
 
 class Empty(NamedTuple):
-    """When a panel may rightly have no data, and the few words that it then shows."""
+    """When a panel may legitimately have no data, and the short text that it then shows."""
 
     when: str = ""
     shown: str = "no data"
 
 
 class State(NamedTuple):
-    """One value of a state timeline or a stat, and how it is shown."""
+    """One value of a state timeline, with its text and colour."""
 
     value: int
     text: str
@@ -61,7 +61,7 @@ def stat_panel(
     decimals: int | None = None,
     empty: Empty = FULL,
 ) -> stat.Panel:
-    """One number, coloured by its thresholds, with its trend behind it."""
+    """Return a panel with one number, coloured by thresholds, with its trend in the background."""
     panel = (
         stat.Panel()
         .title(title)
@@ -90,10 +90,11 @@ def graph_panel(
     stacked: bool = False,
     empty: Empty = FULL,
 ) -> timeseries.Panel:
-    """Lines over time; ``limits`` draws dashed lines, (value, colour), where an alert or an objective begins.
+    """Return a graph of lines over time.
 
-    ``least_top`` keeps the axis from zooming into nothing while all is well. A series whose legend ends in a word of
-    ``BESIDE`` stands beside another and is dashed; one that ends in ``PROMISE`` is dotted and has no colour.
+    ``limits`` are (value, colour): dashed lines where an alert fires or an objective is missed. ``least_top`` is the
+    lowest maximum of the axis: without it, Grafana would zoom into small values while all is well. A series is dashed
+    if its legend ends in a word of ``SECONDARY``. It is dotted and has no colour if its legend ends in ``OBJECTIVE``.
     """
     panel = (
         timeseries.Panel()
@@ -120,13 +121,13 @@ def graph_panel(
         panel.axis_soft_max(least_top)
     if unit == COUNT:
         panel.decimals(0)
-    if any(query.legend.endswith(BESIDE) for query in queries):
-        panel.override_by_regexp(f"/(^| )({'|'.join(BESIDE)})$/", [_dash(6, 4), override("custom.fillOpacity", 0)])
-    if any(query.legend.endswith(PROMISE) for query in queries):
-        plain = override("color", {"mode": "fixed", "fixedColor": "text"})
-        panel.override_by_regexp(f"/{PROMISE}$/", [_dash(3, 5), override("custom.fillOpacity", 0), plain])
-    for place, query in enumerate(queries):
-        panel.with_target(target(query, place))
+    if any(query.legend.endswith(SECONDARY) for query in queries):
+        panel.override_by_regexp(f"/(^| )({'|'.join(SECONDARY)})$/", [_dash(6, 4), override("custom.fillOpacity", 0)])
+    if any(query.legend.endswith(OBJECTIVE) for query in queries):
+        colour = override("color", {"mode": "fixed", "fixedColor": "text"})
+        panel.override_by_regexp(f"/{OBJECTIVE}$/", [_dash(3, 5), override("custom.fillOpacity", 0), colour])
+    for index, query in enumerate(queries):
+        panel.with_target(target(query, index))
     if limits:
         panel.thresholds(thresholds((None, GREEN), *limits)).thresholds_style(
             ui.GraphThresholdsStyleConfig().mode(ui_model.GraphThresholdsStyleMode.DASHED)
@@ -141,10 +142,10 @@ def states_panel(
     description: str,
     empty: Empty = FULL,
 ) -> statetimeline.Panel:
-    """One bar for each series, coloured by the state that its value names."""
+    """Return a state timeline: one bar for each series, coloured by the state that its value stands for."""
     mapping = {
-        str(state.value): model.ValueMappingResult(text=state.text, color=state.color, index=place)
-        for place, state in enumerate(states)
+        str(state.value): model.ValueMappingResult(text=state.text, color=state.color, index=index)
+        for index, state in enumerate(states)
     }
     panel = (
         statetimeline.Panel()
@@ -163,25 +164,25 @@ def states_panel(
         .fill_opacity(80)
         .legend(ui.VizLegendOptions().show_legend(True).display_mode(ui_model.LegendDisplayMode.LIST).placement(BOTTOM))
     )
-    for place, query in enumerate(queries):
-        panel.with_target(target(query, place))
+    for index, query in enumerate(queries):
+        panel.with_target(target(query, index))
     return panel
 
 
 def thresholds(*steps: tuple[float | None, str]) -> dashboard.ThresholdsConfig:
-    """Colours from a value upwards; the first step has the value None."""
-    made = [model.Threshold(value=value, color=color) for value, color in steps]
-    return dashboard.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(made)
+    """Return thresholds: each step is (value, colour), and the first step has the value None."""
+    models = [model.Threshold(value=value, color=color) for value, color in steps]
+    return dashboard.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(models)
 
 
 def override(name: str, value: Any) -> model.DynamicConfigValue:
-    """Set one option of some fields only, by its path."""
+    """Return an override that sets one option, named by its path, for some fields only."""
     return model.DynamicConfigValue(id_val=name, value=value)
 
 
-def target(query: Query, place: int) -> prometheus.Dataquery:
-    """Ask for a range; ``place`` numbers the queries of a panel."""
-    return prometheus.Dataquery().expr(query.expr).legend_format(query.legend).range().ref_id(chr(ord("A") + place))
+def target(query: Query, index: int) -> prometheus.Dataquery:
+    """Return a range query; ``index`` is its number among the queries of the panel, and gives its letter."""
+    return prometheus.Dataquery().expr(query.expr).legend_format(query.legend).range().ref_id(chr(ord("A") + index))
 
 
 def _described(description: str, empty: Empty) -> str:

@@ -1,4 +1,4 @@
-"""Rows of Resilience and exporter that look at the exporter itself."""
+"""Rows of the dashboard Resilience and exporter about the exporter itself."""
 
 from grafana.common import Board
 from grafana.panels import COUNT, Empty, Query, State, graph_panel, stat_panel, states_panel
@@ -9,15 +9,15 @@ EXPORTER = "{{instance}}"
 RELOADED = "redis_exporter_config_last_reload_success_timestamp_seconds"
 
 
-def at_a_glance(made: Board) -> None:
-    """Begin with the exporter now: everything below stands on it."""
-    made.fill(
+def at_a_glance(dashboard: Board) -> None:
+    """Add the current state of the exporter first: all other panels depend on it."""
+    dashboard.fill(
         stat_panel(
             "Exporters up",
             f"count({own('redis_exporter_build_info')})",
             unit=COUNT,
-            description="Exporters that Prometheus scrapes. No data or fewer than you run: look at the targets page of "
-            "Prometheus, then at the log of the exporter.",
+            description="Exporters that Prometheus scrapes. No data, or fewer than you run: look at the targets page "
+            "of Prometheus, then at the log of the exporter.",
             steps=[(None, GREEN)],
             trend=False,
         ),
@@ -35,24 +35,24 @@ def at_a_glance(made: Board) -> None:
             f"max(sum {BY_EXPORTER} ({rate(own('process_cpu_seconds_total'))}))",
             unit="percentunit",
             decimals=1,
-            description="Share of one core that the busiest exporter uses. Near 100 % the measurement suffers: "
-            "lengthen intervals or split the targets over two exporters; never set a CPU limit.",
+            description="Share of one core that the busiest exporter uses. Near 100 % the measurement gets worse: "
+            "use longer intervals, or split the targets over two exporters. Never set a CPU limit.",
             steps=[(None, GREEN), (0.5, ORANGE), (0.8, RED)],
         ),
         stat_panel(
             "Memory",
             f"max({own('process_resident_memory_bytes')})",
             unit="bytes",
-            description="Resident memory of the largest exporter; it grows with targets and collectors, and not with "
-            "time. If it climbs for days, report it with the page /health.",
+            description="Resident memory of the largest exporter. It grows with targets and collectors, and not with "
+            "time. If it rises for days, report it together with the page /health.",
             steps=[(None, GREEN)],
         ),
         stat_panel(
             "Scrape p99",
             f"max({_p99('redis_exporter_page_render_seconds_bucket')})",
             unit="s",
-            description="99th percentile of the time to build a page. It never waits for a server; above 100 ms the "
-            "exporter is short of CPU or has very many targets.",
+            description="99th percentile of the time to build a page. It never waits for a server. Above 100 ms the "
+            "exporter has too little CPU or very many targets.",
             steps=[(None, GREEN), (0.1, ORANGE), (1, RED)],
         ),
         stat_panel(
@@ -60,8 +60,8 @@ def at_a_glance(made: Board) -> None:
             f"time() - max({own(RELOADED)})",
             unit="dtdurations",
             decimals=0,
-            description="Since when the configuration in force has been in force. After a change of the file it should "
-            "begin anew: send SIGHUP, or POST /-/reload, and look at “Configuration”.",
+            description="Age of the active configuration. After a change of the file it should start again at 0: "
+            "send SIGHUP, or POST /-/reload, and look at “Configuration”.",
             steps=[(None, GREEN)],
             trend=False,
         ),
@@ -70,86 +70,89 @@ def at_a_glance(made: Board) -> None:
     )
 
 
-def rows(made: Board) -> None:
+def rows(dashboard: Board) -> None:
     """Add the rows to the dashboard."""
-    _load(made)
-    _faults(made)
+    _load(dashboard)
+    _faults(dashboard)
 
 
-def _load(made: Board) -> None:
-    made.row("The exporter: load")
-    made.fill(
+def _load(dashboard: Board) -> None:
+    dashboard.row("The exporter: load")
+    dashboard.fill(
         graph_panel(
             "CPU of the exporter",
             Query(f"sum {BY_EXPORTER} ({rate(own('process_cpu_seconds_total'))})", EXPORTER),
             unit="percentunit",
             limits=[(0.8, RED)],
-            description="Share of one core. Near 100 % the measurement suffers: lengthen intervals, switch off "
-            "expensive collectors or split the targets over two exporters.",
+            description="Share of one core. Near 100 % the measurement gets worse: use longer intervals, switch off "
+            "expensive collectors, or split the targets over two exporters.",
         ),
         graph_panel(
             "Memory of the exporter",
             Query(own("process_resident_memory_bytes"), EXPORTER),
             unit="bytes",
-            description="Resident memory. A step is a reload with more targets or collectors; a climb for days is a "
-            "leak: report it.",
+            description="Resident memory. A step is a reload with more targets or collectors. A rise for days is a "
+            "memory leak: report it.",
         ),
         graph_panel(
             "Event loop lag (p99)",
             Query(_p99("redis_exporter_loop_lag_seconds_bucket"), EXPORTER),
             unit="s",
             limits=[(0.01, ORANGE)],
-            description="How late our timers woke. Above 10 ms latencies that our own clock measures are doubtful: "
-            "give the exporter CPU, or fewer targets. See also the dashboard Probe latency.",
+            description="Delay of the exporter's own timers. Above 10 ms, latencies measured with the exporter's own "
+            "clock are unreliable: give the exporter more CPU, or fewer targets. The dashboard Probe latency "
+            "shows more.",
         ),
         graph_panel(
             "Pauses of the garbage collector (p99)",
             Query(_p99("redis_exporter_gc_pause_seconds_bucket"), EXPORTER),
             unit="s",
-            description="The whole exporter stands still meanwhile; pings that are stamped by the kernel are timed "
-            "rightly all the same. Above 10 ms: fewer targets for each exporter.",
+            description="The whole exporter stops during a pause. Pings with a kernel timestamp are still measured "
+            "correctly. Above 10 ms use fewer targets for each exporter.",
             empty=Empty("no garbage was collected", "no pause"),
         ),
         graph_panel(
             "Time to build a page (p99)",
             Query(_p99("redis_exporter_page_render_seconds_bucket"), EXPORTER),
             unit="s",
-            description="What Prometheus waits for, besides the network. A scrape never asks a server, so it depends "
-            "on the number of series and on CPU alone.",
+            description="The time that Prometheus waits for a page, without the network. A scrape never queries a "
+            "server, so it depends only on the number of series and on CPU.",
         ),
         graph_panel(
             "Requests by path and code",
             Query(f"sum by (path, code) ({rate(own('redis_exporter_http_requests_total'))})", "{{path}} {{code}}"),
             unit="reqps",
             stacked=True,
-            description="Who asks us. Many more than your Prometheus servers need: somebody polls a page; codes of 500 "
-            "and above are faults of ours, see the log.",
+            description="Requests to the exporter. Many more than your Prometheus servers need: another client polls "
+            "a page. Codes of 500 and above are errors of the exporter: look at the log.",
         ),
         width=8,
         height=7,
     )
 
 
-def _faults(made: Board) -> None:
-    made.row("The exporter: faults, and its configuration")
+def _faults(dashboard: Board) -> None:
+    dashboard.row("The exporter: faults, and its configuration")
     refused = increase(own("redis_exporter_http_refused_total"))
-    made.fill(
+    dashboard.fill(
         graph_panel(
             "Missed runs",
-            Query(f"sum by (kind, cause) ({increase(own('redis_exporter_missed_runs_total'))})", "{{kind}}: {{cause}}"),
+            Query(
+                f"sum by (kind, reason) ({increase(own('redis_exporter_missed_runs_total'))})", "{{kind}}: {{reason}}"
+            ),
             unit=COUNT,
             least_top=1,
-            description="Polls and probes that were due and never started. It should be 0. If a target is hung at the "
-            "same time, its poll overran; if not, the exporter is starved of CPU.",
+            description="Polls and probes that were due and never started. It should be 0. If a target hangs at the "
+            "same time, its poll overran. Otherwise the exporter has too little CPU.",
         ),
         graph_panel(
-            "Faults of ours",
+            "Faults of the exporter",
             Query(f"sum by (kind) ({increase(own('redis_exporter_job_errors_total'))})", "{{kind}} failed"),
-            Query(f"sum({increase(own('redis_exporter_accounting_errors_total'))})", "slots miscounted"),
+            Query(f"sum({increase(own('redis_exporter_accounting_errors_total'))})", "pings miscounted"),
             unit=COUNT,
             least_top=1,
-            description="Exceptions in our own jobs, and slots without exactly one outcome. Anything above 0 is a bug: "
-            "report it with the log around that time.",
+            description="Exceptions in the exporter's own jobs, and scheduled pings without exactly one outcome. "
+            "Every value above 0 is a bug: report it with the log of this time.",
         ),
         graph_panel(
             "Requests refused",
@@ -157,15 +160,15 @@ def _faults(made: Board) -> None:
             Query(f"sum({increase(own('redis_target_scrape_request_errors_total'))})", "/scrape that failed"),
             unit=COUNT,
             least_top=1,
-            description="Clients that were cut off because they asked too much, and requests for a single target that "
-            "could not be served. Find out who asks, in the log at level debug.",
+            description="Clients that were disconnected because they exceeded a limit, and failed requests for a "
+            "single target. Find the clients in the log at level debug.",
         ),
         states_panel(
             "Configuration",
             Query(own("redis_exporter_config_last_reload_successful"), EXPORTER),
-            states=[State(1, "in force", GREEN), State(0, "refused", RED)],
-            description="Red: the newest file was refused, and the one before is still in force. Run redis-pulse "
-            "check-config, which names the line and the cure.",
+            states=[State(1, "active", GREEN), State(0, "refused", RED)],
+            description="Red: the newest file was refused, and the one before is still active. Run redis-pulse "
+            "check-config: it names the line and a solution.",
         ),
         width=6,
         height=7,

@@ -1,4 +1,4 @@
-"""A table of servers: one row each, put together from several queries that share the labels of a server."""
+"""Tables of servers: one row for each server, merged from several queries that have the same labels."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,26 +12,27 @@ from grafana_foundation_sdk.models import prometheus as prometheus_model
 from grafana.panels import override
 from grafana.variables import DATASOURCE
 
-#: Where a row leads: the same time and data source, this one server.
+#: The link of a row: the dashboard Instance for this server, with the same time range and data source.
 INSTANCE_LINK = (
     "/d/redis-pulse-instance?${__url_time_range}&${datasource:queryparam}&${instance:queryparam}"
     "&var-job=${__data.fields.job:percentencode}&var-target=${__data.fields.Target:percentencode}"
 )
-#: Shown where a server says nothing of the kind.
-NOTHING = "-"
+#: The text of a cell if the server does not report the value.
+NO_VALUE = "-"
 
-WELL = "transparent"
-#: INFO still says «slave».
+#: The background of a cell whose value is good.
+GOOD = "transparent"
+#: The value of the label ``role`` is "slave", as in INFO.
 ROLES = {"slave": ("replica", "text"), "master": ("master", "text"), "sentinel": ("sentinel", "text")}
 
 Steps = Sequence[tuple[float | None, str]]
 
 
 class Column(NamedTuple):
-    """One column: the value of ``expr``, or the label ``label`` (the title in lower case) when there is none.
+    """One column: the value of ``expr``. Without ``expr``, the label ``label``, by default the title in lower case.
 
-    ``steps`` colour the background, or the text with ``quiet``; ``texts`` are shown in place of values. What is well
-    has no colour: ``WELL`` leaves the background as it is.
+    ``steps`` colour the background, or the text if ``quiet`` is set. ``texts`` are shown instead of values. Good values
+    have no colour (``GOOD``).
     """
 
     title: str
@@ -56,16 +57,19 @@ def table_panel(
     sort: Sequence[tuple[str, bool]],
     no_value: str = "no data",
 ) -> table.Panel:
-    """Show one row for each set of ``labels`` (label → heading), with ``columns``; ``sort`` holds (heading, falling).
+    """Return a table with one row for each combination of ``labels`` (label → heading), and with ``columns``.
 
-    Columns without an expression are labels that one of the expressions bears.
+    ``sort`` holds (heading, descending). A column without an expression shows a label of one of the expressions.
     """
-    asked = [column for column in columns if column.expr]
-    names = {f"Value #{_ref(place)}" if len(asked) > 1 else "Value": one.title for place, one in enumerate(asked)}
-    order = [*labels.values(), *(column.title for column in columns)]
-    by_title = {one.title: one.label or one.title.lower() for one in columns}
-    by_title |= {heading: name for name, heading in (names | dict(labels)).items()}
-    fields = [by_title[heading] for heading in order]
+    queried = [column for column in columns if column.expr]
+    value_titles = {
+        f"Value #{_ref_id(index)}" if len(queried) > 1 else "Value": column.title
+        for index, column in enumerate(queried)
+    }
+    headings = [*labels.values(), *(column.title for column in columns)]
+    field_of = {column.title: column.label or column.title.lower() for column in columns}
+    field_of |= {heading: field for field, heading in (value_titles | dict(labels)).items()}
+    fields = [field_of[heading] for heading in headings]
     panel = (
         table.Panel()
         .title(title)
@@ -75,26 +79,26 @@ def table_panel(
         .datasource(DATASOURCE)
         .min_width(60)
         .cell_height(ui_model.TableCellHeight.SM)
-        .sort_by([ui.TableSortByFieldState().display_name(name).desc(falling) for name, falling in sort])
+        .sort_by([ui.TableSortByFieldState().display_name(name).desc(descending) for name, descending in sort])
         .with_transformation(model.DataTransformerConfig(id_val="merge", options={}))
         .with_transformation(
             model.DataTransformerConfig(
                 id_val="organize",
                 options={
                     "excludeByName": {"Time": True},
-                    "indexByName": {name: place for place, name in enumerate(fields)},
-                    "renameByName": dict(zip(fields, order, strict=True)),
+                    "indexByName": {field: index for index, field in enumerate(fields)},
+                    "renameByName": dict(zip(fields, headings, strict=True)),
                 },
             )
         )
     )
-    for place, column in enumerate(asked):
+    for index, column in enumerate(queried):
         panel.with_target(
             prometheus.Dataquery()
             .expr(column.expr)
             .instant()
             .format(prometheus_model.PromQueryFormat.TABLE)
-            .ref_id(_ref(place))
+            .ref_id(_ref_id(index))
         )
     for column in columns:
         panel.override_by_name(column.title, _properties(column))
@@ -109,35 +113,35 @@ def table_panel(
 
 
 def _properties(column: Column) -> list[model.DynamicConfigValue]:
-    found = [override("unit", column.unit), override("noValue", NOTHING)]
+    properties = [override("unit", column.unit), override("noValue", NO_VALUE)]
     mappings: list[dict[str, Any]] = [
-        {"type": "special", "options": {"match": "null+nan", "result": {"text": NOTHING, "color": "text"}}}
+        {"type": "special", "options": {"match": "null+nan", "result": {"text": NO_VALUE, "color": "text"}}}
     ]
     if column.hidden:
         return [override("custom.hidden", True)]
     if column.decimals is not None:
-        found.append(override("decimals", column.decimals))
+        properties.append(override("decimals", column.decimals))
     if column.texts:
         mapping = {
-            str(value): {"text": text, "color": color, "index": place}
-            for place, (value, (text, color)) in enumerate(column.texts.items())
+            str(value): {"text": text, "color": color, "index": index}
+            for index, (value, (text, color)) in enumerate(column.texts.items())
         }
         mappings.append({"type": "value", "options": mapping})
-    found.append(override("mappings", mappings))
+    properties.append(override("mappings", mappings))
     if column.width:
-        found.append(override("custom.width", column.width))
+        properties.append(override("custom.width", column.width))
     if column.gauge:
         cell = {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}
-        found += [override("custom.cellOptions", cell), override("min", 0), override("max", 1)]
+        properties += [override("custom.cellOptions", cell), override("min", 0), override("max", 1)]
     elif column.steps or column.texts:
         cell = {"type": "color-text"} if column.quiet else {"type": "color-background", "mode": "basic"}
-        found.append(override("custom.cellOptions", cell))
+        properties.append(override("custom.cellOptions", cell))
     if column.steps:
         steps = [{"value": value, "color": color} for value, color in column.steps]
-        found += [override("thresholds", {"mode": "absolute", "steps": steps})]
-        found.append(override("color", {"mode": "thresholds"}))
-    return found
+        properties += [override("thresholds", {"mode": "absolute", "steps": steps})]
+        properties.append(override("color", {"mode": "thresholds"}))
+    return properties
 
 
-def _ref(place: int) -> str:
-    return chr(ord("A") + place)
+def _ref_id(index: int) -> str:
+    return chr(ord("A") + index)

@@ -1,4 +1,4 @@
-"""Rows of Fleet overview for clusters and Sentinel sets that were declared as a whole, and found node by node."""
+"""Rows of the dashboard Fleet overview for clusters and Sentinel sets that the exporter discovers node by node."""
 
 from grafana.common import Board
 from grafana.panels import COUNT, Empty, Query, State, graph_panel, states_panel
@@ -7,57 +7,58 @@ from grafana.variables import GREEN, ORANGE, RED
 
 NO_CLUSTER = Empty("no cluster is declared as a target", "no cluster declared")
 NO_SET = Empty("no Sentinel set is declared as a target", "no Sentinel set declared")
-UNCOVERED, UNWELL = 'state!="covered"', 'state!="ok"'
+UNCOVERED, UNHEALTHY = 'state!="covered"', 'state!="ok"'
 CLUSTER, SET = "{{cluster}}", "{{sentinel}}: {{master}}"
 
 
-def rows(made: Board) -> None:
-    """Add the rows to the dashboard; collapsed, for many have neither."""
-    _clusters(made)
-    _sentinels(made)
+def rows(dashboard: Board) -> None:
+    """Add the rows to the dashboard. They are collapsed: many fleets have neither."""
+    _clusters(dashboard)
+    _sentinels(dashboard)
 
 
-def _clusters(made: Board) -> None:
-    made.row("Clusters as a whole", collapsed=True)
+def _clusters(dashboard: Board) -> None:
+    dashboard.row("Clusters as a whole", collapsed=True)
     slots, nodes = "redis_cluster_topology_slots", "redis_cluster_topology_nodes"
-    made.fill(
+    dashboard.fill(
         graph_panel(
             "Slots that are not covered",
             Query(f"max by (cluster, state) ({own(slots, UNCOVERED)})", "{{cluster}} {{state}}"),
             unit=COUNT,
             limits=[(1, RED)],
             least_top=1,
-            description="Of 16384 slots, those that no master serves, as most nodes see it; their keys cannot be read. "
-            "failing: its master is down, see which node below. unassigned: give them to a node, CLUSTER ADDSLOTS.",
+            description="Slots, of 16384, that no master serves, as most nodes report them. Their keys cannot be "
+            "read. failing: the master is down, “Unhealthy nodes” shows more. unassigned: give the slots to a "
+            "node with CLUSTER ADDSLOTS.",
             empty=NO_CLUSTER,
         ),
         graph_panel(
-            "Nodes that are not well",
-            Query(f"max by (cluster, role, state) ({own(nodes, UNWELL)})", "{{cluster}} {{role}} {{state}}"),
+            "Unhealthy nodes",
+            Query(f"max by (cluster, role, state) ({own(nodes, UNHEALTHY)})", "{{cluster}} {{role}} {{state}}"),
             unit=COUNT,
             limits=[(1, RED)],
             least_top=1,
-            description="Nodes that are suspected (pfail), held to be down by most (fail), or without address. A "
-            "master that failed and still counts as master: no replica could take over.",
+            description="Nodes that are suspected (pfail), that most nodes report as down (fail), or that have no "
+            "address. A failed node that is still a master: no replica could be promoted.",
             empty=NO_CLUSTER,
         ),
         graph_panel(
-            "Least replicas of a shard",
+            "Fewest replicas of a shard",
             Query(f"min by (cluster) ({own('redis_cluster_topology_shard_replicas')})", CLUSTER),
             unit=COUNT,
             least_top=2,
-            description="Replicas in order, of the shard that has the fewest. At 0 the next failure of that master "
+            description="Healthy replicas of the shard that has the fewest. At 0, the next failure of this master "
             "loses its slots: add a replica, or let replicas migrate (cluster-migration-barrier).",
             empty=NO_CLUSTER,
         ),
         graph_panel(
-            "Nodes that see it otherwise",
+            "Nodes that disagree",
             Query(f"max by (cluster) ({own('redis_cluster_topology_disagreeing_nodes')})", CLUSTER),
             unit=COUNT,
             limits=[(1, ORANGE)],
             least_top=1,
-            description="Nodes that disagree with most about who is master of what. For some seconds after a failover "
-            "this is right; if it stays, that node is cut off from the cluster bus (port + 10000).",
+            description="Nodes that disagree with most nodes about the masters of the slots. This is normal for some "
+            "seconds after a failover. If it stays, the node is isolated from the cluster bus (port + 10000).",
             empty=NO_CLUSTER,
         ),
         graph_panel(
@@ -68,16 +69,17 @@ def _clusters(made: Board) -> None:
             ),
             unit=COUNT,
             stacked=True,
-            description="Nodes that came and went, failovers (role), moves of slots. Together with worse latency it is "
-            "the reason; again and again without your doing: the network between nodes, or cluster-node-timeout.",
+            description="Added and removed nodes, failovers (role) and moved slots. Worse latency at the same time "
+            "has this cause. Repeated changes without your action: the network between nodes, or "
+            "cluster-node-timeout.",
             empty=NO_CLUSTER,
         ),
         graph_panel(
             "Nodes by role",
             Query(f"max by (cluster, role) (sum without (state) ({own(nodes)}))", "{{cluster}} {{role}}"),
             unit=COUNT,
-            description="Masters and replicas, well or not. Fewer than you deployed: a node was forgotten or never "
-            "joined; more: one that is gone is still remembered, CLUSTER FORGET it on every node.",
+            description="Masters and replicas, healthy or not. Fewer than you deployed: a node was forgotten or "
+            "never joined. More: a removed node is still listed, run CLUSTER FORGET for it on every node.",
             empty=NO_CLUSTER,
         ),
         width=8,
@@ -85,17 +87,18 @@ def _clusters(made: Board) -> None:
     )
 
 
-def _sentinels(made: Board) -> None:
-    made.row("Sentinel sets as a whole", collapsed=True)
+def _sentinels(dashboard: Board) -> None:
+    dashboard.row("Sentinel sets as a whole", collapsed=True)
     by_set = "by (sentinel, master)"
-    made.fill(
+    dashboard.fill(
         graph_panel(
             "Time without a master",
             Query(f"max {by_set} ({rate(own('redis_sentinel_master_missing_seconds_total'))})", SET),
             unit="percentunit",
             least_top=1,
-            description="Share of the time during which a client would have found no master that takes writes. It is "
-            "what a failover costs: shorten down-after-milliseconds if it is too long, not below stalls you have.",
+            description="Share of the time during which a client would have found no master that accepts writes. "
+            "This is the cost of a failover. If it is too long, lower down-after-milliseconds, but not below "
+            "your normal stalls.",
             empty=NO_SET,
         ),
         graph_panel(
@@ -103,32 +106,33 @@ def _sentinels(made: Board) -> None:
             Query(f"max {by_set} ({increase(own('redis_sentinel_failovers_total'))})", SET),
             unit=COUNT,
             least_top=1,
-            description="Masters that were replaced. One is a dead master or a restart; several in a row: the "
-            "timeouts are too tight for this path, or the new master is overloaded at once.",
+            description="Masters that were replaced. One: a failed master or a restart. Several in a row: the "
+            "timeouts are too short for this network path, or the new master is overloaded at once.",
             empty=NO_SET,
         ),
         graph_panel(
             "How long the last failover took",
             Query(f"max {by_set} ({own('redis_sentinel_last_failover_seconds')})", SET),
             unit="s",
-            description="From the last good answer of the old master to the first of the new one, as a client sees it. "
-            "Mostly down-after-milliseconds and some seconds; clients must try again for as long.",
-            empty=Empty("no set failed over yet", "no failover yet"),
+            description="Time from the last successful reply of the old master to the first of the new one, as a "
+            "client sees it. It is mostly down-after-milliseconds and some seconds. Clients must retry for at "
+            "least this time.",
+            empty=Empty("no set has failed over yet", "no failover yet"),
         ),
         states_panel(
             "Quorum of each set",
             Query(f"min {by_set} ({own('redis_sentinel_quorum_ok')})", SET),
             states=[State(1, "reached", GREEN), State(0, "lost", RED)],
-            description="Red: too few Sentinels are there to agree on a failover; a master that dies now stays dead. "
-            "Bring the missing ones back, see beside it which.",
+            description="Red: too few Sentinels are available to agree on a failover. If the master fails now, no "
+            "replica is promoted. Bring the missing ones back: “Sentinels” shows which.",
             empty=NO_SET,
         ),
         states_panel(
             "Sentinels",
             Query(f"max by (sentinel, address) ({own('redis_sentinel_watch_up')})", "{{sentinel}} {{address}}"),
-            states=[State(1, "answers", GREEN), State(0, "does not", RED)],
-            description="Which of the Sentinels answers us. Red: the process, its host or the network; one of three "
-            "may be away, two of three may not.",
+            states=[State(1, "answers", GREEN), State(0, "does not answer", RED)],
+            description="Which Sentinels answer the exporter. Red: the process, its host or the network. One of "
+            "three may be down, two of three may not.",
             empty=NO_SET,
         ),
         graph_panel(
@@ -137,8 +141,8 @@ def _sentinels(made: Board) -> None:
             unit=COUNT,
             limits=[(1, ORANGE)],
             least_top=1,
-            description="For some seconds after a failover this is right. If it stays, clients that ask that Sentinel "
-            "write to the wrong server: restart it, or SENTINEL RESET on it.",
+            description="This is normal for some seconds after a failover. If it stays, clients of this Sentinel "
+            "write to the wrong server: restart it, or run SENTINEL RESET on it.",
             empty=NO_SET,
         ),
         width=8,

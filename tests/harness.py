@@ -1,4 +1,4 @@
-"""One target under watch, put together by hand, for the tests of client, prober, sampler and fleet."""
+"""One monitored target, for the tests of client, prober, poller and daemon."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -7,51 +7,49 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from redis_pulse.circuit_breaker import CircuitBreaker
 from redis_pulse.client import TargetClient
 from redis_pulse.config import TargetSettings, parse_url
 from redis_pulse.errors import TargetError
 from redis_pulse.metric import CollectorFault
 from redis_pulse.probe import ProbeCsvLog, Prober, ProbeResult, WallClockMonitor
-from redis_pulse.server_info import Target
 from redis_pulse.telemetry import ExporterMetrics, TargetMetrics
-from tests.fakes import ManualClock
+from tests.fakes import CountingBreaker, ManualClock
 
 
 def target_settings(url: str = "redis://127.0.0.1:1", **changes: Any) -> TargetSettings:
-    """Make the resolved settings of a target called ``t``."""
+    """Return the resolved settings of a target called ``t``."""
     return TargetSettings(**{"name": "t", "endpoint": parse_url(url).endpoint, **changes})
 
 
-def metric_value(instruments: ExporterMetrics, name: str, **labels: str) -> float:
-    """Read one of our own series; 0 when it is not there."""
-    for sample in all_samples(instruments):
+def metric_value(metrics: ExporterMetrics, name: str, **labels: str) -> float:
+    """Return the value of one of the exporter's own series, or 0 if it is missing."""
+    for sample in all_samples(metrics):
         if sample.name == name and labels.items() <= sample.labels.items():
             return float(sample.value)
     return 0.0
 
 
-def all_samples(instruments: ExporterMetrics) -> list[Sample]:
-    """Read all our own series, of the targets and of the daemon."""
-    text = b"".join([lines for page in instruments.render_targets() for lines in page.values()]).decode()
+def all_samples(metrics: ExporterMetrics) -> list[Sample]:
+    """Return all of the exporter's own series: those of the targets and those of the daemon."""
+    text = b"".join([lines for families in metrics.render_targets() for lines in families.values()]).decode()
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-    return samples + [sample for family in instruments.collect_own() for sample in family.samples]
+    return samples + [sample for family in metrics.collect_own() for sample in family.samples]
 
 
 async def eventually(condition: Callable[[], bool], within: float = 5.0) -> None:
-    """Let the loop turn until something has come true."""
+    """Let the event loop run until a condition is true."""
     async with asyncio.timeout(within):
         while not condition():
             await asyncio.sleep(0.001)
 
 
 class RecordingObserver:
-    """Writes down what a client, a prober and a sampler tell."""
+    """Records what a client, a prober and a poller report."""
 
     def __init__(self) -> None:
         self.connects: list[str] = []
         self.retries: list[str] = []
-        self.outcomes: list[ProbeResult] = []
+        self.results: list[ProbeResult] = []
         self.runs: list[tuple[str, str]] = []
         self.faults: dict[str, list[CollectorFault]] = {}
         self.polls = 0
@@ -62,8 +60,8 @@ class RecordingObserver:
     def retried(self, operation: str) -> None:
         self.retries.append(operation)
 
-    def on_probe(self, outcome: ProbeResult) -> None:
-        self.outcomes.append(outcome)
+    def on_probe(self, result: ProbeResult) -> None:
+        self.results.append(result)
 
     def on_collector(self, collector: str, error: Exception | None) -> None:
         self.runs.append((collector, "ok" if error is None else getattr(error, "reason", type(error).__name__)))
@@ -72,12 +70,12 @@ class RecordingObserver:
         self.runs.append((collector, f"unsupported: {error.reason}"))
 
     def skipped_for_role(self, collector: str) -> None:
-        self.runs.append((collector, "rests"))
+        self.runs.append((collector, "skipped for role"))
 
     def denied(self, collector: str, commands: Iterable[str], *, worked: bool) -> None:
         self.runs.append((collector, f"denied: {' '.join(commands)}"))
 
-    def parts(self, collector: str, faults: Sequence[CollectorFault]) -> None:
+    def partial_failures(self, collector: str, faults: Sequence[CollectorFault]) -> None:
         self.faults[collector] = list(faults)
 
     def polled(self) -> None:
@@ -85,14 +83,14 @@ class RecordingObserver:
 
     @property
     def reasons(self) -> list[str]:
-        """How the slots ended, in the order in which they did."""
-        return ["ok" if outcome.error is None else outcome.error.reason for outcome in self.outcomes]
+        """How the scheduled probes ended, in the order in which they ended."""
+        return ["ok" if result.error is None else result.error.reason for result in self.results]
 
 
 class TargetHarness:
-    """A target with everything that watches it, on a clock turned by hand.
+    """A target with everything that monitors it, on a clock that the test advances.
 
-    The wall's clock is turned with it, so no stamp of the kernel is believed unless ``wall`` is a real one.
+    The wall clock advances with it. So no kernel timestamp is trusted, unless ``wall`` is a real clock.
     """
 
     def __init__(
@@ -101,50 +99,52 @@ class TargetHarness:
         *,
         clock: Callable[[], float] | None = None,
         wall: Callable[[], int] | None = None,
-        log: ProbeCsvLog | None = None,
+        csv_log: ProbeCsvLog | None = None,
         **changes: Any,
     ) -> None:
         self.clock = ManualClock()
         now = clock or self.clock
-        clocks = WallClockMonitor(now, wall or (lambda: round(now() * 1e9)))
-        self.heard = RecordingObserver()
-        self.instruments = ExporterMetrics("test")
-        self.target = Target.of(target_settings(url, **changes))
-        self.breaker = CircuitBreaker(
-            self.target.settings.breaker,
+        wall_clock = WallClockMonitor(now, wall or (lambda: round(now() * 1e9)))
+        self.observer = RecordingObserver()
+        self.metrics = ExporterMetrics("test")
+        self.target = target_settings(url, **changes)
+        self.breaker = CountingBreaker(
+            self.target.breaker,
             now,
             on_change=lambda *_: None,
-            trial_interval=self.target.settings.probe.trial_interval,
+            trial_interval=self.target.probe.trial_interval,
         )
-        self.client = TargetClient(self.target, self.breaker, self.heard, clock=now, wall=clocks.wall)
-        self.of_target: TargetMetrics = self.instruments.add_target(
-            "t", ["ping"], buckets=tuple(self.target.settings.probe.buckets), address="a", labels={}
+        self.client = TargetClient(self.target, self.breaker, self.observer, clock=now, wall_clock=wall_clock.wall)
+        self.target_metrics: TargetMetrics = self.metrics.add_target(
+            "t", ["ping"], buckets=tuple(self.target.probe.buckets), address="a", labels={}
         )
-        self.prober = Prober(self.client, self.breaker, self.of_target, self.heard, clocks=clocks, log=log)
+        self.prober = Prober(
+            self.client, self.breaker, self.target_metrics, self.observer, wall_clock=wall_clock, csv_log=csv_log
+        )
 
     async def probe_due(self) -> None:
-        """Let one slot come due now."""
+        """Let one scheduled probe come due now."""
         self.prober.probe_due(self.prober._wall_clock.now())
-        await asyncio.sleep(0)  # a slot takes its course in the loop
+        await asyncio.sleep(0)  # the probe continues in the event loop
 
-    async def slots(self, count: int, apart: float = 1.0) -> None:
-        """Let several slots come due, one after the other."""
+    async def probes_due(self, count: int, apart: float = 1.0) -> None:
+        """Let several scheduled probes come due, one after the other."""
         for _ in range(count):
             self.clock.advance(apart)
             await self.probe_due()
 
     async def ended(self, count: int) -> None:
-        """Wait until so many slots have ended."""
-        await eventually(lambda: len(self.heard.outcomes) >= count)
+        """Wait until this number of scheduled probes have ended."""
+        await eventually(lambda: len(self.observer.results) >= count)
 
     def total(self, operation: str = "ping") -> float:
-        return metric_value(self.instruments, "redis_operations_total", operation=operation)
+        return metric_value(self.metrics, "redis_operations_total", operation=operation)
 
     def failures(self, reason: str, operation: str = "ping") -> float:
-        return metric_value(self.instruments, "redis_operation_failures_total", operation=operation, reason=reason)
+        return metric_value(self.metrics, "redis_operation_failures_total", operation=operation, reason=reason)
 
     def not_sent(self) -> float:
-        return metric_value(self.instruments, "redis_pings_not_sent_total")
+        return metric_value(self.metrics, "redis_pings_not_sent_total")
 
     async def close(self) -> None:
         await self.prober.stop()

@@ -1,6 +1,6 @@
-"""Servers that no package brings, as fakes on a real socket: managed services, and other software.
+"""Fakes, on a real socket, of servers that are in no package: managed services and other software.
 
-Each is what such a server is known to answer, shortened: INFO, the replies it has, and its error for everything else.
+Each has the known replies of such a server, shortened: INFO, some commands, and its error for all other commands.
 """
 
 from collections.abc import Mapping
@@ -12,46 +12,48 @@ from tests.fakes import Command, FakeServer, Reply, Response, error
 
 @dataclass(frozen=True)
 class ServiceProfile:
-    """What a kind of server answers."""
+    """The replies of one kind of server."""
 
-    #: Without its line ends, which are put in.
+    #: The INFO text; line ends are converted to CRLF.
     info: str
     #: Command → reply.
     replies: Mapping[str, Any] = field(default_factory=dict)
-    #: What it says of a command that it does not have; ``{name}``, ``{sub}`` are the words of the command.
+    #: The error for an unknown command; ``{name}`` and ``{sub}`` are the words of the command.
     unknown: str = "ERR unknown command '{name}'"
-    #: Some of its commands → error, where it says something else of these.
+    #: Command → error, for commands with another error.
     refused: Mapping[str, str] = field(default_factory=dict)
 
 
 class ProfileServer(FakeServer):
-    """A double that listens; errors are counted as a server counts them."""
+    """A server that sends the replies of a profile, and records its error replies."""
 
-    def __init__(self, double: ServiceProfile) -> None:
+    def __init__(self, profile: ServiceProfile) -> None:
         super().__init__()
-        self.double = double
-        #: Commands that were answered with an error, as often as they were.
+        self.profile = profile
+        #: Each command that got an error as its reply.
         self.refused: list[str] = []
 
-    def _behaviour(self, command: Command) -> Response:
+    def _response(self, command: Command) -> Response:
         name, sub = command[0].upper(), (command[1].upper() if len(command) > 1 else "")
-        replies = {"PING": b"PONG", "SELECT": b"OK", "INFO": wire(self.double.info)} | dict(self.double.replies)
-        for spelled in (" ".join(command).upper(), f"{name} {sub}", name):
-            if spelled in replies:
-                return Reply(encode(replies[spelled]))
+        replies = {"PING": b"PONG", "SELECT": b"OK", "INFO": encode_info(self.profile.info)} | dict(
+            self.profile.replies
+        )
+        for key in (" ".join(command).upper(), f"{name} {sub}", name):
+            if key in replies:
+                return Reply(encode(replies[key]))
         self.refused.append(f"{name} {sub}")
-        texts = (self.double.refused.get(spelled) for spelled in (f"{name} {sub}", name))
-        text = next((text for text in texts if text is not None), self.double.unknown)
+        texts = (self.profile.refused.get(key) for key in (f"{name} {sub}", name))
+        text = next((text for text in texts if text is not None), self.profile.unknown)
         return error(text.format(name=command[0], sub=command[1] if sub else ""))
 
 
-def wire(text: str) -> bytes:
-    """Write a text as INFO comes: without the first line break, each line ended by CRLF."""
+def encode_info(text: str) -> bytes:
+    """Return the text in the format of INFO: without the first line break, each line ended by CRLF."""
     return text.strip("\n").replace("\n", "\r\n").encode() + b"\r\n"
 
 
 def encode(reply: Any) -> bytes:
-    """Write a reply as RESP2."""
+    """Encode a reply as RESP2."""
     match reply:
         case None:
             return b"$-1\r\n"
@@ -64,7 +66,7 @@ def encode(reply: Any) -> bytes:
     return b"$%d\r\n%b\r\n" % (len(reply), reply)
 
 
-#: A service behind HTTP: INFO has few fields, sections are spelled in its own way, most commands are not there.
+#: A service behind HTTP: INFO has few fields and unusual section names, and most commands are missing.
 UPSTASH = ServiceProfile(
     info="""
 # Server
@@ -92,7 +94,8 @@ db0:keys=1204,expires=17
     unknown="ERR Command is not available: '{name}'. See https://upstash.com/docs/redis/overall/rediscompatibility",
 )
 
-#: A managed Redis: CONFIG and others are gone, what it has is as upstream; LATENCY and SLOWLOG are denied by ACL.
+#: A managed Redis without CONFIG and some other commands. The remaining ones are those of Redis, but its ACL denies
+#: LATENCY and SLOWLOG.
 ELASTICACHE = ServiceProfile(
     info="""
 # Server
@@ -161,7 +164,7 @@ db0:keys=5123,expires=4711,avg_ttl=86399000,subexpiry=0
     },
 )
 
-#: Another engine: fields of its own, minus one for what it does not know, six values in a line of the keyspace.
+#: Another engine with its own fields. It writes -1 for unknown values, and six values in a line of the keyspace.
 DRAGONFLY = ServiceProfile(
     info="""
 # Server

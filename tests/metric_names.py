@@ -1,4 +1,4 @@
-"""Which metrics exist: the rows of all collectors, what we count ourselves, what Prometheus adds to a scrape."""
+"""Names of all existing metrics: of the collectors, of the exporter itself, and those that Prometheus adds."""
 
 import re
 from collections.abc import Iterable
@@ -8,18 +8,22 @@ from redis_pulse.telemetry import exporter_metrics
 
 #: Words of PromQL that look like metric names.
 _WORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset"}
-_PARTS = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("_sum", "_count")}
+_SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("_sum", "_count")}
 
 
 def metrics() -> set[str]:
-    """Return the name of every series that a page may hold."""
-    rows = {row.full_name for collector in collectors.load().values() for row in collector.metrics}
-    own = {one.name + part for one in exporter_metrics.describe_all() for part in _PARTS.get(one.kind, ("",))}
-    return rows | own | {"redis_sample_age_seconds", "up"}
+    """Return the names of all series that a page may have."""
+    server = {metric.full_name for collector in collectors.load().values() for metric in collector.metrics}
+    exporter = {
+        family.name + suffix
+        for family in exporter_metrics.describe_all()
+        for suffix in _SUFFIXES.get(family.kind, ("",))
+    }
+    return server | exporter | {"redis_sample_age_seconds", "up"}
 
 
 def metrics_in_expression(expression: str) -> set[str]:
-    """Return the metrics that a PromQL expression names."""
+    """Return the names of the metrics in a PromQL expression."""
     bare = re.sub(r'"[^"]*"', '""', expression)
     bare = re.sub(r"\{[^}]*\}", "{}", bare)
     bare = re.sub(r"\[[^\]]*\]", "", bare)
@@ -29,8 +33,8 @@ def metrics_in_expression(expression: str) -> set[str]:
 
 
 def expressions_name_known_metrics(expressions: Iterable[str]) -> None:
-    """Assert that no expression names a metric that nobody exports."""
+    """Assert that all metrics in the expressions exist."""
     known = metrics()
     for expression in expressions:
         unknown = metrics_in_expression(expression) - known
-        assert not unknown, f"{', '.join(sorted(unknown))}: nothing exports it, but it is asked for in {expression}"
+        assert not unknown, f"{', '.join(sorted(unknown))}: not exported, but used in {expression}"

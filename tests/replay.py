@@ -1,7 +1,7 @@
-"""What every collector asked a real server in its polls, and what it got: replayed anywhere.
+"""Replays recorded sessions: the commands that each collector sent to a real server in its polls, and the replies.
 
-``tests/replies/record_session.py`` records a session with each of a primary, its replica, its Sentinel and a node of a
-cluster into ``tests/replies/<server>-<version>/session-<who>.json``.
+``tests/replies/record_session.py`` records sessions with a primary, its replica, its Sentinel and a cluster node.
+It writes them to ``tests/replies/<server>-<version>/session-<role>.json``.
 """
 
 import asyncio
@@ -26,33 +26,33 @@ from tests.fakes import ManualClock
 from tests.recordings import REPLIES
 
 Args = tuple[str | int | bytes, ...]
-#: A command in a database; ``None`` is the target's own.
-Asked = tuple[int | None, Args]
-#: What became of it, each time that it was asked.
-Replies = Mapping[Asked, Sequence[Any]]
+#: A database, or None for that of the target, and a command.
+Request = tuple[int | None, Args]
+#: Request → its replies, one for each time that it was sent.
+Replies = Mapping[Request, Sequence[Any]]
 
 ROLES = ("primary", "replica", "sentinel", "cluster")
 #: Unix time of every replay.
 NOW = 1795380000.0
-#: How often a recorded target was polled: the second time, what is remembered between runs shows.
+#: How often a recorded target was polled. The second poll shows what collectors remember between polls.
 POLLS = 2
 
 
 class ReplayCommands:
-    """The port ``Commands`` with a recorded session; a command that was not asked then is unknown to the server.
+    """Implements ``Commands`` with a recorded session. A command that was not recorded is unknown to the server.
 
-    With ``alike`` it gets the reply to the most similar one that was asked, if there is any: what a collector asks
-    after a broken reply was not recorded. ``bend`` may change a reply on its way; ``raised`` are the errors handed out.
+    With ``closest``, it gets the reply to the most similar recorded command, if there is one. This is for commands that
+    collectors send after a mutated reply. ``mutate`` may change each reply. ``raised`` lists the returned errors.
     """
 
     def __init__(
-        self, replies: Replies, bend: Callable[[Any], Any] = lambda reply: reply, *, alike: bool = False
+        self, replies: Replies, mutate: Callable[[Any], Any] = lambda reply: reply, *, closest: bool = False
     ) -> None:
         self._replies = replies
-        self._alike = alike
-        self._bend = bend
-        self._times: dict[Asked, int] = {}
-        self.asked: list[Args] = []
+        self._closest = closest
+        self._mutate = mutate
+        self._counts: dict[Request, int] = {}
+        self.sent: list[Args] = []
         self.raised: list[TargetError] = []
 
     async def execute(self, *args: str | int | bytes, db: int | None = None) -> Any:
@@ -67,60 +67,63 @@ class ReplayCommands:
         return [self._next(args, db) for args in commands]
 
     def _next(self, args: Args, db: int | None) -> Any:
-        self.asked.append(args)
-        replies = self._replies.get((db, args)) or self.closest(args)
-        times = self._times[db, args] = self._times.get((db, args), -1) + 1
-        reply = self._bend(copy.deepcopy(replies[min(times, len(replies) - 1)]))
+        self.sent.append(args)
+        replies = self._replies.get((db, args)) or self._closest_replies(args)
+        count = self._counts[db, args] = self._counts.get((db, args), 0) + 1
+        reply = self._mutate(copy.deepcopy(replies[min(count, len(replies)) - 1]))
         if isinstance(reply, TargetError):
             self.raised.append(reply)
         return reply
 
-    def closest(self, args: Args) -> Sequence[Any]:
-        for words in (2, 1) if self._alike else ():
-            for (_, asked), replies in self._replies.items():
-                if asked[:words] == args[:words]:
+    def _closest_replies(self, args: Args) -> Sequence[Any]:
+        for words in (2, 1) if self._closest else ():
+            for (_, recorded), replies in self._replies.items():
+                if recorded[:words] == args[:words]:
                     return replies
         return [UnknownCommandError(f"unknown command '{args[0]!s}'")]
 
 
 class Run(NamedTuple):
-    """What became of one collector in one poll; ``found`` is None where it does not apply."""
+    """The result of one collector in one poll; ``items`` are None if it does not apply or failed."""
 
     collector: Collector
-    found: list[CollectorItem] | None
+    items: list[CollectorItem] | None
     error: TargetError | None
 
 
 async def poll(
     server: Server, commands: Commands, parts: Iterable[tuple[Collector, Any]], refusals: RefusedCommands
 ) -> list[Run]:
-    """Run collectors as the sampler does, one after the other; what is no TargetError passes."""
-    once: dict[Any, Any] = {}
+    """Run collectors one after the other, as the poller does. Errors other than TargetError are raised."""
+    cached: dict[Any, Any] = {}
     runs = []
     for collector, options in parts:
-        found, error = None, None
+        items, error = None, None
         if collector.applies(server):
-            asking = CachingCommands(commands, once, refusals, server.identity, ManualClock())
+            caching = CachingCommands(commands, cached, refusals, server.identity, ManualClock())
             try:
-                found = list(await collector.collect(server, asking, options))
+                items = list(await collector.collect(server, caching, options))
             except TargetError as raised:
                 error = raised
-        runs.append(Run(collector, found, error))
+        runs.append(Run(collector, items, error))
     return runs
 
 
-async def replay(replies: Replies, who: str) -> list[Run]:
-    """Return what every collector finds in the last poll of a recorded session."""
-    server, port, refusals = Server(local=True), ReplayCommands(replies), RefusedCommands()
-    parts = [(freeze(collector), options) for collector, options in collector_options.everything(who)]
+async def replay(replies: Replies, role: str) -> list[Run]:
+    """Return the results of all collectors in the last poll of a recorded session."""
+    server, commands, refusals = Server(local=True), ReplayCommands(replies), RefusedCommands()
+    parts = [(freeze(collector), options) for collector, options in collector_options.all_collectors(role)]
     runs: list[Run] = []
     for _ in range(POLLS):
-        runs = await poll(server, port, parts, refusals)
+        runs = await poll(server, commands, parts, refusals)
     return runs
 
 
-class FrozenCollector:
-    """The times of a replay: the wall clock stands, the monotonic one moves 1 ms at each look, no pause pauses."""
+class FrozenTime:
+    """The clocks of a replay: wall time stands still, each reading of the monotonic clock advances it by 1 ms.
+
+    A sleep advances the monotonic clock and returns at once.
+    """
 
     def __init__(self) -> None:
         self._now = 0.0
@@ -138,29 +141,29 @@ class FrozenCollector:
 
 
 def freeze(collector: Collector) -> Collector:
-    """Return the collector of one target that sees no clock, sleeps not, and finds a snapshot of 100 bytes on disk.
+    """Return the collector of one target with frozen clocks, sleeps that do not wait, and a snapshot of 100 bytes.
 
-    What a collector needs of the world is a parameter of its class, with the world itself as default.
+    A collector has a constructor parameter for each function of the outside world, with the real one as default.
     """
-    times = FrozenCollector()
-    world = {time.time: times.wall, time.monotonic: times.monotonic, asyncio.sleep: times.sleep, file_size: _file}
-    wants = inspect.signature(type(collector)).parameters.values()
-    instead = {one.name: world[one.default] for one in wants if one.default in list(world)}
-    return type(collector)(**instead).for_target()
+    frozen = FrozenTime()
+    fakes = {time.time: frozen.wall, time.monotonic: frozen.monotonic, asyncio.sleep: frozen.sleep, file_size: _size}
+    parameters = inspect.signature(type(collector)).parameters.values()
+    arguments = {one.name: fakes[one.default] for one in parameters if one.default in list(fakes)}
+    return type(collector)(**arguments).for_target()
 
 
-def _file(_path: Path) -> int:
+def _size(_path: Path) -> int:
     return 100
 
 
-def recorded(server: str) -> dict[str, Replies]:
-    """Return the sessions with a server: who → replies."""
-    return {who: load(server, who) for who in ROLES if (REPLIES / server / f"session-{who}.json").exists()}
+def recorded_sessions(server: str) -> dict[str, Replies]:
+    """Return the sessions with a server by role."""
+    return {role: load(server, role) for role in ROLES if (REPLIES / server / f"session-{role}.json").exists()}
 
 
-def load(server: str, who: str) -> Replies:
+def load(server: str, role: str) -> Replies:
     """Read one recorded session."""
-    text = (REPLIES / server / f"session-{who}.json").read_text(encoding="utf-8")
+    text = (REPLIES / server / f"session-{role}.json").read_text(encoding="utf-8")
     return {
         (entry.get("db"), tuple(entry["asked"])): [from_json(reply) for reply in entry["replies"]]
         for entry in json.loads(text)
@@ -168,16 +171,16 @@ def load(server: str, who: str) -> Replies:
 
 
 def dump(replies: Replies) -> str:
-    """Write one recorded session, a line a reply (a line of its own each line of a text)."""
+    """Return the JSON of a recorded session: one line per value, and one per line of text."""
     entries = []
-    for (db, args), answers in replies.items():
+    for (db, args), recorded in replies.items():
         entry: dict[str, Any] = {"asked": list(args)} | ({} if db is None else {"db": db})
-        entries.append(entry | {"replies": [to_json(reply) for reply in answers]})
+        entries.append(entry | {"replies": [to_json(reply) for reply in recorded]})
     return json.dumps(entries, indent=0, ensure_ascii=False) + "\n"
 
 
 def to_json(reply: Any) -> Any:
-    """Make a reply fit for JSON."""
+    """Return a reply as JSON can hold it."""
     if isinstance(reply, list):
         return [to_json(item) for item in reply]
     if isinstance(reply, TargetError):
@@ -192,7 +195,7 @@ def to_json(reply: Any) -> Any:
 
 
 def from_json(value: Any) -> Any:
-    """Make the reply of its JSON."""
+    """Return the reply that ``to_json`` converted."""
     match value:
         case list():
             return [from_json(item) for item in value]

@@ -1,4 +1,4 @@
-"""The lines of docs/acl.md follow from what the collectors declare; that they suffice is proven on real servers."""
+"""The lines of docs/acl.md are generated from the declared commands; tests/integration proves that they suffice."""
 
 import re
 import shlex
@@ -18,10 +18,10 @@ from redis_pulse.server_info import Server
 from tools import acl
 
 
-class Made(Stateless):
-    """A collector that only declares."""
+class DeclaredCollector(Stateless):
+    """A collector that only declares commands."""
 
-    name: ClassVar[str] = "made"
+    name: ClassVar[str] = "declared"
     metrics: ClassVar[tuple[MetricSpec, ...]] = ()
     options: ClassVar[type[Options]] = Options
     default: ClassVar[bool] = True
@@ -38,83 +38,93 @@ class Made(Stateless):
         return ()
 
 
-def test_a_user_starts_from_nothing_and_may_do_what_is_declared_once() -> None:
-    both = (Made("slowlog|get", "config|get"), Made("config|get", "info"))
+def test_line_resets_the_user_and_allows_each_declared_command_once() -> None:
+    several = (DeclaredCollector("slowlog|get", "config|get"), DeclaredCollector("config|get", "info"))
     assert (
-        acl.line(both) == "ACL SETUSER exporter reset on >PASSWORD +ping +info +client|setname +slowlog|get +config|get"
+        acl.line(several)
+        == "ACL SETUSER exporter reset on >PASSWORD +ping +info +client|setname +slowlog|get +config|get"
     )
 
 
-def test_keys_are_named_only_where_keys_are_read() -> None:
-    assert "~" not in acl.line([Made("dbsize", "client|list"), Made("scan")])
-    assert " %R~PATTERN +ping" in acl.line([Made("strlen")])
-    assert " %R~user:* +ping" in acl.line([Made("memory|usage")], pattern="user:*")
+def test_key_pattern_is_added_only_if_keys_are_read() -> None:
+    assert "~" not in acl.line([DeclaredCollector("dbsize", "client|list"), DeclaredCollector("scan")])
+    assert " %R~PATTERN +ping" in acl.line([DeclaredCollector("strlen")])
+    assert " %R~user:* +ping" in acl.line([DeclaredCollector("memory|usage")], pattern="user:*")
 
 
-def test_servers_before_redis_7_know_no_read_only_pattern() -> None:
-    assert " ~PATTERN +ping" in acl.line([Made("strlen")], redis_6=True)
+def test_redis_6_has_no_read_only_key_pattern() -> None:
+    assert " ~PATTERN +ping" in acl.line([DeclaredCollector("strlen")], redis_6=True)
 
 
-def test_who_searches_for_keys_selects_databases() -> None:
-    assert acl.line([Made("scan"), Made("scan")]).endswith("+ping +info +client|setname +scan +select")
+def test_collector_that_scans_may_select_databases() -> None:
+    assert acl.line([DeclaredCollector("scan"), DeclaredCollector("scan")]).endswith(
+        "+ping +info +client|setname +scan +select"
+    )
 
 
-def test_what_may_write_is_an_addition_that_allows_writes() -> None:
+def test_command_that_may_write_is_an_addition_that_allows_writes() -> None:
     """PFCOUNT writes its result into the key, and is sent only on request."""
-    one = Made("strlen", "pfcount")
-    assert acl.line([one]).endswith(" %R~PATTERN +ping +info +client|setname +strlen")
-    place = "servers whose HyperLogLogs may be counted"
-    assert acl.addition([one], place) == "ACL SETUSER exporter ~PATTERN +pfcount"
-    assert " ~PATTERN +ping" in acl.line([one], places=[place])
+    collector = DeclaredCollector("strlen", "pfcount")
+    assert acl.line([collector]).endswith(" %R~PATTERN +ping +info +client|setname +strlen")
+    group = "servers where HyperLogLogs are counted"
+    assert acl.addition([collector], group) == "ACL SETUSER exporter ~PATTERN +pfcount"
+    assert " ~PATTERN +ping" in acl.line([collector], groups=[group])
 
 
-def test_scripts_may_not_write_unless_it_is_added() -> None:
-    one = Made("eval_ro", "evalsha_ro", "eval", "evalsha")
-    assert acl.line([one]).endswith("+ping +info +client|setname +eval_ro +evalsha_ro")
-    assert acl.line([one], redis_6=True).endswith("+ping +info +client|setname +eval +evalsha")
+def test_scripts_may_write_only_with_an_addition() -> None:
+    collector = DeclaredCollector("eval_ro", "evalsha_ro", "eval", "evalsha")
+    assert acl.line([collector]).endswith("+ping +info +client|setname +eval_ro +evalsha_ro")
+    assert acl.line([collector], redis_6=True).endswith("+ping +info +client|setname +eval +evalsha")
 
 
-def test_a_command_that_only_some_servers_know_is_an_addition_for_those() -> None:
-    """A server refuses the whole line when it does not know one of its commands."""
-    one = Made("slowlog|len", "commandlog|len")
-    assert acl.line([one]) == "ACL SETUSER exporter reset on >PASSWORD +ping +info +client|setname +slowlog|len"
-    assert acl.addition([one], "Valkey 8.1 or later") == "ACL SETUSER exporter +commandlog|len"
-    assert acl.line([one], places=["Valkey 8.1 or later"]).endswith("+slowlog|len +commandlog|len")
+def test_command_of_some_servers_is_an_addition_for_those() -> None:
+    """A server rejects the complete line if it does not know one of the commands."""
+    collector = DeclaredCollector("slowlog|len", "commandlog|len")
+    assert acl.line([collector]) == "ACL SETUSER exporter reset on >PASSWORD +ping +info +client|setname +slowlog|len"
+    assert acl.addition([collector], "Valkey 8.1 or later") == "ACL SETUSER exporter +commandlog|len"
+    assert acl.line([collector], groups=["Valkey 8.1 or later"]).endswith("+slowlog|len +commandlog|len")
 
 
-def test_a_sentinel_has_a_line_of_its_own() -> None:
-    several = (Made("slowlog|len"), Made("sentinel|masters", sentinel=True), Made("client|list", sentinel=True))
+def test_sentinel_has_its_own_line() -> None:
+    several = (
+        DeclaredCollector("slowlog|len"),
+        DeclaredCollector("sentinel|masters", sentinel=True),
+        DeclaredCollector("client|list", sentinel=True),
+    )
     line = "ACL SETUSER exporter reset on >PASSWORD +ping +info +client|setname"
     assert acl.sentinel_line(several) == f"{line} +client|list +sentinel|masters"
     assert acl.line(several) == f"{line} +slowlog|len +client|list"
 
 
-def test_sentinel_config_also_sets_so_it_is_an_addition() -> None:
-    """An ACL cannot tell SENTINEL CONFIG GET from SET, and it is asked on request only."""
-    one = Made("sentinel|masters", "sentinel|config", sentinel=True)
-    assert "config" not in acl.sentinel_line([one])
-    assert acl.addition([one], "Sentinels whose configuration is published") == "ACL SETUSER exporter +sentinel|config"
+def test_sentinel_config_is_an_addition_because_it_may_also_set() -> None:
+    """An ACL cannot distinguish SENTINEL CONFIG GET and SET, and GET is sent only on request."""
+    collector = DeclaredCollector("sentinel|masters", "sentinel|config", sentinel=True)
+    assert "config" not in acl.sentinel_line([collector])
+    assert (
+        acl.addition([collector], "Sentinels where the configuration is published")
+        == "ACL SETUSER exporter +sentinel|config"
+    )
 
 
-def test_sentinels_that_are_asked_for_their_masters_have_a_line_of_what_is_asked_and_listened_to() -> None:
+def test_discovery_line_allows_exactly_its_commands_and_channels() -> None:
     words = acl.discovery_line().split()
     assert words[:6] == ["ACL", "SETUSER", "exporter", "reset", "on", ">PASSWORD"]
     assert {"&+switch-master", "+subscribe", "+sentinel|masters", "+sentinel|get-master-addr-by-name"} < set(words)
     assert not {"&*", "allchannels", "+@all", "+sentinel", "+info", "+publish"} & set(words)
-    assert f"\n{acl.pasted(acl.discovery_line())}\n" in acl.page(collectors.load())
+    assert f"\n{acl.shell_command(acl.discovery_line())}\n" in acl.page(collectors.load())
 
 
-def test_what_was_sent_is_found_among_what_is_declared() -> None:
+def test_sent_command_is_matched_to_a_declared_command() -> None:
     declared = ("slowlog|get", "info", "ft.info")
-    assert acl.sent(("SLOWLOG", "GET", 1), declared) == "slowlog|get"
-    assert acl.sent(("INFO", "everything"), declared) == "info"
-    assert acl.sent(("FT.INFO", "get"), declared) == "ft.info"
-    assert acl.sent(("SLOWLOG", "LEN"), declared) is None
-    assert acl.sent(("CONFIG",), declared) is None
+    assert acl.declared_command(("SLOWLOG", "GET", 1), declared) == "slowlog|get"
+    assert acl.declared_command(("INFO", "everything"), declared) == "info"
+    assert acl.declared_command(("FT.INFO", "get"), declared) == "ft.info"
+    assert acl.declared_command(("SLOWLOG", "LEN"), declared) is None
+    assert acl.declared_command(("CONFIG",), declared) is None
 
 
 @pytest.mark.parametrize("name", list(collectors.load()))
-def test_every_collector_has_its_line_on_the_page(name: str) -> None:
+def test_each_collector_has_its_line_on_the_page(name: str) -> None:
     text = acl.page(collectors.load())
     section = text.partition(f"### `{name}`\n")[2].partition("\n###")[0]
     assert section
@@ -122,28 +132,28 @@ def test_every_collector_has_its_line_on_the_page(name: str) -> None:
         assert re.search(rf"\+{re.escape(command)}('|\s|$)", section), command
 
 
-def test_what_a_source_asks_is_an_addition_on_the_page() -> None:
-    assert acl.of_source("cluster") == "ACL SETUSER exporter +cluster|nodes +cluster|shards"
-    shown = acl.pasted(acl.of_source("cluster"))
-    assert f"(`cluster: true`) also:\n\n```sh\n{shown}\n```\n" in acl.page(collectors.load())
+def test_commands_of_a_discovery_source_are_an_addition_on_the_page() -> None:
+    assert acl.source_addition("cluster") == "ACL SETUSER exporter +cluster|nodes +cluster|shards"
+    shown = acl.shell_command(acl.source_addition("cluster"))
+    assert f"(`cluster: true`):\n\n```sh\n{shown}\n```\n" in acl.page(collectors.load())
 
 
-def test_a_line_pasted_into_a_shell_reaches_redis_cli_as_it_is_meant(tmp_path: Path) -> None:
-    """Unquoted, > made a file named PASSWORD and a user without a password, and | ran commands."""
+def test_line_pasted_into_a_shell_reaches_redis_cli_unchanged(tmp_path: Path) -> None:
+    """Without quotes, > would create a file PASSWORD and a user without a password, and | would run commands."""
     lines = [text for text in acl.page(collectors.load()).splitlines() if text.startswith("redis-cli ")]
     assert len(lines) > 20
     assert not [text for text in acl.page(collectors.load()).splitlines() if text.startswith("ACL SETUSER")]
     script = 'redis-cli() { printf "%s " "$@"; echo; }\n' + "\n".join(lines)
-    said = subprocess.run(["bash", "-euc", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    process = subprocess.run(["bash", "-euc", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert list(tmp_path.iterdir()) == []
-    assert said.stderr == ""
-    shown = said.stdout.splitlines()
+    assert process.stderr == ""
+    shown = process.stdout.splitlines()
     assert len(shown) == len(lines)
     assert [text.split() for text in shown] == [shlex.split(text)[1:] for text in lines]
     assert shown[0].startswith("ACL SETUSER exporter reset on >PASSWORD +ping +info ")
 
 
-def test_the_readme_quotes_the_line_of_the_default_set() -> None:
-    default = [one for one in collectors.load().values() if one.default]
-    quoted = acl.sentence(collectors.load())
-    assert acl.pasted(acl.line(default)) in quoted.splitlines(), "on a line of its own, to be pasted"
+def test_readme_quotes_the_line_of_the_default_collectors() -> None:
+    default = [collector for collector in collectors.load().values() if collector.default]
+    quoted = acl.readme_part(collectors.load())
+    assert acl.shell_command(acl.line(default)) in quoted.splitlines(), "on a separate line, for copying"

@@ -1,6 +1,6 @@
-"""Alerts: each says what, where and what to do, and asks for nothing that we do not export.
+"""Every alert has a location, an explanation and a runbook, and uses only metrics of the exporter.
 
-Whether they fire where they should is tried by promtool (tests/rules/) and by real faults (tests/alerts/).
+Other tests check when alerts fire: with promtool (tests/rules/) and with real faults (tests/alerts/).
 """
 
 import re
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "deploy" / "prometheus"
 URL = re.compile(r"https://[\w./-]+/blob/main/(docs/runbooks/(\w+)\.md)")
 RUNBOOKS = ROOT / "docs" / "runbooks"
-#: Pages beside the runbooks that belong to no single alert.
+#: Pages in the folder of the runbooks that belong to no single alert.
 OTHER_PAGES = {"quick-fixes"}
 Rule = dict[str, Any]
 
@@ -31,68 +31,68 @@ RECORDS = {rule["record"]: rule["expr"] for rule in rules("recording.yaml")}
 each_alert = pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: f"{rule['alert']}-{rule['labels']['severity']}")
 
 
-def unrecorded(expression: str) -> str:
-    """Take what we record out of an expression: it is no metric of the exporter."""
+def without_recorded_series(expression: str) -> str:
+    """Remove recorded series from an expression, because they are not metrics of the exporter."""
     names = re.findall(r"\b\w+:\w+:\w+", expression)
     for name in names:
-        assert name in RECORDS, f"nothing records {name}, but it is asked for in {expression}"
+        assert name in RECORDS, f"no rule records {name}, which is used in {expression}"
     return re.sub(r"\b\w+:\w+:\w+", "0", expression)
 
 
-def bare(expression: str) -> str:
-    """Take out what label_replace is told in words."""
+def without_strings(expression: str) -> str:
+    """Remove the string arguments of label_replace from an expression."""
     return re.sub(r',\s*"[^"]*"', "", expression)
 
 
 @each_alert
-def test_an_alert_says_what_where_and_what_to_do(rule: Rule) -> None:
+def test_alert_has_a_location_an_explanation_and_a_runbook(rule: Rule) -> None:
     name = rule["alert"]
     assert rule["labels"]["severity"] in {"critical", "warning", "info"}
     annotations = rule["annotations"]
     assert set(annotations) == {"summary", "description", "runbook_url"}
-    assert "{{ $labels." in annotations["summary"], "it does not say where"
+    assert "{{ $labels." in annotations["summary"], "the summary has no location"
     assert annotations["description"].endswith((".", "?"))
-    found = URL.fullmatch(annotations["runbook_url"])
-    assert found, annotations["runbook_url"]
-    assert found[2] == name
-    runbook = (ROOT / found[1]).read_text(encoding="utf-8")
+    url = URL.fullmatch(annotations["runbook_url"])
+    assert url, annotations["runbook_url"]
+    assert url[2] == name
+    runbook = (ROOT / url[1]).read_text(encoding="utf-8")
     assert runbook.startswith(f"# {name}\n")
-    for part in ("**Meaning.**", "**Impact.**", "## What is wrong", "## When it is mended"):
+    for part in ("**Meaning.**", "**Impact.**", "## Diagnosis", "## When it ends"):
         assert part in runbook
-    assert re.search(r"^ {4}\S|`[a-z-]+ ", runbook, re.MULTILINE), "no query and no command to see it by"
+    assert re.search(r"^ {4}\S|`[a-z-]+ ", runbook, re.MULTILINE), "the runbook has no query and no command"
 
 
 def test_every_runbook_has_its_alert() -> None:
     assert {path.stem for path in RUNBOOKS.glob("*.md")} == {rule["alert"] for rule in ALERTS} | OTHER_PAGES
 
 
-def test_an_alert_that_comes_twice_differs_in_its_severity() -> None:
-    told = [(rule["alert"], rule["labels"]["severity"]) for rule in ALERTS]
-    assert len(set(told)) == len(told)
+def test_alerts_with_one_name_have_different_severities() -> None:
+    alerts = [(rule["alert"], rule["labels"]["severity"]) for rule in ALERTS]
+    assert len(set(alerts)) == len(alerts)
 
 
 @each_alert
-def test_no_alert_asks_for_a_metric_that_we_do_not_export(rule: Rule) -> None:
-    expressions_name_known_metrics([bare(unrecorded(rule["expr"]))])
+def test_alert_uses_only_metrics_of_the_exporter(rule: Rule) -> None:
+    expressions_name_known_metrics([without_strings(without_recorded_series(rule["expr"]))])
 
 
 @pytest.mark.parametrize("name", RECORDS)
-def test_no_recorded_series_asks_for_a_metric_that_we_do_not_export(name: str) -> None:
+def test_recorded_series_uses_only_metrics_of_the_exporter(name: str) -> None:
     assert re.fullmatch(r"(target|job|replication_group):redis_[a-z_]+:[a-z0-9_]+", name), "level:metric:operations"
-    expressions_name_known_metrics([bare(unrecorded(RECORDS[name]))])
+    expressions_name_known_metrics([without_strings(without_recorded_series(RECORDS[name]))])
 
 
-def test_runbooks_ask_for_metrics_that_we_export() -> None:
+def test_runbooks_use_only_metrics_of_the_exporter() -> None:
     for path in sorted([*RUNBOOKS.glob("*.md"), ROOT / "docs" / "slo.md"]):
         text = path.read_text(encoding="utf-8")
         for name in re.findall(r"\b(?:target|job):redis_\w+:\w+", text):
-            assert name in RECORDS, f"{path.name}: nothing records {name}"
-        named = set(re.findall(r"(?<!:)\bredis_[a-z_]+\b(?!:)", re.sub(r"\b\w+:\w+:\w+", "", text)))
-        expressions_name_known_metrics(named)
+            assert name in RECORDS, f"{path.name}: no rule records {name}"
+        metrics = set(re.findall(r"(?<!:)\bredis_[a-z_]+\b(?!:)", re.sub(r"\b\w+:\w+:\w+", "", text)))
+        expressions_name_known_metrics(metrics)
 
 
-def test_an_empty_group_is_never_counted() -> None:
-    """`count by (…) < 1` and `sum by (…) < 1` never fire: a group that is empty is not there."""
+def test_no_alert_counts_an_empty_group() -> None:
+    """`count by (…) < 1` and `sum by (…) < 1` never fire, because an empty group has no series."""
     for rule in ALERTS:
         assert not re.search(r"\b(count|sum)\b[^<]*\) *(<|==) *[01]\b", rule["expr"]), rule["alert"]
 

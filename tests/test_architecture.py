@@ -1,6 +1,6 @@
 """The architecture stays as documented: layers, allowed importers, tests for every package, working links.
 
-``violations(root)`` reads the imports of the package with ``ast``. Its own tests use small made-up trees.
+``violations(root)`` reads the imports of the package with ``ast``. Its own tests use small artificial trees.
 To change the plan, change ``redis_pulse/__init__.py``, ``LAYERS`` and the code in one commit.
 """
 
@@ -79,7 +79,10 @@ def violations(root: Path) -> list[str]:
 
 
 def _may_hold_code(inside: Path) -> bool:
-    """A collector that is a package is defined in its ``__init__``, because ``collectors.load`` imports that."""
+    """Return whether the ``__init__`` of this package may define something.
+
+    A collector in its own package is defined in ``__init__``, because ``collectors.load`` imports that module.
+    """
     folder = inside.parent.as_posix()
     is_collector = folder.startswith("collectors/") and folder != "collectors/support"
     return is_collector or folder.strip(".") in CODE_IN_INIT
@@ -95,7 +98,7 @@ def _first_code(tree: ast.Module) -> int | None:
 
 
 def _duplicate_classes(package_root: Path) -> Iterator[str]:
-    """A public class name is unique in the package, so that one search finds it."""
+    """Yield public class names that are not unique in the package. One search must find a class."""
     names = [
         (node.name, path.relative_to(package_root))
         for path in sorted(package_root.rglob("*.py"))
@@ -109,7 +112,7 @@ def _duplicate_classes(package_root: Path) -> Iterator[str]:
 
 
 def imports(tree: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[int, str]]:
-    """Yield line and full name of all that is imported, late and TYPE_CHECKING imports too."""
+    """Yield line and full name of every import, including those in functions and under TYPE_CHECKING."""
     for node in ast.walk(tree):
         match node:
             case ast.Import(names=names):
@@ -167,13 +170,13 @@ def _untested(root: Path) -> Iterator[str]:
             yield f"{SOURCE}/collectors/{inside}: no test: write {test}"
 
 
-def test_the_architecture_has_no_violation() -> None:
+def test_architecture_has_no_violation() -> None:
     found = violations(ROOT)
     assert not found, "\n".join(found)
 
 
-def test_the_documented_layers_are_the_enforced_ones() -> None:
-    """The layer table names every module, and no module that does not exist."""
+def test_documented_layers_equal_the_enforced_ones() -> None:
+    """The layer table names every existing module, and no other."""
     shown: dict[str, int] = {}
     layer = 0
     for line in (redis_pulse.__doc__ or "").split("======\n")[2].splitlines():
@@ -233,7 +236,7 @@ def test_the_documented_layers_are_the_enforced_ones() -> None:
         ("web/__init__.py", "X = 1", "web/__init__.py:1: code in __init__"),
     ],
 )
-def test_a_violation_is_found_with_its_location(tmp_path: Path, place: str, code: str, complaint: str) -> None:
+def test_violation_is_found_with_its_location(tmp_path: Path, place: str, code: str, complaint: str) -> None:
     _build(tmp_path, {place: code}, tested=("sample_store", "web", "collectors"))
     found = violations(tmp_path)
     assert len(found) == 1
@@ -258,7 +261,7 @@ def test_allowed_code_has_no_violation(tmp_path: Path) -> None:
     assert violations(tmp_path) == []
 
 
-def test_a_duplicate_class_name_is_found_at_both_places(tmp_path: Path) -> None:
+def test_duplicate_class_name_is_found_in_both_files(tmp_path: Path) -> None:
     modules = {"web/app.py": "class Page: ...", "sample_store.py": "class Page: ..."}
     _build(tmp_path, modules, tested=("sample_store", "web"))
     assert violations(tmp_path) == [
@@ -267,7 +270,7 @@ def test_a_duplicate_class_name_is_found_at_both_places(tmp_path: Path) -> None:
     ]
 
 
-def test_a_private_helper_among_the_collectors_is_found(tmp_path: Path) -> None:
+def test_private_helper_among_the_collectors_is_found(tmp_path: Path) -> None:
     _build(tmp_path, {"collectors/_scan.py": ""}, tested=("collectors",))
     (tmp_path / "tests" / "collectors" / "test__scan.py").touch()
     (found,) = violations(tmp_path)
@@ -283,6 +286,30 @@ def _build(root: Path, modules: dict[str, str], tested: tuple[str, ...]) -> None
         path = root / "tests" / module / "test_it.py"
         path.parent.mkdir(parents=True)
         path.touch()
+
+
+def _missing_names(page: Path) -> Iterator[str]:
+    """Yield the code links of a page whose last name is not defined in the linked file."""
+    for name, path in re.findall(r"\[`([\w.]+)`\]\(([^)#\s]+\.py)\)", page.read_text(encoding="utf-8")):
+        symbol = name.rpartition(".")[2]
+        if path.endswith(f"/{symbol}.py") or name.endswith((".py", "__init__")):
+            continue
+        file = page.parent / path
+        source = file.read_text(encoding="utf-8") if file.exists() else ""
+        if not re.search(rf"^\s*(?:async )?(?:def|class) {symbol}\b", source, re.MULTILINE):
+            yield f"{page.name}: {name} is not defined in {path}"
+
+
+def test_functions_named_in_the_architecture_exist() -> None:
+    assert list(_missing_names(ROOT / "docs" / "architecture.md")) == []
+
+
+def test_a_missing_function_name_is_found(tmp_path: Path) -> None:
+    (tmp_path / "code.py").write_text("class A:\n    def run(self): ...\n")
+    page = tmp_path / "page.md"
+    page.write_text("[`A.run`](code.py) [`A.stop`](code.py) [`code.py`](code.py) [`gone`](lost.py)")
+    missing = ["page.md: A.stop is not defined in code.py", "page.md: gone is not defined in lost.py"]
+    assert list(_missing_names(page)) == missing
 
 
 def _dead_links(root: Path) -> Iterator[str]:
@@ -303,12 +330,12 @@ def _anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_links_in_the_docs_lead_somewhere() -> None:
+def test_links_in_the_docs_have_existing_targets() -> None:
     dead = list(_dead_links(ROOT))
     assert not dead, "\n".join(dead)
 
 
-def test_a_dead_link_is_found(tmp_path: Path) -> None:
+def test_dead_link_is_found(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "there.md").write_text("# The `one` thing\n[up](../README.md) [web](https://example.org/x)")
     (tmp_path / "README.md").write_text("[a](docs/there.md#the-one-thing) [b](docs/gone.md) [c](docs/there.md#gone)")
@@ -318,8 +345,8 @@ def test_a_dead_link_is_found(tmp_path: Path) -> None:
     ]
 
 
-def test_every_silenced_remark_of_the_linter_is_named() -> None:
-    """A bare ``noqa`` hides the next mistake in its line too."""
+def test_every_suppressed_lint_rule_is_named() -> None:
+    """A bare ``noqa`` hides other mistakes in its line too."""
     bare = []
     for folder in ("exporter", "tests", "tools", "grafana", "bench", "chaos"):
         for path in sorted((ROOT / folder).rglob("*.py")):
@@ -333,5 +360,5 @@ def test_every_silenced_remark_of_the_linter_is_named() -> None:
     assert bare == []
 
 
-def test_the_readme_stays_short() -> None:
+def test_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 160

@@ -1,4 +1,4 @@
-"""Blocking calls have deadlines, and one that hangs costs only its own caller."""
+"""Blocking calls have deadlines, and a call that hangs affects only its own caller."""
 
 import asyncio
 import errno
@@ -19,13 +19,13 @@ SOON = 0.02
 
 @pytest.fixture
 def gate() -> Iterator[threading.Event]:
-    """What hangs hangs until this opens; at the end it does."""
+    """Yield an event for which calls wait. It is set at the end of the test."""
     gate = threading.Event()
     yield gate
     gate.set()
 
 
-async def test_what_a_call_returns_or_raises_is_the_callers() -> None:
+async def test_caller_receives_result_or_exception() -> None:
     threads = DeadlineThreads("t")
     assert await threads.run("a", lambda: 7, within=5) == 7
     with pytest.raises(KeyError):
@@ -33,14 +33,14 @@ async def test_what_a_call_returns_or_raises_is_the_callers() -> None:
     await eventually(lambda: threads.threads == 0)
 
 
-async def test_a_call_that_hangs_ends_at_its_deadline_for_its_caller_only(gate: threading.Event) -> None:
-    threads = DeadlineThreads("t", at_once=1)
+async def test_call_that_hangs_ends_at_deadline_for_its_caller_only(gate: threading.Event) -> None:
+    threads = DeadlineThreads("t", max_concurrent=1)
     with pytest.raises(BlockedError, match="no answer within"):
         await threads.run("hung", gate.wait, within=SOON)
     assert await threads.run("other", lambda: 1, within=5) == 1
 
 
-async def test_a_key_that_hangs_for_ever_holds_one_thread_however_often_it_is_asked(gate: threading.Event) -> None:
+async def test_key_that_hangs_occupies_one_thread(gate: threading.Event) -> None:
     threads = DeadlineThreads("t")
     for _ in range(5):
         with pytest.raises(BlockedError):
@@ -51,8 +51,8 @@ async def test_a_key_that_hangs_for_ever_holds_one_thread_however_often_it_is_as
     assert await threads.run("hung", lambda: "new", within=5) == "new"
 
 
-async def test_callers_with_the_same_key_share_one_call(gate: threading.Event) -> None:
-    """A hundred targets have one password file."""
+async def test_callers_with_same_key_share_one_call(gate: threading.Event) -> None:
+    """A hundred targets may share one password file."""
     threads = DeadlineThreads("t")
     calls: list[int] = []
 
@@ -61,16 +61,16 @@ async def test_callers_with_the_same_key_share_one_call(gate: threading.Event) -
         gate.wait()
         return "text"
 
-    asked = [asyncio.create_task(threads.run("a", call, within=5)) for _ in range(100)]
+    requests = [asyncio.create_task(threads.run("a", call, within=5)) for _ in range(100)]
     await eventually(lambda: bool(calls))
     gate.set()
-    assert await asyncio.gather(*asked) == ["text"] * 100
+    assert await asyncio.gather(*requests) == ["text"] * 100
     assert calls == [1]
 
 
-async def test_hung_threads_are_bounded_in_all(gate: threading.Event) -> None:
-    """When all hang, a further call is our own fault at once: to wait would look like a call that hangs."""
-    threads = DeadlineThreads("t", at_once=2, most=3)
+async def test_hung_threads_are_bounded(gate: threading.Event) -> None:
+    """When all threads hang, a further call fails at once. Waiting would look like a call that hangs."""
+    threads = DeadlineThreads("t", max_concurrent=2, max_threads=3)
     for key in range(6):
         with pytest.raises(BlockedError if key < 3 else NoThreadError):
             await threads.run(key, gate.wait, within=SOON)
@@ -80,8 +80,8 @@ async def test_hung_threads_are_bounded_in_all(gate: threading.Event) -> None:
     assert await threads.run("after", lambda: 1, within=5) == 1
 
 
-async def test_a_caller_who_is_cancelled_leaves_the_thread_behind(gate: threading.Event) -> None:
-    threads = DeadlineThreads("t", at_once=1)
+async def test_cancelled_caller_abandons_its_thread(gate: threading.Event) -> None:
+    threads = DeadlineThreads("t", max_concurrent=1)
     task = asyncio.create_task(threads.run("a", gate.wait, within=60))
     await eventually(lambda: threads.threads == 1)
     task.cancel()
@@ -89,15 +89,15 @@ async def test_a_caller_who_is_cancelled_leaves_the_thread_behind(gate: threadin
     assert await threads.run("b", lambda: 2, within=5) == 2
 
 
-async def test_a_timeout_of_the_call_itself_is_not_taken_for_the_deadline() -> None:
+async def test_timeout_error_of_function_is_not_deadline() -> None:
     def call() -> None:
-        raise TimeoutError("of its own")
+        raise TimeoutError("raised by the function")
 
-    with pytest.raises(TimeoutError, match="of its own"):
+    with pytest.raises(TimeoutError, match="raised by the function"):
         await DeadlineThreads("t").run("a", call, within=5)
 
 
-async def test_no_further_thread_is_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_failed_thread_start_raises_no_thread_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -109,15 +109,15 @@ async def test_no_further_thread_is_an_error_of_its_own(monkeypatch: pytest.Monk
     assert await threads.run("a", lambda: 1, within=5) == 1
 
 
-def test_a_hung_thread_does_not_keep_the_loop_from_ending(gate: threading.Event) -> None:
+def test_hung_thread_does_not_delay_end_of_loop(gate: threading.Event) -> None:
     async def main() -> None:
         with pytest.raises(BlockedError):
             await DeadlineThreads("t").run("a", gate.wait, within=SOON)
 
-    asyncio.run(main())  # would join an executor's thread
+    asyncio.run(main())  # it would join a thread of an executor
 
 
-def test_only_regular_files_up_to_a_limit_are_read(tmp_path: Path) -> None:
+def test_only_regular_files_up_to_limit_are_read(tmp_path: Path) -> None:
     file, fifo, link = tmp_path / "file", tmp_path / "fifo", tmp_path / "link"
     file.write_text("text")
     os.mkfifo(fifo)
@@ -134,17 +134,17 @@ def test_only_regular_files_up_to_a_limit_are_read(tmp_path: Path) -> None:
             read_regular_file(device, 4)
 
 
-async def test_names_are_resolved_in_threads_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+async def test_names_are_resolved_in_dns_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    requests: list[str] = []
 
-    def answer(host: str, *_: object, **__: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
-        asked.append(threading.current_thread().name)
+    def look_up(host: str, *_: object, **__: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+        requests.append(threading.current_thread().name)
         if host == "none":
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return [(socket.AF_INET, 1, 6, "", ("192.0.2.1", 0))] * 2
 
-    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
     assert await resolve("some", 6379, within=5) == [(socket.AF_INET, ("192.0.2.1", 6379))]
     with pytest.raises(socket.gaierror):
         await resolve("none", 6379, within=5)
-    assert asked == ["dns", "dns"]
+    assert requests == ["dns", "dns"]

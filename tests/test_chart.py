@@ -1,4 +1,4 @@
-"""The chart, rendered by real Helm (3 and 4): everything that comes out is known to Kubernetes and to redis-pulse."""
+"""The chart, rendered by real Helm (3 and 4): Kubernetes and redis-pulse accept all manifests."""
 
 import argparse
 import json
@@ -13,15 +13,15 @@ import yaml
 
 from redis_pulse import config
 from redis_pulse.cli import _parser
-from tests.deploy_tools import Manifest, escapes, of_kind, one, read, run, schema_errors
+from tests.deploy_tools import Manifest, load_manifests, of_kind, pod_security_violations, run, schema_errors, single
 from tools import chart
 
 CHART = chart.CHART
 FILES = sorted((CHART / "ci").glob("*-values.yaml"))
 HELMS = ("helm", "helm3")
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
-#: Where every key is the user's or Kubernetes' own: the table has one row for all of it.
-WHOLE = frozenset(("resources", "securityContext", "podSecurityContext", "livenessProbe", "readinessProbe"))
+#: Values with keys of the user or of Kubernetes. The table has one row for all these keys.
+OPAQUE_VALUES = frozenset(("resources", "securityContext", "podSecurityContext", "livenessProbe", "readinessProbe"))
 
 
 @cache
@@ -30,16 +30,17 @@ def _template(helm: str, *arguments: str) -> str:
 
 
 def render(*arguments: str, helm: str = "helm") -> list[Manifest]:
-    """Return what ``helm template`` makes of the chart with these arguments (``--set`` and the like)."""
-    return read(_template(helm, *arguments))
+    """Return the manifests that ``helm template`` renders from the chart with these arguments."""
+    return load_manifests(_template(helm, *arguments))
 
 
-def refused(*arguments: str) -> str:
-    return run("helm", "template", "r", str(CHART), *arguments, expect=1).stderr
+def rejection(*arguments: str) -> str:
+    """Return the error of Helm, which must reject these arguments."""
+    return run("helm", "template", "r", str(CHART), *arguments, exit_code=1).stderr
 
 
 def pod(manifests: list[Manifest], kind: str = "Deployment") -> dict[str, Any]:
-    spec: dict[str, Any] = one(manifests, kind)["spec"]["template"]["spec"]
+    spec: dict[str, Any] = single(manifests, kind)["spec"]["template"]["spec"]
     return spec
 
 
@@ -49,29 +50,29 @@ def variables(manifests: list[Manifest], kind: str = "Deployment") -> dict[str, 
 
 
 def mounted(manifests: list[Manifest]) -> dict[str, str]:
-    """Return the folder of every volume that is mounted."""
+    """Return the mount path of every mounted volume."""
     return {mount["name"]: mount["mountPath"] for mount in pod(manifests)["containers"][0]["volumeMounts"]}
 
 
 @pytest.mark.parametrize("helm", HELMS)
 @pytest.mark.parametrize("values", [None, *FILES], ids=lambda path: path.stem if path else "defaults")
-def test_everything_it_makes_is_known_and_restricted(helm: str, values: Path | None) -> None:
+def test_rendered_manifests_are_valid_and_restricted(helm: str, values: Path | None) -> None:
     manifests = render(*(["--values", str(values)] if values else []), helm=helm)
-    assert [trouble for manifest in manifests for trouble in schema_errors(manifest)] == []
+    assert [error for manifest in manifests for error in schema_errors(manifest)] == []
     for manifest in manifests:
         if manifest["kind"] in ("Deployment", "StatefulSet", "Pod"):
-            assert escapes(manifest) == [], manifest["metadata"]["name"]
+            assert pod_security_violations(manifest) == [], manifest["metadata"]["name"]
 
 
 @pytest.mark.parametrize("helm", HELMS)
-def test_helm_finds_nothing_to_complain_of(helm: str) -> None:
+def test_helm_lint_accepts_the_chart(helm: str) -> None:
     for values in FILES:
-        done = run(helm, "lint", str(CHART), "--strict", "--values", str(values))
-        assert "0 chart(s) failed" in done.stdout
+        result = run(helm, "lint", str(CHART), "--strict", "--values", str(values))
+        assert "0 chart(s) failed" in result.stdout
 
 
-def test_it_is_packed_with_its_dashboards_and_rules(tmp_path: Path) -> None:
-    """They are links here; what users get holds the files themselves."""
+def test_package_contains_the_dashboards_and_rules(tmp_path: Path) -> None:
+    """In the repository they are links. The package for users contains the files."""
     import tarfile
 
     run("helm", "package", str(CHART), "--destination", str(tmp_path))
@@ -80,22 +81,22 @@ def test_it_is_packed_with_its_dashboards_and_rules(tmp_path: Path) -> None:
         names = packed.getnames()
     assert "redis-pulse/files/dashboards/redis-pulse-overview.json" in names
     assert "redis-pulse/files/prometheus/alerts.yaml" in names
-    assert package.stat().st_size < 400_000, "Helm keeps it, and what it made of it, in one Secret of at most 1 MiB"
+    assert package.stat().st_size < 400_000, "Helm stores the chart and its manifests in one Secret of at most 1 MiB"
     assert not [name for name in names if "/ci/" in name]
 
 
-def test_by_default_it_is_one_daemon_without_a_cpu_limit_or_a_token() -> None:
+def test_default_is_one_daemon_without_a_cpu_limit_or_a_token() -> None:
     manifests = render()
     assert {manifest["kind"] for manifest in manifests} == {"ServiceAccount", "Service", "Deployment", "Pod"}
     spec = pod(manifests)
-    assert "cpu" not in spec["containers"][0]["resources"]["limits"], "a probe that is stopped measures the stop"
+    assert "cpu" not in spec["containers"][0]["resources"]["limits"], "a throttled probe would measure its own pauses"
     assert spec["automountServiceAccountToken"] is False
     assert spec["enableServiceLinks"] is False
     assert variables(manifests) == {"REDIS_URL": "redis://myredis:6379"}
 
 
-def test_the_pod_is_started_with_what_the_daemon_understands() -> None:
-    """Arguments and variables of every example are tried by the parser and the settings of the daemon itself."""
+def test_daemon_accepts_the_arguments_and_variables_of_the_pod() -> None:
+    """The parser and the settings of the daemon load the arguments and variables of every example."""
     for values in FILES:
         manifests = render("--values", str(values))
         kind = "StatefulSet" if of_kind(manifests, "StatefulSet") else "Deployment"
@@ -110,15 +111,15 @@ def test_the_pod_is_started_with_what_the_daemon_understands() -> None:
         maps = [one["data"] for one in of_kind(manifests, "ConfigMap") if "redis-pulse.yaml" in one["data"]]
         assert bool(maps) == bool(arguments.config)
         text = maps[0]["redis-pulse.yaml"] if maps else "targets: []"
-        assert good(text, plain), values
+        assert is_valid_configuration(text, plain), values
 
 
 def mounted_in(container: dict[str, Any]) -> list[str]:
     return [mount["mountPath"] + "/" for mount in container["volumeMounts"]]
 
 
-def good(text: str, environment: dict[str, str]) -> bool:
-    """Whether the daemon starts with that file and these variables; password files are not there, and that is fine."""
+def is_valid_configuration(text: str, environment: dict[str, str]) -> bool:
+    """Return whether the daemon starts with this file and these variables. All password files exist for it."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
@@ -130,18 +131,18 @@ def good(text: str, environment: dict[str, str]) -> bool:
         return bool(config.load(argparse.Namespace(config=str(file)), environment, Path(folder)).targets)
 
 
-def test_a_large_number_in_the_configuration_stays_one(tmp_path: Path) -> None:
-    """Helm reads 64000000 as a float and writes 6.4e+07."""
+def test_large_number_in_the_configuration_stays_an_integer(tmp_path: Path) -> None:
+    """By default, Helm parses 64000000 as a float and writes 6.4e+07."""
     values = tmp_path / "values.yaml"
     values.write_text(
         "config: {probe_log: {size: 64000001}, poll: {interval: 15s}, targets: [{url: 'redis://a:6379'}]}"
     )
-    text = one(render("--values", str(values)), "ConfigMap")["data"]["redis-pulse.yaml"]
-    assert good(text, {})
+    text = single(render("--values", str(values)), "ConfigMap")["data"]["redis-pulse.yaml"]
+    assert is_valid_configuration(text, {})
     assert yaml.safe_load(text)["probe_log"]["size"] == 64000001
 
 
-def test_a_values_file_of_the_other_exporter_means_the_same_here() -> None:
+def test_values_file_of_the_chart_of_redis_exporter_works_here() -> None:
     manifests = render("--values", str(CHART / "ci" / "exporter-values.yaml"))
     spec = pod(manifests)
     [container] = spec["containers"]
@@ -161,7 +162,7 @@ def test_a_values_file_of_the_other_exporter_means_the_same_here() -> None:
     assert spec["tolerations"] == [{"key": "dedicated", "operator": "Exists"}]
     assert spec["priorityClassName"] == "high"
     assert spec["securityContext"]["runAsUser"] == 10001
-    template = one(manifests, "Deployment")["spec"]["template"]["metadata"]
+    template = single(manifests, "Deployment")["spec"]["template"]["metadata"]
     assert template["annotations"]["prometheus.io/scrape"] == "true"
     assert template["labels"]["component"] == "metrics"
     assert all(
@@ -169,10 +170,10 @@ def test_a_values_file_of_the_other_exporter_means_the_same_here() -> None:
         for manifest in manifests
         if manifest["kind"] not in ("Pod", "ConfigMap")
     )
-    service = one(manifests, "Service")
+    service = single(manifests, "Service")
     assert service["metadata"]["annotations"] == {"prometheus.io/scrape": "true"}
     assert service["metadata"]["labels"]["tier"] == "monitoring"
-    monitor = one(manifests, "ServiceMonitor")
+    monitor = single(manifests, "ServiceMonitor")
     assert monitor["metadata"]["namespace"] == "monitoring"
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
     assert monitor["spec"]["targetLabels"] == ["team"]
@@ -186,7 +187,7 @@ def test_a_values_file_of_the_other_exporter_means_the_same_here() -> None:
         "relabelings": [{"sourceLabels": ["__meta_kubernetes_pod_name"], "targetLabel": "pod"}],
         "metricRelabelings": [{"action": "labeldrop", "regex": "container"}],
     }
-    rule = one(manifests, "PrometheusRule")
+    rule = single(manifests, "PrometheusRule")
     assert rule["metadata"]["namespace"] == "monitoring"
     [own] = rule["spec"]["groups"][-1]["rules"]
     assert own["expr"] == 'redis_up{service="r-redis-pulse"} == 0'
@@ -195,16 +196,16 @@ def test_a_values_file_of_the_other_exporter_means_the_same_here() -> None:
     assert extra["data"] == {"extra": "r"}
 
 
-def test_several_targets_are_watched_and_scraped_one_by_one() -> None:
+def test_several_targets_are_watched_and_scraped_separately() -> None:
     manifests = render("--values", str(CHART / "ci" / "targets-values.yaml"))
-    written = yaml.safe_load(one(manifests, "ConfigMap")["data"]["redis-pulse.yaml"])
+    written = yaml.safe_load(single(manifests, "ConfigMap")["data"]["redis-pulse.yaml"])
     assert written["targets"] == [
         {"name": name, "url": url, "username": "exporter", "password_file": "/auth/pass.json"}
         for name, url in (("my-redis", "redis://myredis:6379"), ("bar", "redis://my-redis-cluster:6379"))
     ]
     assert mounted(manifests)["password"] == "/auth"
     assert "REDIS_URL" not in variables(manifests)
-    first, second = one(manifests, "ServiceMonitor")["spec"]["endpoints"]
+    first, second = single(manifests, "ServiceMonitor")["spec"]["endpoints"]
     assert (first["path"], first["params"]) == ("/scrape", {"target": ["my-redis"]})
     assert first["relabelings"][0] == {"targetLabel": "instance", "replacement": "redis://myredis:6379"}
     assert {"targetLabel": "site", "replacement": "a"} in second["relabelings"]
@@ -214,58 +215,62 @@ def test_several_targets_are_watched_and_scraped_one_by_one() -> None:
     assert second["metricRelabelings"][-1] == {"action": "labeldrop", "regex": "pod"}
 
 
-def test_a_password_in_a_url_becomes_no_label() -> None:
+def test_password_in_a_url_is_not_in_a_label() -> None:
     one_target = "serviceMonitor.targets[0].name=a,serviceMonitor.targets[0].url=redis://me:hunter2@a:6379"
     manifests = render("--set", f"serviceMonitor.enabled=true,serviceMonitor.multipleTarget=true,{one_target}")
-    [endpoint] = one(manifests, "ServiceMonitor")["spec"]["endpoints"]
+    [endpoint] = single(manifests, "ServiceMonitor")["spec"]["endpoints"]
     assert endpoint["relabelings"] == [{"targetLabel": "instance", "replacement": "redis://a:6379"}]
 
 
-def test_shards_are_a_set_of_pods_that_know_their_share() -> None:
+def test_shards_are_a_stateful_set_with_a_shard_for_each_pod() -> None:
     manifests = render("--values", str(CHART / "ci" / "shards-values.yaml"))
     assert not of_kind(manifests, "Deployment")
-    sharded = one(manifests, "StatefulSet")["spec"]
+    sharded = single(manifests, "StatefulSet")["spec"]
     assert sharded["replicas"] == 3
     assert sharded["podManagementPolicy"] == "Parallel"
     assert variables(manifests, "StatefulSet")["REDIS_PULSE_SHARD"] == "auto/3"
     headless = [service for service in of_kind(manifests, "Service") if service["spec"].get("clusterIP") == "None"]
     assert [service["metadata"]["name"] for service in headless] == [sharded["serviceName"]]
-    selector = one(manifests, "ServiceMonitor")["spec"]["selector"]
+    selector = single(manifests, "ServiceMonitor")["spec"]["selector"]
     [absent] = selector["matchExpressions"]
     assert absent["operator"] == "DoesNotExist"
-    assert absent["key"] in headless[0]["metadata"]["labels"], "or every pod would be scraped twice"
+    assert absent["key"] in headless[0]["metadata"]["labels"], "without this label, every pod would be scraped twice"
 
 
-def test_dashboards_come_whole_with_the_label_of_the_sidecar() -> None:
+def test_dashboards_are_complete_and_have_the_label_of_the_sidecar() -> None:
     manifests = render("--values", str(CHART / "ci" / "shards-values.yaml"))
-    found = [one for one in of_kind(manifests, "ConfigMap") if "grafana_dashboard" in one["metadata"]["labels"]]
+    dashboards = [
+        config_map
+        for config_map in of_kind(manifests, "ConfigMap")
+        if "grafana_dashboard" in config_map["metadata"]["labels"]
+    ]
     sources = {path.name: path.read_text(encoding="utf-8") for path in (CHART / "files" / "dashboards").glob("*.json")}
     assert sources
-    shown = {name: text for config_map in found for name, text in config_map["data"].items()}
-    assert {name: json.loads(text) for name, text in shown.items()} == {
+    rendered = {name: text for config_map in dashboards for name, text in config_map["data"].items()}
+    assert {name: json.loads(text) for name, text in rendered.items()} == {
         name: json.loads(text) for name, text in sources.items()
     }
-    for config_map in found:
+    for config_map in dashboards:
         assert config_map["metadata"]["labels"]["grafana_dashboard"] == "1"
         assert config_map["metadata"]["namespace"] == "monitoring"
         assert config_map["metadata"]["annotations"] == {"grafana_folder": "Redis"}
-        assert len(json.dumps(config_map)) < 1_000_000, "more than a ConfigMap may hold"
+        assert len(json.dumps(config_map)) < 1_000_000, "the ConfigMap is too large"
 
 
-def test_the_rules_are_those_of_the_repository() -> None:
-    rendered = one(render("--values", str(CHART / "ci" / "shards-values.yaml")), "PrometheusRule")["spec"]["groups"]
-    ours = yaml.safe_load(chart.prometheus_rule())["spec"]["groups"]
-    assert ours
-    assert sorted(rendered, key=_name) == sorted(ours, key=_name)
+def test_rules_equal_those_of_the_repository() -> None:
+    rendered = single(render("--values", str(CHART / "ci" / "shards-values.yaml")), "PrometheusRule")["spec"]["groups"]
+    repository = yaml.safe_load(chart.prometheus_rule())["spec"]["groups"]
+    assert repository
+    assert sorted(rendered, key=_name) == sorted(repository, key=_name)
 
 
 def _name(group: dict[str, Any]) -> str:
     return str(group["name"])
 
 
-def test_a_password_that_is_given_goes_into_a_secret_and_nowhere_else() -> None:
+def test_password_in_the_values_is_only_in_a_secret() -> None:
     manifests = render("--values", str(CHART / "ci" / "address-values.yaml"))
-    secret = one(manifests, "Secret")
+    secret = single(manifests, "Secret")
     assert list(secret["data"]) == ["redis-password"]
     others = [manifest for manifest in manifests if manifest is not secret]
     assert "only-for-a-test" not in json.dumps(others)
@@ -273,10 +278,10 @@ def test_a_password_that_is_given_goes_into_a_secret_and_nowhere_else() -> None:
     assert pod(manifests)["volumes"][0]["secret"]["secretName"] == secret["metadata"]["name"]
 
 
-def test_another_configuration_replaces_the_pods() -> None:
+def test_changed_configuration_replaces_the_pods() -> None:
     digests = set()
     for host in ("a", "b"):
-        deployment = one(render("--set", f"config.targets[0].url=redis://{host}:6379"), "Deployment")
+        deployment = single(render("--set", f"config.targets[0].url=redis://{host}:6379"), "Deployment")
         digests.add(deployment["spec"]["template"]["metadata"]["annotations"]["checksum/config"])
     assert len(digests) == 2
 
@@ -285,7 +290,7 @@ ONE_TARGET = "serviceMonitor.multipleTarget=true,serviceMonitor.targets[0].name=
 
 
 @pytest.mark.parametrize(
-    ("setting", "cure"),
+    ("setting", "hint"),
     [
         (f"shards=2,{ONE_TARGET}", "leave multipleTarget out"),
         ("shards=2,replicaCount=2", "shards is the number of pods"),
@@ -296,12 +301,12 @@ ONE_TARGET = "serviceMonitor.multipleTarget=true,serviceMonitor.targets[0].name=
         ("redisTlsConfig.serverKeyFile.secret.name=tls", "see docs/security.md"),
     ],
 )
-def test_what_cannot_work_is_refused_with_its_cure(setting: str, cure: str) -> None:
-    assert cure in refused("--set", setting)
+def test_impossible_setting_is_rejected_with_a_hint(setting: str, hint: str) -> None:
+    assert hint in rejection("--set", setting)
 
 
 @pytest.mark.parametrize(
-    ("setting", "place"),
+    ("setting", "key"),
     [
         ("redisAdress=redis://a", "redisAdress"),
         ("image.tagg=1", "tagg"),
@@ -313,34 +318,34 @@ def test_what_cannot_work_is_refused_with_its_cure(setting: str, cure: str) -> N
         ("image.pullPolicy=Sometimes", "pullPolicy"),
     ],
 )
-def test_a_value_that_is_mistyped_is_found_by_the_schema(setting: str, place: str) -> None:
-    assert place in refused("--set", setting)
+def test_schema_rejects_an_invalid_value(setting: str, key: str) -> None:
+    assert key in rejection("--set", setting)
 
 
 def _schema_leaves(schema: dict[str, Any], under: tuple[str, ...] = ()) -> Iterator[str]:
     if "$ref" in schema:
         schema = SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]]
     path = ".".join(under)
-    if "properties" in schema and path not in WHOLE:
-        assert schema["additionalProperties"] is False, f"{path or 'the top'} would take any mistyped key"
+    if "properties" in schema and path not in OPAQUE_VALUES:
+        assert schema["additionalProperties"] is False, f"{path or 'the top level'} would accept unknown keys"
         for key, below in schema["properties"].items():
             yield from _schema_leaves(below, (*under, key))
     else:
         yield path
 
 
-def test_values_schema_and_table_name_the_same_values() -> None:
+def test_values_schema_and_table_have_the_same_values() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
-    there = set(chart.leaves(values, stop=WHOLE))
-    assert there == chart.described(), "each value has its line `# --` in values.yaml"
-    assert there == set(_schema_leaves(SCHEMA)) - {"global"}
+    paths = set(chart.leaves(values, opaque=OPAQUE_VALUES))
+    assert paths == chart.described_paths(), "a value in values.yaml has no line `# --`, or the reverse"
+    assert paths == set(_schema_leaves(SCHEMA)) - {"global"}
 
 
-def test_every_value_of_the_other_chart_is_known() -> None:
-    """As its users have them in their files; what cannot be done is refused by name, not as unknown."""
-    known = chart.described()
+def test_every_value_of_the_chart_of_redis_exporter_is_known() -> None:
+    """Its users keep their values files. An unsupported value is rejected with a hint, not as an unknown key."""
+    known = chart.described_paths()
     tls = ("caCertFile", "clientKeyFile", "clientCertFile", "serverKeyFile", "serverCertFile")
-    theirs = {
+    of_other_chart = {
         *("rbac.create", "rbac.pspEnabled", "serviceAccount.create", "serviceAccount.name", "replicaCount"),
         *(f"image.{name}" for name in ("repository", "tag", "pullPolicy", "pullSecrets")),
         *("command", "extraArgs", "customLabels", "securityContext", "podSecurityContext", "env", "resources"),
@@ -358,11 +363,11 @@ def test_every_value_of_the_other_chart_is_known() -> None:
         *("auth.enabled", "auth.secret.name", "auth.secret.key", "auth.redisPassword", "auth.redisUser"),
         *(f"auth.redisPasswordFile.{name}" for name in ("mountPath", "secret.name", "secret.key")),
     }
-    assert theirs <= known, theirs - known
+    assert of_other_chart <= known, of_other_chart - known
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ("exporter", "watches the server of redisAddress."),
         ("targets", "watches 2 targets of serviceMonitor.targets."),
@@ -370,18 +375,18 @@ def test_every_value_of_the_other_chart_is_known() -> None:
         ("address", "prefer auth.existingSecret"),
     ],
 )
-def test_who_installs_it_is_told_what_it_watches(values: str, said: str) -> None:
-    """By Helm 4, which needs no cluster for that."""
+def test_notes_after_the_installation_name_the_targets(values: str, message: str) -> None:
+    """Helm 4 prints the notes without a cluster."""
     file = str(CHART / "ci" / f"{values}-values.yaml")
-    assert said in run("helm", "install", "r", str(CHART), "--dry-run=client", "--values", file).stdout
+    assert message in run("helm", "install", "r", str(CHART), "--dry-run=client", "--values", file).stdout
 
 
-def test_a_description_that_stands_over_nothing_is_found() -> None:
+def test_description_without_a_key_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"values\.yaml:2: .* right above its key"):
         list(chart.values("# -- lost\n\nkey: 1\n"))
 
 
-def test_the_version_is_that_of_the_daemon() -> None:
+def test_app_version_of_the_chart_is_the_version_of_the_daemon() -> None:
     from redis_pulse import __version__
 
     about = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))

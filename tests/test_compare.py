@@ -1,4 +1,4 @@
-"""What the comparison of two exporters takes for a difference, and what it lets pass."""
+"""Which differences of two exporters the comparison reports, and which it ignores."""
 
 from bench.compare import Finding, Page, differences, read
 
@@ -15,15 +15,15 @@ def kinds(findings: list[Finding]) -> list[str]:
     return [finding.kind for finding in findings]
 
 
-def test_the_same_is_no_difference_whatever_the_target_is_called() -> None:
+def test_equal_pages_have_no_difference_whatever_the_target() -> None:
     assert compare(page('redis_x{db="db0"} 1'), page('redis_x{target="cart",db="db0"} 1')) == []
 
 
-def test_an_empty_label_is_none() -> None:
+def test_empty_label_equals_a_missing_label() -> None:
     assert compare(page("redis_x 1"), page('redis_x{target="cart",build=""} 1')) == []
 
 
-def test_what_one_side_lacks_is_told() -> None:
+def test_metric_missing_on_one_side_is_reported() -> None:
     empty: Page = {}
     assert kinds(compare(page("redis_x 1"), empty)) == ["missing"]
     assert kinds(compare(empty, page('redis_x{target="a"} 1'))) == ["more"]
@@ -38,17 +38,17 @@ def test_type_labels_series_and_value_are_compared() -> None:
     assert kinds(compare(page("redis_x 1"), page("redis_x 1.001"))) == ["value"]
 
 
-def test_a_value_that_moves_need_only_be_near() -> None:
+def test_changing_value_must_only_be_close() -> None:
     assert compare(page("redis_x 1000"), page("redis_x 1100"), their_first=page("redis_x 900")) == []
     assert kinds(compare(page("redis_x 1000"), page("redis_x 5000"), their_first=page("redis_x 900"))) == ["value"]
 
 
-def test_a_series_that_came_for_one_scrape_is_not_looked_for() -> None:
+def test_series_of_only_one_scrape_is_ignored() -> None:
     once = page('redis_x{id="1"} 1', 'redis_x{id="9"} 1')
     assert compare(once, page('redis_x{id="1"} 1'), their_first=page('redis_x{id="1"} 1')) == []
 
 
-def test_a_quantile_is_compared_only_over_the_same_observations() -> None:
+def test_quantile_is_compared_only_for_equal_counts() -> None:
     def summary(value: str, count: str) -> Page:
         return page(
             f'redis_x{{quantile="99"}} {value}', f"redis_x_sum {count}", f"redis_x_count {count}", kind="summary"
@@ -58,7 +58,7 @@ def test_a_quantile_is_compared_only_over_the_same_observations() -> None:
     assert compare(summary("5", "10"), summary("900", "12"), our_first=summary("5", "11")) == []
 
 
-def test_edges_are_compared_as_numbers() -> None:
+def test_bucket_edges_are_compared_as_numbers() -> None:
     def histogram(edge: str) -> Page:
         return page(f'redis_x_bucket{{le="{edge}"}} 1', 'redis_x_bucket{le="+Inf"} 1', kind="histogram")
 

@@ -1,40 +1,42 @@
-"""A drop-in: every established name is here, with its type and its labels, and what differs is written down."""
+"""Drop-in replacement: each metric of redis_exporter exists with its type and labels; differences are documented."""
 
 import pytest
 
 from redis_pulse import collectors
 from redis_pulse.telemetry import exporter_metrics
-from tools.compat import DIFFERENCES, Established, established
+from tools.compat import DIFFERENCES, Established, read_established
 
-ESTABLISHED = established()
+ESTABLISHED = read_established()
 
 
 def provided() -> dict[str, tuple[str, frozenset[str]]]:
-    """Type and labels of every metric of ours, without ``target``, which all of a target bear."""
-    rows = [row for collector in collectors.load().values() for row in collector.metrics]
-    found: dict[str, tuple[str, frozenset[str]]] = {row.full_name: (row.kind, frozenset(row.labels)) for row in rows}
+    """Return type and labels of all our metrics, without the label ``target``."""
+    metrics = [metric for collector in collectors.load().values() for metric in collector.metrics]
+    kinds_and_labels: dict[str, tuple[str, frozenset[str]]] = {
+        metric.full_name: (metric.kind, frozenset(metric.labels)) for metric in metrics
+    }
     families = exporter_metrics.describe_all()
-    return found | {family.name: (family.kind, frozenset(family.labels) - {"target"}) for family in families}
+    return kinds_and_labels | {family.name: (family.kind, frozenset(family.labels) - {"target"}) for family in families}
 
 
 PROVIDED = provided()
 
 
-def test_the_list_is_whole() -> None:
+def test_list_is_complete() -> None:
     assert len(ESTABLISHED) == 431
 
 
-@pytest.mark.parametrize("row", ESTABLISHED.values(), ids=lambda row: row.name)
-def test_an_established_metric_is_here_with_its_type_and_labels(row: Established) -> None:
-    assert PROVIDED.get(row.name) == (row.kind, row.labels)
+@pytest.mark.parametrize("metric", ESTABLISHED.values(), ids=lambda metric: metric.name)
+def test_metric_of_redis_exporter_exists_with_its_type_and_labels(metric: Established) -> None:
+    assert PROVIDED.get(metric.name) == (metric.kind, metric.labels)
 
 
-def test_every_difference_is_one_of_an_established_name_and_has_one_reason() -> None:
-    named = [name for difference in DIFFERENCES for name in difference.names]
-    assert len(named) == len(set(named))
-    assert set(named) <= ESTABLISHED.keys()
+def test_each_difference_is_of_a_redis_exporter_metric_with_one_reason() -> None:
+    names = [name for difference in DIFFERENCES for name in difference.names]
+    assert len(names) == len(set(names))
+    assert set(names) <= ESTABLISHED.keys()
     assert all(difference.reason.endswith(".") and "\n" not in difference.reason for difference in DIFFERENCES)
 
 
-def test_the_differences_are_few() -> None:
+def test_differences_are_few() -> None:
     assert len([name for difference in DIFFERENCES for name in difference.names]) < len(ESTABLISHED) // 10

@@ -1,7 +1,7 @@
-"""The seventeen rules of grafana/dashboard-linter, each as a test of ours: that linter is Go, and CI has no Go.
+"""The seventeen rules of grafana/dashboard-linter, each as a test. That linter needs Go, which CI does not have.
 
-https://github.com/grafana/dashboard-linter/blob/main/docs/index.md names them. Where it only looks at some types of
-panel, all are looked at here; queries are of Prometheus alone, so its two rules of LogQL hold if there is none.
+https://github.com/grafana/dashboard-linter/blob/main/docs/index.md lists the rules. Some of them check only some types
+of panels. Here they check all panels. There are two rules about LogQL. They hold because no query uses it.
 """
 
 import json
@@ -15,7 +15,7 @@ from grafana import build
 
 Json = dict[str, Any]
 
-#: Units of Grafana that the dashboards may use; a misspelt one is shown as if it were a suffix.
+#: Units of Grafana that the dashboards can use. Grafana shows an unknown unit as a suffix.
 UNITS = {
     *("none", "short", "locale", "percentunit", "bytes", "binBps"),
     *("s", "dtdurations", "ops", "cps", "reqps"),
@@ -25,12 +25,12 @@ SELECTOR = re.compile(r"\b([a-zA-Z_:][\w:]*)\{([^}]*)\}(\[[^\]]*\])?")
 
 @pytest.fixture(params=sorted(build.FOLDER.glob("*.json")), ids=lambda path: path.stem)
 def board(request: pytest.FixtureRequest) -> Json:
-    found: Json = json.loads(request.param.read_text(encoding="utf-8"))
-    return found
+    board: Json = json.loads(request.param.read_text(encoding="utf-8"))
+    return board
 
 
 def panels(board: Json) -> Iterator[Json]:
-    """Every panel that shows something, those inside collapsed rows too."""
+    """Yield every panel except the rows, including those in collapsed rows."""
     for panel in board["panels"]:
         if panel["type"] == "row":
             yield from panel.get("panels") or ()
@@ -44,19 +44,19 @@ def expressions(board: Json) -> Iterator[str]:
 
 
 def variable(board: Json, name: str) -> Json:
-    [found] = [one for one in board["templating"]["list"] if one["name"] == name]
-    return dict(found)
+    [variable] = [one for one in board["templating"]["list"] if one["name"] == name]
+    return dict(variable)
 
 
 def test_template_datasource_rule(board: Json) -> None:
-    """Rule: one variable for the data source, under the name and label that everybody expects."""
+    """Rule: one variable for the data source, with the usual name and label."""
     [source] = [one for one in board["templating"]["list"] if one["type"] == "datasource"]
     assert (source["name"], source["label"], source["query"]) == ("datasource", "Data source", "prometheus")
 
 
 @pytest.mark.parametrize("name", ["job", "instance", "target"])
 def test_template_job_rule_and_template_instance_rule(board: Json, name: str) -> None:
-    """Two rules: a label can be chosen, several values of it, or all; ours is held to it as well."""
+    """Two rules: users can select one value, several values, or all. The variable ``target`` is checked too."""
     one = variable(board, name)
     assert (one["type"], one["label"]) == ("query", name.title())
     assert one["datasource"]["uid"] == "${datasource}"
@@ -66,21 +66,21 @@ def test_template_job_rule_and_template_instance_rule(board: Json, name: str) ->
 
 
 def test_template_label_promql_rule(board: Json) -> None:
-    """Rule: what fills a variable is a function that Grafana knows, of an expression that can be read."""
+    """Rule: the query of a variable is a function of Grafana with a valid expression."""
     for one in board["templating"]["list"]:
         if one["type"] == "query":
             assert re.fullmatch(r"label_values\(redis_\w+(\{[^{}]*\})?, \w+\)", one["query"]), one["query"]
 
 
 def test_template_on_time_change_reload_rule(board: Json) -> None:
-    """Rule: new targets appear when the time range moves on."""
+    """Rule: variables are refreshed when the time range changes, so that new targets appear."""
     assert [
         one["refresh"] for one in board["templating"]["list"] if one["type"] == "query" and one["refresh"] != 2
     ] == []
 
 
 def test_panel_datasource_rule(board: Json) -> None:
-    """Rule: every panel asks the data source that was chosen."""
+    """Rule: every panel queries the selected data source."""
     for panel in panels(board):
         assert panel["datasource"]["uid"] == "${datasource}", panel["title"]
 
@@ -93,7 +93,7 @@ def test_panel_title_description_rule(board: Json) -> None:
 
 
 def test_panel_units_rule(board: Json) -> None:
-    """Rule: every panel has a unit, and Grafana knows it; so do single columns and series."""
+    """Rule: every panel has a unit that Grafana knows. The same is true for units of columns and series."""
     for panel in panels(board):
         config = panel["fieldConfig"]
         units = [config["defaults"]["unit"]]
@@ -102,19 +102,19 @@ def test_panel_units_rule(board: Json) -> None:
 
 
 def test_panel_no_targets_rule(board: Json) -> None:
-    """Rule: every panel asks something."""
+    """Rule: every panel has a query."""
     for panel in panels(board):
         assert panel["targets"], panel["title"]
 
 
 def test_target_logql_rule_and_target_logql_auto_rule(board: Json) -> None:
-    """Two rules about Loki: nothing asks it."""
+    """Two rules about Loki: no panel uses it."""
     for panel in panels(board):
         assert panel["datasource"]["type"] == "prometheus"
 
 
 def test_target_promql_rule(board: Json) -> None:
-    """Rule: valid PromQL; that Prometheus can read all of it is tried in tests/integration, here only its brackets."""
+    """Rule: PromQL is valid. Only brackets are checked here. In tests/integration, Prometheus evaluates every query."""
     for expression in expressions(board):
         depth = 0
         for character in re.sub(r'"[^"]*"', "", expression):
@@ -125,7 +125,7 @@ def test_target_promql_rule(board: Json) -> None:
 
 
 def test_target_rate_interval_rule(board: Json) -> None:
-    """Rule: a rate is taken over the interval that fits the resolution; other functions may say what they mean."""
+    """Rule: a rate has the interval that fits the resolution. Other functions may have a fixed one."""
     for expression in expressions(board):
         for function, interval in re.findall(r"\b(\w+)\(\w+\{[^}]*\}\[([^\]]*)\]", expression):
             if function in ("rate", "irate"):
@@ -134,16 +134,16 @@ def test_target_rate_interval_rule(board: Json) -> None:
 
 @pytest.mark.parametrize("label", ["job", "instance"])
 def test_target_job_rule_and_target_instance_rule(board: Json, label: str) -> None:
-    """Two rules: every selector is narrowed to the chosen jobs and instances."""
+    """Two rules: every selector is limited to the selected jobs and instances."""
     for expression in expressions(board):
         for _, matchers, _ in SELECTOR.findall(expression):
             assert f'{label}=~"${label}"' in matchers, expression
-        bare = re.sub(r"\b(?:by|on) \([^)]*\)", "", re.sub(r'"[^"]*"', "", SELECTOR.sub("", expression)))
-        assert not re.search(r"\bredis_\w+|\bprocess_\w+", bare), f"a metric without matchers: {expression}"
+        rest = re.sub(r"\b(?:by|on) \([^)]*\)", "", re.sub(r'"[^"]*"', "", SELECTOR.sub("", expression)))
+        assert not re.search(r"\bredis_\w+|\bprocess_\w+", rest), f"a metric without matchers: {expression}"
 
 
 def test_target_counter_agg_rule(board: Json) -> None:
-    """Rule: a counter is never shown as it stands."""
+    """Rule: every counter is inside of rate or increase."""
     for expression in expressions(board):
         for match in SELECTOR.finditer(expression):
             if match[1].endswith(("_total", "_bucket", "_sum", "_count")):
@@ -152,5 +152,5 @@ def test_target_counter_agg_rule(board: Json) -> None:
 
 
 def test_uneditable_dashboard_rule(board: Json) -> None:
-    """Rule: nobody changes by accident what comes from a file."""
+    """Rule: users cannot change a provisioned dashboard by accident."""
     assert board["editable"] is False

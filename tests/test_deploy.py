@@ -1,4 +1,4 @@
-"""What people install from: everything it names exists, versions are pinned, and it gives nothing away."""
+"""The files in deploy/: everything they name exists, versions are pinned, and they contain no secrets."""
 
 import argparse
 import json
@@ -21,99 +21,99 @@ COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 #: An image of another project is pinned at least to its minor version.
 PINNED = re.compile(r"[\w./-]+:v?\d+\.\d+[\w.-]*")
-OURS = "redis-pulse:dev"
-#: What may stand after "password:": a path, a variable, what Helm fills in, nothing, a switch, what is for a test only.
-HARMLESS = ("/", "$", "{", '""', "false", "true", "`", '"only-for-a-test')
+OWN_IMAGE = "redis-pulse:dev"
+#: Beginnings of harmless values of a password: paths, variables, templates, empty or boolean values, and test data.
+NO_SECRETS = ("/", "$", "{", '""', "false", "true", "`", '"only-for-a-test')
 
 
-def service_lines() -> dict[str, list[str]]:
-    """Every setting of the unit that is not a comment, with its values."""
-    found: dict[str, list[str]] = {}
+def unit_settings() -> dict[str, list[str]]:
+    """Return the values of every setting of the systemd unit, without comments."""
+    settings: dict[str, list[str]] = {}
     for line in UNIT.read_text(encoding="utf-8").splitlines():
         if "=" in line and not line.startswith("#"):
             name, _, value = line.partition("=")
-            found.setdefault(name, []).append(value)
-    return found
+            settings.setdefault(name, []).append(value)
+    return settings
 
 
-def test_every_yaml_file_can_be_read() -> None:
-    """The templates of the chart are not YAML before Helm has read them (tests/test_chart.py)."""
+def test_every_yaml_file_is_valid() -> None:
+    """Except the templates of the chart, which are only YAML after Helm has rendered them (tests/test_chart.py)."""
     files = [path for path in DEPLOY.rglob("*.yaml") if "templates" not in path.parts]
     assert len(files) > 10
     for path in files:
         assert yaml.safe_load(path.read_text(encoding="utf-8")), path
 
 
-def test_compose_brings_everything_that_a_person_looks_at() -> None:
+def test_compose_starts_everything_from_redis_to_grafana() -> None:
     assert set(SERVICES) == {"redis", "redis-pulse", "prometheus", "alertmanager", "grafana"}
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_is_pinned_watched_and_open_to_this_host_only(name: str) -> None:
+def test_service_is_pinned_hardened_and_open_to_this_host_only(name: str) -> None:
     service = SERVICES[name]
-    assert service["image"] == OURS or PINNED.fullmatch(service["image"]), f"{service['image']} is not pinned"
+    assert service["image"] == OWN_IMAGE or PINNED.fullmatch(service["image"]), f"{service['image']} is not pinned"
     assert service["healthcheck"]["test"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["cap_drop"] == ["ALL"]
     assert service["read_only"] is True
-    assert int(service["user"].partition(":")[0]) > 0, "nothing runs as root"
+    assert int(service["user"].partition(":")[0]) > 0, "it runs as root"
     for port in service.get("ports", []):
-        assert port.startswith("127.0.0.1:"), f"{port} would be open to the network"
+        assert port.startswith("127.0.0.1:"), f"{port} is open to the network"
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_everything_that_is_mounted_exists(name: str) -> None:
+def test_all_mounted_files_exist(name: str) -> None:
     for volume in SERVICES[name].get("volumes", []):
         source, target, *mode = volume.split(":")
         assert target.startswith("/")
         if source.startswith("."):
             assert (DEPLOY / source).exists(), source
-            assert mode == ["ro"], f"{source} needs not be writable"
+            assert mode == ["ro"], f"{source} must be read-only"
         else:
             assert source in COMPOSE["volumes"]
 
 
-def test_the_image_is_built_from_this_repository() -> None:
+def test_image_is_built_from_this_repository() -> None:
     assert (DEPLOY / SERVICES["redis-pulse"]["build"]).resolve() == ROOT
 
 
-def test_what_services_depend_on_is_there() -> None:
+def test_dependencies_of_services_exist() -> None:
     for service in SERVICES.values():
         assert set(service.get("depends_on", {})) <= set(SERVICES)
-    assert "depends_on" not in SERVICES["redis-pulse"], "it starts without its targets and finds them by itself"
+    assert "depends_on" not in SERVICES["redis-pulse"], "it must start without its targets"
 
 
-def test_no_secret_is_written_down() -> None:
+def test_no_file_contains_a_secret() -> None:
     for path in DEPLOY.rglob("*"):
         if path.is_file():
             text = path.read_text(encoding="utf-8")
             assert not re.search(r"://[^/\s]*:[^/\s]*@", text), f"{path}: a URL with a password"
             for line in text.splitlines():
-                found = re.search(
+                match = re.search(
                     r"(?i)(?:^[\s#-]*|[{,]\s*)(?!existing)[\w-]*(?:password|secret|token)\s*[=:]\s*(\S+)", line
                 )
-                assert not found or found[1].startswith(HARMLESS), f"{path}: {line}"
+                assert not match or match[1].startswith(NO_SECRETS), f"{path}: {line}"
 
 
-def test_the_example_configuration_is_good() -> None:
+def test_example_configuration_is_valid() -> None:
     loaded = config.load(argparse.Namespace(config=str(DEPLOY / "redis-pulse.yaml")), {}, DEPLOY)
     assert [target.name for target in loaded.targets] == ["local"]
     assert loaded.warnings == ()
 
 
-def test_nobody_becomes_administrator_of_grafana() -> None:
+def test_grafana_has_no_administrator() -> None:
     settings = SERVICES["grafana"]["environment"]
     assert settings["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
     assert settings["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
     assert settings["GF_AUTH_BASIC_ENABLED"] == "false"
 
 
-def test_grafana_finds_its_source_and_its_dashboards() -> None:
+def test_grafana_has_its_data_sources_and_dashboards() -> None:
     provisioning = DEPLOY / "grafana" / "provisioning"
     source, alerts = yaml.safe_load((provisioning / "datasources" / "prometheus.yaml").read_text())["datasources"]
     assert alerts["url"] == "http://alertmanager:9093"
     assert source["type"] == "prometheus"
-    assert source["isDefault"], "the variable `datasource` begins with it"
+    assert source["isDefault"], "it is the first value of the variable `datasource`"
     assert source["url"] == "http://prometheus:9090"
     scraped = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yaml").read_text())
     assert source["jsonData"]["timeInterval"] == scraped["global"]["scrape_interval"]
@@ -126,25 +126,26 @@ def test_grafana_finds_its_source_and_its_dashboards() -> None:
     assert (DASHBOARDS / home.name).exists()
 
 
-def test_prometheus_scrapes_the_service_under_its_name() -> None:
+def test_prometheus_scrapes_the_service_by_its_name() -> None:
     scraped = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yaml").read_text())
     jobs = {job["job_name"]: job["static_configs"][0]["targets"] for job in scraped["scrape_configs"]}
     [address] = jobs["redis-pulse"]
     host, _, port = address.partition(":")
     assert host in SERVICES
     assert SERVICES[host]["ports"] == [f"127.0.0.1:{port}:{port}"]
-    [told] = scraped["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"]
-    assert told in jobs["alertmanager"]
-    assert SERVICES["alertmanager"]["ports"] == [f"127.0.0.1:{told.partition(':')[2]}:{told.partition(':')[2]}"]
+    [alertmanager] = scraped["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"]
+    assert alertmanager in jobs["alertmanager"]
+    port = alertmanager.partition(":")[2]
+    assert SERVICES["alertmanager"]["ports"] == [f"127.0.0.1:{port}:{port}"]
 
 
 def test_prometheus_accepts_its_configuration_with_the_rules() -> None:
-    """The rules that are there are found, and what else lies in the folder is not taken for rules."""
+    """It loads the existing rule files, and no other file in the folder."""
     need("promtool", "prometheus")
-    done = run("promtool", "check", "config", str(DEPLOY / "prometheus" / "prometheus.yaml"))
-    found = set(re.findall(r"Checking \S+/(\w+\.yaml)", done.stdout))
-    there = {name for name in ("recording.yaml", "alerts.yaml") if (DEPLOY / "prometheus" / name).exists()}
-    assert found == {"prometheus.yaml", *there}
+    result = run("promtool", "check", "config", str(DEPLOY / "prometheus" / "prometheus.yaml"))
+    checked = set(re.findall(r"Checking \S+/(\w+\.yaml)", result.stdout))
+    rule_files = {name for name in ("recording.yaml", "alerts.yaml") if (DEPLOY / "prometheus" / name).exists()}
+    assert checked == {"prometheus.yaml", *rule_files}
 
 
 def test_alertmanager_accepts_its_configuration() -> None:
@@ -157,8 +158,8 @@ def test_alertmanager_accepts_its_configuration() -> None:
 
 
 def test_docker_accepts_the_compose_file() -> None:
-    done = run("docker-compose", "--file", str(DEPLOY / "compose.yaml"), "config", "--format", "json")
-    resolved = json.loads(done.stdout)["services"]
+    result = run("docker-compose", "--file", str(DEPLOY / "compose.yaml"), "config", "--format", "json")
+    resolved = json.loads(result.stdout)["services"]
     assert resolved.keys() == SERVICES.keys()
     assert resolved["redis-pulse"]["environment"]["REDIS_URL"] == "redis://redis:6379"
     binds = [
@@ -168,8 +169,8 @@ def test_docker_accepts_the_compose_file() -> None:
     assert all(Path(volume["source"]).exists() and volume["read_only"] for volume in binds)
 
 
-def test_what_the_collector_scrapes_prometheus_would_scrape(tmp_path: Path) -> None:
-    """Its receiver takes a configuration of Prometheus; the rest of the file only names what it is handed to."""
+def test_prometheus_accepts_the_scrape_configuration_of_the_collector(tmp_path: Path) -> None:
+    """The receiver uses the configuration format of Prometheus. The rest of the file only connects components."""
     collector = yaml.safe_load((DEPLOY / "otel" / "collector.yaml").read_text(encoding="utf-8"))
     need("promtool", "prometheus")
     scraped = tmp_path / "prometheus.yaml"
@@ -177,48 +178,48 @@ def test_what_the_collector_scrapes_prometheus_would_scrape(tmp_path: Path) -> N
     run("promtool", "check", "config", str(scraped))
     [pipeline] = collector["service"]["pipelines"].values()
     for kind in ("receivers", "processors", "exporters"):
-        assert set(pipeline[kind]) == collector[kind].keys(), "what is declared is used, and what is used is declared"
+        assert set(pipeline[kind]) == collector[kind].keys(), f"declared {kind} and used ones differ"
 
 
-def test_alloy_hands_on_what_it_scrapes_to_what_is_there() -> None:
-    """No package has Alloy, so only its references and brackets are looked at, of both variants."""
+def test_components_of_alloy_refer_to_existing_ones() -> None:
+    """No package contains Alloy. So only references and brackets are checked, for both variants in the file."""
     text = (DEPLOY / "alloy" / "config.alloy").read_text(encoding="utf-8")
     plain = re.sub(r"(?m)^\s*//.*$", "", text)
     other = "\n".join(
         line.removeprefix("// ").removeprefix("//") for line in text.splitlines() if "{" in line or "=" in line
     )
     for variant in (plain, other):
-        made = {f"{kind}.{name}" for kind, name in re.findall(r'(?m)^\s*([\w.]+) "(\w+)" \{', variant)}
+        declared = {f"{kind}.{name}" for kind, name in re.findall(r'(?m)^\s*([\w.]+) "(\w+)" \{', variant)}
         used = set(re.findall(r"= \[?((?:prometheus|discovery)\.\w+\.\w+)\.(?:receiver|targets|output)", variant))
-        assert made
-        assert used <= made
+        assert declared
+        assert used <= declared
     assert all(plain.count(pair[0]) == plain.count(pair[1]) for pair in ("{}", "[]", "()"))
 
 
-def test_the_unit_is_hardened_and_reloads() -> None:
-    unit = service_lines()
+def test_systemd_unit_is_hardened_and_reloads() -> None:
+    unit = unit_settings()
     assert unit["Type"] == ["notify"]
-    assert unit["WatchdogSec"] == ["10"], "the loop beats every second; tests/integration/test_watchdog.py hangs one"
-    assert unit["LimitCORE"] == ["0"], "the watchdog ends it with SIGABRT, and a dump would hold passwords"
+    assert unit["WatchdogSec"] == ["10"], "the daemon notifies the watchdog every second"
+    assert unit["LimitCORE"] == ["0"], "the watchdog sends SIGABRT, and a core dump would contain passwords"
     assert unit["Restart"] == ["on-failure"]
     assert unit["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
     assert unit["DynamicUser"] == unit["NoNewPrivileges"] == unit["PrivateTmp"] == unit["ProtectHome"] == ["yes"]
     assert unit["ProtectSystem"] == ["strict"]
     assert unit["CapabilityBoundingSet"] == [""]
-    assert "CPUQuota" not in unit, "a probe that waits for a CPU measures the wait"
+    assert "CPUQuota" not in unit, "a throttled probe would measure its own pauses"
     [credential] = unit["LoadCredential"]
     assert f"/run/credentials/{UNIT.name}/{credential.partition(':')[0]}" in UNIT.read_text(encoding="utf-8")
 
 
-def test_systemd_accepts_the_unit_and_finds_it_little_exposed(tmp_path: Path) -> None:
+def test_systemd_accepts_the_unit_and_its_security(tmp_path: Path) -> None:
     analyze = need("systemd-analyze", "systemd")
-    # Where it is installed is not where it is tested; verify asks whether the command exists.
+    # The program is not installed at its usual path here, and verify checks that the command exists.
     program = shutil.which("true")
     text = re.sub(r"^ExecStart=\S+", f"ExecStart={program}", UNIT.read_text(encoding="utf-8"), flags=re.MULTILINE)
     copy = tmp_path / UNIT.name
     copy.write_text(text, encoding="utf-8")
     for command in (["verify"], ["security", "--offline=true", "--threshold=20"]):
-        done = subprocess.run([analyze, *command, str(copy)], capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+        result = subprocess.run([analyze, *command, str(copy)], capture_output=True, text=True, timeout=60, check=False)
+        assert result.returncode == 0, result.stdout + result.stderr
         if command == ["verify"]:
-            assert not done.stderr, done.stderr
+            assert not result.stderr, result.stderr

@@ -1,12 +1,16 @@
+"""The errors of operations: the tree of classes, their reasons, and which of them the circuit breaker counts."""
+
 import re
 from collections.abc import Iterator
 
 import pytest
 
+from redis_pulse import errors
 from redis_pulse.errors import REASONS, TargetError
 
 
 def tree(root: type[TargetError] = TargetError) -> Iterator[type[TargetError]]:
+    """Yield a class and all its subclasses, in the order of the module."""
     yield root
     for child in root.__subclasses__():
         yield from tree(child)
@@ -19,24 +23,34 @@ CONTRACT = (
 )
 
 
-def test_the_reasons_are_the_closed_list_of_the_contract() -> None:
+def test_reasons_are_those_of_contract() -> None:
     assert " ".join(REASONS) == CONTRACT
 
 
-def test_every_error_has_a_reason_of_the_list_and_every_reason_an_error() -> None:
+def test_every_error_has_a_reason_and_every_reason_an_error() -> None:
     assert {error.reason for error in tree()} == set(REASONS)
 
 
+def test_docstring_of_module_lists_tree_of_errors() -> None:
+    lines = []
+    for error in tree():
+        depth = len(error.__mro__) - len(TargetError.__mro__)
+        text = f"{'  ' * depth}* {error.__name__} "
+        lines.append(f"{text:.<46} {error.reason}{', unavailable' if error.unavailable else ''}")
+    listed = [line for line in (errors.__doc__ or "").splitlines() if line.lstrip().startswith("* ")]
+    assert listed == lines
+
+
 @pytest.mark.parametrize("error", list(tree()), ids=lambda error: error.__name__)
-def test_an_error_is_described_and_named_as_one(error: type[TargetError]) -> None:
+def test_error_has_docstring_and_name(error: type[TargetError]) -> None:
     assert error.__name__.endswith("Error")
     assert (error.__doc__ or "").strip()
     assert re.fullmatch(r"[a-z]+", error.reason)
     assert str(error("no answer")) == "no answer"
 
 
-def test_the_breaker_counts_what_is_unreachable_or_not_ready_and_nothing_else() -> None:
-    """A server that answers "no" is alive; an open breaker would only hide it."""
+def test_only_unreachable_or_unready_servers_are_unavailable() -> None:
+    """A server that refuses a command is alive. An open breaker would only hide it."""
     assert {error.reason for error in tree() if error.unavailable} == {
         "timeout",
         "refused",

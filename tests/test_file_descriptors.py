@@ -1,4 +1,4 @@
-"""Descriptors are raised to the hard limit, and some are kept for pages. Tried in processes of their own."""
+"""The limit of descriptors is raised to the hard limit, and some are reserved for pages. Tested in a subprocess."""
 
 import subprocess
 import sys
@@ -15,9 +15,9 @@ print(file_descriptors.raise_limit())
 opened = []
 while True:
     try:
-        file_descriptors.check_room()
+        file_descriptors.check_descriptor_available()
         sock = socket.socket()
-        file_descriptors.refuse_reserved(sock.fileno())
+        file_descriptors.reject_reserved(sock.fileno())
         opened.append(sock)
     except OSError as error:
         print(error.errno)
@@ -32,16 +32,16 @@ print(len(opened) >= 55)
 """
 
 
-def test_a_reserve_stays_free_when_targets_have_taken_the_rest() -> None:
+def test_reserve_stays_free_when_targets_use_the_rest() -> None:
     ran = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == ["64", "24", "1", "True"]
 
 
 @pytest.mark.parametrize(("targets", "limit"), [(0, 256), (53, 256), (54, 512), (1000, 3328)])
-def test_the_limit_that_is_needed_is_named(targets: int, limit: int) -> None:
-    assert file_descriptors.needed(targets) == limit
-    assert f"LimitNOFILE={limit}" in file_descriptors.advice(targets)
+def test_hint_names_required_limit(targets: int, limit: int) -> None:
+    assert file_descriptors.required_limit(targets) == limit
+    assert f"LimitNOFILE={limit}" in file_descriptors.limit_hint(targets)
 
 
-def test_a_small_limit_has_a_small_reserve() -> None:
-    assert [file_descriptors.reserve(most) for most in (64, 1024)] == [16, 32]
+def test_small_limit_has_small_reserve() -> None:
+    assert [file_descriptors.reserve(total) for total in (64, 1024)] == [16, 32]

@@ -1,4 +1,4 @@
-"""Docs and dashboards cannot lag behind the code: what is rendered from it equals what is committed."""
+"""The committed docs, dashboards and rules equal what is rendered from the code."""
 
 import pytest
 
@@ -6,27 +6,27 @@ from redis_pulse.metric import counter, gauge
 from tools import render
 
 
-def test_everything_rendered_is_what_is_committed() -> None:
+def test_rendered_files_equal_the_committed_files() -> None:
     stale = [path.relative_to(render.ROOT).as_posix() for path in render.stale()]
-    assert not stale, f"not what the code says now: {', '.join(stale)}: run `make docs` and commit what it writes"
+    assert not stale, f"outdated: {', '.join(stale)}: run `make docs` and commit the changes"
 
 
 def test_only_the_part_between_the_markers_is_replaced() -> None:
     page = "a\n<!-- x -->\n\nold\n\n<!-- /x -->\nb\n"
-    assert render._between(page, "x", "new\n") == "a\n<!-- x -->\n\nnew\n\n<!-- /x -->\nb\n"
+    assert render._replace_part(page, "x", "new\n") == "a\n<!-- x -->\n\nnew\n\n<!-- /x -->\nb\n"
 
 
-def test_a_lost_marker_is_said() -> None:
+def test_missing_marker_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"the lines <!-- x --> and <!-- /x --> are missing"):
-        render._between("a\n<!-- x -->\nold\n", "x", "new\n")
+        render._replace_part("a\n<!-- x -->\nold\n", "x", "new\n")
 
 
-def test_a_cell_may_hold_the_bar_that_divides_cells() -> None:
+def test_vertical_bar_in_a_cell_is_escaped() -> None:
     assert render._table(["a"], [["x|y"]]) == "| a |\n| --- |\n| x\\|y |\n"
 
 
-def test_the_right_name_is_told_beside_an_established_one() -> None:
-    """Of two rows of one field, the counter, then the one in seconds is the better one; others stand alone."""
+def test_established_name_leads_to_the_better_name() -> None:
+    """Of two metrics of one field, a counter is better, then seconds. Other metrics have no better name."""
     rows = [
         gauge("Stats", "hits", "hits", "Hits."),
         counter("Stats", "hits", "hits_total", "Hits."),

@@ -1,4 +1,4 @@
-"""One event is one line that a machine can read, libraries speak the same way, and no secret comes through."""
+"""Tests of the log: one event is one line, libraries use the same format, and secrets are hidden."""
 
 import asyncio
 import io
@@ -21,13 +21,13 @@ from redis_pulse.log import StateChangeFilter
 from redis_pulse.log.processors import WITHHELD, hide
 
 SECRET = "hunter2"
-TOUCHED = ("", "exporter", "apscheduler")
+LOGGERS = ("", "exporter", "apscheduler")
 
 
 @pytest.fixture(autouse=True)
-def standard_logging_as_it_was() -> Iterator[None]:
-    """Logging belongs to the process: what setup() did must not reach the next test."""
-    handlers, levels = logging.getLogger().handlers[:], {name: logging.getLogger(name).level for name in TOUCHED}
+def restored_logging() -> Iterator[None]:
+    """Undo setup(), because logging is global and must not affect the next test."""
+    handlers, levels = logging.getLogger().handlers[:], {name: logging.getLogger(name).level for name in LOGGERS}
     yield
     logging.captureWarnings(capture=False)
     logging.getLogger().handlers[:] = handlers
@@ -58,7 +58,7 @@ def boom() -> NoReturn:
     raise ValueError(f"no answer from redis://:{SECRET}@cart:6379\nand a second line")
 
 
-def test_an_event_is_one_line_of_logfmt() -> None:
+def test_event_is_one_line_of_logfmt() -> None:
     stream = set_up()
     log.get("client").warning("lost", target="cart", reason="reset", attempts=3, first=True, since=None)
     line = only_line(stream)
@@ -66,7 +66,7 @@ def test_an_event_is_one_line_of_logfmt() -> None:
     assert line.endswith(" event=lost target=cart reason=reset attempts=3 first=true since=")
 
 
-def test_an_event_is_one_object_of_json() -> None:
+def test_event_is_one_object_of_json() -> None:
     stream = set_up(format="json")
     log.get("client").info("connected", target="cart", latency=0.001, nodes=["a", "b"])
     fields = read(stream)
@@ -97,22 +97,22 @@ def test_an_event_is_one_object_of_json() -> None:
         (7, "7"),
     ],
 )
-def test_a_logfmt_value_is_quoted_when_it_must_be(value: object, rendered: str) -> None:
+def test_logfmt_value_is_quoted_if_necessary(value: object, rendered: str) -> None:
     stream = set_up()
     log.get("x").info("seen", value=value)
     assert only_line(stream).endswith(f"event=seen value={rendered}")
 
 
 @given(st.text(), st.sampled_from(log.FORMATS))
-def test_whatever_the_text_an_event_stays_one_line(text: str, format: log.Format) -> None:  # noqa: A002
-    """An answer of a server must not be able to forge a line, or to drive the terminal of a reader."""
+def test_event_with_any_text_is_one_line(text: str, format: log.Format) -> None:  # noqa: A002
+    """The reply of a server must not forge a line or control the terminal of a reader."""
     stream = set_up(format=format)
     log.get("x").info(text, field=text, **{"a key": text})
     line = only_line(stream)
     assert line.isprintable() or all(char.isprintable() or ord(char) > 0x9F for char in line)
 
 
-def test_below_the_level_nothing_is_written() -> None:
+def test_events_below_the_level_are_not_written() -> None:
     stream = set_up("WARNING")
     logger = log.get("x")
     logger.debug("not this")
@@ -122,12 +122,12 @@ def test_below_the_level_nothing_is_written() -> None:
 
 
 @pytest.mark.parametrize(("level", "format"), [("loud", "json"), ("info", "xml")])
-def test_an_unknown_level_or_format_is_refused_with_those_allowed(level: str, format: Any) -> None:  # noqa: A002
+def test_unknown_level_or_format_is_refused(level: str, format: Any) -> None:  # noqa: A002
     with pytest.raises(ValueError, match=r"allowed are (debug, info|logfmt, json)"):
         log.setup(level, format)
 
 
-def test_a_second_setup_takes_the_place_of_the_first_for_loggers_in_use() -> None:
+def test_second_setup_replaces_the_first_for_existing_loggers() -> None:
     logger = log.get("x")
     first = set_up()
     logger.info("one")
@@ -138,7 +138,7 @@ def test_a_second_setup_takes_the_place_of_the_first_for_loggers_in_use() -> Non
     assert read(second)["event"] == "three"
 
 
-def test_standard_error_is_where_logs_go_unless_told_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
+def test_logs_go_to_standard_error_by_default(capsys: pytest.CaptureFixture[str]) -> None:
     log.setup()
     log.get("x").info("hello")
     written = capsys.readouterr()
@@ -146,19 +146,19 @@ def test_standard_error_is_where_logs_go_unless_told_otherwise(capsys: pytest.Ca
     assert written.out == ""
 
 
-def test_a_module_can_log_before_setup(caplog: pytest.LogCaptureFixture) -> None:
+def test_module_can_log_before_setup(caplog: pytest.LogCaptureFixture) -> None:
     log.get("x").warning("early", target="cart")
     assert caplog.records[0].msg == {"event": "early", "target": "cart"}
 
 
-def test_bound_fields_come_with_every_event() -> None:
+def test_bound_fields_are_in_every_event() -> None:
     stream = set_up()
     logger = log.get("exporter.client").bind(target="cart")
     logger.info("connected", port=6379)
     assert only_line(stream).endswith("logger=exporter.client event=connected target=cart port=6379")
 
 
-def test_libraries_speak_the_same_format_from_warning_on() -> None:
+def test_warnings_of_libraries_have_the_same_format() -> None:
     stream = set_up(format="json")
     logging.getLogger("some.library").info("Started server process [%d]", 1)
     logging.getLogger("some.library").warning("Invalid HTTP request from %s", "10.0.0.1")
@@ -167,8 +167,8 @@ def test_libraries_speak_the_same_format_from_warning_on() -> None:
     assert fields["event"] == "Invalid HTTP request from 10.0.0.1"
 
 
-def test_the_scheduler_is_heard_only_when_a_job_crashed() -> None:
-    """A missed firing is counted and published, not written down every second."""
+def test_scheduler_logs_only_crashed_jobs() -> None:
+    """A missed run is counted and published, but not logged every second."""
     stream = set_up(format="json")
     logger = logging.getLogger("apscheduler.executors.default")
     logger.info('Running job "poll"')
@@ -185,7 +185,7 @@ def test_the_scheduler_is_heard_only_when_a_job_crashed() -> None:
     assert fields["exception"].endswith(" boom)")
 
 
-async def test_an_exception_that_nobody_awaited_is_one_line() -> None:
+async def test_exception_of_a_forgotten_task_is_one_line() -> None:
     stream = set_up(format="json")
     try:
         boom()
@@ -196,7 +196,7 @@ async def test_an_exception_that_nobody_awaited_is_one_line() -> None:
     assert "ValueError: no answer" in fields["exception"]
 
 
-def test_a_warning_of_python_is_an_event() -> None:
+def test_warning_of_python_is_an_event() -> None:
     stream = set_up(format="json")
     with warnings.catch_warnings():
         warnings.simplefilter("always")
@@ -209,7 +209,7 @@ def test_a_warning_of_python_is_an_event() -> None:
     assert "soon gone" in fields["event"]
 
 
-def test_our_exceptions_are_told_with_their_causes() -> None:
+def test_exception_is_logged_with_its_cause() -> None:
     stream = set_up(format="json")
     try:
         try:
@@ -220,24 +220,24 @@ def test_our_exceptions_are_told_with_their_causes() -> None:
         log.get("x").exception("crashed", job="poll")
     fields = read(stream)
     assert (fields["event"], fields["level"], fields["job"]) == ("crashed", "error", "poll")
-    told = fields["exception"]
-    assert re.fullmatch(r"RuntimeError: poll failed \(.*\) caused by ValueError: no answer .* boom\)", told)
-    assert SECRET not in told
+    text = fields["exception"]
+    assert re.fullmatch(r"RuntimeError: poll failed \(.*\) caused by ValueError: no answer .* boom\)", text)
+    assert SECRET not in text
 
 
-def test_an_exception_handed_over_needs_no_traceback() -> None:
+def test_exception_without_traceback_is_logged() -> None:
     stream = set_up()
     log.get("x").error("refused", exc_info=KeyError("x"))
     assert only_line(stream).endswith("event=refused exception=\"KeyError: 'x'\"")
 
 
-def test_an_exception_group_tells_its_members() -> None:
+def test_exception_group_is_logged_with_its_members() -> None:
     stream = set_up(format="json")
     log.get("x").error("failed", exc_info=ExceptionGroup("two", [ValueError("a"), OSError("b")]))
     assert read(stream)["exception"] == "ExceptionGroup: two (2 sub-exceptions) [ValueError: a; OSError: b]"
 
 
-def test_a_suppressed_context_and_endless_causes_are_cut() -> None:
+def test_long_chain_of_causes_is_cut() -> None:
     stream = set_up(format="json")
     errors: list[Exception] = [ValueError(str(n)) for n in range(20)]
     for error, cause in pairwise(errors):
@@ -267,11 +267,26 @@ def test_a_suppressed_context_and_endless_causes_are_cut() -> None:
         {"text": f"unknown key passwrd: {SECRET}"},
         {"text": f"redis://cart?db=0&password={SECRET}&x=1"},
         {"deep": [[[[[f"redis://:{SECRET}@x"]]]]]},
+        {"passphrase": SECRET},
+        {"private": SECRET},
+        {"license": SECRET},
+        {"hash-seed": SECRET},
+        {"salt": SECRET},
+        {"aclfile": SECRET},
+        {"creds": SECRET},
+        {"tls_key": SECRET},
+        {"api_keys": [SECRET]},
+        {"text": f"passphrase: {SECRET}"},
+        {"text": f"licence={SECRET}"},
+        {"text": f"api-key={SECRET}"},
+        {"text": f"private-key: {SECRET}"},
+        {"text": f"key=password: {SECRET}"},
+        {"text": f"token=x seed: {SECRET}"},
         {"error": ValueError(f"redis://:{SECRET}@x")},
         {"exc_info": ValueError(f"redis://:{SECRET}@x")},
     ],
 )
-def test_a_secret_does_not_come_through(fields: dict[str, object], format: log.Format) -> None:  # noqa: A002
+def test_secret_is_hidden(fields: dict[str, object], format: log.Format) -> None:  # noqa: A002
     stream = set_up(format=format)
     log.get("x").info("settings", **fields)
     line = only_line(stream)
@@ -279,13 +294,13 @@ def test_a_secret_does_not_come_through(fields: dict[str, object], format: log.F
     assert "***" in line
 
 
-def test_a_secret_in_the_name_of_a_field_does_not_come_through() -> None:
+def test_secret_in_the_name_of_a_field_is_hidden() -> None:
     stream = set_up(format="json")
     log.get("x").info("settings", **{f"redis://:{SECRET}@cart": 1})
     assert read(stream)["redis://***@cart"] == 1
 
 
-def test_a_secret_in_the_event_of_a_library_does_not_come_through() -> None:
+def test_secret_in_the_event_of_a_library_is_hidden() -> None:
     stream = set_up()
     logging.getLogger("redis").error("cannot connect to %s", f"redis://u:{SECRET}@cart:6379")
     line = only_line(stream)
@@ -299,32 +314,35 @@ def test_a_secret_in_the_event_of_a_library_does_not_come_through() -> None:
         {"url": "redis://cart:6379/0"},
         {"reason": "auth: timeout"},
         {"phase": "auth"},
+        {"user": "exporter"},
+        {"keys": 7},
+        {"exception": "KeyError: 'x'"},
         {"mail": "ops@example.org"},
         {"password_set": True, "password": None},
         {"error": "WRONGPASS invalid username-password pair or user is disabled."},
         {"error": "NOAUTH Authentication required."},
     ],
 )
-def test_what_is_no_secret_stays_readable(fields: dict[str, object]) -> None:
+def test_harmless_fields_are_unchanged(fields: dict[str, object]) -> None:
     stream = set_up(format="json")
     log.get("x").info("settings", **fields)
     assert fields.items() <= read(stream).items()
 
 
-def test_two_urls_in_one_text_stay_two() -> None:
+def test_secrets_of_two_urls_in_one_text_are_hidden() -> None:
     stream = set_up(format="json")
     log.get("x").info(f"redis://:{SECRET}@a:1, redis://:{SECRET}@b:2")
     assert read(stream)["event"] == "redis://***@a:1, redis://***@b:2"
 
 
-def test_a_very_long_value_is_cut_after_it_was_redacted() -> None:
+def test_long_value_is_cut_after_redaction() -> None:
     stream = set_up(format="json")
     log.get("x").info("reply", text=f"{'x' * 3985} redis://:{SECRET}@cart")
     text = read(stream)["text"]
     assert text == f"{'x' * 3985} redis://***@ca…"
 
 
-def test_a_value_that_cannot_be_shown_does_not_lose_the_event() -> None:
+def test_value_that_cannot_be_shown_does_not_lose_the_event() -> None:
     class Odd:
         def __str__(self) -> str:
             raise RuntimeError
@@ -334,8 +352,8 @@ def test_a_value_that_cannot_be_shown_does_not_lose_the_event() -> None:
     assert read(stream)["odd"] == "<Odd: RuntimeError>"
 
 
-def test_a_line_that_cannot_be_made_shows_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:
-    """The standard handler prints message and arguments of such a record to standard error."""
+def test_line_that_cannot_be_formatted_hides_its_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    """The standard handler would print its message and its arguments to standard error."""
     stream = set_up()
     logging.getLogger().handlers[:] = logging.getLogger().handlers[-1:]
     logging.getLogger("uvicorn").error("%d", SECRET)
@@ -343,18 +361,18 @@ def test_a_line_that_cannot_be_made_shows_no_arguments(capsys: pytest.CaptureFix
     assert capsys.readouterr().err == ""
 
 
-def test_a_closed_stream_harms_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+def test_closed_stream_raises_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     stream = set_up()
     stream.close()
-    log.get("x").error("nobody hears", password=SECRET)
+    log.get("x").error("not written", password=SECRET)
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_state_is_news_once() -> None:
+def test_state_is_a_change_once() -> None:
     changes = StateChangeFilter()
-    noted = [changes.changed(("cart", "link"), state) for state in ("up", "up", "down", "down", "up")]
-    assert noted == [True, False, True, False, True]
-    assert changes.changed(("queue", "link"), "up"), "each key has a state of its own"
+    changed = [changes.changed(("cart", "link"), state) for state in ("up", "up", "down", "down", "up")]
+    assert changed == [True, False, True, False, True]
+    assert changes.changed(("queue", "link"), "up"), "each key has its own state"
 
 
 def test_none_is_a_state_too() -> None:
@@ -362,7 +380,7 @@ def test_none_is_a_state_too() -> None:
     assert [changes.changed("cart", None), changes.changed("cart", None)] == [True, False]
 
 
-def test_what_is_gone_is_forgotten() -> None:
+def test_forgotten_key_is_a_change_again() -> None:
     changes = StateChangeFilter()
     changes.changed("cart", "up")
     changes.forget("cart")
@@ -370,8 +388,8 @@ def test_what_is_gone_is_forgotten() -> None:
     assert changes.changed("cart", "up")
 
 
-def test_states_are_bounded_and_the_quietest_goes_first() -> None:
-    changes = StateChangeFilter(most=2)
+def test_states_are_limited_and_the_oldest_is_dropped() -> None:
+    changes = StateChangeFilter(max_keys=2)
     changes.changed("a", 1)
     changes.changed("b", 1)
     changes.changed("a", 1)
@@ -396,12 +414,12 @@ def test_states_are_bounded_and_the_quietest_goes_first() -> None:
         (None, "anything", "anything"),
     ],
 )
-def test_a_secret_is_taken_out_of_a_text_and_not_given_away(secret: str | None, text: str, shown: str) -> None:
+def test_secret_is_removed_from_a_text(secret: str | None, text: str, shown: str) -> None:
     assert hide(text, secret) == shown
 
 
 @given(st.text(), st.text(min_size=1), st.text())
-def test_a_secret_that_is_a_word_of_a_text_is_never_shown(before: str, secret: str, after: str) -> None:
+def test_secret_that_is_a_word_of_a_text_is_not_shown(before: str, secret: str, after: str) -> None:
     shown = hide(f"{before} {secret} {after}", secret)
     if shown != WITHHELD and len(secret) >= 8 and "*" not in secret:
         assert secret not in shown
@@ -409,7 +427,7 @@ def test_a_secret_that_is_a_word_of_a_text_is_never_shown(before: str, secret: s
         assert f" {secret} " not in shown or "***" in secret
 
 
-def test_a_list_of_ten_thousand_names_is_cut() -> None:
+def test_long_list_is_cut() -> None:
     stream = io.StringIO()
     log.setup("info", "json", stream)
     log.get("app").info("configuration taken over", started=[f"target-{number}" for number in range(10_000)])

@@ -1,4 +1,4 @@
-"""Managed services and other software: the default set gives what there is, and asks once for what is not."""
+"""Managed services and other software: the default collectors publish what exists, and try only once what does not."""
 
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -20,57 +20,57 @@ NAMES = sorted(PROFILES)
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-class Polled(TargetHarness):
-    """A double that was polled several times with the default set, through the real client."""
+class PolledService(TargetHarness):
+    """A service that is polled several times by the default collectors, through the real client."""
 
     def __init__(self, server: ProfileServer) -> None:
         super().__init__(server.url)
         self.server = server
         self.store = SampleStore(render, self.clock)
-        every = [collector for collector in collectors.load().values() if collector.default]
-        parts = [ConfiguredCollector(collector.for_target(), collector.options()) for collector in every]
-        self.sampler = TargetPoller(
+        default = [collector for collector in collectors.load().values() if collector.default]
+        parts = [ConfiguredCollector(collector.for_target(), collector.options()) for collector in default]
+        self.poller = TargetPoller(
             self.client,
             parts,
             self.store,
-            self.of_target,
-            self.heard,
-            trouble=lambda: self.prober.last_failure,
+            self.target_metrics,
+            self.observer,
+            ping_error=lambda: self.prober.last_failure,
             clock=self.clock,
         )
 
     async def poll(self) -> None:
         for _ in range(POLLS):
-            await self.sampler.poll(self.clock())
+            await self.poller.poll(self.clock())
             self.clock.advance(15)
 
     @property
     def text(self) -> str:
-        self.clock.advance(-15)  # the time of the last poll
+        self.clock.advance(-15)  # back to the time of the last poll
         return b"".join(lines for page in self.store.all_fresh() for lines in page.values()).decode()
 
     def unreadable(self) -> dict[str, float]:
-        """Return how many parts of replies could not be read, by collector, where there were any."""
-        counted = {
-            name: metric_value(self.instruments, "redis_exporter_unreadable_fields_total", collector=name)
+        """Return the number of unreadable parts of replies by collector, without zeros."""
+        counts = {
+            name: metric_value(self.metrics, "redis_exporter_unreadable_fields_total", collector=name)
             for name in collectors.load()
         }
-        return {name: count for name, count in counted.items() if count}
+        return {name: count for name, count in counts.items() if count}
 
 
 @asynccontextmanager
-async def polled(name: str) -> AsyncIterator[Polled]:
+async def polled(name: str) -> AsyncIterator[PolledService]:
     async with ProfileServer(PROFILES[name]) as server:
-        watched = Polled(server)
+        service = PolledService(server)
         try:
-            await watched.poll()
-            yield watched
+            await service.poll()
+            yield service
         finally:
-            await watched.close()
+            await service.close()
 
 
 def series(text: str) -> Series:
-    """Return what stands on a page, without the label of the target."""
+    """Return the values on a page by series, without the label of the target."""
     return {
         (sample.name, frozenset(sample.labels.items() - {("target", "t")})): sample.value
         for family in text_string_to_metric_families(text)
@@ -80,27 +80,27 @@ def series(text: str) -> Series:
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_no_collector_fails(name: str) -> None:
-    async with polled(name) as watched:
-        ended = Counter(ending for _, ending in watched.heard.runs)
-        known = {"ok", "unsupported: other"}
-        assert all(end in known or end.startswith("denied: ") for end in ended), watched.heard.runs
-        assert ("info", "ok") in watched.heard.runs
+    async with polled(name) as service:
+        results = {result for _, result in service.observer.runs}
+        expected = {"ok", "unsupported: other"}
+        assert all(result in expected or result.startswith("denied: ") for result in results), service.observer.runs
+        assert ("info", "ok") in service.observer.runs
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_what_is_not_there_is_asked_once(name: str) -> None:
-    async with polled(name) as watched:
-        more = {command: times for command, times in Counter(watched.server.refused).items() if times > 1}
-        assert not more, "asked again and again"
+async def test_missing_command_is_sent_once(name: str) -> None:
+    async with polled(name) as service:
+        repeated = {command: times for command, times in Counter(service.server.refused).items() if times > 1}
+        assert not repeated, "sent several times"
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_odd_lines_are_no_storm_of_unreadable_parts(name: str) -> None:
-    async with polled(name) as watched:
-        assert sum(watched.unreadable().values()) <= POLLS, watched.unreadable()
+async def test_unusual_lines_make_few_unreadable_parts(name: str) -> None:
+    async with polled(name) as service:
+        assert sum(service.unreadable().values()) <= POLLS, service.unreadable()
 
 
-WHAT_THERE_IS: dict[str, dict[tuple[str, frozenset[tuple[str, str]]], float]] = {
+EXPECTED: dict[str, dict[tuple[str, frozenset[tuple[str, str]]], float]] = {
     "upstash": {
         ("redis_connected_clients", frozenset()): 3,
         ("redis_memory_used_bytes", frozenset()): 52428800,
@@ -132,8 +132,8 @@ WHAT_THERE_IS: dict[str, dict[tuple[str, frozenset[tuple[str, str]]], float]] = 
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_what_there_is_is_given(name: str) -> None:
-    async with polled(name) as watched:
-        found = series(watched.text)
-        missing = {one: expected for one, expected in WHAT_THERE_IS[name].items() if found.get(one) != expected}
-        assert not missing, {one: found.get(one) for one in missing}
+async def test_existing_values_are_published(name: str) -> None:
+    async with polled(name) as service:
+        values = series(service.text)
+        different = {one: values.get(one) for one, expected in EXPECTED[name].items() if values.get(one) != expected}
+        assert not different

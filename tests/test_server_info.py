@@ -1,53 +1,26 @@
+"""What INFO replies reveal about a server, and when its identity changes."""
+
 import pytest
 
-from redis_pulse.config import TargetSettings, parse_url
 from redis_pulse.parse.info import parse_info
-from redis_pulse.server_info import Server, Target
+from redis_pulse.server_info import Server
 from tests import recordings
 
 
-def settings(name: str = "cart", url: str = "redis://10.0.0.7:6379", **more: str) -> TargetSettings:
-    return TargetSettings(name=name, endpoint=parse_url(url).endpoint, **more)
-
-
-def fields(server: str, who: str = "info") -> dict[str, str]:
+def fields(server: str, file: str = "info") -> dict[str, str]:
     return {
         field: text
-        for part in parse_info(recordings.info(server, who).decode()).values()
+        for part in parse_info(recordings.info(server, file).decode()).values()
         for field, text in part.items()
     }
 
 
-def test_equal_settings_make_equal_targets() -> None:
-    """That is how a reload knows what changed."""
-    assert Target.of(settings()) == Target.of(settings())
-    assert len({Target.of(settings()), Target.of(settings())}) == 1
-    assert Target.of(settings()) != Target.of(settings(password="other"))
-    assert Target.of(settings()) != Target.of(settings(url="redis://10.0.0.8:6379"))
-
-
-@pytest.mark.parametrize(
-    ("url", "address"),
-    [
-        ("redis://10.0.0.7:6379", "10.0.0.7:6379"),
-        ("rediss://user:secret@[::1]:6380/3", "[::1]:6380"),
-        ("unix:///run/redis.sock", "/run/redis.sock"),
-    ],
-)
-def test_an_address_never_holds_a_credential(url: str, address: str) -> None:
-    assert Target.of(settings(url=url)).address == address
-
-
-def test_a_target_never_shows_its_password() -> None:
-    assert "hunter2" not in repr(Target.of(settings(password="hunter2")))
-
-
-def test_a_server_is_unknown_until_its_first_reply() -> None:
+def test_server_is_unknown_until_first_reply() -> None:
     assert Server().identity == ("", "", "", "")
 
 
 @pytest.mark.parametrize(
-    ("server", "who", "software", "version", "role", "mode"),
+    ("server", "file", "software", "version", "role", "mode"),
     [
         ("redis-6.2.14", "info", "redis", "6.2.14", "master", "standalone"),
         ("redis-8.2.3", "info-replica", "redis", "8.2.3", "slave", "standalone"),
@@ -57,48 +30,50 @@ def test_a_server_is_unknown_until_its_first_reply() -> None:
         ("valkey-9.1.2", "info-sentinel", "valkey", "9.1.2", "sentinel", "sentinel"),
     ],
 )
-def test_a_server_says_what_it_is(server: str, who: str, software: str, version: str, role: str, mode: str) -> None:
-    learnt = Server()
-    learnt.update(fields(server, who))
-    assert (learnt.software, learnt.version, learnt.role, learnt.mode) == (software, version, role, mode)
-    assert len(learnt.run_id) == 40
-    assert learnt.fields["tcp_port"].isdigit()
+def test_info_reply_identifies_server(
+    server: str, file: str, software: str, version: str, role: str, mode: str
+) -> None:
+    info = Server()
+    info.update(fields(server, file))
+    assert (info.software, info.version, info.role, info.mode) == (software, version, role, mode)
+    assert len(info.run_id) == 40
+    assert info.fields["tcp_port"].isdigit()
 
 
-def test_a_failover_an_upgrade_and_a_restart_change_the_identity_and_a_new_poll_does_not() -> None:
+def test_identity_changes_after_failover_upgrade_or_restart() -> None:
     server = Server()
-    said = {"redis_version": "7.0.15", "role": "master", "run_id": "a"}
-    server.update(said)
+    reply = {"redis_version": "7.0.15", "role": "master", "run_id": "a"}
+    server.update(reply)
     first = server.identity
-    server.update({**said, "connected_clients": "5"})
+    server.update({**reply, "connected_clients": "5"})
     assert server.identity == first
     for change in ({"role": "slave"}, {"redis_version": "7.2.0"}, {"run_id": "b"}, {"valkey_version": "7.0.15"}):
-        server.update({**said, **change})
+        server.update({**reply, **change})
         assert server.identity != first
 
 
-def test_a_reply_without_a_word_about_itself_is_no_error() -> None:
+def test_empty_reply_is_no_error() -> None:
     server = Server()
     server.update({})
     assert server.identity == ("redis", "", "", "")
 
 
-def test_the_start_time_is_kept_while_estimates_wobble() -> None:
+def test_start_time_is_stable_while_estimates_vary() -> None:
     server = Server()
-    assert [server.started(at) for at in (1000.0, 1000.9, 999.1, 1001.4)] == [1000.0] * 4
+    assert [server.stable_start_time(at) for at in (1000.0, 1000.9, 999.1, 1001.4)] == [1000.0] * 4
 
 
-def test_the_start_time_moves_with_a_restart() -> None:
+def test_start_time_changes_after_restart() -> None:
     server = Server()
     server.update({"run_id": "a"})
-    assert server.started(1000.0) == 1000.0
+    assert server.stable_start_time(1000.0) == 1000.0
     server.update({"run_id": "b"})
-    assert server.started(1001.0) == 1001.0
-    assert server.started(1010.0) == 1010.0  # a server without run_id
+    assert server.stable_start_time(1001.0) == 1001.0
+    assert server.stable_start_time(1010.0) == 1010.0  # a server without run_id
 
 
 @pytest.mark.parametrize(
-    ("said", "software", "version"),
+    ("reply", "software", "version"),
     [
         ({"redis_version": "7.2.4", "valkey_version": "8.1.0", "server_name": "valkey"}, "valkey", "8.1.0"),
         ({"redis_version": "7.4.0", "dragonfly_version": "df-v1.25.1"}, "dragonfly", "1.25.1"),
@@ -116,9 +91,7 @@ def test_the_start_time_moves_with_a_restart() -> None:
         ({}, "redis", ""),
     ],
 )
-def test_a_compatible_server_has_a_name_and_a_version_of_its_own(
-    said: dict[str, str], software: str, version: str
-) -> None:
+def test_compatible_server_has_its_own_name_and_version(reply: dict[str, str], software: str, version: str) -> None:
     server = Server()
-    server.update(said)
+    server.update(reply)
     assert (server.software, server.version) == (software, version)

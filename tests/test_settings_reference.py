@@ -1,4 +1,4 @@
-"""Every setting has a row, from which its documentation is rendered."""
+"""Every setting has a row in the documentation."""
 
 from tools.settings_reference import rows
 
@@ -25,23 +25,23 @@ CONTRACT = {
 }
 
 
-def test_the_names_that_are_fixed_have_their_defaults() -> None:
+def test_defaults_of_published_variables_do_not_change() -> None:
     defaults = {name: row.default for row in rows() for name in row.environment}
     assert {name: defaults.get(name) for name in CONTRACT} == CONTRACT
 
 
-def test_every_setting_says_what_it_is() -> None:
+def test_every_setting_has_a_description_and_a_type() -> None:
     for row in rows():
         assert row.description.endswith("."), row.path
         assert row.type, row.path
 
 
-def test_no_setting_has_two_rows() -> None:
+def test_every_setting_has_one_row() -> None:
     paths = [row.path for row in rows()]
     assert len(set(paths)) == len(paths)
 
 
-def test_rows_tell_types_as_people_write_them() -> None:
+def test_types_are_written_in_words() -> None:
     types = {row.path: row.type for row in rows()}
     assert types["probe.interval"] == "duration"
     assert types["targets[].db"] == "whole number"

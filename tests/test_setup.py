@@ -1,4 +1,4 @@
-"""Set-up from the lock files: a release that somebody publishes tomorrow changes nothing."""
+"""Set-up from the lock files: new releases of packages change nothing."""
 
 import base64
 import hashlib
@@ -19,7 +19,7 @@ TOMORROW = "9999!1"
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Makefile beside dev.lock, whose packages are all empty here, in an index that has a newer one of each."""
+    """A folder with the Makefile and a dev.lock. Its index has an empty wheel of each package, and a newer one."""
     root = tmp_path_factory.mktemp("project")
     (root / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
     (root / "requirements").mkdir()
@@ -37,33 +37,33 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_newer_releases_do_not_break_the_set_up(project: Path) -> None:
-    """pip once resolved `coverage[toml]` anew: the release of a day broke every fresh clone."""
-    done = make(project)
-    assert done.returncode == 0, done.stderr
+    """pip once resolved `coverage[toml]` again, and a new release broke every fresh clone."""
+    completed = make(project)
+    assert completed.returncode == 0, completed.stderr
     site = next((project / ".venv").glob("lib/python*/site-packages"))
     for name, version, marker in locked("dev"):
-        found = sorted(site.glob(f"{name.replace('-', '_')}-*.dist-info"))
-        assert marker or found, name
-        assert all(version in folder.name for folder in found), found
+        folders = sorted(site.glob(f"{name.replace('-', '_')}-*.dist-info"))
+        assert marker or folders, name
+        assert all(version in folder.name for folder in folders), folders
 
 
-def test_a_lock_that_lacks_a_package_is_refused_with_the_cure(project: Path) -> None:
-    """Nothing is resolved, so nobody else would notice that a package is missing."""
+def test_lock_without_a_package_is_rejected_with_a_hint(project: Path) -> None:
+    """pip resolves nothing, so it would not notice that a package is missing."""
     lock = project / "requirements" / "dev.lock"
-    whole = lock.read_text()
-    lock.write_text(re.sub(r"(?m)^click==.*\n", "", whole))
+    text = lock.read_text()
+    lock.write_text(re.sub(r"(?m)^click==.*\n", "", text))
     try:
-        done = make(project, ".venv-short")
+        completed = make(project, ".venv-short")
     finally:
-        lock.write_text(whole)
-    assert done.returncode != 0
-    assert "requires click, which is not installed" in done.stderr
-    assert "make lock" in done.stderr
+        lock.write_text(text)
+    assert completed.returncode != 0
+    assert "requires click, which is not installed" in completed.stderr
+    assert "make lock" in completed.stderr
 
 
 @pytest.mark.parametrize("name", ["Makefile", "Dockerfile", "tests/integration/test_image.py"])
 def test_every_set_up_installs_without_resolving(name: str) -> None:
-    """Each place that installs from a lock tells pip to take the lock as it is."""
+    """Every command that installs from a lock has --no-deps, so pip uses the lock unchanged."""
     before = [text[-40:] for text in (ROOT / name).read_text().split("--require-hashes")[:-1]]
     assert before
     assert all("--no-deps" in text for text in before)
@@ -76,15 +76,17 @@ def locked(lock: str) -> list[tuple[str, str, str]]:
 
 
 def write_wheel(folder: Path, name: str, version: str) -> str:
-    """Write a wheel of no content that wants what the real package wants; return its hash."""
+    """Write an empty wheel with the requirements of the real package, and return its hash."""
     try:
-        wanted = importlib.metadata.metadata(name).get_all("Requires-Dist") or []
+        requirements = importlib.metadata.metadata(name).get_all("Requires-Dist") or []
         extras = importlib.metadata.metadata(name).get_all("Provides-Extra") or []
     except importlib.metadata.PackageNotFoundError:  # a package of another platform
-        wanted, extras = [], []
+        requirements, extras = [], []
     stem = f"{name.replace('-', '_')}-{version}"
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
-    lines += [f"Provides-Extra: {extra}" for extra in extras] + [f"Requires-Dist: {wish}" for wish in wanted]
+    lines += [f"Provides-Extra: {extra}" for extra in extras] + [
+        f"Requires-Dist: {requirement}" for requirement in requirements
+    ]
     files = {
         f"{stem}.dist-info/METADATA": "\n".join(lines) + "\n",
         f"{stem}.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",

@@ -1,7 +1,10 @@
-"""The least that a server's user must be allowed: the ``ACL SETUSER`` line of a set of collectors.
+"""Build the ``ACL SETUSER`` lines with the least permissions that a set of collectors needs.
 
-Pure functions of what the collectors declare; ``docs/acl.md`` is rendered from them, and
+All functions are pure. They use the declared commands of the collectors. ``docs/acl.md`` is rendered from them, and
 ``tests/integration/test_acl.py`` proves the lines on real servers.
+
+A server rejects a whole line if it does not know one of its commands. So each command belongs to a server group: a text
+that names the servers with this command. Commands of all servers are in one line. Each other group has an addition.
 """
 
 import shlex
@@ -17,179 +20,184 @@ USER: Final = "exporter"
 PASSWORD: Final = "PASSWORD"  # noqa: S105  # a placeholder
 PATTERN: Final = "PATTERN"
 
-#: What every target needs: the probe's command, the one by which we learn what the server is, and our own name.
+#: Each target needs these: the probe sends PING, INFO identifies the server, and CLIENT SETNAME names our connection.
 ALWAYS: Final = ("ping", "info", "client|setname")
-#: Where our library is named too; it is said once on the page, not with each collector.
-NAMED_LIBRARY: Final = "Redis 7.2 or later, and Valkey"
-SET_LIBRARY: Final = "client|setinfo"
-#: Commands that read the keys they name: their user needs a pattern of keys too.
-READING: Final = frozenset(
+#: The group of servers where SET_LIBRARY_NAME exists. The page mentions it once, not for each collector.
+LIBRARY_NAME: Final = "Redis 7.2 or later, and Valkey"
+SET_LIBRARY_NAME: Final = "client|setinfo"
+#: Commands that read keys by name. Their user needs a key pattern too.
+READ_COMMANDS: Final = frozenset(
     {"arcount", "getrange", "hlen", "llen", "scard", "strlen", "type", "xlen", "zcard"}
     | {"memory|usage", "xinfo|consumers", "xinfo|groups", "xinfo|stream"}
 )
-#: Commands that may write the keys they name, as far as a server can know.
-WRITING: Final = frozenset({"eval", "evalsha", "pfcount"})
-#: The commands of scripts name their keys, and ours name none; what a script itself touches is its author's business.
-SCRIPTS: Final = frozenset({"eval", "evalsha", "eval_ro", "evalsha_ro"})
+#: Commands that write keys by name, or may write them from the view of a server.
+WRITE_COMMANDS: Final = frozenset({"eval", "evalsha", "pfcount"})
+#: Script commands can name keys, but ours name none. The author of a script must grant what the script itself uses.
+SCRIPT_COMMANDS: Final = frozenset({"eval", "evalsha", "eval_ro", "evalsha_ro"})
 SENTINEL: Final = "a Sentinel"
-OLD_SCRIPTS: Final = "servers whose scripts may write"
-#: Beginnings of commands that only some servers know (others refuse a line that names one), or that an option asks for.
-ONLY: Final[Mapping[str, str]] = {
+WRITING_SCRIPTS: Final = "servers where scripts may write"
+#: Command, or prefix that ends in ``|`` or ``.`` → server group. These commands exist on some servers only, or are
+#: sent only when an option is set.
+GROUP_BY_COMMAND: Final[Mapping[str, str]] = {
     "arcount": "servers with the type array",
     "commandlog|": "Valkey 8.1 or later",
-    "eval": OLD_SCRIPTS,
-    "evalsha": OLD_SCRIPTS,
+    "eval": WRITING_SCRIPTS,
+    "evalsha": WRITING_SCRIPTS,
     "ft.": "servers with the search module",
-    "pfcount": "servers whose HyperLogLogs may be counted",
-    "sentinel|config": "Sentinels whose configuration is published",
+    "pfcount": "servers where HyperLogLogs are counted",
+    "sentinel|config": "Sentinels where the configuration is published",
     "sentinel|": SENTINEL,
 }
-#: What the servers are asked that say where further targets are, by the kind of source, and who they are.
+#: Kind of discovery source → the servers that it queries, and the commands that it sends to them.
 SOURCES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
-    "cluster": ("On every node of a cluster whose nodes are found (`cluster: true`)", source.COMMANDS),
+    "cluster": ("every node of a discovered cluster (`cluster: true`)", source.COMMANDS),
 }
-#: Where what stands in no other place may be said.
-ANYWHERE: Final = ""
+#: The group of all other commands. Redis 7, Valkey and all later versions know them.
+ALL_SERVERS: Final = ""
 
 
-def where(command: str) -> str:
-    """Return where a command may be named; ``ANYWHERE`` for those that Redis 7, Valkey, and all later ones know."""
-    exact = ONLY.get(command)
-    return exact or next(
-        (place for start, place in ONLY.items() if command.startswith(start) and start[-1] in "|."), ANYWHERE
-    )
+def server_group(command: str) -> str:
+    """Return the group of servers that know a command, or ``ALL_SERVERS``."""
+    if command in GROUP_BY_COMMAND:
+        return GROUP_BY_COMMAND[command]
+    prefixes = (prefix for prefix in GROUP_BY_COMMAND if prefix[-1] in "|." and command.startswith(prefix))
+    return GROUP_BY_COMMAND.get(next(prefixes, ""), ALL_SERVERS)
 
 
-def needed(collectors: Iterable[Collector]) -> dict[str, tuple[str, ...]]:
-    """Return the commands that a set of collectors needs, by the place where they may be named."""
-    commands = dict.fromkeys([*ALWAYS, *(command for one in collectors for command in _needs(one))])
-    places = dict.fromkeys([ANYWHERE, *(where(command) for command in commands)])
-    return {place: tuple(command for command in commands if where(command) == place) for place in places}
+def commands_by_group(collectors: Iterable[Collector]) -> dict[str, tuple[str, ...]]:
+    """Return the commands that a set of collectors needs, by server group."""
+    commands = dict.fromkeys([*ALWAYS, *(command for collector in collectors for command in _commands_of(collector))])
+    groups = dict.fromkeys([ALL_SERVERS, *map(server_group, commands)])
+    return {group: tuple(command for command in commands if server_group(command) == group) for group in groups}
 
 
-def _needs(collector: Collector) -> tuple[str, ...]:
-    """Return what a collector sends; who searches for keys does so in any database, which is selected first."""
+def _commands_of(collector: Collector) -> tuple[str, ...]:
+    """Return the commands that a collector sends. A collector that scans keys must also select each database."""
     return (*collector.commands, "select") if "scan" in collector.commands else collector.commands
 
 
 def key_rule(commands: Iterable[str], pattern: str = PATTERN, *, redis_6: bool = False) -> tuple[str, ...]:
-    """Return what to say of keys: nothing where none are named.
+    """Return the key rule that the commands need, or nothing if they name no keys.
 
-    Redis 7 and later, and Valkey, can allow reads alone (``%R~``); for Redis 6 there is only ``~``.
+    Redis 7 and later, and Valkey, can allow reads only (``%R~``). Redis 6 knows only ``~``.
     """
     names = set(commands)
-    if names & WRITING - SCRIPTS:
+    if names & WRITE_COMMANDS - SCRIPT_COMMANDS:
         return (f"~{pattern}",)
-    return ((f"~{pattern}" if redis_6 else f"%R~{pattern}"),) if names & READING else ()
+    return ((f"~{pattern}" if redis_6 else f"%R~{pattern}"),) if names & READ_COMMANDS else ()
 
 
 def line(
     collectors: Iterable[Collector],
     *,
-    places: Iterable[str] = (),
+    groups: Iterable[str] = (),
     password: str = PASSWORD,
     pattern: str = PATTERN,
     redis_6: bool = False,
 ) -> str:
-    """Return the whole line for a set of collectors, with what may be named in ``places`` (keys of ``needed``) too."""
-    by_place = needed(collectors)
-    everywhere = (ANYWHERE, *((OLD_SCRIPTS,) if redis_6 else ()))
-    commands = [command for place in (*everywhere, *places) for command in by_place.get(place, ())]
-    commands += [SET_LIBRARY] * (NAMED_LIBRARY in places)
+    """Return the complete line for a set of collectors, including the commands of these server groups."""
+    by_group = commands_by_group(collectors)
+    all_groups = (ALL_SERVERS, *((WRITING_SCRIPTS,) if redis_6 else ()), *groups)
+    commands = [command for group in all_groups for command in by_group.get(group, ())]
+    commands += [SET_LIBRARY_NAME] * (LIBRARY_NAME in groups)
     if redis_6:
         commands = [command for command in commands if not command.endswith("_ro")]
-    return _whole(commands, password, key_rule(commands, pattern, redis_6=redis_6))
+    return _setuser(commands, password, key_rule(commands, pattern, redis_6=redis_6))
 
 
-def addition(collectors: Iterable[Collector], place: str, *, pattern: str = PATTERN) -> str:
-    """Return the line that adds what may be named in one place only, for a user who has the rest already."""
-    commands = needed(collectors)[place]
-    keys = key_rule(set(commands) & WRITING, pattern)
+def addition(collectors: Iterable[Collector], group: str, *, pattern: str = PATTERN) -> str:
+    """Return the line that grants the commands of one server group to a user that has the rest already."""
+    commands = commands_by_group(collectors)[group]
+    keys = key_rule(set(commands) & WRITE_COMMANDS, pattern)
     return " ".join(["ACL SETUSER", USER, *keys, *(f"+{command}" for command in commands)])
 
 
-def of_source(kind: str) -> str:
-    """Return the line that adds what a kind of source asks, for a user who has the rest already."""
+def source_addition(kind: str) -> str:
+    """Return the line that grants the commands of a discovery source to a user that has the rest already."""
     return " ".join(["ACL SETUSER", USER, *(f"+{command}" for command in SOURCES[kind][1])])
 
 
-def _whole(commands: Iterable[str], password: str, keys: Iterable[str] = ()) -> str:
+def _setuser(commands: Iterable[str], password: str, keys: Iterable[str] = ()) -> str:
     words = ["ACL SETUSER", USER, "reset", "on", f">{password}", *keys, *(f"+{command}" for command in commands)]
     return " ".join(words)
 
 
-def sent(args: tuple[str | int | bytes, ...], declared: Iterable[str]) -> str | None:
-    """Return which of the declared commands a command is, as an ACL names it; None when it is none of them."""
+def declared_command(args: tuple[str | int | bytes, ...], declared: Iterable[str]) -> str | None:
+    """Return the declared command that was sent, in the spelling of an ACL, or None if it was not declared."""
     words = [str(word).lower() for word in args[:2]]
     return next((name for name in ("|".join(words), words[0]) if name in set(declared)), None)
 
 
-def sentence(collectors: Mapping[str, Collector]) -> str:
-    """Return the sentence that quotes the line of the default set, for README."""
-    # One line of a code block: it is pasted into a shell, also out of the file itself.
-    text = pasted(line(one for one in collectors.values() if one.default))
-    said = "A user that may do what the default set needs, and nothing else ([more](docs/acl.md)):"
-    return f"{said}\n\n```sh\n{text}\n```\n"
+def readme_part(collectors: Mapping[str, Collector]) -> str:
+    """Return the part of README.md that quotes the line of the default set."""
+    # The command is one line of a code block, so that it can be copied from the file too.
+    command = shell_command(line(collector for collector in collectors.values() if collector.default))
+    title = "A user with exactly the permissions of the default set ([more](docs/acl.md)):"
+    return f"{title}\n\n```sh\n{command}\n```\n"
 
 
 def page(collectors: Mapping[str, Collector]) -> str:
     """Return the rendered part of ``docs/acl.md``."""
     everything = tuple(collectors.values())
-    default = tuple(one for one in everything if one.default)
+    default = tuple(collector for collector in everything if collector.default)
     parts = [
         _section("## The default set", default),
         _section("## Every collector", everything),
-        "## Redis 6\n\nIt cannot allow reads alone, nor run scripts that can only read. Every collector:\n",
-        _block(line(everything, redis_6=True)),
-        "## Targets that are found\n",
-        *(text for kind, (who, _) in SOURCES.items() for text in (f"{who} also:\n", _block(of_source(kind)))),
-        "## Sentinels that name the targets\n\nThe user of `sentinel.username`, on each Sentinel.",
-        "Without `+subscribe`, failovers are found by questions alone.\n",
-        _block(discovery_line()),
-        "## One by one\n\nEach line is the whole of what a target with this collector alone needs.\n",
-        *(_section(f"### `{name}`", (one,)) for name, one in collectors.items()),
+        "## Redis 6\n\nRedis 6 has no read-only key patterns and no read-only scripts. Every collector:\n",
+        _code_block(line(everything, redis_6=True)),
+        "## Discovered targets\n",
+        *(
+            text
+            for kind, (servers, _) in SOURCES.items()
+            for text in (f"Also on {servers}:\n", _code_block(source_addition(kind)))
+        ),
+        "## Sentinels that name the targets\n\nThis is the user of `sentinel.username`, on each Sentinel.",
+        "Without `+subscribe`, failovers are found by queries only.\n",
+        _code_block(discovery_line()),
+        "## Single collectors\n\nEach line has all permissions of a target with this collector only.\n",
+        *(_section(f"### `{name}`", (collector,)) for name, collector in collectors.items()),
     ]
     return "\n".join(parts)
 
 
 def _section(title: str, collectors: tuple[Collector, ...]) -> str:
-    places = [place for place in needed(collectors) if place not in (ANYWHERE, SENTINEL)]
-    later = [place for place in places if place.startswith("Sentinel")]
+    groups = [group for group in commands_by_group(collectors) if group not in (ALL_SERVERS, SENTINEL)]
+    sentinel_groups = [group for group in groups if group.startswith("Sentinel")]
     text = [title, ""]
-    if set(on_sentinel(collectors)) != set(collectors) or SENTINEL not in needed(collectors):
-        text.append(_block(line(collectors)))
-    if before := [place for place in places if place not in later]:
-        text += _additions(collectors, before)
-    if on_sentinel(collectors):
-        text += ["On a Sentinel, which has users of its own:", "", _block(sentinel_line(collectors))]
-    return "\n".join([*text, *_additions(collectors, later)])
+    if set(sentinel_collectors(collectors)) != set(collectors) or SENTINEL not in commands_by_group(collectors):
+        text.append(_code_block(line(collectors)))
+    if other_groups := [group for group in groups if group not in sentinel_groups]:
+        text += _additions(collectors, other_groups)
+    if sentinel_collectors(collectors):
+        text += ["On a Sentinel, which has separate users:", "", _code_block(sentinel_line(collectors))]
+    return "\n".join([*text, *_additions(collectors, sentinel_groups)])
 
 
-def _additions(collectors: tuple[Collector, ...], places: Iterable[str]) -> list[str]:
-    return [text for place in places for text in (f"On {place} also:", "", _block(addition(collectors, place)))]
+def _additions(collectors: tuple[Collector, ...], groups: Iterable[str]) -> list[str]:
+    return [text for group in groups for text in (f"Also on {group}:", "", _code_block(addition(collectors, group)))]
 
 
-def sentinel_line(collectors: Iterable[Collector], *, places: Iterable[str] = (), password: str = PASSWORD) -> str:
-    """Return the whole line for a Sentinel, which has few commands but its own."""
-    by_place = needed(on_sentinel(collectors))
-    commands = [word for place in (ANYWHERE, SENTINEL, *places) for word in by_place.get(place, ())]
-    return _whole([*commands, *[SET_LIBRARY] * (NAMED_LIBRARY in places)], password)
+def sentinel_line(collectors: Iterable[Collector], *, groups: Iterable[str] = (), password: str = PASSWORD) -> str:
+    """Return the complete line for a Sentinel. A Sentinel knows few commands of other servers."""
+    by_group = commands_by_group(sentinel_collectors(collectors))
+    commands = [command for group in (ALL_SERVERS, SENTINEL, *groups) for command in by_group.get(group, ())]
+    return _setuser([*commands, *[SET_LIBRARY_NAME] * (LIBRARY_NAME in groups)], password)
 
 
 def discovery_line(password: str = PASSWORD) -> str:
-    """Return the whole line for Sentinels that are asked where their masters are, and listened to."""
-    return _whole(COMMANDS, password, [f"&{channel}" for channel in CHANNELS])
+    """Return the complete line for Sentinels that discovery queries and subscribes to."""
+    return _setuser(COMMANDS, password, [f"&{channel}" for channel in CHANNELS])
 
 
-def on_sentinel(collectors: Iterable[Collector]) -> list[Collector]:
-    """Return those that read Sentinels."""
-    return [one for one in collectors if one.applies(Server(mode="sentinel", role="sentinel"))]
+def sentinel_collectors(collectors: Iterable[Collector]) -> list[Collector]:
+    """Return the collectors that read Sentinels."""
+    return [collector for collector in collectors if collector.applies(Server(mode="sentinel", role="sentinel"))]
 
 
-def pasted(text: str) -> str:
-    """Return a line as a shell takes it: a shell would read ``>``, ``|``, ``~`` and ``&`` as its own."""
+def shell_command(text: str) -> str:
+    """Return a line as a shell command, with quotes: ``>``, ``|``, ``~`` and ``&`` have a meaning in shells."""
     return f"redis-cli {shlex.join(text.split())}"
 
 
-def _block(text: str) -> str:
-    return f"```sh\n{pasted(text)}\n```\n"
+def _code_block(text: str) -> str:
+    return f"```sh\n{shell_command(text)}\n```\n"

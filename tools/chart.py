@@ -1,7 +1,7 @@
-"""What follows from files under deploy/: the table of the chart's values, and the PrometheusRule of the operator.
+"""Derive two texts from files in deploy/: the table of the chart's values, and the operator's PrometheusRule.
 
-``values()`` reads values.yaml line by line, as a person does, because its comments are what the table says: a line
-``# -- …`` describes the key below it.
+``values()`` reads values.yaml line by line, because the descriptions of the table are comments. A line ``# -- …``
+describes the key below it.
 """
 
 import json
@@ -14,80 +14,83 @@ import yaml
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 CHART = DEPLOY / "helm" / "redis-pulse"
-#: Rules and alerts, in this order; what is not there yet is left out.
+#: The files of rules and alerts, in this order. A missing file is skipped.
 RULES = ("recording.yaml", "alerts.yaml")
 
 
 class Value(NamedTuple):
-    """One row: ``service.port``, its default as JSON, what it is."""
+    """One row of the table: the path such as ``service.port``, the default as JSON, the description."""
 
     path: str
     default: str
-    about: str
+    description: str
 
 
 def values(text: str | None = None) -> Iterator[Value]:
-    """Yield every described value of values.yaml, in its order. Raises ValueError for a description without a key."""
+    """Yield every described value of values.yaml, in the order of the file.
+
+    Raise ValueError for a description without a key.
+    """
     text = (CHART / "values.yaml").read_text(encoding="utf-8") if text is None else text
-    everything = yaml.safe_load(text)
+    defaults = yaml.safe_load(text)
     path: list[str] = []
-    about = ""
+    description = ""
     for number, line in enumerate(text.splitlines(), 1):
-        if found := re.fullmatch(r"\s*# -- (.+)", line):
-            about = found[1]
-        elif found := re.match(r"( *)(\w+):", line):
-            path = [*path[: len(found[1]) // 2], found[2]]
-            if about:
-                default: Any = everything
+        if match := re.fullmatch(r"\s*# -- (.+)", line):
+            description = match[1]
+        elif match := re.match(r"( *)(\w+):", line):
+            path = [*path[: len(match[1]) // 2], match[2]]
+            if description:
+                default: Any = defaults
                 for key in path:
                     default = default[key]
-                yield Value(".".join(path), json.dumps(default), about)
-            about = ""
-        elif about:
-            raise ValueError(f"values.yaml:{number}: a description must stand right above its key")
+                yield Value(".".join(path), json.dumps(default), description)
+            description = ""
+        elif description:
+            raise ValueError(f"values.yaml:{number}: put a description right above its key")
 
 
-def described(text: str | None = None) -> set[str]:
-    """Return the paths that the table has."""
+def described_paths(text: str | None = None) -> set[str]:
+    """Return the paths in the table."""
     return {value.path for value in values(text)}
 
 
-def leaves(tree: Any, under: Sequence[str] = (), stop: frozenset[str] = frozenset()) -> Iterator[str]:
-    """Yield the path of everything in ``tree`` that holds no further keys, or whose path is in ``stop``."""
-    path = ".".join(under)
-    if isinstance(tree, dict) and tree and path not in stop:
+def leaves(tree: Any, prefix: Sequence[str] = (), opaque: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Yield the path of each leaf of ``tree``. A mapping with its path in ``opaque`` counts as a leaf."""
+    path = ".".join(prefix)
+    if isinstance(tree, dict) and tree and path not in opaque:
         for key, below in tree.items():
-            yield from leaves(below, [*under, str(key)], stop)
+            yield from leaves(below, [*prefix, str(key)], opaque)
     else:
         yield path
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes text of several lines as a block, as a person would."""
+    """Writes text of several lines as a block, which is easier to read."""
 
 
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
 
-_Dumper.add_representer(str, _text)
+_Dumper.add_representer(str, _represent_text)
 
 
-def with_rule(rendered: Mapping[Path, str]) -> dict[Path, str]:
-    """Add deploy/operator/prometheusrule.yaml to rendered files, made from the rules among them or those on disk."""
+def add_prometheus_rule(rendered: Mapping[Path, str]) -> dict[Path, str]:
+    """Add deploy/operator/prometheusrule.yaml to rendered files, with their rules or those on disk."""
     return {**rendered, DEPLOY / "operator" / "prometheusrule.yaml": prometheus_rule(rendered)}
 
 
 def prometheus_rule(rendered: Mapping[Path, str] | None = None) -> str:
-    """Return the groups of deploy/prometheus as the operator wants them."""
+    """Return the groups of deploy/prometheus as an object of the operator."""
     groups: list[dict[str, Any]] = []
     for name in RULES:
         path = DEPLOY / "prometheus" / name
         if (text := (rendered or {}).get(path)) is None and path.exists():
             text = path.read_text(encoding="utf-8")
-        found = yaml.safe_load(text)["groups"] if text else []
-        # Rules and alerts have groups of one name, which may be in two files and not in one object.
-        groups += [group | {"name": f"{group['name']}-{path.stem}"} for group in found]
+        file_groups = yaml.safe_load(text)["groups"] if text else []
+        # Rules and alerts have groups of the same name. Two files may have the same names, one object may not.
+        groups += [group | {"name": f"{group['name']}-{path.stem}"} for group in file_groups]
     rule = {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",

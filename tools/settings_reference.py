@@ -1,4 +1,4 @@
-"""Every setting as a row, from which its documentation is rendered."""
+"""Return every setting as a row of docs/configuration.md, which tools/render.py renders."""
 
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
@@ -13,15 +13,24 @@ from redis_pulse.config import (
     HttpSourceSettings,
     SentinelSettings,
     Settings,
-    duration,
+    format_duration,
 )
 from redis_pulse.config.layered_source import SettingPath
 from redis_pulse.config.settings import Module, TargetEntry
-from redis_pulse.config.sources import COMMAND_LINE, REDIS_EXPORTER_ENV, UNPREFIXED_ENV, env_name, leaves, model_of
-from redis_pulse.config.types import byte_text
+from redis_pulse.config.sources import (
+    COMMAND_LINE,
+    REDIS_EXPORTER_ENV,
+    UNPREFIXED_ENV,
+    env_name,
+    nested_model,
+    setting_fields,
+)
+from redis_pulse.config.types import format_bytes
 
-_DURATIONS = frozenset({"seconds", "<lambda>", "_off_or_seconds"})
-_TYPES = {
+#: Validators of durations.
+_DURATION_VALIDATORS = frozenset({"parse_seconds", "<lambda>", "_off_or_seconds"})
+#: The names of Python types in the documentation.
+_TYPE_NAMES = {
     "str": "text",
     "int": "whole number",
     "float": "number",
@@ -29,7 +38,8 @@ _TYPES = {
     "Path": "path of a file",
     "SecretStr": "secret text",
 }
-_KINDS = {
+#: The types of settings that have a special format.
+_SPECIAL_TYPES = {
     "collectors": "names, or a mapping from names to options",
     "labels": "mapping",
     "commands": "mapping",
@@ -54,8 +64,9 @@ _KINDS = {
 class SettingRow(NamedTuple):
     """One setting.
 
-    ``path`` is ``probe.interval``, ``modules.NAME.password_file`` or ``targets[].url``; ``default`` is written as in a
-    file, and empty when there is none; ``environment`` has our own name last; ``option`` is that of the command line.
+    ``path`` is ``probe.interval``, ``modules.NAME.password_file`` or ``targets[].url``. ``default`` is written as in a
+    file; it is empty if there is no default. ``environment`` has the ``REDIS_PULSE_…`` variable last. ``option`` is
+    the option of the command line, or empty.
     """
 
     path: str
@@ -67,50 +78,58 @@ class SettingRow(NamedTuple):
 
 
 def rows() -> list[SettingRow]:
-    """Return every setting of the daemon, then those of a module, then those that a target has besides."""
-    found = [_row(path, ".".join(map(str, path)), field) for path, field in leaves(Settings)]
-    found += _of(Module, "modules.NAME.")
-    found += _of(FileSourceSettings, "discovery.files[].") + _of(HttpSourceSettings, "discovery.http[].")
-    found += _of(DnsSourceSettings, "discovery.dns[].")
-    inherited = {row.path.removeprefix("modules.NAME.") for row in found}
-    found += [row for row in _of(TargetEntry, "targets[].") if row.path.removeprefix("targets[].") not in inherited]
-    return found + _of(ClusterSettings, "targets[].cluster.") + _of(SentinelSettings, "targets[].sentinel.")
+    """Return the settings at the top, then those of modules and sources, then those that only targets have."""
+    settings = [_row(path, ".".join(map(str, path)), field) for path, field in setting_fields(Settings)]
+    settings += _model_rows(Module, "modules.NAME.")
+    settings += _model_rows(FileSourceSettings, "discovery.files[].")
+    settings += _model_rows(HttpSourceSettings, "discovery.http[].")
+    settings += _model_rows(DnsSourceSettings, "discovery.dns[].")
+    of_modules = {row.path.removeprefix("modules.NAME.") for row in settings}
+    of_targets = _model_rows(TargetEntry, "targets[].")
+    settings += [row for row in of_targets if row.path.removeprefix("targets[].") not in of_modules]
+    settings += _model_rows(ClusterSettings, "targets[].cluster.")
+    return settings + _model_rows(SentinelSettings, "targets[].sentinel.")
 
 
-def _of(model: type[BaseModel], prefix: str) -> list[SettingRow]:
-    """Return the settings of a module or a target; a group is one row, since its keys are those of the top."""
-    found = []
+def _model_rows(model: type[BaseModel], prefix: str) -> list[SettingRow]:
+    """Return the settings of a model. A group is one row, because the top has rows for its keys."""
+    settings = []
     for name, field in model.model_fields.items():
-        group, container = model_of(field.annotation)
-        is_group = group is not None and container is None and name not in _KINDS
+        group, container = nested_model(field.annotation)
+        is_group = group is not None and container is None and name not in _SPECIAL_TYPES
         kind = "mapping" if is_group else _type(name, field)
-        found.append(SettingRow(prefix + name, kind, _default(name, field), (), field.description or ""))
-    return found
+        settings.append(SettingRow(prefix + name, kind, _default(name, field), (), field.description or ""))
+    return settings
 
 
-def _row(path: SettingPath, shown: str, field: FieldInfo) -> SettingRow:
+def _row(path: SettingPath, written_path: str, field: FieldInfo) -> SettingRow:
     names = tuple(name for name, paths in (UNPREFIXED_ENV | REDIS_EXPORTER_ENV).items() if path in paths)
-    option = next((option for option, at in COMMAND_LINE.items() if at == path), "")
+    option = next((option for option, setting in COMMAND_LINE.items() if setting == path), "")
     name = str(path[-1])
     return SettingRow(
-        shown, _type(name, field), _default(name, field), (*names, env_name(path)), field.description or "", option
+        written_path,
+        _type(name, field),
+        _default(name, field),
+        (*names, env_name(path)),
+        field.description or "",
+        option,
     )
 
 
 def _is_duration(field: FieldInfo) -> bool:
-    return any(getattr(getattr(part, "func", None), "__name__", "") in _DURATIONS for part in field.metadata)
+    return any(getattr(getattr(part, "func", None), "__name__", "") in _DURATION_VALIDATORS for part in field.metadata)
 
 
 def _type(name: str, field: FieldInfo) -> str:
-    if name in _KINDS:
-        return _KINDS[name]
+    if name in _SPECIAL_TYPES:
+        return _SPECIAL_TYPES[name]
     if get_origin(field.annotation) is Literal:
         return ", ".join(str(value) for value in get_args(field.annotation))
     if _is_duration(field):
         return "duration"
     parts = get_args(field.annotation) or (field.annotation,)
     kind = next(part for part in parts if part is not type(None))
-    return _TYPES[(get_args(kind)[0] if get_origin(kind) is Annotated else kind).__name__]
+    return _TYPE_NAMES[(get_args(kind)[0] if get_origin(kind) is Annotated else kind).__name__]
 
 
 def _default(name: str, field: FieldInfo) -> str:
@@ -120,7 +139,7 @@ def _default(name: str, field: FieldInfo) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return ", ".join(duration(edge) for edge in value)
+        return ", ".join(format_duration(edge) for edge in value)
     if name == "max_reply":
-        return byte_text(value)
-    return duration(value) if _is_duration(field) else f"{value}"
+        return format_bytes(value)
+    return format_duration(value) if _is_duration(field) else f"{value}"

@@ -1,4 +1,4 @@
-"""``python -m redis_pulse`` is the command ``redis-pulse``."""
+"""``python -m redis_pulse`` runs the command ``redis-pulse``."""
 
 import sys
 

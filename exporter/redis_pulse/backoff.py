@@ -1,4 +1,4 @@
-"""Growing waits: of a breaker between its trials, and of a client between its attempts to connect."""
+"""Growing delays: for the open times of a circuit breaker, and between attempts to connect."""
 
 import random
 from collections.abc import Callable
@@ -7,9 +7,9 @@ Jitter = Callable[[], float]
 
 
 class Backoff:
-    """Growing waits with full jitter: the n-th is between ``floor`` and ``base``·2ⁿ⁻¹, which is capped at ``cap``.
+    """Growing delays with full jitter: the n-th is between ``floor`` and ``base``·2ⁿ⁻¹, which is capped at ``cap``.
 
-    All in seconds; ``jitter()`` is in [0, 1).
+    All values are in seconds. ``jitter()`` returns a value in [0, 1).
     """
 
     __slots__ = ("_base", "_bound", "_cap", "_floor", "_jitter")
@@ -18,11 +18,11 @@ class Backoff:
         self._base, self._bound, self._cap, self._floor, self._jitter = base, base, max(base, cap), floor, jitter
 
     def next(self) -> float:
-        """Return how many seconds to wait now, and double the bound of the next wait."""
-        wait = self._floor + self._jitter() * (self._bound - self._floor)
+        """Return the next delay in seconds, and double the bound of the one after it."""
+        delay = self._floor + self._jitter() * (self._bound - self._floor)
         self._bound = min(self._cap, 2 * self._bound)
-        return wait
+        return delay
 
     def reset(self) -> None:
-        """Start again at ``base``: it works."""
+        """Start again at ``base``, after a success."""
         self._bound = self._base

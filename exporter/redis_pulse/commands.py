@@ -5,19 +5,19 @@ from typing import Any, Protocol
 
 from redis_pulse.errors import PermissionDeniedError, UnknownCommandError
 
-#: A word of a command. Names that users chose are bytes, because they need not be UTF-8.
+#: A word of a command. Names that users choose are bytes, because they may not be valid UTF-8.
 Word = str | int | bytes
 #: The words of one command.
 Args = tuple[Word, ...]
 #: ``except UNSUPPORTED`` catches what ``execute`` raises for a command that the server lacks or denies.
 #: The command is sent once. Later calls raise the same error without a request to the server.
 UNSUPPORTED = (UnknownCommandError, PermissionDeniedError)
-#: Commands whose second word names a subcommand.
+#: Commands with a subcommand as their second word.
 CONTAINER_COMMANDS = frozenset(
     {"ACL", "CLIENT", "CLUSTER", "COMMAND", "COMMANDLOG", "CONFIG", "FUNCTION", "LATENCY", "MEMORY", "MODULE", "OBJECT"}
     | {"SCRIPT", "SENTINEL", "SLOWLOG", "XINFO"}
 )
-#: Commands that only read and may therefore be sent a second time, by their first word or their first two.
+#: Commands that only read, so that they may be sent a second time. Listed by their first word or first two words.
 READ_ONLY = frozenset(
     {"INFO", "PING", "TYPE", "GET", "STRLEN", "LLEN", "SCARD", "ZCARD", "HLEN", "XLEN", "PFCOUNT", "SCAN", "DBSIZE"}
     | {"GETRANGE", "ARCOUNT", "EVAL_RO", "EVALSHA_RO"}
@@ -37,20 +37,19 @@ def is_read(args: Args) -> bool:
 
 
 class Commands(Protocol):
-    """A way to ask one server: the real client, or a dict of recorded replies in a test.
+    """Sends commands to one server. In tests it returns recorded replies.
 
-    Replies come as the protocol gives them (RESP2): ``bytes``, ``int``, ``None`` or nested lists of these.
+    Replies have the types of RESP2: ``bytes``, ``int``, ``None`` or nested lists of these.
     Errors are ``redis_pulse.errors.TargetError``. Within one poll the same command is sent only once.
     """
 
     async def execute(self, *args: Word, db: int | None = None) -> Any:
-        """Send one command, in the target's own database unless ``db`` names another, and return its reply."""
+        """Send one command and return its reply. It runs in the database of the target, or in database ``db``."""
         ...
 
     async def pipeline(self, commands: Sequence[Args], *, db: int | None = None) -> list[Any]:
-        """Send several commands at once and return as many replies, in their order.
+        """Send several commands at once and return their replies, in the order of the commands.
 
-        A command that the server answered with an error has a ``TargetError`` in its place; so the others stay where
-        they belong. Raises TargetError when the connection fails.
+        The reply to a command that failed is a ``TargetError``. Raises TargetError when the connection fails.
         """
         ...

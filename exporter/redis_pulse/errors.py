@@ -1,47 +1,76 @@
-"""What can go wrong between us and a target: one small tree, one bounded ``reason`` each.
+"""The errors of operations on a target. Every error has one ``reason``.
 
-Foreign exceptions are translated into this tree once, at the door (``client.py``). ``reason`` is a class constant and
-becomes a label value, so the label stays bounded whatever a server answers. ``unavailable`` says whether the circuit
-breaker counts the error as a failure: a server that answers "no" is alive.
+* TargetError ................................ other
+  * OperationTimeoutError .................... timeout, unavailable
+  * ConnectionRefusedByTargetError ........... refused, unavailable
+  * ConnectionResetByTargetError ............. reset, unavailable
+  * NameResolutionError ...................... dns, unavailable
+  * UnreachableError ......................... unreachable, unavailable
+  * TlsError ................................. tls, unavailable
+  * AuthError ................................ auth
+  * PermissionDeniedError .................... permission
+    * KeyDeniedError ......................... permission
+  * UnknownCommandError ...................... other
+    * NoDatabaseError ........................ other
+  * LoadingError ............................. loading, unavailable
+  * BusyError ................................ busy, unavailable
+  * OverloadedError .......................... busy, unavailable
+  * MasterDownError .......................... masterdown, unavailable
+  * ReadOnlyReplicaError ..................... readonly
+  * MaxClientsError .......................... maxclients, unavailable
+  * OutOfMemoryError ......................... oom
+  * MisconfError ............................. misconf
+  * ClusterDownError ......................... clusterdown
+  * MovedError ............................... other
+  * ProtocolError ............................ protocol
+    * EmptyReplyError ........................ protocol
+  * RejectedError ............................ rejected
+  * SkippedError ............................. skipped
+
+``client.error_mapping`` maps all exceptions of libraries to these classes. ``reason`` is a constant of the class and
+becomes a label value. So the values of the label stay bounded, whatever a server replies.
+
+The circuit breaker counts the errors with ``unavailable`` as failures. It does not count a refusal, because a server
+that refuses a command is alive.
 """
 
 from typing import ClassVar, Self
 
 
 class TargetError(Exception):
-    """An operation on a target did not succeed.
+    """An operation on a target failed.
 
-    ``str(error)`` is safe to log: it never holds a credential.
+    ``str(error)`` is safe to log: it never contains a credential.
     """
 
     reason: ClassVar[str] = "other"
     unavailable: ClassVar[bool] = False
-    #: False when nothing was sent for it: it fails for the cause of an earlier one
+    #: False if nothing was sent: the operation fails for the cause of an earlier error
     was_tried: bool = True
 
     def untried(self) -> Self:
-        """Return this error for something that was not tried because of it."""
-        again = type(self)(str(self))
-        again.was_tried = False
-        return again
+        """Return a copy of this error for an operation that was not tried because of it."""
+        copy = type(self)(str(self))
+        copy.was_tried = False
+        return copy
 
 
 class OperationTimeoutError(TargetError):
-    """No answer before the deadline of the operation."""
+    """There was no reply before the deadline of the operation."""
 
     reason = "timeout"
     unavailable = True
 
 
 class ConnectionRefusedByTargetError(TargetError):
-    """Nothing listens at the address."""
+    """No process listens at the address."""
 
     reason = "refused"
     unavailable = True
 
 
 class ConnectionResetByTargetError(TargetError):
-    """The connection was closed or reset while we used it."""
+    """The connection was closed or reset while it was in use."""
 
     reason = "reset"
     unavailable = True
@@ -55,7 +84,7 @@ class NameResolutionError(TargetError):
 
 
 class UnreachableError(TargetError):
-    """No route to the address, or the socket file is not there."""
+    """There is no route to the address, or the socket file does not exist."""
 
     reason = "unreachable"
     unavailable = True
@@ -69,7 +98,7 @@ class TlsError(TargetError):
 
 
 class AuthError(TargetError):
-    """The server wants other credentials than ours (NOAUTH, WRONGPASS)."""
+    """The server does not accept our credentials (NOAUTH, WRONGPASS)."""
 
     reason = "auth"
 
@@ -78,12 +107,12 @@ class PermissionDeniedError(TargetError):
     """The user may not run this command (NOPERM)."""
 
     reason = "permission"
-    #: What was denied, as an ACL names it: ``client|list``. Empty when nobody said.
+    #: The denied command in the notation of ACLs: ``client|list``. Empty if unknown.
     command = ""
 
 
 class KeyDeniedError(PermissionDeniedError):
-    """The user may run the command, but not on this key; other keys may be allowed."""
+    """The user may run the command, but not on this key. Other keys may be allowed."""
 
 
 class UnknownCommandError(TargetError):
@@ -93,7 +122,7 @@ class UnknownCommandError(TargetError):
 
 
 class NoDatabaseError(UnknownCommandError):
-    """The server has no database of that number; other databases it has."""
+    """The server has no database with this number. It has other databases."""
 
 
 class LoadingError(TargetError):
@@ -111,40 +140,40 @@ class BusyError(TargetError):
 
 
 class OverloadedError(TargetError):
-    """The server cannot check who we are just now (``ERR_IAM_EXHAUSTED`` of Memorystore); later it can."""
+    """The server cannot check the credentials at the moment (``ERR_IAM_EXHAUSTED`` of Memorystore)."""
 
     reason = "busy"
     unavailable = True
 
 
 class MasterDownError(TargetError):
-    """A replica without its master that does not serve stale data (MASTERDOWN)."""
+    """The replica has lost its master and does not serve stale data (MASTERDOWN)."""
 
     reason = "masterdown"
     unavailable = True
 
 
 class ReadOnlyReplicaError(TargetError):
-    """A write met a read-only replica (READONLY)."""
+    """A read-only replica refused a write (READONLY)."""
 
     reason = "readonly"
 
 
 class MaxClientsError(TargetError):
-    """The server has no connection left (``maxclients``)."""
+    """The server has reached its limit of connections (``maxclients``)."""
 
     reason = "maxclients"
     unavailable = True
 
 
 class OutOfMemoryError(TargetError):
-    """A write met ``maxmemory`` (OOM)."""
+    """The server refused a write because it has reached ``maxmemory`` (OOM)."""
 
     reason = "oom"
 
 
 class MisconfError(TargetError):
-    """Writes are stopped because a snapshot failed (MISCONF)."""
+    """The server refuses writes because a snapshot failed (MISCONF)."""
 
     reason = "misconf"
 
@@ -160,13 +189,13 @@ class MovedError(TargetError):
 
 
 class ProtocolError(TargetError):
-    """The answer is not what the protocol promises."""
+    """The reply violates the protocol."""
 
     reason = "protocol"
 
 
 class EmptyReplyError(ProtocolError):
-    """The server answered, and told nothing that we know."""
+    """The server replied, but the reply contains nothing that is known."""
 
 
 class RejectedError(TargetError):
@@ -176,12 +205,12 @@ class RejectedError(TargetError):
 
 
 class SkippedError(TargetError):
-    """We were late: the slot was never sent. Our fault, not the target's."""
+    """The operation was due and was not sent. The exporter or its host was too slow, not the target."""
 
     reason = "skipped"
 
 
-#: The closed list of reasons, in the order of the public contract: every label value of ``reason`` is one of these.
+#: All reasons, in the order of the public contract. The label ``reason`` has no other values.
 REASONS: tuple[str, ...] = (
     "timeout",
     "refused",

@@ -1,10 +1,10 @@
-"""A metric is one row, and its name is spelled once: here are the row, the sample, and the unit conversions.
+"""Metric definitions, samples and unit conversions. Each metric is defined by one line, which spells its name once.
 
     gauge("Memory", "used_memory", "memory_used_bytes", "Bytes allocated by the server."),
     counter("Stats", "expired_keys", "expired_keys_total", "Keys that expired."),
     gauge("Stats", "latest_fork_usec", "latest_fork_seconds", "Duration of the latest fork.", usec),
 
-A malformed row is refused when it is written (at import), not when it is scraped.
+A malformed definition is refused when it is created (at import), not when the metric is scraped.
 """
 
 import math
@@ -24,19 +24,19 @@ _LABEL = re.compile(r"[a-z][a-z0-9_]*")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?%?", re.ASCII)  # float() also takes nan, 1_0 and ٣
 _RESERVED_LABELS = frozenset({"target", "job", "instance", "le", "quantile"})
 _WORDS = {"ok": 1.0, "true": 1.0, "err": 0.0, "fail": 0.0, "false": 0.0}
-#: With these a server says that it has no value.
+#: Texts of servers that have no value for a field.
 _NO_VALUE = frozenset({"n/a", "unavailable"})
-#: A whole number from here on is a negative one that the server took for an unsigned one.
+#: A whole number from here on is a negative number that the server wrote as an unsigned one.
 _UNDERFLOW = 2**63
 
 
 def parse_number(text: str) -> float | None:
-    """Read a field as the established exporter does: ``ok``/``true`` is 1, ``err``/``fail``/``false`` is 0.
+    """Return the number in a field, or None if the server has no value (an empty field, ``N/A``).
 
-    Returns None for an empty field and for ``N/A`` (the server says nothing). Raises ValueError for text that is no
-    finite number, and for the underflow of an unsigned number.
+    As in redis_exporter, ``ok`` and ``true`` are 1, and ``err``, ``fail`` and ``false`` are 0. Raises ValueError for
+    text that is not a finite number, and for the underflow of an unsigned number.
     """
-    if text.isdecimal() and text.isascii() and len(text) < 19:  # most fields by far, in a third of the time
+    if text.isdecimal() and text.isascii() and len(text) < 19:  # nearly all fields, and three times as fast
         return float(text)
     if not text or text.lower() in _NO_VALUE:
         return None
@@ -52,30 +52,30 @@ def parse_number(text: str) -> float | None:
 
 
 def is_underflow(text: str) -> bool:
-    """Whether this is a number such as 18446744073709525176: below 0, but written as an unsigned number of 64 bits."""
+    """Return whether this is a negative number that was written as an unsigned one: 18446744073709525176."""
     return len(text) in (19, 20) and text.isdecimal() and text.isascii() and _UNDERFLOW <= int(text) < 2 * _UNDERFLOW
 
 
 def usec(text: str) -> float | None:
-    """Microseconds to seconds."""
+    """Return a number of microseconds in seconds, or None if the server has no value."""
     value = parse_number(text)
     return None if value is None else value / 1e6
 
 
 def msec(text: str) -> float | None:
-    """Milliseconds to seconds."""
+    """Return a number of milliseconds in seconds, or None if the server has no value."""
     value = parse_number(text)
     return None if value is None else value / 1e3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MetricSpec:
-    """One metric of what a server says.
+    """The definition of one metric that a server reports.
 
     ``section`` and ``field`` name the source in the server's own words (INFO section and field, or command and item).
-    ``name`` comes without the prefix ``redis_``; ``labels`` come without ``target``, which every series bears.
-    ``convert`` turns the field's text into a float in the unit that the name promises.
-    Rows compare by identity, so that a dict keyed by them is fast.
+    ``name`` omits the prefix ``redis_``, and ``labels`` omits ``target``, which every series has. ``convert`` turns the
+    text of the field into a float, in the unit of the name. Definitions compare by identity, so that a dict keyed by
+    them is fast.
     """
 
     kind: Kind
@@ -85,46 +85,46 @@ class MetricSpec:
     help: str
     convert: Convert = parse_number
     labels: tuple[str, ...] = ()
-    #: Whether this is a summary whose quantiles are percents, which OpenMetrics does not take for quantiles.
-    percent: bool = False
-    #: What stands before the name; only metrics that an operator names have none.
+    #: True if quantile labels are percentages (0-100), which OpenMetrics forbids.
+    is_percent: bool = False
+    #: The start of the full name. Only metrics that an operator names have none.
     prefix: str = PREFIX
-    #: Of such a summary: under ``_sum`` and ``_count`` the rows of these lines, which are families of their own.
+    #: For such a summary: the separate families for ``_sum`` and ``_count``.
     openmetrics_parts: Mapping[str, "MetricSpec"] = attribute(init=False)
     full_name: str = attribute(init=False)
-    #: Where the value comes from, for messages: ``InfoSummary/expired_keys``.
+    #: Where the value comes from, for messages: ``Stats/expired_keys``.
     location: str = attribute(init=False)
 
     def __post_init__(self) -> None:
-        """Refuse a malformed row where it is written."""
-        place = f"metric row {self.section}/{self.field} -> {self.name!r}"
+        """Raise ValueError for a malformed definition."""
+        where = f"metric {self.section}/{self.field} -> {self.name!r}"
         if self.kind not in KINDS:
-            raise ValueError(f"{place}: unknown kind {self.kind!r}")
+            raise ValueError(f"{where}: unknown kind {self.kind!r}")
         if not _NAME.fullmatch(self.name) or (self.prefix and self.name.startswith(self.prefix)):
-            raise ValueError(f"{place}: the name must be lower_snake_case and come without the prefix {PREFIX!r}")
+            raise ValueError(f"{where}: the name must be lower_snake_case and omit the prefix {PREFIX!r}")
         if not self.help or not self.help.endswith(".") or "\n" in self.help:
-            raise ValueError(f"{place}: the help must be one sentence that ends with a full stop")
+            raise ValueError(f"{where}: the help must be one sentence that ends with a full stop")
         for label in self.labels:
             if not _LABEL.fullmatch(label) or label in _RESERVED_LABELS:
-                raise ValueError(f"{place}: bad label {label!r}")
+                raise ValueError(f"{where}: bad label {label!r}")
         if len(set(self.labels)) != len(self.labels):
-            raise ValueError(f"{place}: a label stands twice")
-        parts = {suffix: replace(self, percent=False) for suffix in ("_sum", "_count")} if self.percent else {}
+            raise ValueError(f"{where}: duplicate label")
+        parts = {suffix: replace(self, is_percent=False) for suffix in ("_sum", "_count")} if self.is_percent else {}
         object.__setattr__(self, "openmetrics_parts", parts)
         object.__setattr__(self, "full_name", self.prefix + self.name)
         object.__setattr__(self, "location", f"{self.section}/{self.field}")
 
     def sample(self, value: float, *labels: str) -> "Sample":
-        """Make a sample; a wrong number of label values is refused (prometheus_client would drop them silently)."""
+        """Return a sample. Raises ValueError for a wrong number of labels, which the client library would drop."""
         if len(labels) != len(self.labels):
             raise ValueError(f"{self.full_name} takes labels {self.labels}, got {len(labels)} values")
         return Sample(self, labels, value)
 
     def parse(self, text: str, *labels: str) -> "Sample | UnreadableField | None":
-        """Convert a field's text; None when the server has no value, ``UnreadableField`` when it makes no sense.
+        """Return the sample of a field, None if the server has no value, or ``UnreadableField`` for any other text.
 
-        A counter below zero makes none: Prometheus would take it for a reset, and OpenMetrics forbids it. But a counter
-        of -1 is how Dragonfly says that it does not count.
+        A counter below zero is unreadable: Prometheus would treat it as a reset, and OpenMetrics forbids it. But a
+        counter of -1 is how Dragonfly reports that it does not count.
         """
         try:
             value = self.convert(text)
@@ -135,7 +135,7 @@ class MetricSpec:
         return None if value is None else self.sample_or_unreadable(value, *labels)
 
     def sample_or_unreadable(self, value: float | None, *labels: str) -> "Sample | UnreadableField":
-        """Take over a number of a nested reply, which is None when it was no number."""
+        """Return the sample of ``value``, or ``UnreadableField`` if a nested reply has no number there (None)."""
         if value is None or (value < 0 and self.kind == "counter"):
             return UnreadableField(self.location)
         return self.sample(float(value), *labels)
@@ -143,10 +143,11 @@ class MetricSpec:
     def distribution(
         self, points: Iterable[tuple[str, float]], total: float, count: float, *labels: str
     ) -> list["Sample"]:
-        """Make the samples of one histogram or summary.
+        """Return the samples of one histogram or summary.
 
-        ``points`` are (upper edge, cumulative count) of a histogram without its ``+Inf``, or (quantile, value) of a
-        summary; edges and quantiles come as the text of their label. ``total`` is the sum of all observations.
+        ``points`` are (upper bound, cumulative count) of a histogram without its ``+Inf``, or (quantile, value) of a
+        summary. Upper bounds and quantiles are given as the text of their label. ``total`` is the sum of all
+        observations.
         """
         if self.kind not in ("histogram", "summary"):
             raise ValueError(f"{self.full_name} is a {self.kind}")
@@ -160,10 +161,10 @@ class MetricSpec:
 
 
 class Sample(NamedTuple):
-    """One value of one metric; ``labels`` are the values of ``metric.labels``, in order.
+    """One value of one metric. ``labels`` are the values of ``metric.labels``, in order.
 
-    Histograms and summaries have several: ``suffix`` is added to the name, ``edge`` is the text of ``le`` or
-    ``quantile``.
+    Histograms and summaries have several samples. Their ``suffix`` is added to the name. Their ``edge`` is the text of
+    the label ``le`` or ``quantile``.
     """
 
     metric: MetricSpec
@@ -174,22 +175,23 @@ class Sample(NamedTuple):
 
 
 class UnreadableField(NamedTuple):
-    """A part of a reply that could not be read: it costs its own sample, is counted, and harms no other."""
+    """A part of a reply that could not be read. Only its own sample is missing, and it is counted."""
 
     location: str
 
 
 class OverflowCount(NamedTuple):
-    """Values that were put together under the label value ``overflow``, because a cap was reached; counted."""
+    """Values that were combined under the label value ``overflow``, because a limit was reached. They are counted."""
 
     location: str
     values: int
 
 
 class CollectorFault(NamedTuple):
-    """A part of a collector (a script, by its name) that failed or gave nothing of use: it is logged.
+    """A part of a collector (a script, by its name) that failed or returned nothing usable. It is logged.
 
-    ``reason`` is one of ``errors.REASONS``. ``text`` is what the server said, or what is wrong: no argument, no value.
+    ``reason`` is one of ``errors.REASONS``. ``text`` is the error of the server, or what is wrong. It contains no
+    arguments and no values.
     """
 
     part: str
@@ -204,24 +206,24 @@ CollectorItem = Sample | UnreadableField | OverflowCount | CollectorFault
 def gauge(
     section: str, item: str, name: str, text: str, convert: Convert = parse_number, *, labels: tuple[str, ...] = ()
 ) -> MetricSpec:
-    """Write the row of a value that goes up and down."""
+    """Define a value that goes up and down."""
     return MetricSpec("gauge", section, item, name, text, convert, labels)
 
 
 def counter(
     section: str, item: str, name: str, text: str, convert: Convert = parse_number, *, labels: tuple[str, ...] = ()
 ) -> MetricSpec:
-    """Write the row of a value that only grows (until the server restarts)."""
+    """Define a value that only grows (until the server restarts)."""
     return MetricSpec("counter", section, item, name, text, convert, labels)
 
 
 def histogram(section: str, item: str, name: str, text: str, *, labels: tuple[str, ...] = ()) -> MetricSpec:
-    """Write the row of a distribution that comes as counts of buckets."""
+    """Define a distribution that the server reports as counts of buckets."""
     return MetricSpec("histogram", section, item, name, text, parse_number, labels)
 
 
 def summary(
-    section: str, item: str, name: str, text: str, *, labels: tuple[str, ...] = (), percent: bool = False
+    section: str, item: str, name: str, text: str, *, labels: tuple[str, ...] = (), is_percent: bool = False
 ) -> MetricSpec:
-    """Write the row of a distribution that comes as quantiles; ``percent`` says that they are out of 100."""
-    return MetricSpec("summary", section, item, name, text, parse_number, labels, percent)
+    """Define a distribution that the server reports as quantiles. ``is_percent``: they are percentages."""
+    return MetricSpec("summary", section, item, name, text, parse_number, labels, is_percent)

@@ -1,7 +1,7 @@
-"""The latest samples of every (target, collector): put whole, read while fresh, forgotten whole.
+"""The latest samples of every (target, collector): replaced as a whole, read while fresh, dropped as a whole.
 
-What is put is rendered once, there and then, by the ``render`` that was handed in, and only that is kept: a scrape
-joins bytes. What is older than its ``max_age`` is kept for nothing but its age: it is never served.
+Samples are rendered once, by the ``render`` function that was passed in, when they are stored. Only the rendered bytes
+are kept, so a scrape just joins bytes. Samples older than ``max_age`` are not served. Only their age is still reported.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,44 +14,44 @@ Render = Callable[[str, Iterable[Sample]], Mapping[MetricSpec, bytes]]
 
 
 class RowLayout:
-    """Which rows a collector found, in which order; most targets have the same, and share it."""
+    """The metrics that a collector returned, in order. Most targets return the same and share one layout."""
 
-    __slots__ = ("__weakref__", "names", "places")
+    __slots__ = ("__weakref__", "names", "positions")
 
-    def __init__(self, rows: Iterable[MetricSpec]) -> None:
-        self.places = {row: place for place, row in enumerate(rows)}
-        self.names = {row.full_name: place for row, place in self.places.items()}
+    def __init__(self, specs: Iterable[MetricSpec]) -> None:
+        self.positions = {spec: position for position, spec in enumerate(specs)}
+        self.names = {spec.full_name: position for spec, position in self.positions.items()}
 
 
 class RenderedSamples(Mapping[MetricSpec, bytes]):
-    """What one run of one collector found, rendered: ``texts`` of the rows of ``shape``."""
+    """The samples of one run of one collector. ``texts`` are the lines of the metrics in ``layout``, in its order."""
 
     __slots__ = ("layout", "texts")
 
-    def __init__(self, shape: RowLayout, texts: tuple[bytes, ...]) -> None:
-        self.layout = shape
+    def __init__(self, layout: RowLayout, texts: tuple[bytes, ...]) -> None:
+        self.layout = layout
         self.texts = texts
 
-    def __getitem__(self, row: MetricSpec) -> bytes:
-        """Return the lines of a row."""
-        return self.texts[self.layout.places[row]]
+    def __getitem__(self, spec: MetricSpec) -> bytes:
+        """Return the lines of a metric."""
+        return self.texts[self.layout.positions[spec]]
 
     def __iter__(self) -> Iterator[MetricSpec]:
-        """Yield the rows that there are."""
-        return iter(self.layout.places)
+        """Yield the metrics."""
+        return iter(self.layout.positions)
 
     def __len__(self) -> int:
-        """Return how many rows there are."""
+        """Return the number of metrics."""
         return len(self.texts)
 
     def value(self, name: str) -> float | None:
-        """Return the value of a row that has one series, by its full name; None when it is not there."""
-        place = self.layout.names.get(name)
-        return None if place is None else float(self.texts[place].rpartition(b" ")[2])
+        """Return the value of a metric with a single series, by its full name. Return None without that metric."""
+        position = self.layout.names.get(name)
+        return None if position is None else float(self.texts[position].rpartition(b" ")[2])
 
 
 class StoreEntry(NamedTuple):
-    """What one run of one collector found; times are monotonic seconds."""
+    """The samples of one run of one collector, and when it ended. Times are monotonic seconds."""
 
     lines: RenderedSamples
     at: float
@@ -59,7 +59,7 @@ class StoreEntry(NamedTuple):
 
 
 class SampleAge(NamedTuple):
-    """How old the samples of a collector are, in seconds."""
+    """The age of the samples of one collector, in seconds."""
 
     target: str
     collector: str
@@ -67,7 +67,7 @@ class SampleAge(NamedTuple):
 
 
 class SampleStore:
-    """Samples by (target, collector)."""
+    """Samples by (target, collector). ``clock`` is monotonic, in seconds."""
 
     def __init__(self, render: Render, clock: Callable[[], float]) -> None:
         self._render = render
@@ -76,26 +76,26 @@ class SampleStore:
         self._layouts: WeakValueDictionary[tuple[MetricSpec, ...], RowLayout] = WeakValueDictionary()
 
     def put(self, target: str, collector: str, samples: Iterable[Sample], max_age: float) -> None:
-        """Replace what a collector last found; it is served for ``max_age`` seconds."""
+        """Replace the samples of a collector. They are served for ``max_age`` seconds."""
         rendered = self._render(target, samples)
-        rows = tuple(rendered)
-        if (shape := self._layouts.get(rows)) is None:
-            shape = self._layouts[rows] = RowLayout(rows)
-        lines = RenderedSamples(shape, tuple(rendered.values()))
+        specs = tuple(rendered)
+        if (layout := self._layouts.get(specs)) is None:
+            layout = self._layouts[specs] = RowLayout(specs)
+        lines = RenderedSamples(layout, tuple(rendered.values()))
         self._entries.setdefault(target, {})[collector] = StoreEntry(lines, self._clock(), max_age)
 
     def fresh(self, target: str, collector: str) -> RenderedSamples | None:
-        """Return what a collector found, or None when there is nothing that may still be served."""
+        """Return the samples of a collector, or None if there are none that may still be served."""
         entry = self._entries.get(target, {}).get(collector)
         return entry.lines if entry and self._clock() - entry.at <= entry.max_age else None
 
     def fresh_by_collector(self, target: str) -> dict[str, RenderedSamples]:
-        """Return everything that may be served of a target, by collector."""
+        """Return all samples of a target that may still be served, by collector."""
         now, entries = self._clock(), self._entries.get(target, {})
         return {collector: lines for collector, (lines, at, max_age) in entries.items() if now - at <= max_age}
 
     def all_fresh(self) -> list[RenderedSamples]:
-        """Return the rendered lines of everything that may be served."""
+        """Return all samples of all targets that may still be served."""
         now = self._clock()
         return [
             lines
@@ -105,20 +105,20 @@ class SampleStore:
         ]
 
     def ages(self, target: str | None = None) -> Iterator[SampleAge]:
-        """Yield how old the samples are, of one target or of all, also of those that are no longer served."""
+        """Yield the ages of all samples, of one target or of all. This includes samples that are no longer served."""
         now = self._clock()
         for name in tuple(self._entries) if target is None else (target,):
             for collector, entry in tuple(self._entries.get(name, {}).items()):
                 yield SampleAge(name, collector, now - entry.at)
 
     def age(self, target: str, collector: str) -> float | None:
-        """Return how old the samples of a collector are, in seconds, or None when it never had any."""
+        """Return the age of the samples of a collector in seconds, or None without samples."""
         entry = self._entries.get(target, {}).get(collector)
         return None if entry is None else self._clock() - entry.at
 
     def forget(self, target: str, collector: str | None = None) -> None:
-        """Drop what one collector, or every collector, found on a target."""
+        """Drop the samples of one collector of a target, or of all its collectors."""
         if collector is None:
             self._entries.pop(target, None)
-        elif entries := self._entries.get(target):  # the sampler says so at every poll for what is not supported
+        elif entries := self._entries.get(target):  # the poller calls this in every poll for unsupported collectors
             entries.pop(collector, None)

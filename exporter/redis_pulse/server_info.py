@@ -1,39 +1,14 @@
-"""A target (what we were told to watch) and a server (what we found there)."""
+"""What is known about one server: its software, version, role and identity, from its INFO replies."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from redis_pulse.config import TargetSettings
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One server to watch. Equal settings make equal targets: that is how a reload knows what changed.
-
-    ``settings`` is resolved: modules and defaults are merged in. It holds secrets only as ``SecretStr`` or as the path
-    of a file that is read when a connection is made, so a rotated password needs no restart.
-    """
-
-    name: str
-    settings: TargetSettings
-
-    @classmethod
-    def of(cls, settings: TargetSettings) -> "Target":
-        """Make a target of the resolved settings of one."""
-        return cls(settings.name, settings)
-
-    @property
-    def address(self) -> str:
-        """``host:port`` or the socket's path; never a credential."""
-        return self.settings.endpoint.address
-
-
-#: A start time computed from whole seconds of uptime wobbles by a second; only a restart moves it further.
+#: Seconds. A start time computed from whole seconds of uptime varies by a second. Only a restart changes it by more.
 _START_TOLERANCE = 1.5
 
-
-#: The field in which a server names its own version → what it is, the surest first: many servers claim to be Redis too.
+#: The INFO field with the server's own version → the name of its software. The more reliable fields come first, because
+#: many servers also claim to be Redis.
 _SOFTWARE = {
     "valkey_version": "valkey",
     "dragonfly_version": "dragonfly",
@@ -49,24 +24,24 @@ _SOFTWARE = {
 
 @dataclass(slots=True)
 class InfoQuery:
-    """How a server is asked for INFO (the words after it), and which server this was found out of."""
+    """The arguments of INFO that work for a server, and the identity of the server for which they were found."""
 
     arguments: tuple[tuple[str, ...], ...]
     identity: tuple[str, ...]
     uptime: float
 
     @classmethod
-    def from_info(cls, asked: Iterable[tuple[str, ...]], info: Mapping[str, Mapping[str, str]]) -> "InfoQuery":
-        """Remember a way that led to ``info``."""
-        return cls(tuple(asked), _who(info), _uptime(info))
+    def from_info(cls, arguments: Iterable[tuple[str, ...]], info: Mapping[str, Mapping[str, str]]) -> "InfoQuery":
+        """Return the query with which ``info`` was received."""
+        return cls(tuple(arguments), _identity(info), _uptime(info))
 
     def is_same_server(self, info: Mapping[str, Mapping[str, str]]) -> bool:
-        """Whether this reply is of the same server, which has not started again."""
-        before, self.uptime = self.uptime, _uptime(info)
-        return _who(info) == self.identity and self.uptime >= before
+        """Return whether this reply is from the same server, and the server has not restarted."""
+        previous, self.uptime = self.uptime, _uptime(info)
+        return _identity(info) == self.identity and self.uptime >= previous
 
 
-def _who(info: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
+def _identity(info: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
     fields = info.get("Server") or info.get("", {})
     return (*software_of(fields), fields.get("redis_version", ""), fields.get("run_id", ""))
 
@@ -77,9 +52,10 @@ def _uptime(info: Mapping[str, Mapping[str, str]]) -> float:
 
 
 def software_of(fields: Mapping[str, str]) -> tuple[str, str]:
-    """Return what a server is, in lower case, and its own version, which need not be the one of Redis that it claims.
+    """Return the software of a server in lower case, and its version.
 
-    KeyDB names itself nowhere: it is known by a field that it alone has, or by its program.
+    The version may differ from the version of Redis that the server claims. KeyDB has no version
+    field. A field that only KeyDB has identifies it, or the name of its program.
     """
     for name, software in _SOFTWARE.items():
         if version := fields.get(name):
@@ -92,33 +68,33 @@ def software_of(fields: Mapping[str, str]) -> tuple[str, str]:
 
 @dataclass(slots=True)
 class Server:
-    """What the newest INFO reply says about the server behind a target; empty until the first reply."""
+    """The newest knowledge about the server of a target. It is empty until the first INFO reply."""
 
-    #: whether the target's address is on our own machine
+    #: whether the address of the target is on this host
     local: bool = False
     version: str = ""
     #: ``redis``, ``valkey``, ``dragonfly``, … in lower case
     software: str = ""
-    #: ``master``, ``slave`` or ``sentinel``, in the server's own words
+    #: ``master``, ``slave`` or ``sentinel``, as the server reports it
     role: str = ""
     #: ``standalone``, ``cluster`` or ``sentinel``
     mode: str = ""
     run_id: str = ""
     fields: Mapping[str, str] = field(default_factory=dict, repr=False)
-    #: Unix time of its start; see ``started``.
+    #: Unix time of the start; see ``stable_start_time``
     start_time: float | None = None
-    #: The newest replies to INFO, their text, and what was parsed from it; see ``collectors/_info.py``.
+    #: the newest replies to INFO, their text, and the parsed fields; see ``collectors/support/info_lines.py``
     newest_info: tuple[list[Any], str, Any] | None = field(default=None, repr=False)
-    #: How this server is asked for INFO; None until that was found out.
+    #: the INFO query that works for this server; None until it was found
     info_query: InfoQuery | None = field(default=None, repr=False)
-    #: Fields whose value is the underflow of an unsigned number, and which were counted as unreadable once.
+    #: fields with an underflow of an unsigned number, which were counted once as unreadable
     underflows: set[str] = field(default_factory=set, repr=False)
 
     def update(self, fields: Mapping[str, str]) -> None:
-        """Take over what an INFO reply says, given as one dict of all its fields."""
+        """Take over an INFO reply, given as one dict of all its fields."""
         self.software, self.version = software_of(fields)
         self.mode = fields.get("redis_mode") or fields.get("server_mode", "")
-        # A Sentinel's INFO has no section Replication, so no role.
+        # The INFO of a Sentinel has no section Replication, so it has no role.
         self.role = fields.get("role") or ("sentinel" if self.mode == "sentinel" else "")
         run_id = fields.get("run_id", "")
         if run_id != self.run_id:
@@ -126,10 +102,10 @@ class Server:
             self.underflows.clear()
         self.fields = fields
 
-    def started(self, estimate: float) -> float:
-        """Take a fresh estimate of the start time and return the one to publish, which does not wobble.
+    def stable_start_time(self, estimate: float) -> float:
+        """Return the start time to publish, given a new estimate.
 
-        The first estimate is kept until the server has another ``run_id`` or an estimate is more than 1.5 s away, so
+        It is the first estimate, until the server has another ``run_id`` or an estimate differs by more than 1.5 s. So
         ``changes()`` over it counts restarts and nothing else.
         """
         if self.start_time is None or abs(estimate - self.start_time) > _START_TOLERANCE:
@@ -138,5 +114,5 @@ class Server:
 
     @property
     def identity(self) -> tuple[str, str, str, str]:
-        """What capabilities are remembered for: when it changes, the server is asked again."""
+        """The key of remembered capabilities. When it changes, the capabilities are queried again."""
         return (self.software, self.version, self.role, self.run_id)

@@ -1,27 +1,32 @@
-"""How one line of a page is spelled: numbers, label values, headers. Text format 0.0.4 and OpenMetrics 1.0 alike.
+"""Spelling of the text format: numbers, labels, lines and headers. Text format 0.0.4 and OpenMetrics 1.0 spell alike.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
 import math
 
-#: Whole numbers below it are written without a point.
-_EXACT = 10**15
+#: Whole numbers below this limit are written without a decimal point.
+_MAX_WHOLE = 10**15
 
 
 def escape_label_value(text: str) -> str:
-    """Escape a label value."""
+    """Return a label value with backslashes, line feeds and quotes escaped."""
     if "\\" in text or "\n" in text or '"' in text:
         return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
     return text
 
 
+def render_label(name: str, value: str) -> str:
+    """Return one label, such as ``target="cart"``."""
+    return f'{name}="{escape_label_value(value)}"'
+
+
 def format_number(value: float) -> str:
-    """Write a float the shortest way that reads back as the same float."""
-    if type(value) is int and -_EXACT < value < _EXACT:
-        return str(value)  # most numbers of ours
+    """Return the shortest text that reads back as the same float."""
+    if type(value) is int and -_MAX_WHOLE < value < _MAX_WHOLE:
+        return str(value)  # most numbers of the exporter itself
     value = float(value)
-    if value.is_integer() and abs(value) < _EXACT:
+    if value.is_integer() and abs(value) < _MAX_WHOLE:
         return str(int(value))
     if math.isfinite(value):
         return repr(value)
@@ -29,10 +34,10 @@ def format_number(value: float) -> str:
 
 
 def family_header(name: str, kind: str, text: str, *, openmetrics: bool) -> bytes:
-    """Write HELP and TYPE of a family, given the name that its samples bear.
+    """Return the HELP and TYPE lines of a family. ``name`` is the name that its samples have.
 
-    OpenMetrics names a counter without its ``_total`` and knows no counter that lacks it: such an established name
-    (``redis_total_error_replies``) is of type ``unknown`` there.
+    OpenMetrics names a counter family without the suffix ``_total``, and every counter must have that suffix.
+    An established name without the suffix (``redis_total_error_replies``) gets type ``unknown`` there.
     """
     text = text.replace("\\", r"\\").replace("\n", r"\n")
     if openmetrics:

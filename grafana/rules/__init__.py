@@ -1,21 +1,21 @@
-"""Recording rules and alerts for Prometheus: one source, rendered to ``deploy/prometheus/`` and the tables of the docs.
+"""Recording rules and alerts for Prometheus, the source of ``deploy/prometheus/`` and of tables in the docs.
 
 ===============  ==================================================================================
-room             what
+module           content
 ===============  ==================================================================================
-``settings``     what may be set: objective, edge, thresholds, and the scale of all windows
-``rule``         an alert, a recorded series, a group
-``slo``          slots, failures, error ratios, burn rates, budget; the alerts that burn rates raise
+``settings``     options: objectives, latency edge, thresholds, and a scale for all windows
+``rule``         alert, recorded series, group
+``slo``          scheduled pings, failures, error ratios, burn rates, budgets; alerts on burn rates
 ``records``      quantiles, mean command time, hit ratio, saturation
-``reachable``    alerts: servers that are down, that deny, that come and go
-``exporters``    alerts: the exporter itself, its samples, how far the measurement is to be trusted
+``availability`` alerts: servers that are down, deny access, or keep failing and recovering
+``exporters``    alerts: the exporter itself, its samples, whether the measurement can be trusted
 ``capacity``     alerts: memory, connections, CPU, error replies
 ``replication``  alerts: masters, links, lag, full resynchronisations
 ``durability``   alerts: snapshots, append-only file, restarts, certificates
 ``topology``     alerts: Cluster and Sentinel
 ``page``         groups → YAML, jsonnet, the table of docs/alerts.md
-``files``        which files there are
+``files``        the list of files
 ===============  ==================================================================================
 
-``python -m grafana.rules --objective 0.9995 --edge 0.005 --into DIR`` writes them with other settings than ours.
+``python -m grafana.rules --objective 0.9995 --edge 0.005 --into DIR`` writes them with other settings.
 """

@@ -1,4 +1,4 @@
-"""Write the rules with settings of one's own: ``python -m grafana.rules --objective 0.9995 --into DIR``."""
+"""Write the rules with custom settings: ``python -m grafana.rules --objective 0.9995 --into DIR``."""
 
 import argparse
 import sys
@@ -11,7 +11,7 @@ from redis_pulse.config import ProbeSettings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write ``recording.yaml`` and ``alerts.yaml``; the exit code is 2 when a setting makes no sense."""
+    """Write the files. Return exit code 0, or exit with 2 if a setting is not valid."""
     parser = argparse.ArgumentParser(prog="python -m grafana.rules", description="Write recording rules and alerts.")
     parser.add_argument("--into", type=Path, required=True, metavar="DIR", help="the folder to write them into")
     for option, kind, default, text in options():
@@ -30,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     if settings.edge not in (edges := ProbeSettings().buckets):
         known = ", ".join(f"{edge:g}" for edge in edges)
-        sys.stderr.write(f"--edge {settings.edge:g} is none of the default probe.buckets ({known}): set it there too\n")
+        sys.stderr.write(
+            f"--edge {settings.edge:g} is not one of the default probe.buckets ({known}): add it there too\n"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.rendered(settings).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,15 +1,15 @@
-"""Alerts: memory, connections, CPU of a server, and the errors that it answers with."""
+"""Alerts: memory, connections and CPU of a server, and its error replies."""
 
 from collections.abc import Iterator
 
 from grafana.rules.rule import BY_TARGET, ON_TARGET, Alert, Group, unless_moved
 from grafana.rules.settings import Settings
 
-#: Codes of error replies that are no fault: redirections, scripts to be loaded first, groups that are there already.
-#: And LOADING, which pings get as well: that a server is not there yet is told by RedisTargetDown.
+#: Codes of normal error replies: redirections, scripts that must be loaded first, groups that exist already.
+#: Pings get LOADING too, so RedisTargetDown covers it.
 HARMLESS = ("MOVED", "ASK", "NOSCRIPT", "BUSYGROUP", "BUSYKEY", "LOADING")
-#: Codes that have an alert each, with what they mean for clients.
-APART = ("OOM", "MISCONF", "READONLY")
+#: Codes that have their own alerts.
+SEPARATE = ("OOM", "MISCONF", "READONLY")
 
 
 def alerts(settings: Settings) -> Group:
@@ -35,16 +35,16 @@ def _memory(settings: Settings) -> Iterator[Alert]:
             severity=severity,  # type: ignore[arg-type]
             summary="Redis server {{ $labels.target }} has used {{ $value | humanizePercentage }} of its memory",
             description=(
-                "{{ $labels.target }} evicts nothing (maxmemory-policy noeviction): when maxmemory is reached, it "
-                "refuses every write with OOM."
+                "{{ $labels.target }} evicts nothing (maxmemory-policy noeviction): at maxmemory it refuses every "
+                "write with OOM."
             ),
         )
     yield Alert(
         name="RedisEvicting",
         idea="keys are evicted so fast that all of them were replaced within an hour",
         why=(
-            "A full cache evicts, and that is no fault; one that is turned over within an hour is too small for its "
-            "work."
+            "A full cache evicts keys, which is normal. A cache that replaces all its keys within an hour is too "
+            "small for its work."
         ),
         expr=f"""
             rate(redis_evicted_keys_total[{settings.window("10m")}]) * 3600
@@ -55,8 +55,8 @@ def _memory(settings: Settings) -> Iterator[Alert]:
         severity="warning",
         summary="Redis server {{ $labels.target }} evicts {{ $value | humanize }} keys an hour, more than it holds",
         description=(
-            "The cache {{ $labels.target }} is too small for what is written to it: at this pace all its keys are "
-            "replaced within an hour, and its hit ratio falls."
+            "The cache {{ $labels.target }} is too small for the data that is written to it. At this rate all its "
+            "keys are replaced within an hour, and its hit ratio falls."
         ),
     )
 
@@ -71,8 +71,8 @@ def _connections(settings: Settings) -> Iterator[Alert]:
         severity="warning",
         summary="Redis server {{ $labels.target }} has used {{ $value | humanizePercentage }} of its connections",
         description=(
-            "When maxclients is reached, {{ $labels.target }} refuses every further connection, those of the exporter "
-            "and of administrators too."
+            "At maxclients, {{ $labels.target }} refuses every new connection, including those of the exporter and "
+            "of administrators."
         ),
     )
     yield Alert(
@@ -82,8 +82,8 @@ def _connections(settings: Settings) -> Iterator[Alert]:
             "`maxclients`"
         ),
         why=(
-            "Once connections are refused the exporter may be refused too, and then the counter of the server is not "
-            "read any more: what we meet ourselves counts as well."
+            "When connections are refused, the exporter may be refused too. Then it cannot read the counter of the "
+            "server. So the exporter's own failed connections count as well."
         ),
         expr=f"""
             (increase(redis_rejected_connections_total[{span}]) > 0 {unless_moved(span)})
@@ -114,7 +114,7 @@ def _cpu(settings: Settings) -> Iterator[Alert]:
             "The main thread of Redis server {{ $labels.target }} is busy {{ $value | humanizePercentage }} of the time"
         ),
         description=(
-            "Commands of {{ $labels.target }} run one after the other, on one core, and that core is full: every "
+            "{{ $labels.target }} runs its commands one after the other, on one core, and this core is full. Every "
             "further command waits."
         ),
     )
@@ -122,12 +122,12 @@ def _cpu(settings: Settings) -> Iterator[Alert]:
 
 def _errors(settings: Settings) -> Iterator[Alert]:
     span = settings.window("5m")
-    other = "|".join((*HARMLESS, *APART))
+    other = "|".join((*HARMLESS, *SEPARATE))
     yield Alert(
         name="RedisErrorReplies",
         idea=(
-            f"more than {100 * settings.error_replies:g} % of the commands of 5 minutes got an error of one code, "
-            f"and at least 10"
+            f"more than {100 * settings.error_replies:g} % of the commands of 5 minutes got an error with the same "
+            "code, and at least 10"
         ),
         expr=f"""
             (
@@ -145,12 +145,12 @@ def _errors(settings: Settings) -> Iterator[Alert]:
             "$labels.err }}"
         ),
         description=(
-            "Clients of {{ $labels.target }} get the error {{ $labels.err }}: a fault of theirs (ERR, WRONGTYPE, "
-            "NOAUTH, NOPERM) or of the server (BUSY, CLUSTERDOWN)."
+            "Clients of {{ $labels.target }} get the error {{ $labels.err }}. The cause is in the clients (ERR, "
+            "WRONGTYPE, NOAUTH, NOPERM) or in the server (BUSY, CLUSTERDOWN)."
         ),
     )
-    told = {
-        "OOM": ("critical", "refuses writes: out of memory", "maxmemory is reached and nothing may be evicted"),
+    separate_alerts = {
+        "OOM": ("critical", "refuses writes: out of memory", "maxmemory is reached, and no key may be evicted"),
         "MISCONF": (
             "critical",
             "refuses writes: it cannot save",
@@ -158,11 +158,11 @@ def _errors(settings: Settings) -> Iterator[Alert]:
         ),
         "READONLY": (
             "warning",
-            "is written to, but is a replica",
-            "clients still write to a server that is no master, mostly after a failover",
+            "gets writes, but is a replica",
+            "clients still write to a server that is not a master, mostly after a failover",
         ),
     }
-    for code, (severity, summary, reason) in told.items():
+    for code, (severity, summary, reason) in separate_alerts.items():
         yield Alert(
             name=f"RedisErrorReplies{code}",
             idea=f"error replies with the code {code} within 5 minutes",

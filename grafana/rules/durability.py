@@ -1,4 +1,4 @@
-"""Alerts: what is on disk, restarts and changed roles, certificates."""
+"""Alerts: persistence, certificates, restarts and changed roles."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from grafana.rules.settings import Settings, seconds
 
 
 def alerts(settings: Settings) -> tuple[Group, ...]:
-    """Return the alerts on persistence, then what is only news, then certificates."""
+    """Return the alerts on persistence and certificates, then a group of informational alerts."""
     return (
         Group("redis-pulse-durability", (*_persistence(settings), *_certificates())),
         Group("redis-pulse-news", tuple(_news(settings))),
@@ -23,14 +23,14 @@ def _persistence(settings: Settings) -> Iterator[Alert]:
     failing = "\nor\n".join(f'label_replace({metric} == 0, "what", "{what}", "", "")' for metric, what in parts)
     yield Alert(
         name="RedisPersistenceFailing",
-        idea="the last snapshot, write to or rewrite of the append-only file failed",
+        idea="the last snapshot, the last write to the append-only file, or its last rewrite failed",
         expr=failing,
         wait="5m",
         severity="critical",
         summary="Redis server {{ $labels.target }} cannot save: its last {{ $labels.what }} failed",
         description=(
-            "What was written to {{ $labels.target }} since then is lost when it stops. With "
-            "stop-writes-on-bgsave-error it refuses writes (MISCONF)."
+            "If {{ $labels.target }} stops now, it loses all writes since then. With stop-writes-on-bgsave-error it "
+            "refuses writes (MISCONF)."
         ),
     )
     yield Alert(
@@ -40,8 +40,8 @@ def _persistence(settings: Settings) -> Iterator[Alert]:
             f"before"
         ),
         why=(
-            "Only where saves are configured, and INFO does not say so: a server that wrote a snapshot since its "
-            "start saves (rdb_saves, Redis 7.0 and later). Without changes there is nothing to save."
+            "Only for servers with configured saves. INFO does not report that, but a server that wrote a snapshot "
+            "since its start does save (rdb_saves, Redis 7.0 and later). Without changes there is nothing to save."
         ),
         expr=f"""
             time() - redis_rdb_last_save_timestamp_seconds > {seconds(settings.backup_age):g}
@@ -52,7 +52,7 @@ def _persistence(settings: Settings) -> Iterator[Alert]:
         severity="warning",
         summary="The last snapshot of Redis server {{ $labels.target }} is {{ $value | humanizeDuration }} old",
         description=(
-            "{{ $labels.target }} wrote snapshots since its start, and has not for {{ $value | humanizeDuration }}."
+            "{{ $labels.target }} wrote snapshots after its start, but none for {{ $value | humanizeDuration }}."
         ),
     )
 
@@ -68,7 +68,7 @@ def _certificates() -> Iterator[Alert]:
             severity=severity,  # type: ignore[arg-type]
             summary="The certificate of Redis server {{ $labels.target }} expires in {{ $value | humanizeDuration }}",
             description=(
-                "When it has expired, no client that checks certificates can connect to {{ $labels.target }} any more."
+                "After it has expired, clients that check certificates can no longer connect to {{ $labels.target }}."
             ),
         )
 
@@ -78,11 +78,11 @@ def _news(settings: Settings) -> Iterator[Alert]:
     yield Alert(
         name="RedisRestarted",
         idea="the uptime fell within 15 minutes",
-        why="Not `changes()` of a start time: where it is computed from the uptime it wobbles by a second.",
+        why="Not `changes()` of a start time: a start time that is computed from the uptime varies by a second.",
         expr=f"resets(redis_uptime_in_seconds[{span}]) > 0 {unless_moved(span)}",
         severity="info",
         summary="Redis server {{ $labels.target }} has restarted",
-        description="{{ $labels.target }} started anew within the last 15 minutes. Was that intended?",
+        description="{{ $labels.target }} was started again within the last 15 minutes. Was that intended?",
     )
     yield Alert(
         name="RedisRoleChanged",
@@ -91,6 +91,7 @@ def _news(settings: Settings) -> Iterator[Alert]:
         severity="info",
         summary="Redis server {{ $labels.target }} has changed its role",
         description=(
-            "{{ $labels.target }} became a master or a replica within the last 15 minutes: a failover, or an operator."
+            "{{ $labels.target }} became a master or a replica within the last 15 minutes. The cause is a failover "
+            "or an operator."
         ),
     )

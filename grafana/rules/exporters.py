@@ -1,4 +1,4 @@
-"""Alerts: is the exporter there, does it read its servers, can what it measures be trusted."""
+"""Alerts: the exporter is down, cannot read servers, or measures unreliably."""
 
 from collections.abc import Iterator
 
@@ -26,22 +26,19 @@ def _exporters(settings: Settings) -> Iterator[Alert]:
         summary="The Redis exporter {{ $labels.instance }} cannot be scraped",
         description=(
             "Prometheus has not been able to scrape {{ $labels.instance }} of the job {{ $labels.job }} for 2 "
-            "minutes. Nobody watches its servers, and no other alert about them can fire."
+            "minutes. Its servers are not monitored, and no other alert about them can fire."
         ),
     )
     yield Alert(
         name="RedisExporterAbsent",
         idea="the job of the exporter had instances an hour ago and has none now",
-        why=(
-            "By job: instances come and go with every rollout. `absent()` would need to know which jobs there should "
-            "be."
-        ),
+        why=("By job, because instances change with every rollout. `absent()` would need a list of the expected jobs."),
         expr=f"count by (job) ({up} offset {settings.window('1h')}) unless count by (job) ({up})",
         wait="5m",
         severity="warning",
         summary="The Redis exporters of the job {{ $labels.job }} are gone",
         description=(
-            "An hour ago Prometheus scraped the job {{ $labels.job }}, and now it knows no instance of it. No alert "
+            "An hour ago Prometheus scraped the job {{ $labels.job }}, and now the job has no instance. No alert "
             "about its servers can fire. This alert ends by itself after an hour."
         ),
     )
@@ -53,27 +50,27 @@ def _exporters(settings: Settings) -> Iterator[Alert]:
         severity="warning",
         summary="The Redis exporter {{ $labels.instance }} refuses its new configuration",
         description=(
-            "{{ $labels.instance }} could not take over its configuration and goes on with the one before. It would "
-            "not start with the new one. Its log says what is wrong."
+            "{{ $labels.instance }} could not load its new configuration and continues with the previous one. It "
+            "would not start with the new one. The log has the reason."
         ),
     )
 
 
 def _discovery(settings: Settings) -> Iterator[Alert]:
-    failed, asked = (
-        f"increase(redis_exporter_discovery_{what}_total[{settings.window('10m')}])"
-        for what in ("failures", "refreshes")
+    failed, refreshes = (
+        f"increase(redis_exporter_discovery_{name}_total[{settings.window('10m')}])"
+        for name in ("failures", "refreshes")
     )
     yield Alert(
         name="RedisDiscoveryFailing",
-        idea="a source of targets has not answered once within 10 minutes",
-        expr=f"{failed} / ({asked} > 0) > 0.99",
+        idea="a source of targets has not answered within 10 minutes",
+        expr=f"{failed} / ({refreshes} > 0) > 0.99",
         wait="5m",
         severity="warning",
         summary="The exporter {{ $labels.instance }} gets no targets from {{ $labels.source }}",
         description=(
-            "The source {{ $labels.source }} ({{ $labels.kind }}) does not answer {{ $labels.instance }}. The targets "
-            "that it named stay; new ones are not found."
+            "The source {{ $labels.source }} ({{ $labels.kind }}) does not answer {{ $labels.instance }}. Its known "
+            "targets stay, and new targets are not found."
         ),
     )
 
@@ -88,10 +85,11 @@ def _samples(settings: Settings) -> Iterator[Alert]:
         """,
         wait="5m",
         severity="warning",
-        summary="What is known of Redis server {{ $labels.target }} is {{ $value | humanizeDuration }} old",
+        summary="The samples of Redis server {{ $labels.target }} are {{ $value | humanizeDuration }} old",
         description=(
-            "The collector {{ $labels.collector }} of {{ $labels.instance }} has not succeeded on {{ $labels.target "
-            "}} for {{ $value | humanizeDuration }}, although the server answers pings. Its metrics are missing."
+            "The collector {{ $labels.collector }} of {{ $labels.instance }} has not succeeded on "
+            "{{ $labels.target }} for {{ $value | humanizeDuration }}, although the server answers pings. Its "
+            "metrics are missing."
         ),
     )
     yield Alert(
@@ -103,27 +101,27 @@ def _samples(settings: Settings) -> Iterator[Alert]:
         summary="The collector {{ $labels.collector }} fails on Redis server {{ $labels.target }}",
         description=(
             "{{ $labels.instance }} cannot run {{ $labels.collector }} on {{ $labels.target }}, although the server "
-            "answers pings. The reason is in redis_operation_failures_total; where redis_collector_denied is 1, the "
-            "user lacks a permission, which /health names."
+            "answers pings. redis_operation_failures_total has the reason. If redis_collector_denied is 1, the user "
+            "lacks a permission, which /health names."
         ),
     )
 
 
 def _measurement(settings: Settings) -> Iterator[Alert]:
     span = settings.window("5m")
-    slots = f"(sum by (job, instance) (rate(redis_operations_total{{{PING}}}[{span}])) > 0)"
-    too_many = f"{slots} > {settings.late:g}"
+    scheduled = f"(sum by (job, instance) (rate(redis_operations_total{{{PING}}}[{span}])) > 0)"
+    too_many = f"{scheduled} > {settings.late:g}"
     skipped = f'redis_operation_failures_total{{{PING}, reason="skipped"}}'
     lag = f"sum by (job, instance, le) (rate(redis_exporter_loop_lag_seconds_bucket[{span}]))"
     yield Alert(
         name="RedisProbeScheduleLate",
         idea=(
-            f"more than {100 * settings.late:g} % of the pings were skipped or left at an uncertain time, or replies "
-            "are not stamped by the kernel and the p99 of the loop's lag is above half of the edge"
+            f"more than {100 * settings.late:g} % of the pings were skipped or sent at an uncertain time. "
+            "Or replies have no kernel timestamp, and the p99 of the loop lag is above half of the latency edge"
         ),
         why=(
-            "Lag of our loop is no error as long as the kernel stamps the replies: it matters only where our own "
-            "clock counts (unix sockets, other systems than Linux)."
+            "Lag of the event loop causes no error while replies have kernel timestamps. It matters only for times "
+            "from the exporter's own clock (unix sockets, systems other than Linux)."
         ),
         expr=f"""
             sum by (job, instance) (rate({skipped}[{span}])) / {too_many}
@@ -140,8 +138,8 @@ def _measurement(settings: Settings) -> Iterator[Alert]:
         severity="warning",
         summary="The latencies that {{ $labels.instance }} measures are suspect",
         description=(
-            "{{ $labels.instance }} is too late itself: it skips pings, does not know when they left, or reads "
-            "replies late. What it shows as latency or failure may be its own. It lacks CPU, or watches too many "
-            "servers."
+            "{{ $labels.instance }} itself is too late: it skips pings, does not know when they were sent, or reads "
+            "replies late. The reported latencies or failures may be its own. It has too little CPU, or watches too "
+            "many servers."
         ),
     )

@@ -1,11 +1,11 @@
-"""Which files there are: the rules of Prometheus, and the same rules as a jsonnet mixin."""
+"""The list of files: rules for Prometheus, and the same rules as a jsonnet mixin."""
 
 from grafana.rules import page
 from grafana.rules.settings import Settings
 
-_MADE = "Written by `python -m grafana.rules`, with other settings too; to change it: grafana/rules/, then `make docs`."
-RECORDING = f"What redis-pulse records, as level:metric:operations. {_MADE}"
-ALERTS = f"What redis-pulse alerts on; what to do is in docs/runbooks/. Needs recording.yaml beside it. {_MADE}"
+_SOURCE = "Written by `make docs` from grafana/rules/. `python -m grafana.rules` writes it with other settings."
+RECORDING = f"Recording rules of redis-pulse, named level:metric:operations. {_SOURCE}"
+ALERTS = f"Alerts of redis-pulse, with runbooks in docs/runbooks/. They need the rules of recording.yaml. {_SOURCE}"
 
 
 def rendered(settings: Settings) -> dict[str, str]:

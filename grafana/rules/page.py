@@ -6,12 +6,13 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from grafana.rules import capacity, durability, exporters, reachable, records, replication, slo, topology
+from grafana.rules import availability, capacity, durability, exporters, records, replication, slo, topology
 from grafana.rules.rule import Alert, Group, Record
 from grafana.rules.settings import Settings
 
 WIDTH = 118
-_KEPT = "\0"
+#: Stands for a space where a line must not be broken.
+_NO_BREAK = "\0"
 
 
 def recording(settings: Settings) -> tuple[Group, ...]:
@@ -22,7 +23,7 @@ def recording(settings: Settings) -> tuple[Group, ...]:
 def alerting(settings: Settings) -> tuple[Group, ...]:
     """Return all groups of alerts."""
     return (
-        reachable.alerts(settings),
+        availability.alerts(settings),
         exporters.alerts(settings),
         slo.alerts(settings),
         capacity.alerts(settings),
@@ -38,7 +39,7 @@ def alerts(settings: Settings) -> list[Alert]:
 
 
 def yaml(groups: tuple[Group, ...], settings: Settings, head: str) -> str:
-    """Return a rule file; ``head`` becomes the comment at its top."""
+    """Return the text of a rule file; ``head`` is the comment at its top."""
     lines = [*_comment(head, ""), "groups:"]
     for group in groups:
         lines.append(f"  - name: {group.name}")
@@ -54,13 +55,13 @@ def yaml(groups: tuple[Group, ...], settings: Settings, head: str) -> str:
 
 
 def model(groups: tuple[Group, ...], settings: Settings) -> dict[str, Any]:
-    """Return groups as Prometheus reads them, for jsonnet, Helm and the Operator."""
+    """Return groups as plain data in the format of Prometheus."""
     return {
         "groups": [
             {
                 "name": group.name,
                 **({"interval": group.interval} if group.interval else {}),
-                "rules": [_plain(rule, settings) for rule in group.rules],
+                "rules": [_rule_model(rule, settings) for rule in group.rules],
             }
             for group in groups
         ]
@@ -68,12 +69,12 @@ def model(groups: tuple[Group, ...], settings: Settings) -> dict[str, Any]:
 
 
 def libsonnet(groups: tuple[Group, ...], settings: Settings) -> str:
-    """Return groups as jsonnet, of which JSON is a part."""
+    """Return groups as jsonnet. JSON is valid jsonnet."""
     return json.dumps(model(groups, settings), indent=2, ensure_ascii=False) + "\n"
 
 
 def rows(settings: Settings) -> Iterator[list[str]]:
-    """Yield the table of the docs: alert, severity, for, when."""
+    """Yield the rows of the table in the docs: alert, severity, for, condition."""
     for alert in alerts(settings):
         link = f"[{alert.name}](runbooks/{alert.name}.md)"
         yield [link, alert.severity, settings.wait(alert.wait) if alert.wait else "0", alert.idea]
@@ -96,7 +97,7 @@ def _record(record: Record) -> Iterator[str]:
     yield from _expression(record.expression)
 
 
-def _plain(rule: Alert | Record, settings: Settings) -> dict[str, Any]:
+def _rule_model(rule: Alert | Record, settings: Settings) -> dict[str, Any]:
     if isinstance(rule, Record):
         return {"record": rule.name, "expr": rule.expression}
     return {
@@ -125,7 +126,7 @@ def _expression(text: str) -> Iterator[str]:
 
 
 def _text(name: str, text: str) -> Iterator[str]:
-    """Write an annotation: on one line where it fits, folded where it does not."""
+    """Yield the lines of an annotation: one line if it fits, else a folded block."""
     line = f"          {name}: '{text.replace(chr(39), chr(39) * 2)}'"
     if name == "runbook_url":
         yield f"          {name}: {text}"
@@ -133,9 +134,10 @@ def _text(name: str, text: str) -> Iterator[str]:
         yield line
     else:
         yield f"          {name}: >-"
-        words = re.sub(r"\{\{.*?\}\}", lambda found: found[0].replace(" ", _KEPT), text)  # no line ends within braces
+        # Do not break lines within the braces of a template.
+        words = re.sub(r"\{\{.*?\}\}", lambda template: template[0].replace(" ", _NO_BREAK), text)
         for part in textwrap.wrap(words, WIDTH - 12, break_long_words=False, break_on_hyphens=False):
-            yield f"            {part.replace(_KEPT, ' ')}"
+            yield f"            {part.replace(_NO_BREAK, ' ')}"
 
 
 def _comment(text: str, indent: str) -> list[str]:

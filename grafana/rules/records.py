@@ -1,6 +1,6 @@
-"""Recorded series that dashboards and people ask for: quantiles, mean command time, hit ratio, saturation.
+"""Recorded series for common queries: quantiles, mean command time, hit ratio, saturation.
 
-Each is read from one server, so a witness (an exporter that watches it) has a series of its own; nothing is averaged.
+If several exporters watch one server, each has its own series. No averages over exporters are recorded.
 """
 
 from grafana.rules.rule import BY_TARGET, Group, Record
@@ -8,7 +8,7 @@ from grafana.rules.settings import Settings
 
 
 def records(settings: Settings) -> Group:
-    """Return the group; ratios are silent where their denominator is 0 or not there."""
+    """Return the group. A ratio has no value where its denominator is 0 or missing."""
     span = settings.window("5m")
     bucket = f'redis_operation_duration_seconds_bucket{{operation="ping"}}[{span}]'
     buckets = f"sum by (job, instance, target, le) (rate({bucket}))"

@@ -6,25 +6,26 @@ from typing import Literal
 
 Severity = Literal["critical", "warning", "info"]
 
-#: Two exporters that watch one server are two witnesses: each alerts for what it sees itself.
+#: If two exporters watch one server, each has its own alert for its own observations.
 BY_TARGET = "by (job, instance, target)"
 ON_TARGET = "on (job, instance, target)"
-#: Nobody is told twice: what is down anyway has alerts of its own.
+#: Avoids a second alert for a server that is down: RedisTargetDown covers it.
 WHILE_UP = f"unless {ON_TARGET} redis_up == 0"
 
 
 def unless_moved(window: str) -> str:
-    """Leave out targets whose name went to another server within the window, as ``queue/master`` does in a failover.
+    """Return a condition that drops targets whose name moved to another server within the window.
 
-    The counters of two servers stand in one series then: what looks like growth, or like a reset, is the difference.
+    This happens to ``queue/master`` in a failover. One series then holds the counters of two servers. The difference
+    between both counters looks like an increase or like a reset.
     """
-    places = f"count by (job, instance, target, address) (last_over_time(redis_target_info[{window}]))"
-    return f"unless {ON_TARGET} count {BY_TARGET} ({places}) > 1"
+    addresses = f"count by (job, instance, target, address) (last_over_time(redis_target_info[{window}]))"
+    return f"unless {ON_TARGET} count {BY_TARGET} ({addresses}) > 1"
 
 
 @dataclass(frozen=True)
 class Alert:
-    """One alert: ``idea`` is what its table in the docs says, ``why`` the comment that stands above it."""
+    """One alert: ``idea`` is its condition in the docs, ``why`` the comment above it in the YAML."""
 
     name: str
     idea: str
@@ -37,7 +38,7 @@ class Alert:
 
     @property
     def expression(self) -> str:
-        """The expression, without the indentation of the source."""
+        """Return the expression without the indentation of the source."""
         return textwrap.dedent(self.expr).strip()
 
 
@@ -51,13 +52,13 @@ class Record:
 
     @property
     def expression(self) -> str:
-        """The expression, without the indentation of the source."""
+        """Return the expression without the indentation of the source."""
         return textwrap.dedent(self.expr).strip()
 
 
 @dataclass(frozen=True)
 class Group:
-    """Rules that are evaluated one after the other; ``interval`` when it is not the global one."""
+    """Rules that are evaluated in order, at ``interval`` or at the global interval."""
 
     name: str
     rules: tuple[Alert | Record, ...]

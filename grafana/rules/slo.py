@@ -1,8 +1,8 @@
-"""The SLO: slots, what was bad of them, burn rates over pairs of windows, and what is left of the budget.
+"""The SLO: scheduled pings, bad pings, burn rates over pairs of windows, and the remaining budget.
 
-Availability: bad is a slot that failed. Latency: bad is a slot that was not answered within the edge, so one that
-failed too. The whole is *scheduled* slots both times. A ping that was not sent counts too, or an open breaker would
-heal the SLI.
+Availability: a failed ping is bad. Latency: a ping that was not answered within the edge is bad, so a failed one too.
+Both are divided by all *scheduled* pings, including pings that were not sent. Otherwise an open breaker would improve
+the SLI. The recorded series call scheduled pings ``slots``.
 """
 
 from collections.abc import Iterator
@@ -11,17 +11,17 @@ from typing import NamedTuple
 from grafana.rules.rule import BY_TARGET, Alert, Group, Record, Severity
 from grafana.rules.settings import Settings
 
-#: Over these, rates of the counters themselves.
+#: Short windows: rates of the counters themselves.
 SHORT = ("5m", "30m", "1h", "2h", "6h")
-#: Over the long ones, the mean of recorded rates that lie side by side: 30 days are 720 points, not 172 800.
+#: Long windows: the mean of adjacent recorded rates, so 30 days are 720 points instead of 172 800.
 TILES = {"1d": "5m", "3d": "30m", "30d": "1h"}
 PING = 'operation="ping"'
 
 
 class Sli(NamedTuple):
-    """``bad`` is the recorded series of its numerator.
+    """One SLI. ``bad`` is the recorded series of its numerator.
 
-    ``objective`` is the share that must be good on a target whose exporter does not say: others publish theirs.
+    ``objective`` is the share that must be good. For availability, an objective that an exporter publishes replaces it.
     """
 
     name: str
@@ -32,7 +32,10 @@ class Sli(NamedTuple):
 
 
 class Burn(NamedTuple):
-    """Pairs of windows in both of which the budget burns so many times as fast as it would last for 30 days."""
+    """Pairs of windows with a burn rate. The alert needs this burn rate in both windows of a pair.
+
+    A burn rate of 1 uses the whole budget in 30 days.
+    """
 
     name: str
     pairs: tuple[tuple[str, str, float], ...]
@@ -42,14 +45,14 @@ class Burn(NamedTuple):
 
 
 BURNS = (
-    Burn("Fast", (("1h", "5m", 14.4),), "2m", "critical", "At this pace 2 % of the budget of 30 days go in an hour"),
-    Burn("Slow", (("6h", "30m", 6),), "15m", "critical", "At this pace 5 % of the budget of 30 days go in six hours"),
+    Burn("Fast", (("1h", "5m", 14.4),), "2m", "critical", "This rate uses 2 % of the 30-day budget in an hour"),
+    Burn("Slow", (("6h", "30m", 6),), "15m", "critical", "This rate uses 5 % of the 30-day budget in six hours"),
     Burn(
         "Ticket",
         (("1d", "2h", 3), ("3d", "6h", 1)),
         "1h",
         "warning",
-        "At this pace 10 % of the budget of 30 days go in one to three days",
+        "This rate uses 10 % of the 30-day budget in one to three days",
     ),
 )
 
@@ -63,8 +66,8 @@ def slis(settings: Settings) -> tuple[Sli, Sli]:
 
 
 def records(settings: Settings) -> tuple[Group, ...]:
-    """Return the recorded series: of the short windows each time, of the long ones less often."""
-    # First: a group is evaluated in order, and the burn rates divide by it.
+    """Return the recorded series. Those of the long windows are evaluated less often."""
+    # The allowed ratios come first: a group is evaluated in order, and the burn rates divide by them.
     often = [_allowed(settings, sli) for sli in slis(settings)]
     often += [rule for window in SHORT for rule in _window(settings, window)]
     seldom = [rule for window in TILES for rule in _window(settings, window)]
@@ -84,21 +87,21 @@ def _window(settings: Settings, window: str) -> Iterator[Record]:
         yield Record(f"target:{ratio}", f"{bad} / ({slots} > 0)")
         yield Record(f"target:{burn}", f"target:{ratio} / {allowed}")
         yield Record(f"job:{ratio}", f"sum by (job) ({bad}) / (sum by (job) ({slots}) > 0)")
-        # What all targets of a job may lose together: each has an objective of its own.
+        # Targets have different objectives, so the denominator is the sum of what each target may lose.
         lost = f"sum by (job) ({bad} and {allowed})"
         yield Record(f"job:{burn}", f"{lost} / (sum by (job) ({slots} * {allowed}) > 0)")
 
 
 def _allowed(settings: Settings, sli: Sli) -> Record:
-    """Return the share of the slots of a target that may be bad: what its objective leaves.
+    """Return the record of the share of a target's scheduled pings that may be bad.
 
-    An exporter publishes the objective of availability for each target. That of latency is a setting of the rules, as
-    its edge is. The series outlive an exporter that is away for as long as the windows of the pages are.
+    An exporter publishes the objective of availability for each target. The objective of latency is a setting of the
+    rules, like the edge. If the exporter disappears, the series stay for as long as the windows of the pages.
     """
     span = settings.window("6h")
     published = f"1 - max {BY_TARGET} (last_over_time(redis_slo_objective_ratio[{span}]))"
-    others = f"group {BY_TARGET} (last_over_time(redis_operations_total{{{PING}}}[{span}]))"
-    by_setting = f"{others} * {1 - sli.objective:.6g}"
+    all_targets = f"group {BY_TARGET} (last_over_time(redis_operations_total{{{PING}}}[{span}]))"
+    by_setting = f"{all_targets} * {1 - sli.objective:.6g}"
     expression = f"{published}\nor\n{by_setting}" if sli.name == "availability" else by_setting
     return Record(f"target:redis_{sli.name}_slo:allowed_ratio", expression)
 
@@ -134,7 +137,7 @@ def _budgets(sli: Sli) -> Iterator[Record]:
 
 
 def alerts(settings: Settings) -> Group:
-    """Return the alerts on burn rates: quick to page when much burns, slow to file a ticket when little does."""
+    """Return the alerts on burn rates. A high burn rate pages quickly; a low one creates a ticket later."""
     return Group("redis-pulse-slo", tuple(_burn(settings, sli, burn) for sli in slis(settings) for burn in BURNS))
 
 
@@ -142,7 +145,7 @@ def _burn(settings: Settings, sli: Sli, burn: Burn) -> Alert:
     rate = f"target:redis_{sli.name}_slo:burn_rate"
     parts = []
     for long, short, factor in burn.pairs:
-        # Over the long windows of a ticket no count is at hand: there the shorter one must have the failures.
+        # No rate of counters is recorded over the long windows of a ticket, so the shorter window is counted.
         counted = long if long in SHORT else short
         parts.append(
             f"(\n    {rate}{long} > {factor:g}\n  and\n    {rate}{short} > {factor:g}\n  and\n    "
@@ -153,7 +156,7 @@ def _burn(settings: Settings, sli: Sli, burn: Burn) -> Alert:
     idea = " or ".join(f"burn rate over {long} and {short} > {factor:g}" for long, short, factor in burn.pairs)
     return Alert(
         name=f"{sli.alert}{burn.name}",
-        idea=f"{idea}, and at least {settings.least_failures} bad pings",
+        idea=f"{idea}. And at least {settings.least_failures} bad pings",
         expr="\nor\n".join(parts),
         wait=burn.wait,
         severity=burn.severity,

@@ -1,23 +1,26 @@
-"""Alerts: Cluster and Sentinel, as their nodes see them, and as a whole where the exporter follows them."""
+"""Alerts: Cluster and Sentinel, as single nodes report them, and as a whole if the exporter follows them."""
 
 from collections.abc import Iterator
 
 from grafana.rules.rule import BY_TARGET, Alert, Group
 from grafana.rules.settings import Settings
 
-#: What one Sentinel says of one master.
+#: The report of one Sentinel about one master.
 BY_MASTER = "by (job, instance, target, master_name)"
 
 
 def as_target(expression: str, **labels: str) -> str:
-    """Give what is known of a whole cluster or Sentinel set the labels that its nodes have: ``target="cluster"``."""
+    """Return metrics of a whole cluster or Sentinel set with the label names of its nodes.
+
+    ``target="cluster"`` copies the label ``cluster`` to ``target``.
+    """
     for name, source in labels.items():
         expression = f'label_replace({expression}, "{name}", "$1", "{source}", "(.*)")'
     return expression
 
 
 def of_set(expression: str) -> str:
-    """Name a Sentinel set as a Sentinel is named, and its master as a Sentinel names it."""
+    """Return metrics of a Sentinel set with the label names that metrics of one Sentinel have."""
     return as_target(expression, target="sentinel", master_name="master")
 
 
@@ -33,16 +36,16 @@ def _cluster() -> Iterator[Alert]:
         expr="redis_cluster_state == 0",
         wait="2m",
         severity="critical",
-        summary="The cluster is down, says its node {{ $labels.target }}",
+        summary="The cluster is down, reported by its node {{ $labels.target }}",
         description=(
-            "{{ $labels.target }} answers CLUSTERDOWN: slots have no node (cluster-require-full-coverage), or it sees "
-            "only a minority of the masters."
+            "{{ $labels.target }} answers CLUSTERDOWN. Slots have no node (cluster-require-full-coverage), or it "
+            "reaches only a minority of the masters."
         ),
     )
     yield Alert(
         name="RedisClusterSlotsFailing",
         idea="slots whose node fails or cannot be reached, or that have no node",
-        why="A server that is in cluster mode and in no cluster yet knows no other node: that is no loss of slots.",
+        why="A server in cluster mode that has not joined a cluster knows no other node. It has lost no slots.",
         expr=f"""
             sum {BY_TARGET} (
                 redis_cluster_slots_fail + redis_cluster_slots_pfail
@@ -52,7 +55,7 @@ def _cluster() -> Iterator[Alert]:
         """,
         wait="5m",
         severity="warning",
-        summary="{{ $value }} slots of the cluster have no good node, says its node {{ $labels.target }}",
+        summary="{{ $value }} slots of the cluster have no healthy node, reported by its node {{ $labels.target }}",
         description="Keys of these slots cannot be read or written until a replica is promoted or the slots are moved.",
     )
 
@@ -60,19 +63,20 @@ def _cluster() -> Iterator[Alert]:
 def _whole_clusters() -> Iterator[Alert]:
     yield Alert(
         name="RedisClusterNodesFailing",
-        idea="nodes of a cluster that the exporter follows have failed or have no address, as most nodes see it",
+        idea="nodes of a cluster that the exporter follows have failed or have no address, as most nodes report",
         expr='sum by (job, instance, cluster) (redis_cluster_topology_nodes{state=~"fail|noaddr"}) > 0',
         wait="5m",
         severity="warning",
         summary="{{ $value }} nodes of the cluster {{ $labels.cluster }} have failed",
         description=(
-            "Most nodes of {{ $labels.cluster }} agree on it. Are they gone for good, the cluster should forget them."
+            "Most nodes of {{ $labels.cluster }} agree. If the failed nodes are removed for good, the cluster should "
+            "forget them."
         ),
     )
     yield Alert(
         name="RedisClusterShardWithoutReplica",
-        idea="a shard has no replica in order, although another shard of the cluster has one",
-        why="A cluster without any replica is meant to be so.",
+        idea="a shard has no healthy replica, although another shard of the cluster has one",
+        why="A cluster without any replica is intended.",
         expr="""
             redis_cluster_topology_shard_replicas == 0
             and on (job, instance, cluster)
@@ -82,19 +86,19 @@ def _whole_clusters() -> Iterator[Alert]:
         severity="warning",
         summary="A shard of the cluster {{ $labels.cluster }} has no replica",
         description=(
-            "When the master of the shard that begins with slot {{ $labels.shard }} fails, nobody of {{ "
-            "$labels.cluster }} can take over, and its keys cannot be reached."
+            "If the master of the shard that begins with slot {{ $labels.shard }} fails, no node of "
+            "{{ $labels.cluster }} can take over. Then its keys cannot be reached."
         ),
     )
     yield Alert(
         name="RedisClusterNodesDisagree",
-        idea="nodes of a cluster see another topology than most of them",
+        idea="nodes of a cluster report another topology than most of them",
         expr="redis_cluster_topology_disagreeing_nodes > 0",
         wait="5m",
         severity="warning",
-        summary="{{ $value }} nodes of the cluster {{ $labels.cluster }} see it otherwise than the others",
+        summary="{{ $value }} nodes of the cluster {{ $labels.cluster }} disagree with most nodes",
         description=(
-            "Clients of {{ $labels.cluster }} are sent to and fro (MOVED), or to nodes that are not there any more."
+            "Clients of {{ $labels.cluster }} are redirected again and again (MOVED), or to nodes that no longer exist."
         ),
     )
 
@@ -107,15 +111,15 @@ def _whole_sets() -> Iterator[Alert]:
         wait="5m",
         severity="warning",
         summary="{{ $value }} Sentinels of {{ $labels.sentinel }} name another master of {{ $labels.master }}",
-        description="Clients that ask one of these Sentinels are sent to the wrong server, and may write to it.",
+        description="Clients of one of these Sentinels are sent to the wrong server, and may write to it.",
     )
 
 
 def _sentinel(settings: Settings) -> Iterator[Alert]:
     yield Alert(
         name="RedisSentinelQuorumLost",
-        idea="`SENTINEL CKQUORUM` says that too few Sentinels are there",
-        why="The label `message` changes with what is missing: without `min`, each change would start `for` anew.",
+        idea="`SENTINEL CKQUORUM` reports too few Sentinels",
+        why="The label `message` changes with the missing part. Without `min`, each change would restart `for`.",
         expr=f"""
             min {BY_MASTER} (redis_sentinel_master_ckquorum_status) == 0
             or
@@ -125,32 +129,33 @@ def _sentinel(settings: Settings) -> Iterator[Alert]:
         severity="critical",
         summary="Sentinel {{ $labels.target }} has no quorum for {{ $labels.master_name }}",
         description=(
-            "If the master {{ $labels.master_name }} failed now, no failover would happen: too few Sentinels see "
+            "If the master {{ $labels.master_name }} failed now, no failover would happen: too few Sentinels reach "
             "each other."
         ),
     )
     yield Alert(
         name="RedisSentinelMasterObjectivelyDown",
-        idea="a Sentinel holds the master to be objectively down",
+        idea="a Sentinel reports the master as objectively down",
         expr=f'max {BY_MASTER} (redis_sentinel_master_status{{master_status="odown"}}) == 1',
         wait="1m",
         severity="critical",
-        summary="The master {{ $labels.master_name }} is down, and no failover has mended it",
+        summary="The master {{ $labels.master_name }} is down, and no failover has replaced it",
         description=(
-            "The Sentinels agreed a minute ago that {{ $labels.master_name }} is down, says {{ $labels.target }}. A "
-            "failover takes seconds: there is no replica to promote, or no majority to authorise it."
+            "The Sentinels agreed a minute ago that {{ $labels.master_name }} is down, reported by "
+            "{{ $labels.target }}. A failover takes seconds. So there is no replica to promote, or no majority to "
+            "authorise it."
         ),
     )
     span = settings.window("15m")
     moved = of_set(f"increase(redis_sentinel_failovers_total[{span}])")
     yield Alert(
         name="RedisSentinelFailoverHappened",
-        idea="the configuration epoch of a master grew, or a set that the exporter follows moved, within 15 minutes",
+        idea=("within 15 minutes, the configuration epoch of a master rose, or the master of a followed set moved"),
         expr=f"changes(redis_sentinel_failover_epoch[{span}]) > 0 or {moved} > 0",
         severity="info",
         summary="Sentinel {{ $labels.target }} has seen a failover of {{ $labels.master_name }}",
         description=(
-            "Another server is the master {{ $labels.master_name }} now. Why did the one before fail, and is it a "
-            "replica again?"
+            "Another server is now the master {{ $labels.master_name }}. Why did the previous master fail, and is it "
+            "a replica now?"
         ),
     )

@@ -1,4 +1,4 @@
-"""Where faults happen: servers, proxies and loops that live until the stage is left."""
+"""The servers, proxies and threads that faults need. They run until the end of the environment."""
 
 import contextlib
 import subprocess
@@ -14,34 +14,34 @@ from tests.integration.prometheus import eventually
 from tests.integration.proxy import Proxy
 from tests.integration.servers import RealServer, Software, binary, free_port
 
-#: What every target is asked for.
+#: Collectors of every target.
 COLLECTORS = ["info", "errorstats"]
 
 
-class Loop:
-    """Does something again and again in a thread of its own; errors of Redis are what it is for."""
+class RepeatingThread:
+    """Repeats an action in its own thread. It ignores errors of Redis, because some faults cause them."""
 
-    def __init__(self, what: Callable[[], object], pause: float) -> None:
-        self._what, self._pause = what, pause
-        self._over = threading.Event()
+    def __init__(self, action: Callable[[], object], pause: float) -> None:
+        self._action, self._pause = action, pause
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
-        self._over.set()
+        self._stopped.set()
         if self._thread.is_alive():
             self._thread.join(10)
 
     def _run(self) -> None:
-        while not self._over.wait(self._pause):
+        while not self._stopped.wait(self._pause):
             with contextlib.suppress(redis.RedisError, OSError):
-                self._what()
+                self._action()
 
 
-class Stage:
-    """Starts what a fault needs, and ends it all when it is left."""
+class Environment:
+    """Starts what faults need, and stops everything at the end."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -54,45 +54,45 @@ class Stage:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def place(self, name: str) -> Path:
-        """A folder of one's own."""
+    def new_folder(self, name: str) -> Path:
+        """Return the path of a new folder, which does not exist yet."""
         self._count += 1
         return self.folder / f"{self._count}-{name}"
 
     def server(self, name: str, software: Software = "redis", **config: Any) -> RealServer:
-        """A server that answers."""
-        return self._stack.enter_context(RealServer(self.place(name), software, **config))
+        """Start a server, and return it when it replies."""
+        return self._stack.enter_context(RealServer(self.new_folder(name), software, **config))
 
-    def pair(self, name: str, **config: Any) -> tuple[RealServer, RealServer]:
-        """A master and its replica, which has its data."""
+    def master_and_replica(self, name: str, **config: Any) -> tuple[RealServer, RealServer]:
+        """Start a master and a replica, and return them when the replica has the data."""
         master = self.server(f"{name}-master", **config)
         replica = self.server(f"{name}-replica", replicaof=f"127.0.0.1 {master.port}", **config)
-        linked(replica)
+        wait_until_linked(replica)
         return master, replica
 
     def proxy(self, server: RealServer) -> Proxy:
-        """A way to a server that can be made bad."""
+        """Start a proxy in front of a server. It can delay, corrupt or refuse connections."""
         return self._stack.enter_context(Proxy(server.port, free_port()))
 
-    def loop(self, what: Callable[[], object], pause: float = 0.2) -> Loop:
-        """Something to be done again and again, once it is started."""
-        made = Loop(what, pause)
-        self._stack.callback(made.stop)
-        return made
+    def repeating_thread(self, action: Callable[[], object], pause: float = 0.2) -> RepeatingThread:
+        """Return a thread that repeats an action. The caller starts it."""
+        thread = RepeatingThread(action, pause)
+        self._stack.callback(thread.stop)
+        return thread
 
     def client(self, server: RealServer) -> redis.Redis:
-        """A client of its own, for a loop: the server's ``admin`` belongs to the test's thread."""
-        made = redis.Redis(unix_socket_path=str(server.folder / "admin.sock"), protocol=2, socket_timeout=5)
-        self._stack.callback(made.close)
-        return made
+        """Return a new client for a repeating thread. The server's ``admin`` belongs to the thread of the test."""
+        client = redis.Redis(unix_socket_path=str(server.folder / "admin.sock"), protocol=2, socket_timeout=5)
+        self._stack.callback(client.close)
+        return client
 
     def sentinel(self, name: str, master: RealServer, *directives: str) -> int:
-        """A Sentinel that watches a master under its name; return its port."""
-        folder = self.place(f"sentinel-{name}")
+        """Start a Sentinel that monitors a master under this name, and return the port of the Sentinel."""
+        folder = self.new_folder(f"sentinel-{name}")
         folder.mkdir(parents=True)
         port = free_port()
-        watch = f"sentinel monitor {name} 127.0.0.1 {master.port} 1"
-        lines = (f"port {port}", "bind 127.0.0.1", f"dir {folder}", watch, *directives)
+        monitor = f"sentinel monitor {name} 127.0.0.1 {master.port} 1"
+        lines = (f"port {port}", "bind 127.0.0.1", f"dir {folder}", monitor, *directives)
         (folder / "sentinel.conf").write_text("\n".join(lines) + "\n")
         with (folder / "log").open("wb") as log:
             command = [binary("redis"), str(folder / "sentinel.conf"), "--sentinel"]
@@ -102,13 +102,13 @@ class Stage:
         return port
 
     @staticmethod
-    def ask(port: int, *command: str) -> object:
-        """Send one command to a port, as whoever comes by."""
+    def execute(port: int, *command: str) -> object:
+        """Send one command to a port without a login, and return the reply."""
         with redis.Redis(port=port, protocol=2, socket_timeout=5) as client:
             return client.execute_command(*command)
 
     def cluster(self, name: str, **config: Any) -> list[RealServer]:
-        """Three masters that share all slots."""
+        """Start three masters that share all slots, and return them when the cluster is healthy."""
         config = {"cluster_enabled": "yes", "cluster_node_timeout": "2000"} | config
         nodes = [self.server(f"{name}-{number}", "valkey", **config) for number in range(3)]
         for node, (first, last) in zip(nodes, ((0, 5460), (5461, 10922), (10923, 16383)), strict=True):
@@ -116,33 +116,35 @@ class Stage:
         for node in nodes[1:]:
             node.run("CLUSTER", "MEET", "127.0.0.1", nodes[0].port)
         for node in nodes:
-            eventually(lambda node=node: whole(node), f"{name} is one", 30)  # type: ignore[misc]
+            eventually(lambda node=node: is_cluster_healthy(node), f"the cluster {name} is healthy", 30)  # type: ignore[misc]
         return nodes
 
 
-def linked(replica: RealServer) -> None:
-    """Wait until a replica has its master's data."""
-    eventually(lambda: says(replica, "INFO", "replication")["master_link_status"] == "up", "the replica is linked", 30)
+def wait_until_linked(replica: RealServer) -> None:
+    """Wait until a replica has the data of its master."""
+    eventually(
+        lambda: reply_fields(replica, "INFO", "replication")["master_link_status"] == "up", "the replica is linked", 30
+    )
 
 
-def whole(node: RealServer) -> bool:
-    """Whether a node says that its cluster is well."""
-    found = says(node, "CLUSTER", "INFO")
-    return (found["cluster_state"], found["cluster_known_nodes"]) == ("ok", "3")
+def is_cluster_healthy(node: RealServer) -> bool:
+    """Return whether a node reports its cluster as healthy."""
+    fields = reply_fields(node, "CLUSTER", "INFO")
+    return (fields["cluster_state"], fields["cluster_known_nodes"]) == ("ok", "3")
 
 
-def says(server: RealServer, *command: str) -> dict[str, str]:
-    """What a command of the kind of INFO answers."""
-    found = server.run(*command)
-    if isinstance(found, bytes):
-        return dict(line.split(":", 1) for line in found.decode().splitlines() if ":" in line)
-    return {str(name): str(value) for name, value in found.items()}
+def reply_fields(server: RealServer, *command: str) -> dict[str, str]:
+    """Return the fields of the reply to INFO or a similar command."""
+    reply = server.run(*command)
+    if isinstance(reply, bytes):
+        return dict(line.split(":", 1) for line in reply.decode().splitlines() if ":" in line)
+    return {str(name): str(value) for name, value in reply.items()}
 
 
-def target(name: str, where: RealServer | Proxy | int, **settings: Any) -> dict[str, Any]:
-    """A target of the exporter, as its configuration has it."""
-    if isinstance(where, RealServer):
-        url = where.url
+def target(name: str, server: RealServer | Proxy | int, **settings: Any) -> dict[str, Any]:
+    """Return the entry of a target for the configuration of the exporter."""
+    if isinstance(server, RealServer):
+        url = server.url
     else:
-        url = f"redis://127.0.0.1:{where.port if isinstance(where, Proxy) else where}"
+        url = f"redis://127.0.0.1:{server.port if isinstance(server, Proxy) else server}"
     return {"name": name, "url": url, "collectors": COLLECTORS, **settings}

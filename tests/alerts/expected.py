@@ -1,7 +1,7 @@
-"""What each fault must raise, and nothing else: the hand-written side of the matrix.
+"""The alerts that each fault must raise. This is the hand-written side of the matrix.
 
-A row is: fault → place → alerts. A place is the name of a target, of a replication group, of an exporter, or of a job.
-``inhibited`` is what Alertmanager keeps to itself of it, because it follows from another alert.
+A row is fault → location → alerts. A location is the name of a target, a replication group, an exporter, or a job.
+``inhibited`` are the alerts that Alertmanager does not send, because they are consequences of another alert.
 """
 
 from typing import NamedTuple
@@ -10,79 +10,79 @@ from grafana.rules import page
 from grafana.rules.settings import Settings
 
 NAMES = [alert.name for alert in page.alerts(Settings())]
-#: Alerts with two severities are told apart by it: ``RedisMemoryNearMaxmemory/critical``.
-TWICE = {name for name in NAMES if NAMES.count(name) > 1}
+#: Alerts with two severities. Their names get the severity here: ``RedisMemoryNearMaxmemory/critical``.
+TWO_SEVERITIES = {name for name in NAMES if NAMES.count(name) > 1}
 
 ERRORS, LATENCY = (
     {f"Redis{budget}BudgetBurn{speed}" for speed in ("Fast", "Slow", "Ticket")} for budget in ("Error", "Latency")
 )
-SLOWER = {"RedisLatencyBudgetBurnSlow", "RedisLatencyBudgetBurnTicket"}
-#: Pings fail, for whatever reason, for long; what follows from a server that is down.
+SLOW_LATENCY = {"RedisLatencyBudgetBurnSlow", "RedisLatencyBudgetBurnTicket"}
+#: Pings fail for a long time, for any reason. These alerts are also consequences of a server that is down.
 CONSEQUENCES = ERRORS | LATENCY | {"RedisProbeFailureRateHigh"}
 FAILING = CONSEQUENCES | {"RedisTargetDown"}
 DOWN = FAILING | {"RedisCircuitBreakerOpen"}
-QUIET = CONSEQUENCES | {"RedisCircuitBreakerOpen"}
+INHIBITED_BY_DOWN = CONSEQUENCES | {"RedisCircuitBreakerOpen"}
 FULL = {f"RedisMemoryNearMaxmemory/{severity}" for severity in ("warning", "critical")}
 EXPIRING = {f"RedisTLSCertificateExpiring/{severity}" for severity in ("warning", "critical")}
 CLUSTER = {"RedisClusterDown", "RedisClusterSlotsFailing"}
 NOT_SAVED = {"RedisErrorRepliesMISCONF", "RedisBackupStale"}
 
-Places = dict[str, set[str]]
+AlertsByLocation = dict[str, set[str]]
 
 
-class Row(NamedTuple):
-    """What fires by place, and what of it is inhibited."""
+class ExpectedAlerts(NamedTuple):
+    """The alerts that fire in each location, and those of them that are inhibited."""
 
-    fires: Places
-    inhibited: Places = {}  # noqa: RUF012 - nobody writes into it
+    fires: AlertsByLocation
+    inhibited: AlertsByLocation = {}  # noqa: RUF012 - it is never changed
 
 
 # fmt: off
 # ruff: noqa: E501 - a row is one line
-EXPECTED: dict[str, Row] = {
-    "killed": Row({"killed": DOWN}, {"killed": QUIET}),
-    "hung (SIGSTOP)": Row({"hung": DOWN}, {"hung": QUIET}),
-    "restarted, and loading its dataset": Row({"loading": DOWN | {"RedisRestarted"}}, {"loading": QUIET}),
-    "wrong password": Row({"password": FAILING | {"RedisAuthFailing"}}, {"password": FAILING}),
-    "ACL taken away": Row({"acl": FAILING | {"RedisAuthFailing"}}, {"acl": FAILING}),
-    "ACL without INFO": Row({"acl-info": {"RedisCollectorFailing", "RedisSamplesStale"}}, {"acl-info": {"RedisSamplesStale"}}),
-    "TLS certificate expired": Row({"tls-expired": DOWN}, {"tls-expired": QUIET}),
-    "TLS certificate expires in 6 days": Row({"tls-expiring": EXPIRING}, {"tls-expiring": {"RedisTLSCertificateExpiring/warning"}}),
-    "latency +5 ms, the edge is at 100 ms": Row({"latency-5ms": set()}),
-    "latency +150 ms, the edge is at 100 ms": Row({"latency-150ms": LATENCY}, {"latency-150ms": SLOWER}),
-    "slow commands, 0.6 s each": Row({"slow-commands": LATENCY}, {"slow-commands": SLOWER}),
-    "2 % of the pings fail": Row({"two-percent": ERRORS}, {"two-percent": ERRORS - {"RedisErrorBudgetBurnFast"}}),
-    "restart within a second": Row({"restart": {"RedisRestarted"}}),
-    "memory full, noeviction": Row({"full": FULL | {"RedisErrorRepliesOOM"}}, {"full": FULL}),
-    "a cache that is too small, evicting": Row({"cache": {"RedisEvicting"}}),
-    "maxclients reached": Row({"crowded": {"RedisConnectionsNearLimit", "RedisConnectionsRejected"}}, {"crowded": {"RedisConnectionsNearLimit"}}),
-    "clients use a key wrongly (WRONGTYPE)": Row({"wrongtype": {"RedisErrorReplies"}}),
-    "clients write to a replica": Row({"readonly": {"RedisErrorRepliesREADONLY"}}),
-    # A server that cannot save answers MISCONF to PING, too.
-    "snapshots fail": Row({"rdb": FAILING | NOT_SAVED | {"RedisPersistenceFailing"}}, {"rdb": CONSEQUENCES | NOT_SAVED}),
-    "the append-only file cannot be rewritten": Row({"aof": {"RedisPersistenceFailing"}}),
-    "changes, and no snapshot for long": Row({"backup": {"RedisBackupStale"}}),
-    "replica link cut": Row({"link-master": set(), "link-replica": {"RedisReplicationLinkDown"}}),
-    "replica lagging": Row({"lag-master": {"RedisReplicationLagSeconds", "RedisReplicationLagBytes"}}),
-    "full resync storm": Row({"storm-master": {"RedisFullResyncStorm"}}),
-    "no master: it was killed, and nobody takes over": Row(
-        {"orphans": {"RedisNoMaster"}, "lost-master": DOWN, "orphan": {"RedisReplicationLinkDown"}}, {"lost-master": QUIET},
+EXPECTED: dict[str, ExpectedAlerts] = {
+    "killed": ExpectedAlerts({"killed": DOWN}, {"killed": INHIBITED_BY_DOWN}),
+    "hung (SIGSTOP)": ExpectedAlerts({"hung": DOWN}, {"hung": INHIBITED_BY_DOWN}),
+    "restarted and loading its dataset": ExpectedAlerts({"loading": DOWN | {"RedisRestarted"}}, {"loading": INHIBITED_BY_DOWN}),
+    "wrong password": ExpectedAlerts({"password": FAILING | {"RedisAuthFailing"}}, {"password": FAILING}),
+    "ACL allows no commands": ExpectedAlerts({"acl": FAILING | {"RedisAuthFailing"}}, {"acl": FAILING}),
+    "ACL forbids INFO": ExpectedAlerts({"acl-info": {"RedisCollectorFailing", "RedisSamplesStale"}}, {"acl-info": {"RedisSamplesStale"}}),
+    "TLS certificate expired": ExpectedAlerts({"tls-expired": DOWN}, {"tls-expired": INHIBITED_BY_DOWN}),
+    "TLS certificate expires in 6 days": ExpectedAlerts({"tls-expiring": EXPIRING}, {"tls-expiring": {"RedisTLSCertificateExpiring/warning"}}),
+    "latency +5 ms, SLO edge at 100 ms": ExpectedAlerts({"latency-5ms": set()}),
+    "latency +150 ms, SLO edge at 100 ms": ExpectedAlerts({"latency-150ms": LATENCY}, {"latency-150ms": SLOW_LATENCY}),
+    "slow commands, 0.6 s each": ExpectedAlerts({"slow-commands": LATENCY}, {"slow-commands": SLOW_LATENCY}),
+    "2 % of the pings fail": ExpectedAlerts({"two-percent": ERRORS}, {"two-percent": ERRORS - {"RedisErrorBudgetBurnFast"}}),
+    "restart within a second": ExpectedAlerts({"restart": {"RedisRestarted"}}),
+    "memory full, noeviction": ExpectedAlerts({"full": FULL | {"RedisErrorRepliesOOM"}}, {"full": FULL}),
+    "cache too small, keys are evicted": ExpectedAlerts({"cache": {"RedisEvicting"}}),
+    "maxclients reached": ExpectedAlerts({"crowded": {"RedisConnectionsNearLimit", "RedisConnectionsRejected"}}, {"crowded": {"RedisConnectionsNearLimit"}}),
+    "clients use a key of the wrong type (WRONGTYPE)": ExpectedAlerts({"wrongtype": {"RedisErrorReplies"}}),
+    "clients write to a replica": ExpectedAlerts({"readonly": {"RedisErrorRepliesREADONLY"}}),
+    # A server that cannot save replies MISCONF to PING too.
+    "snapshots fail": ExpectedAlerts({"rdb": FAILING | NOT_SAVED | {"RedisPersistenceFailing"}}, {"rdb": CONSEQUENCES | NOT_SAVED}),
+    "append-only file cannot be rewritten": ExpectedAlerts({"aof": {"RedisPersistenceFailing"}}),
+    "unsaved changes, no snapshot for a long time": ExpectedAlerts({"backup": {"RedisBackupStale"}}),
+    "replica link cut": ExpectedAlerts({"link-master": set(), "link-replica": {"RedisReplicationLinkDown"}}),
+    "replica lagging": ExpectedAlerts({"lag-master": {"RedisReplicationLagSeconds", "RedisReplicationLagBytes"}}),
+    "full resync storm": ExpectedAlerts({"storm-master": {"RedisFullResyncStorm"}}),
+    "master killed and not replaced": ExpectedAlerts(
+        {"orphans": {"RedisNoMaster"}, "lost-master": DOWN, "orphan": {"RedisReplicationLinkDown"}}, {"lost-master": INHIBITED_BY_DOWN},
     ),
-    "two masters": Row({"brains": {"RedisSplitBrain"}, "brain-1": set(), "brain-2": {"RedisRoleChanged"}}),
-    "failover by Sentinel": Row(
+    "two masters": ExpectedAlerts({"brains": {"RedisSplitBrain"}, "brain-1": set(), "brain-2": {"RedisRoleChanged"}}),
+    "failover by Sentinel": ExpectedAlerts(
         {"failover-1": {"RedisRoleChanged"}, "failover-2": {"RedisRoleChanged"}, "failover-sentinel": {"RedisSentinelFailoverHappened"}},
     ),
-    "a master of Sentinel is down, and there is no replica": Row({"doomed-sentinel": {"RedisSentinelMasterObjectivelyDown"}}),
-    "too few Sentinels for the quorum": Row({"lonely-sentinel": {"RedisSentinelQuorumLost"}}),
-    "cluster slot lost": Row(
+    "master of Sentinel down, without a replica": ExpectedAlerts({"doomed-sentinel": {"RedisSentinelMasterObjectivelyDown"}}),
+    "too few Sentinels for the quorum": ExpectedAlerts({"lonely-sentinel": {"RedisSentinelQuorumLost"}}),
+    "cluster slot lost": ExpectedAlerts(
         {f"slots-{number}": CLUSTER for number in range(3)}, {f"slots-{number}": {"RedisClusterSlotsFailing"} for number in range(3)},
     ),
-    "cluster node failed, full coverage not required": Row(
-        {"nodes-0": {"RedisClusterSlotsFailing"}, "nodes-1": {"RedisClusterSlotsFailing"}, "nodes-2": DOWN}, {"nodes-2": QUIET},
+    "cluster node failed, full coverage not required": ExpectedAlerts(
+        {"nodes-0": {"RedisClusterSlotsFailing"}, "nodes-1": {"RedisClusterSlotsFailing"}, "nodes-2": DOWN}, {"nodes-2": INHIBITED_BY_DOWN},
     ),
-    "exporter killed": Row({"exporter-killed": {"RedisExporterDown"}, "of-killed": set()}),
-    "exporter starved of CPU": Row({"exporter-starved": {"RedisProbeScheduleLate"}, "of-starved": CONSEQUENCES}, {"of-starved": CONSEQUENCES}),
-    "configuration refused": Row({"exporter-refused": {"RedisExporterReloadFailed"}, "of-refused": set()}),
-    "exporter gone from the configuration of Prometheus": Row({"redis-pulse-gone": {"RedisExporterAbsent"}, "of-gone": set()}),
+    "exporter killed": ExpectedAlerts({"exporter-killed": {"RedisExporterDown"}, "of-killed": set()}),
+    "exporter starved of CPU": ExpectedAlerts({"exporter-starved": {"RedisProbeScheduleLate"}, "of-starved": CONSEQUENCES}, {"of-starved": CONSEQUENCES}),
+    "configuration rejected": ExpectedAlerts({"exporter-refused": {"RedisExporterReloadFailed"}, "of-refused": set()}),
+    "exporter removed from the configuration of Prometheus": ExpectedAlerts({"redis-pulse-gone": {"RedisExporterAbsent"}, "of-gone": set()}),
 }
 # fmt: on

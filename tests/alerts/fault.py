@@ -1,4 +1,4 @@
-"""What a fault is, and the rules by which it is judged."""
+"""The type of a fault, and the settings of the alert rules in the matrix."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from typing import Any
 
 from grafana.rules.settings import Settings
 
-#: The rules as they are shipped, but for windows and waits, which are 180 times as short: an hour is 20 seconds.
-#: Thresholds that would take gigabytes or days are smaller, and those that a busy machine would reach are higher.
+#: The released rules, with windows and waits 180 times as short: an hour is 20 seconds. Thresholds that would need
+#: gigabytes or days are lower. Thresholds that a busy machine would reach without a fault are higher.
 SETTINGS = Settings(
     scale=1 / 180,
     scrape_interval="1s",
@@ -23,12 +23,12 @@ SETTINGS = Settings(
 
 
 def nothing() -> None:
-    """Heal what heals by itself."""
+    """Do nothing, because the fault heals by itself."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """``name`` is its row in ``expected``; ``targets`` are watched by ``exporter``, most of them by the same one."""
+    """A fault. ``name`` is its row in ``EXPECTED``, ``exporter`` the exporter that watches its ``targets``."""
 
     name: str
     targets: list[dict[str, Any]]

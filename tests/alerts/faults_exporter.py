@@ -1,4 +1,4 @@
-"""Faults of the exporter itself: each has one of its own, which watches a healthy server."""
+"""Faults of the exporter itself. Each has its own exporter, which watches a healthy server."""
 
 import json
 import os
@@ -7,21 +7,21 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.alerts.environment import Stage, target
+from tests.alerts.environment import Environment, target
 from tests.alerts.fault import Fault, nothing
 from tests.integration.daemon import Daemon
 
-#: What is scraped as a job of its own, by a file that Prometheus watches.
-GONE = "redis-pulse-gone"
+#: A separate job for an exporter. Prometheus reads the exporter's address from a file, so a fault can remove it.
+REMOVED_JOB = "redis-pulse-gone"
 
 
 class Exporters:
-    """The four that are broken, and how."""
+    """The four exporters, and their faults."""
 
-    def __init__(self, stage: Stage, folder: Path) -> None:
-        server = stage.server("healthy", "valkey")
+    def __init__(self, environment: Environment, folder: Path) -> None:
+        server = environment.server("healthy", "valkey")
         names = ("killed", "starved", "refused", "gone")
-        # The starved one has ten pings a second to be late with.
+        # The starved exporter has ten pings a second, so that many of them are late.
         self.daemons = {
             name: Daemon(
                 folder / f"exporter-{name}",
@@ -32,13 +32,13 @@ class Exporters:
         self.file = folder / "gone.json"
         self.file.write_text(json.dumps([{"targets": [f"127.0.0.1:{self.daemons['gone'].port}"]}]))
         self.job = {
-            "job_name": GONE,
+            "job_name": REMOVED_JOB,
             "file_sd_configs": [{"files": [str(self.file)], "refresh_interval": "1s"}],
         }
-        self._fed = threading.Event()
+        self._resumed = threading.Event()
 
     def faults(self) -> Iterator[Fault]:
-        """Yield their faults."""
+        """Yield the faults of the exporters."""
         killed, refused = self.daemons["killed"], self.daemons["refused"]
         yield Fault(
             "exporter killed",
@@ -50,48 +50,48 @@ class Exporters:
             "exporter starved of CPU",
             [],
             inject=self._starve,
-            heal=self._fed.set,
+            heal=self._resumed.set,
         )
-        good = ""
+        valid = ""
 
-        def spoil() -> None:
-            nonlocal good
-            good = refused.file.read_text()
-            refused.file.write_text(good + "nonsense: true\n")
+        def break_configuration() -> None:
+            nonlocal valid
+            valid = refused.file.read_text()
+            refused.file.write_text(valid + "nonsense: true\n")
             refused.reload()
 
-        def mend() -> None:
-            refused.file.write_text(good)
+        def restore_configuration() -> None:
+            refused.file.write_text(valid)
             refused.reload()
 
         yield Fault(
-            "configuration refused",
+            "configuration rejected",
             [],
-            inject=spoil,
-            heal=mend,
+            inject=break_configuration,
+            heal=restore_configuration,
         )
         yield Fault(
-            "exporter gone from the configuration of Prometheus",
+            "exporter removed from the configuration of Prometheus",
             [],
             inject=lambda: self.file.write_text("[]"),
             heal=nothing,
         )
 
     def _starve(self) -> None:
-        """Let it run a tenth of the time."""
+        """Let the exporter run a tenth of the time."""
         pid = self.daemons["starved"].pid
 
-        def hold() -> None:
-            while not self._fed.wait(0.05):
+        def stop_repeatedly() -> None:
+            while not self._resumed.wait(0.05):
                 os.kill(pid, signal.SIGSTOP)
-                self._fed.wait(0.45)
+                self._resumed.wait(0.45)
                 os.kill(pid, signal.SIGCONT)
 
-        threading.Thread(target=hold, daemon=True).start()
+        threading.Thread(target=stop_repeatedly, daemon=True).start()
 
 
 def config(*targets: object) -> dict[str, object]:
-    """The configuration of an exporter of the matrix."""
+    """Return the configuration of an exporter for the matrix."""
     return {
         "probe": {"interval": "500ms", "timeout": "1s"},
         "poll": {"interval": "2s", "timeout": "2s", "max_age": "6s"},

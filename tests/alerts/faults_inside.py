@@ -1,4 +1,4 @@
-"""Faults within a server: memory, connections, errors that it answers, what it cannot save."""
+"""Faults inside a server: memory, connections, error replies, and data that it cannot save."""
 
 import contextlib
 import itertools
@@ -8,29 +8,29 @@ from collections.abc import Iterator
 
 import redis
 
-from tests.alerts.environment import Stage, says, target
+from tests.alerts.environment import Environment, reply_fields, target
 from tests.alerts.fault import Fault
 from tests.integration.prometheus import eventually
 
 
-def faults(stage: Stage) -> Iterator[Fault]:
-    """Build their servers, and yield them."""
-    yield from _memory(stage)
-    yield from _connections(stage)
-    yield from _errors(stage)
-    yield from _disk(stage)
+def faults(environment: Environment) -> Iterator[Fault]:
+    """Start the servers of these faults, and yield the faults."""
+    yield from _memory(environment)
+    yield from _connections(environment)
+    yield from _errors(environment)
+    yield from _disk(environment)
 
 
-def _memory(stage: Stage) -> Iterator[Fault]:
-    full = stage.server("full", maxmemory="3mb", maxmemory_policy="noeviction")
-    small = stage.client(full)
+def _memory(environment: Environment) -> Iterator[Fault]:
+    full = environment.server("full", maxmemory="3mb", maxmemory_policy="noeviction")
+    client = environment.client(full)
     keys = itertools.count()
 
     def fill() -> None:
-        while True:  # until it answers OOM
-            small.set(f"key:{next(keys)}", "x" * 4000)
+        while True:  # until the server replies OOM
+            client.set(f"key:{next(keys)}", "x" * 4000)
 
-    filling = stage.loop(fill)
+    filling = environment.repeating_thread(fill)
 
     def empty() -> None:
         filling.stop()
@@ -42,8 +42,8 @@ def _memory(stage: Stage) -> Iterator[Fault]:
         inject=filling.start,
         heal=empty,
     )
-    cache = stage.server("cache", "valkey", maxmemory="4mb", maxmemory_policy="allkeys-lru")
-    writer = stage.client(cache)
+    cache = environment.server("cache", "valkey", maxmemory="4mb", maxmemory_policy="allkeys-lru")
+    writer = environment.client(cache)
 
     def store() -> None:
         pipeline = writer.pipeline(transaction=False)
@@ -51,54 +51,54 @@ def _memory(stage: Stage) -> Iterator[Fault]:
             pipeline.set(f"key:{next(keys)}", "x" * 2000)
         pipeline.execute()
 
-    storing = stage.loop(store)
+    storing = environment.repeating_thread(store)
     yield Fault(
-        "a cache that is too small, evicting",
+        "cache too small, keys are evicted",
         [target("cache", cache)],
         inject=storing.start,
         heal=storing.stop,
     )
 
 
-def _connections(stage: Stage) -> Iterator[Fault]:
-    crowded = stage.server("crowded", maxclients="30")
-    crowd: list[socket.socket] = []
+def _connections(environment: Environment) -> Iterator[Fault]:
+    server = environment.server("crowded", maxclients="30")
+    connections: list[socket.socket] = []
 
     def join() -> None:
-        while len(crowd) < 40:
-            crowd.append(socket.create_connection(("127.0.0.1", crowded.port), 2))
-        crowd.pop().close()  # and one more comes, and is refused, each time
+        while len(connections) < 40:
+            connections.append(socket.create_connection(("127.0.0.1", server.port), 2))
+        connections.pop().close()  # The next call adds one again, and the server rejects it.
 
-    joining = stage.loop(join)
+    joining = environment.repeating_thread(join)
 
     def leave() -> None:
         joining.stop()
-        for one in crowd:
+        for one in connections:
             with contextlib.suppress(OSError):
                 one.close()
 
     yield Fault(
         "maxclients reached",
-        [target("crowded", crowded)],
+        [target("crowded", server)],
         inject=joining.start,
         heal=leave,
     )
 
 
-def _errors(stage: Stage) -> Iterator[Fault]:
-    wrong = stage.server("wrongtype")
-    client = stage.client(wrong)
+def _errors(environment: Environment) -> Iterator[Fault]:
+    wrong = environment.server("wrongtype")
+    client = environment.client(wrong)
     wrong.run("LPUSH", "list", "1")
-    asking = stage.loop(lambda: client.get("list"), 0.02)
+    reading = environment.repeating_thread(lambda: client.get("list"), 0.02)
     yield Fault(
-        "clients use a key wrongly (WRONGTYPE)",
+        "clients use a key of the wrong type (WRONGTYPE)",
         [target("wrongtype", wrong)],
-        inject=asking.start,
-        heal=asking.stop,
+        inject=reading.start,
+        heal=reading.stop,
     )
-    _, replica = stage.pair("readonly")
-    writer = stage.client(replica)
-    writing = stage.loop(lambda: writer.set("key", "1"), 0.2)
+    _, replica = environment.master_and_replica("readonly")
+    writer = environment.client(replica)
+    writing = environment.repeating_thread(lambda: writer.set("key", "1"), 0.2)
     yield Fault(
         "clients write to a replica",
         [target("readonly", replica)],
@@ -107,21 +107,21 @@ def _errors(stage: Stage) -> Iterator[Fault]:
     )
 
 
-def _disk(stage: Stage) -> Iterator[Fault]:
-    saving = stage.server("rdb", enable_protected_configs="yes", save="3600 1")
-    client = stage.client(saving)
-    writing = stage.loop(lambda: client.set("key", "1"), 0.2)
+def _disk(environment: Environment) -> Iterator[Fault]:
+    saving = environment.server("rdb", enable_protected_configs="yes", save="3600 1")
+    client = environment.client(saving)
+    writing = environment.repeating_thread(lambda: client.set("key", "1"), 0.2)
 
-    def lose() -> None:
-        gone = saving.folder / "gone"
-        gone.mkdir()
-        saving.run("CONFIG", "SET", "dir", str(gone))
-        gone.rmdir()
+    def remove_folder() -> None:
+        missing = saving.folder / "missing"
+        missing.mkdir()
+        saving.run("CONFIG", "SET", "dir", str(missing))
+        missing.rmdir()
         saving.run("SET", "key", "1")
         saving.run("BGSAVE")
         writing.start()
 
-    def find() -> None:
+    def restore_folder() -> None:
         writing.stop()
         saving.run("CONFIG", "SET", "dir", str(saving.folder))
         saving.run("BGSAVE")
@@ -129,16 +129,16 @@ def _disk(stage: Stage) -> Iterator[Fault]:
     yield Fault(
         "snapshots fail",
         [target("rdb", saving)],
-        # A server that cannot save answers MISCONF to PING, too.
-        inject=lose,
-        heal=find,
+        # A server that cannot save replies MISCONF to PING too.
+        inject=remove_folder,
+        heal=restore_folder,
     )
-    appending = stage.server("aof", "valkey", appendonly="yes", enable_protected_configs="yes")
+    appending = environment.server("aof", "valkey", appendonly="yes", enable_protected_configs="yes")
 
-    def unlink() -> None:
+    def break_folder() -> None:
         folder = appending.folder / "appendonlydir"
         shutil.rmtree(folder)
-        folder.write_text("no folder any more")  # a missing one is made anew
+        folder.write_text("not a folder")  # The server would create a missing folder again.
         with contextlib.suppress(redis.RedisError):
             appending.run("BGREWRITEAOF")
 
@@ -146,23 +146,23 @@ def _disk(stage: Stage) -> Iterator[Fault]:
         (appending.folder / "appendonlydir").unlink()
 
         def well() -> bool:
-            with contextlib.suppress(redis.RedisError):  # one is running
+            with contextlib.suppress(redis.RedisError):  # a rewrite is already running
                 appending.run("BGREWRITEAOF")
-            return says(appending, "INFO", "persistence")["aof_last_bgrewrite_status"] == "ok"
+            return reply_fields(appending, "INFO", "persistence")["aof_last_bgrewrite_status"] == "ok"
 
         eventually(well, "the append-only file is rewritten", 30)
 
     yield Fault(
-        "the append-only file cannot be rewritten",
+        "append-only file cannot be rewritten",
         [target("aof", appending)],
-        inject=unlink,
+        inject=break_folder,
         heal=rewrite,
     )
-    stale = stage.server("backup", save="3600 100")
+    stale = environment.server("backup", save="3600 100")
     stale.run("SET", "key", "1")
     stale.run("BGSAVE")
     yield Fault(
-        "changes, and no snapshot for long",
+        "unsaved changes, no snapshot for a long time",
         [target("backup", stale)],
         inject=lambda: stale.run("SET", "key", "2"),
         heal=lambda: stale.run("BGSAVE"),

@@ -1,27 +1,28 @@
-"""Faults of reaching a server: gone, hung, denied, slow, sometimes failing, away for a moment."""
+"""Faults between the exporter and a server: down, hung, access denied, slow, or failing for moments."""
 
 import datetime as dt
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import trustme
 
-from tests.alerts.environment import Stage, target
+from tests.alerts.environment import Environment, target
 from tests.alerts.fault import Fault, nothing
 from tests.integration.servers import RealServer
 
 
-def faults(stage: Stage) -> Iterator[Fault]:
-    """Build their servers, and yield them."""
-    yield from _gone(stage)
-    yield from _denied(stage)
-    yield from _certificates(stage)
-    yield from _slow(stage)
-    yield from _moments(stage)
+def faults(environment: Environment) -> Iterator[Fault]:
+    """Start the servers of these faults, and yield the faults."""
+    yield from _unreachable(environment)
+    yield from _denied(environment)
+    yield from _certificates(environment)
+    yield from _slow(environment)
+    yield from _intermittent(environment)
 
 
-def _gone(stage: Stage) -> Iterator[Fault]:
-    killed, hung = stage.server("killed"), stage.server("hung", "valkey")
+def _unreachable(environment: Environment) -> Iterator[Fault]:
+    killed, hung = environment.server("killed"), environment.server("hung", "valkey")
     yield Fault(
         "killed",
         [target("killed", killed)],
@@ -34,8 +35,8 @@ def _gone(stage: Stage) -> Iterator[Fault]:
         inject=hung.freeze,
         heal=hung.thaw,
     )
-    # A delay of 50 ms a key: it loads for the whole time of the fault.
-    loading = stage.server("loading", "valkey", enable_debug_command="yes")
+    # With a delay of 50 ms for each key, the server is loading as long as the fault lasts.
+    loading = environment.server("loading", "valkey", enable_debug_command="yes")
     loading.fill(1500)
     loading.config |= {"key-load-delay": "50000", "loading-process-events-interval-bytes": "1024"}
 
@@ -43,67 +44,67 @@ def _gone(stage: Stage) -> Iterator[Fault]:
         loading.kill()
         loading.start()
 
-    def loaded() -> None:
+    def finish_loading() -> None:
         loading.run("CONFIG", "SET", "key-load-delay", "0")
 
     yield Fault(
-        "restarted, and loading its dataset",
+        "restarted and loading its dataset",
         [target("loading", loading)],
         inject=restart,
-        heal=loaded,
+        heal=finish_loading,
     )
 
 
-def _denied(stage: Stage) -> Iterator[Fault]:
-    password = stage.server("password", requirepass="first")
+def _denied(environment: Environment) -> Iterator[Fault]:
+    password = environment.server("password", requirepass="first")
 
     def rotate() -> None:
         password.run("CONFIG", "SET", "requirepass", "second")
         password.run("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
-    def back() -> None:
+    def restore() -> None:
         password.run("CONFIG", "SET", "requirepass", "first")
 
     yield Fault(
         "wrong password",
         [target("password", password, password="first")],
         inject=rotate,
-        heal=back,
+        heal=restore,
     )
-    for fault, name, lost in (("ACL taken away", "acl", "-@all"), ("ACL without INFO", "acl-info", "-info")):
-        server = stage.server(name, "valkey")
+    for fault, name, revoked in (("ACL allows no commands", "acl", "-@all"), ("ACL forbids INFO", "acl-info", "-info")):
+        server = environment.server(name, "valkey")
         server.run("ACL", "SETUSER", "exporter", "on", "nopass", "~*", "+@all")
         yield Fault(
             fault,
             [target(name, server, username="exporter", password="any")],
-            inject=lambda server=server, lost=lost: server.run("ACL", "SETUSER", "exporter", lost),  # type: ignore[misc]
-            heal=lambda server=server: server.run("ACL", "SETUSER", "exporter", "+@all"),  # type: ignore[misc]
+            inject=partial(server.run, "ACL", "SETUSER", "exporter", revoked),
+            heal=partial(server.run, "ACL", "SETUSER", "exporter", "+@all"),
         )
 
 
-def _certificates(stage: Stage) -> Iterator[Fault]:
+def _certificates(environment: Environment) -> Iterator[Fault]:
     ca = trustme.CA()
-    folder = stage.place("certificates")
+    folder = environment.new_folder("certificates")
     folder.mkdir(parents=True)
-    trusted = folder / "ca.pem"
-    ca.cert_pem.write_to_path(str(trusted))
+    ca_file = folder / "ca.pem"
+    ca.cert_pem.write_to_path(str(ca_file))
     now = dt.datetime.now(dt.UTC)
 
-    def certificate(name: str, days: float) -> tuple[Path, Path]:
-        made = ca.issue_cert(
+    def write_certificate(name: str, days: float) -> tuple[Path, Path]:
+        certificate = ca.issue_cert(
             "127.0.0.1",
             not_before=now - dt.timedelta(days=365),
             not_after=now + dt.timedelta(days=days),
         )
         paths = folder / f"{name}.pem", folder / f"{name}.key"
-        made.cert_chain_pems[0].write_to_path(str(paths[0]))
-        made.private_key_pem.write_to_path(str(paths[1]))
+        certificate.cert_chain_pems[0].write_to_path(str(paths[0]))
+        certificate.private_key_pem.write_to_path(str(paths[1]))
         return paths
 
-    good = certificate("good", 90)
+    good = write_certificate("good", 90)
 
-    def show(server: RealServer, name: str, days: float) -> None:
-        cert, key = certificate(name, days) if name != "good" else good
+    def use_certificate(server: RealServer, name: str, days: float) -> None:
+        cert, key = write_certificate(name, days) if name != "good" else good
         server.run("CONFIG", "SET", "tls-cert-file", str(cert), "tls-key-file", str(key))
         server.run("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
 
@@ -111,27 +112,27 @@ def _certificates(stage: Stage) -> Iterator[Fault]:
         ("TLS certificate expired", "tls-expired", -1.0),
         ("TLS certificate expires in 6 days", "tls-expiring", 6.0),
     ):
-        server = stage.server(name, tls=(*good, trusted))
+        server = environment.server(name, tls=(*good, ca_file))
         yield Fault(
             fault,
-            [target(name, server, url=server.url, tls={"ca_file": str(trusted)})],
-            inject=lambda server=server, name=name, days=days: show(server, name, days),  # type: ignore[misc]
-            heal=lambda server=server: show(server, "good", 0),  # type: ignore[misc]
+            [target(name, server, url=server.url, tls={"ca_file": str(ca_file)})],
+            inject=partial(use_certificate, server, name, days),
+            heal=partial(use_certificate, server, "good", 0),
         )
 
 
-def _slow(stage: Stage) -> Iterator[Fault]:
+def _slow(environment: Environment) -> Iterator[Fault]:
     for name, delay in (("latency-5ms", 0.005), ("latency-150ms", 0.15)):
-        way = stage.proxy(stage.server(name))
+        proxy = environment.proxy(environment.server(name))
         yield Fault(
-            f"latency +{1000 * delay:g} ms, the edge is at 100 ms",
-            [target(name, way)],
-            inject=lambda way=way, delay=delay: setattr(way, "delay", delay),  # type: ignore[misc]
-            heal=lambda way=way: setattr(way, "delay", 0.0),  # type: ignore[misc]
+            f"latency +{1000 * delay:g} ms, SLO edge at 100 ms",
+            [target(name, proxy)],
+            inject=partial(setattr, proxy, "delay", delay),
+            heal=partial(setattr, proxy, "delay", 0.0),
         )
-    slow = stage.server("slow-commands", "valkey", enable_debug_command="yes")
-    client = stage.client(slow)
-    sleeper = stage.loop(lambda: client.execute_command("DEBUG", "SLEEP", "0.6"), 0.01)
+    slow = environment.server("slow-commands", "valkey", enable_debug_command="yes")
+    client = environment.client(slow)
+    sleeper = environment.repeating_thread(lambda: client.execute_command("DEBUG", "SLEEP", "0.6"), 0.01)
     yield Fault(
         "slow commands, 0.6 s each",
         [target("slow-commands", slow)],
@@ -140,25 +141,26 @@ def _slow(stage: Stage) -> Iterator[Fault]:
     )
 
 
-def _moments(stage: Stage) -> Iterator[Fault]:
-    way = stage.proxy(stage.server("two-percent"))
-    often = {"probe": {"interval": "30ms", "timeout": "1s"}, "collectors": []}
+def _intermittent(environment: Environment) -> Iterator[Fault]:
+    proxy = environment.proxy(environment.server("two-percent"))
+    frequent = {"probe": {"interval": "30ms", "timeout": "1s"}, "collectors": []}
     yield Fault(
         "2 % of the pings fail",
-        [target("two-percent", way) | often],
-        inject=lambda: setattr(way, "spoil", 50),
-        heal=lambda: setattr(way, "spoil", None),
-        exporter="exporter-quick",  # which has nothing else to do, so that it skips none of 33 pings a second
+        [target("two-percent", proxy) | frequent],
+        inject=partial(setattr, proxy, "corrupt_every", 50),
+        heal=partial(setattr, proxy, "corrupt_every", None),
+        # This exporter has no other targets, so it skips none of 33 pings a second.
+        exporter="exporter-quick",
     )
-    again = stage.server("restart", "valkey")
+    server = environment.server("restart", "valkey")
 
     def restart() -> None:
-        again.kill()
-        again.start()
+        server.kill()
+        server.start()
 
     yield Fault(
         "restart within a second",
-        [target("restart", again)],
+        [target("restart", server)],
         inject=restart,
         heal=nothing,
     )

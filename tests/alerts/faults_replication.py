@@ -1,48 +1,48 @@
-"""Faults between servers: links, lag, full resynchronisations, masters; Sentinel and Cluster."""
+"""Faults between servers: links, lag, full resynchronisations, masters, Sentinel and Cluster."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from tests.alerts.environment import COLLECTORS, Stage, linked, target
+from tests.alerts.environment import COLLECTORS, Environment, target, wait_until_linked
 from tests.alerts.fault import Fault
 from tests.integration.servers import RealServer
 
-OF_SENTINEL = {"collectors": [*COLLECTORS, "sentinel"]}
-OF_CLUSTER = {"collectors": [*COLLECTORS, "cluster"]}
+SENTINEL_SETTINGS = {"collectors": [*COLLECTORS, "sentinel"]}
+CLUSTER_SETTINGS = {"collectors": [*COLLECTORS, "cluster"]}
 
 
-def faults(stage: Stage) -> Iterator[Fault]:
-    """Build their servers, and yield them."""
-    yield from _links(stage)
-    yield from _masters(stage)
-    yield from _sentinels(stage)
-    yield from _clusters(stage)
+def faults(environment: Environment) -> Iterator[Fault]:
+    """Start the servers of these faults, and yield the faults."""
+    yield from _links(environment)
+    yield from _masters(environment)
+    yield from _sentinels(environment)
+    yield from _clusters(environment)
 
 
 def follow(server: RealServer, master: RealServer | None) -> None:
-    """REPLICAOF."""
+    """Make a server a replica of a master, or a master itself if ``master`` is None."""
     server.run("REPLICAOF", *(("NO", "ONE") if master is None else ("127.0.0.1", master.port)))
 
 
-def _links(stage: Stage) -> Iterator[Fault]:
-    master = stage.server("link-master")
-    way = stage.proxy(master)
-    replica = stage.server("link-replica", replicaof=f"127.0.0.1 {way.port}", repl_timeout="5")
-    linked(replica)
+def _links(environment: Environment) -> Iterator[Fault]:
+    master = environment.server("link-master")
+    proxy = environment.proxy(master)
+    replica = environment.server("link-replica", replicaof=f"127.0.0.1 {proxy.port}", repl_timeout="5")
+    wait_until_linked(replica)
 
     def cut() -> None:
-        way.refusing = True
-        way.reset()
+        proxy.refusing = True
+        proxy.reset()
 
     yield Fault(
         "replica link cut",
         [target("link-master", master), target("link-replica", replica)],
         inject=cut,
-        heal=lambda: setattr(way, "refusing", False),
+        heal=lambda: setattr(proxy, "refusing", False),
     )
-    ahead, behind = stage.pair("lag")
+    ahead, behind = environment.master_and_replica("lag")
 
-    def lag() -> None:
+    def cause_lag() -> None:
         behind.freeze()
         for number in range(40):
             ahead.run("SET", f"key:{number}", "x" * 100_000)
@@ -50,18 +50,18 @@ def _links(stage: Stage) -> Iterator[Fault]:
     yield Fault(
         "replica lagging",
         [target("lag-master", ahead)],
-        inject=lag,
+        inject=cause_lag,
         heal=behind.thaw,
     )
-    source, restless = stage.pair("storm", repl_diskless_sync="yes")
+    source, restless = environment.master_and_replica("storm", repl_diskless_sync="yes")
 
     def resync() -> None:
         follow(restless, None)
         restless.run("SET", "own", "1")
         follow(restless, source)
-        linked(restless)
+        wait_until_linked(restless)
 
-    storm = stage.loop(resync, 1.0)
+    storm = environment.repeating_thread(resync, 1.0)
     yield Fault(
         "full resync storm",
         [target("storm-master", source)],
@@ -70,18 +70,18 @@ def _links(stage: Stage) -> Iterator[Fault]:
     )
 
 
-def _masters(stage: Stage) -> Iterator[Fault]:
+def _masters(environment: Environment) -> Iterator[Fault]:
     def member(name: str, server: RealServer, group: str) -> dict[str, Any]:
         return target(name, server, labels={"replication_group": group})
 
-    lost, orphan = stage.pair("orphan")
+    lost, orphan = environment.master_and_replica("orphan")
     yield Fault(
-        "no master: it was killed, and nobody takes over",
+        "master killed and not replaced",
         [member("lost-master", lost, "orphans"), member("orphan", orphan, "orphans")],
         inject=lost.kill,
         heal=lost.start,
     )
-    first, second = stage.pair("brain")
+    first, second = environment.master_and_replica("brain")
     yield Fault(
         "two masters",
         [member("brain-1", first, "brains"), member("brain-2", second, "brains")],
@@ -90,43 +90,43 @@ def _masters(stage: Stage) -> Iterator[Fault]:
     )
 
 
-def _sentinels(stage: Stage) -> Iterator[Fault]:
-    quick = "sentinel down-after-milliseconds {0} 1000", "sentinel failover-timeout {0} 5000"
+def _sentinels(environment: Environment) -> Iterator[Fault]:
+    fast = "sentinel down-after-milliseconds {0} 1000", "sentinel failover-timeout {0} 5000"
 
     def directives(name: str) -> tuple[str, ...]:
-        return tuple(one.format(name) for one in quick)
+        return tuple(one.format(name) for one in fast)
 
-    old, new = stage.pair("failover")
-    port = stage.sentinel("shop", old, *directives("shop"))
+    old, new = environment.master_and_replica("failover")
+    port = environment.sentinel("shop", old, *directives("shop"))
     yield Fault(
         "failover by Sentinel",
         [
             target("failover-1", old),
             target("failover-2", new),
-            target("failover-sentinel", port, **OF_SENTINEL),
+            target("failover-sentinel", port, **SENTINEL_SETTINGS),
         ],
-        inject=lambda: stage.ask(port, "SENTINEL", "FAILOVER", "shop"),
+        inject=lambda: environment.execute(port, "SENTINEL", "FAILOVER", "shop"),
     )
-    doomed = stage.server("doomed")
-    watcher = stage.sentinel("doomed", doomed, *directives("doomed"))
+    doomed = environment.server("doomed")
+    watcher = environment.sentinel("doomed", doomed, *directives("doomed"))
     yield Fault(
-        "a master of Sentinel is down, and there is no replica",
-        [target("doomed-sentinel", watcher, **OF_SENTINEL)],
+        "master of Sentinel down, without a replica",
+        [target("doomed-sentinel", watcher, **SENTINEL_SETTINGS)],
         inject=doomed.kill,
         heal=doomed.start,
     )
-    safe = stage.server("safe")
-    lonely = stage.sentinel("safe", safe, *directives("safe"))
+    safe = environment.server("safe")
+    lonely = environment.sentinel("safe", safe, *directives("safe"))
     yield Fault(
         "too few Sentinels for the quorum",
-        [target("lonely-sentinel", lonely, **OF_SENTINEL)],
-        inject=lambda: stage.ask(lonely, "SENTINEL", "SET", "safe", "quorum", "2"),
-        heal=lambda: stage.ask(lonely, "SENTINEL", "SET", "safe", "quorum", "1"),
+        [target("lonely-sentinel", lonely, **SENTINEL_SETTINGS)],
+        inject=lambda: environment.execute(lonely, "SENTINEL", "SET", "safe", "quorum", "2"),
+        heal=lambda: environment.execute(lonely, "SENTINEL", "SET", "safe", "quorum", "1"),
     )
 
 
-def _clusters(stage: Stage) -> Iterator[Fault]:
-    nodes = stage.cluster("slots")
+def _clusters(environment: Environment) -> Iterator[Fault]:
+    nodes = environment.cluster("slots")
 
     def drop() -> None:
         for node in nodes:
@@ -134,14 +134,14 @@ def _clusters(stage: Stage) -> Iterator[Fault]:
 
     yield Fault(
         "cluster slot lost",
-        [target(f"slots-{number}", node, **OF_CLUSTER) for number, node in enumerate(nodes)],
+        [target(f"slots-{number}", node, **CLUSTER_SETTINGS) for number, node in enumerate(nodes)],
         inject=drop,
         heal=lambda: nodes[0].run("CLUSTER", "ADDSLOTS", "0"),
     )
-    others = stage.cluster("nodes", cluster_require_full_coverage="no")
+    others = environment.cluster("nodes", cluster_require_full_coverage="no")
     yield Fault(
         "cluster node failed, full coverage not required",
-        [target(f"nodes-{number}", node, **OF_CLUSTER) for number, node in enumerate(others)],
+        [target(f"nodes-{number}", node, **CLUSTER_SETTINGS) for number, node in enumerate(others)],
         inject=others[2].kill,
         heal=others[2].start,
     )

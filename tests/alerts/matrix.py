@@ -1,6 +1,6 @@
-"""The whole matrix in one run: all servers, all exporters, one Prometheus, one Alertmanager; all faults at once.
+"""Runs the whole matrix once: all servers, all exporters, one Prometheus, one Alertmanager, all faults together.
 
-Each fault has servers of its own, so that what fires for one of them is of its own making.
+Each fault has its own servers, so every alert about them comes from that fault.
 """
 
 import contextlib
@@ -15,8 +15,8 @@ from typing import Any
 
 from grafana.rules import files
 from tests.alerts import faults_inside, faults_reach, faults_replication
-from tests.alerts.alert_recorder import Annotated, Heard, Seen, Watcher, told
-from tests.alerts.environment import Stage
+from tests.alerts.alert_recorder import AlertRecorder, AlertTexts, FiredAlerts, Inhibitions, inhibitions
+from tests.alerts.environment import Environment
 from tests.alerts.expected import EXPECTED
 from tests.alerts.fault import SETTINGS, Fault
 from tests.alerts.faults_exporter import Exporters, config
@@ -24,54 +24,63 @@ from tests.integration.alertmanager import Alertmanager
 from tests.integration.daemon import Daemon
 from tests.integration.prometheus import Prometheus, eventually
 
-#: Seconds: how long it is healthy before; the least and the most that faults last; and how long until all is over.
-HEALTHY, LEAST, MOST, OVER = 24, 45, 100, 240
+#: Seconds without any fault, before they are injected.
+HEALTHY_SECONDS = 24
+#: The shortest and the longest time for which the faults last, in seconds.
+MIN_FAULT_SECONDS, MAX_FAULT_SECONDS = 45, 100
+#: Seconds within which all alerts must end after the faults are healed.
+RESOLVE_TIMEOUT = 240
 
 
 @dataclass
-class Outcome:
-    """What one run has shown; times are seconds since the fault was injected."""
+class MatrixResult:
+    """The alerts of one run."""
 
     faults: set[str]
-    healthy: Seen
-    fired: dict[str, dict[str, float]]
-    heard: Heard
-    after: Seen
-    resolved: float | None
-    left: set[tuple[str, str]]
-    texts: set[Annotated]
+    fired_before: FiredAlerts
+    fired: FiredAlerts
+    inhibitions: Inhibitions
+    fired_after_healing: FiredAlerts
+    #: seconds from healing until no alert fired, or None if one still fired at the end
+    resolved_after: float | None
+    still_firing: set[tuple[str, str]]
+    texts: set[AlertTexts]
+    #: fault → monotonic time of its injection
     injected: dict[str, float] = field(default_factory=dict)
 
-    def of(self, fault: str) -> dict[str, dict[str, float]]:
-        """What fired in the places of one fault: place → alert → seconds."""
-        began = self.injected[fault]
+    def fired_by(self, fault: str) -> FiredAlerts:
+        """Return the alerts in the locations of a fault: location → alert → seconds since the injection."""
+        injected = self.injected[fault]
         return {
-            place: {name: at - began for name, at in self.fired.get(place, {}).items()}
-            for place in EXPECTED[fault].fires
+            location: {name: at - injected for name, at in self.fired.get(location, {}).items()}
+            for location in EXPECTED[fault].fires
         }
 
-    def told(self, place: str) -> set[str]:
-        """What Alertmanager did not inhibit, in the end, of what fired in a place."""
-        return {name for (where, name), inhibited in self.heard.items() if where == place and not inhibited}
+    def notified(self, location: str) -> set[str]:
+        """Return the alerts of a location that Alertmanager did not inhibit at the end of the faults."""
+        return {name for (where, name), inhibited in self.inhibitions.items() if where == location and not inhibited}
 
-    def strays(self) -> dict[str, dict[str, float]]:
-        """What fired in places that belong to no fault."""
-        known = {place for row in EXPECTED.values() for place in row.fires}
-        return {place: alerts for place, alerts in self.fired.items() if place not in known}
+    def fired_elsewhere(self) -> FiredAlerts:
+        """Return the alerts in locations that belong to no fault."""
+        known = {location for row in EXPECTED.values() for location in row.fires}
+        return {location: alerts for location, alerts in self.fired.items() if location not in known}
 
 
-def run(folder: Path) -> Outcome:
-    """Build everything, wait until it is healthy, break it, mend it."""
+def run(folder: Path) -> MatrixResult:
+    """Start everything, wait until it is healthy, inject all faults, and heal them."""
     with ExitStack() as stack:
-        stack.enter_context(preferred())
-        stage = stack.enter_context(Stage(folder))
-        faults = [fault for room in (faults_reach, faults_inside, faults_replication) for fault in room.faults(stage)]
-        exporters = Exporters(stage, folder)
-        watched: dict[str, list[Any]] = defaultdict(list)
+        stack.enter_context(raised_priority())
+        environment = stack.enter_context(Environment(folder))
+        modules = (faults_reach, faults_inside, faults_replication)
+        faults = [fault for module in modules for fault in module.faults(environment)]
+        exporters = Exporters(environment, folder)
+        targets_by_exporter: dict[str, list[Any]] = defaultdict(list)
         for fault in faults:
-            watched[fault.exporter] += fault.targets
+            targets_by_exporter[fault.exporter] += fault.targets
         faults += exporters.faults()
-        daemons = {name: Daemon(folder / name, config=config(*targets)) for name, targets in watched.items()}
+        daemons = {
+            name: Daemon(folder / name, config=config(*targets)) for name, targets in targets_by_exporter.items()
+        }
         daemons |= {f"exporter-{name}": daemon for name, daemon in exporters.daemons.items()}
         for daemon in daemons.values():
             daemon.__enter__()
@@ -83,20 +92,23 @@ def run(folder: Path) -> Outcome:
         ports = [daemon.port for name, daemon in daemons.items() if name != "exporter-gone"]
         rules = folder / "recording.yaml", folder / "alerts.yaml"
         for daemon in daemons.values():
-            eventually(lambda daemon=daemon: _all_up(daemon), "every target is up", 60)  # type: ignore[misc]
+            eventually(lambda daemon=daemon: _all_targets_up(daemon), "every target is up", 60)  # type: ignore[misc]
         prometheus = stack.enter_context(
             Prometheus(
                 folder / "prometheus", ports, *rules, alertmanager=alertmanager.port, jobs=[exporters.job], every="2s"
             )
         )
         instances = {f"127.0.0.1:{daemon.port}": name for name, daemon in daemons.items()}
-        watcher = stack.enter_context(Watcher(prometheus, instances))
-        return _play(faults, watcher, alertmanager)
+        recorder = stack.enter_context(AlertRecorder(prometheus, instances))
+        return _inject_and_heal(faults, recorder, alertmanager)
 
 
 @contextlib.contextmanager
-def preferred() -> Iterator[None]:
-    """Let what is started here go first, where we may: an exporter that is starved alerts for it."""
+def raised_priority() -> Iterator[None]:
+    """Raise the priority of all processes that are started here, if this is permitted.
+
+    Without CPU time, an exporter raises alerts about itself.
+    """
     before = os.getpriority(os.PRIO_PROCESS, 0)
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, before - 5)
@@ -107,46 +119,48 @@ def preferred() -> Iterator[None]:
             os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
-def _all_up(daemon: Daemon) -> bool:
-    found = daemon.page().matching("redis_up")
-    return bool(found) and all(found.values())
+def _all_targets_up(daemon: Daemon) -> bool:
+    values = daemon.page().matching("redis_up")
+    return bool(values) and all(values.values())
 
 
-def _play(faults: list[Fault], watcher: Watcher, alertmanager: Alertmanager) -> Outcome:
-    time.sleep(HEALTHY)
-    healthy = watcher.begin()
+def _inject_and_heal(faults: list[Fault], recorder: AlertRecorder, alertmanager: Alertmanager) -> MatrixResult:
+    time.sleep(HEALTHY_SECONDS)
+    fired_before = recorder.take_fired()
     injected = {}
     for fault in faults:
         injected[fault.name] = time.monotonic()
         fault.inject()
     began = time.monotonic()
-    expected = {(place, name) for row in EXPECTED.values() for place, names in row.fires.items() for name in names}
-    heard: Heard = {}
-    while time.monotonic() < began + MOST:
+    expected = {
+        (location, name) for row in EXPECTED.values() for location, names in row.fires.items() for name in names
+    }
+    inhibited: Inhibitions = {}
+    while time.monotonic() < began + MAX_FAULT_SECONDS:
         time.sleep(1)
-        heard |= told(alertmanager, watcher)
-        seen = {(place, name) for place, names in list(watcher.seen.items()) for name in list(names)}
-        if time.monotonic() > began + LEAST and expected <= seen:
+        inhibited |= inhibitions(alertmanager, recorder)
+        fired = {(location, name) for location, names in list(recorder.fired.items()) for name in list(names)}
+        if time.monotonic() > began + MIN_FAULT_SECONDS and expected <= fired:
             break
-    heard |= told(alertmanager, watcher)
-    fired = watcher.begin()
+    inhibited |= inhibitions(alertmanager, recorder)
+    fired_during_faults = recorder.take_fired()
     for fault in faults:
         fault.heal()
     healed = time.monotonic()
-    resolved = None
-    while time.monotonic() < healed + OVER:
+    resolved_after = None
+    while time.monotonic() < healed + RESOLVE_TIMEOUT:
         time.sleep(1)
-        if not watcher.firing:
-            resolved = time.monotonic() - healed
+        if not recorder.firing:
+            resolved_after = time.monotonic() - healed
             break
-    return Outcome(
-        {fault.name for fault in faults},
-        healthy,
-        fired,
-        heard,
-        watcher.begin(),
-        resolved,
-        set(watcher.firing),
-        watcher.texts,
-        injected,
+    return MatrixResult(
+        faults={fault.name for fault in faults},
+        fired_before=fired_before,
+        fired=fired_during_faults,
+        inhibitions=inhibited,
+        fired_after_healing=recorder.take_fired(),
+        resolved_after=resolved_after,
+        still_firing=set(recorder.firing),
+        texts=recorder.texts,
+        injected=injected,
     )

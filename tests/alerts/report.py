@@ -1,58 +1,59 @@
-"""The table of docs/alert-matrix.md: written from a run, and read back."""
+"""Writes the table of docs/alert-matrix.md from a run, and parses it."""
 
 import re
 from pathlib import Path
 
-from tests.alerts.expected import EXPECTED, Places
-from tests.alerts.matrix import Outcome
+from tests.alerts.expected import EXPECTED, AlertsByLocation
+from tests.alerts.matrix import MatrixResult
 from tests.integration.daemon import ROOT
 
 PAGE = ROOT / "docs" / "alert-matrix.md"
 START, END = "<!-- matrix -->\n", "<!-- /matrix -->\n"
-HEAD = f"| fault | where | alerts, and the seconds until they fire | told by Alertmanager |\n{'| --- ' * 4}|\n"
-NONE = "none"
-_ROW = re.compile(r"\| (?P<fault>.*?) \| `(?P<place>[\w-]+)` \| (?P<fires>.*?) \| (?P<told>.*?) \|")
+TABLE_HEAD = f"| fault | where | alerts, and the seconds until they fire | sent by Alertmanager |\n{'| --- ' * 4}|\n"
+NO_ALERT = "none"
+_ROW = re.compile(r"\| (?P<fault>.*?) \| `(?P<location>[\w-]+)` \| (?P<fires>.*?) \| (?P<notified>.*?) \|")
 _ALERT = re.compile(r"`(\w+)`(?: \((warning|critical)\))?")
 
 
-def table(outcome: Outcome) -> str:
-    """Return the table of what a run has shown."""
+def render_table(result: MatrixResult) -> str:
+    """Return the table for the result of a run."""
     lines = []
     for fault, row in EXPECTED.items():
-        for number, (place, seen) in enumerate(outcome.of(fault).items()):
-            inhibited = row.inhibited.get(place, set())
-            in_order = sorted(seen.items(), key=lambda one: (round(one[1]), one[0]))
-            fires = ", ".join(f"{_spell(name)} {max(at, 0):.0f}" for name, at in in_order) or NONE
-            told = ", ".join(_spell(name) for name, _ in in_order if name not in inhibited) or NONE
-            lines.append(f"| {fault if number == 0 else ''} | `{place}` | {fires} | {told} |\n")
-    return HEAD + "".join(lines)
+        for number, (location, alerts) in enumerate(result.fired_by(fault).items()):
+            inhibited = row.inhibited.get(location, set())
+            in_order = sorted(alerts.items(), key=lambda alert: (round(alert[1]), alert[0]))
+            fires = "<br>".join(f"{_format_name(name)} {max(at, 0):.0f}" for name, at in in_order) or NO_ALERT
+            notified = ", ".join(_format_name(name) for name, _ in in_order if name not in inhibited) or NO_ALERT
+            lines.append(f"| {fault if number == 0 else ''} | `{location}` | {fires} | {notified} |\n")
+    return TABLE_HEAD + "".join(lines)
 
 
-def write(outcome: Outcome, page: Path = PAGE) -> None:
+def write_table(result: MatrixResult, page: Path = PAGE) -> None:
     """Replace the table in the page."""
     before, _, rest = page.read_text(encoding="utf-8").partition(START)
-    _, found, after = rest.partition(END)
-    assert found, f"the line {END.strip()} is missing in {page}"
-    page.write_text(f"{before}{START}\n{table(outcome)}\n{END}{after}", encoding="utf-8")
+    _, end, after = rest.partition(END)
+    assert end, f"the line {END.strip()} is missing in {page}"
+    page.write_text(f"{before}{START}\n{render_table(result)}\n{END}{after}", encoding="utf-8")
 
 
-def read(text: str) -> dict[str, tuple[Places, Places]]:
-    """Return what the table says: fault → what fires by place, and what of it is kept back."""
-    found: dict[str, tuple[Places, Places]] = {}
+def parse_table(text: str) -> dict[str, tuple[AlertsByLocation, AlertsByLocation]]:
+    """Return the alerts of each fault by location, and those of them that are inhibited."""
+    expected: dict[str, tuple[AlertsByLocation, AlertsByLocation]] = {}
     fault = ""
     for match in _ROW.finditer(text):
         fault = match["fault"].strip() or fault
-        fires, inhibited = found.setdefault(fault, ({}, {}))
-        fires[match["place"]] = _names(match["fires"])
-        if kept := fires[match["place"]] - _names(match["told"]):
-            inhibited[match["place"]] = kept
-    return found
+        fires, inhibited = expected.setdefault(fault, ({}, {}))
+        location, alerts = match["location"], _parse_names(match["fires"])
+        fires[location] = alerts
+        if not_notified := alerts - _parse_names(match["notified"]):
+            inhibited[location] = not_notified
+    return expected
 
 
-def _spell(name: str) -> str:
+def _format_name(name: str) -> str:
     alert, _, severity = name.partition("/")
     return f"`{alert}`{f' ({severity})' if severity else ''}"
 
 
-def _names(cell: str) -> set[str]:
+def _parse_names(cell: str) -> set[str]:
     return {f"{name}/{severity}" if severity else name for name, severity in _ALERT.findall(cell)}

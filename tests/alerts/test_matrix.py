@@ -1,7 +1,7 @@
-"""Real servers are broken in 35 ways at once, and the alerts that fire are those that should, where they should.
+"""Real servers are broken in 35 ways at once. Exactly the expected alerts must fire, each in its location.
 
-The rules are those that are shipped, with windows and waits 180 times as short (``tests.alerts.fault.SETTINGS``). It
-takes four minutes, so it is no part of ``make test`` but of ``make alerts``, which also writes docs/alert-matrix.md.
+The rules are the released ones, with windows and waits 180 times as short (``tests.alerts.fault.SETTINGS``). The run
+takes four minutes. So it belongs to ``make alerts``, not to ``make test``. It also writes docs/alert-matrix.md.
 """
 
 import os
@@ -10,60 +10,67 @@ import pytest
 
 from tests.alerts import report
 from tests.alerts.expected import EXPECTED
-from tests.alerts.matrix import OVER, Outcome, run
+from tests.alerts.matrix import RESOLVE_TIMEOUT, MatrixResult, run
 
 pytestmark = pytest.mark.alerts
 
 
 @pytest.fixture(scope="module")
-def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    """One run for all tests; its table is written before they judge it, so that a difference can be looked at."""
-    found = run(tmp_path_factory.mktemp("matrix"))
+def result(tmp_path_factory: pytest.TempPathFactory) -> MatrixResult:
+    """Return the result of one run for all tests.
+
+    The table is written before they check the result, so that a developer can look at a difference.
+    """
+    matrix_result = run(tmp_path_factory.mktemp("matrix"))
     if os.environ.get("ALERTS_WRITE"):
-        report.write(found)
-    return found
+        report.write_table(matrix_result)
+    return matrix_result
 
 
-def test_nothing_fires_while_all_is_well(outcome: Outcome) -> None:
-    assert not outcome.healthy
+def test_nothing_fires_before_the_faults(result: MatrixResult) -> None:
+    assert not result.fired_before
 
 
-def test_every_fault_was_injected(outcome: Outcome) -> None:
-    assert outcome.faults == set(EXPECTED)
+def test_every_fault_was_injected(result: MatrixResult) -> None:
+    assert result.faults == set(EXPECTED)
 
 
 @pytest.mark.parametrize("fault", EXPECTED)
-def test_a_fault_raises_its_alerts_and_no_other(outcome: Outcome, fault: str) -> None:
-    fired = {place: set(alerts) for place, alerts in outcome.of(fault).items()}
+def test_fault_raises_its_alerts_and_no_other(result: MatrixResult, fault: str) -> None:
+    fired = {location: set(alerts) for location, alerts in result.fired_by(fault).items()}
     assert fired == EXPECTED[fault].fires
 
 
 @pytest.mark.parametrize("fault", EXPECTED)
-def test_what_follows_from_another_alert_is_not_told(outcome: Outcome, fault: str) -> None:
+def test_consequences_of_another_alert_are_inhibited(result: MatrixResult, fault: str) -> None:
     fires, inhibited = EXPECTED[fault]
-    for place, alerts in fires.items():
-        assert outcome.told(place) == alerts - inhibited.get(place, set()), place
+    for location, alerts in fires.items():
+        assert result.notified(location) == alerts - inhibited.get(location, set()), location
 
 
-def test_nothing_fires_where_no_fault_is(outcome: Outcome) -> None:
-    assert outcome.strays() == {}
+def test_nothing_fires_in_locations_without_a_fault(result: MatrixResult) -> None:
+    assert result.fired_elsewhere() == {}
 
 
-def test_all_of_it_ends_when_it_is_mended(outcome: Outcome) -> None:
-    assert outcome.resolved is not None, f"still firing {OVER} s after: {sorted(outcome.left)}"
+def test_all_alerts_end_after_healing(result: MatrixResult) -> None:
+    still_firing = sorted(result.still_firing)
+    assert result.resolved_after is not None, f"still firing after {RESOLVE_TIMEOUT} s: {still_firing}"
 
 
-def test_mending_raises_nothing_else(outcome: Outcome) -> None:
-    """But for news: a server that comes back has restarted, one that becomes a replica has changed its role."""
-    news = {"RedisRestarted", "RedisRoleChanged"}
-    known = {place: names for row in EXPECTED.values() for place, names in row.fires.items()}
-    other = {place: set(names) - known.get(place, set()) - news for place, names in outcome.after.items()}
-    assert not {place: names for place, names in other.items() if names}
+def test_healing_raises_no_other_alerts(result: MatrixResult) -> None:
+    """Except informational ones: a healed server has restarted, and a demoted one has changed its role."""
+    informational = {"RedisRestarted", "RedisRoleChanged"}
+    known = {location: names for row in EXPECTED.values() for location, names in row.fires.items()}
+    other = {
+        location: set(names) - known.get(location, set()) - informational
+        for location, names in result.fired_after_healing.items()
+    }
+    assert not {location: names for location, names in other.items() if names}
 
 
-def test_every_text_has_its_values(outcome: Outcome) -> None:
-    """A label that an expression has lost is an empty place in the text."""
-    for alert in outcome.texts:
+def test_every_text_has_its_values(result: MatrixResult) -> None:
+    """If an expression loses a label, the text has an empty place."""
+    for alert in result.texts:
         for text in (alert.summary, alert.description):
             assert "<no value>" not in text, alert
             assert "error expanding" not in text, alert

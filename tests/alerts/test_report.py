@@ -1,46 +1,65 @@
-"""The committed matrix is what the code expects, and what is written can be read back."""
+"""The committed matrix matches the expected alerts in the code, and a written table can be parsed."""
 
 from tests.alerts import report
-from tests.alerts.expected import EXPECTED, NAMES, Places
-from tests.alerts.matrix import Outcome
+from tests.alerts.expected import EXPECTED, NAMES, AlertsByLocation
+from tests.alerts.matrix import MatrixResult
 
 
-def outcome(late: float = 4.2) -> Outcome:
-    """A run in which everything came as it should."""
-    fired = {place: dict.fromkeys(names, 100 + late) for row in EXPECTED.values() for place, names in row.fires.items()}
-    injected = dict.fromkeys(EXPECTED, 100.0)
-    return Outcome(set(EXPECTED), {}, fired, {}, {}, 1.0, set(), set(), injected)
+def complete_result(delay: float = 4.2) -> MatrixResult:
+    """Return the result of a run in which exactly the expected alerts fired, ``delay`` seconds after the faults."""
+    injected = 100.0
+    fired = {
+        location: dict.fromkeys(names, injected + delay)
+        for row in EXPECTED.values()
+        for location, names in row.fires.items()
+    }
+    return MatrixResult(
+        faults=set(EXPECTED),
+        fired_before={},
+        fired=fired,
+        inhibitions={},
+        fired_after_healing={},
+        resolved_after=1.0,
+        still_firing=set(),
+        texts=set(),
+        injected=dict.fromkeys(EXPECTED, injected),
+    )
 
 
-def rows() -> dict[str, tuple[Places, Places]]:
+def expected_rows() -> dict[str, tuple[AlertsByLocation, AlertsByLocation]]:
     return {fault: (row.fires, row.inhibited) for fault, row in EXPECTED.items()}
 
 
-def test_the_committed_table_is_what_the_code_expects() -> None:
-    found = report.read(report.PAGE.read_text(encoding="utf-8"))
-    assert found == rows(), "run `make alerts`, and commit what it writes"
+def test_committed_table_matches_the_code() -> None:
+    committed = report.parse_table(report.PAGE.read_text(encoding="utf-8"))
+    assert committed == expected_rows(), "run `make alerts`, and commit the files that it writes"
 
 
-def test_what_is_written_can_be_read_back() -> None:
-    text = report.table(outcome())
-    assert report.read(text) == rows()
+def test_written_table_can_be_parsed() -> None:
+    text = report.render_table(complete_result())
+    assert report.parse_table(text) == expected_rows()
     assert "`RedisTargetDown` 4" in text
 
 
-def test_a_fault_that_raises_nothing_says_so() -> None:
-    assert "| latency +5 ms, the edge is at 100 ms | `latency-5ms` | none | none |" in report.table(outcome())
+def test_fault_without_alerts_has_none_in_its_row() -> None:
+    assert "| latency +5 ms, SLO edge at 100 ms | `latency-5ms` | none | none |" in report.render_table(
+        complete_result()
+    )
 
 
-def test_every_expected_alert_is_one() -> None:
+def test_every_expected_alert_exists() -> None:
     for row in EXPECTED.values():
-        for place, names in row.fires.items():
+        for location, names in row.fires.items():
             assert {name.partition("/")[0] for name in names} <= set(NAMES)
-            assert row.inhibited.get(place, set()) <= names
+            assert row.inhibited.get(location, set()) <= names
 
 
 def test_nearly_every_alert_is_raised_by_some_fault() -> None:
-    """Those that are not are tried by promtool alone: what they need would take a core, comes and goes by chance, or is
-    a cluster, a Sentinel set or a source that the exporter follows."""
+    """Only promtool tests the others.
+
+    They need a whole core, or a server that fails repeatedly. Others need an exporter that follows a cluster, a
+    Sentinel set or a source of targets.
+    """
     raised = {name.partition("/")[0] for row in EXPECTED.values() for names in row.fires.values() for name in names}
     assert set(NAMES) - raised == {
         "RedisMainThreadSaturated",

@@ -1,11 +1,11 @@
-"""The reader of the text format that the chaos checker looks through."""
+"""The parser of the text format that the chaos checker uses."""
 
 import pytest
 
 from chaos.page import Page
 
 TEXT = """\
-# HELP redis_up 1 while it answers.
+# HELP redis_up 1 if the server replies.
 # TYPE redis_up gauge
 redis_up{target="a"} 1
 redis_up{target="b, \\"the\\" second\\\\\\n"} 0.0
@@ -19,7 +19,7 @@ process_open_fds 12
 """
 
 
-def test_samples_labels_and_types_are_read() -> None:
+def test_samples_labels_and_types_are_parsed() -> None:
     page = Page(TEXT)
     assert page.value("redis_up", target="a") == 1
     assert page.value("redis_up", target='b, "the" second\\\n') == 0
@@ -29,13 +29,13 @@ def test_samples_labels_and_types_are_read() -> None:
     assert page.targets() == {"a", 'b, "the" second\\\n'}
     assert page.kind("redis_operation_duration_seconds_count") == "histogram"
     assert page.kind("redis_operations_total") == "counter"
-    assert page.kind("nobody") == "untyped"
-    assert not page.twice
+    assert page.kind("unknown_metric") == "untyped"
+    assert not page.duplicates
     assert not page.unreadable
 
 
-def test_a_counter_whose_type_line_lacks_total_is_a_counter() -> None:
-    """OpenMetrics names the family without the suffix."""
+def test_counter_without_total_in_its_type_line_is_a_counter() -> None:
+    """OpenMetrics names the family of a counter without the suffix."""
     page = Page("# TYPE redis_failures counter\nredis_failures_total 1\n")
     assert page.kind("redis_failures_total") == "counter"
 
@@ -51,10 +51,10 @@ def test_a_counter_whose_type_line_lacks_total_is_a_counter() -> None:
         "1 2",
     ],
 )
-def test_a_line_that_cannot_be_read_is_told(line: str) -> None:
+def test_malformed_line_is_unreadable(line: str) -> None:
     assert Page(f"{line}\n").unreadable == [line]
 
 
-def test_a_series_that_stands_twice_is_told_whatever_the_order_of_its_labels() -> None:
+def test_duplicate_series_is_found_in_any_order_of_labels() -> None:
     page = Page('a{x="1",y="2"} 1\na{y="2",x="1"} 1\n')
-    assert page.twice == ['a{y="2",x="1"} 1']
+    assert page.duplicates == ['a{y="2",x="1"} 1']

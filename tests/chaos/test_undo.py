@@ -1,4 +1,4 @@
-"""Every event of chaos that was begun is undone exactly once."""
+"""Chaos undoes every event exactly once."""
 
 from collections.abc import Callable, Generator
 
@@ -6,7 +6,7 @@ import pytest
 
 from chaos.events import NotPossibleError
 from chaos.plan import Step
-from chaos.run import Undo
+from chaos.run import UndoLog
 
 Begin = Callable[[Step], Generator[None, None, None]]
 
@@ -16,48 +16,48 @@ def step(kind: str = "kill", on: str = "redis") -> Step:
 
 
 @pytest.fixture
-def told() -> list[str]:
+def actions() -> list[str]:
     return []
 
 
 @pytest.fixture
-def begin(told: list[str]) -> Begin:
-    def event(one: Step) -> Generator[None, None, None]:
-        if one.kind == "impossible":
-            raise NotPossibleError("there is no such thing here")
-        told.append(f"begin {one.on}")
+def begin(actions: list[str]) -> Begin:
+    def event(step: Step) -> Generator[None, None, None]:
+        if step.kind == "impossible":
+            raise NotPossibleError("no such server")
+        actions.append(f"begin {step.subject}")
         yield
-        if one.kind == "broken":
+        if step.kind == "broken":
             raise RuntimeError("cannot be undone")
-        told.append(f"undo {one.on}")
+        actions.append(f"undo {step.subject}")
 
     return event
 
 
-def test_an_event_is_undone_once(begin: Begin, told: list[str]) -> None:
-    undo = Undo(begin)
+def test_event_is_undone_once(begin: Begin, actions: list[str]) -> None:
+    undo = UndoLog(begin)
     undo.begin(step())
     assert undo.pending() == [step()]
     undo.end(step())
     undo.end(step())
-    undo.everything()
-    assert told == ["begin redis", "undo redis"]
+    undo.undo_all()
+    assert actions == ["begin redis", "undo redis"]
     assert undo.begun == [step()]
 
 
-def test_what_is_left_is_undone_at_the_end_though_one_of_it_fails(begin: Begin, told: list[str]) -> None:
-    undo = Undo(begin)
+def test_remaining_events_are_undone_even_if_one_of_them_fails(begin: Begin, actions: list[str]) -> None:
+    undo = UndoLog(begin)
     undo.begin(step("broken", "a"))
     undo.begin(step("kill", "b"))
-    undo.everything()
-    assert told == ["begin a", "begin b", "undo b"]
+    undo.undo_all()
+    assert actions == ["begin a", "begin b", "undo b"]
     assert undo.pending() == []
 
 
-def test_an_event_that_cannot_be_done_is_told_and_not_undone(begin: Begin, told: list[str]) -> None:
-    undo = Undo(begin)
+def test_impossible_event_is_recorded_and_not_undone(begin: Begin, actions: list[str]) -> None:
+    undo = UndoLog(begin)
     undo.begin(step("impossible"))
     undo.end(step("impossible"))
-    assert told == []
+    assert actions == []
     assert undo.begun == []
-    assert undo.not_now == [(step("impossible"), "there is no such thing here")]
+    assert undo.not_done == [(step("impossible"), "no such server")]

@@ -1,4 +1,4 @@
-"""The thread that scrapes once a second: what it says of a page, and since when it watches each target."""
+"""The thread that scrapes once a second: what it reports about a page, and its first page of each target."""
 
 import time
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ import pytest
 
 from chaos.daemon import Daemon
 from chaos.page import Page
-from chaos.watch import Ticker, Watcher
+from chaos.watch import DelayMeter, Watcher
 
 
-class Scripted(Daemon):
-    """A daemon whose pages are given."""
+class ScriptedDaemon(Daemon):
+    """A daemon that returns the given pages, or raises the given errors."""
 
     def __init__(self, *pages: Page | OSError) -> None:
         super().__init__(Path(), Path(), Path(), None)
@@ -31,60 +31,60 @@ def page(**pings: float) -> Page:
 
 
 @pytest.fixture
-def ticker() -> Iterator[Ticker]:
-    one = Ticker()
-    yield one
-    one.stop()
+def delay_meter() -> Iterator[DelayMeter]:
+    meter = DelayMeter()
+    yield meter
+    meter.stop()
 
 
-class Seen:
-    """A watcher, what it complained about, and which targets we removed."""
+class WatcherHarness:
+    """A watcher, the rules whose violations it reported, and the removed targets."""
 
-    def __init__(self, ticker: Ticker, *pages: Page | OSError) -> None:
-        self.told: list[str] = []
+    def __init__(self, delay_meter: DelayMeter, *pages: Page | OSError) -> None:
+        self.violations: list[str] = []
         self.removed: set[str] = set()
-        daemon = Scripted(*pages)
-        self.watcher = Watcher(daemon, ticker, lambda rule, _: self.told.append(rule), lambda: self.removed)
+        daemon = ScriptedDaemon(*pages)
+        self.watcher = Watcher(daemon, delay_meter, lambda rule, _: self.violations.append(rule), lambda: self.removed)
 
 
-def test_a_counter_that_decreases_is_told(ticker: Ticker) -> None:
-    seen = Seen(ticker, page(a=5), page(a=6), page(a=1))
+def test_decreasing_counter_is_reported(delay_meter: DelayMeter) -> None:
+    harness = WatcherHarness(delay_meter, page(a=5), page(a=6), page(a=1))
     for _ in range(3):
-        seen.watcher.look()
-    assert seen.told == ["counters"]
+        harness.watcher.scrape()
+    assert harness.violations == ["counters"]
 
 
-def test_a_target_that_we_removed_may_begin_anew(ticker: Ticker) -> None:
+def test_counters_of_a_removed_target_may_restart(delay_meter: DelayMeter) -> None:
     pages = [page(a=5, b=5), page(a=1, b=6), page(a=2, b=7)]
-    seen = Seen(ticker, *pages)
-    seen.watcher.look()
-    seen.removed = {"a"}
-    seen.watcher.look()
-    seen.removed = set()
-    seen.watcher.look()
-    assert seen.told == []
-    assert seen.watcher.first == {"a": pages[2], "b": pages[0]}
+    harness = WatcherHarness(delay_meter, *pages)
+    harness.watcher.scrape()
+    harness.removed = {"a"}
+    harness.watcher.scrape()
+    harness.removed = set()
+    harness.watcher.scrape()
+    assert harness.violations == []
+    assert harness.watcher.first_pages == {"a": pages[2], "b": pages[0]}
 
 
-def test_a_target_that_was_not_on_a_page_is_watched_anew(ticker: Ticker) -> None:
+def test_target_that_was_missing_on_a_page_is_watched_from_then_on(delay_meter: DelayMeter) -> None:
     pages = [page(a=5, b=5), page(b=6), page(a=1, b=7)]
-    seen = Seen(ticker, *pages)
+    harness = WatcherHarness(delay_meter, *pages)
     for _ in range(3):
-        seen.watcher.look()
-    assert seen.told == []
-    assert seen.watcher.first == {"a": pages[2], "b": pages[0]}
+        harness.watcher.scrape()
+    assert harness.violations == []
+    assert harness.watcher.first_pages == {"a": pages[2], "b": pages[0]}
 
 
-def test_another_process_begins_at_0(ticker: Ticker) -> None:
-    seen = Seen(ticker, page(a=5), page(a=1))
-    seen.watcher.look()
-    with seen.watcher.interrupted():
+def test_new_process_may_count_from_0(delay_meter: DelayMeter) -> None:
+    harness = WatcherHarness(delay_meter, page(a=5), page(a=1))
+    harness.watcher.scrape()
+    with harness.watcher.paused():
         pass
-    seen.watcher.look()
-    assert seen.told == []
+    harness.watcher.scrape()
+    assert harness.violations == []
 
 
-def test_one_page_that_does_not_come_is_no_violation(ticker: Ticker) -> None:
-    seen = Seen(ticker, page(a=5), OSError("refused"), page(a=6))
-    assert [seen.watcher.look() is None for _ in range(3)] == [False, True, False]
-    assert seen.told == []
+def test_one_missing_page_is_no_violation(delay_meter: DelayMeter) -> None:
+    harness = WatcherHarness(delay_meter, page(a=5), OSError("refused"), page(a=6))
+    assert [harness.watcher.scrape() is None for _ in range(3)] == [False, True, False]
+    assert harness.violations == []

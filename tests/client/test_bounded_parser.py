@@ -1,4 +1,4 @@
-"""A reply of a poll is read as redis-py would read it, unless it is too large: then it is refused before it is read."""
+"""The parser reads a reply as redis-py does, but rejects a reply that is too large before it reads it."""
 
 import asyncio
 from contextlib import suppress
@@ -12,35 +12,41 @@ from redis._parsers import Encoder
 from redis.exceptions import RedisError, ResponseError
 
 from redis_pulse import errors
-from redis_pulse.client.bounded_parser import DEEPEST, HANDSHAKE, OF_A_PART, BoundedParser, bounded
+from redis_pulse.client.bounded_parser import (
+    ITEM_OVERHEAD,
+    MAX_DEPTH,
+    MAX_HANDSHAKE_BYTES,
+    BoundedParser,
+    parser_factory,
+)
 from redis_pulse.config import PollSettings
 from tests.fakes import FakeServer, Reply, bulk
 from tests.harness import TargetHarness
 
-MOST = 1024**2
+MAX_BYTES = 1024**2
 
 
-def parser(data: bytes, *, most: int = MOST, wide: bool = True) -> BoundedParser:
-    """Return the parser of a connection on which ``data`` has arrived."""
+def parser(data: bytes, *, max_bytes: int = MAX_BYTES, is_full_size: bool = True) -> BoundedParser:
+    """Return the parser of a connection that has received ``data``."""
     stream = asyncio.StreamReader()
     stream.feed_data(data)
     stream.feed_eof()
-    one = bounded(most)(socket_read_size=65536)
+    one = parser_factory(max_bytes)(socket_read_size=65536)
     one.on_connect(SimpleNamespace(_reader=stream, encoder=Encoder("utf-8", "strict", decode_responses=False)))
-    if wide:
-        one.widen()
+    if is_full_size:
+        one.allow_full_size()
     return one
 
 
-def wire(reply: Any) -> bytes:
-    """Write a reply as a server does."""
+def encode(reply: Any) -> bytes:
+    """Return a reply in RESP2, as a server sends it."""
     if reply is None:
         return b"$-1\r\n"
     if isinstance(reply, int):
         return b":%d\r\n" % reply
     if isinstance(reply, bytes):
         return b"$%d\r\n%b\r\n" % (len(reply), reply)
-    return b"*%d\r\n" % len(reply) + b"".join(map(wire, reply))
+    return b"*%d\r\n" % len(reply) + b"".join(map(encode, reply))
 
 
 @given(
@@ -50,13 +56,13 @@ def wire(reply: Any) -> bytes:
         max_leaves=20,
     )
 )
-async def test_every_reply_is_read_back(reply: Any) -> None:
-    one = parser(wire(reply) + b"+OK\r\n*-1\r\n")
+async def test_every_reply_is_parsed(reply: Any) -> None:
+    one = parser(encode(reply) + b"+OK\r\n*-1\r\n")
     assert await one.read_response() == reply
     assert [await one.read_response(), await one.read_response()] == [b"OK", None]
 
 
-async def test_an_error_reply_is_a_value() -> None:
+async def test_error_reply_is_returned_as_value() -> None:
     one = parser(b"*2\r\n-ERR no\r\n:1\r\n")
     error, number = await one.read_response()
     assert isinstance(error, ResponseError)
@@ -64,68 +70,68 @@ async def test_an_error_reply_is_a_value() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "says"),
+    ("data", "message"),
     [
         (b"$1999999999\r\nxxxxxxxx", "a reply of 1999999999 bytes or more, which is larger than poll.max_reply"),
         (b"*1999999999\r\n:1\r\n", "larger than poll.max_reply"),
         (b"*20000\r\n" + b":1\r\n" * 20000, "larger than poll.max_reply"),
-        (b"*3\r\n" + wire(b"x" * 400_000) * 3, "larger than poll.max_reply"),
-        (b"*1\r\n" * (DEEPEST + 2), "lists inside of lists"),
-        (b"*1\r\n" * 5000, "lists inside of lists"),
+        (b"*3\r\n" + encode(b"x" * 400_000) * 3, "larger than poll.max_reply"),
+        (b"*1\r\n" * (MAX_DEPTH + 2), "32 levels of nested lists"),
+        (b"*1\r\n" * 5000, "32 levels of nested lists"),
         (b"+" + b"x" * 200_000, "a line of more than 65536 bytes"),
         (b"$-2\r\n", "below 0"),
         (b"*-7\r\n", "below 0"),
-        (b"$x\r\n", "no number|number is none"),
-        (b":\r\n", "number is none"),
-        (b"$" + b"9" * 5000 + b"\r\n", "number is none"),
-        (b"HTTP/1.1 400 Bad Request\r\n", "no reply"),
+        (b"$x\r\n", "invalid number"),
+        (b":\r\n", "invalid number"),
+        (b"$" + b"9" * 5000 + b"\r\n", "invalid number"),
+        (b"HTTP/1.1 400 Bad Request\r\n", "not a reply"),
     ],
 )
-async def test_a_reply_that_is_too_large_or_none_is_refused(data: bytes, says: str) -> None:
-    with pytest.raises(errors.ProtocolError, match=says):
+async def test_too_large_or_invalid_reply_is_rejected(data: bytes, message: str) -> None:
+    with pytest.raises(errors.ProtocolError, match=message):
         await parser(data).read_response()
 
 
-async def test_every_reply_has_the_whole_limit() -> None:
-    one = parser(wire(b"x" * (MOST - 200)) * 3)
+async def test_every_reply_has_full_limit() -> None:
+    one = parser(encode(b"x" * (MAX_BYTES - 200)) * 3)
     for _ in range(3):
-        assert len(await one.read_response()) == MOST - 200
+        assert len(await one.read_response()) == MAX_BYTES - 200
 
 
-async def test_while_connecting_the_limit_is_small() -> None:
-    one = parser(b"$%d\r\n" % (HANDSHAKE + 1), wide=False)
+async def test_limit_is_small_while_connecting() -> None:
+    one = parser(b"$%d\r\n" % (MAX_HANDSHAKE_BYTES + 1), is_full_size=False)
     with pytest.raises(errors.ProtocolError, match="AUTH"):
         await one.read_response()
 
 
 @given(st.binary(max_size=300), st.sampled_from([b"", b"*2\r\n", b"$5\r\n", b"*1\r\n*1\r\n"]))
-async def test_no_bytes_break_it(data: bytes, before: bytes) -> None:
+async def test_random_bytes_raise_only_expected_errors(data: bytes, before: bytes) -> None:
     with suppress(errors.ProtocolError, RedisError):
         await parser(before + data).read_response()
 
 
-async def test_the_limit_of_a_target_holds_and_the_next_reply_is_read_on_a_new_connection() -> None:
+async def test_too_large_reply_closes_connection_and_next_reply_is_read() -> None:
     async with FakeServer() as server:
-        watched = TargetHarness(server.url, poll=PollSettings(max_reply=65536))
+        harness = TargetHarness(server.url, poll=PollSettings(max_reply=65536))
         server.script("INFO", Reply(b"$1999999999\r\n" + b"x" * 100_000), bulk("x" * 60_000), bulk("x" * 70_000))
         with pytest.raises(errors.ProtocolError, match=r"poll\.max_reply"):
-            await watched.client.commands("info", watched.clock() + 5).execute("INFO")
-        assert len(await watched.client.commands("info", watched.clock() + 5).execute("INFO")) == 60_000
+            await harness.client.commands("info", harness.clock() + 5).execute("INFO")
+        assert len(await harness.client.commands("info", harness.clock() + 5).execute("INFO")) == 60_000
         assert server.accepted == 2
         with pytest.raises(errors.ProtocolError, match=r"poll\.max_reply"):
-            await watched.client.commands("info", watched.clock() + 5).execute("INFO")
-        await watched.close()
+            await harness.client.commands("info", harness.clock() + 5).execute("INFO")
+        await harness.close()
 
 
-async def test_an_answer_to_auth_is_small() -> None:
+async def test_large_reply_to_auth_is_rejected() -> None:
     async with FakeServer() as server:
-        watched = TargetHarness(server.url, password="x")
+        harness = TargetHarness(server.url, password="x")
         server.script("AUTH", Reply(b"$1999999999\r\n"))
         with pytest.raises(errors.ProtocolError):
-            await watched.client.commands("info", watched.clock() + 5).execute("INFO")
-        await watched.close()
+            await harness.client.commands("info", harness.clock() + 5).execute("INFO")
+        await harness.close()
 
 
-def test_a_part_of_a_list_counts_more_than_its_text() -> None:
-    """Five bytes of the wire (``:1`` and its end) are an object of 28 bytes and more in memory."""
-    assert OF_A_PART >= 64
+def test_item_of_list_counts_more_than_its_text() -> None:
+    """Five received bytes (``:1`` and CRLF) become an object of at least 28 bytes in memory."""
+    assert ITEM_OVERHEAD >= 64

@@ -1,45 +1,35 @@
-"""The server is told who we are, at no round trip's cost, and what it refuses is not said again."""
+"""The name of the client is sent without an additional round trip, and not again after a refusal."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
 from redis_pulse import __version__
 from redis_pulse.client.client_name import NAME, SET_LIBRARY, SET_NAME, ClientNaming
 from redis_pulse.errors import AuthError, PermissionDeniedError, TargetError, UnknownCommandError
+from tests.client.helpers import request
 from tests.fakes import MAXCLIENTS, FakeServer, Reply, bulk, error
 from tests.harness import TargetHarness, eventually
 
-SAID = ("CLIENT", "SETNAME", NAME)
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[FakeServer]:
-    async with FakeServer() as server:
-        yield server
-
-
-async def ask(watched: TargetHarness, *args: str) -> object:
-    return await watched.client.commands("info", watched.clock() + 5).execute(*args)
+NAMING = ("CLIENT", "SETNAME", NAME)
 
 
 @pytest.mark.parametrize(
     ("version", "knows"),
     [("", False), ("7.0.15", False), ("7.2.4", True), ("8.2.3", True), ("9.1.2", True), ("x", False)],
 )
-def test_the_library_is_named_where_the_server_knows_how(version: str, knows: bool) -> None:
+def test_library_is_sent_to_servers_that_know_setinfo(version: str, knows: bool) -> None:
     naming = ClientNaming()
-    naming.learn(version)
+    naming.set_server_version(version)
     assert naming.commands() == [SET_NAME, *SET_LIBRARY[:1]][: 1 + knows]
     naming.record_reply(SET_LIBRARY[0], None)
     assert naming.commands() == [SET_NAME, *SET_LIBRARY][: 1 + 2 * knows]
 
 
 @pytest.mark.parametrize("refusal", [PermissionDeniedError("no"), UnknownCommandError("what")])
-def test_what_is_refused_is_not_said_again(refusal: PermissionDeniedError) -> None:
+def test_refused_command_is_not_sent_again(refusal: PermissionDeniedError) -> None:
     naming = ClientNaming()
-    naming.learn("8.0")
+    naming.set_server_version("8.0")
     naming.record_reply(SET_NAME, AuthError("NOAUTH"))
     assert SET_NAME in naming.commands()
     naming.record_reply(SET_NAME, refusal)
@@ -48,84 +38,82 @@ def test_what_is_refused_is_not_said_again(refusal: PermissionDeniedError) -> No
     assert naming.commands() == []
 
 
-async def test_a_poll_says_it_once_a_connection_together_with_its_first_command(server: FakeServer) -> None:
-    watched = TargetHarness(server.url)
+async def test_name_is_sent_once_per_connection_with_first_command(server: FakeServer) -> None:
+    harness = TargetHarness(server.url)
     for _ in range(3):
-        assert await ask(watched, "INFO") is not None
-    assert server.introduced == [SAID]
+        assert await request(harness, "INFO") is not None
+    assert server.introduced == [NAMING]
     await server.drop()
-    await ask(watched, "INFO")
-    assert server.introduced == [SAID, SAID]
-    watched.client.naming.learn("8.0")
+    await request(harness, "INFO")
+    assert server.introduced == [NAMING, NAMING]
+    harness.client.naming.set_server_version("8.0")
     for _ in range(3):
-        await ask(watched, "INFO")
+        await request(harness, "INFO")
     lib = ("CLIENT", "SETINFO")
     assert server.introduced[2:] == [(*lib, "LIB-NAME", NAME), (*lib, "LIB-VER", __version__)]
-    await watched.close()
+    await harness.close()
 
 
-async def test_a_user_who_may_not_say_it_is_served_all_the_same(server: FakeServer) -> None:
+async def test_denied_name_does_not_stop_polls_or_pings(server: FakeServer) -> None:
     server.script("CLIENT SETNAME", error("NOPERM no permissions to run the 'client|setname' command"))
-    watched = TargetHarness(server.url)
-    await watched.probe_due()
-    await watched.ended(1)
+    harness = TargetHarness(server.url)
+    await harness.probe_due()
+    await harness.ended(1)
     for _ in range(2):
-        await ask(watched, "INFO")
+        await request(harness, "INFO")
         await server.drop()
-    assert watched.heard.reasons == ["ok"]
+    assert harness.observer.reasons == ["ok"]
     assert len(server.introduced) == 1
-    await watched.close()
+    await harness.close()
 
 
-async def test_the_pings_say_it_before_the_first_one_and_do_not_wait(server: FakeServer) -> None:
+async def test_name_is_sent_before_first_ping_without_waiting(server: FakeServer) -> None:
     server.script("CLIENT SETNAME", Reply(b"+OK\r\n", pieces=3))
-    watched = TargetHarness(server.url)
+    harness = TargetHarness(server.url)
     for count in (1, 2, 3):
-        await watched.slots(1)
-        await watched.ended(count)
-    assert watched.heard.reasons == ["ok"] * 3
-    assert server.introduced == [SAID]
-    await watched.close()
+        await harness.probes_due(1)
+        await harness.ended(count)
+    assert harness.observer.reasons == ["ok"] * 3
+    assert server.introduced == [NAMING]
+    await harness.close()
 
 
-async def test_a_server_that_hangs_up_instead_of_answering_says_why(server: FakeServer) -> None:
+async def test_reason_instead_of_reply_to_name_fails_ping(server: FakeServer) -> None:
     server.script("CLIENT SETNAME", MAXCLIENTS)
     server.script("PING", "never")
-    watched = TargetHarness(server.url)
-    await watched.probe_due()
-    await watched.ended(1)
-    assert watched.heard.reasons == ["maxclients"]
-    await watched.close()
+    harness = TargetHarness(server.url)
+    await harness.probe_due()
+    await harness.ended(1)
+    assert harness.observer.reasons == ["maxclients"]
+    await harness.close()
 
 
-async def test_a_renamed_command_is_sent_by_its_name_and_called_by_its_usual_one(server: FakeServer) -> None:
-    """The name is often chosen to be kept secret."""
-    watched = TargetHarness(server.url, commands={"config": "s3cret-config"})
+async def test_renamed_command_is_sent_and_hidden_in_errors(server: FakeServer) -> None:
+    """The name on the server is often a secret."""
+    harness = TargetHarness(server.url, commands={"config": "s3cret-config"})
     server.script("S3CRET-CONFIG", bulk("x"), error("ERR unknown command 's3cret-config', with args beginning with: "))
-    assert await ask(watched, "CONFIG", "GET", "x") == b"x"
+    assert await request(harness, "CONFIG", "GET", "x") == b"x"
     with pytest.raises(UnknownCommandError, match="unknown command 'config'"):
-        await ask(watched, "CONFIG", "GET", "x")
+        await request(harness, "CONFIG", "GET", "x")
     assert ("CONFIG", "GET", "x") not in server.received
     await eventually(lambda: server.count("s3cret-config") == 2)
-    assert "s3cret" not in repr(watched.target.settings)
-    await watched.close()
+    assert "s3cret" not in repr(harness.target)
+    await harness.close()
 
 
-@pytest.mark.parametrize("farewell", [MAXCLIENTS, error("DENIED Redis is running in protected mode")])
-async def test_what_a_server_says_before_it_hangs_up_is_the_reason_of_the_poll(
-    server: FakeServer, farewell: Reply
-) -> None:
-    server.greeting = farewell
-    watched = TargetHarness(server.url)
+@pytest.mark.parametrize("reason", [MAXCLIENTS, error("DENIED Redis is running in protected mode")])
+async def test_reason_before_server_closes_fails_poll(server: FakeServer, reason: Reply) -> None:
+    server.greeting = reason
+    harness = TargetHarness(server.url)
     with pytest.raises(TargetError) as refused:
-        await watched.client.commands("info", watched.clock() + 5).execute("INFO")
+        await harness.client.commands("info", harness.clock() + 5).execute("INFO")
     # The kernel may deliver the RST before the text.
-    assert refused.value.reason in ("reset", "maxclients" if farewell is MAXCLIENTS else "auth")
-    await watched.close()
+    assert refused.value.reason in ("reset", "maxclients" if reason is MAXCLIENTS else "auth")
+    await harness.close()
 
 
-async def test_a_proxy_that_hangs_up_on_our_name_is_told_it_no_more() -> None:
-    """Some proxies close the connection at a command that they do not know."""
+async def test_name_is_not_sent_after_two_hang_ups() -> None:
+    """Some proxies close the connection at an unknown command."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(4096):
@@ -135,12 +123,12 @@ async def test_a_proxy_that_hangs_up_on_our_name_is_told_it_no_more() -> None:
         writer.close()
 
     listener = await asyncio.start_server(serve, "127.0.0.1", 0)
-    watched = TargetHarness(f"redis://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
+    harness = TargetHarness(f"redis://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
     for count in range(1, 5):
-        await watched.slots(1)
-        await watched.ended(count)
-    assert watched.heard.reasons[-1] == "ok"
-    assert watched.heard.reasons[:2] == ["reset", "reset"]
-    await watched.close()
+        await harness.probes_due(1)
+        await harness.ended(count)
+    assert harness.observer.reasons[-1] == "ok"
+    assert harness.observer.reasons[:2] == ["reset", "reset"]
+    await harness.close()
     listener.close()
     await listener.wait_closed()

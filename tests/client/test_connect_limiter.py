@@ -1,4 +1,4 @@
-"""Only so many connect at once, and one that hangs keeps nobody waiting for long."""
+"""Concurrent connects are limited, and a connect that hangs delays the others only for a short time."""
 
 import asyncio
 
@@ -6,33 +6,33 @@ from redis_pulse.client import ConnectLimiter
 from tests.harness import eventually
 
 
-async def test_no_more_than_so_many_connect_at_once() -> None:
-    ramp, there, most, done = ConnectLimiter(3, longest=60), 0, 0, 0
+async def test_concurrent_connects_are_limited() -> None:
+    limiter, current, maximum, done = ConnectLimiter(3, max_hold_seconds=60), 0, 0, 0
     go = asyncio.Event()
 
     async def connect() -> None:
-        nonlocal there, most, done
-        async with ramp.acquire():
-            there += 1
-            most = max(most, there)
+        nonlocal current, maximum, done
+        async with limiter.acquire():
+            current += 1
+            maximum = max(maximum, current)
             await go.wait()
-            there -= 1
+            current -= 1
         done += 1
 
     tasks = [asyncio.create_task(connect()) for _ in range(10)]
-    await eventually(lambda: there == 3)
+    await eventually(lambda: current == 3)
     go.set()
     await asyncio.gather(*tasks)
-    assert (most, done) == (3, 10)
+    assert (maximum, done) == (3, 10)
 
 
-async def test_one_that_hangs_gives_its_place_back_and_only_once() -> None:
-    ramp, turns = ConnectLimiter(1, longest=0.02), 0
+async def test_connect_that_hangs_frees_its_place_once() -> None:
+    limiter, turns = ConnectLimiter(1, max_hold_seconds=0.02), 0
     release = asyncio.Event()
 
     async def hang() -> None:
         nonlocal turns
-        async with ramp.acquire():
+        async with limiter.acquire():
             turns += 1
             await release.wait()
 
@@ -40,16 +40,16 @@ async def test_one_that_hangs_gives_its_place_back_and_only_once() -> None:
     await eventually(lambda: turns == 3)
     release.set()
     await asyncio.gather(*tasks)
-    async with ramp.acquire():
-        assert ramp._places.locked(), "there is one place, not more"
+    async with limiter.acquire():
+        assert limiter._semaphore.locked(), "there is exactly one place"
 
 
-async def test_whoever_gives_up_waiting_takes_no_place_along() -> None:
-    ramp = ConnectLimiter(1, longest=60)
-    async with ramp.acquire():
-        waiting = asyncio.create_task(ramp.acquire().__aenter__())
+async def test_cancelled_waiter_takes_no_place() -> None:
+    limiter = ConnectLimiter(1, max_hold_seconds=60)
+    async with limiter.acquire():
+        waiting = asyncio.create_task(limiter.acquire().__aenter__())
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-    async with asyncio.timeout(5), ramp.acquire():
+    async with asyncio.timeout(5), limiter.acquire():
         pass

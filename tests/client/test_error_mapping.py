@@ -1,4 +1,4 @@
-"""Every foreign exception becomes one of ours, with a bounded reason and a text that holds no secret."""
+"""Every exception becomes a TargetError with a bounded reason, and with a text that contains no secret."""
 
 import asyncio
 import errno
@@ -15,7 +15,7 @@ from redis_pulse.log.processors import WITHHELD
 
 
 def wrapped(cause: BaseException) -> redis_errors.ConnectionError:
-    """Wrap it as redis-py does: raised while the cause was being handled."""
+    """Return an exception with a cause in its context, as redis-py raises it."""
     error = redis_errors.ConnectionError(str(cause))
     error.__context__ = cause
     return error
@@ -39,17 +39,17 @@ def wrapped(cause: BaseException) -> redis_errors.ConnectionError:
         (ssl.SSLCertVerificationError("self-signed certificate"), "tls"),
     ],
 )
-def test_the_network_gives_the_reason_also_when_the_library_wraps_it(error: Exception, reason: str) -> None:
+def test_network_error_has_reason_even_when_wrapped(error: Exception, reason: str) -> None:
     assert map_error(error, tls=False).reason == reason
     assert map_error(wrapped(error), tls=False).reason == reason
 
 
-def test_a_missing_file_of_a_tls_connection_is_a_certificate() -> None:
+def test_missing_file_of_tls_connection_is_tls_error() -> None:
     assert map_error(wrapped(FileNotFoundError(errno.ENOENT, "ca.pem")), tls=True).reason == "tls"
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason", "unavailable"),
+    ("reply", "reason", "unavailable"),
     [
         ("LOADING Redis is loading the dataset in memory", "loading", True),
         ("BUSY Redis is busy running a script. You can only call SCRIPT KILL.", "busy", True),
@@ -70,41 +70,39 @@ def test_a_missing_file_of_a_tls_connection_is_a_certificate() -> None:
         ("ERR something new", "other", False),
     ],
 )
-def test_an_error_reply_gives_its_reason_and_whether_the_server_counts_as_available(
-    answer: str, reason: str, unavailable: bool
-) -> None:
-    for translated in (map_error(BaseParser.parse_error(answer), tls=False), map_error_reply(answer)):
-        assert (translated.reason, translated.unavailable) == (reason, unavailable)
-        assert translated.reason in REASONS
+def test_error_reply_has_reason_and_availability(reply: str, reason: str, unavailable: bool) -> None:
+    for mapped in (map_error(BaseParser.parse_error(reply), tls=False), map_error_reply(reply)):
+        assert (mapped.reason, mapped.unavailable) == (reason, unavailable)
+        assert mapped.reason in REASONS
 
 
-@pytest.mark.parametrize("answer", ["ERR DB index is out of range", "ERR SELECT is not allowed in cluster mode"])
-def test_a_database_that_there_is_not_is_told_from_other_errors(answer: str) -> None:
-    assert type(map_error(BaseParser.parse_error(answer), tls=False)) is NoDatabaseError
-    assert type(map_error_reply(answer)) is NoDatabaseError
+@pytest.mark.parametrize("reply", ["ERR DB index is out of range", "ERR SELECT is not allowed in cluster mode"])
+def test_missing_database_has_own_class(reply: str) -> None:
+    assert type(map_error(BaseParser.parse_error(reply), tls=False)) is NoDatabaseError
+    assert type(map_error_reply(reply)) is NoDatabaseError
 
 
-def test_a_closed_connection_is_a_reset_and_garbage_is_a_breach_of_protocol() -> None:
+def test_closed_connection_is_reset_and_garbage_is_protocol_error() -> None:
     assert map_error(redis_errors.ConnectionError("Connection closed by server."), tls=False).reason == "reset"
     assert map_error(redis_errors.InvalidResponse("Protocol Error: b'HTTP/1.1'"), tls=False).reason == "protocol"
     assert map_error(ValueError("x"), tls=False).reason == "other"
 
 
-def test_a_password_that_a_server_echoes_is_not_passed_on() -> None:
+def test_password_in_error_reply_is_hidden() -> None:
     """A server that does not know AUTH quotes its arguments."""
-    echoed = BaseParser.parse_error("ERR unknown command 'AUTH', with args beginning with: 'hunter2' ")
-    assert "hunter2" not in str(map_error(echoed, tls=False))
+    quoted = BaseParser.parse_error("ERR unknown command 'AUTH', with args beginning with: 'hunter2' ")
+    assert "hunter2" not in str(map_error(quoted, tls=False))
     elsewhere = redis_errors.ResponseError("the password hunter2 is bad")
     assert str(map_error(elsewhere, tls=False, secret="hunter2")) == "the password *** is bad"
 
 
-def test_a_long_text_is_cut_and_stays_one_line() -> None:
+def test_long_text_is_cut_to_one_line() -> None:
     text = str(map_error(redis_errors.ResponseError("x\r\ny" + "z" * 1000), tls=False))
     assert len(text) == 200
     assert "\n" not in text
 
 
-def test_a_chain_of_causes_that_loops_ends() -> None:
+def test_loop_in_chain_of_causes_ends() -> None:
     one, two = redis_errors.ConnectionError("one"), redis_errors.ConnectionError("two")
     one.__context__, two.__context__ = two, one
     assert map_error(one, tls=False).reason == "reset"
@@ -119,34 +117,34 @@ def test_a_chain_of_causes_that_loops_ends() -> None:
         ("[SSL: TLSV1_ALERT_UNKNOWN_CA] tlsv1 alert unknown ca", "does not trust the CA"),
     ],
 )
-def test_what_a_handshake_fails_with_comes_with_what_would_help(text: str, hint: str) -> None:
+def test_failed_handshake_has_hint(text: str, hint: str) -> None:
     error = map_error(wrapped(ssl.SSLError(1, text)), tls=True)
     assert error.reason == "tls"
     assert hint in str(error)
     assert "; " not in str(map_error(ssl.SSLCertVerificationError("self-signed certificate"), tls=True))
 
 
-def test_the_code_that_the_library_takes_off_an_error_reply_is_in_the_text() -> None:
-    """An operator looks for WRONGPASS; the pings, which do without the library, show it too."""
-    answer = "WRONGPASS invalid username-password pair or user is disabled."
-    error = BaseParser.parse_error(answer)
-    assert str(map_error(error, tls=False)) == str(map_error_reply(answer)) == answer
+def test_code_that_redis_py_removes_is_in_text() -> None:
+    """Operators search for WRONGPASS. Pings, which do not use redis-py, report it too."""
+    reply = "WRONGPASS invalid username-password pair or user is disabled."
+    error = BaseParser.parse_error(reply)
+    assert str(map_error(error, tls=False)) == str(map_error_reply(reply)) == reply
 
 
-@pytest.mark.parametrize("what", ["EXHAUSTED", "OTHER"])
-def test_a_memorystore_that_cannot_ask_its_iam_just_now_has_said_nothing_of_our_token(what: str) -> None:
-    answer = f"ERR (ERR_IAM_{what}) the IAM service could not be asked, try again later"
-    for translated in (
-        map_error(BaseParser.parse_error(answer), tls=False),
-        map_error(redis_errors.AuthenticationError(answer), tls=False),
-        map_error_reply(answer),
+@pytest.mark.parametrize("code", ["EXHAUSTED", "OTHER"])
+def test_busy_iam_service_is_overload_not_wrong_token(code: str) -> None:
+    reply = f"ERR (ERR_IAM_{code}) the IAM service could not be asked, try again later"
+    for mapped in (
+        map_error(BaseParser.parse_error(reply), tls=False),
+        map_error(redis_errors.AuthenticationError(reply), tls=False),
+        map_error_reply(reply),
     ):
-        assert type(translated) is OverloadedError
-        assert (translated.reason, translated.unavailable) == ("busy", True)
+        assert type(mapped) is OverloadedError
+        assert (mapped.reason, mapped.unavailable) == ("busy", True)
 
 
 @pytest.mark.parametrize(
-    ("secret", "said"),
+    ("secret", "text"),
     [
         ("m", "NOPERM User default has no permissions to run the 'info' command"),
         ("info", WITHHELD),
@@ -154,8 +152,8 @@ def test_a_memorystore_that_cannot_ask_its_iam_just_now_has_said_nothing_of_our_
         ("hunter2", "NOPERM User default has no permissions to run the 'info' command"),
     ],
 )
-def test_a_short_password_neither_spoils_a_text_nor_is_given_away_by_it(secret: str, said: str) -> None:
-    """Three stars where the name of a command was tell which command it is."""
-    answer = "NOPERM User default has no permissions to run the 'info' command"
-    assert str(map_error_reply(answer, secret=secret)) == said
-    assert map_error_reply(answer, secret=secret).reason == "permission"
+def test_short_password_in_text_is_not_revealed(secret: str, text: str) -> None:
+    """Stars in place of the name of a command would reveal the password."""
+    reply = "NOPERM User default has no permissions to run the 'info' command"
+    assert str(map_error_reply(reply, secret=secret)) == text
+    assert map_error_reply(reply, secret=secret).reason == "permission"

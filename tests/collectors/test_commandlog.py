@@ -1,4 +1,4 @@
-"""The command log of Valkey: how much is in it, how much ever was, and from what size on."""
+"""The command log of Valkey: its length, all entries ever written, and its thresholds."""
 
 from typing import Any
 
@@ -37,36 +37,35 @@ def replies(**changed: Any) -> recorded.Replies:
 
 
 async def collect(
-    said: recorded.Replies, of: CommandLogCollector | None = None, run_id: str = "1"
+    fake_replies: recorded.Replies, collector: CommandLogCollector | None = None, run_id: str = "1"
 ) -> list[CollectorItem]:
-    return list(
-        await (of or COLLECTOR.for_target()).collect(Server(run_id=run_id), FakeCommands(said), COLLECTOR.options())
-    )
+    collector = collector or COLLECTOR.for_target()
+    return list(await collector.collect(Server(run_id=run_id), FakeCommands(fake_replies), COLLECTOR.options()))
 
 
-def values(found: list[CollectorItem]) -> dict[str, float]:
-    return {",".join((s.metric.name, *s.labels)): s.value for s in found if isinstance(s, Sample)}
+def values(items: list[CollectorItem]) -> dict[str, float]:
+    return {",".join((s.metric.name, *s.labels)): s.value for s in items if isinstance(s, Sample)}
 
 
-def unreadable(found: list[CollectorItem]) -> list[str]:
-    return [item.location for item in found if isinstance(item, UnreadableField)]
+def unreadable(items: list[CollectorItem]) -> list[str]:
+    return [item.location for item in items if isinstance(item, UnreadableField)]
 
 
 @pytest.mark.parametrize("server", [name for name in recorded.SERVERS if name.startswith("valkey")])
-async def test_real_replies_are_read_without_a_rest(server: str) -> None:
+async def test_real_replies_are_read_completely(server: str) -> None:
     assert COLLECTOR.applies(recorded.known(server))
-    found = list(await COLLECTOR.for_target().collect(Server(), recorded.commands(server), COLLECTOR.options()))
-    said = values(found)
-    assert len(said) == len(found) == 15
-    assert (said["commandlog_slow_length"], said["commandlog_entries_total,slow"]) == (1, 1)
-    assert said["commandlog_large_request_length"] == said["commandlog_entries_total,large-request"] == 8
-    assert said["commandlog_last_large_request_bytes"] > 10000
-    assert said["commandlog_last_large_reply_bytes"] > 4096
-    assert said["commandlog_execution_slower_than_seconds"] == 0.01
-    assert said["commandlog_reply_larger_than"] == 4096
+    items = list(await COLLECTOR.for_target().collect(Server(), recorded.commands(server), COLLECTOR.options()))
+    read = values(items)
+    assert len(read) == len(items) == 15
+    assert (read["commandlog_slow_length"], read["commandlog_entries_total,slow"]) == (1, 1)
+    assert read["commandlog_large_request_length"] == read["commandlog_entries_total,large-request"] == 8
+    assert read["commandlog_last_large_request_bytes"] > 10000
+    assert read["commandlog_last_large_reply_bytes"] > 4096
+    assert read["commandlog_execution_slower_than_seconds"] == 0.01
+    assert read["commandlog_reply_larger_than"] == 4096
 
 
-async def test_everything_is_said_under_the_established_names_and_right_ones_beside() -> None:
+async def test_values_have_the_names_of_redis_exporter_and_correct_ones() -> None:
     assert values(await collect(replies())) == {
         "commandlog_slow_length": 12,
         "commandlog_large_request_length": 12,
@@ -86,14 +85,14 @@ async def test_everything_is_said_under_the_established_names_and_right_ones_bes
     }
 
 
-async def test_a_log_that_is_turned_off_has_no_threshold_in_seconds() -> None:
-    off = [b"commandlog-execution-slower-than", b"-1"]
-    said = values(await collect(replies(**{"CONFIG GET commandlog-*": off})))
-    assert said["commandlog_execution_slower_than"] == -1
-    assert "commandlog_execution_slower_than_seconds" not in said
+async def test_disabled_log_has_no_threshold_in_seconds() -> None:
+    disabled = [b"commandlog-execution-slower-than", b"-1"]
+    read = values(await collect(replies(**{"CONFIG GET commandlog-*": disabled})))
+    assert read["commandlog_execution_slower_than"] == -1
+    assert "commandlog_execution_slower_than_seconds" not in read
 
 
-async def test_emptying_a_log_takes_nothing_from_what_was_ever_written() -> None:
+async def test_emptying_a_log_does_not_reset_its_entries() -> None:
     collector = COLLECTOR.for_target()
     await collect(replies(), collector)
     emptied = values(await collect(replies(**{"COMMANDLOG GET 1 slow": []}), collector))
@@ -102,59 +101,59 @@ async def test_emptying_a_log_takes_nothing_from_what_was_ever_written() -> None
     assert restarted["commandlog_entries_total,slow"] == 0
 
 
-async def test_an_empty_log_has_no_newest_entry() -> None:
-    said = values(await collect(replies(**{f"COMMANDLOG GET 1 {log}": [] for log in LOGS})))
-    assert said["commandlog_entries_total,large-reply"] == 0
-    assert "commandlog_last_large_reply_bytes" not in said
+async def test_empty_log_has_no_newest_entry() -> None:
+    read = values(await collect(replies(**{f"COMMANDLOG GET 1 {log}": [] for log in LOGS})))
+    assert read["commandlog_entries_total,large-reply"] == 0
+    assert "commandlog_last_large_reply_bytes" not in read
 
 
-async def test_what_is_denied_is_left_out() -> None:
+async def test_denied_parts_are_left_out() -> None:
     denied = PermissionDeniedError("no permission")
-    said = await collect(replies(**{"CONFIG GET commandlog-*": denied, "COMMANDLOG GET 1 slow": denied}))
-    assert not unreadable(said)
-    assert len(values(said)) == 7
+    items = await collect(replies(**{"CONFIG GET commandlog-*": denied, "COMMANDLOG GET 1 slow": denied}))
+    assert not unreadable(items)
+    assert len(values(items)) == 7
 
 
 @pytest.mark.parametrize("error", [UnknownCommandError("unknown"), PermissionDeniedError("no permission")])
-async def test_a_server_without_a_command_log_is_asked_for_nothing_else(error: Exception) -> None:
+async def test_server_without_a_command_log_gets_only_one_command(error: Exception) -> None:
     commands = FakeCommands({"COMMANDLOG LEN slow": error})
     with pytest.raises(type(error)):
         await COLLECTOR.collect(Server(), commands, COLLECTOR.options())
-    assert commands.asked == ["COMMANDLOG LEN SLOW"]
+    assert commands.requests == ["COMMANDLOG LEN SLOW"]
 
 
-async def test_any_other_error_goes_to_the_runner() -> None:
+async def test_other_errors_are_raised() -> None:
     with pytest.raises(LoadingError):
         await collect(replies(**{"COMMANDLOG GET 1 slow": LoadingError("loading")}))
 
 
-async def test_a_bad_part_costs_only_itself() -> None:
+async def test_unreadable_part_does_not_affect_other_parts() -> None:
     bad = {
         "COMMANDLOG LEN slow": b"many",
         "COMMANDLOG GET 1 slow": [[None, 1, 2]],
         "COMMANDLOG GET 1 large-reply": [[7, 1, b"big"]],
         "CONFIG GET commandlog-*": [b"commandlog-request-larger-than", b"1mb", None],
     }
-    found = await collect(replies(**bad))
-    assert unreadable(found) == [
+    items = await collect(replies(**bad))
+    assert unreadable(items) == [
         "COMMANDLOG LEN/slow",
         "COMMANDLOG GET/id",
         "COMMANDLOG GET/large-reply",
         "CONFIG GET/commandlog-request-larger-than",
     ]
-    assert values(found)["commandlog_entries_total,large-reply"] == 8
+    assert values(items)["commandlog_entries_total,large-reply"] == 8
     assert unreadable(await collect(replies(**{"CONFIG GET commandlog-*": b"OK"}))) == ["CONFIG GET"]
 
 
 @given(st.tuples(*[ODD] * 6))
-async def test_no_reply_breaks_it(odd: tuple[Any, ...]) -> None:
-    said = dict(zip(list(replies())[1:], odd, strict=True))
-    found = await collect({"COMMANDLOG LEN slow": 1, **said})
-    assert values(found)["commandlog_slow_length"] == 1
+async def test_any_reply_is_read_without_an_exception(odd: tuple[Any, ...]) -> None:
+    others = dict(zip(list(replies())[1:], odd, strict=True))
+    items = await collect({"COMMANDLOG LEN slow": 1, **others})
+    assert values(items)["commandlog_slow_length"] == 1
 
 
 @pytest.mark.parametrize(
-    ("software", "version", "mode", "has_it"),
+    ("software", "version", "mode", "has_log"),
     [
         ("valkey", "8.1.0", "standalone", True),
         ("valkey", "9.1.2", "cluster", True),
@@ -166,5 +165,5 @@ async def test_no_reply_breaks_it(odd: tuple[Any, ...]) -> None:
         ("valkey", "unstable", "", False),
     ],
 )
-def test_valkey_has_it_from_8_1_on(software: str, version: str, mode: str, has_it: bool) -> None:
-    assert COLLECTOR.applies(Server(software=software, version=version, mode=mode)) is has_it
+def test_valkey_8_1_and_later_have_it(software: str, version: str, mode: str, has_log: bool) -> None:
+    assert COLLECTOR.applies(Server(software=software, version=version, mode=mode)) is has_log

@@ -15,29 +15,29 @@ Values = dict[tuple[str, ...], float]
 async def read(
     reply: Any, collector: CommandStatsCollector = COLLECTOR, **options: Any
 ) -> tuple[Values, list[CollectorItem]]:
-    """Return values by name and command, and what is no value."""
+    """Return the values by name and command, and the other items."""
     commands = FakeCommands(every_info(reply))
-    found = list(await collector.for_target().collect(Server(), commands, CommandStatsOptions(**options)))
-    samples = [one for one in found if isinstance(one, Sample)]
+    items = list(await collector.for_target().collect(Server(), commands, CommandStatsOptions(**options)))
+    samples = [one for one in items if isinstance(one, Sample)]
     values = {(one.metric.full_name, *one.labels): one.value for one in samples}
-    assert len(values) == len(samples), "a series stands twice"
-    return values, [one for one in found if not isinstance(one, Sample)]
+    assert len(values) == len(samples), "duplicate series"
+    return values, [one for one in items if not isinstance(one, Sample)]
 
 
 @pytest.mark.parametrize("server", recordings.SERVERS)
-async def test_real_replies_are_read_without_a_rest(server: str) -> None:
-    """Subcommands have counters of their own from Redis 7.0 on."""
+async def test_real_replies_are_read_completely(server: str) -> None:
+    """Subcommands have their own counters since Redis 7.0."""
     values, rest = await read(recordings.info(server))
     assert rest == []
     assert (values["redis_commands_total", "set"], values["redis_commands_total", "get"]) == (50, 51)
     assert 0 < values["redis_commands_duration_seconds_total", "eval"] < 5
-    assert values["redis_commands_failed_calls_total", "get"] == 1  # of a hash
-    assert values["redis_commands_rejected_calls_total", "get"] == 1  # without a key
+    assert values["redis_commands_failed_calls_total", "get"] == 1  # get of a hash
+    assert values["redis_commands_rejected_calls_total", "get"] == 1  # get without a key
     assert ("redis_commands_total", "config" if server.startswith("redis-6") else "config|set") in values
     assert ("redis_commands_total", "georadius_ro") in values
 
 
-async def test_a_server_before_6_2_says_less() -> None:
+async def test_server_before_6_2_has_fewer_metrics() -> None:
     values, rest = await read("# Commandstats\r\ncmdstat_get:calls=7,usec=14,usec_per_call=2.00\r\n")
     assert values == {
         ("redis_commands_total", "get"): 7,
@@ -46,7 +46,7 @@ async def test_a_server_before_6_2_says_less() -> None:
     assert not rest
 
 
-async def test_pairs_in_another_order_and_new_ones_change_nothing() -> None:
+async def test_order_of_items_and_unknown_items_do_not_matter() -> None:
     values, _ = await read("# Commandstats\ncmdstat_ft.search:failed_calls=1,new=9,usec=5,rejected_calls=2,calls=3\n")
     assert values == {
         ("redis_commands_total", "ft.search"): 3,
@@ -56,7 +56,7 @@ async def test_pairs_in_another_order_and_new_ones_change_nothing() -> None:
     }
 
 
-async def test_commands_beyond_the_limit_are_put_together() -> None:
+async def test_commands_beyond_the_limit_are_summed() -> None:
     lines = "".join(f"cmdstat_c{number}:calls={number},usec=1000000\n" for number in range(5))
     values, rest = await read(f"# Commandstats\n{lines}", max_commands=2)
     assert {key[1]: value for key, value in values.items() if key[0] == "redis_commands_total"} == {
@@ -68,11 +68,11 @@ async def test_commands_beyond_the_limit_are_put_together() -> None:
     assert rest == [OverflowCount("Commandstats/cmdstat_X:calls", 3)]
 
 
-async def test_targets_do_not_share_their_series() -> None:
+async def test_targets_have_their_own_collector() -> None:
     assert COLLECTOR.for_target() is not COLLECTOR
 
 
-async def test_a_line_that_makes_no_sense_costs_itself_only() -> None:
+async def test_unreadable_line_does_not_affect_other_lines() -> None:
     values, rest = await read("# Commandstats\ncmdstat_get:calls=x,usec=1\ncmdstat_set:nothing\ncmdstat_del:calls=1\n")
     assert values == {
         ("redis_commands_duration_seconds_total", "get"): 1e-6,
@@ -81,16 +81,16 @@ async def test_a_line_that_makes_no_sense_costs_itself_only() -> None:
     assert rest == [UnreadableField("Commandstats/cmdstat_X:calls")] * 2
 
 
-async def test_no_section_is_no_sample() -> None:
+async def test_missing_section_gives_no_sample() -> None:
     assert await read(b"# Server\r\nhz:10\r\n") == ({}, [])
 
 
 @pytest.mark.parametrize("reply", [None, [], b"", b"\xff\x00"])
-async def test_a_server_that_tells_nothing_at_all_is_an_error(reply: Any) -> None:
+async def test_reply_without_any_field_is_an_error(reply: Any) -> None:
     with pytest.raises(EmptyReplyError):
         await read(reply)
 
 
-def test_a_sentinel_has_none() -> None:
+def test_sentinel_has_no_commandstats() -> None:
     assert not COLLECTOR.applies(Server(mode="sentinel"))
     assert COLLECTOR.applies(Server())

@@ -12,32 +12,32 @@ from redis_pulse.server_info import Server
 from tests.fakes import FakeCommands
 from tests.recordings import topology
 
-FEW, ALL = SettingsOptions(), SettingsOptions(include_config_metrics=True)
-WANTED = ("maxclients", "maxmemory", "io-threads", "repl-backlog-size", "client-output-buffer-limit")
+DEFAULT, ALL = SettingsOptions(), SettingsOptions(include_config_metrics=True)
+SETTINGS = ("maxclients", "maxmemory", "io-threads", "repl-backlog-size", "client-output-buffer-limit")
 ODD = st.recursive(
-    st.none() | st.integers() | st.binary(max_size=9) | st.sampled_from([name.encode() for name in WANTED]),
+    st.none() | st.integers() | st.binary(max_size=9) | st.sampled_from([name.encode() for name in SETTINGS]),
     lambda inner: st.lists(inner, max_size=6),
     max_leaves=12,
 )
 Values = dict[tuple[str, ...], float]
 
 
-async def read(commands: FakeCommands, options: SettingsOptions = FEW) -> tuple[Values, list[str]]:
-    found = list(await COLLECTOR.collect(Server(), commands, options))
-    samples = [sample for sample in found if isinstance(sample, Sample)]
+async def read(commands: FakeCommands, options: SettingsOptions = DEFAULT) -> tuple[Values, list[str]]:
+    items = list(await COLLECTOR.collect(Server(), commands, options))
+    samples = [sample for sample in items if isinstance(sample, Sample)]
     values = {(sample.metric.name, *sample.labels): sample.value for sample in samples}
-    assert len(values) == len(samples), "a series stands twice"
-    return values, [part.location for part in found if isinstance(part, UnreadableField)]
+    assert len(values) == len(samples), "duplicate series"
+    return values, [part.location for part in items if isinstance(part, UnreadableField)]
 
 
 def settings(**replies: Any) -> FakeCommands:
-    """A server that answers ``CONFIG GET name`` with these, and with nothing for other names."""
-    given_ = {name.replace("_", "-"): reply for name, reply in replies.items()}
-    return FakeCommands({f"CONFIG GET {name}": given_.get(name, []) for name in WANTED})
+    """Return a server with these replies to ``CONFIG GET name``; other names have an empty reply."""
+    replies_by_name = {name.replace("_", "-"): reply for name, reply in replies.items()}
+    return FakeCommands({f"CONFIG GET {name}": replies_by_name.get(name, []) for name in SETTINGS})
 
 
 @pytest.mark.parametrize("server", topology.SERVERS)
-async def test_real_replies_are_read_without_a_rest(server: str) -> None:
+async def test_real_replies_are_read_completely(server: str) -> None:
     values, unreadable = await read(topology.commands(server))
     assert not unreadable
     assert values == {
@@ -58,11 +58,11 @@ async def test_real_replies_are_read_without_a_rest(server: str) -> None:
 
 
 @pytest.mark.parametrize("server", topology.SERVERS)
-async def test_on_request_every_setting_is_published_and_no_secret(server: str) -> None:
+async def test_all_settings_without_secrets_are_published_on_request(server: str) -> None:
     commands = topology.commands(server)
     values, unreadable = await read(commands, ALL)
     assert not unreadable
-    assert commands.asked == ["CONFIG GET *"]
+    assert commands.requests == ["CONFIG GET *"]
     assert values["config_maxclients",] == values["config_value", "maxclients"] == 10000
     assert values["config_key_value", "maxmemory-policy", "noeviction"] == 1
     assert values["config_key_value", "requirepass", "***"] == 1
@@ -70,25 +70,25 @@ async def test_on_request_every_setting_is_published_and_no_secret(server: str) 
     assert not [labels for _, *labels in values if topology.PLANTED in labels]
 
 
-async def test_settings_are_asked_by_name_one_at_a_time_as_old_servers_want_it() -> None:
+async def test_each_setting_has_its_own_command_as_old_servers_require() -> None:
     commands = settings()
     await read(commands)
-    assert commands.asked == [f"CONFIG GET {name}".upper() for name in WANTED]
+    assert commands.requests == [f"CONFIG GET {name}".upper() for name in SETTINGS]
 
 
-async def test_a_server_that_denies_config_is_asked_once() -> None:
+async def test_server_that_denies_config_gets_only_one_command() -> None:
     commands = settings(maxclients=PermissionDeniedError("no"))
     with pytest.raises(PermissionDeniedError):
         await read(commands)
-    assert commands.asked == ["CONFIG GET MAXCLIENTS"]
+    assert commands.requests == ["CONFIG GET MAXCLIENTS"]
 
 
-async def test_a_setting_that_is_denied_or_missing_has_no_sample() -> None:
+async def test_denied_or_missing_setting_has_no_sample() -> None:
     values, unreadable = await read(settings(maxclients=[b"maxclients", b"7"], maxmemory=PermissionDeniedError("no")))
     assert (values, unreadable) == ({("config_maxclients",): 7}, [])
 
 
-async def test_a_bad_part_costs_only_itself() -> None:
+async def test_unreadable_part_does_not_affect_other_parts() -> None:
     values, unreadable = await read(
         settings(
             maxclients=[b"maxclients", b"many"],
@@ -108,9 +108,9 @@ async def test_a_bad_part_costs_only_itself() -> None:
         ("config_client_output_buffer_limit_overcome_seconds", "normal", "soft"): 0,
     }
     assert sorted(unreadable) == [
-        *["CONFIG GET"] * 3,  # no list, half a pair, an error
-        "CONFIG GET/client-output-buffer-limit",  # no such class
-        "CONFIG GET/client-output-buffer-limit",  # twice
+        *["CONFIG GET"] * 3,  # not a list, half a pair, an error
+        "CONFIG GET/client-output-buffer-limit",  # unknown class
+        "CONFIG GET/client-output-buffer-limit",  # duplicate class
         "CONFIG GET/client-output-buffer-limit",  # cut off
         "CONFIG GET/client-output-buffer-limit: bytes",
         "CONFIG GET/maxclients",
@@ -118,20 +118,20 @@ async def test_a_bad_part_costs_only_itself() -> None:
 
 
 @given(st.lists(ODD, min_size=5, max_size=5))
-async def test_no_reply_breaks_it(replies: list[Any]) -> None:
-    await read(FakeCommands({f"CONFIG GET {name}": reply for name, reply in zip(WANTED, replies, strict=True)}))
+async def test_any_reply_is_read_without_an_exception(replies: list[Any]) -> None:
+    await read(FakeCommands({f"CONFIG GET {name}": reply for name, reply in zip(SETTINGS, replies, strict=True)}))
 
 
 @given(st.lists(st.binary(max_size=9), max_size=9))
-async def test_no_list_of_settings_breaks_it(reply: list[bytes]) -> None:
+async def test_any_list_of_settings_is_read_without_an_exception(reply: list[bytes]) -> None:
     await read(FakeCommands({"CONFIG GET *": reply}), ALL)
 
 
 @given(st.text(alphabet="normal pubsub0123 -x\t", max_size=60))
-async def test_no_limits_break_it(limits: str) -> None:
+async def test_any_buffer_limit_is_read_without_an_exception(limits: str) -> None:
     await read(settings(client_output_buffer_limit=[b"client-output-buffer-limit", limits.encode()]))
 
 
-def test_a_sentinel_has_no_config() -> None:
+def test_sentinel_has_no_config() -> None:
     assert COLLECTOR.applies(Server(mode="standalone"))
     assert not COLLECTOR.applies(Server(mode="sentinel"))

@@ -24,86 +24,86 @@ BY_PREFIX = [re.compile("^([a-z]+):")]
         (b"a" * 5000, ["a*"], "a" * 1000),
     ],
 )
-def test_the_first_expression_that_matches_names_the_group(key: bytes, expressions: list[str], group: str) -> None:
+def test_first_expression_that_matches_names_the_group(key: bytes, expressions: list[str], group: str) -> None:
     assert group_of(key, [re.compile(one) for one in expressions]) == group
 
 
-def groups(keys: list[tuple[str, int | None]], most: int = 100) -> GroupCounter:
-    made = GroupCounter(BY_PREFIX, most)
+def count(keys: list[tuple[str, int | None]], max_groups: int = 100) -> GroupCounter:
+    counter = GroupCounter(BY_PREFIX, max_groups)
     for key, memory in keys:
-        made.add(key.encode(), memory)
-    return made
+        counter.add(key.encode(), memory)
+    return counter
 
 
 def test_keys_and_bytes_are_added_up() -> None:
-    made = groups([("user:1", 50), ("user:2", 70), ("cart:1", 10), ("x", 5)])
-    assert made.samples(LabelLimiter(), 10, 0) == {"user": (2, 120), "cart": (1, 10), UNCLASSIFIED: (1, 5)}
-    assert made.distinct == 3
+    counter = count([("user:1", 50), ("user:2", 70), ("cart:1", 10), ("x", 5)])
+    assert counter.samples(LabelLimiter(), 10, 0) == {"user": (2, 120), "cart": (1, 10), UNCLASSIFIED: (1, 5)}
+    assert counter.distinct == 3
 
 
-def test_keys_that_were_not_measured_count_as_the_others_of_their_group() -> None:
-    made = groups([("user:1", 50), ("user:2", None), ("cart:1", None)])
-    assert made.samples(LabelLimiter(), 10, 0) == {"user": (2, 100), "cart": (1, None)}
+def test_unmeasured_keys_count_as_the_measured_ones_of_their_group() -> None:
+    counter = count([("user:1", 50), ("user:2", None), ("cart:1", None)])
+    assert counter.samples(LabelLimiter(), 10, 0) == {"user": (2, 100), "cart": (1, None)}
 
 
-def test_a_key_that_comes_twice_is_counted_once() -> None:
-    assert groups([("user:1", 50), ("user:2", 50), ("user:1", 50)]).samples(LabelLimiter(), 10, 0) == {"user": (2, 100)}
+def test_key_that_scan_returns_twice_is_counted_once() -> None:
+    assert count([("user:1", 50), ("user:2", 50), ("user:1", 50)]).samples(LabelLimiter(), 10, 0) == {"user": (2, 100)}
 
 
-def test_the_largest_have_series_and_the_others_are_the_overflow() -> None:
-    made = groups([("a:1", 1), ("b:1", 30), ("c:1", 20), ("d:1", 5), ("d:2", None)])
-    assert made.samples(LabelLimiter(), 2, 0) == {"b": (1, 30), "c": (1, 20), "overflow": (3, 11)}
-    assert made.distinct == 4
+def test_largest_groups_have_series_and_other_groups_are_the_overflow() -> None:
+    counter = count([("a:1", 1), ("b:1", 30), ("c:1", 20), ("d:1", 5), ("d:2", None)])
+    assert counter.samples(LabelLimiter(), 2, 0) == {"b": (1, 30), "c": (1, 20), "overflow": (3, 11)}
+    assert counter.distinct == 4
 
 
-def test_what_it_keeps_is_bounded_however_many_groups_there_are() -> None:
+def test_memory_is_bounded_with_any_number_of_groups() -> None:
     names = [f"{chr(97 + number // 26)}{chr(97 + number % 26)}" for number in range(600)]
-    made = groups([(f"{name}:{key}", 10) for name in names for key in (1, 2)], most=40)
-    assert len(made.groups) == 40
-    served = made.samples(LabelLimiter(), 10, 0)
-    assert len(served) == 11
-    assert sum(keys for keys, _ in served.values()) == 1200
-    assert sum(memory or 0 for _, memory in served.values()) == 12_000
-    assert made.distinct == 600
+    counter = count([(f"{name}:{key}", 10) for name in names for key in (1, 2)], max_groups=40)
+    assert len(counter.groups) == 40
+    samples = counter.samples(LabelLimiter(), 10, 0)
+    assert len(samples) == 11
+    assert sum(keys for keys, _ in samples.values()) == 1200
+    assert sum(memory or 0 for _, memory in samples.values()) == 12_000
+    assert counter.distinct == 600
 
 
-def test_a_group_that_users_called_overflow_is_part_of_it() -> None:
-    made = groups([("overflow:1", 7), ("a:1", 20), ("b:1", 1)])
-    assert made.samples(LabelLimiter(), 2, 0) == {"a": (1, 20), "overflow": (2, 8)}
+def test_group_called_overflow_is_part_of_the_overflow() -> None:
+    counter = count([("overflow:1", 7), ("a:1", 20), ("b:1", 1)])
+    assert counter.samples(LabelLimiter(), 2, 0) == {"a": (1, 20), "overflow": (2, 8)}
 
 
-async def test_there_is_a_pause_after_each_batch_as_long_as_it_took() -> None:
-    space = FakeKeyspace({0: {b"%d" % number: b"xx" for number in range(30)}}, each=0.001)
-    rests: list[float] = []
-    pace = TimeBudget(TimeBudgetOptions(pause=0.5), space.clock, fake_sleep(space.clock, rests))
-    await memory_usage(0, [b"%d" % number for number in range(30)], space, 1, pace)
-    assert rests == pytest.approx([0.01, 0.01])
-    await pace.wait()  # whoever comes next
-    assert rests == pytest.approx([0.01, 0.01, 0.01])
+async def test_pause_after_each_batch_is_as_long_as_the_batch() -> None:
+    space = FakeKeyspace({0: {b"%d" % number: b"xx" for number in range(30)}}, seconds_per_command=0.001)
+    pauses: list[float] = []
+    budget = TimeBudget(TimeBudgetOptions(pause=0.5), space.clock, fake_sleep(space.clock, pauses))
+    await memory_usage(0, [b"%d" % number for number in range(30)], space, 1, budget)
+    assert pauses == pytest.approx([0.01, 0.01])
+    await budget.pause()  # before the next batch of any kind
+    assert pauses == pytest.approx([0.01, 0.01, 0.01])
 
 
-async def measured(space: FakeKeyspace, keys: int, every: int = 1) -> list[int | None]:
+async def measured(space: FakeKeyspace, keys: int, one_in: int = 1) -> list[int | None]:
     names = [b"%d" % number for number in range(keys)]
-    return await memory_usage(0, names, space, every, time_budget(space.clock, TimeBudgetOptions()))
+    return await memory_usage(0, names, space, one_in, time_budget(space.clock, TimeBudgetOptions()))
 
 
-async def test_memory_is_asked_in_small_batches() -> None:
+async def test_memory_is_read_in_small_batches() -> None:
     space = FakeKeyspace({0: {b"%d" % number: b"xx" for number in range(119)}})
     assert await measured(space, 120) == [*[53] * 10, *[54] * 90, *[55] * 19, None]
     assert space.batches == [10] * 12
 
 
-async def test_one_key_in_so_many_is_measured() -> None:
+async def test_only_one_key_in_ten_is_measured() -> None:
     space = FakeKeyspace({0: {b"%d" % number: b"xx" for number in range(2000)}})
-    found = await measured(space, 2000, every=10)
-    assert 100 < sum(one is not None for one in found) < 320
+    memory = await measured(space, 2000, one_in=10)
+    assert 100 < sum(one is not None for one in memory) < 320
 
 
 @pytest.mark.parametrize("reply", [None, b"x", [1], UnknownCommandError("MEMORY")])
-async def test_an_odd_reply_is_no_measure(reply: Any) -> None:
-    assert await measured(FakeKeyspace({}, instead={"MEMORY": reply}), 1) == [None]
+async def test_odd_reply_is_not_a_measurement(reply: Any) -> None:
+    assert await measured(FakeKeyspace({}, overrides={"MEMORY": reply}), 1) == [None]
 
 
-async def test_what_concerns_the_server_goes_to_the_runner() -> None:
+async def test_error_of_the_whole_server_is_raised() -> None:
     with pytest.raises(LoadingError):
-        await measured(FakeKeyspace({}, instead={"MEMORY": LoadingError("loading")}), 1)
+        await measured(FakeKeyspace({}, overrides={"MEMORY": LoadingError("loading")}), 1)

@@ -16,16 +16,16 @@ _EVENTS = st.lists(st.lists(_PART, max_size=6) | _PART, max_size=5) | _PART
 
 
 async def read(reply: Any) -> tuple[dict[tuple[str, ...], float], list[str]]:
-    found = list(await COLLECTOR.collect(Server(), FakeCommands({"LATENCY LATEST": reply}), Options()))
-    samples = [sample for sample in found if isinstance(sample, Sample)]
+    items = list(await COLLECTOR.collect(Server(), FakeCommands({"LATENCY LATEST": reply}), Options()))
+    samples = [sample for sample in items if isinstance(sample, Sample)]
     values = {(sample.metric.full_name, *sample.labels): sample.value for sample in samples}
-    assert len(values) == len(samples), "a series stands twice"
-    return values, [part.location for part in found if isinstance(part, UnreadableField)]
+    assert len(values) == len(samples), "duplicate series"
+    return values, [part.location for part in items if isinstance(part, UnreadableField)]
 
 
 @pytest.mark.parametrize("server", recordings.SERVERS)
-async def test_real_replies_are_read_without_a_rest(server: str) -> None:
-    """Valkey 8.1 and later add a sum and a count to every event."""
+async def test_real_replies_are_read_completely(server: str) -> None:
+    """Valkey 8.1 and later add a sum and a count to each event."""
     values, unreadable = await read(recordings.nested(server, "latency-latest"))
     assert not unreadable
     assert values["redis_latency_spike_last", "command"] > 1.7e9
@@ -37,7 +37,7 @@ async def test_real_replies_are_read_without_a_rest(server: str) -> None:
     assert (values.get(("redis_latency_spikes_total", "command"), 0) > 0) == server.startswith("valkey")
 
 
-async def test_valkey_says_how_many_spikes_there_ever_were() -> None:
+async def test_valkey_reports_number_and_total_duration_of_spikes() -> None:
     values, unreadable = await read([[b"command", 1795380000, 6, 71, 1699, 7]])
     assert values == {
         ("redis_latency_spike_last", "command"): 1795380000,
@@ -49,11 +49,11 @@ async def test_valkey_says_how_many_spikes_there_ever_were() -> None:
     assert not unreadable
 
 
-async def test_no_event_is_no_sample() -> None:
+async def test_reply_without_events_gives_no_sample() -> None:
     assert await read([]) == ({}, [])
 
 
-async def test_a_bad_part_costs_only_itself() -> None:
+async def test_unreadable_part_does_not_affect_other_parts() -> None:
     values, unreadable = await read([[b"fork", b"?", 71, 71], [b"command", 5, 6], [b"aof"], b"x", [None, 1, 2, 3]])
     assert values == {
         ("redis_latency_spike_duration_seconds", "fork"): 0.071,
@@ -70,30 +70,30 @@ async def test_a_bad_part_costs_only_itself() -> None:
     ]
 
 
-async def test_an_event_that_comes_twice_makes_one_series() -> None:
+async def test_duplicate_event_makes_one_series() -> None:
     values, unreadable = await read([[b"fork", 1, 1, 1], [b"fork", 2, 2, 2]])
     assert values["redis_latency_spike_last", "fork"] == 1
     assert unreadable == ["LATENCY LATEST/event"]
 
 
-async def test_more_events_than_a_server_has_are_put_together() -> None:
-    """The newest of them counts."""
+async def test_events_beyond_the_limit_share_one_series() -> None:
+    """It has the newest of their spikes."""
     values, _ = await read([[b"event-%d" % number, 1000 + number % 60, number, 99] for number in range(70)])
     assert len({event for _, event in values}) == 51
     assert values["redis_latency_spike_last", "overflow"] == 1059
     assert values["redis_latency_spike_duration_seconds", "overflow"] == 0.059
 
 
-async def test_what_is_no_list_is_unreadable() -> None:
+async def test_reply_that_is_not_a_list_is_unreadable() -> None:
     assert await read(b"OK") == ({}, ["LATENCY LATEST"])
 
 
 @given(_EVENTS)
-async def test_no_reply_breaks_it(reply: Any) -> None:
+async def test_any_reply_is_read_without_an_exception(reply: Any) -> None:
     values, _ = await read(reply)
     assert all(isinstance(value, float) for value in values.values())
 
 
-def test_a_sentinel_has_no_latency_monitor() -> None:
+def test_sentinel_has_no_latency_monitor() -> None:
     assert COLLECTOR.applies(Server(mode="cluster"))
     assert not COLLECTOR.applies(Server(mode="sentinel"))

@@ -1,4 +1,4 @@
-"""One set of edges for all commands and all time, and the established histogram as it always was."""
+"""One histogram has the same edges for all commands at all times. The other one is the one of redis_exporter."""
 
 import re
 from typing import Any
@@ -31,7 +31,7 @@ SEARCH = [b"ft.search", [b"calls", 1, b"histogram_usec", [1073741, 1]]]
 
 
 async def collect(
-    reply: Any, info: str | TargetError = INFO, of: LatencyHistogramCollector | None = None, **options: Any
+    reply: Any, info: str | TargetError = INFO, collector: LatencyHistogramCollector | None = None, **options: Any
 ) -> list[CollectorItem]:
     words = options.get("commands", ())
     commands = FakeCommands(
@@ -40,30 +40,30 @@ async def collect(
             "INFO EVERYTHING": info if isinstance(info, TargetError) else info.encode(),
         }
     )
-    collector = of or COLLECTOR.for_target()
+    collector = collector or COLLECTOR.for_target()
     return list(await collector.collect(Server(), commands, COLLECTOR.options(**options)))
 
 
-def series(found: list[CollectorItem]) -> dict[str, float]:
-    """Samples by ``name{cmd,le}``."""
-    samples = [sample for sample in found if isinstance(sample, Sample)]
+def series(items: list[CollectorItem]) -> dict[str, float]:
+    """Return the values by ``name{cmd,le}``."""
+    samples = [sample for sample in items if isinstance(sample, Sample)]
     read = {f"{s.metric.name}{s.suffix}{{{','.join(filter(None, (*s.labels, s.edge)))}}}": s.value for s in samples}
-    assert len(read) == len(samples), "a series stands twice"
+    assert len(read) == len(samples), "duplicate series"
     return read
 
 
-def test_the_edges_are_the_servers_own() -> None:
+def test_edges_are_those_of_the_server() -> None:
     assert EDGES[:12] == (1, 2, 4, 8, 16, 33, 66, 132, 264, 528, 1056, 2113)
     assert EDGES[-1] == 541065
 
 
 @pytest.mark.parametrize("server", recorded.SERVERS)
-async def test_real_replies_are_read_without_a_rest(server: str) -> None:
-    """Every edge that a real server lists is one of ours, and every command has its sum, whatever its name."""
+async def test_real_replies_are_read_completely(server: str) -> None:
+    """Each edge of a real server is in ``EDGES``, and each command has its sum, whatever its name."""
     replies = recorded.replies(server)
-    found = list(await COLLECTOR.for_target().collect(Server(), recorded.commands(server), COLLECTOR.options()))
-    assert all(isinstance(item, Sample) for item in found)
-    values = series(found)
+    items = list(await COLLECTOR.for_target().collect(Server(), recorded.commands(server), COLLECTOR.options()))
+    assert all(isinstance(item, Sample) for item in items)
+    values = series(items)
     commands = dict(zip(replies["LATENCY HISTOGRAM"][::2], replies["LATENCY HISTOGRAM"][1::2], strict=True))
     for command, (_, calls, _, numbers) in commands.items():
         name = command.decode()
@@ -78,7 +78,7 @@ async def test_real_replies_are_read_without_a_rest(server: str) -> None:
     )
 
 
-async def test_the_established_histogram_has_the_buckets_that_the_server_lists() -> None:
+async def test_histogram_in_microseconds_has_the_buckets_of_the_server() -> None:
     assert series(await collect([*GET], seconds=False)) == {
         "commands_latencies_usec_bucket{get,16}": 4,
         "commands_latencies_usec_bucket{get,66}": 10,
@@ -88,7 +88,7 @@ async def test_the_established_histogram_has_the_buckets_that_the_server_lists()
     }
 
 
-async def test_the_histogram_in_seconds_has_the_same_edges_for_every_command() -> None:
+async def test_histogram_in_seconds_has_the_same_edges_for_each_command() -> None:
     values = series(await collect([*GET, *CONFIG], microseconds=False))
     edges = {
         name: [match[1] for key in values if (match := re.search(rf"_bucket{{{re.escape(name)},(.*)}}", key))]
@@ -101,8 +101,8 @@ async def test_the_histogram_in_seconds_has_the_same_edges_for_every_command() -
     assert values["command_latency_seconds_sum{get}"] == 0.0004
 
 
-async def test_what_took_longer_than_a_second_is_in_no_finite_bucket() -> None:
-    """The server books 2 s as 1 s: an edge at 1.07 s would say that it was faster than that."""
+async def test_call_longer_than_a_second_is_in_no_finite_bucket() -> None:
+    """The server records 2 s as 1 s, so a bucket up to 1.07 s would wrongly contain the call."""
     values = series(await collect(SEARCH))
     assert values["command_latency_seconds_bucket{ft.search,0.541065}"] == 0
     assert values["command_latency_seconds_bucket{ft.search,+Inf}"] == 1
@@ -110,7 +110,7 @@ async def test_what_took_longer_than_a_second_is_in_no_finite_bucket() -> None:
     assert values["commands_latencies_usec_bucket{ft.search,1.073741e+06}"] == 1
 
 
-async def test_an_edge_that_is_none_of_ours_counts_from_the_next_one_on() -> None:
+async def test_unknown_edge_counts_from_the_next_edge_on() -> None:
     values = series(await collect([b"get", [b"calls", 3, b"histogram_usec", [20, 2, 10_000_000, 3]]]))
     assert values["command_latency_seconds_bucket{get,1.6e-05}"] == 0
     assert values["command_latency_seconds_bucket{get,3.3e-05}"] == 2
@@ -118,16 +118,16 @@ async def test_an_edge_that_is_none_of_ours_counts_from_the_next_one_on() -> Non
     assert values["commands_latencies_usec_bucket{get,1e+07}"] == 3
 
 
-async def test_without_info_there_are_buckets_and_no_sum_that_lies() -> None:
+async def test_without_info_there_are_buckets_but_no_sum() -> None:
     values = series(await collect(GET, PermissionDeniedError("no")))
     assert not [name for name in values if "_sum" in name or "_count" in name]
     assert values["command_latency_seconds_bucket{get,6.6e-05}"] == 10
 
 
 @pytest.mark.parametrize("info", [INFO, PermissionDeniedError("no")])
-async def test_openmetrics_can_read_it(info: str | TargetError) -> None:
-    found = await collect([*GET, *GEO, *SEARCH], info)
-    lines = render("it", (item for item in found if isinstance(item, Sample)))
+async def test_parser_of_openmetrics_reads_the_samples(info: str | TargetError) -> None:
+    items = await collect([*GET, *GEO, *SEARCH], info)
+    lines = render("it", (item for item in items if isinstance(item, Sample)))
     text = (
         b"".join(family_header(m.full_name, m.kind, m.help, openmetrics=True) + lines[m] for m in (USEC, SECONDS))
         + b"# EOF\n"
@@ -136,56 +136,56 @@ async def test_openmetrics_can_read_it(info: str | TargetError) -> None:
     assert {"redis_commands_latencies_usec", "redis_command_latency_seconds"} == families.keys()
 
 
-async def test_the_most_called_commands_have_series_and_the_rest_is_put_together() -> None:
-    found = await collect([*GEO, *GET, *CONFIG], max_commands=1)
-    values = series(found)
+async def test_most_called_commands_have_series_and_others_are_merged() -> None:
+    items = await collect([*GEO, *GET, *CONFIG], max_commands=1)
+    values = series(items)
     assert values["command_latency_seconds_count{get}"] == 10
     assert values["command_latency_seconds_count{overflow}"] == 3
     assert values["command_latency_seconds_sum{overflow}"] == 69 / 1e6
     assert values["commands_latencies_usec_bucket{overflow,16}"] == 1
     assert values["commands_latencies_usec_bucket{overflow,33}"] == 3
-    assert [item.values for item in found if isinstance(item, OverflowCount)] == [2]
+    assert [item.values for item in items if isinstance(item, OverflowCount)] == [2]
 
 
-async def test_a_command_keeps_its_series_when_others_are_called_more() -> None:
-    """Or the counters of ``overflow`` would fall each time, which looks like a restart."""
+async def test_command_keeps_its_series_when_others_are_called_more() -> None:
+    """Otherwise the counters of ``overflow`` would fall each time, which looks like a restart."""
     collector = COLLECTOR.for_target()
-    await collect(GEO, of=collector, max_commands=1)
-    values = series(await collect([*GEO, *GET], of=collector, max_commands=1))
+    await collect(GEO, collector=collector, max_commands=1)
+    values = series(await collect([*GEO, *GET], collector=collector, max_commands=1))
     assert values["command_latency_seconds_count{georadius_ro}"] == 1
     assert values["command_latency_seconds_count{overflow}"] == 10
 
 
-async def test_a_command_that_is_called_overflow_is_counted_there() -> None:
-    odd = [b"overflow", [b"calls", 50, b"histogram_usec", [1, 50]]]
-    values = series(await collect([*odd, *GET], max_commands=1))
+async def test_command_with_the_name_overflow_is_counted_there() -> None:
+    overflow = [b"overflow", [b"calls", 50, b"histogram_usec", [1, 50]]]
+    values = series(await collect([*overflow, *GET], max_commands=1))
     assert values["command_latency_seconds_bucket{overflow,+Inf}"] == 60
 
 
-async def test_only_the_wanted_commands_are_asked_for() -> None:
+async def test_only_configured_commands_are_requested() -> None:
     values = series(await collect(CONFIG, commands=("config|get",)))
     assert values["command_latency_seconds_count{config|get}"] == 2
 
 
-async def test_a_bad_part_costs_only_itself() -> None:
+async def test_unreadable_part_does_not_affect_other_parts() -> None:
     bad = [b"set", [b"calls", 1, b"histogram_usec", [16, 2]], None, GET[1], *GET]
-    found = await collect([*bad, *GET])
-    assert series(found)["command_latency_seconds_count{get}"] == 10
-    assert [item.location for item in found if isinstance(item, UnreadableField)] == [
+    items = await collect([*bad, *GET])
+    assert series(items)["command_latency_seconds_count{get}"] == 10
+    assert [item.location for item in items if isinstance(item, UnreadableField)] == [
         "LATENCY HISTOGRAM/histogram_usec"
     ] * 3
 
 
-async def test_what_is_no_list_is_unreadable() -> None:
+async def test_reply_that_is_not_a_list_is_unreadable() -> None:
     assert await collect(b"OK") == [UnreadableField("LATENCY HISTOGRAM")]
     assert await collect([]) == []
 
 
-async def test_an_error_goes_to_the_runner() -> None:
+async def test_error_is_raised() -> None:
     with pytest.raises(UnknownCommandError):
         await collect(UnknownCommandError("unknown subcommand"))
 
 
-def test_a_sentinel_has_no_histograms() -> None:
+def test_sentinel_has_no_histograms() -> None:
     assert COLLECTOR.applies(Server(mode="standalone"))
     assert not COLLECTOR.applies(Server(mode="sentinel"))

@@ -1,4 +1,4 @@
-"""The folder is the list of collectors: what stands in it is found, and what contradicts another is refused."""
+"""The folder is the list of collectors: each module is loaded, and contradicting ones are rejected."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "exporter" / "redis_pulse" / "collectors"
 FILES = sorted({path.stem for path in FOLDER.glob("[a-z]*")} - {"base", "support"})
 
-EXTRA = """
+EXTRA_COLLECTOR = """
 from redis_pulse.collectors.info import InfoCollector
 from redis_pulse.metric import gauge
 
@@ -25,17 +25,17 @@ class Extra(InfoCollector):
 
 COLLECTOR = Extra()
 """
-Put = Callable[..., None]
+AddModule = Callable[..., None]
 
 
 @pytest.fixture
-def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Put]:
-    """Put one more file into the folder: ``put("extra", name="extra", metric="extra_things")``."""
+def add_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AddModule]:
+    """Add a module to the folder: ``add_module("extra", name="extra", metric="extra_things")``."""
     monkeypatch.setattr(collectors, "__path__", [*collectors.__path__, str(tmp_path)])
     stems = []
 
     def write(stem: str, name: str, metric: str) -> None:
-        (tmp_path / f"{stem}.py").write_text(EXTRA.format(name=name, metric=metric))
+        (tmp_path / f"{stem}.py").write_text(EXTRA_COLLECTOR.format(name=name, metric=metric))
         stems.append(stem)
 
     yield write
@@ -45,50 +45,50 @@ def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Put]:
             delattr(collectors, stem)
 
 
-def test_every_file_in_the_folder_is_a_collector() -> None:
+def test_every_module_in_the_folder_is_a_collector() -> None:
     assert sorted(collectors.load()) == FILES
 
 
-def test_info_comes_first_and_the_others_by_name() -> None:
+def test_info_comes_first_and_the_others_are_sorted_by_name() -> None:
     first, *others = collectors.load()
     assert first == "info"
     assert others == sorted(others)
 
 
-def test_a_new_file_is_a_new_collector_and_nothing_else_is_touched(put: Put) -> None:
-    put("extra", name="extra", metric="extra_things")
+def test_new_module_is_a_new_collector(add_module: AddModule) -> None:
+    add_module("extra", name="extra", metric="extra_things")
     loaded = collectors.load()
     assert "extra" in loaded
-    assert [row.full_name for row in loaded["extra"].metrics] == ["redis_extra_things"]
+    assert [metric.full_name for metric in loaded["extra"].metrics] == ["redis_extra_things"]
 
 
-def test_shared_helpers_are_no_collectors() -> None:
+def test_shared_helpers_are_not_collectors() -> None:
     assert list((FOLDER / "support").glob("*.py"))
     assert not {"base", "support"} & collectors.load().keys()
 
 
-def test_a_metric_name_claimed_twice_is_refused(put: Put) -> None:
-    put("extra", name="extra", metric="slowlog_length")
+def test_metric_of_two_collectors_is_rejected(add_module: AddModule) -> None:
+    add_module("extra", name="extra", metric="slowlog_length")
     with pytest.raises(
         ValueError, match="redis_slowlog_length is claimed twice, by the collectors 'extra' and 'slowlog'"
     ):
         collectors.load()
 
 
-def test_a_collector_name_given_twice_is_refused(put: Put) -> None:
-    put("extra", name="info", metric="extra_things")
+def test_name_of_two_collectors_is_rejected(add_module: AddModule) -> None:
+    add_module("extra", name="info", metric="extra_things")
     with pytest.raises(ValueError, match="two collectors are called 'info'"):
         collectors.load()
 
 
-def test_the_map_of_collectors_cannot_be_changed() -> None:
+def test_loaded_collectors_are_read_only() -> None:
     loaded = collectors.load()
     with pytest.raises(TypeError):
         loaded["other"] = loaded["info"]  # type: ignore[index]
 
 
-#: A server of every kind that some collector is for.
-KINDS = (
+#: For each collector, at least one of these servers can have its data.
+SERVERS = (
     Server(local=True, version="7.0.15", software="redis", role="master", mode="standalone"),
     Server(version="9.1.2", software="valkey", role="master", mode="cluster", fields={"cluster_enabled": "1"}),
     Server(version="7.0.15", software="redis", role="sentinel", mode="sentinel"),
@@ -97,34 +97,31 @@ KINDS = (
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_collector_is_whole(name: str) -> None:
+def test_every_collector_is_complete(name: str) -> None:
     collector = collectors.load()[name]
     assert collector.name == name
-    assert all(isinstance(row, MetricSpec) for row in collector.metrics)
+    assert all(isinstance(metric, MetricSpec) for metric in collector.metrics)
     assert collector.default in (True, False)
-    assert collector.commands or name == "tile38"  # which has no ACL
+    assert collector.commands or name == "tile38"  # it has no ACL
     assert all(command == command.lower() and " " not in command for command in collector.commands)
-    assert any(collector.applies(server) for server in KINDS)
-    collector.options()  # has defaults for everything
+    assert any(collector.applies(server) for server in SERVERS)
+    collector.options()  # all options have defaults
     with pytest.raises(ValidationError):
         collector.options.model_validate({"no_such_option": 1})
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_collector_has_a_test_and_shows_two_lines_of_its_output(name: str) -> None:
+def test_every_collector_has_a_test_and_two_lines_of_example_output(name: str) -> None:
     assert list((ROOT / "tests" / "collectors").glob(f"**/test_{name}.py"))
     doc = sys.modules[type(collectors.load()[name]).__module__].__doc__ or ""
-    shown = [line.partition("{")[0].removesuffix("_bucket") for line in doc.splitlines() if line.startswith("redis_")]
-    assert len(shown) == 2
-    assert set(shown) <= {row.full_name for row in collectors.load()[name].metrics}
+    lines = [line.partition("{")[0].removesuffix("_bucket") for line in doc.splitlines() if line.startswith("redis_")]
+    assert len(lines) == 2
+    assert set(lines) <= {metric.full_name for metric in collectors.load()[name].metrics}
 
 
-def test_a_counter_leaves_room_for_its_family_in_openmetrics() -> None:
-    """There ``x_total`` belongs to the family ``x``, so no other metric may be called ``x``."""
-    rows = [row for collector in collectors.load().values() for row in collector.metrics]
-    names = {row.full_name for row in rows}
-    assert not {
-        row.full_name
-        for row in rows
-        if row.kind == "counter" and row.full_name.removesuffix("_total") in names and row.full_name.endswith("_total")
-    }
+def test_no_metric_has_the_openmetrics_family_name_of_a_counter() -> None:
+    """In OpenMetrics, ``x_total`` belongs to the family ``x``, so no other metric may be called ``x``."""
+    metrics = [metric for collector in collectors.load().values() for metric in collector.metrics]
+    names = {metric.full_name for metric in metrics}
+    totals = {metric.full_name for metric in metrics if metric.kind == "counter"}
+    assert not {name for name in totals if name.endswith("_total") and name.removesuffix("_total") in names}

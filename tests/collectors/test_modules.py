@@ -12,7 +12,7 @@ from redis_pulse.server_info import Server
 from tests import recordings
 from tests.fakes import FakeCommands, every_info
 
-#: As Valkey's own modules write it.
+#: As the modules of Valkey write it.
 VALKEY = (
     "# Modules\r\nmodule:name=search,ver=10000,api=1,filters=0,usedby=[],using=[],options=[]\r\n"
     "\r\n# search_coordinator\r\nsearch_number_of_indexes:2\r\n# search_query\r\nsearch_successful_requests_count:7\r\n"
@@ -23,17 +23,17 @@ Values = dict[tuple[str, ...], float]
 
 
 async def read(reply: Any) -> tuple[Values, list[str]]:
-    """Return values by name and labels, and the places that could not be read."""
+    """Return the values by name and labels, and the locations of unreadable fields."""
     commands = FakeCommands(every_info(reply))
-    found = list(await COLLECTOR.collect(Server(), commands, Options()))
-    samples = [one for one in found if isinstance(one, Sample)]
+    items = list(await COLLECTOR.collect(Server(), commands, Options()))
+    samples = [one for one in items if isinstance(one, Sample)]
     values = {(one.metric.name, *one.labels): one.value for one in samples}
-    assert len(values) == len(samples), "a series stands twice"
-    return values, [one.location for one in found if isinstance(one, UnreadableField)]
+    assert len(values) == len(samples), "duplicate series"
+    return values, [one.location for one in items if isinstance(one, UnreadableField)]
 
 
-async def test_every_module_of_a_real_server_is_there_and_says_its_numbers() -> None:
-    """Redis 8.2 with the search, JSON and bloom modules; its vector sets are a module too."""
+async def test_all_modules_of_a_real_server_have_their_metrics() -> None:
+    """Redis 8.2 has the search, JSON and bloom modules, and vector sets as a fourth module."""
     values, unreadable = await read(recordings.info("redis-8.2.3-modules"))
     assert unreadable == []
     assert {labels[0]: tuple(labels[1:]) for name, *labels in values if name == "module_info"} == {
@@ -49,7 +49,7 @@ async def test_every_module_of_a_real_server_is_there_and_says_its_numbers() -> 
 
 
 @pytest.mark.parametrize("server", recordings.SERVERS)
-async def test_real_replies_are_read_without_a_rest(server: str) -> None:
+async def test_real_replies_are_read_completely(server: str) -> None:
     values, unreadable = await read(recordings.info(server))
     assert unreadable == []
     names = {labels[0] for name, *labels in values if name == "module_info"}
@@ -57,7 +57,7 @@ async def test_real_replies_are_read_without_a_rest(server: str) -> None:
     assert names == expected.get(server, names if server.endswith("-modules") else set())
 
 
-async def test_the_modules_of_valkey_are_read_too() -> None:
+async def test_modules_of_valkey_are_read() -> None:
     values, unreadable = await read(VALKEY)
     assert values == {
         ("module_info", "search", "10000", "1", "0", "[]", "[]"): 1,
@@ -71,7 +71,7 @@ async def test_the_modules_of_valkey_are_read_too() -> None:
     assert not unreadable
 
 
-async def test_a_module_line_is_read_by_name_whatever_else_it_says() -> None:
+async def test_module_line_is_read_by_names_in_any_order() -> None:
     values, unreadable = await read(
         "# Modules\nmodule:ver=2,new=[a,b],name=x,using=[y,z]\n"
         "module:name=y,ver=1,api=1\nmodule:\nmodule:name=y,ver=1,api=1\n"
@@ -90,43 +90,43 @@ async def test_a_module_line_is_read_by_name_whatever_else_it_says() -> None:
         ("search_total_active_queries", "search_queries_active", 1500),
     ],
 )
-async def test_a_right_name_stands_beside_a_wrong_one(field: str, name: str, value: float) -> None:
+async def test_correct_metric_comes_with_the_one_of_redis_exporter(field: str, name: str, value: float) -> None:
     assert (await read(f"# search_x\n{field}:1500\n"))[0][name,] == value
 
 
-async def test_a_bad_number_costs_its_own_sample_only() -> None:
+async def test_unreadable_number_does_not_affect_other_samples() -> None:
     values, unreadable = await read("# search_index\nsearch_number_of_indexes:many\nsearch_global_total:1\n")
     assert values == {("search_global_total",): 1}
     assert unreadable == ["Modules/search_number_of_indexes"]
 
 
-def test_every_field_of_a_module_begins_with_its_name() -> None:
-    """The server sees to it that modules name theirs so; thus no other section can lend a field."""
-    assert all(row.field.startswith(("search_", "bf_", "json_")) for row in MODULE_METRICS)
+def test_each_field_of_a_module_starts_with_its_name() -> None:
+    """The server ensures it for all modules. So no other section can have such a field."""
+    assert all(metric.field.startswith(("search_", "bf_", "json_")) for metric in MODULE_METRICS)
 
 
 @given(
     st.lists(
         st.builds("module:{}".format, st.text(max_size=20))
-        | st.builds("{}:{}".format, st.sampled_from([row.field for row in MODULE_METRICS]), st.text(max_size=6))
+        | st.builds("{}:{}".format, st.sampled_from([metric.field for metric in MODULE_METRICS]), st.text(max_size=6))
         | st.sampled_from(["# Modules", "# search_index", "module:name=a", "module:name=a,usedby=[", "module:name=="]),
         max_size=20,
     )
 )
-async def test_no_text_breaks_it(lines: list[str]) -> None:
+async def test_any_text_is_read_without_an_exception(lines: list[str]) -> None:
     values, _ = await read("\r\n".join(["hz:10", *lines]).encode("utf-8", errors="surrogatepass"))
     assert all(len(key) == 7 for key in values if key[0] == "module_info")
 
 
-async def test_a_server_without_modules_says_nothing() -> None:
+async def test_server_without_modules_gives_no_sample() -> None:
     assert await read(b"# Server\r\nhz:10\r\n") == ({}, [])
 
 
 @pytest.mark.parametrize("reply", [None, [], b"", b"\xff\x00"])
-async def test_a_server_that_tells_nothing_at_all_is_an_error(reply: Any) -> None:
+async def test_reply_without_any_field_is_an_error(reply: Any) -> None:
     with pytest.raises(EmptyReplyError):
         await read(reply)
 
 
-def test_a_sentinel_loads_none() -> None:
+def test_sentinel_has_no_modules() -> None:
     assert not COLLECTOR.applies(Server(mode="sentinel"))

@@ -1,4 +1,4 @@
-"""Lists of targets are read in Prometheus' form; what is wrong is said by line or place, and never repeated."""
+"""Lists of targets have the format of Prometheus. Messages have a line or an index, and repeat no value."""
 
 import json
 
@@ -14,19 +14,19 @@ YAML = """
 GROUPS = [TargetGroup(("10.0.0.1:6379", "rediss://10.0.0.2:6380"), {"team": "web"}), TargetGroup(("a",), {})]
 
 
-def test_yaml_and_json_say_the_same() -> None:
+def test_yaml_and_json_give_the_same_groups() -> None:
     assert read_groups(YAML, is_yaml=True) == GROUPS
     written = json.dumps([{"targets": list(group.targets), "labels": group.labels} for group in GROUPS])
     assert read_groups(written, is_yaml=False) == GROUPS
     assert read_groups(written, is_yaml=True) == GROUPS
 
 
-def test_an_empty_list_is_a_list() -> None:
+def test_empty_list_has_no_groups() -> None:
     assert read_groups("[]", is_yaml=False) == []
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("targets: [a]", "must be a list of groups"),
         ("- [a]", "[0] must be a mapping with targets"),
@@ -37,28 +37,28 @@ def test_an_empty_list_is_a_list() -> None:
         ("- {targets: [a}\n", "is not valid YAML, at line 1"),
         ("- &a [*a]", "holds a value that YAML cannot read"),
         ("- !!python/object:os.system {}", "is not valid YAML, at line 1"),
-        ("[" * 100 + "]" * 100, "nests too deep"),
+        ("[" * 100 + "]" * 100, "nested too deep"),
         ("hunter2", "must be a list of groups"),
         ("", "must be a list of groups"),
     ],
 )
-def test_yaml_that_is_no_such_list_is_refused(text: str, says: str) -> None:
-    with pytest.raises(ValueError, match=r"must|is not|holds") as refused:
+def test_yaml_that_is_not_a_list_of_groups_is_rejected(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=r"must|is not|holds") as caught:
         read_groups(text, is_yaml=True)
-    assert says in str(refused.value)
-    assert "hunter2" not in str(refused.value)
+    assert message in str(caught.value)
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ('[{"targets": ["hunter2"]},\n oops]', "is not valid JSON, at line 2"),
         ('{"hunter2": 1}', "must be a list of groups"),
         ("[" * 100_000, "is not valid JSON"),
     ],
 )
-def test_json_that_is_no_such_list_is_refused(text: str, says: str) -> None:
-    with pytest.raises(ValueError, match=r"must|is not|holds") as refused:
+def test_json_that_is_not_a_list_of_groups_is_rejected(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=r"must|is not|holds") as caught:
         read_groups(text, is_yaml=False)
-    assert says in str(refused.value)
-    assert "hunter2" not in str(refused.value)
+    assert message in str(caught.value)
+    assert "hunter2" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Where settings come from, and which source is the stronger."""
+"""Settings come from several sources, and the strongest source that sets one decides."""
 
 import argparse
 import json
@@ -7,25 +7,25 @@ from pathlib import Path
 import pytest
 
 from redis_pulse.config import ConfigError, LoadedConfig, load
-from redis_pulse.config.sources import ENVIRONMENT, REDIS_EXPORTER_ENV, UNPREFIXED_ENV, leaves
+from redis_pulse.config.sources import ENVIRONMENT, REDIS_EXPORTER_ENV, UNPREFIXED_ENV, setting_fields
 
 
 def read(directory: Path, environ: dict[str, str] | None = None, **arguments: object) -> LoadedConfig:
-    """Load with these variables and options, from an empty folder of secrets unless another is named."""
+    """Load with these variables and options. The default folder of secrets is empty."""
     (directory / "no-secrets").mkdir(exist_ok=True)
     variables = {"REDIS_PULSE_SECRETS_DIR": "no-secrets"} | (environ or {})
     return load(argparse.Namespace(**arguments), variables, directory)
 
 
-def told(directory: Path, environ: dict[str, str] | None = None, **arguments: object) -> str:
-    """Load what is bad; return what a person is told."""
+def error_text(directory: Path, environ: dict[str, str] | None = None, **arguments: object) -> str:
+    """Load a bad configuration, and return the text of the error."""
     with pytest.raises(ConfigError) as caught:
         read(directory, environ, **arguments)
     return str(caught.value)
 
 
-def test_the_strongest_source_wins_each_of_six(tmp_path: Path) -> None:
-    """Take the sources away one by one, from the strongest: each time the next one decides."""
+def test_stronger_source_wins_for_all_six_sources(tmp_path: Path) -> None:
+    """Remove the sources one by one, the strongest first. The next one then decides."""
     secrets = tmp_path / "secrets"
     secrets.mkdir()
     environ = {"REDIS_PULSE_SECRETS_DIR": "secrets"}
@@ -50,7 +50,7 @@ def test_sources_are_merged_setting_by_setting(tmp_path: Path) -> None:
     assert (loaded.targets[0].probe.interval, loaded.targets[0].probe.timeout) == (5, 2)
 
 
-def test_the_fixed_names_are_read(tmp_path: Path) -> None:
+def test_unprefixed_variables_are_read(tmp_path: Path) -> None:
     loaded = read(
         tmp_path,
         {
@@ -82,7 +82,7 @@ def test_the_fixed_names_are_read(tmp_path: Path) -> None:
     assert loaded.warnings == ()
 
 
-def test_the_names_of_redis_exporter_are_read(tmp_path: Path) -> None:
+def test_variables_of_redis_exporter_are_read(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("hunter2\n")
     loaded = read(
         tmp_path,
@@ -103,54 +103,54 @@ def test_the_names_of_redis_exporter_are_read(tmp_path: Path) -> None:
     assert loaded.targets[0].connection.socket_timeout == loaded.targets[0].connection.socket_connect_timeout == 15
 
 
-def test_our_own_name_is_stronger_than_a_fixed_one_and_that_stronger_than_an_alias(tmp_path: Path) -> None:
+def test_prefixed_beats_unprefixed_beats_redis_exporter_variable(tmp_path: Path) -> None:
     environ = {"REDIS_EXPORTER_CONNECTION_TIMEOUT": "1s", "REDIS_SOCKET_TIMEOUT": "2"}
     assert read(tmp_path, environ).targets[0].connection.socket_timeout == 2
     environ["REDIS_PULSE_CONNECTION__SOCKET_TIMEOUT"] = "3s"
     assert read(tmp_path, environ).targets[0].connection.socket_timeout == 3
 
 
-def test_a_variable_that_is_empty_sets_nothing(tmp_path: Path) -> None:
+def test_empty_variable_sets_nothing(tmp_path: Path) -> None:
     assert read(tmp_path, {"LOG_LEVEL": "", "REDIS_PULSE_PROBE_INTERVAL": ""}).settings.log.level == "info"
 
 
-def test_every_name_in_the_environment_means_one_thing() -> None:
-    own = [path for path, _ in leaves()]
+def test_every_variable_sets_one_setting() -> None:
+    own = [path for path, _ in setting_fields()]
     names = [name for name in ENVIRONMENT if name not in REDIS_EXPORTER_ENV and name not in UNPREFIXED_ENV]
     assert {ENVIRONMENT[name] for name in names} == {(path,) for path in own}
     assert len(names) == len(own) + len([path for path in own if len(path) > 1])
 
 
-def test_a_password_with_a_comma_does_not_part_a_url(tmp_path: Path) -> None:
+def test_comma_in_a_password_does_not_split_a_url(tmp_path: Path) -> None:
     (target,) = read(tmp_path, {"REDIS_URL": "redis://:a,b@cart"}).targets
     assert target.credentials() == (None, "a,b")
     assert len(read(tmp_path, {"REDIS_URL": "redis://:a,b@cart,other=rediss://b"}).targets) == 2
 
 
-def test_both_names_of_the_url_at_once_give_a_warning(tmp_path: Path) -> None:
+def test_redis_url_and_redis_addr_give_a_warning(tmp_path: Path) -> None:
     loaded = read(tmp_path, {"REDIS_URL": "a", "REDIS_ADDR": "b"})
     assert [target.name for target in loaded.targets] == ["a:6379"]
-    assert loaded.warnings == ("REDIS_ADDR is not used, since REDIS_URL is set",)
+    assert loaded.warnings == ("REDIS_ADDR is not used, because REDIS_URL is set",)
 
 
-def test_an_unknown_name_of_ours_is_warned_about_without_its_value(tmp_path: Path) -> None:
+def test_unknown_variable_gets_a_warning_without_its_value(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("REDIS_PULSE_LISTN=hunter2\nOTHER=x\n")
     loaded = read(tmp_path, {"REDIS_PULSE_PASWORD": "hunter2", "REDIS_PULSE_ZZZ": "hunter2", "REDIS_URL": "a"})
     assert loaded.warnings == (
-        "REDIS_PULSE_PASWORD is no setting: did you mean REDIS_PULSE_PASSWORD?",
-        "REDIS_PULSE_ZZZ is no setting",
-        ".env: REDIS_PULSE_LISTN is no setting: did you mean REDIS_PULSE_LISTEN?",
+        "REDIS_PULSE_PASWORD is not a setting: did you mean REDIS_PULSE_PASSWORD?",
+        "REDIS_PULSE_ZZZ is not a setting",
+        ".env: REDIS_PULSE_LISTN is not a setting: did you mean REDIS_PULSE_LISTEN?",
     )
 
 
-def test_what_kubernetes_says_of_a_service_called_redis_pulse_is_no_mistake(tmp_path: Path) -> None:
-    """Every container beside a service gets such variables; a warning at each start would be ours to explain."""
+def test_service_links_of_kubernetes_get_no_warning(tmp_path: Path) -> None:
+    """Kubernetes sets these variables in every container. A warning at each start would mislead users."""
     names = ["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_9121_TCP", "PORT_9121_TCP_ADDR"]
     environ = {f"REDIS_PULSE_{name}": "tcp://10.0.0.1:9121" for name in names}
     assert read(tmp_path, environ | {"REDIS_URL": "a"}).warnings == ()
 
 
-def test_a_whole_configuration_fits_into_the_environment(tmp_path: Path) -> None:
+def test_environment_may_hold_the_whole_configuration(tmp_path: Path) -> None:
     loaded = read(
         tmp_path,
         {
@@ -168,7 +168,7 @@ def test_a_whole_configuration_fits_into_the_environment(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("REDIS_URL", "reids://:hunter2@a", "REDIS_URL has the unknown scheme reids://: did you mean redis://?"),
         ("REDIS_ADDR", "a,b:hunter2", "REDIS_ADDR: redis_url[1] must have a port between 1 and 65535"),
@@ -187,18 +187,16 @@ def test_a_whole_configuration_fits_into_the_environment(tmp_path: Path) -> None
         ("REDIS_PULSE_CONFIG", "nowhere.yaml", "nowhere.yaml does not exist"),
     ],
 )
-def test_a_bad_variable_is_named_with_what_is_wrong_and_without_its_value(
-    tmp_path: Path, name: str, value: str, said: str
-) -> None:
-    error = told(tmp_path, {name: value})
-    assert error.startswith(said)
+def test_message_names_a_bad_variable_without_its_value(tmp_path: Path, name: str, value: str, message: str) -> None:
+    error = error_text(tmp_path, {name: value})
+    assert error.startswith(message)
     assert "hunter2" not in error
 
 
-def test_problems_of_all_sources_are_told_at_once(tmp_path: Path) -> None:
+def test_problems_of_all_sources_are_reported_together(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("probe: {timeout: never}")
     (tmp_path / ".env").write_text("REDIS_PULSE_POLL_TIMEOUT=x\n")
-    error = told(tmp_path, {"REDIS_PULSE_POLL_INTERVAL": "y"}, config="c.yaml", log_level="loud")
+    error = error_text(tmp_path, {"REDIS_PULSE_POLL_INTERVAL": "y"}, config="c.yaml", log_level="loud")
     assert sorted(line.partition(" ")[0] for line in error.splitlines()) == [
         "--log-level",
         ".env:",
@@ -207,12 +205,12 @@ def test_problems_of_all_sources_are_told_at_once(tmp_path: Path) -> None:
     ]
 
 
-def test_an_unreadable_dotenv_is_told(tmp_path: Path) -> None:
+def test_unreadable_dotenv_is_reported(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"LOG_LEVEL=\xff\n")
-    assert told(tmp_path).endswith(".env is not UTF-8 text")
+    assert error_text(tmp_path).endswith(".env is not UTF-8 text")
 
 
-def test_a_folder_of_secrets_sets_what_its_files_are_called(tmp_path: Path) -> None:
+def test_files_of_secrets_set_the_settings_of_their_names(tmp_path: Path) -> None:
     folder = tmp_path / "mounted"
     (folder / "..data").mkdir(parents=True)
     (folder / "REDIS_PASSWORD").write_text("hunter2\n")
@@ -226,23 +224,23 @@ def test_a_folder_of_secrets_sets_what_its_files_are_called(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [(b"\xff", "password is not UTF-8 text"), (b"x" * (1 << 21), "password is too large for a secret")],
 )
-def test_a_secret_that_is_none_is_told(tmp_path: Path, content: bytes, said: str) -> None:
+def test_bad_secret_file_is_reported(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "password").write_bytes(content)
-    assert told(tmp_path, {"REDIS_PULSE_SECRETS_DIR": "secrets"}).endswith(said)
+    assert error_text(tmp_path, {"REDIS_PULSE_SECRETS_DIR": "secrets"}).endswith(message)
 
 
-def test_a_password_on_the_command_line_is_warned_about(tmp_path: Path) -> None:
+def test_password_on_the_command_line_gets_a_warning(tmp_path: Path) -> None:
     loaded = read(tmp_path, redis_url=["cart=redis://:hunter2@a"])
     assert [target.name for target in loaded.targets] == ["cart"]
     (warning,) = loaded.warnings
     assert "can see the password in --redis-url" in warning
 
 
-def test_files_named_in_a_file_are_looked_for_beside_it(tmp_path: Path) -> None:
+def test_paths_in_a_file_are_relative_to_it(tmp_path: Path) -> None:
     folder = tmp_path / "etc"
     folder.mkdir()
     (folder / "password").write_text("hunter2")
@@ -251,11 +249,11 @@ def test_files_named_in_a_file_are_looked_for_beside_it(tmp_path: Path) -> None:
     assert target.credentials() == (None, "hunter2")
 
 
-def test_a_group_that_is_no_group_gives_way_to_what_is_set_inside_of_it(tmp_path: Path) -> None:
+def test_bad_group_is_replaced_by_settings_inside_of_it(tmp_path: Path) -> None:
     environ = {"REDIS_PULSE_MODULES": "[7]", "REDIS_PULSE_MODULES__PROD__USERNAME": "me"}
     assert read(tmp_path, environ | {"REDIS_URL": "a"}).settings.modules["prod"].username == "me"
 
 
-def test_a_variable_of_a_module_that_means_nothing_is_warned_about(tmp_path: Path) -> None:
+def test_unknown_variable_of_a_module_gets_a_warning(tmp_path: Path) -> None:
     loaded = read(tmp_path, {"REDIS_PULSE_MODULES__PROD__PASWORD": "hunter2", "REDIS_URL": "a"})
-    assert loaded.warnings == ("REDIS_PULSE_MODULES__PROD__PASWORD is no setting",)
+    assert loaded.warnings == ("REDIS_PULSE_MODULES__PROD__PASWORD is not a setting",)

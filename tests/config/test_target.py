@@ -1,4 +1,4 @@
-"""A target is concrete: modules and defaults are merged in, and equal settings make equal targets."""
+"""Targets are resolved: modules and defaults are merged in. Equal settings make equal targets."""
 
 import argparse
 from pathlib import Path
@@ -8,20 +8,20 @@ import pytest
 from redis_pulse.config import ConfigError, LoadedConfig, TargetSettings, load, parse_url
 
 
-def resolved(directory: Path, text: str, **environ: str) -> LoadedConfig:
+def load_yaml(directory: Path, text: str, **environ: str) -> LoadedConfig:
     """Load a YAML text."""
     (directory / "c.yaml").write_text(text)
     return load(argparse.Namespace(config="c.yaml"), environ, directory)
 
 
-def test_without_any_target_the_local_server_is_watched_and_that_is_said(tmp_path: Path) -> None:
+def test_without_targets_the_local_server_is_used_with_a_warning(tmp_path: Path) -> None:
     loaded = load(None, {}, tmp_path)
     assert [target.address for target in loaded.targets] == ["localhost:6379"]
     assert loaded.warnings[0].startswith("no target is set: watching redis://localhost:6379")
 
 
-def test_the_target_overrides_its_module_and_that_the_defaults(tmp_path: Path) -> None:
-    (target,) = resolved(
+def test_target_overrides_module_and_module_overrides_defaults(tmp_path: Path) -> None:
+    (target,) = load_yaml(
         tmp_path,
         """
         probe: {interval: 2s, timeout: 3s, silence: 40s}
@@ -37,9 +37,9 @@ def test_the_target_overrides_its_module_and_that_the_defaults(tmp_path: Path) -
     assert target.collectors == {"slowlog": {"max": 1}}
 
 
-def test_a_target_may_have_buckets_of_its_own(tmp_path: Path) -> None:
-    """An edge of the SLO must be among those that it has in the end, wherever either was said."""
-    near, far, sharp = resolved(
+def test_target_may_have_its_own_buckets(tmp_path: Path) -> None:
+    """The SLO needs an edge among the merged buckets, whichever layer sets the SLO or the buckets."""
+    near, far, sharp = load_yaml(
         tmp_path,
         """
         modules: {ocean: {probe: {buckets: [100ms, 250ms]}, slo: {latency: 250ms}}}
@@ -55,13 +55,13 @@ def test_a_target_may_have_buckets_of_its_own(tmp_path: Path) -> None:
     assert sharp.probe.buckets == (0.001, 0.002)
 
 
-def test_an_unnamed_target_has_the_name_of_its_address_and_no_collectors_means_the_default_ones(tmp_path: Path) -> None:
-    (target,) = resolved(tmp_path, "targets: [{url: 'redis://A/4'}]").targets
+def test_default_name_is_the_address_and_default_collectors_are_none(tmp_path: Path) -> None:
+    (target,) = load_yaml(tmp_path, "targets: [{url: 'redis://A/4'}]").targets
     assert (target.name, target.db, target.collectors) == ("a:6379", 4, None)
 
 
-def test_the_limits_that_hang_on_the_interval_of_a_poll_move_with_it(tmp_path: Path) -> None:
-    slow, fast, own = resolved(
+def test_default_poll_limits_depend_on_the_interval(tmp_path: Path) -> None:
+    slow, fast, own = load_yaml(
         tmp_path,
         """
         targets:
@@ -75,11 +75,11 @@ def test_the_limits_that_hang_on_the_interval_of_a_poll_move_with_it(tmp_path: P
     assert (own.poll.timeout, own.poll.max_age) == (30, 90)
 
 
-def test_the_nearest_credentials_are_taken_whole(tmp_path: Path) -> None:
-    """A password of one place must never be sent with the user name, or instead of the password, of another."""
+def test_strongest_login_is_used(tmp_path: Path) -> None:
+    """The password of one layer must never be sent with the user name of another, or instead of its password."""
     for name in ("module", "target"):
         (tmp_path / name).write_text(f"from-{name}\n")
-    own, inherited, url = resolved(
+    own, inherited, url = load_yaml(
         tmp_path,
         """
         modules:
@@ -95,18 +95,18 @@ def test_the_nearest_credentials_are_taken_whole(tmp_path: Path) -> None:
     assert url.credentials() == ("you", "from-url")
 
 
-def test_credentials_of_the_environment_go_to_the_url_of_the_environment_alone(tmp_path: Path) -> None:
-    loaded = resolved(tmp_path, "targets: [{url: a}]", REDIS_URL="b", REDIS_USER="me", REDIS_PASSWORD="hunter2")
+def test_credentials_of_the_environment_are_for_redis_url_only(tmp_path: Path) -> None:
+    loaded = load_yaml(tmp_path, "targets: [{url: a}]", REDIS_URL="b", REDIS_USER="me", REDIS_PASSWORD="hunter2")
     assert [target.credentials() for target in loaded.targets] == [(None, None), ("me", "hunter2")]
-    loaded = resolved(tmp_path, "targets: [{url: a}]", REDIS_PASSWORD="hunter2")
+    loaded = load_yaml(tmp_path, "targets: [{url: a}]", REDIS_PASSWORD="hunter2")
     assert [target.credentials() for target in loaded.targets] == [(None, None)]
     assert "REDIS_PASSWORD and REDIS_PASSWORD_FILE are not used" in loaded.warnings[0]
 
 
-def test_a_password_file_is_read_at_every_connection(tmp_path: Path) -> None:
+def test_password_file_is_read_at_every_connection(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("old\n")
-    (target,) = resolved(tmp_path, "targets: [{url: a, password_file: password}]").targets
+    (target,) = load_yaml(tmp_path, "targets: [{url: a, password_file: password}]").targets
     file.write_text(" new \n\n")
     assert target.credentials() == (None, " new \n")
     file.unlink()
@@ -117,85 +117,83 @@ def test_a_password_file_is_read_at_every_connection(tmp_path: Path) -> None:
         target.credentials()
 
 
-def test_a_password_file_of_redis_exporter_is_understood(tmp_path: Path) -> None:
+def test_password_file_of_redis_exporter_is_supported(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text('{"redis://a:6379": "for-a", "rediss://me@b": "for-b", "http://c": "x"}')
     one, two, none = load(None, {"REDIS_ADDR": "a,b,c", "REDIS_PASSWORD_FILE": "p.json"}, tmp_path).targets
     assert (one.credentials()[1], two.credentials()[1], none.credentials()[1]) == ("for-a", "for-b", None)
 
 
-def test_a_password_that_begins_like_json_is_a_password(tmp_path: Path) -> None:
+def test_password_that_begins_like_json_is_a_password(tmp_path: Path) -> None:
     (tmp_path / "p").write_text("{hunter2\n")
-    (target,) = resolved(tmp_path, "targets: [{url: a, password_file: p}]").targets
+    (target,) = load_yaml(tmp_path, "targets: [{url: a, password_file: p}]").targets
     assert target.credentials() == (None, "{hunter2")
 
 
-def test_equal_settings_make_equal_targets_and_a_changed_password_another(tmp_path: Path) -> None:
+def test_targets_differ_if_the_password_differs(tmp_path: Path) -> None:
     text = "targets: [{url: 'redis://:one@a', labels: {team: web}, collectors: {info: }}]"
-    (first,), (second,) = resolved(tmp_path, text).targets, resolved(tmp_path, text).targets
-    (third,) = resolved(tmp_path, text.replace("one", "two")).targets
+    (first,), (second,) = load_yaml(tmp_path, text).targets, load_yaml(tmp_path, text).targets
+    (third,) = load_yaml(tmp_path, text.replace("one", "two")).targets
     assert first == second
     assert hash(first) == hash(second)
     assert first != third
 
 
-def test_a_target_shows_no_secret(tmp_path: Path) -> None:
-    (target,) = resolved(tmp_path, "targets: [{url: 'redis://hunter1:hunter2@a'}]").targets
+def test_target_shows_no_secret(tmp_path: Path) -> None:
+    (target,) = load_yaml(tmp_path, "targets: [{url: 'redis://hunter1:hunter2@a'}]").targets
     for text in (repr(target), str(target), repr(target.model_dump(exclude={"username"})), target.model_dump_json()):
         assert "hunter2" not in text
     assert "hunter1" not in repr(target)
 
 
-def test_a_target_does_not_change() -> None:
+def test_target_is_frozen() -> None:
     target = TargetSettings(name="a", endpoint=parse_url("a").endpoint)
     with pytest.raises(ValueError, match="frozen"):
         target.name = "b"  # type: ignore[misc]
 
 
-def test_tls_without_a_check_checks_no_name_either_and_is_warned_about(tmp_path: Path) -> None:
+def test_unchecked_certificate_has_no_name_check_and_a_warning(tmp_path: Path) -> None:
     loaded = load(None, {"REDIS_URL": "rediss://a?ssl_cert_reqs=none"}, tmp_path)
     assert (loaded.targets[0].tls.cert_reqs, loaded.targets[0].tls.check_hostname) == ("none", False)
-    assert loaded.warnings == ("target a:6379: the certificate is not checked (tls.cert_reqs is none)",)
+    assert loaded.warnings == ("target a:6379: the certificate is not checked (tls.cert_reqs: none)",)
 
 
-def test_tls_settings_of_a_target_in_plain_text_are_warned_about(tmp_path: Path) -> None:
-    loaded = resolved(tmp_path, "targets: [{url: redis://a, tls: {server_name: x}}]")
-    assert loaded.warnings == ("target a:6379: its tls settings are not used, since its url is not rediss://",)
+def test_tls_settings_without_tls_get_a_warning(tmp_path: Path) -> None:
+    loaded = load_yaml(tmp_path, "targets: [{url: redis://a, tls: {server_name: x}}]")
+    assert loaded.warnings == ("target a:6379: its tls settings are not used, because its url is not rediss://",)
 
 
-def test_targets_of_a_demo_stand_beside_and_get_no_credential(tmp_path: Path) -> None:
+def test_extra_targets_have_no_credentials(tmp_path: Path) -> None:
     loaded = load(None, {"REDIS_PASSWORD": "hunter2"}, tmp_path, extra_targets=[("primary", "redis://127.0.0.1:1")])
     assert [(target.name, target.credentials()) for target in loaded.targets] == [("primary", (None, None))]
 
 
-def test_the_hook_for_collectors_hears_of_every_choice(tmp_path: Path) -> None:
-    heard = []
+def test_check_collectors_is_called_for_every_layer(tmp_path: Path) -> None:
+    checked = []
 
     def check(name: str, options: dict[str, object]) -> list[str]:
-        heard.append((name, options))
+        checked.append((name, options))
         return ["is not good"] if name == "bad" else []
 
     (tmp_path / "c.yaml").write_text("collectors: {info: {a: 1}}\ntargets: [{url: a}, {url: b, collectors: [bad]}]")
     with pytest.raises(ConfigError) as caught:
         load(argparse.Namespace(config="c.yaml"), {}, tmp_path, check_collectors=check)
     assert str(caught.value) == "c.yaml:2: targets[1].collectors.bad is not good"
-    assert ("info", {"a": 1}) in heard
+    assert ("info", {"a": 1}) in checked
 
 
-@pytest.mark.parametrize(("place", "told"), [("p/x", "cannot be read: Not a directory"), ("p", "is not UTF-8 text")])
-def test_a_password_file_that_cannot_be_read_is_refused_at_load(tmp_path: Path, place: str, told: str) -> None:
+@pytest.mark.parametrize(("path", "message"), [("p/x", "cannot be read: Not a directory"), ("p", "is not UTF-8 text")])
+def test_unreadable_password_file_is_rejected_at_load(tmp_path: Path, path: str, message: str) -> None:
     (tmp_path / "p").write_bytes(b"hunter2\xff")
-    with pytest.raises(ConfigError, match=told) as caught:
-        resolved(tmp_path, f"targets: [{{url: a, password_file: {place}}}]")
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_yaml(tmp_path, f"targets: [{{url: a, password_file: {path}}}]")
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_password_file_that_does_not_name_the_server_is_a_warning_that_names_it(tmp_path: Path) -> None:
-    """Such a server may want no password, so it is asked without one; if it wants one, this is the cause."""
+def test_password_file_without_the_server_gives_a_warning(tmp_path: Path) -> None:
+    """The server may need no password, so none is sent. If it needs one, the warning names the cause."""
     (tmp_path / "p.json").write_text('{"redis://a:6379": "for-a"}')
-    loaded = resolved(tmp_path, "targets: [{url: a, password_file: p.json}, {url: b, password_file: p.json}]")
-    assert loaded.warnings == (
-        "target b:6379: the password file has no entry for b:6379: it is asked without a password",
-    )
+    loaded = load_yaml(tmp_path, "targets: [{url: a, password_file: p.json}, {url: b, password_file: p.json}]")
+    assert loaded.warnings == ("target b:6379: the password file has no entry for b:6379: no password is sent",)
 
 
 @pytest.mark.parametrize(
@@ -208,14 +206,14 @@ def test_a_password_file_that_does_not_name_the_server_is_a_warning_that_names_i
         '{"redis://a:6379": true}',
     ],
 )
-def test_a_password_file_of_another_form_is_refused_at_load_and_at_every_connection(tmp_path: Path, text: str) -> None:
-    """Before, Python's spelling of a dict was sent as the password."""
+def test_password_file_of_another_form_is_always_rejected(tmp_path: Path, text: str) -> None:
+    """It is rejected at load and at every connection. A dict must never be sent as a password."""
     (tmp_path / "p.json").write_text("good")
-    (target,) = resolved(tmp_path, "targets: [{url: a, password_file: p.json}]").targets
+    (target,) = load_yaml(tmp_path, "targets: [{url: a, password_file: p.json}]").targets
     (tmp_path / "p.json").write_text(text)
-    with pytest.raises(ConfigError, match="holds JSON of another form than") as refused:
-        resolved(tmp_path, "targets: [{url: a, password_file: p.json}]")
-    assert "hunter2" not in str(refused.value)
+    with pytest.raises(ConfigError, match="holds JSON of another form than") as caught_at_load:
+        load_yaml(tmp_path, "targets: [{url: a, password_file: p.json}]")
+    assert "hunter2" not in str(caught_at_load.value)
     with pytest.raises(OSError, match="holds JSON of another form") as caught:
         target.credentials()
     assert "JSON" in str(caught.value.strerror)
@@ -223,7 +221,48 @@ def test_a_password_file_of_another_form_is_refused_at_load_and_at_every_connect
 
 
 @pytest.mark.parametrize("text", ['["a", "b"]', "{not json", "[", '{"redis://a:6379": 8675309}'])
-def test_what_only_looks_like_json_is_a_password(tmp_path: Path, text: str) -> None:
+def test_text_that_only_looks_like_json_is_a_password(tmp_path: Path, text: str) -> None:
     (tmp_path / "p").write_text(text)
-    (target,) = resolved(tmp_path, "targets: [{url: a, password_file: p}]").targets
+    (target,) = load_yaml(tmp_path, "targets: [{url: a, password_file: p}]").targets
     assert target.credentials()[1] == ("8675309" if "8675309" in text else text)
+
+
+def settings(url: str = "redis://10.0.0.7:6379", **more: str) -> TargetSettings:
+    """Return the settings of one target, without a configuration file."""
+    return TargetSettings(name="cart", endpoint=parse_url(url).endpoint, **more)
+
+
+def test_equal_settings_make_equal_targets() -> None:
+    """A reload compares settings to find out what changed."""
+    assert settings() == settings()
+    assert len({settings(), settings()}) == 1
+    assert settings() != settings(password="other")
+    assert settings() != settings(url="redis://10.0.0.8:6379")
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("redis://10.0.0.7:6379", "10.0.0.7:6379"),
+        ("rediss://user:secret@[::1]:6380/3", "[::1]:6380"),
+        ("unix:///run/redis.sock", "/run/redis.sock"),
+    ],
+)
+def test_address_contains_no_credential(url: str, address: str) -> None:
+    assert settings(url).address == address
+
+
+def test_repr_of_target_hides_password() -> None:
+    assert "hunter2" not in repr(settings(password="hunter2"))
+
+
+def test_renamed_commands_of_module_and_target_are_merged(tmp_path: Path) -> None:
+    first, second = load_yaml(
+        tmp_path,
+        """
+        modules: {m: {commands: {config: a, info: b}}}
+        targets: [{url: redis://h, module: m, commands: {config: c}}, {url: redis://i}]
+        """,
+    ).targets
+    assert {name: word.get_secret_value() for name, word in first.commands.items()} == {"config": "c", "info": "b"}
+    assert second.commands == {}

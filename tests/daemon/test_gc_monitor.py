@@ -1,120 +1,120 @@
-"""The garbage collector's pauses are timed, and handed over only where nothing is held."""
+"""Pauses of the garbage collector are timed, and passed on outside of collections."""
 
 import gc
 import weakref
 
-from redis_pulse.daemon.runtime_monitor import SETTLED, GcMonitor
+from redis_pulse.daemon.runtime_monitor import SETTLING_TIME, GcMonitor
 from tests.fakes import ManualClock
 
 
-def test_a_collection_is_timed_and_handed_over_later() -> None:
-    clock, seen = ManualClock(), list[float]()
-    pauses = GcMonitor(seen.append, clock=clock)
-    pauses._on_gc("start", {})
+def test_collection_is_timed_and_passed_on_later() -> None:
+    clock, observed = ManualClock(), list[float]()
+    monitor = GcMonitor(observed.append, clock=clock)
+    monitor._on_gc("start", {})
     clock.advance(0.25)
-    pauses._on_gc("stop", {})
-    assert seen == []
-    pauses.flush()
-    pauses.flush()
-    assert seen == [0.25]
+    monitor._on_gc("stop", {})
+    assert observed == []
+    monitor.flush()
+    monitor.flush()
+    assert observed == [0.25]
 
 
-def test_it_hears_of_every_collection_until_it_ends() -> None:
-    seen: list[float] = []
-    pauses = GcMonitor(seen.append, clock=ManualClock())
-    pauses.start()
+def test_every_collection_is_timed_until_the_monitor_stops() -> None:
+    observed: list[float] = []
+    monitor = GcMonitor(observed.append, clock=ManualClock())
+    monitor.start()
     gc.collect()
-    pauses.stop()
-    pauses.stop()
-    count = len(seen)
+    monitor.stop()
+    monitor.stop()
+    count = len(observed)
     assert count >= 1
     gc.collect()
-    pauses.flush()
-    assert len(seen) == count
-    assert pauses._on_gc not in gc.callbacks
+    monitor.flush()
+    assert len(observed) == count
+    assert monitor._on_gc not in gc.callbacks
 
 
-def test_what_lives_as_long_as_the_daemon_is_left_alone_while_it_is_made() -> None:
+def test_objects_are_frozen_while_the_daemon_settles() -> None:
     clock = ManualClock()
-    pauses = GcMonitor(lambda _seconds: None, clock=clock)
-    pauses.start()
+    monitor = GcMonitor(lambda _seconds: None, clock=clock)
+    monitor.start()
     try:
-        pauses.flush()
+        monitor.flush()
         first = gc.get_freeze_count()
         assert first > 0
-        kept = made()
-        pauses.flush()
+        kept = make_objects()
+        monitor.flush()
         assert gc.get_freeze_count() >= first + len(kept) - 50
-        clock.advance(SETTLED)
-        pauses.flush()
-        settled, _more = gc.get_freeze_count(), made()
-        pauses.flush()
+        clock.advance(SETTLING_TIME)
+        monitor.flush()
+        settled, _kept = gc.get_freeze_count(), make_objects()
+        monitor.flush()
         assert gc.get_freeze_count() <= settled
-        pauses.freeze_after_change(dropped=0, left=1)  # another configuration was taken over
+        monitor.freeze_after_change(removed=0, remaining=1)  # another configuration was applied
         assert gc.get_freeze_count() >= settled + len(kept) - 50
     finally:
-        pauses.stop()
+        monitor.stop()
         left = gc.get_freeze_count()
         gc.unfreeze()
-    assert left > 0, "the process ends: to look through all of it once more would take seconds"
+    assert left > 0, "at the end of the process, another full collection would take seconds"
 
 
-def made() -> list[list[int]]:
-    """Make what the collector has to look at."""
+def make_objects() -> list[list[int]]:
+    """Return objects that the collector visits."""
     return [[] for _ in range(1000)]
 
 
-def test_what_is_garbage_when_the_rest_is_left_alone_does_not_stay_for_ever() -> None:
-    class Knot:
+def test_garbage_is_freed_before_the_rest_is_frozen() -> None:
+    class Cycle:
         def __init__(self) -> None:
             self.itself = self
 
-    pauses = GcMonitor(lambda _seconds: None, clock=ManualClock())
-    pauses.start()
+    monitor = GcMonitor(lambda _seconds: None, clock=ManualClock())
+    monitor.start()
     try:
-        pauses.flush()
-        gone = weakref.ref(Knot())
-        pauses.flush()
-        assert gone() is None
+        monitor.flush()
+        collected = weakref.ref(Cycle())
+        monitor.flush()
+        assert collected() is None
     finally:
-        pauses.stop()
+        monitor.stop()
 
 
-def test_what_was_dropped_is_looked_through_once() -> None:
-    """A target that is gone is a knot of objects that know each other; left alone, it would stay for ever."""
+def test_objects_of_removed_targets_are_collected_once() -> None:
+    """The objects of a removed target refer to each other. Frozen, they would stay until the process ends."""
 
-    class Knot:
+    class Cycle:
         def __init__(self) -> None:
             self.itself = self
 
-    pauses = GcMonitor(lambda _seconds: None, clock=ManualClock())
-    knot = Knot()
-    gone = weakref.ref(knot)
+    monitor = GcMonitor(lambda _seconds: None, clock=ManualClock())
+    cycle = Cycle()
+    collected = weakref.ref(cycle)
     try:
-        pauses.freeze_after_change(dropped=0, left=1)
-        del knot
+        monitor.freeze_after_change(removed=0, remaining=1)
+        del cycle
         gc.collect()
-        assert gone() is not None
-        pauses.freeze_after_change(dropped=1, left=1)
-        assert gone() is None
+        assert collected() is not None
+        monitor.freeze_after_change(removed=1, remaining=1)
+        assert collected() is None
     finally:
-        pauses.stop()
+        monitor.stop()
 
 
-def test_a_few_of_many_that_come_and_go_cost_no_pause_each_until_they_are_a_tenth() -> None:
-    class Knot:
+def test_full_collection_waits_until_a_tenth_of_the_targets_is_removed() -> None:
+    class Cycle:
         def __init__(self) -> None:
             self.itself = self
 
-    pauses = GcMonitor(lambda _seconds: None, clock=ManualClock())
-    knot = Knot()
-    gone = weakref.ref(knot)
+    monitor = GcMonitor(lambda _seconds: None, clock=ManualClock())
+    cycle = Cycle()
+    collected = weakref.ref(cycle)
     try:
-        pauses.freeze_after_change(dropped=0, left=100)
-        del knot
-        pauses.freeze_after_change(dropped=10, left=100)
-        assert gone() is not None
-        pauses.freeze_after_change(dropped=1, left=100)
-        assert gone() is None
+        monitor.freeze_after_change(removed=0, remaining=100)
+        del cycle
+        monitor.freeze_after_change(removed=10, remaining=100)
+        assert collected() is not None
+        monitor.freeze_after_change(removed=1, remaining=100)
+        assert collected() is None
     finally:
-        pauses.stop()
+        monitor.stop()

@@ -1,4 +1,4 @@
-"""From start to end in one process: pages are served, a signal ends it, a port in use is an exit code."""
+"""The daemon from start to end in one process: it serves pages, stops on signals and returns its exit code."""
 
 import asyncio
 import os
@@ -9,31 +9,35 @@ import socket
 import httpx
 import pytest
 
+from redis_pulse import log
 from redis_pulse.config import LoadedConfig, Settings
 from redis_pulse.daemon import lifecycle
+from redis_pulse.telemetry import ExporterMetrics
+from redis_pulse.web import REFUSAL_REASONS
 from tests.fakes import FakeServer
-from tests.harness import eventually, target_settings
+from tests.harness import eventually, metric_value, target_settings
+from tests.web.fakes import connect
 
 
 def loaded(url: str, **changes: object) -> LoadedConfig:
     return LoadedConfig(Settings(listen="127.0.0.1:0", **changes), (target_settings(url),))  # type: ignore[arg-type]
 
 
-async def test_it_serves_until_a_signal_and_closes_its_connections() -> None:
+async def test_daemon_serves_until_a_signal_and_closes_its_connections() -> None:
     ports: list[int] = []
-    beside_ended = False
+    has_ended = False
 
-    async def beside() -> None:
-        nonlocal beside_ended
+    async def alongside() -> None:
+        nonlocal has_ended
         try:
             await asyncio.Event().wait()
         finally:
-            beside_ended = True
+            has_ended = True
 
     async with FakeServer() as server:
         config = loaded(server.url)
         running = asyncio.create_task(
-            lifecycle.serve(config, reload=lambda: config, alongside=beside, started=ports.append)
+            lifecycle.serve(config, reload=lambda: config, alongside=alongside, started=ports.append)
         )
         await eventually(lambda: bool(ports) and server.connected > 0)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[0]}") as client:
@@ -46,10 +50,10 @@ async def test_it_serves_until_a_signal_and_closes_its_connections() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(running, 5)
         await eventually(lambda: server.connected == 0)
-    assert beside_ended
+    assert has_ended
 
 
-def test_a_port_in_use_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+def test_port_in_use_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -59,7 +63,7 @@ def test_a_port_in_use_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> Non
     assert str(port) in capsys.readouterr().err
 
 
-def test_a_signal_is_exit_code_0() -> None:
+def test_signal_is_exit_code_0() -> None:
     config = loaded("redis://127.0.0.1:1")
 
     def stop(_port: int) -> None:
@@ -68,34 +72,27 @@ def test_a_signal_is_exit_code_0() -> None:
     assert lifecycle.run(config, reload=lambda: config, started=stop) == 0
 
 
-async def test_a_job_that_fails_is_counted_each_time_and_told_once(capsys: pytest.CaptureFixture[str]) -> None:
-    from redis_pulse import log
-    from redis_pulse.telemetry import ExporterMetrics
-    from tests.harness import metric_value
-
+async def test_failed_job_is_counted_each_time_and_logged_once(capsys: pytest.CaptureFixture[str]) -> None:
     log.setup("info", "logfmt")
-    instruments = ExporterMetrics("x")
-    failed = lifecycle._job_failed(instruments)
+    metrics = ExporterMetrics("x")
+    on_error = lifecycle._job_error_hook(metrics)
     for _ in range(3):
-        failed("poll", RuntimeError("a fault"))
-    assert metric_value(instruments, "redis_exporter_job_errors_total", kind="poll") == 3
+        on_error("poll", RuntimeError("a fault"))
+    assert metric_value(metrics, "redis_exporter_job_errors_total", kind="poll") == 3
     assert capsys.readouterr().err.count("a job failed") == 1
 
 
-async def test_who_asks_too_much_is_counted_on_the_page_and_every_reason_is_there_from_the_start() -> None:
-    from redis_pulse.web import REFUSAL_REASONS
-    from tests.web.fakes import raw
-
+async def test_refused_requests_are_counted_and_every_reason_starts_at_0() -> None:
     ports: list[int] = []
     config = loaded("redis://127.0.0.1:1")
     running = asyncio.create_task(lifecycle.serve(config, reload=lambda: config, started=ports.append))
     await eventually(lambda: bool(ports))
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[0]}") as client:
         before = (await client.get("/metrics")).text
-        async with raw(ports[0]) as connection:
-            await connection.say(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 40_000)
-            assert b" 431 " in await connection.rest()
-        await asyncio.sleep(0.6)  # a page that was just made is handed out again for a moment
+        async with connect(ports[0]) as connection:
+            await connection.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 40_000)
+            assert b" 431 " in await connection.read_rest()
+        await asyncio.sleep(0.6)  # a page is cached for a moment
         after = (await client.get("/metrics")).text
     os.kill(os.getpid(), signal.SIGTERM)
     await asyncio.wait_for(running, 10)
@@ -104,24 +101,22 @@ async def test_who_asks_too_much_is_counted_on_the_page_and_every_reason_is_ther
     assert 'redis_exporter_http_refused_total{reason="head_too_large"} 1\n' in after
 
 
-async def test_at_the_end_a_part_that_fails_or_hangs_costs_no_other_its_end(
+async def test_component_that_fails_or_hangs_does_not_keep_others_from_stopping(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from redis_pulse import log
-
     log.setup()
-    ended: list[str] = []
+    stopped: list[str] = []
 
-    async def fails() -> None:
+    async def fail() -> None:
         raise RuntimeError("it broke")
 
-    async def hangs() -> None:
+    async def hang() -> None:
         await asyncio.Event().wait()
 
-    async def ends() -> None:
-        ended.append("the last one")
+    async def stop() -> None:
+        stopped.append("the last one")
 
-    await asyncio.wait_for(lifecycle._end([fails, hangs, ends], within=0.05), 10)
-    assert ended == ["the last one"]
+    await asyncio.wait_for(lifecycle._stop_in_order([fail, hang, stop], seconds=0.05), 10)
+    assert stopped == ["the last one"]
     lines = capsys.readouterr().err.splitlines()
     assert ["it broke" in lines[0], "TimeoutError" in lines[1]] == [True, True]

@@ -1,4 +1,4 @@
-"""A change that failed is counted each time, logged once a cause, and shown until it is done."""
+"""A failed change is counted each time, logged once for each reason, and listed until it is done."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from redis_pulse.errors import OperationTimeoutError
 from redis_pulse.web import PendingChange
 
 
-def test_it_is_shown_until_it_is_done_and_counted_each_time(caplog: pytest.LogCaptureFixture) -> None:
+def test_failed_change_is_listed_until_done_and_counted_each_time(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     counted: list[Step] = []
     pending = PendingChanges(counted.append)
@@ -23,12 +23,12 @@ def test_it_is_shown_until_it_is_done_and_counted_each_time(caplog: pytest.LogCa
     assert pending.has("open", "move")
     pending.done("a", "open", "move")
     assert not pending.has("open", "move")
-    assert [one.step for one in pending] == ["close"]
-    said = [record.msg["event"] for record in caplog.records]  # type: ignore[index]
-    assert said == ["a change of a target failed"] * 2 + ["a change of a target is done"]
+    assert [change.step for change in pending] == ["close"]
+    events = [record.msg["event"] for record in caplog.records]  # type: ignore[index]
+    assert events == ["a change of a target failed"] * 2 + ["a change of a target is done"]
 
 
-def test_another_cause_is_another_line_and_so_is_the_same_after_it_worked(caplog: pytest.LogCaptureFixture) -> None:
+def test_new_reason_and_reason_after_a_success_are_new_lines(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     pending = PendingChanges(lambda _: None)
     pending.failed("a", "open", OSError(24, "Too many open files"))
@@ -39,8 +39,8 @@ def test_another_cause_is_another_line_and_so_is_the_same_after_it_worked(caplog
     assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR", "INFO", "ERROR"]
 
 
-def test_the_text_of_a_foreign_exception_is_not_shown() -> None:
-    """It may hold anything, a password too."""
+def test_text_of_a_foreign_exception_is_not_shown() -> None:
+    """It may hold anything, even a password."""
     pending = PendingChanges(lambda _: None)
     pending.failed("a", "open", ValueError("redis://:hunter2@server"))
-    assert [one.error for one in pending] == ["ValueError"]
+    assert [change.error for change in pending] == ["ValueError"]

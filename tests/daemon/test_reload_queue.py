@@ -1,4 +1,4 @@
-"""Reloads run one at a time, and nobody is answered with the result of an older reading."""
+"""Reloads run one at a time, and no request gets the result of a reload that began before it."""
 
 import asyncio
 
@@ -6,75 +6,77 @@ from redis_pulse.daemon.web_facade import ReloadQueue
 from tests.harness import eventually
 
 
-class Reading:
-    """Reads what ``file`` says when it begins, and ends when it is let."""
+class BlockedReload:
+    """Reads ``file`` when it begins, and returns the text when a test releases it."""
 
     def __init__(self) -> None:
         self.file = "a"
         self.begun: list[str] = []
-        self.at_once = self.most_at_once = 0
-        self.go_on = asyncio.Semaphore(0)
+        self.running = self.max_running = 0
+        self.released = asyncio.Semaphore(0)
 
     async def __call__(self) -> str | None:
-        read = self.file
-        self.begun.append(read)
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
-        await self.go_on.acquire()
-        self.at_once -= 1
-        return read
+        text = self.file
+        self.begun.append(text)
+        self.running += 1
+        self.max_running = max(self.max_running, self.running)
+        await self.released.acquire()
+        self.running -= 1
+        return text
 
 
-async def test_requests_during_a_reload_share_the_next_one_which_reads_anew() -> None:
-    reading = Reading()
-    reloads = ReloadQueue(reading)
+async def test_requests_during_a_reload_share_the_next_reload() -> None:
+    reload = BlockedReload()
+    reloads = ReloadQueue(reload)
     first = asyncio.create_task(reloads.request())
-    await eventually(lambda: reading.begun == ["a"])
-    reading.file = "b"
+    await eventually(lambda: reload.begun == ["a"])
+    reload.file = "b"
     later = [asyncio.create_task(reloads.request()) for _ in range(5)]
     await asyncio.sleep(0)
-    reading.file = "c"
-    reading.go_on.release()
+    reload.file = "c"
+    reload.released.release()
     assert await first == "a"
-    reading.go_on.release()
+    reload.released.release()
     assert await asyncio.gather(*later) == ["c"] * 5
-    assert reading.begun == ["a", "c"]
-    assert reading.most_at_once == 1
+    assert reload.begun == ["a", "c"]
+    assert reload.max_running == 1
 
 
-async def test_one_after_the_other_is_read_each_time() -> None:
-    reading = Reading()
-    reloads = ReloadQueue(reading)
+async def test_each_of_successive_requests_reloads() -> None:
+    reload = BlockedReload()
+    reloads = ReloadQueue(reload)
     for _ in range(3):
-        reading.go_on.release()
+        reload.released.release()
         await reloads.request()
-    assert len(reading.begun) == 3
+    assert len(reload.begun) == 3
 
 
-async def test_a_client_that_hangs_up_does_not_end_the_reload_of_the_others() -> None:
-    reading = Reading()
-    reloads = ReloadQueue(reading)
-    gone, stays = (asyncio.create_task(reloads.request()) for _ in range(2))
-    await eventually(lambda: bool(reading.begun))
-    gone.cancel()
-    reading.go_on.release()
-    assert await stays == "a"
+async def test_client_that_disconnects_does_not_end_the_reload_of_others() -> None:
+    reload = BlockedReload()
+    reloads = ReloadQueue(reload)
+    cancelled, waiting = (asyncio.create_task(reloads.request()) for _ in range(2))
+    await eventually(lambda: bool(reload.begun))
+    cancelled.cancel()
+    reload.released.release()
+    assert await waiting == "a"
 
 
-async def test_the_end_waits_for_no_reload() -> None:
-    reading = Reading()
-    reloads = ReloadQueue(reading)
-    asked = [asyncio.create_task(reloads.request())]
-    await eventually(lambda: bool(reading.begun))
-    asked.append(asyncio.create_task(reloads.request()))
+async def test_stopping_cancels_running_and_queued_reloads() -> None:
+    reload = BlockedReload()
+    reloads = ReloadQueue(reload)
+    requests = [asyncio.create_task(reloads.request())]
+    await eventually(lambda: bool(reload.begun))
+    requests.append(asyncio.create_task(reloads.request()))
     await asyncio.sleep(0)
     await reloads.stop()
-    assert all(isinstance(end, asyncio.CancelledError) for end in await asyncio.gather(*asked, return_exceptions=True))
+    assert all(
+        isinstance(result, asyncio.CancelledError) for result in await asyncio.gather(*requests, return_exceptions=True)
+    )
 
 
-async def test_nothing_is_read_after_the_end() -> None:
-    reading = Reading()
-    reloads = ReloadQueue(reading)
+async def test_stopped_queue_does_not_reload() -> None:
+    reload = BlockedReload()
+    reloads = ReloadQueue(reload)
     await reloads.stop()
     assert await reloads.request() == "the daemon is stopping"
-    assert reading.begun == []
+    assert reload.begun == []

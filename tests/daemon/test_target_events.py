@@ -1,4 +1,4 @@
-"""A change is logged once; a probe is never."""
+"""Each change of a target is logged once, and probes are never logged."""
 
 import io
 import json
@@ -12,26 +12,25 @@ from redis_pulse import errors, log
 from redis_pulse.daemon.target_events import TargetEventLogger
 from redis_pulse.metric import CollectorFault
 from redis_pulse.probe import ProbeResult
-from redis_pulse.server_info import Target
 from redis_pulse.telemetry import ExporterMetrics
 from tests.fakes import ManualClock
 from tests.harness import metric_value, target_settings
 
 
-class Told:
-    """A report, and the lines that it logged."""
+class LoggedEvents:
+    """The event logger of one target, and the lines that it wrote."""
 
     def __init__(self) -> None:
         self.stream = io.StringIO()
         log.setup("debug", "json", self.stream)
-        self.instruments = ExporterMetrics("x")
-        of_target = self.instruments.add_target("t", [], buckets=(1.0,), address="a", labels={})
+        self.metrics = ExporterMetrics("x")
+        target_metrics = self.metrics.add_target("t", [], buckets=(1.0,), address="a", labels={})
         self.clock = ManualClock()
-        self.report = TargetEventLogger(Target.of(target_settings()), of_target, 0.1, clock=self.clock)
+        self.logger = TargetEventLogger(target_settings(), target_metrics, 0.1, clock=self.clock)
 
     def on_probe(self, result: float | errors.TargetError) -> None:
         seconds, error = (None, result) if isinstance(result, errors.TargetError) else (result, None)
-        self.report.on_probe(ProbeResult(0, 0, seconds, error))
+        self.logger.on_probe(ProbeResult(0, 0, seconds, error))
 
     @property
     def lines(self) -> list[dict[str, Any]]:
@@ -43,66 +42,66 @@ class Told:
 
 
 @pytest.fixture
-def told() -> Iterator[Told]:
-    yield Told()
+def logged() -> Iterator[LoggedEvents]:
+    yield LoggedEvents()
     log.setup()
 
 
-def test_slow_replies_are_told_when_they_begin_and_when_they_end(told: Told) -> None:
+def test_slow_replies_are_logged_when_they_begin_and_end(logged: LoggedEvents) -> None:
     for seconds in (0.01, 0.2, 0.3, 0.01):
-        told.on_probe(seconds)
-    assert told.events == ["connected", "slow reply", "replies are fast again"]
-    assert told.lines[1]["level"] == "warning"
+        logged.on_probe(seconds)
+    assert logged.events == ["connected", "slow reply", "replies are fast again"]
+    assert logged.lines[1]["level"] == "warning"
 
 
-def test_a_target_that_is_away_costs_one_line_not_one_for_each_collector(told: Told) -> None:
+def test_unavailable_target_is_one_line_and_not_one_per_collector(logged: LoggedEvents) -> None:
     refused = errors.ConnectionRefusedByTargetError("x")
     for collector in ("info", "slowlog", "latency"):
-        told.report.on_collector(collector, refused)
-    told.report.polled()
-    told.on_probe(refused)
-    told.report.breaker_changed("closed", "open")
+        logged.logger.on_collector(collector, refused)
+    logged.logger.polled()
+    logged.on_probe(refused)
+    logged.logger.breaker_changed("closed", "open")
     for collector in ("info", "slowlog", "latency"):
-        told.report.on_collector(collector, refused)
-    told.report.polled()
-    told.on_probe(0.01)
-    told.report.breaker_changed("half_open", "closed")
-    assert [line["event"] for line in told.lines if line["level"] != "debug"] == ["cannot connect", "connected"]
+        logged.logger.on_collector(collector, refused)
+    logged.logger.polled()
+    logged.on_probe(0.01)
+    logged.logger.breaker_changed("half_open", "closed")
+    assert [line["event"] for line in logged.lines if line["level"] != "debug"] == ["cannot connect", "connected"]
 
 
-def test_a_collector_that_fails_while_the_target_is_up_is_told_of(told: Told) -> None:
-    told.on_probe(0.01)
+def test_collector_that_fails_while_the_target_is_up_is_logged(logged: LoggedEvents) -> None:
+    logged.on_probe(0.01)
     for error in (errors.OperationTimeoutError("x"), errors.OperationTimeoutError("x"), None):
-        told.report.on_collector("slowlog", error)
-        told.report.polled()
-        told.on_probe(0.01)
-    assert told.events == ["connected", "collector fails", "collector works again"]
+        logged.logger.on_collector("slowlog", error)
+        logged.logger.polled()
+        logged.on_probe(0.01)
+    assert logged.events == ["connected", "collector fails", "collector works again"]
 
 
-def test_what_is_denied_lacking_or_failing_in_part_is_told(told: Told) -> None:
-    told.report.denied("clients", ["client|list"], worked=False)
-    told.report.unsupported("latency", errors.UnknownCommandError("x"))
-    told.report.parts("scripts", [CollectorFault("a.lua", "other", "x")])
-    told.report.polled()
-    assert set(told.events) == {"not permitted", "not supported by this server", "part of a collector fails"}
-    denied = next(line for line in told.lines if line["event"] == "not permitted")
+def test_denied_unsupported_and_partial_failures_are_logged(logged: LoggedEvents) -> None:
+    logged.logger.denied("clients", ["client|list"], worked=False)
+    logged.logger.unsupported("latency", errors.UnknownCommandError("x"))
+    logged.logger.partial_failures("scripts", [CollectorFault("a.lua", "other", "x")])
+    logged.logger.polled()
+    assert set(logged.events) == {"not permitted", "not supported by this server", "part of a collector fails"}
+    denied = next(line for line in logged.lines if line["event"] == "not permitted")
     assert (denied["user"], denied["missing"], denied["target"]) == ("default", "+client|list", "t")
 
 
-def test_the_trials_of_an_open_breaker_are_no_news(told: Told) -> None:
-    steps = ["closed", "open", "half_open", "open", "half_open", "closed"]
-    for old, new in pairwise(steps):
-        told.report.breaker_changed(old, new)  # type: ignore[arg-type]
-    assert told.events == ["circuit breaker opened", "circuit breaker closed"]
-    assert metric_value(told.instruments, "redis_circuit_breaker_transitions_total", from_state="half_open") == 1
+def test_trials_of_an_open_breaker_are_not_logged(logged: LoggedEvents) -> None:
+    states = ["closed", "open", "half_open", "open", "half_open", "closed"]
+    for old, new in pairwise(states):
+        logged.logger.breaker_changed(old, new)  # type: ignore[arg-type]
+    assert logged.events == ["circuit breaker opened", "circuit breaker closed"]
+    assert metric_value(logged.metrics, "redis_circuit_breaker_transitions_total", from_state="half_open") == 1
 
 
-def test_attempts_to_connect_and_repeated_reads_are_counted(told: Told) -> None:
-    told.report.connected(0.01, None)
-    told.report.connected(0.01, errors.NameResolutionError("x"))
-    told.report.connected(5, errors.OperationTimeoutError("x"))
-    told.report.retried("info")
-    assert metric_value(told.instruments, "redis_operations_total", operation="connect") == 3
-    assert metric_value(told.instruments, "redis_operation_failures_total", operation="connect", reason="dns") == 1
-    assert metric_value(told.instruments, "redis_operation_duration_seconds_count", operation="connect") == 2
-    assert metric_value(told.instruments, "redis_operation_retries_total", operation="info") == 1
+def test_connects_and_retries_are_counted(logged: LoggedEvents) -> None:
+    logged.logger.connected(0.01, None)
+    logged.logger.connected(0.01, errors.NameResolutionError("x"))
+    logged.logger.connected(5, errors.OperationTimeoutError("x"))
+    logged.logger.retried("info")
+    assert metric_value(logged.metrics, "redis_operations_total", operation="connect") == 3
+    assert metric_value(logged.metrics, "redis_operation_failures_total", operation="connect", reason="dns") == 1
+    assert metric_value(logged.metrics, "redis_operation_duration_seconds_count", operation="connect") == 2
+    assert metric_value(logged.metrics, "redis_operation_retries_total", operation="info") == 1

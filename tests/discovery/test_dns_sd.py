@@ -1,4 +1,4 @@
-"""DNS records are targets; asked of a resolver of our own, over a real socket."""
+"""DNS records become targets; a resolver in the test answers over a real socket."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ import pytest
 from redis_pulse.config import DnsSourceSettings
 from redis_pulse.discovery import DiscoveryError
 from redis_pulse.discovery.dns_sd import DnsSource
-from tests.discovery.context import RecordingContext, source_of
+from tests.discovery.context import source_of
 
 ZONE = {
     ("redis.test.", "A"): ["10.0.0.2", "10.0.0.1"],
@@ -31,15 +31,15 @@ class Resolver(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
         query = dns.message.from_wire(data)
-        answer = dns.message.make_response(query)
-        answer.flags |= dns.flags.RA
+        response = dns.message.make_response(query)
+        response.flags |= dns.flags.RA
         (question,) = query.question
         name, kind = question.name.to_text(), dns.rdatatype.to_text(question.rdtype)
         if records := ZONE.get((name, kind)):
-            answer.answer.append(dns.rrset.from_text(name, 60, "IN", kind, *records))
+            response.answer.append(dns.rrset.from_text(name, 60, "IN", kind, *records))
         elif not any(known == name for known, _ in ZONE):
-            answer.set_rcode(dns.rcode.NXDOMAIN)
-        self._transport.sendto(answer.to_wire(), address)
+            response.set_rcode(dns.rcode.NXDOMAIN)
+        self._transport.sendto(response.to_wire(), address)
 
 
 @pytest.fixture
@@ -50,29 +50,29 @@ async def server() -> AsyncIterator[str]:
     transport.close()
 
 
-async def names(server: str, **options: object) -> list[str]:
-    made = DnsSourceSettings.model_validate({"server": server, **options})
-    return [one.name for one in await DnsSource(source_of("dns", "x", made), RecordingContext().build()).refresh()]
+async def names(server: str, **values: object) -> list[str]:
+    options = DnsSourceSettings.model_validate({"server": server, **values})
+    return [target.name for target in await DnsSource(source_of("dns", "x", options), options).refresh()]
 
 
-async def test_every_address_of_a_headless_service_is_a_target_in_an_order_that_stays(server: str) -> None:
+async def test_addresses_of_a_headless_service_are_targets_in_sorted_order(server: str) -> None:
     assert await names(server, name="redis.test") == ["10.0.0.1:6379", "10.0.0.2:6379"]
     assert await names(server, name="redis.test", port=7000) == ["10.0.0.1:7000", "10.0.0.2:7000"]
 
 
-async def test_ipv6_addresses_stand_in_brackets(server: str) -> None:
+async def test_ipv6_address_has_brackets(server: str) -> None:
     assert await names(server, name="redis.test", type="AAAA") == ["[2001:db8::1]:6379"]
 
 
-async def test_srv_records_say_hosts_and_ports(server: str) -> None:
+async def test_srv_records_set_host_and_port(server: str) -> None:
     assert await names(server, name="_redis._tcp.test", type="SRV") == ["a.test:6380", "b.test:6381"]
 
 
 @pytest.mark.parametrize(
-    ("name", "says"), [("nowhere.test", "there is no such name"), ("empty.test", "the name has no A record")]
+    ("name", "message"),
+    [("nowhere.test", "the name does not exist"), ("empty.test", "the name has no A record")],
 )
-async def test_a_name_without_records_is_an_error_so_that_what_was_known_stays(
-    server: str, name: str, says: str
-) -> None:
-    with pytest.raises(DiscoveryError, match=says):
+async def test_name_without_records_is_an_error(server: str, name: str, message: str) -> None:
+    """An error keeps the known targets; an empty list would remove them."""
+    with pytest.raises(DiscoveryError, match=message):
         await names(server, name=name)

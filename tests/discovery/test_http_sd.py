@@ -1,4 +1,4 @@
-"""A URL lists targets; whatever it answers, the question is bounded, and a token goes nowhere else."""
+"""The response of a URL becomes targets; every request is bounded, and its token goes to no other server."""
 
 import threading
 from collections.abc import Iterator
@@ -14,30 +14,31 @@ from tests.discovery.context import RecordingContext, source_of
 
 
 class Inventory(ThreadingHTTPServer):
-    """Answers what it is told to, and remembers what it was asked."""
+    """Sends the response that the test sets, and records the headers of requests."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Answers)
+        super().__init__(("127.0.0.1", 0), _Handler)
         self.status = 200
         self.body = b'[{"targets": ["10.0.0.1"]}]'
         self.location = ""
-        self.hang = threading.Event()
-        self.hang.set()
-        self.asked: list[dict[str, str]] = []
+        #: a response waits until this event is set
+        self.gate = threading.Event()
+        self.gate.set()
+        self.requests: list[dict[str, str]] = []
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/redis?token=hunter2"
 
 
-class _Answers(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler):
     server: Inventory
 
     def do_GET(self) -> None:
-        self.server.asked.append(dict(self.headers))
-        self.server.hang.wait(20)
+        self.server.requests.append(dict(self.headers))
+        self.server.gate.wait(20)
         self.send_response(self.server.status)
         if self.server.location:
             self.send_header("Location", self.server.location)
@@ -54,72 +55,74 @@ def inventory() -> Iterator[Inventory]:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server
-        server.hang.set()
+        server.gate.set()
         server.shutdown()
         thread.join()
 
 
-def source(url: str, **options: object) -> HttpSource:
-    made = HttpSourceSettings.model_validate({"url": url, **options})
-    return HttpSource(source_of("http", "inventory", made), RecordingContext().build())
+def make_source(url: str, **values: object) -> HttpSource:
+    options = HttpSourceSettings.model_validate({"url": url, **values})
+    return HttpSource(source_of("http", "inventory", options), options, RecordingContext().build())
 
 
-async def test_what_the_answer_lists_are_targets(inventory: Inventory) -> None:
-    assert [one.name for one in await source(inventory.url).refresh()] == ["10.0.0.1:6379"]
-    (asked,) = inventory.asked
-    assert asked["X-Prometheus-Refresh-Interval-Seconds"] == "30"
-    assert asked["User-Agent"].startswith("redis-pulse/")
-    assert "Authorization" not in asked
+async def test_response_becomes_targets(inventory: Inventory) -> None:
+    assert [target.name for target in await make_source(inventory.url).refresh()] == ["10.0.0.1:6379"]
+    (headers,) = inventory.requests
+    assert headers["X-Prometheus-Refresh-Interval-Seconds"] == "30"
+    assert headers["User-Agent"].startswith("redis-pulse/")
+    assert "Authorization" not in headers
 
 
-async def test_the_token_is_read_anew_for_every_question(inventory: Inventory, tmp_path: Path) -> None:
+async def test_token_is_read_again_for_each_request(inventory: Inventory, tmp_path: Path) -> None:
     token = tmp_path / "token"
-    found = source(inventory.url, bearer_token_file=token)
+    source = make_source(inventory.url, bearer_token_file=token)
     for text in ("first\n", "second\n"):
         token.write_text(text)
-        await found.refresh()
-    assert [asked["Authorization"] for asked in inventory.asked] == ["Bearer first", "Bearer second"]
+        await source.refresh()
+    assert [headers["Authorization"] for headers in inventory.requests] == ["Bearer first", "Bearer second"]
     token.unlink()
     with pytest.raises(DiscoveryError, match="bearer_token_file cannot be read"):
-        await found.refresh()
+        await source.refresh()
 
 
-async def test_a_redirect_is_not_followed(inventory: Inventory) -> None:
+async def test_redirect_is_not_followed(inventory: Inventory) -> None:
     inventory.status, inventory.location = 302, "http://169.254.169.254/"
-    with pytest.raises(DiscoveryError, match="the answer was 302: a redirect, which is not followed"):
-        await source(inventory.url).refresh()
+    with pytest.raises(DiscoveryError, match="the response was 302: a redirect, which is not followed"):
+        await make_source(inventory.url).refresh()
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "says"),
+    ("status", "body", "message"),
     [
-        (500, b"", "the answer was 500: Internal Server Error"),
-        (200, b"<html>hunter2", "the answer is not valid JSON, at line 1"),
-        (200, b'{"targets": []}', "the answer must be a list of groups"),
-        (200, b"\xff", "the answer is not UTF-8 text"),
+        (500, b"", "the response was 500: Internal Server Error"),
+        (200, b"<html>hunter2", "the response is not valid JSON, at line 1"),
+        (200, b'{"targets": []}', "the response must be a list of groups"),
+        (200, b"\xff", "the response is not UTF-8 text"),
     ],
 )
-async def test_an_answer_that_is_no_list_says_why(inventory: Inventory, status: int, body: bytes, says: str) -> None:
+async def test_invalid_response_is_an_error_with_the_reason(
+    inventory: Inventory, status: int, body: bytes, message: str
+) -> None:
     inventory.status, inventory.body = status, body
-    with pytest.raises(DiscoveryError) as failed:
-        await source(inventory.url).refresh()
-    assert says in str(failed.value)
-    assert "hunter2" not in str(failed.value)
+    with pytest.raises(DiscoveryError) as error:
+        await make_source(inventory.url).refresh()
+    assert message in str(error.value)
+    assert "hunter2" not in str(error.value)
 
 
-async def test_a_long_answer_is_cut_off(inventory: Inventory) -> None:
+async def test_response_above_max_bytes_is_an_error(inventory: Inventory) -> None:
     inventory.body = b" " * 1_000_000
     with pytest.raises(DiscoveryError, match="longer than max_bytes, 1000"):
-        await source(inventory.url, max_bytes=1000).refresh()
+        await make_source(inventory.url, max_bytes=1000).refresh()
 
 
-async def test_a_server_that_hangs_costs_no_more_than_the_timeout(inventory: Inventory) -> None:
-    inventory.hang.clear()
-    with pytest.raises(DiscoveryError, match="no answer in time"):
-        await source(inventory.url, timeout=0.2).refresh()
+async def test_hanging_server_is_an_error_after_the_timeout(inventory: Inventory) -> None:
+    inventory.gate.clear()
+    with pytest.raises(DiscoveryError, match="no response in time"):
+        await make_source(inventory.url, timeout=0.2).refresh()
 
 
-async def test_a_server_that_is_not_there_is_an_error_without_the_url() -> None:
-    with pytest.raises(DiscoveryError, match="cannot be asked: Connection refused") as failed:
-        await source("http://127.0.0.1:1/?token=hunter2").refresh()
-    assert "hunter2" not in str(failed.value)
+async def test_refused_connection_is_an_error_without_the_url() -> None:
+    with pytest.raises(DiscoveryError, match="the request failed: Connection refused") as error:
+        await make_source("http://127.0.0.1:1/?token=hunter2").refresh()
+    assert "hunter2" not in str(error.value)

@@ -1,4 +1,4 @@
-"""The page is what Prometheus' own parsers read, family by family, in both formats, plain and compressed."""
+"""Tests of the page: both formats, plain and compressed, read by the parsers of prometheus_client."""
 
 import asyncio
 import gzip
@@ -17,22 +17,22 @@ from tests.harness import metric_value
 PLAIN = gauge("Memory", "used_memory", "memory_used_bytes", "Bytes allocated by the server.")
 LABELLED = gauge("Keyspace", "keys", "db_keys", "Keys of a database.", labels=("db",))
 COUNTER = counter("Stats", "expired_keys", "expired_keys_total", "Keys that expired.")
-ODD = counter("Stats", "total_error_replies", "total_error_replies", "Error replies.")
-ROWS = [PLAIN, LABELLED, COUNTER, ODD]
+UNUSUAL_COUNTER = counter("Stats", "total_error_replies", "total_error_replies", "Error replies.")
+SPECS = [PLAIN, LABELLED, COUNTER, UNUSUAL_COUNTER]
 
 
-def page_of(*targets: str) -> tuple[PageBuilder, SampleStore, ExporterMetrics, ManualClock]:
-    clock, instruments = ManualClock(), ExporterMetrics("x")
+def make_page(*targets: str) -> tuple[PageBuilder, SampleStore, ExporterMetrics, ManualClock]:
+    clock, metrics = ManualClock(), ExporterMetrics("x")
     store = SampleStore(render, clock)
-    instruments.sample_ages = store.ages
+    metrics.sample_ages = store.ages
     for target in targets:
         samples = [PLAIN.sample(1.5), LABELLED.sample(2, "db0"), LABELLED.sample(3, "db1"), COUNTER.sample(4)]
-        store.put(target, "info", [*samples, ODD.sample(5)], 45)
-    return PageBuilder(store, instruments, ROWS, clock=clock), store, instruments, clock
+        store.put(target, "info", [*samples, UNUSUAL_COUNTER.sample(5)], 45)
+    return PageBuilder(store, metrics, SPECS, clock=clock), store, metrics, clock
 
 
-async def test_one_family_holds_the_series_of_all_targets() -> None:
-    page, *_ = page_of("a", "b")
+async def test_family_has_the_series_of_all_targets() -> None:
+    page, *_ = make_page("a", "b")
     text = (await page.full(openmetrics=False, gzip=False)).decode()
     assert text.count("# TYPE redis_db_keys gauge\n") == 1
     start = text.index("# TYPE redis_db_keys gauge\n")
@@ -44,8 +44,8 @@ async def test_one_family_holds_the_series_of_all_targets() -> None:
     ]
 
 
-async def test_prometheus_own_parser_reads_the_text_page() -> None:
-    page, *_ = page_of("a")
+async def test_text_page_is_read_by_the_parser_of_prometheus_client() -> None:
+    page, *_ = make_page("a")
     text = (await page.full(openmetrics=False, gzip=False)).decode()
     families = {family.name: family for family in parse_text(text)}
     assert families["redis_memory_used_bytes"].samples[0].value == 1.5
@@ -54,33 +54,33 @@ async def test_prometheus_own_parser_reads_the_text_page() -> None:
     assert "_created" not in text
 
 
-async def test_the_openmetrics_page_is_openmetrics() -> None:
-    page, *_ = page_of("a")
+async def test_openmetrics_page_is_read_by_the_openmetrics_parser() -> None:
+    page, *_ = make_page("a")
     text = (await page.full(openmetrics=True, gzip=False)).decode()
     types = {family.name: family.type for family in parse_openmetrics(text)}
     assert text.endswith("# EOF\n")
     assert types["redis_expired_keys"] == "counter"
-    assert types["redis_total_error_replies"] == "unknown"  # an established name that OpenMetrics allows no counter
+    assert types["redis_total_error_replies"] == "unknown"  # OpenMetrics allows no counter with this established name
     assert types["redis_exporter_missed_runs"] == "counter"
 
 
-async def test_a_compressed_page_is_the_same_page() -> None:
-    page, *_ = page_of("a")
+async def test_compressed_page_has_the_same_lines() -> None:
+    page, *_ = make_page("a")
     plain = await page.full(openmetrics=False, gzip=False)
-    squeezed = gzip.decompress(await page.full(openmetrics=False, gzip=True))
-    assert len(squeezed) > 1000
-    assert _without_our_own(squeezed) == _without_our_own(plain)
+    compressed = gzip.decompress(await page.full(openmetrics=False, gzip=True))
+    assert len(compressed) > 1000
+    assert _without_exporter_metrics(compressed) == _without_exporter_metrics(plain)
 
 
-async def test_scrapes_that_come_together_are_rendered_once() -> None:
-    page, _, instruments, _ = page_of("a")
+async def test_simultaneous_scrapes_share_one_page() -> None:
+    page, _, metrics, _ = make_page("a")
     pages = await asyncio.gather(*(page.full(openmetrics=False, gzip=False) for _ in range(5)))
     assert len(set(map(id, pages))) == 1
-    assert metric_value(instruments, "redis_exporter_page_render_seconds_count") == 1
+    assert metric_value(metrics, "redis_exporter_page_render_seconds_count") == 1
 
 
-async def test_a_scraper_that_leaves_does_not_spoil_the_page_of_another() -> None:
-    page, *_ = page_of("a")
+async def test_scraper_that_leaves_does_not_cancel_the_page_of_others() -> None:
+    page, *_ = make_page("a")
     leaving = asyncio.create_task(page.full(openmetrics=False, gzip=False))
     staying = asyncio.create_task(page.full(openmetrics=False, gzip=False))
     await asyncio.sleep(0)
@@ -88,15 +88,15 @@ async def test_a_scraper_that_leaves_does_not_spoil_the_page_of_another() -> Non
     assert b"redis_memory_used_bytes" in await staying
 
 
-async def test_a_long_page_is_built_in_slices() -> None:
-    """Whoever waits for the loop gets it between two slices."""
+async def test_long_page_is_built_in_slices() -> None:
+    """Other tasks get a turn between two slices."""
     clock = ManualClock()
-    page, store, instruments, _ = page_of("a")
+    page, store, metrics, _ = make_page("a")
 
     def slow_clock() -> float:
         return clock.advance(0.001)
 
-    page = PageBuilder(store, instruments, ROWS, clock=slow_clock)
+    page = PageBuilder(store, metrics, SPECS, clock=slow_clock)
     turns = 0
 
     async def other() -> None:
@@ -105,17 +105,17 @@ async def test_a_long_page_is_built_in_slices() -> None:
             turns += 1
             await asyncio.sleep(0)
 
-    beside = asyncio.create_task(other())
+    task = asyncio.create_task(other())
     await page.full(openmetrics=False, gzip=False)
-    beside.cancel()
+    task.cancel()
     assert turns > 20
 
 
-async def test_a_page_gets_on_however_much_the_others_have_to_do() -> None:
-    """On a machine that is too busy it would else get half a millisecond of every second."""
+async def test_page_advances_while_other_tasks_are_busy() -> None:
+    """On an overloaded machine it would otherwise get half a millisecond of every second."""
     clock, turns = ManualClock(), 0
-    _, store, instruments, _ = page_of("a")
-    page = PageBuilder(store, instruments, ROWS, clock=lambda: clock.advance(0.0003))
+    _, store, metrics, _ = make_page("a")
+    page = PageBuilder(store, metrics, SPECS, clock=lambda: clock.advance(0.0003))
 
     async def other(seconds: float) -> None:
         nonlocal turns
@@ -124,25 +124,25 @@ async def test_a_page_gets_on_however_much_the_others_have_to_do() -> None:
             clock.advance(seconds)
             await asyncio.sleep(0)
 
-    async def turns_beside(seconds: float) -> int:
+    async def turns_during_a_page(seconds: float) -> int:
         nonlocal turns
         turns = 0
-        beside = asyncio.create_task(other(seconds))
+        task = asyncio.create_task(other(seconds))
         await page.full(openmetrics=False, gzip=False)
-        beside.cancel()
+        task.cancel()
         clock.advance(60)
         return turns
 
-    assert await turns_beside(0.04) < await turns_beside(0.0001) / 3
+    assert await turns_during_a_page(0.04) < await turns_during_a_page(0.0001) / 3
 
 
-async def test_what_was_not_polled_since_the_last_scrape_is_not_joined_again() -> None:
-    page, store, _, clock = page_of("a")
+async def test_page_follows_new_and_outdated_samples() -> None:
+    page, store, _, clock = make_page("a")
     first = await page.full(openmetrics=False, gzip=False)
     assert b'redis_memory_used_bytes{target="a"} 1.5\n' in first
     clock.advance(CACHE_TTL)
     again = await page.full(openmetrics=False, gzip=False)
-    assert _without_our_own(again) == _without_our_own(first)
+    assert _without_exporter_metrics(again) == _without_exporter_metrics(first)
     store.put("a", "info", [PLAIN.sample(7)], 45)
     clock.advance(CACHE_TTL)
     assert b'redis_memory_used_bytes{target="a"} 7\n' in await page.full(openmetrics=False, gzip=False)
@@ -150,64 +150,64 @@ async def test_what_was_not_polled_since_the_last_scrape_is_not_joined_again() -
     assert b"redis_memory_used_bytes{" not in await page.full(openmetrics=False, gzip=False)
 
 
-async def test_a_flood_of_scrapes_is_answered_with_few_renderings() -> None:
-    """Whatever scrapers do, the measuring goes on; and a page is never older than it says."""
-    page, _, instruments, clock = page_of("a")
+async def test_flood_of_scrapes_is_served_from_few_pages() -> None:
+    """Scrapers cannot stop the measurements, and no page is served for too long."""
+    page, _, metrics, clock = make_page("a")
     for _ in range(100):
         await page.full(openmetrics=False, gzip=True)
         clock.advance(CACHE_TTL / 10)
-    assert 9 <= metric_value(instruments, "redis_exporter_page_render_seconds_count") <= 11
+    assert 9 <= metric_value(metrics, "redis_exporter_page_render_seconds_count") <= 11
 
 
-async def test_a_page_that_takes_long_is_handed_out_as_long_again() -> None:
-    """So that no more than half of the time is spent on pages."""
+async def test_slow_page_is_served_again_for_as_long_as_it_took() -> None:
+    """So pages take at most half of the time."""
     clock = ManualClock()
-    _, store, instruments, _ = page_of("a")
-    page = PageBuilder(store, instruments, ROWS, clock=lambda: clock.advance(CACHE_TTL))
+    _, store, metrics, _ = make_page("a")
+    page = PageBuilder(store, metrics, SPECS, clock=lambda: clock.advance(CACHE_TTL))
     first = await page.full(openmetrics=False, gzip=True)
     assert await page.full(openmetrics=False, gzip=True) is first
 
 
-async def test_a_family_without_a_fresh_sample_is_left_out() -> None:
-    page, _, _, clock = page_of("a")
+async def test_family_without_a_fresh_sample_is_left_out() -> None:
+    page, _, _, clock = make_page("a")
     clock.advance(46)
     text = (await page.full(openmetrics=False, gzip=False)).decode()
     assert "redis_memory_used_bytes" not in text
     assert 'redis_sample_age_seconds{target="a",collector="info"} 46' in text
 
 
-async def test_a_summary_in_percent_is_one_in_the_text_format_and_loses_no_series_in_openmetrics() -> None:
-    """There a quantile is from 0 to 1, and a parser may refuse the whole page because of another."""
-    row = summary("S", "f", "y_usec", "Y.", labels=("cmd",), percent=True)
-    clock, instruments = ManualClock(), ExporterMetrics("x")
+async def test_summary_in_percent_keeps_its_series_in_openmetrics() -> None:
+    """OpenMetrics allows quantiles from 0 to 1. A parser may refuse the whole page because of another one."""
+    spec = summary("S", "f", "y_usec", "Y.", labels=("cmd",), is_percent=True)
+    clock, metrics = ManualClock(), ExporterMetrics("x")
     store = SampleStore(render, clock)
-    page = PageBuilder(store, instruments, [PLAIN, row, LABELLED])
+    page = PageBuilder(store, metrics, [PLAIN, spec, LABELLED])
     for target in ("a", "b"):
-        points = [row.distribution([("50", 1), ("99.9", 2)], 7, 3, cmd) for cmd in ("get", "set")]
+        points = [spec.distribution([("50", 1), ("99.9", 2)], 7, 3, cmd) for cmd in ("get", "set")]
         store.put(target, "c", [PLAIN.sample(1), *points[0], *points[1], LABELLED.sample(2, "db0")], max_age=45)
     text = (await page.full(openmetrics=False, gzip=False)).decode()
     openmetrics = (await page.full(openmetrics=True, gzip=False)).decode()
     (family,) = [one for one in parse_text(text) if one.name == "redis_y_usec"]
     assert (family.type, len(family.samples)) == ("summary", 16)
     families = {one.name: one for one in parse_openmetrics(openmetrics)}
-    ours = [families[f"redis_y_usec{suffix}"] for suffix in ("", "_sum", "_count")]
-    assert [(one.type, len(one.samples)) for one in ours] == [("unknown", 8), ("unknown", 4), ("unknown", 4)]
+    unknown = [families[f"redis_y_usec{suffix}"] for suffix in ("", "_sum", "_count")]
+    assert [(one.type, len(one.samples)) for one in unknown] == [("unknown", 8), ("unknown", 4), ("unknown", 4)]
     assert {line for line in text.splitlines() if line.startswith("redis_y_usec")} == {
         line for line in openmetrics.splitlines() if line.startswith("redis_y_usec")
     }
     assert page.names.count("redis_y_usec") == 1
 
 
-def _without_our_own(page: bytes) -> list[bytes]:
-    ours = (b"process_", b"redis_exporter_", b"python_gc", b"redis_sample_age")
-    return [line for line in page.splitlines() if not line.startswith(ours)]
+def _without_exporter_metrics(page: bytes) -> list[bytes]:
+    own = (b"process_", b"redis_exporter_", b"python_gc", b"redis_sample_age")
+    return [line for line in page.splitlines() if not line.startswith(own)]
 
 
-async def test_a_metric_that_came_later_is_shown_with_its_help_on_the_page_and_on_a_part_of_it() -> None:
-    """Operators name metrics of their scripts, and a reload may bring one."""
-    page, store, *_ = page_of("a")
-    own = MetricSpec("gauge", "EVAL", "shop_orders", "shop_orders", "Orders.", labels=("queue",), prefix="")
-    store.put("a", "scripts", [own.sample(3, "mail")], 45)
+async def test_metric_added_later_is_shown_with_its_help() -> None:
+    """Operators define metrics of scripts, and a reload may add one."""
+    page, store, *_ = make_page("a")
+    spec = MetricSpec("gauge", "EVAL", "shop_orders", "shop_orders", "Orders.", labels=("queue",), prefix="")
+    store.put("a", "scripts", [spec.sample(3, "mail")], 45)
     lines = '# HELP shop_orders Orders.\n# TYPE shop_orders gauge\nshop_orders{target="a",queue="mail"} 3\n'
     assert lines in (await page.filtered(PageFilter("a"), openmetrics=False, gzip=False)).decode()
     for openmetrics in (False, True):

@@ -1,4 +1,4 @@
-"""A part of the page is what the whole page says of one target, of some collectors, of some names."""
+"""Tests of ``PageFilter``: a part of the page has the same series as the whole page."""
 
 import gzip
 from typing import Literal
@@ -16,21 +16,21 @@ MEMORY = gauge("Memory", "used_memory", "memory_used_bytes", "Bytes allocated by
 SLOW = counter("Slowlog", "length", "slowlog_length_total", "Slow commands.")
 
 
-class Room:
-    """Two watched targets, each with what two collectors found."""
+class PageSetup:
+    """Two monitored targets, each with samples of two collectors."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
-        self.instruments = ExporterMetrics("x")
+        self.metrics = ExporterMetrics("x")
         self.store = SampleStore(render, self.clock)
-        self.instruments.sample_ages = self.store.ages
-        self.page = PageBuilder(self.store, self.instruments, [MEMORY, SLOW])
+        self.metrics.sample_ages = self.store.ages
+        self.page = PageBuilder(self.store, self.metrics, [MEMORY, SLOW])
         for name in ("a", "b"):
-            self.instruments.add_target(name, ["ping"], buckets=(0.1,), address=f"{name}:6379", labels={})
+            self.metrics.add_target(name, ["ping"], buckets=(0.1,), address=f"{name}:6379", labels={})
             self.store.put(name, "info", [MEMORY.sample(1.5)], 45)
             self.store.put(name, "slowlog", [SLOW.sample(4)], 45)
 
-    async def part(
+    async def filtered(
         self,
         target: str | None = None,
         collectors: set[str] | None = None,
@@ -39,82 +39,82 @@ class Room:
         *,
         openmetrics: bool = False,
     ) -> str:
-        part = PageFilter(
+        page_filter = PageFilter(
             target,
             None if collectors is None else frozenset(collectors),
             None if names is None else frozenset(names),
             only,
         )
-        return (await self.page.filtered(part, openmetrics=openmetrics, gzip=False)).decode()
+        return (await self.page.filtered(page_filter, openmetrics=openmetrics, gzip=False)).decode()
 
 
 def series(text: str) -> set[str]:
     return {line.partition(" ")[0] for line in text.splitlines() if not line.startswith("#")}
 
 
-async def test_the_page_of_one_target_is_what_the_whole_page_says_of_it() -> None:
-    room = Room()
-    whole = series((await room.page.full(openmetrics=False, gzip=False)).decode())
-    assert series(await room.part("a")) == {line for line in whole if 'target="a"' in line}
-    assert 'redis_sample_age_seconds{target="a",collector="info"}' in series(await room.part("a"))
+async def test_page_of_one_target_has_its_series_of_the_whole_page() -> None:
+    setup = PageSetup()
+    whole = series((await setup.page.full(openmetrics=False, gzip=False)).decode())
+    assert series(await setup.filtered("a")) == {line for line in whole if 'target="a"' in line}
+    assert 'redis_sample_age_seconds{target="a",collector="info"}' in series(await setup.filtered("a"))
 
 
-async def test_a_part_of_everything_that_leaves_nothing_out_is_the_whole_page() -> None:
-    room = Room()
-    whole = (await room.page.full(openmetrics=False, gzip=False)).decode()
-    assert series(await room.part()) == series(whole)
+async def test_filter_without_arguments_selects_the_whole_page() -> None:
+    setup = PageSetup()
+    whole = (await setup.page.full(openmetrics=False, gzip=False)).decode()
+    assert series(await setup.filtered()) == series(whole)
 
 
-async def test_a_target_that_is_gone_has_an_empty_page() -> None:
-    assert series(await Room().part("gone")) == set()
+async def test_removed_target_has_an_empty_page() -> None:
+    assert series(await PageSetup().filtered("gone")) == set()
 
 
-async def test_chosen_collectors_leave_out_what_the_others_found_and_nothing_of_ours() -> None:
-    room = Room()
-    found = series(await room.part("a", {"slowlog"}))
-    assert 'redis_slowlog_length_total{target="a"}' in found
-    assert 'redis_memory_used_bytes{target="a"}' not in found
-    assert 'redis_up{target="a"}' in found
+async def test_collectors_filter_keeps_the_metrics_of_the_exporter() -> None:
+    setup = PageSetup()
+    selected = series(await setup.filtered("a", {"slowlog"}))
+    assert 'redis_slowlog_length_total{target="a"}' in selected
+    assert 'redis_memory_used_bytes{target="a"}' not in selected
+    assert 'redis_up{target="a"}' in selected
 
 
-async def test_chosen_names_leave_out_everything_else() -> None:
-    room = Room()
-    assert series(await room.part(names={"redis_memory_used_bytes", "redis_up", "redis_exporter_targets"})) == {
+async def test_names_filter_leaves_out_everything_else() -> None:
+    setup = PageSetup()
+    assert series(await setup.filtered(names={"redis_memory_used_bytes", "redis_up", "redis_exporter_targets"})) == {
         *('redis_memory_used_bytes{target="a"}', 'redis_memory_used_bytes{target="b"}'),
         *('redis_up{target="a"}', 'redis_up{target="b"}', "redis_exporter_targets"),
     }
 
 
-async def test_the_daemon_itself_and_the_targets_make_up_the_whole_page() -> None:
-    room = Room()
-    of_daemon, of_targets = series(await room.part(only="exporter")), series(await room.part(only="targets"))
+async def test_only_exporter_and_only_targets_make_up_the_whole_page() -> None:
+    setup = PageSetup()
+    of_daemon, of_targets = series(await setup.filtered(only="exporter")), series(await setup.filtered(only="targets"))
     assert "redis_exporter_targets" in of_daemon
     assert 'redis_up{target="a"}' in of_targets
     assert not of_daemon & of_targets
-    assert of_daemon | of_targets == series((await room.page.full(openmetrics=False, gzip=False)).decode())
+    assert of_daemon | of_targets == series((await setup.page.full(openmetrics=False, gzip=False)).decode())
 
 
-async def test_what_is_too_old_is_not_served() -> None:
-    room = Room()
-    room.clock.advance(46)
-    assert 'redis_memory_used_bytes{target="a"}' not in series(await room.part("a"))
-    assert 'redis_up{target="a"}' in series(await room.part("a"))
+async def test_outdated_samples_are_not_served() -> None:
+    setup = PageSetup()
+    setup.clock.advance(46)
+    assert 'redis_memory_used_bytes{target="a"}' not in series(await setup.filtered("a"))
+    assert 'redis_up{target="a"}' in series(await setup.filtered("a"))
 
 
-async def test_both_formats_are_what_prometheus_own_parsers_read() -> None:
-    room = Room()
-    text, strict = await room.part("a"), await room.part("a", openmetrics=True)
-    assert {family.name for family in parse_text(text)} == {family.name for family in parse_openmetrics(strict)}
-    assert strict.endswith("# EOF\n")
+async def test_both_formats_are_read_by_the_parsers_of_prometheus_client() -> None:
+    setup = PageSetup()
+    text, openmetrics = await setup.filtered("a"), await setup.filtered("a", openmetrics=True)
+    assert {family.name for family in parse_text(text)} == {family.name for family in parse_openmetrics(openmetrics)}
+    assert openmetrics.endswith("# EOF\n")
 
 
-async def test_a_part_can_be_compressed() -> None:
-    room = Room()
-    body = await room.page.filtered(PageFilter("a"), openmetrics=False, gzip=True)
-    assert series(gzip.decompress(body).decode()) == series(await room.part("a"))
+async def test_part_can_be_compressed() -> None:
+    setup = PageSetup()
+    body = await setup.page.filtered(PageFilter("a"), openmetrics=False, gzip=True)
+    assert series(gzip.decompress(body).decode()) == series(await setup.filtered("a"))
 
 
-async def test_every_family_of_the_page_has_a_name_that_can_be_asked_for() -> None:
-    room = Room()
-    types = [line for line in (await room.part()).splitlines() if line.startswith("# TYPE ")]
-    assert {line.split()[2] for line in types} <= set(room.page.names)
+async def test_every_family_of_the_page_is_in_the_names() -> None:
+    setup = PageSetup()
+    types = [line for line in (await setup.filtered()).splitlines() if line.startswith("# TYPE ")]
+    assert {line.split()[2] for line in types} <= set(setup.page.names)

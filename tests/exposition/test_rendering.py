@@ -1,24 +1,48 @@
-"""What a collector found becomes lines that Prometheus reads back as they were."""
+"""Tests of rendering: samples become lines that Prometheus reads back unchanged, below the right headers."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from redis_pulse.exposition import render
-from redis_pulse.metric import gauge, histogram, summary
+from redis_pulse import collectors
+from redis_pulse.exposition import render, reserved_names
+from redis_pulse.exposition.rendering import with_headers
+from redis_pulse.metric import counter, gauge, histogram, summary
 
 LABELLED = gauge("Keyspace", "keys", "db_keys", "Keys of a database.", labels=("db",))
+COUNTER = counter("S", "f", "x_total", "X.")
+PERCENT = summary("S", "f", "y", "Y.", is_percent=True)
 
 
-def test_of_two_samples_of_one_series_only_one_is_shown() -> None:
-    """Prometheus drops the whole scrape for a series that stands twice with different values."""
+def test_metric_has_headers_in_both_formats() -> None:
+    ((spec, headers),) = with_headers([COUNTER])
+    assert spec is COUNTER
+    assert headers == {
+        False: b"# HELP redis_x_total X.\n# TYPE redis_x_total counter\n",
+        True: b"# HELP redis_x X.\n# TYPE redis_x counter\n",
+    }
+
+
+def test_summary_in_percent_has_three_headers_in_openmetrics() -> None:
+    specs, headers = zip(*with_headers([PERCENT]), strict=True)
+    assert specs == (PERCENT, PERCENT.openmetrics_parts["_sum"], PERCENT.openmetrics_parts["_count"])
+    assert [header[False] for header in headers] == [b"# HELP redis_y Y.\n# TYPE redis_y summary\n", b"", b""]
+    assert [header[True].splitlines()[1] for header in headers] == [
+        b"# TYPE redis_y unknown",
+        b"# TYPE redis_y_sum unknown",
+        b"# TYPE redis_y_count unknown",
+    ]
+
+
+def test_later_of_two_samples_of_one_series_is_kept() -> None:
+    """Prometheus drops the whole scrape if a series occurs twice with different values."""
     lines = render("a", [LABELLED.sample(1, "db0"), LABELLED.sample(2, "db0")])
     assert lines == {LABELLED: b'redis_db_keys{target="a",db="db0"} 2\n'}
 
 
-def test_distributions_bear_their_suffix_and_their_edge() -> None:
-    row = histogram("S", "f", "x_seconds", "X.", labels=("cmd",))
-    assert render("a", row.distribution([("0.1", 1)], 2.5, 3, "get"))[row].decode().splitlines() == [
+def test_distribution_has_suffixes_and_bounds() -> None:
+    spec = histogram("S", "f", "x_seconds", "X.", labels=("cmd",))
+    assert render("a", spec.distribution([("0.1", 1)], 2.5, 3, "get"))[spec].decode().splitlines() == [
         'redis_x_seconds_bucket{target="a",cmd="get",le="0.1"} 1',
         'redis_x_seconds_bucket{target="a",cmd="get",le="+Inf"} 3',
         'redis_x_seconds_sum{target="a",cmd="get"} 2.5',
@@ -30,8 +54,8 @@ def test_distributions_bear_their_suffix_and_their_edge() -> None:
     )
 
 
-def test_series_of_one_row_that_come_in_turns_keep_their_labels() -> None:
-    """The labels of the series before are not taken for those of the next."""
+def test_alternating_series_keep_their_labels() -> None:
+    """The labels of one series are not used for the next one."""
     other = gauge("S", "f", "other", "O.", labels=("name",))
     labels = ("a",)
     lines = render("t", [LABELLED.sample(1, *labels), other.sample(2, *labels), LABELLED.sample(3, "b")])
@@ -42,8 +66,16 @@ def test_series_of_one_row_that_come_in_turns_keep_their_labels() -> None:
 
 
 @given(st.text())
-def test_whatever_a_label_holds_comes_back_from_the_parser(text: str) -> None:
+def test_any_label_value_is_read_back_by_the_parser(text: str) -> None:
     line = render(text, [LABELLED.sample(1, text)])[LABELLED].decode()
     (family,) = parse_text(line)
     if "\r" not in text:  # the parser splits lines at carriage returns too
         assert family.samples[0].labels == {"target": text, "db": text}
+
+
+def test_reserved_names_have_server_and_exporter_metrics_with_suffixes() -> None:
+    """A metric that an operator defines must not have the name of an existing one."""
+    names = reserved_names(collectors.load().values())
+    for name in ("redis_up", "redis_memory_used_bytes", "redis_operation_duration_seconds_bucket"):
+        assert name in names
+    assert "shop_orders" not in names

@@ -1,4 +1,4 @@
-"""A real Alertmanager as a process of our own, told of alerts and asked for them through its HTTP API."""
+"""A real Alertmanager in its own process. Tests send and read alerts through its HTTP API."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ EXAMPLE = ROOT / "deploy" / "alertmanager" / "alertmanager.yaml"
 
 
 class Alertmanager:
-    """It runs with the configuration that is shipped as an example, alone, without a cluster."""
+    """One Alertmanager without a cluster, with the example configuration."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -46,8 +46,8 @@ class Alertmanager:
             self._process.wait()
             self._process = None
 
-    def tell(self, *alerts: dict[str, str]) -> None:
-        """Say that alerts with these labels fire."""
+    def fire(self, *alerts: dict[str, str]) -> None:
+        """Report that alerts with these labels fire."""
         body = json.dumps([{"labels": labels} for labels in alerts]).encode()
         headers = {"Content-Type": "application/json"}
         with urllib.request.urlopen(
@@ -56,10 +56,10 @@ class Alertmanager:
             assert response.status == 200
 
     def alerts(self) -> list[dict[str, Any]]:
-        """Return every alert that it knows, inhibited ones too."""
+        """Return every alert, including inhibited ones."""
         with urllib.request.urlopen(f"{self.url}/api/v2/alerts", timeout=PATIENCE) as response:
-            found: list[dict[str, Any]] = json.load(response)
-        return found
+            alerts: list[dict[str, Any]] = json.load(response)
+        return alerts
 
     def _is_ready(self) -> bool:
         assert self._process is not None

@@ -1,6 +1,6 @@
-"""The daemon with its own event loop blocked again and again: what it measures must not show it.
+"""The daemon with an event loop that is blocked again and again. Its measurements must not show that.
 
-``python -m tests.integration.blocked_daemon`` takes what ``python -m redis_pulse`` takes.
+``python -m tests.integration.blocked_daemon`` has the same arguments as ``python -m redis_pulse``.
 """
 
 import asyncio
@@ -11,17 +11,17 @@ from functools import partial
 from redis_pulse import cli
 from redis_pulse.daemon import lifecycle
 
-#: Seconds: so long nothing else runs on the loop, and so long is a round.
-BLOCKED, ROUND = 0.02, 0.1
+#: Seconds for which the loop is blocked in each period, and the length of a period.
+BLOCKED, PERIOD = 0.02, 0.1
 
 
 async def block() -> None:
-    """Compute, as a page or a poll that is much too slow would; for ever."""
+    """Compute, like a page or a poll that is much too slow, until the daemon stops."""
     while True:
         end = time.perf_counter() + BLOCKED
         while time.perf_counter() < end:
             pass
-        await asyncio.sleep(ROUND - BLOCKED)
+        await asyncio.sleep(PERIOD - BLOCKED)
 
 
 if __name__ == "__main__":

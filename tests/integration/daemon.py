@@ -1,4 +1,4 @@
-"""The daemon as users run it: a process of its own, talked to by HTTP and signals only."""
+"""The daemon as users run it: a separate process, which tests reach only by HTTP and signals."""
 
 import contextlib
 import http.client
@@ -18,30 +18,31 @@ from tests.integration.pages import (
     PROBE_INTERVAL,
     PROBE_TIMEOUT,
     Page,
-    assert_slots_follow_the_clock,
-    open_slots,
+    assert_pings_follow_the_clock,
+    pending_pings,
 )
 from tests.integration.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 
-#: Short intervals, so that a fault and the recovery from it take a second or two.
+#: Short intervals, so a fault and the recovery from it take a second or two.
 FAST: dict[str, Any] = {
     "probe": {"interval": PROBE_INTERVAL, "timeout": PROBE_TIMEOUT},
     "poll": {"interval": "1s", "timeout": "1s", "max_age": "3s"},
     "breaker": {"failure_threshold": 5, "open_interval": "500ms", "open_interval_max": "2s"},
 }
-#: How long anything that must happen may take on a slow and busy machine.
+#: Seconds that an expected event may take on a slow and busy machine.
 PATIENCE = 15.0
-#: What no log line may hold, whatever happens: these are bugs of ours.
+#: Texts that show a bug of the exporter if they are in its log.
 _NEVER_IN_THE_LOG = ("Traceback (most recent call last)", "was never retrieved", "was never awaited", "Warning: ")
 
 
 class Daemon:
-    """``python -m redis_pulse``: given targets by ``config`` (written as its YAML file), by arguments, or by ``env``.
+    """``python -m redis_pulse``. It gets its targets from ``config``, from arguments or from ``env``.
 
-    ``config`` is laid over ``FAST``; the environment holds nothing but what is given. ``module`` is what is run instead
-    of ``exporter``. ``files`` are the soft and the hard limit of open files.
+    ``config`` is merged into ``FAST`` and written as the YAML file of the daemon.
+    ``env`` is its whole environment, apart from variables such as ``PATH``. ``module`` is run instead of
+    ``redis_pulse``. ``file_limits`` are the soft and the hard limit of open files.
     """
 
     def __init__(
@@ -51,14 +52,14 @@ class Daemon:
         config: Mapping[str, Any] | None = None,
         env: Mapping[str, str] | None = None,
         module: str = "redis_pulse",
-        files: tuple[int, int] | None = None,
+        file_limits: tuple[int, int] | None = None,
     ) -> None:
         self.folder = folder
         self.port = free_port()
         self.file = folder / "redis-pulse.yaml"
         self.log_file = folder / "stderr.log"
         self._module = module
-        self._limit = ["prlimit", f"--nofile={files[0]}:{files[1]}"] if files else []
+        self._prlimit = ["prlimit", f"--nofile={file_limits[0]}:{file_limits[1]}"] if file_limits else []
         self._arguments = arguments
         self._config = dict(config or {})
         self._env = dict(env or {})
@@ -79,18 +80,18 @@ class Daemon:
         self.stop()
 
     def configure(self, config: Mapping[str, Any] | str) -> None:
-        """Write the configuration file; text is written as it is."""
+        """Write the configuration file. A text is written unchanged."""
         text = config if isinstance(config, str) else yaml.safe_dump({**FAST, **config})
         self.file.write_text(text)
 
     def start(self) -> None:
-        """Start the process, and return when it answers ``/-/healthy``."""
+        """Start the process, and return when it responds to ``/-/healthy``."""
         env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         env |= {name: value for name, value in os.environ.items() if name.startswith(("COVERAGE_", "COV_"))}
         env |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **self._env}
         listen = f"127.0.0.1:{self.port}"
         command = [sys.executable, "-m", self._module, "--config", str(self.file), "--listen", listen, *self._arguments]
-        command = [*self._limit, *command]
+        command = [*self._prlimit, *command]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=self.folder, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -103,7 +104,7 @@ class Daemon:
             time.sleep(0.02)
         code = self._process.poll()
         self.kill()
-        raise AssertionError(f"the daemon is not there (exit code {code}):\n{self.log}")
+        raise AssertionError(f"the daemon did not start (exit code {code}):\n{self.log}")
 
     @property
     def pid(self) -> int:
@@ -112,13 +113,13 @@ class Daemon:
 
     @property
     def log(self) -> str:
-        """Everything it wrote to stderr (and stdout) so far."""
+        """Everything that it wrote to stderr and stdout so far."""
         return self.log_file.read_text(errors="replace")
 
     def get(
         self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None
     ) -> tuple[int, dict[str, str], str]:
-        """Ask once, on a connection of its own: status, headers in lower case, text."""
+        """Send one request on a new connection. Return status, headers with lower-case names, and text."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             connection.request(method, path, headers=dict(headers or {}))
@@ -129,26 +130,26 @@ class Daemon:
             connection.close()
 
     def json(self, path: str) -> Any:
-        """Ask once and read the answer as JSON, whatever its status."""
+        """Send one request, and return the JSON of the response, whatever its status."""
         return json.loads(self.get(path)[2])
 
     def page(self) -> Page:
-        asked = time.monotonic()
+        requested_at = time.monotonic()
         status, _, text = self.get("/metrics")
-        answered = time.monotonic()
-        assert status == 200, f"/metrics answered {status}: {text[:500]}"
-        return Page(text, asked, answered)
+        received_at = time.monotonic()
+        assert status == 200, f"/metrics has status {status}: {text[:500]}"
+        return Page(text, requested_at, received_at)
 
-    def wait_for(self, what: Callable[[Page], object], seconds: float = PATIENCE) -> Page:
-        """Scrape until ``what(page)`` is true, and return that page; fail with the log when it never is."""
+    def wait_for(self, condition: Callable[[Page], object], seconds: float = PATIENCE) -> Page:
+        """Scrape until ``condition(page)`` is true, and return that page. Fail with the log if it never is."""
         deadline = time.monotonic() + seconds
         while True:
             page = self.page()
-            if what(page):
+            if condition(page):
                 return page
             if time.monotonic() > deadline:
-                ours = [line for line in page.text.splitlines() if line.startswith(("redis_up", "redis_operation"))]
-                shown = "\n".join(line for line in ours if "bucket" not in line and not line.endswith(" 0.0"))
+                lines = [line for line in page.text.splitlines() if line.startswith(("redis_up", "redis_operation"))]
+                shown = "\n".join(line for line in lines if "bucket" not in line and not line.endswith(" 0.0"))
                 raise AssertionError(f"did not happen within {seconds} s\n{shown}\n--- log\n{self.log[-4000:]}")
             time.sleep(0.05)
 
@@ -156,22 +157,22 @@ class Daemon:
         """Wait for a working target with a closed breaker."""
         return self.wait_for(lambda page: page.up(target) == 1 and page.breaker(target) == "closed")
 
-    def assert_every_slot_counted(self, first: Page, target: str | None = None) -> Page:
-        """Since that page, every scheduled ping was counted once, and every one has exactly one outcome.
+    def assert_every_ping_counted(self, first: Page, target: str | None = None) -> Page:
+        """Assert that since that page every scheduled ping was counted once and has exactly one outcome.
 
-        With 10 pings a second that are answered or rejected at once, a page on which none is open comes soon; one
-        that never got an outcome, or got two, would show on every page to come.
+        There are 10 pings a second, and each gets its reply or is rejected at once. So a page without pending pings
+        comes soon. A ping without an outcome, or with two, would show on every later page.
         """
-        last = self.wait_for(lambda page: open_slots(page, target) == 0)
-        assert_slots_follow_the_clock(first, last, target)
+        last = self.wait_for(lambda page: pending_pings(page, target) == 0)
+        assert_pings_follow_the_clock(first, last, target)
         return last
 
     def reload(self) -> None:
-        """SIGHUP."""
+        """Send SIGHUP."""
         os.kill(self.pid, signal.SIGHUP)
 
     def stop(self, within: float = 5.0) -> float:
-        """SIGTERM; assert that it exits with 0 in time and wrote nothing ugly. Return the seconds it took."""
+        """Send SIGTERM, and assert a timely exit with code 0 and a clean log. Return the seconds that it took."""
         assert self._process is not None, "it does not run"
         began = time.monotonic()
         self._process.terminate()
@@ -188,12 +189,12 @@ class Daemon:
         return took
 
     def assert_clean_log(self) -> None:
-        """No traceback, no forgotten task, no warning of Python's own."""
-        for ugly in _NEVER_IN_THE_LOG:
-            assert ugly not in self.log, f"{ugly!r} in the log:\n{self.log[-4000:]}"
+        """Assert that the log has no traceback, no forgotten task and no warning of Python."""
+        for text in _NEVER_IN_THE_LOG:
+            assert text not in self.log, f"{text!r} in the log:\n{self.log[-4000:]}"
 
     def kill(self) -> None:
-        """SIGKILL; nothing happens when it does not run."""
+        """Send SIGKILL. Do nothing if it does not run."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

@@ -1,4 +1,4 @@
-"""What an echo server answers to anything but PING: enough for a poll, or what a real server said."""
+"""Replies of an echo server to all commands but PING: enough for a poll, or what a real server replied."""
 
 import socket
 
@@ -8,19 +8,19 @@ INFO = (
     "uptime_in_seconds:100\r\n# Clients\r\nconnected_clients:1\r\n# Memory\r\nused_memory:1000000\r\n"
     "# Replication\r\nrole:master\r\nconnected_slaves:0\r\n"
 )
-_MARK = b"that-was-all"
-_END = b"$%d\r\n%s\r\n" % (len(_MARK), _MARK)
+_END_MARK = b"that-was-all"
+_END_REPLY = b"$%d\r\n%s\r\n" % (len(_END_MARK), _END_MARK)
 
 
-def commands(data: bytes) -> tuple[list[list[bytes]], bytes]:
-    """Split what clients send (arrays of bulk strings) into commands, and what is left of an unfinished one."""
-    found: list[list[bytes]] = []
+def split_commands(data: bytes) -> tuple[list[list[bytes]], bytes]:
+    """Return the complete commands in data from a client (arrays of bulk strings), and the rest of the data."""
+    complete: list[list[bytes]] = []
     start = 0
     while True:
         words, end = _command(data, start)
         if words is None:
-            return found, data[start:]
-        found.append(words)
+            return complete, data[start:]
+        complete.append(words)
         start = end
 
 
@@ -45,37 +45,37 @@ def _command(data: bytes, start: int) -> tuple[list[bytes] | None, int]:
     return words, end + 2
 
 
-class Answers:
-    """Answers to commands, over RESP2; ``behind`` is the port of a real server, whose first answer is given to all."""
+class CannedReplies:
+    """Replies to commands, over RESP2. ``behind`` is the port of a real server. All clients get its first reply."""
 
     def __init__(self, behind: int | None = None) -> None:
         self._behind = socket.create_connection(("127.0.0.1", behind), timeout=5) if behind else None
         self._known: dict[tuple[bytes, ...], bytes] = {}
 
-    def to(self, words: list[bytes]) -> bytes:
-        """Return the answer to a command."""
+    def reply_to(self, words: list[bytes]) -> bytes:
+        """Return the reply to a command."""
         name = words[0].upper()
         if name == b"HELLO":
             return HELLO if words[1:2] == [b"3"] else b"-NOPROTO unsupported protocol version\r\n"
         if name in (b"CLIENT", b"SELECT", b"AUTH") and self._behind is None:
             return b"+OK\r\n"
         if self._behind is not None:
-            return self._ask(self._behind, words)
+            return self._query(self._behind, words)
         if name == b"INFO":
             return b"$%d\r\n%s\r\n" % (len(INFO), INFO.encode())
         return b"-ERR unknown command '%s'\r\n" % words[0]
 
-    def _ask(self, behind: socket.socket, words: list[bytes]) -> bytes:
+    def _query(self, behind: socket.socket, words: list[bytes]) -> bytes:
         key = tuple(words)
         if key not in self._known:
-            behind.sendall(_encode(words) + _encode([b"ECHO", _MARK]))
+            behind.sendall(_encode(words) + _encode([b"ECHO", _END_MARK]))
             data = b""
-            while not data.endswith(_END):
+            while not data.endswith(_END_REPLY):
                 more = behind.recv(1 << 16)
                 if not more:
-                    return b"-ERR the server behind is gone\r\n"
+                    return b"-ERR the server behind has closed the connection\r\n"
                 data += more
-            self._known[key] = data.removesuffix(_END)
+            self._known[key] = data.removesuffix(_END_REPLY)
         return self._known[key]
 
 

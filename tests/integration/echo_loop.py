@@ -1,4 +1,4 @@
-"""What an echo server stands on: a loop over epoll and timers, sockets that stamp what arrives, and a record."""
+"""Basis of the echo server: an event loop with epoll and timers, sockets with kernel timestamps, and a record."""
 
 import heapq
 import itertools
@@ -14,11 +14,11 @@ now, wall = time.monotonic, time.time_ns
 
 _SO_TIMESTAMPNS = 35
 _TIMESPEC = struct.Struct("@ll")
-_ROOM = socket.CMSG_SPACE(_TIMESPEC.size)
+_CONTROL_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
 
 
 class Loop:
-    """Calls handlers of readable descriptors, and what is due."""
+    """Calls the handlers of readable file descriptors, and callbacks that are due."""
 
     def __init__(self) -> None:
         self._poll = select.epoll()
@@ -28,7 +28,7 @@ class Loop:
         self.is_running = True
 
     def run(self) -> None:
-        """Go on until ``is_running`` is false; needs a timer at any time."""
+        """Run until ``is_running`` is false. There must always be a timer."""
         handlers, timers, poll = self._handlers, self._timers, self._poll.poll
         while self.is_running:
             for fd, _ in poll(max(0.0, timers[0][0] - now())):
@@ -46,12 +46,15 @@ class Loop:
         if self._handlers.pop(fd, None):
             self._poll.unregister(fd)
 
-    def after(self, seconds: float, what: Callable[[], object]) -> None:
-        heapq.heappush(self._timers, (now() + seconds, next(self._order), what))
+    def after(self, seconds: float, callback: Callable[[], object]) -> None:
+        heapq.heappush(self._timers, (now() + seconds, next(self._order), callback))
 
 
 def bind(port: int | None = None) -> socket.socket:
-    """Bind a socket whose connections stamp what they receive; any port below those that connections go out from."""
+    """Return a bound socket whose connections have kernel timestamps.
+
+    Without ``port`` it has a free port below those from which the kernel takes the ports of outgoing connections.
+    """
     for _ in range(1000):
         sock = socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -67,9 +70,9 @@ def bind(port: int | None = None) -> socket.socket:
 
 
 def receive(sock: socket.socket) -> tuple[bytes, int]:
-    """Return what arrived (nothing: it is closed) and when, ns; raises BlockingIOError when there is nothing yet."""
+    """Return what arrived (empty: the connection is closed) and when, in ns. Raises BlockingIOError without data."""
     try:
-        data, control, _, _ = sock.recvmsg(65536, _ROOM)
+        data, control, _, _ = sock.recvmsg(65536, _CONTROL_BYTES)
     except (BlockingIOError, InterruptedError):
         raise
     except OSError:
@@ -82,18 +85,18 @@ def receive(sock: socket.socket) -> tuple[bytes, int]:
 
 
 class Record:
-    """A line a PING, ``most`` of them at the most; see ``echo_server``."""
+    """A file with one line per PING, and at most ``max_lines`` lines. See ``echo_server``."""
 
-    def __init__(self, file: Path, most: int) -> None:
+    def __init__(self, file: Path, max_lines: int) -> None:
         self._file = file.open("w", buffering=1 << 20)
         self._file.write("port,connection,arrived_ns,left_ns,done_ns,fate\n")
-        self._most = most
+        self._lines_left = max_lines
 
     def write(
         self, port: int, connection: int, arrived: int, fate: str, left: int | None = None, done: int | None = None
     ) -> None:
-        self._most -= 1
-        if self._most >= 0:
+        self._lines_left -= 1
+        if self._lines_left >= 0:
             self._file.write(f"{port},{connection},{arrived},{left or ''},{done or ''},{fate}\n")
 
     def flush(self) -> None:

@@ -1,15 +1,18 @@
-"""A server that answers PING and writes down when each arrived and when its answer left; a process of its own.
+"""A server that replies to PING and records when each PING arrived and when its reply was sent. A separate process.
 
     python -m tests.integration.echo_server --ports 1000 --record FILE [--delay lognormal:0.001:1] [--behind PORT]
 
-First it writes one line of JSON to its output, ``{"ports": […]}``. Every line of JSON on its input is one period of
-trouble (see ``echo_script``), beginning when it is read, or ``{"tell": true}``: the counters come back as one line,
-and the record is complete. It ends when its input does. One line of the record a PING, times in ns of CLOCK_REALTIME:
+First it writes one line of JSON to its output, ``{"ports": […]}``. Each line of JSON on its input is one of these:
+
+- A period of misbehaviour (see ``echo_script``), which begins when it is read.
+- ``{"report": true}``: the server writes its counters as one line, and the record is complete.
+
+The server ends with its input. The record has one line per PING, with times in ns of CLOCK_REALTIME:
 
     port,connection,arrived_ns,left_ns,done_ns,fate
 
-``arrived_ns`` is the kernel's stamp, ``left_ns`` the moment before the answer was sent, ``done_ns`` that after;
-without an answer both are empty. Linux only, standard library only.
+``arrived_ns`` is the kernel timestamp. ``left_ns`` is the time just before the reply was sent, and ``done_ns`` the time
+just after. Both are empty without a reply. Linux only, standard library only.
 """
 
 import argparse
@@ -27,33 +30,35 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from tests.integration.echo_answers import Answers, commands
+from tests.integration.echo_answers import CannedReplies, split_commands
 from tests.integration.echo_loop import Loop, Record, bind, now, receive, wall
 from tests.integration.echo_script import Fate, Period, Script
 
 PONG = b"+PONG\r\n"
+#: SO_LINGER of 0 seconds: closing the socket resets the connection.
 RESET = struct.pack("ii", 1, 0)
-FLUSH = 0.5  # seconds between two writes of the record
+#: Seconds between two writes of the record.
+FLUSH_INTERVAL = 0.5
 
 
 class Connection:
-    """``answers`` holds what is still to be sent: when, the data, and the stamp of the PING that it ends."""
+    """A connection. ``pending`` holds what must still be sent: time, data, and the timestamp of the PING it ends."""
 
-    __slots__ = ("answers", "buffer", "hung", "latest", "number", "port", "sock")
+    __slots__ = ("buffer", "hung", "latest", "number", "pending", "port", "sock")
 
     def __init__(self, sock: socket.socket, port: int, number: int) -> None:
         self.sock, self.port, self.number = sock, port, number
         self.buffer = b""
-        self.answers: deque[tuple[float, bytes, int | None]] = deque()
-        self.latest = 0.0  # an answer never overtakes the one before
+        self.pending: deque[tuple[float, bytes, int | None]] = deque()
+        self.latest = 0.0  # a reply never overtakes the one before
         self.hung = False
 
 
 class EchoServer:
-    """So many ports; behind the last ``hang`` of them nobody ever accepts."""
+    """A server with ``count`` ports. On the last ``hang`` of them, no connection is ever accepted."""
 
-    def __init__(self, count: int, record: Record, script: Script, answers: Answers, hang: int = 0) -> None:
-        self._script, self._answers, self._record = script, answers, record
+    def __init__(self, count: int, record: Record, script: Script, replies: CannedReplies, hang: int = 0) -> None:
+        self._script, self._replies, self._record = script, replies, record
         self._loop = Loop()
         self._open: dict[int, Connection] = {}
         self._listeners: dict[int, socket.socket] = {}
@@ -70,13 +75,13 @@ class EchoServer:
 
     def run(self) -> None:
         """Serve until the input ends."""
-        self._loop.watch(sys.stdin.fileno(), self._obey)
+        self._loop.watch(sys.stdin.fileno(), self._on_input)
         self._flush()
         self._loop.run()
         self._record.close()
 
-    def take(self, period: Period) -> None:
-        """Let a period of trouble come."""
+    def schedule(self, period: Period) -> None:
+        """Schedule a period of misbehaviour."""
         if period.do != "refuse":
             self._script.add([period])
             return
@@ -85,21 +90,21 @@ class EchoServer:
         if period.end < math.inf:
             self._loop.after(period.end - now(), lambda: [self._listen(bind(port)) for port in ports])
 
-    def _obey(self) -> None:
+    def _on_input(self) -> None:
         text = os.read(sys.stdin.fileno(), 1 << 16)
         if not text:
             self._loop.is_running = False
         for line in text.splitlines():
-            words = json.loads(line)
-            if words.pop("tell", False):
+            message = json.loads(line)
+            if message.pop("report", False):
                 self._record.flush()
-                say({**self.counters, "open": len(self._open)})
+                write_json({**self.counters, "open": len(self._open)})
             else:
-                self.take(Period.read(words, now()))
+                self.schedule(Period.parse(message, now()))
 
     def _flush(self) -> None:
         self._record.flush()
-        self._loop.after(FLUSH, self._flush)
+        self._loop.after(FLUSH_INTERVAL, self._flush)
 
     def _listen(self, listener: socket.socket, *, accepting: bool = True) -> int:
         port: int = listener.getsockname()[1]
@@ -138,18 +143,18 @@ class EchoServer:
             self._close(connection)
             return
         self.counters["bytes_in"] += len(data)
-        asked, connection.buffer = commands(connection.buffer + data)
-        for words in asked:
+        commands, connection.buffer = split_commands(connection.buffer + data)
+        for words in commands:
             if words[0] == b"PING":
                 self._ping(connection, arrived, words[1] if len(words) > 1 else None)
             else:
                 self.counters[words[0].upper().decode()] += 1
-                self._answer(connection, now(), self._answers.to(words), None)
+                self._reply(connection, now(), self._replies.reply_to(words), None)
         self._send(connection)
 
     def _ping(self, connection: Connection, arrived: int, word: bytes | None) -> None:
         self.counters["PING"] += 1
-        fate = self._script.fate(self._numbers[connection.port], now())
+        fate = self._script.decide(self._numbers[connection.port], now())
         connection.hung = connection.hung or fate.do == "hang"
         if fate.do == "drop" or connection.hung:
             self._record.write(connection.port, connection.number, arrived, "hang" if connection.hung else "drop")
@@ -158,76 +163,76 @@ class EchoServer:
 
     def _pong(self, connection: Connection, arrived: int, fate: Fate, pong: bytes) -> None:
         if fate.apart:
-            self._answer(connection, fate.at, pong[:3], None)
-            self._answer(connection, fate.at + fate.apart, pong[3:], arrived)
+            self._reply(connection, fate.at, pong[:3], None)
+            self._reply(connection, fate.at + fate.apart, pong[3:], arrived)
         else:
-            self._answer(connection, fate.at, pong * (2 if fate.do == "twice" else 1), arrived)
+            self._reply(connection, fate.at, pong * (2 if fate.do == "twice" else 1), arrived)
 
-    def _answer(self, connection: Connection, at: float, data: bytes, arrived: int | None) -> None:
+    def _reply(self, connection: Connection, at: float, data: bytes, arrived: int | None) -> None:
         connection.latest = at = max(at, connection.latest)
-        connection.answers.append((at, data, arrived))
+        connection.pending.append((at, data, arrived))
         if at > now():
             self._loop.after(at - now(), lambda: self._send(connection))
 
     def _send(self, connection: Connection) -> None:
-        """Send what is due, in one piece, and write it down."""
-        answers, ripe, moment = connection.answers, [], now()
-        while answers and answers[0][0] <= moment:
-            ripe.append(answers.popleft())
-        if not ripe:
+        """Send all data that is due in one piece, and record it."""
+        pending, due, moment = connection.pending, [], now()
+        while pending and pending[0][0] <= moment:
+            due.append(pending.popleft())
+        if not due:
             return
-        data = b"".join([part for _, part, _ in ripe])
+        data = b"".join([part for _, part, _ in due])
         left = wall()
         try:
             connection.sock.sendall(data)
         except OSError:
-            return  # it is gone; the reading side finds out
+            return  # the connection is closed, and the next read will notice it
         done = wall()
         self.counters["bytes_out"] += len(data)
-        for _, _, arrived in ripe:
+        for _, _, arrived in due:
             if arrived is not None:
                 self._record.write(connection.port, connection.number, arrived, "answer", left, done)
 
     def _close(self, connection: Connection) -> None:
-        for _, _, arrived in connection.answers:
+        for _, _, arrived in connection.pending:
             if arrived is not None:
                 self._record.write(connection.port, connection.number, arrived, "lost")
-        connection.answers.clear()
+        connection.pending.clear()
         del self._open[connection.sock.fileno()]
         self._loop.unwatch(connection.sock.fileno())
         connection.sock.close()
 
 
-def say(words: object) -> None:
+def write_json(message: object) -> None:
     """Write one line of JSON to the output."""
-    sys.stdout.write(json.dumps(words) + "\n")
+    sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
 
 
 def main() -> None:
-    """Read the command line and serve."""
+    """Parse the command line and serve."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ports", type=int, default=1, help="so many, free ones of 127.0.0.1")
-    parser.add_argument("--record", type=Path, default=Path(os.devnull), help="CSV, one line a PING")
-    parser.add_argument("--most", type=int, default=2_000_000, help="lines of the record at most")
+    parser.add_argument("--ports", type=int, default=1, help="how many ports of 127.0.0.1 to serve")
+    parser.add_argument("--record", type=Path, default=Path(os.devnull), help="CSV file, one line per PING")
+    parser.add_argument("--max-lines", type=int, default=2_000_000, help="maximum number of lines of the record")
     parser.add_argument("--delay", default="0", help="seconds, uniform:LOW:HIGH or lognormal:MEDIAN:SIGMA")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--hang", type=int, default=0, help="the last so many ports listen and never answer")
-    parser.add_argument("--refuse", type=int, default=0, help="the so many before them refuse")
-    parser.add_argument("--behind", type=int, help="port of a real server, asked once for whatever is not PING")
-    parser.add_argument("--scenario", type=Path, help="JSON, a list of periods of trouble, from the start")
+    parser.add_argument("--hang", type=int, default=0, help="how many of the last ports listen but never reply")
+    parser.add_argument("--refuse", type=int, default=0, help="how many of the ports before them refuse connections")
+    parser.add_argument("--behind", type=int, help="port of a real server, which gets each other command once")
+    parser.add_argument("--scenario", type=Path, help="JSON file, a list of periods that begin at the start")
     options = parser.parse_args()
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    record, script = Record(options.record, options.most), Script(options.delay, options.seed)
-    server = EchoServer(options.ports, record, script, Answers(options.behind), options.hang)
+    hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
+    record, script = Record(options.record, options.max_lines), Script(options.delay, options.seed)
+    server = EchoServer(options.ports, record, script, CannedReplies(options.behind), options.hang)
     if options.refuse:
         last = options.ports - options.hang
-        server.take(Period("refuse", now(), math.inf, ports=frozenset(range(last - options.refuse, last))))
-    for words in json.loads(options.scenario.read_text()) if options.scenario else ():
-        server.take(Period.read(words, now()))
+        server.schedule(Period("refuse", now(), math.inf, ports=frozenset(range(last - options.refuse, last))))
+    for message in json.loads(options.scenario.read_text()) if options.scenario else ():
+        server.schedule(Period.parse(message, now()))
     gc.disable()
-    say({"ports": server.ports})
+    write_json({"ports": server.ports})
     server.run()
 
 

@@ -1,6 +1,6 @@
-"""The daemon with an event loop that hangs for good once it is told to (SIGUSR1).
+"""The daemon with an event loop that hangs forever after SIGUSR1.
 
-``python -m tests.integration.hung_daemon`` takes what ``python -m redis_pulse`` takes.
+``python -m tests.integration.hung_daemon`` has the same arguments as ``python -m redis_pulse``.
 """
 
 import asyncio
@@ -14,19 +14,19 @@ from redis_pulse.daemon import lifecycle
 
 
 def hang() -> None:
-    """Wait as a call that never returns would."""
+    """Block like a call that never returns."""
     while True:
         time.sleep(60)
 
 
-async def obey() -> None:
-    """Hang at SIGUSR1: on the loop, so that nothing else runs on it any more."""
-    told = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, told.set)
-    await told.wait()
+async def hang_on_signal() -> None:
+    """Hang after SIGUSR1. This blocks the loop, so nothing else runs on it."""
+    received = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, received.set)
+    await received.wait()
     hang()
 
 
 if __name__ == "__main__":
-    lifecycle.run = partial(lifecycle.run, alongside=obey)
+    lifecycle.run = partial(lifecycle.run, alongside=hang_on_signal)
     sys.exit(cli.main())

@@ -1,4 +1,4 @@
-"""A real Prometheus as a process of our own, asked through its HTTP API."""
+"""A real Prometheus as a child process, queried through its HTTP API."""
 
 import contextlib
 import json
@@ -19,22 +19,22 @@ from tests.integration.requirements import need
 from tests.integration.servers import free_port
 
 Series = dict[str, Any]
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
-def eventually(ask: Callable[[], Answer], what: str, seconds: float = PATIENCE) -> Answer:
-    """Ask until the answer is true, and return it; fail when it never is."""
+def eventually(poll: Callable[[], Result], description: str, seconds: float = PATIENCE) -> Result:
+    """Call ``poll`` until its result is true, and return the result. Fail if it never is."""
     deadline = time.monotonic() + seconds
-    while not (answer := ask()):
-        assert time.monotonic() < deadline, f"did not happen within {seconds} s: {what}"
+    while not (result := poll()):
+        assert time.monotonic() < deadline, f"did not happen within {seconds} s: {description}"
         time.sleep(0.1)
-    return answer
+    return result
 
 
 class Prometheus:
-    """It scrapes exporters as the job ``redis-pulse`` each second, and evaluates ``rules`` ``every`` so often.
+    """Scrapes exporters each second as the job ``redis-pulse``, and evaluates ``rules`` at the interval ``every``.
 
-    ``alertmanager`` is the port of one that is told of the alerts; further ``jobs`` are as in its configuration.
+    It sends alerts to the Alertmanager at the port ``alertmanager``. ``jobs`` are further scrape configurations.
     """
 
     def __init__(
@@ -62,8 +62,8 @@ class Prometheus:
             ],
         }
         if alertmanager is not None:
-            told = {"static_configs": [{"targets": [f"127.0.0.1:{alertmanager}"]}]}
-            self._config["alerting"] = {"alertmanagers": [told]}
+            receiver = {"static_configs": [{"targets": [f"127.0.0.1:{alertmanager}"]}]}
+            self._config["alerting"] = {"alertmanagers": [receiver]}
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True)
@@ -87,23 +87,23 @@ class Prometheus:
             self._process.wait()
             self._process = None
 
-    def ask(self, path: str, **parameters: str) -> Any:
-        """Return ``data`` of the answer; anything but success is a failure that shows what was said."""
+    def get(self, path: str, **parameters: str) -> Any:
+        """Return ``data`` of the response. Fail with its text if it is not a success."""
         query = urllib.parse.urlencode(parameters)
         try:
             with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{query}", timeout=PATIENCE) as response:
-                answer = json.load(response)
+                body = json.load(response)
         except urllib.error.HTTPError as error:
             with error:
                 raise AssertionError(f"{parameters}: {error.read().decode()}") from None
-        assert answer["status"] == "success", answer
-        assert not answer.get("warnings"), answer["warnings"]
-        return answer["data"]
+        assert body["status"] == "success", body
+        assert not body.get("warnings"), body["warnings"]
+        return body["data"]
 
     def query(self, expression: str) -> list[Series]:
-        """Evaluate now: the series, those without a number left out."""
-        found = self.ask("query", query=expression)["result"]
-        return [series for series in found if not math.isnan(float(series["value"][1]))]
+        """Evaluate an expression now, and return its series, without those that are NaN."""
+        result = self.get("query", query=expression)["result"]
+        return [series for series in result if not math.isnan(float(series["value"][1]))]
 
     def _is_ready(self) -> bool:
         assert self._process is not None

@@ -1,4 +1,4 @@
-"""A TCP proxy that does to a connection what bad networks do, without touching the server behind it."""
+"""A TCP proxy that causes network faults, without any effect on the server behind it."""
 
 import asyncio
 import contextlib
@@ -10,23 +10,25 @@ from typing import Self
 
 
 class Proxy:
-    """Forwards 127.0.0.1:``port`` to another port, in a thread of its own; faults are attributes, set at any time.
+    """Forwards 127.0.0.1:``port`` to another port, in a thread. Faults are attributes that can be set at any time.
 
-    ``delay``: seconds that each chunk of the server's answers waits. ``stalled``: nothing is forwarded either way,
-    connections are accepted and stay open. ``truncate``: so many bytes of each further answer pass, then the
-    connection is closed. ``swallow``: so many further chunks of answers are lost, and nothing else is. ``refusing``: a
-    new connection is reset at once. ``spoil``: each so-many-th chunk of the server's answers is replaced by an error.
+    ``delay``: each chunk of the replies of the server waits this many seconds.
+    ``stalled``: no data is forwarded in either direction. Connections are accepted and stay open.
+    ``truncate_at``: this many bytes of the next reply are forwarded, then the connection is closed.
+    ``chunks_to_drop``: this many further chunks of replies are dropped, and nothing else.
+    ``refusing``: new connections are reset at once.
+    ``corrupt_every``: every chunk of replies with a number divisible by it is replaced by an error.
     """
 
     def __init__(self, to_port: int, port: int) -> None:
         self.to_port, self.port = to_port, port
         self.delay = 0.0
         self.stalled = False
-        self.truncate: int | None = None
-        self.swallow = 0
+        self.truncate_at: int | None = None
+        self.chunks_to_drop = 0
         self.refusing = False
-        self.spoil: int | None = None
-        self._answers = 0
+        self.corrupt_every: int | None = None
+        self._reply_chunks = 0
         self.accepted = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -50,11 +52,11 @@ class Proxy:
         self._do(self._hang_up(reset=True))
 
     def half_close(self) -> None:
-        """End our sending side to the client (FIN); what the client sends still goes through."""
+        """Close the sending side to the client (FIN). Data of the client is still forwarded."""
         self._do(self._half_close())
 
-    def _do(self, what: Coroutine[None, None, None]) -> None:
-        asyncio.run_coroutine_threadsafe(what, self._loop).result(10)
+    def _do(self, coroutine: Coroutine[None, None, None]) -> None:
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
 
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
@@ -86,26 +88,26 @@ class Proxy:
         self._tasks.add(task)
         self._writers.add(writer)
         self.accepted += 1
-        behind: asyncio.StreamWriter | None = None
+        upstream: asyncio.StreamWriter | None = None
         try:
             if self.refusing:
                 writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 writer.transport.abort()
                 return
-            answers, behind = await asyncio.open_connection("127.0.0.1", self.to_port)
-            self._writers.add(behind)
-            ways = {asyncio.ensure_future(self._pass(reader, behind, answers=False))}
-            ways |= {asyncio.ensure_future(self._pass(answers, writer, answers=True))}
+            replies, upstream = await asyncio.open_connection("127.0.0.1", self.to_port)
+            self._writers.add(upstream)
+            directions = {asyncio.ensure_future(self._forward(reader, upstream, is_reply=False))}
+            directions |= {asyncio.ensure_future(self._forward(replies, writer, is_reply=True))}
             try:
-                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for way in ways:
-                    way.cancel()
-                await asyncio.gather(*ways, return_exceptions=True)
+                for direction in directions:
+                    direction.cancel()
+                await asyncio.gather(*directions, return_exceptions=True)
         except OSError:
-            pass  # the server behind is not there: the client sees its connection closed
+            pass  # the server does not run, so the connection of the client is closed
         finally:
-            for side in (writer, behind):
+            for side in (writer, upstream):
                 if side is not None:
                     self._writers.discard(side)
                     side.close()
@@ -113,38 +115,38 @@ class Proxy:
                         await side.wait_closed()
             self._tasks.discard(task)
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool) -> None:
-        """Forward one way; what waits for its time does not hold up the reading of what comes behind it."""
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_reply: bool) -> None:
+        """Forward one direction. Chunks that wait for their time do not delay the reading of later chunks."""
         chunks: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
-        sending = asyncio.ensure_future(self._send(chunks, writer, answers=answers))
+        sending = asyncio.ensure_future(self._send(chunks, writer, is_reply=is_reply))
         try:
             while chunk := await reader.read(65536):
-                chunks.put_nowait((self._loop.time() + (self.delay if answers else 0), chunk))
+                chunks.put_nowait((self._loop.time() + (self.delay if is_reply else 0), chunk))
             chunks.put_nowait((0, b""))
             await sending
         finally:
             sending.cancel()
 
     async def _send(
-        self, chunks: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter, *, answers: bool
+        self, chunks: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter, *, is_reply: bool
     ) -> None:
         while True:
             due, chunk = await chunks.get()
             await asyncio.sleep(max(0.0, due - self._loop.time()))
             while self.stalled:
                 await asyncio.sleep(0.01)
-            if answers and self.truncate is not None:
-                writer.write(chunk[: self.truncate])
+            if is_reply and self.truncate_at is not None:
+                writer.write(chunk[: self.truncate_at])
                 writer.close()
                 return
             if not chunk:
                 return
-            if answers and self.swallow:
-                self.swallow -= 1
+            if is_reply and self.chunks_to_drop:
+                self.chunks_to_drop -= 1
                 continue
-            self._answers += answers
-            if answers and self.spoil is not None and self._answers % self.spoil == 0:
+            self._reply_chunks += is_reply
+            if is_reply and self.corrupt_every is not None and self._reply_chunks % self.corrupt_every == 0:
                 chunk = b"-BUSY as a script would do\r\n"
-            with contextlib.suppress(RuntimeError, ConnectionError):  # half-closed: what comes after the end is dropped
+            with contextlib.suppress(RuntimeError, ConnectionError):  # half-closed: later data is dropped
                 writer.write(chunk)
                 await writer.drain()

@@ -1,4 +1,4 @@
-"""A real cluster: processes of our own that meet, share the slots, and follow their masters."""
+"""A real cluster of server processes that meet, share the slots, and replicate their masters."""
 
 import contextlib
 import time
@@ -13,12 +13,12 @@ from redis_pulse.parse.cluster_nodes import ClusterNode, parse_nodes
 from tests.integration.servers import RealServer, Software, free_port
 
 PATIENCE = 20.0
-#: Milliseconds after which a node that does not answer is suspected.
+#: Milliseconds of silence after which the other nodes suspect a node.
 NODE_TIMEOUT = 1500
 
 
 def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
-    """Wait until something has come true."""
+    """Wait until ``condition()`` is true; ``what`` describes it in the message of a failure."""
     deadline = time.monotonic() + seconds
     while True:
         with contextlib.suppress(redis.ConnectionError):
@@ -29,9 +29,9 @@ def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE)
 
 
 class RealCluster:
-    """``masters`` with so many ``replicas`` each: ``nodes`` are the masters and then their replicas, in their order.
+    """A cluster with ``replicas`` for each of the ``masters``; ``nodes`` are the masters, then their replicas in order.
 
-    A directive that is callable is made anew for each node.
+    A callable directive is called for each node.
     """
 
     def __init__(
@@ -42,19 +42,21 @@ class RealCluster:
         first = [self.start_node() for _ in range(masters)]
         share = 16384 // masters
         for number, node in enumerate(first):
-            node.run("CLUSTER", "SET-CONFIG-EPOCH", number + 1)  # or they would have to sort it out among them
+            node.run("CLUSTER", "SET-CONFIG-EPOCH", number + 1)  # else the nodes must resolve equal epochs first
             last = 16383 if number == masters - 1 else (number + 1) * share - 1
             node.run("CLUSTER", "ADDSLOTSRANGE", number * share, last)
-        followers = [self.start_node() for _ in range(masters * replicas)]
+        replica_nodes = [self.start_node() for _ in range(masters * replicas)]
         for node in self.nodes[1:]:
             self.introduce(node)
-        until(lambda: all(len(self.seen_by(node)) == len(self.nodes) for node in self.nodes), "all know all")
-        for number, node in enumerate(followers):
+        until(
+            lambda: all(len(self.seen_by(node)) == len(self.nodes) for node in self.nodes), "each node knows all nodes"
+        )
+        for number, node in enumerate(replica_nodes):
             node.run("CLUSTER", "REPLICATE", self.id(first[number % masters]))
         self.settle()
 
     def start_node(self) -> RealServer:
-        """Start one more server that knows nobody yet."""
+        """Start one more node, which knows no other node yet."""
         name = f"{self._software}-node{len(self.nodes)}"
         config: dict[str, Any] = {
             "cluster_enabled": "yes",
@@ -73,21 +75,24 @@ class RealCluster:
         return str(node.run("CLUSTER", "MYID").decode())
 
     def seen_by(self, node: RealServer) -> dict[str, ClusterNode]:
-        """Return who belongs to the cluster, as one of them sees it, by address."""
+        """Return the members of the cluster, as one node sees them, by address."""
         nodes = parse_nodes(node.run("CLUSTER", "NODES").decode()).by_id.values()
         return {f"{one.ip}:{one.port}": one for one in nodes if one.ip and one.state != "handshake"}
 
     def settle(self) -> None:
-        """Wait until all who run agree who owns what, with replicas in order, and all is well."""
-        until(lambda: len({self._claim(node) for node in self.nodes}) == 1, "all agree")
-        until(lambda: all(b"cluster_state:ok" in node.run("CLUSTER", "INFO") for node in self.nodes), "all is well")
-        until(lambda: all(self._is_in_order(node) for node in self.nodes), "replicas follow")
+        """Wait until all nodes agree on roles and slots, the cluster is healthy, and the replicas replicate."""
+        until(lambda: len({self._topology(node) for node in self.nodes}) == 1, "all nodes agree")
+        until(
+            lambda: all(b"cluster_state:ok" in node.run("CLUSTER", "INFO") for node in self.nodes),
+            "the cluster is healthy",
+        )
+        until(lambda: all(self._is_replicating(node) for node in self.nodes), "the replicas replicate")
 
-    def _claim(self, node: RealServer) -> object:
-        seen = self.seen_by(node).values()
-        return frozenset((one.id, one.role, one.master, one.slots, one.state) for one in seen)
+    def _topology(self, node: RealServer) -> object:
+        members = self.seen_by(node).values()
+        return frozenset((one.id, one.role, one.master, one.slots, one.state) for one in members)
 
-    def _is_in_order(self, node: RealServer) -> bool:
+    def _is_replicating(self, node: RealServer) -> bool:
         replication = node.run("INFO", "replication")
         return bool(replication["role"] == "master" or replication["master_link_status"] == "up")
 
@@ -96,13 +101,13 @@ class RealCluster:
             node.run(*command)
 
     @contextlib.contextmanager
-    def without(self, *gone: RealServer) -> Iterator[None]:
-        """Kill some for a while."""
-        for node in gone:
+    def without(self, *nodes: RealServer) -> Iterator[None]:
+        """Kill some nodes, and start them again at the end."""
+        for node in nodes:
             node.kill()
         try:
             yield
         finally:
-            for node in gone:
+            for node in nodes:
                 node.start()
             self.settle()

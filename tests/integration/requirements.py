@@ -1,4 +1,4 @@
-"""A tool that is not installed: skip and say which package brings it; in CI its absence is a failure."""
+"""Skip a test if a tool is not installed, and name its package. In CI the test fails instead."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ import pytest
 
 
 def need(tool: str, package: str) -> str:
-    """Return the path of ``tool``, or skip this test, naming the Debian package to install."""
+    """Return the path of ``tool``, or skip this test and name the Debian package to install."""
     path = shutil.which(tool)
     if path is None:
         missing(f"{tool} is not installed: apt-get install {package}")
@@ -16,7 +16,7 @@ def need(tool: str, package: str) -> str:
 
 
 def missing(reason: str) -> NoReturn:
-    """Skip for that reason; fail where ``CI`` is set, so that nothing is skipped there unseen."""
+    """Skip the test for this reason. Fail if ``CI`` is set, so CI does not skip tests silently."""
     if os.environ.get("CI"):
-        pytest.fail(f"CI must have it: {reason}")
+        pytest.fail(f"CI needs this: {reason}")
     pytest.skip(reason)

@@ -1,4 +1,4 @@
-"""A Sentinel set of real processes: a master, its replicas, and Sentinels that notice soon."""
+"""A Sentinel set of real processes: a master, its replicas, and Sentinels with short timeouts."""
 
 import signal
 import subprocess
@@ -15,12 +15,12 @@ from redis.retry import Retry
 
 from tests.integration.servers import RealServer, Software, binary, free_port
 
-#: Milliseconds of silence after which a server is down for a Sentinel.
+#: Milliseconds of silence after which a Sentinel considers a server down.
 DOWN_AFTER = 1000
 
 
 def client(port: int, timeout: float = 2.0) -> redis.Redis:
-    """Make a client of the test's own, without hidden help."""
+    """Return a client without retries."""
     return redis.Redis(
         port=port,
         protocol=2,
@@ -32,9 +32,10 @@ def client(port: int, timeout: float = 2.0) -> redis.Redis:
 
 
 class Sentinel:
-    """One Sentinel process; ``lines`` are added to its configuration, with ``{port}`` in them filled in.
+    """One Sentinel process.
 
-    ``plain=False`` lets it listen on no port but what ``lines`` say.
+    ``lines`` are added to its configuration; ``{port}`` in a line becomes the port. With ``plain=False`` only the lines
+    open a port.
     """
 
     def __init__(
@@ -73,8 +74,8 @@ class Sentinel:
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
-    def ask(self, *words: str | int) -> Any:
-        """Send one command on a connection of its own."""
+    def run(self, *words: str | int) -> Any:
+        """Send one command on a new connection, and return the reply."""
         with client(self.port) as connection:
             return connection.execute_command(*words)
 
@@ -97,8 +98,8 @@ class SentinelSet:
     ) -> None:
         self.servers = [RealServer(folder / "server0", software)]
         for number in range(1, replicas + 1):
-            place = f"127.0.0.1 {self.servers[0].port}"
-            self.servers.append(RealServer(folder / f"server{number}", software, replicaof=place))
+            master = f"127.0.0.1 {self.servers[0].port}"
+            self.servers.append(RealServer(folder / f"server{number}", software, replicaof=master))
         masters = {"cart": self.servers[0].port}
         self.sentinels = [Sentinel(folder / f"sentinel{n}", software, masters, lines) for n in range(sentinels)]
 
@@ -107,7 +108,7 @@ class SentinelSet:
             server.__enter__()
         for sentinel in self.sentinels:
             sentinel.start()
-        self.wait_until_whole()
+        self.wait_until_complete()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -122,34 +123,34 @@ class SentinelSet:
 
     @property
     def failovers(self) -> int:
-        """How often the master has moved, by the Sentinels' logs."""
+        """How often the master has moved, according to the logs of the Sentinels."""
         return max(sentinel.log.count(" +switch-master cart ") for sentinel in self.sentinels)
 
     def server_at(self, address: str) -> RealServer:
         return next(server for server in self.servers if server.address == address)
 
-    def wait_until_whole(self, within: float = 20.0) -> None:
-        """Wait until every Sentinel knows every replica and every other Sentinel, and could do a failover."""
+    def wait_until_complete(self, within: float = 20.0) -> None:
+        """Wait until each Sentinel knows all replicas and all other Sentinels, so that a failover is possible."""
         deadline = time.monotonic() + within
-        while not all(self._is_whole(sentinel) for sentinel in self.sentinels):
+        while not all(self._is_complete(sentinel) for sentinel in self.sentinels):
             assert time.monotonic() < deadline, self.sentinels[0].log[-3000:]
             time.sleep(0.05)
 
-    def _is_whole(self, sentinel: Sentinel) -> bool:
+    def _is_complete(self, sentinel: Sentinel) -> bool:
         with suppress(redis.RedisError):
             with client(sentinel.port) as connection:
                 master = connection.sentinel_master("cart")
-                slaves = connection.sentinel_slaves("cart")
-            linked = all(slave["flags"] == "slave" and slave["master-link-status"] == "ok" for slave in slaves)
+                replicas = connection.sentinel_slaves("cart")
+            are_linked = all(one["flags"] == "slave" and one["master-link-status"] == "ok" for one in replicas)
             others = len(self.sentinels) - 1
-            return linked and len(slaves) == len(self.servers) - 1 and master["num-other-sentinels"] == others
+            return are_linked and len(replicas) == len(self.servers) - 1 and master["num-other-sentinels"] == others
         return False
 
 
 class Writer:
-    """A client as an application has one: it asks the Sentinels where to write, and writes in a loop.
+    """A client like that of an application: it gets the master from the Sentinels, and writes in a loop.
 
-    ``longest`` is the longest time between two good writes, in seconds.
+    ``max_gap`` is the longest time between two successful writes, in seconds.
     """
 
     def __init__(self, ports: Sequence[int], name: str = "cart") -> None:
@@ -158,7 +159,7 @@ class Writer:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._last = 0.0
-        self.longest = 0.0
+        self.max_gap = 0.0
         self.written = 0
 
     def __enter__(self) -> Self:
@@ -184,7 +185,7 @@ class Writer:
                 continue
             now = time.monotonic()
             if self.written:
-                self.longest = max(self.longest, now - self._last)
+                self.max_gap = max(self.max_gap, now - self._last)
             self._last = now
             self.written += 1
             self._stop.wait(0.02)
@@ -197,4 +198,4 @@ class Writer:
                 address = sentinel.sentinel_get_master_addr_by_name(self._name)
                 if address is not None:
                     return client(address[1], 0.3)
-        raise redis.ConnectionError("no Sentinel answers")
+        raise redis.ConnectionError("no Sentinel replies")

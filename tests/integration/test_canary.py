@@ -1,4 +1,4 @@
-"""What PING never meets, on real servers: a full memory, a replica that does not follow, a connection made anew."""
+"""What PING does not show, on real servers: full memory, a replica that is behind, the cost of connecting."""
 
 import re
 import shlex
@@ -37,7 +37,7 @@ def pair(
     return primary, replica, start_daemon(config={"canary": CANARY, "targets": targets})
 
 
-def test_a_primary_is_written_to_and_read_and_the_key_expires(
+def test_primary_is_written_to_and_read_and_the_key_expires(
     software: str, start_server: Start, start_daemon: Callable[..., Daemon]
 ) -> None:
     server = start_server(software)
@@ -48,9 +48,7 @@ def test_a_primary_is_written_to_and_read_and_the_key_expires(
     assert 0 < server.run("PTTL", key) <= 30_000
 
 
-def test_a_full_memory_fails_writes_and_nothing_else(
-    software: str, start_server: Start, start_daemon: Callable[..., Daemon]
-) -> None:
+def test_full_memory_fails_only_writes(software: str, start_server: Start, start_daemon: Callable[..., Daemon]) -> None:
     server = start_server(software, **{"maxmemory-policy": "noeviction"})
     daemon = start_daemon(config={"canary": CANARY, "targets": [{"name": "primary", "url": server.url}]})
     daemon.wait_until_up("primary")
@@ -63,28 +61,28 @@ def test_a_full_memory_fails_writes_and_nothing_else(
     daemon.wait_for(lambda page: succeeded(page, "write") > before + 2)
 
 
-def test_writes_that_stopped_because_a_snapshot_failed_say_so(
+def test_failed_snapshot_is_the_reason_of_failed_writes(
     software: str, start_server: Start, start_daemon: Callable[..., Daemon]
 ) -> None:
     server = start_server(software)
     daemon = start_daemon(config={"canary": CANARY, "targets": [{"name": "primary", "url": server.url}]})
     daemon.wait_for(lambda page: succeeded(page, "write") >= 1)
     directory, file = [server.run("CONFIG", "GET", name)[1].decode() for name in ("dir", "dbfilename")]
-    in_the_way = Path(directory) / file / "something"
-    in_the_way.mkdir(parents=True)  # a snapshot cannot take the place of a folder
+    obstacle = Path(directory) / file / "something"
+    obstacle.mkdir(parents=True)  # a snapshot cannot replace a folder
     server.run("CONFIG", "SET", "save", "3600 1")
     server.run("BGSAVE")
     stopped = daemon.wait_for(lambda page: page.failures("write", "misconf") >= 3)
     assert (stopped.failures("read"), stopped.breaker("primary")) == (0, "closed")
     # A server with save points denies PING too while it cannot write its snapshot.
     daemon.wait_for(lambda page: page.failures("ping", "misconf") >= 3)
-    shutil.rmtree(in_the_way.parent)
+    shutil.rmtree(obstacle.parent)
     server.run("BGSAVE")
     before = succeeded(daemon.page(), "write")
     daemon.wait_for(lambda page: succeeded(page, "write") > before + 2 and page.up("primary") == 1)
 
 
-def test_a_primary_that_became_a_replica_denies_writes_until_the_next_poll_tells(
+def test_primary_that_became_a_replica_denies_writes_until_the_next_poll(
     software: str, start_server: Start, start_daemon: Callable[..., Daemon]
 ) -> None:
     server = start_server(software)
@@ -99,10 +97,10 @@ def test_a_primary_that_became_a_replica_denies_writes_until_the_next_poll_tells
     daemon.wait_for(lambda page: succeeded(page, "write") > before + 2)
 
 
-def test_a_cluster_that_lost_slots_is_down_for_writes_and_up_for_pings(
+def test_cluster_without_all_hash_slots_is_down_for_writes_only(
     software: str, start_server: Start, start_daemon: Callable[..., Daemon]
 ) -> None:
-    """On a node of a cluster the key lies in a slot of the node's own, so nothing is moved elsewhere."""
+    """On a node of a cluster, the key lies in a hash slot of the node. So no write is redirected."""
     server = start_server(software, **{"cluster-enabled": "yes", "cluster-port": str(free_port())})
     server.run("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
     daemon = start_daemon(config={"canary": CANARY, "targets": [{"name": "primary", "url": server.url}]})
@@ -115,21 +113,21 @@ def test_a_cluster_that_lost_slots_is_down_for_writes_and_up_for_pings(
     daemon.wait_for(lambda page: succeeded(page, "write") > before + 2)
 
 
-def test_a_replica_tells_how_far_it_is_behind_and_goes_on_telling_when_its_link_is_cut(
+def test_delay_of_a_replica_grows_while_its_link_is_cut(
     software: str, start_server: Start, start_daemon: Callable[..., Daemon]
 ) -> None:
     primary, replica, daemon = pair(start_server, start_daemon, software)
     daemon.wait_for(lambda page: delay(page) == 0)
-    assert daemon.page().slots("write", "replica") == 0
-    primary.run("CONFIG", "SET", "requirepass", "nobody-knows")  # who is connected stays so
+    assert daemon.page().operations("write", "replica") == 0
+    primary.run("CONFIG", "SET", "requirepass", "unknown-password")  # existing connections stay
     primary.run("CLIENT", "KILL", "TYPE", "replica")
     daemon.wait_for(lambda page: (delay(page) or 0) > 1)
     assert daemon.page().up("replica") == 1
-    replica.run("CONFIG", "SET", "masterauth", "nobody-knows")
+    replica.run("CONFIG", "SET", "masterauth", "unknown-password")
     daemon.wait_for(lambda page: delay(page) == 0)
 
 
-def test_connecting_anew_is_an_operation_of_its_own(
+def test_cold_connect_is_a_separate_operation(
     software: str, start_server: Start, start_daemon: Callable[..., Daemon]
 ) -> None:
     server = start_server(software)
@@ -139,7 +137,7 @@ def test_connecting_anew_is_an_operation_of_its_own(
     assert page.failures("cold_connect") == 0
 
 
-def test_the_user_of_the_documentation_may_do_what_the_canary_does(
+def test_user_from_the_documentation_may_run_the_canary(
     software: str, start_server: Start, start_daemon: Callable[..., Daemon]
 ) -> None:
     server = start_server(software)

@@ -1,4 +1,4 @@
-"""Clients, command log and latencies, compared with what redis-py reads from the server itself."""
+"""Clients, command log and latencies, compared with the values that redis-py reads from the server."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,7 +20,7 @@ SPIN = "local sum = 0 for number = 1, 9000000 do sum = sum + number end return s
 
 @pytest.fixture
 def shops(server: RealServer) -> Iterator[list[redis.Redis]]:
-    """Five clients called ``cart`` of the user ``shop``, one of them blocked, and one of no name."""
+    """Yield five clients with the name ``cart`` of the user ``shop``, one of them blocked, and one without a name."""
     server.run("ACL", "SETUSER", "shop", "on", "nopass", "~*", "&*", "+@all")
     clients = [
         redis.Redis(port=server.port, username="shop", password="any", client_name="cart", protocol=2) for _ in range(4)
@@ -38,38 +38,38 @@ def shops(server: RealServer) -> Iterator[list[redis.Redis]]:
 
 
 def listed(server: RealServer, name: str = "cart") -> list[dict[str, str]]:
-    """What redis-py makes of CLIENT LIST."""
+    """Return the clients with a name, as redis-py reads them from CLIENT LIST."""
     return [client for client in server.admin.client_list() if client["name"] == name]
 
 
-def of(page: Page, metric: str, **labels: str) -> list[tuple[dict[str, str], float]]:
-    """The samples of a metric with these labels, of which ``name`` may be one."""
-    found = ((dict(have), value) for have, value in page.matching(metric).items())
-    return [(have, value) for have, value in found if labels.items() <= have.items()]
+def samples(page: Page, metric: str, **labels: str) -> list[tuple[dict[str, str], float]]:
+    """Return labels and value of the samples of a metric that have these labels. A label may be called ``name``."""
+    every = ((dict(all_labels), value) for all_labels, value in page.matching(metric).items())
+    return [(all_labels, value) for all_labels, value in every if labels.items() <= all_labels.items()]
 
 
 def total(page: Page, metric: str) -> float:
-    """The sum of a metric over all clients called ``cart``."""
-    return sum(value for _, value in of(page, metric, name="cart"))
+    """Return the sum of a metric over all clients with the name ``cart``."""
+    return sum(value for _, value in samples(page, metric, name="cart"))
 
 
-def test_clients_are_summed_up_as_the_server_lists_them(
+def test_sums_of_clients_equal_the_list_of_the_server(
     server: RealServer, shops: list[redis.Redis], watch: Watch
 ) -> None:
     daemon = watch(server, collectors=["info", "clients"])
 
     def agrees(page: Page) -> bool:
         clients = listed(server)
-        summed = {"redis_clients_memory_bytes": "tot-mem", "redis_clients_output_buffer_bytes": "omem"}
+        fields = {"redis_clients_memory_bytes": "tot-mem", "redis_clients_output_buffer_bytes": "omem"}
         return total(page, "redis_clients") == 5 and all(
-            total(page, metric) == sum(int(client[field]) for client in clients) for metric, field in summed.items()
+            total(page, metric) == sum(int(client[field]) for client in clients) for metric, field in fields.items()
         )
 
     page = daemon.wait_for(agrees)
-    ((group, _),) = of(page, "redis_clients", name="cart")
-    one = listed(server)[0]
-    assert (group["user"], group["lib_name"]) == ("shop", one.get("lib-name", ""))
-    assert group["lib_ver"] == one.get("lib-ver", "")
+    ((group, _),) = samples(page, "redis_clients", name="cart")
+    client = listed(server)[0]
+    assert (group["user"], group["lib_name"]) == ("shop", client.get("lib-name", ""))
+    assert group["lib_ver"] == client.get("lib-ver", "")
     assert page.value("redis_clients_with_flag", flag="blocked") == 1
     assert page.value("redis_clients_list_skipped") == 0
     assert page.sum("redis_clients") >= len(shops)
@@ -78,26 +78,24 @@ def test_clients_are_summed_up_as_the_server_lists_them(
     assert not page.matching("redis_connected_client_info")
 
 
-def test_one_series_a_client_on_request(server: RealServer, shops: list[redis.Redis], watch: Watch) -> None:
+def test_per_client_series_are_published_on_request(server: RealServer, shops: list[redis.Redis], watch: Watch) -> None:
     daemon = watch(server, collectors={"info": {}, "clients": {"per_client": True, "include_port": True}})
     page = daemon.wait_for(lambda page: total(page, "redis_connected_client_info") == 5)
     for client in listed(server):
         host, port = client["addr"].rsplit(":", 1)
         info = {"user": "shop", "host": host, "port": port, "db": "0", "resp": client["resp"], "flags": client["flags"]}
         assert page.value("redis_connected_client_info", id=client["id"], **info) == 1
-        by = {"id": client["id"]}
-        assert page.value("redis_connected_client_channel_subscriptions_count", **by) == int(client["sub"])
-        assert page.value("redis_connected_client_output_list_length", **by) == int(client["oll"])
-        created = page.value("redis_connected_client_created_at_timestamp", **by)
-        later = daemon.page().value("redis_connected_client_created_at_timestamp", **by)
+        labels = {"id": client["id"]}
+        assert page.value("redis_connected_client_channel_subscriptions_count", **labels) == int(client["sub"])
+        assert page.value("redis_connected_client_output_list_length", **labels) == int(client["oll"])
+        created = page.value("redis_connected_client_created_at_timestamp", **labels)
+        later = daemon.page().value("redis_connected_client_created_at_timestamp", **labels)
         assert created == later
         now = server.admin.time()[0]
         assert abs(now - int(client["age"]) - (created or 0)) <= 2
 
 
-def test_a_server_with_more_clients_than_allowed_is_not_asked(
-    server: RealServer, shops: list[redis.Redis], watch: Watch
-) -> None:
+def test_list_of_too_many_clients_is_not_requested(server: RealServer, shops: list[redis.Redis], watch: Watch) -> None:
     daemon = watch(server, collectors={"info": {}, "clients": {"max_clients": 5}})
     page = daemon.wait_for(lambda page: page.value("redis_clients_list_skipped") == 1)
     assert not page.matching("redis_clients")
@@ -106,9 +104,7 @@ def test_a_server_with_more_clients_than_allowed_is_not_asked(
     assert len(shops) > 5
 
 
-def test_histograms_have_the_counts_of_the_server_and_the_sums_of_commandstats(
-    server: RealServer, watch: Watch
-) -> None:
+def test_histograms_have_counts_of_the_server_and_sums_of_commandstats(server: RealServer, watch: Watch) -> None:
     for number in range(300):
         server.run("SET", f"key:{number}", "x" * number)
         server.run("GET", f"key:{number}")
@@ -120,9 +116,9 @@ def test_histograms_have_the_counts_of_the_server_and_the_sums_of_commandstats(
     stats = server.admin.info("commandstats")
     assert len(reply) == 8
     edges: dict[str, set[str]] = {}
-    for command, said in zip(reply[::2], reply[1::2], strict=True):
+    for command, content in zip(reply[::2], reply[1::2], strict=True):
         cmd = command.decode()
-        parts = dict(zip(said[::2], said[1::2], strict=True))
+        parts = dict(zip(content[::2], content[1::2], strict=True))
         numbers = parts[b"histogram_usec"]
         for edge, count in zip(numbers[::2], numbers[1::2], strict=True):
             assert page.value("redis_command_latency_seconds_bucket", cmd=cmd, le=repr(edge / 1e6)) == count
@@ -131,12 +127,12 @@ def test_histograms_have_the_counts_of_the_server_and_the_sums_of_commandstats(
             assert page.value(f"{name}_count", cmd=cmd) == parts[b"calls"]
             assert page.value(f"{name}_bucket", cmd=cmd, le="+Inf") == parts[b"calls"]
             assert page.value(f"{name}_sum", cmd=cmd) == stats[f"cmdstat_{cmd}"]["usec"] / unit
-        found = page.matching("redis_command_latency_seconds_bucket", cmd=cmd)
-        edges[cmd] = {dict(labels)["le"] for labels in found}
+        buckets = page.matching("redis_command_latency_seconds_bucket", cmd=cmd)
+        edges[cmd] = {dict(labels)["le"] for labels in buckets}
     assert edges["get"] == edges["eval"] == edges["georadius_ro"]
 
 
-def test_spikes_are_those_that_the_server_noticed(server: RealServer, watch: Watch) -> None:
+def test_spikes_are_those_that_the_server_recorded(server: RealServer, watch: Watch) -> None:
     server.run("CONFIG", "SET", "latency-monitor-threshold", "5")
     server.run("EVAL", SPIN, 0)
     daemon = watch(server, collectors=["info", "latency"])
@@ -149,7 +145,7 @@ def test_spikes_are_those_that_the_server_noticed(server: RealServer, watch: Wat
     assert page.value("redis_latency_spikes_total", **event) == (more[1] if more else None)
 
 
-def test_the_command_log_of_valkey_is_told(start_server: Start, watch: Watch) -> None:
+def test_command_log_of_valkey_is_published(start_server: Start, watch: Watch) -> None:
     server = start_server("valkey", commandlog_request_larger_than="4096", commandlog_reply_larger_than="65536")
     for number in range(5):
         server.run("SET", f"key:{number}", "x" * 100_000)
@@ -165,16 +161,16 @@ def test_the_command_log_of_valkey_is_told(start_server: Start, watch: Watch) ->
         if log != "slow":
             assert page.value(f"redis_commandlog_last_{name}_bytes") == newest[2]
     for parameter, value in server.admin.config_get("commandlog-*").items():
-        established = f"redis_{parameter}".replace("-", "_")
-        assert page.value(established) == float(str(value))
+        metric = f"redis_{parameter}".replace("-", "_")
+        assert page.value(metric) == float(str(value))
     assert page.value("redis_commandlog_execution_slower_than_seconds") == 0.01
 
 
-def test_redis_is_never_asked_for_a_command_log(start_server: Start, watch: Watch) -> None:
+def test_command_log_is_never_requested_from_redis(start_server: Start, watch: Watch) -> None:
     server = start_server("redis")
-    before = server.admin.info("stats")["total_error_replies"]  # redis-py makes some on a Redis that is older than it
+    before = server.admin.info("stats")["total_error_replies"]  # redis-py causes some on an older Redis
     daemon = watch(server, collectors=["info", "clients", "commandlog", "latency", "latency_histogram", "slowlog"])
-    page = daemon.wait_for(lambda page: page.slots("latency_histogram") >= 3)
+    page = daemon.wait_for(lambda page: page.operations("latency_histogram") >= 3)
     assert not page.matching("redis_commandlog_slow_length")
     assert server.admin.info("stats")["total_error_replies"] == before
     assert "cmdstat_commandlog" not in str(server.admin.info("commandstats"))

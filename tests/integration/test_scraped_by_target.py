@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes one target at a time as deploy/operator says: by the list of /sd, and by name."""
+"""A real Prometheus scrapes each target separately, as deploy/operator configures it: by /sd, and by name."""
 
 import re
 from collections.abc import Callable
@@ -18,7 +18,7 @@ OPERATOR = ROOT / "deploy" / "operator"
 
 
 def translated(name: str, port: int) -> dict[str, Any]:
-    """Return the job that the operator makes of a ScrapeConfig or a Probe, with our daemon in place of the Service."""
+    """Return the scrape job that the operator makes of a ScrapeConfig or a Probe, with the address of our daemon."""
     text = (OPERATOR / name).read_text(encoding="utf-8")
     spec = yaml.safe_load(re.sub(r"redis-pulse\.redis-pulse\.svc:\d+", f"127.0.0.1:{port}", text))["spec"]
     job: dict[str, Any] = {"job_name": spec["jobName"], "scrape_interval": "1s", "scrape_timeout": "1s"}
@@ -41,7 +41,7 @@ def translated(name: str, port: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["scrapeconfig.yaml", "probe.yaml"])
-def test_a_target_has_a_scrape_of_its_own(
+def test_target_is_scraped_separately(
     name: str, start_server: Callable[..., RealServer], watch: Callable[..., Daemon], tmp_path: Path
 ) -> None:
     server = start_server()
@@ -51,6 +51,6 @@ def test_a_target_has_a_scrape_of_its_own(
     prometheus._config["scrape_configs"] = [translated(name, daemon.port)]
     instance = server.address if name == "scrapeconfig.yaml" else "it"
     with prometheus:
-        asked = f'redis_up{{job="redis-pulse-targets",instance="{instance}",target="it"}} == 1'
-        [series] = eventually(lambda: prometheus.query(asked), f"a scrape of {instance}", 40)
+        expression = f'redis_up{{job="redis-pulse-targets",instance="{instance}",target="it"}} == 1'
+        [series] = eventually(lambda: prometheus.query(expression), f"a scrape of {instance}", 40)
     assert series["metric"]["target"] == "it"

@@ -1,4 +1,4 @@
-"""A real Prometheus with the scrape configurations that we ship: every Redis is there, once, under its own address."""
+"""Tests of the shipped scrape configurations with a real Prometheus: it has every Redis once, with its address."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,7 +20,7 @@ NAMES = ("cart", "sessions", "queue", "search")
 
 
 def shipped(name: str, *daemons: Daemon) -> list[dict[str, Any]]:
-    """Return the jobs of a shipped file; only the hosts are ours, and what takes half a minute takes a second."""
+    """Return the jobs of a shipped file. Only hosts and the refresh interval are changed, to 1 s instead of 30 s."""
     text = (SHIPPED / name).read_text(encoding="utf-8").replace("refresh_interval: 30s", "refresh_interval: 1s")
     for number, daemon in enumerate(daemons):
         for host in ("redis-pulse:9121", f"redis-pulse-{number}:9121"):
@@ -38,17 +38,19 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Real
 
 def config(servers: dict[str, RealServer]) -> dict[str, Any]:
     return {
-        "targets": [{"name": name, "url": one.url, "labels": {"team": f"{name}s"}} for name, one in servers.items()]
+        "targets": [
+            {"name": name, "url": server.url, "labels": {"team": f"{name}s"}} for name, server in servers.items()
+        ]
     }
 
 
 def up(prometheus: Prometheus) -> list[tuple[str, str, str]]:
     """Return target, instance and job of every ``redis_up`` that is 1."""
-    found = prometheus.query("redis_up == 1")
-    return sorted((one["metric"]["target"], one["metric"]["instance"], one["metric"]["job"]) for one in found)
+    metrics = [series["metric"] for series in prometheus.query("redis_up == 1")]
+    return sorted((metric["target"], metric["instance"], metric["job"]) for metric in metrics)
 
 
-def nothing_is_there_twice(prometheus: Prometheus) -> None:
+def assert_no_duplicates(prometheus: Prometheus) -> None:
     for expression in (
         "count by (target) (redis_up) > 1",
         "count by (target, db) (redis_db_keys) > 1",
@@ -58,36 +60,36 @@ def nothing_is_there_twice(prometheus: Prometheus) -> None:
         assert prometheus.query(expression) == [], expression
 
 
-def test_one_page_holds_every_redis(tmp_path: Path, servers: dict[str, RealServer]) -> None:
+def test_one_page_has_every_redis(tmp_path: Path, servers: dict[str, RealServer]) -> None:
     with ExitStack() as stack:
         daemon = stack.enter_context(Daemon(tmp_path / "daemon", config=config(servers)))
         jobs = shipped("page.yaml", daemon)
         prometheus = stack.enter_context(Prometheus(tmp_path / "prometheus", (), jobs=jobs))
-        wanted = sorted((name, f"127.0.0.1:{daemon.port}", "redis-pulse") for name in NAMES)
-        eventually(lambda: up(prometheus) == wanted, f"{up(prometheus)} is {wanted}")
-        nothing_is_there_twice(prometheus)
+        expected = sorted((name, f"127.0.0.1:{daemon.port}", "redis-pulse") for name in NAMES)
+        eventually(lambda: up(prometheus) == expected, f"{up(prometheus)} equals {expected}")
+        assert_no_duplicates(prometheus)
 
 
-def test_each_redis_is_an_instance_and_the_daemon_is_another_one(
-    tmp_path: Path, servers: dict[str, RealServer]
-) -> None:
+def test_each_redis_and_the_daemon_are_separate_instances(tmp_path: Path, servers: dict[str, RealServer]) -> None:
     with ExitStack() as stack:
         daemon = stack.enter_context(Daemon(tmp_path / "daemon", config=config(servers)))
         jobs = shipped("each.yaml", daemon)
         prometheus = stack.enter_context(Prometheus(tmp_path / "prometheus", (), jobs=jobs))
-        wanted = sorted((name, f"127.0.0.1:{one.port}", "redis") for name, one in servers.items())
-        eventually(lambda: up(prometheus) == wanted, f"{up(prometheus)} is {wanted}")
+        expected = sorted((name, f"127.0.0.1:{server.port}", "redis") for name, server in servers.items())
+        eventually(lambda: up(prometheus) == expected, f"{up(prometheus)} equals {expected}")
         eventually(lambda: prometheus.query("redis_exporter_build_info"), "the daemon's own metrics")
-        nothing_is_there_twice(prometheus)
-        assert [one["metric"]["team"] for one in prometheus.query('redis_up{target="cart"}')] == ["carts"]
+        assert_no_duplicates(prometheus)
+        assert [series["metric"]["team"] for series in prometheus.query('redis_up{target="cart"}')] == ["carts"]
         assert prometheus.query('redis_up{job="redis-pulse"}') == []
-        left = {name: one for name, one in servers.items() if name != "queue"}
-        daemon.configure(config(left))
+        remaining = {name: server for name, server in servers.items() if name != "queue"}
+        daemon.configure(config(remaining))
         daemon.reload()
-        eventually(lambda: not prometheus.query('redis_up{target="queue"}'), "what is gone is gone there")
+        eventually(
+            lambda: not prometheus.query('redis_up{target="queue"}'), "Prometheus has dropped the removed target"
+        )
 
 
-def test_two_shards_hold_every_redis_once(tmp_path: Path, servers: dict[str, RealServer]) -> None:
+def test_two_shards_have_every_redis_once(tmp_path: Path, servers: dict[str, RealServer]) -> None:
     with ExitStack() as stack:
         shards = [
             stack.enter_context(Daemon(tmp_path / f"shard{index}", "--shard", f"{index}/2", config=config(servers)))
@@ -95,16 +97,16 @@ def test_two_shards_hold_every_redis_once(tmp_path: Path, servers: dict[str, Rea
         ]
         jobs = shipped("shards.yaml", *shards)
         prometheus = stack.enter_context(Prometheus(tmp_path / "prometheus", (), jobs=jobs))
-        wanted = sorted((name, f"127.0.0.1:{one.port}", "redis") for name, one in servers.items())
-        eventually(lambda: up(prometheus) == wanted, f"{up(prometheus)} is {wanted}")
-        eventually(lambda: len(prometheus.query("redis_exporter_shard_info")) == 2, "both shards say who they are")
-        nothing_is_there_twice(prometheus)
+        expected = sorted((name, f"127.0.0.1:{server.port}", "redis") for name, server in servers.items())
+        eventually(lambda: up(prometheus) == expected, f"{up(prometheus)} equals {expected}")
+        eventually(lambda: len(prometheus.query("redis_exporter_shard_info")) == 2, "both shards publish their number")
+        assert_no_duplicates(prometheus)
         for index, shard in enumerate(shards):
             owned = {name for name in NAMES if owner(name, 2) == index}
-            assert {one["labels"]["__param_target"] for one in shard.json("/sd")} == owned
+            assert {group["labels"]["__param_target"] for group in shard.json("/sd")} == owned
 
 
-def test_a_shard_does_not_serve_what_another_one_owns(tmp_path: Path, servers: dict[str, RealServer]) -> None:
+def test_shard_does_not_serve_targets_of_another_shard(tmp_path: Path, servers: dict[str, RealServer]) -> None:
     with Daemon(tmp_path / "daemon", "--shard", "0/2", config=config(servers)) as shard:
         for name in NAMES:
             status, _, _ = shard.get(f"/scrape?target={name}")

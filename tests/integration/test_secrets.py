@@ -1,4 +1,4 @@
-"""No credential shows anywhere, whatever happens: not in the log, not on a page, not in a header."""
+"""No credential appears anywhere in any state: not in the log, not on a page, not in a header."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,68 +17,68 @@ PAGES = ("/", "/metrics", "/health", "/-/healthy", "/-/ready", "/redis/ping", "/
 TARGETS = ("by-url", "by-file", "plain", "refused")
 
 
-def test_no_page_and_no_log_line_holds_a_password(
+def test_no_page_and_no_log_line_contains_a_password(
     start_server: Callable[..., RealServer], start_daemon: Callable[..., Daemon], tmp_path: Path
 ) -> None:
-    """In every state: connected, denied by the server, away; at the most talkative level of the log."""
+    """In every state: connected, login denied, server killed. The log has level debug."""
     servers = [start_server(requirepass=password) for password in SECRETS[:3]]
-    away = start_server(listen=False)
+    absent = start_server(listen=False)
     file = tmp_path / "password"
     file.write_text(SECRETS[1] + "\n")
     targets = [
         {"name": "by-url", "url": f"redis://:{SECRETS[0]}@{servers[0].address}"},
         {"name": "by-file", "url": servers[1].url, "password_file": str(file)},
         {"name": "plain", "url": servers[2].url, "password": SECRETS[2]},
-        {"name": "refused", "url": f"redis://someone:{SECRETS[3]}@{away.address}"},
+        {"name": "refused", "url": f"redis://someone:{SECRETS[3]}@{absent.address}"},
     ]
     daemon = start_daemon(config={"targets": targets}, env={"LOG_LEVEL": "DEBUG"})
     for name in TARGETS[:3]:
         daemon.wait_until_up(name)
-    seen = everything(daemon)
+    output = all_pages(daemon)
     for server in servers:
         server.run("CONFIG", "SET", "requirepass", "changed-meanwhile")
         server.run("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     for name in TARGETS[:3]:
-        daemon.wait_for(denied(name))
-    seen += everything(daemon)
+        daemon.wait_for(login_failed(name))
+    output += all_pages(daemon)
     for server in servers:
         server.kill()
     for name in TARGETS:
-        daemon.wait_for(given_up(name))
+        daemon.wait_for(breaker_open(name))
     daemon.configure("targets:\n  - {name: x, url: 'redis://:url-pa55w0rd@127.0.0.1:1', passwrd: plain-pa55w0rd}\n")
-    seen += everything(daemon) + str(daemon.get("/-/reload", method="POST"))
+    output += all_pages(daemon) + str(daemon.get("/-/reload", method="POST"))
     daemon.stop()
-    seen += daemon.log
+    output += daemon.log
     for secret in SECRETS:
-        assert secret not in seen
+        assert secret not in output
 
 
-def denied(name: str) -> Callable[[Page], bool]:
+def login_failed(name: str) -> Callable[[Page], bool]:
     return lambda page: page.failures("ping", "auth", name) > 0
 
 
-def given_up(name: str) -> Callable[[Page], bool]:
+def breaker_open(name: str) -> Callable[[Page], bool]:
     return lambda page: page.breaker(name) == "open"
 
 
-def everything(daemon: Daemon) -> str:
+def all_pages(daemon: Daemon) -> str:
     """Return every page, with its headers."""
     paths = [*PAGES, *(f"{path}?target={name}" for path in ("/redis/ping", "/redis/stats") for name in TARGETS)]
     return "\n".join(str(daemon.get(path)) for path in paths)
 
 
-def test_a_password_in_a_wrong_setting_is_not_repeated(tmp_path: Path) -> None:
-    """The daemon refuses to start, and says where and why without the value."""
+def test_password_in_an_unknown_setting_is_not_repeated(tmp_path: Path) -> None:
+    """The daemon does not start. Its message has the location and the reason, but not the value."""
     daemon = Daemon(tmp_path, config={"targets": [{"name": "x", "url": "redis://h", "passwrd": "plain-pa55w0rd"}]})
     with pytest.raises(AssertionError, match="exit code 1"), daemon:
         pass
     assert "passwrd" in daemon.log
-    assert "password" in daemon.log, "the nearest known name is said"
+    assert "password" in daemon.log, "the message must suggest the nearest setting"
     assert "plain-pa55w0rd" not in daemon.log
     daemon.assert_clean_log()
 
 
-def test_the_command_line_of_a_target_takes_no_secret_into_its_messages(tmp_path: Path) -> None:
+def test_password_in_a_bad_url_on_the_command_line_is_not_repeated(tmp_path: Path) -> None:
     arguments: Any = ("--redis-url", "rediss:/:url-pa55w0rd@127.0.0.1:6379")
     daemon = Daemon(tmp_path, *arguments)
     with pytest.raises(AssertionError, match=r"exit code [12]"), daemon:

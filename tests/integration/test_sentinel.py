@@ -1,4 +1,4 @@
-"""A real Sentinel set through real failovers: names stay, each is counted once, the time without a master is true."""
+"""Real failovers of a real Sentinel set: names stay, each failover counts once, and its duration is correct."""
 
 import asyncio
 import time
@@ -25,12 +25,12 @@ Start = Callable[..., Daemon]
 Make = Callable[..., SentinelSet]
 
 PASSWORD = "correct-horse"
-PLACES = ("master", "replica-1", "replica-2")
+SERVERS = ("master", "replica-1", "replica-2")
 
 
 @pytest.fixture
 def make_set(stack: ExitStack, tmp_path: Path) -> Make:
-    """Start a set, and wait until all of it know each other."""
+    """Start a set, and wait until its members know each other."""
 
     def make(software: Software = "redis", **more: Any) -> SentinelSet:
         return stack.enter_context(SentinelSet(tmp_path / "set", software, **more))
@@ -42,14 +42,14 @@ def entry(hosts: list[str], **more: Any) -> dict[str, Any]:
     return {"name": "queue", "sentinel": {"hosts": hosts, "master": "cart", **more}}
 
 
-def places(page: Page) -> dict[str, str]:
-    """Return where each target is."""
-    rows = [dict(labels) for labels in page.matching("redis_target_info", sentinel="queue")]
-    return {row["target"]: row["address"] for row in rows}
+def addresses(page: Page) -> dict[str, str]:
+    """Return the address of each target by name."""
+    series = [dict(labels) for labels in page.matching("redis_target_info", sentinel="queue")]
+    return {labels["target"]: labels["address"] for labels in series}
 
 
 def wait_until_all_up(daemon: Daemon, *names: str) -> Page:
-    return daemon.wait_for(lambda page: all(page.up(f"queue/{name}") == 1 for name in names or PLACES), 30)
+    return daemon.wait_for(lambda page: all(page.up(f"queue/{name}") == 1 for name in names or SERVERS), 30)
 
 
 def failovers(page: Page) -> float | None:
@@ -57,28 +57,28 @@ def failovers(page: Page) -> float | None:
 
 
 @pytest.mark.parametrize(
-    ("software", "how"), [("redis", "command"), ("redis", "kill"), ("redis", "freeze"), ("valkey", "kill")]
+    ("software", "cause"), [("redis", "command"), ("redis", "kill"), ("redis", "freeze"), ("valkey", "kill")]
 )
-def test_a_failover_moves_two_names_and_its_time_is_what_a_client_felt(
-    make_set: Make, start_daemon: Start, software: Software, how: str
+def test_failover_swaps_two_names_and_has_the_duration_of_a_client(
+    make_set: Make, start_daemon: Start, software: Software, cause: str
 ) -> None:
-    """A client that writes in a loop and follows the Sentinels by itself is the witness."""
-    whole = make_set(software)
-    daemon = start_daemon(config={"targets": [entry(whole.hosts)]})
+    """The reference is a client that writes in a loop, and gets the master from the Sentinels."""
+    sentinel_set = make_set(software)
+    daemon = start_daemon(config={"targets": [entry(sentinel_set.hosts)]})
     before = wait_until_all_up(daemon)
-    was = places(before)
+    old_addresses = addresses(before)
     assert failovers(before) == 0
     assert before.value("redis_sentinel_quorum_ok", sentinel="queue", master="cart") == 1
     assert before.value("redis_sentinel_disagreeing", sentinel="queue", master="cart") == 0
     daemon.wait_for(lambda page: page.sum("redis_sentinel_watch_up", sentinel="queue") == 3)
-    pings = {name: before.slots("ping", f"queue/{name}") for name in PLACES}
-    old = whole.server_at(was["queue/master"])
-    with Writer([one.port for one in whole.sentinels]) as writer:
+    pings = {name: before.operations("ping", f"queue/{name}") for name in SERVERS}
+    old = sentinel_set.server_at(old_addresses["queue/master"])
+    with Writer([one.port for one in sentinel_set.sentinels]) as writer:
         while writer.written < 20:
             time.sleep(0.01)
-        if how == "command":
-            whole.sentinels[0].ask("SENTINEL", "FAILOVER", "cart")
-        elif how == "kill":
+        if cause == "command":
+            sentinel_set.sentinels[0].run("SENTINEL", "FAILOVER", "cart")
+        elif cause == "kill":
             old.kill()
         else:
             old.freeze()
@@ -88,47 +88,49 @@ def test_a_failover_moves_two_names_and_its_time_is_what_a_client_felt(
         written = writer.written
         while writer.written < written + 20:
             time.sleep(0.01)
-    now = places(page)
-    felt = page.value("redis_sentinel_last_failover_seconds", sentinel="queue", master="cart")
+    new_addresses = addresses(page)
+    duration = page.value("redis_sentinel_last_failover_seconds", sentinel="queue", master="cart")
     missing = page.value("redis_sentinel_master_missing_seconds_total", sentinel="queue", master="cart")
-    assert felt is not None
+    assert duration is not None
     assert missing is not None
-    assert missing >= felt - 0.001
-    assert now.keys() == was.keys()
-    assert page.slots("ping", "queue/master") > pings["master"]  # it went on counting
-    if whole.failovers == 1:  # on a busy machine the new master may be taken for down, too
+    assert missing >= duration - 0.001
+    assert new_addresses.keys() == old_addresses.keys()
+    assert page.operations("ping", "queue/master") > pings["master"]  # the counters continue
+    if sentinel_set.failovers == 1:  # on a busy machine the new master may be considered down, too
         assert failovers(page) == 1
-        assert now["queue/master"] != was["queue/master"]
-        moved = [name for name in was if now[name] != was[name]]
+        assert new_addresses["queue/master"] != old_addresses["queue/master"]
+        moved = [name for name in old_addresses if new_addresses[name] != old_addresses[name]]
         assert len(moved) == 2
-        assert {now[name] for name in moved} == {was[name] for name in moved}
-        assert abs(felt - writer.longest) < max(1.5, 0.5 * writer.longest), (felt, writer.longest)
-    if how == "kill":
+        assert {new_addresses[name] for name in moved} == {old_addresses[name] for name in moved}
+        assert abs(duration - writer.max_gap) < max(1.5, 0.5 * writer.max_gap), (duration, writer.max_gap)
+    if cause == "kill":
         old.start()
-    elif how == "freeze":
+    elif cause == "freeze":
         old.thaw()
     last = wait_until_all_up(daemon)
-    if whole.failovers == 1:
-        assert places(last) == now
-    daemon.wait_for(lambda page: failovers(page) == whole.failovers, 5)
+    if sentinel_set.failovers == 1:
+        assert addresses(last) == new_addresses
+    daemon.wait_for(lambda page: failovers(page) == sentinel_set.failovers, 5)
     assert "configuration taken over" in daemon.log
 
 
-def test_sentinels_may_go_one_by_one_and_what_was_known_stays(make_set: Make, start_daemon: Start) -> None:
-    """The first that is configured goes first; the third is configured nowhere, and found."""
-    whole = make_set()
-    first, second, third = whole.sentinels
+def test_losing_all_sentinels_one_by_one_keeps_all_targets(make_set: Make, start_daemon: Start) -> None:
+    """The first configured Sentinel is lost first. The third one is not configured, and is found."""
+    sentinel_set = make_set()
+    first, second, third = sentinel_set.sentinels
     config = {"targets": [entry([first.address, second.address], interval="500ms")]}
     daemon = start_daemon(config=config)
-    before = places(wait_until_all_up(daemon))
+    before = addresses(wait_until_all_up(daemon))
     daemon.wait_for(lambda page: page.value("redis_sentinel_watch_up", address=third.address) == 1)
 
     first.kill()
     daemon.wait_for(lambda page: page.value("redis_sentinel_watch_up", address=first.address) == 0)
-    daemon.configure({**config, "targets": [*config["targets"], {"name": "other", "url": whole.servers[0].url + "/1"}]})
+    daemon.configure(
+        {**config, "targets": [*config["targets"], {"name": "other", "url": sentinel_set.servers[0].url + "/1"}]}
+    )
     daemon.reload()
     page = wait_until_all_up(daemon)
-    assert places(page) == before
+    assert addresses(page) == before
 
     second.freeze()
     page = daemon.wait_for(lambda page: page.value("redis_sentinel_quorum_ok", master="cart") == 0, 20)
@@ -139,7 +141,7 @@ def test_sentinels_may_go_one_by_one_and_what_was_known_stays(make_set: Make, st
         20,
     )
     assert page.value("redis_sentinel_watch_up", address=third.address) == 0
-    assert places(page) == before
+    assert addresses(page) == before
     assert all(page.up(name) == 1 for name in before)
 
     for one in (second, third):
@@ -147,57 +149,57 @@ def test_sentinels_may_go_one_by_one_and_what_was_known_stays(make_set: Make, st
         one.start()
     daemon.wait_for(lambda page: page.value("redis_sentinel_quorum_ok", master="cart") == 1, 20)
     page = wait_until_all_up(daemon)
-    assert places(page) == before
+    assert addresses(page) == before
     assert failovers(page) == 0
 
 
-def test_the_user_of_the_docs_may_do_all_that_is_done_and_nothing_more(make_set: Make, start_daemon: Start) -> None:
-    """And without SUBSCRIBE, questions alone find the failover."""
-    whole = make_set()
+def test_documented_acl_of_the_user_is_sufficient_and_minimal(make_set: Make, start_daemon: Start) -> None:
+    """Without the permission for SUBSCRIBE, the queries alone find a failover."""
+    sentinel_set = make_set()
     line = acl.discovery_line(PASSWORD)
-    for one in whole.sentinels:
-        one.ask(*line.split())
+    for one in sentinel_set.sentinels:
+        one.run(*line.split())
     credentials = {"username": acl.USER, "password": PASSWORD}
-    daemon = start_daemon(config={"targets": [entry(whole.hosts, interval="500ms", **credentials)]})
+    daemon = start_daemon(config={"targets": [entry(sentinel_set.hosts, interval="500ms", **credentials)]})
     wait_until_all_up(daemon)
     daemon.wait_for(lambda _: daemon.log.count('"listening to a Sentinel"') == 3)
-    whole.sentinels[0].ask("SENTINEL", "FAILOVER", "cart")
+    sentinel_set.sentinels[0].run("SENTINEL", "FAILOVER", "cart")
     page = daemon.wait_for(failovers, 30)
     assert page.value("redis_sentinel_quorum_ok", master="cart") == 1
-    assert [one.ask("ACL", "LOG") for one in whole.sentinels] == [[], [], []]
+    assert [one.run("ACL", "LOG") for one in sentinel_set.sentinels] == [[], [], []]
 
     superfluous = []
-    one = whole.sentinels[0]
+    one = sentinel_set.sentinels[0]
     for word in [word for word in line.split() if word[0] in "+&" and word != "+ping"]:
         less = line.replace(f" {word}", "", 1).replace(" reset ", " reset resetchannels ")
-        one.ask(*less.split())
-        one.ask("ACL", "LOG", "RESET")
-        asyncio.run(ask_once(one, **credentials))
-        if not one.ask("ACL", "LOG"):
+        one.run(*less.split())
+        one.run("ACL", "LOG", "RESET")
+        asyncio.run(query_once(one, **credentials))
+        if not one.run("ACL", "LOG"):
             superfluous.append(word)
     assert superfluous == []
 
-    for one in whole.sentinels:
-        one.ask(*line.split(), "-subscribe")
-        one.ask("CLIENT", "KILL", "TYPE", "pubsub")
+    for one in sentinel_set.sentinels:
+        one.run(*line.split(), "-subscribe")
+        one.run("CLIENT", "KILL", "TYPE", "pubsub")
     daemon.wait_for(lambda _: daemon.log.count('"not listening to a Sentinel"') >= 3)
-    time.sleep(2.5)  # twice failover-timeout: before that a Sentinel fails over no second time
+    time.sleep(2.5)  # twice failover-timeout: a Sentinel starts no second failover before
     before = failovers(daemon.page()) or 0
-    whole.sentinels[0].ask("SENTINEL", "FAILOVER", "cart")
+    sentinel_set.sentinels[0].run("SENTINEL", "FAILOVER", "cart")
     daemon.wait_for(lambda page: (failovers(page) or 0) > before, 30)
 
 
-async def ask_once(one: Sentinel, **credentials: str) -> None:
-    """Ask a Sentinel and listen to it, as the daemon does."""
-    room = SentinelSetup(one.address, allowed=(), credentials=credentials)
-    with suppress(DiscoveryError):  # without this command it may be of no use
-        await room.source.refresh()
-    for watcher in room.source._pool:
+async def query_once(sentinel: Sentinel, **credentials: str) -> None:
+    """Query a Sentinel and subscribe to it, as the daemon does."""
+    setup = SentinelSetup(sentinel.address, allowed=(), credentials=credentials)
+    with suppress(DiscoveryError):  # a Sentinel may be useless without this command
+        await setup.source.refresh()
+    for client in setup.source._pool:
         for _ in range(200):
-            if watcher.subscribed is not None:
+            if client.subscribed is not None:
                 break
             await asyncio.sleep(0.01)
-    await room.source.aclose()
+    await setup.source.aclose()
 
 
 @pytest.fixture
@@ -211,10 +213,10 @@ def certificates(tmp_path: Path) -> tuple[Path, Path, Path]:
     return files
 
 
-def test_sentinels_have_credentials_and_tls_of_their_own(
+def test_sentinels_have_their_own_credentials_and_tls(
     stack: ExitStack, start_daemon: Start, tmp_path: Path, certificates: tuple[Path, Path, Path]
 ) -> None:
-    """The servers want another password and no TLS; neither secret goes to the other."""
+    """The servers have another password and no TLS. No secret goes to the wrong server."""
     certificate, key, ca = certificates
     master = stack.enter_context(RealServer(tmp_path / "master", "redis", requirepass="of-the-servers"))
     lines = ["tls-port {port}", f"tls-cert-file {certificate}", f"tls-key-file {key}", f"tls-ca-cert-file {ca}"]
@@ -237,7 +239,7 @@ def test_sentinels_have_credentials_and_tls_of_their_own(
     }
     daemon = start_daemon(config={"targets": [target]})
     page = wait_until_all_up(daemon, "master", f"sentinel/{sentinel.address}")
-    assert places(page) == {"queue/master": master.address, f"queue/sentinel/{sentinel.address}": sentinel.address}
+    assert addresses(page) == {"queue/master": master.address, f"queue/sentinel/{sentinel.address}": sentinel.address}
     assert page.value("redis_sentinel_watch_up", address=sentinel.address) == 1
     daemon.wait_for(lambda _: "listening to a Sentinel" in daemon.log)
     for secret in (PASSWORD, "of-the-servers"):

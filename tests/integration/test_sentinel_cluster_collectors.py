@@ -1,4 +1,4 @@
-"""A real Sentinel, a real node of a cluster, a real configuration: right names, right values, no secret."""
+"""A real Sentinel, a real cluster node and a real configuration have correct names and values, and no secret."""
 
 import socket
 import subprocess
@@ -24,7 +24,7 @@ def sentinel(folder: Path, software: Software, *directives: str) -> Iterator[int
     """Run a Sentinel; yield its port."""
     folder.mkdir()
     port = free_port()
-    config = folder / "sentinel.conf"  # which it writes its own findings into
+    config = folder / "sentinel.conf"  # the Sentinel writes its state into this file
     config.write_text("\n".join((f"port {port}", "bind 127.0.0.1", f"dir {folder}", *directives)) + "\n")
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen([binary(software), str(config), "--sentinel"], stdout=log, stderr=log)
@@ -35,37 +35,39 @@ def sentinel(folder: Path, software: Software, *directives: str) -> Iterator[int
             process.wait()
 
 
-def test_a_sentinel_tells_of_its_master(
+def test_sentinel_reports_its_master(
     software: Software, start_server: Start, start_daemon: Watch, stack: ExitStack, tmp_path: Path
 ) -> None:
     master = start_server(software)
     start_server(software, replicaof=f"127.0.0.1 {master.port}")
-    watch = (f"sentinel monitor cart 127.0.0.1 {master.port} 1", "sentinel down-after-milliseconds cart 1000")
-    port = stack.enter_context(sentinel(tmp_path / "sentinel", software, *watch, f"sentinel sentinel-pass {PASSWORD}"))
+    monitor = (f"sentinel monitor cart 127.0.0.1 {master.port} 1", "sentinel down-after-milliseconds cart 1000")
+    port = stack.enter_context(
+        sentinel(tmp_path / "sentinel", software, *monitor, f"sentinel sentinel-pass {PASSWORD}")
+    )
     options = {"include_config_metrics": True, "include_peer_info": True}
     target = {"name": "s", "url": f"redis://127.0.0.1:{port}", "collectors": {"info": {}, "sentinel": options}}
     daemon = start_daemon(config={"targets": [target]})
-    of = {"master_name": "cart", "master_address": master.address}
-    page = daemon.wait_for(lambda page: page.value("redis_sentinel_master_ok_slaves", **of) == 1)
+    labels = {"master_name": "cart", "master_address": master.address}
+    page = daemon.wait_for(lambda page: page.value("redis_sentinel_master_ok_slaves", **labels) == 1)
     assert page.value("redis_sentinel_masters") == 1
     assert page.value("redis_sentinel_tilt") == 0
-    assert page.value("redis_sentinel_master_status", master_status="ok", **of) == 1
-    assert page.value("redis_sentinel_master_slaves", **of) == 1
-    assert page.value("redis_sentinel_master_sentinels", **of) == 1
-    assert page.value("redis_sentinel_master_ok_sentinels", **of) == 1
-    assert page.value("redis_sentinel_master_setting_ckquorum", **of) == 1
-    assert page.value("redis_sentinel_master_setting_down_after_milliseconds", **of) == 1000
-    assert page.value("redis_sentinel_master_down_after_seconds", **of) == 1
+    assert page.value("redis_sentinel_master_status", master_status="ok", **labels) == 1
+    assert page.value("redis_sentinel_master_slaves", **labels) == 1
+    assert page.value("redis_sentinel_master_sentinels", **labels) == 1
+    assert page.value("redis_sentinel_master_ok_sentinels", **labels) == 1
+    assert page.value("redis_sentinel_master_setting_ckquorum", **labels) == 1
+    assert page.value("redis_sentinel_master_setting_down_after_milliseconds", **labels) == 1000
+    assert page.value("redis_sentinel_master_down_after_seconds", **labels) == 1
     assert page.value("redis_sentinel_master_ckquorum_status", master_name="cart", message="OK") == 1
-    assert page.value("redis_sentinel_master_usable_sentinels", **of) == 1
-    last = page.value("redis_sentinel_master_last_ok_ping_reply_seconds", **of)
+    assert page.value("redis_sentinel_master_usable_sentinels", **labels) == 1
+    last = page.value("redis_sentinel_master_last_ok_ping_reply_seconds", **labels)
     assert last is not None
     assert 0 <= last < 3
     assert page.value("redis_sentinel_config_key_value", key="sentinel-pass", value="***") == 1
     assert page.value("redis_collector_success", collector="sentinel") == 1
     assert PASSWORD not in page.text + daemon.log
 
-    tell_sentinel(port, "SENTINEL SET cart quorum 2")
+    execute_on_sentinel(port, "SENTINEL SET cart quorum 2")
     lost = daemon.wait_for(
         lambda page: page.matching("redis_sentinel_master_ckquorum_status", message="NOQUORUM no quorum")
     )
@@ -76,14 +78,14 @@ def test_a_sentinel_tells_of_its_master(
     assert down.value("redis_sentinel_master_status", master_name="cart") == 1
 
 
-def tell_sentinel(port: int, command: str) -> None:
-    """Send one command."""
+def execute_on_sentinel(port: int, command: str) -> None:
+    """Send one command and expect OK."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         connection.sendall(f"{command}\r\n".encode())
         assert connection.recv(64) == b"+OK\r\n"
 
 
-def test_a_node_of_a_cluster_tells_of_the_cluster(software: Software, start_server: Start, watch: Watch) -> None:
+def test_cluster_node_reports_its_cluster(software: Software, start_server: Start, watch: Watch) -> None:
     node = start_server(software, cluster_enabled="yes")
     daemon = watch(node)
     failing = daemon.wait_for(lambda page: page.value("redis_cluster_state") == 0)
@@ -100,7 +102,7 @@ def test_a_node_of_a_cluster_tells_of_the_cluster(software: Software, start_serv
     assert page.value("redis_cluster_enabled") == 1
 
 
-def test_the_whole_configuration_is_shown_and_no_secret(software: Software, start_server: Start, watch: Watch) -> None:
+def test_all_settings_are_published_without_secrets(software: Software, start_server: Start, watch: Watch) -> None:
     server = start_server(software, requirepass=PASSWORD, masterauth=PASSWORD, maxclients="321", maxmemory="50mb")
     server.run("SET", "key", "x" * 1000)
     server.run("SAVE")
@@ -118,7 +120,7 @@ def test_the_whole_configuration_is_shown_and_no_secret(software: Software, star
     assert PASSWORD not in page.text + daemon.log
 
 
-def test_a_denied_config_is_asked_for_once_and_is_a_failure_of_its_own(
+def test_denied_config_is_requested_once_and_reported_as_denied(
     software: Software, start_server: Start, watch: Watch
 ) -> None:
     server = start_server(software)
@@ -128,6 +130,6 @@ def test_a_denied_config_is_asked_for_once_and_is_a_failure_of_its_own(
     assert page.value("redis_collector_success", collector="config") == 0
     assert page.value("redis_collector_supported", collector="config") == 1
     errors = server.run("INFO", "errorstats")
-    daemon.wait_for(lambda later: later.slots("info") >= page.slots("info") + 2)
+    daemon.wait_for(lambda later: later.operations("info") >= page.operations("info") + 2)
     assert server.run("INFO", "errorstats") == errors
     assert errors["errorstat_NOPERM"]["count"] == 1

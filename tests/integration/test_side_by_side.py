@@ -1,4 +1,4 @@
-"""Beside redis_exporter, on the same servers in the same moment: names, types, labels and values are the same."""
+"""Both exporters on the same servers at the same time have equal names, types, labels and values."""
 
 import os
 import subprocess
@@ -14,13 +14,13 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.integration
 
 
-def test_what_both_say_of_a_server_is_the_same_but_for_what_the_documentation_names() -> None:
+def test_exporters_differ_only_as_documented() -> None:
     exporter = need("prometheus-redis-exporter", "prometheus-redis-exporter")
     server = need("redis-server", "redis-server")
     command = [sys.executable, "bench/compare_exporters.py", "--exporter", exporter, "--server", server]
     env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    found = subprocess.run(command, check=False, cwd=ROOT, env=env, capture_output=True, text=True, timeout=180)
-    print(found.stdout)
-    assert found.returncode == 0, "\n".join(
-        [line for line in found.stdout.splitlines() if "**no**" in line] + [found.stderr[-2000:]]
+    process = subprocess.run(command, check=False, cwd=ROOT, env=env, capture_output=True, text=True, timeout=180)
+    print(process.stdout)
+    assert process.returncode == 0, "\n".join(
+        [line for line in process.stdout.splitlines() if "**no**" in line] + [process.stderr[-2000:]]
     )

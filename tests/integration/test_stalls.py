@@ -1,6 +1,7 @@
-"""Real servers that stall, each in its own way: what the histogram, the reasons and the log must say of it.
+"""Real servers that stall in different ways: what the histogram, the reasons and the probe log must show.
 
-Ten pings a second that may take five seconds: a stall is as many slow samples as slots fell into it, and no failure.
+There are ten pings per second with a deadline of five seconds. So each probe that falls into a stall is a slow sample,
+and none is a failure.
 """
 
 import threading
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.integration
 
 INTERVAL = 0.1
 PATIENT = {"interval": "100ms", "timeout": "5s"}
-#: Seconds; healthy pings of a busy machine are faster.
+#: Seconds. Pings of a healthy server are faster, even on a busy machine.
 SLOW = 0.1
 
 Watched = tuple[Daemon, Path]
@@ -33,7 +34,10 @@ Start = Callable[..., RealServer]
 
 @pytest.fixture
 def watch(start_daemon: Callable[..., Daemon], tmp_path: Path) -> Callable[..., Watched]:
-    """Watch one address: a daemon that is up, and its probe log. Nothing but a ping can open the breaker, or none."""
+    """Start a daemon that monitors one address. Return it when it is up, and its probe log.
+
+    Polls are so rare that only pings can open the breaker.
+    """
 
     def start(url: str, **settings: Any) -> Watched:
         log = tmp_path / "probe.csv"
@@ -46,10 +50,10 @@ def watch(start_daemon: Callable[..., Daemon], tmp_path: Path) -> Callable[..., 
 
 
 def between(began: int, ended: int) -> Callable[[list[LoggedProbe]], bool]:
-    """Every slot that was due between two moments (ns of the wall clock) has ended and is written down."""
+    """Return a condition: all probes that were due between two times (ns of the wall clock) are in the log."""
 
-    def done(slots: list[LoggedProbe]) -> bool:
-        due = [slot.due for slot in slots]
+    def done(probes: list[LoggedProbe]) -> bool:
+        due = [probe.due for probe in probes]
         return (
             max(due) > ended
             and len([one for one in due if began < one < ended]) >= (ended - began) / 1e9 / INTERVAL - 2
@@ -59,33 +63,33 @@ def between(began: int, ended: int) -> Callable[[list[LoggedProbe]], bool]:
 
 
 def written_until(moment: int) -> Callable[[list[LoggedProbe]], bool]:
-    """Some slot that was due after a moment (ns of the wall clock) is written down."""
-    return lambda slots: max(slot.due for slot in slots) > moment
+    """Return a condition: a probe that was due after a time (ns of the wall clock) is in the log."""
+    return lambda probes: max(probe.due for probe in probes) > moment
 
 
-def slower(page: Page, edge: float) -> int:
-    """Return how many pings took longer than an edge of the histogram."""
-    return sum(count for upper, count in zip(*histogram(page, "it"), strict=True) if upper > edge)
+def count_slower(page: Page, bound: float) -> int:
+    """Return how many pings took longer than a bound of the histogram."""
+    return sum(count for upper, count in zip(*histogram(page, "it"), strict=True) if upper > bound)
 
 
 def assert_shows_stall(daemon: Daemon, log: Path, first: Page, began: int, ended: int) -> None:
-    """One sample for every slot that fell into the stall, as long as what was left of it; nothing failed."""
-    slots = wait_for_log(log, between(began, ended + 200_000_000))
+    """Assert one sample per probe that fell into the stall, as long as the rest of the stall. No probe failed."""
+    probes = wait_for_log(log, between(began, ended + 200_000_000))
     page = daemon.wait_for(lambda page: page.value("redis_operations_in_flight", operation="ping") == 0)
     assert page.reasons() == first.reasons()
     stall = (ended - began) / 1e9
     slow = sorted(
-        (slot for slot in slots if slot.outcome == "success" and slot.seconds > SLOW), key=lambda one: one.due
+        (probe for probe in probes if probe.outcome == "success" and probe.seconds > SLOW), key=lambda one: one.due
     )
-    assert abs(len(slow) - (stall - SLOW) / INTERVAL) <= 2, [slot.seconds for slot in slow]
+    assert abs(len(slow) - (stall - SLOW) / INTERVAL) <= 2, [probe.seconds for probe in slow]
     assert slow[0].seconds == pytest.approx(stall, abs=INTERVAL + 0.1)
-    ends = [slot.received for slot in slow if slot.received]
-    assert (max(ends) - min(ends)) / 1e9 < 0.05, "all of them ended when the stall did"
-    assert slower(page, SLOW) - slower(first, SLOW) == len(slow)
+    ends = [probe.received for probe in slow if probe.received]
+    assert (max(ends) - min(ends)) / 1e9 < 0.05, "all ended with the stall"
+    assert count_slower(page, SLOW) - count_slower(first, SLOW) == len(slow)
     assert page.breaker() == "closed"
 
 
-def test_a_paused_server_shows_every_slot_of_the_pause(server: RealServer, watch: Callable[..., Watched]) -> None:
+def test_paused_server_shows_every_probe_of_the_pause(server: RealServer, watch: Callable[..., Watched]) -> None:
     daemon, log = watch(server.url)
     first = daemon.page()
     began = time.time_ns()
@@ -93,7 +97,7 @@ def test_a_paused_server_shows_every_slot_of_the_pause(server: RealServer, watch
     assert_shows_stall(daemon, log, first, began, began + 2_000_000_000)
 
 
-def test_a_sleeping_server_shows_every_slot_of_its_sleep(
+def test_sleeping_server_shows_every_probe_of_its_sleep(
     software: str, start_server: Start, watch: Callable[..., Watched]
 ) -> None:
     server = start_server(software, enable_debug_command="local")
@@ -104,10 +108,10 @@ def test_a_sleeping_server_shows_every_slot_of_its_sleep(
     assert_shows_stall(daemon, log, first, began, time.time_ns())
 
 
-def test_a_frozen_server_times_out_or_is_slow_and_late_replies_are_counted_apart(
+def test_frozen_server_has_timeouts_slow_replies_and_late_replies(
     server: RealServer, watch: Callable[..., Watched]
 ) -> None:
-    """Frozen for 3 s with a deadline of 1 s: 20 timeouts, observed there; the 10 slots after them are slow answers."""
+    """Frozen for 3 s with a deadline of 1 s: 20 timeouts, observed at 1 s. The 10 probes after them are slow."""
     daemon, log = watch(server.url, probe={"interval": "100ms", "timeout": "1s"}, breaker={"force": "closed"})
     first = daemon.page()
     began = time.time_ns()
@@ -115,49 +119,49 @@ def test_a_frozen_server_times_out_or_is_slow_and_late_replies_are_counted_apart
     time.sleep(3)
     server.thaw()
     ended = time.time_ns()
-    slots = wait_for_log(log, between(began, ended + 200_000_000))
+    probes = wait_for_log(log, between(began, ended + 200_000_000))
     page = daemon.wait_for(lambda page: page.value("redis_operations_in_flight", operation="ping") == 0)
-    timeouts = [slot for slot in slots if slot.reason == "timeout"]
+    timeouts = [probe for probe in probes if probe.reason == "timeout"]
     frozen = (ended - began) / 1e9
     assert abs(len(timeouts) - (frozen - 1) / INTERVAL) <= 2
     assert page.reasons() == {**first.reasons(), "timeout": len(timeouts)}
-    assert page.value("redis_late_replies_total") == len(timeouts), "every one of them was answered at last"
-    slow = [slot for slot in slots if slot.outcome == "success" and slot.seconds > SLOW]
+    assert page.value("redis_late_replies_total") == len(timeouts), "each was answered in the end"
+    slow = [probe for probe in probes if probe.outcome == "success" and probe.seconds > SLOW]
     assert abs(len(slow) - (1 - SLOW) / INTERVAL) <= 2
-    assert slower(page, SLOW) - slower(first, SLOW) == len(slow) + len(timeouts), (
+    assert count_slower(page, SLOW) - count_slower(first, SLOW) == len(slow) + len(timeouts), (
         "a timeout is observed at its deadline"
     )
-    assert slower(page, 1.0) == 0, "and not later"
+    assert count_slower(page, 1.0) == 0, "and at no longer duration"
 
 
-def test_a_script_that_runs_too_long_is_busy_and_no_latency(server: RealServer, watch: Callable[..., Watched]) -> None:
+def test_script_that_runs_too_long_is_busy_and_no_latency(server: RealServer, watch: Callable[..., Watched]) -> None:
     server.run("CONFIG", "SET", "lua-time-limit", "200")
     daemon, log = watch(server.url, breaker={"force": "closed"})
     first = daemon.page()
-    guest = threading.Thread(target=_run_for_ever, args=(server,))
+    script = threading.Thread(target=_run_endless_script, args=(server,))
     began = time.time_ns()
-    guest.start()
+    script.start()
     time.sleep(1.5)
     server.run("SCRIPT", "KILL")
     ended = time.time_ns()
-    guest.join()
-    slots = wait_for_log(log, between(began, ended + 200_000_000))
+    script.join()
+    probes = wait_for_log(log, between(began, ended + 200_000_000))
     page = daemon.wait_for(lambda page: page.value("redis_operations_in_flight", operation="ping") == 0)
-    busy = [slot for slot in slots if slot.reason == "busy"]
+    busy = [probe for probe in probes if probe.reason == "busy"]
     assert page.reasons() == {**first.reasons(), "busy": len(busy)}
     assert abs(len(busy) - (ended - began) / 1e9 / INTERVAL) <= 2
-    assert slower(page, 0.0) == page.slots() - page.failures("ping"), "a refusal is no sample"
+    assert count_slower(page, 0.0) == page.operations() - page.failures("ping"), "an error reply is no sample"
 
 
-def _run_for_ever(server: RealServer) -> None:
+def _run_endless_script(server: RealServer) -> None:
     import redis
 
-    with redis.Redis(port=server.port, socket_timeout=10) as guest, pytest.raises(redis.ResponseError):
-        guest.eval("while true do end", 0)
+    with redis.Redis(port=server.port, socket_timeout=10) as client, pytest.raises(redis.ResponseError):
+        client.eval("while true do end", 0)
 
 
-def test_scripts_one_after_the_other_are_felt_by_every_ping(start_server: Start, watch: Callable[..., Watched]) -> None:
-    """A server that is never idle: a ping waits for what is left of the script that runs."""
+def test_consecutive_scripts_delay_every_ping(start_server: Start, watch: Callable[..., Watched]) -> None:
+    """The server is never idle, so each ping waits for the rest of the script that runs."""
     server = start_server()
     daemon, log = watch(server.url)
     first = daemon.page()
@@ -165,25 +169,27 @@ def test_scripts_one_after_the_other_are_felt_by_every_ping(start_server: Start,
     began = time.monotonic()
     server.admin.eval(spin, 0, 1_000_000)
     rounds = int(1_000_000 * 0.03 / (time.monotonic() - began))
-    lengths = []
+    durations = []
     while time.monotonic() < began + 2.5:
         start = time.monotonic()
         server.admin.eval(spin, 0, rounds)
-        lengths.append(time.monotonic() - start)
+        durations.append(time.monotonic() - start)
     page = daemon.page()
-    slots = wait_for_log(log, lambda slots: sum(slot.outcome == "success" for slot in slots) >= slower(page, 0.0))
+    probes = wait_for_log(
+        log, lambda probes: sum(probe.outcome == "success" for probe in probes) >= count_slower(page, 0.0)
+    )
     assert page.reasons() == first.reasons()
-    felt = sorted(slot.seconds for slot in slots if slot.outcome == "success")
-    assert felt[-1] < 2 * max(lengths) + 0.02
-    assert slower(page, 0.002) - slower(first, 0.002) >= 0.5 * (page.slots() - first.slots())
+    latencies = sorted(probe.seconds for probe in probes if probe.outcome == "success")
+    assert latencies[-1] < 2 * max(durations) + 0.02
+    assert count_slower(page, 0.002) - count_slower(first, 0.002) >= 0.5 * (page.operations() - first.operations())
 
 
-def test_a_fork_of_much_memory_is_felt_by_the_pings_that_met_it(
+def test_fork_of_a_large_process_delays_the_pings_during_the_fork(
     start_server: Start, start_daemon: Callable[..., Daemon], tmp_path: Path
 ) -> None:
-    """Of 1500 pings a second, the first one that a fork stopped waited for nearly all of it.
+    """There are 1500 pings per second. The first ping that a fork delays waits for nearly all of the fork.
 
-    Pings are not evenly spread: that ping may come as late as the widest gap between two of them.
+    Pings are not evenly spread. So that ping may come later by up to the widest gap between two pings.
     """
     server = start_server(enable_debug_command="local", rdbcompression="no")
     server.run("DEBUG", "POPULATE", 1_000_000, "key", 100)
@@ -198,47 +204,51 @@ def test_a_fork_of_much_memory_is_felt_by_the_pings_that_met_it(
         server.run("BGSAVE")
         ended = time.time_ns()
         fork = server.admin.info("stats")["latest_fork_usec"] / 1e6
-        slots = wait_for_log(log, written_until(ended + 100_000_000))
-        sent = sorted(slot.sent for slot in slots if slot.sent and began - 20_000_000 < slot.sent < ended + 20_000_000)
+        probes = wait_for_log(log, written_until(ended + 100_000_000))
+        sent = sorted(
+            probe.sent for probe in probes if probe.sent and began - 20_000_000 < probe.sent < ended + 20_000_000
+        )
         gap = max(later - earlier for earlier, later in pairwise(sent)) / 1e9
-        met = [slot for slot in slots if slot.sent and slot.received and slot.received > began and slot.sent < ended]
-        longest = max(slot.seconds for slot in met)
-        print(f"a fork of {fork * 1000:.2f} ms, pings at most {gap * 1000:.2f} ms apart: {longest * 1000:.2f} ms")
+        during_fork = [
+            probe for probe in probes if probe.sent and probe.received and probe.received > began and probe.sent < ended
+        ]
+        longest = max(probe.seconds for probe in during_fork)
+        print(f"fork {fork * 1000:.2f} ms, widest gap {gap * 1000:.2f} ms, longest ping {longest * 1000:.2f} ms")
         assert longest >= 0.9 * fork - gap
-        assert all(slot.outcome == "success" for slot in met)
+        assert all(probe.outcome == "success" for probe in during_fork)
         if gap < 0.8 * fork:
             return
         while server.admin.info("persistence")["rdb_bgsave_in_progress"]:
             time.sleep(0.1)
-    pytest.fail("the pings were never close enough to each other to say anything")
+    pytest.fail("the pings were never close enough to each other to show anything")
 
 
 @pytest.fixture
-def way(stack: ExitStack, start_server: Start, watch: Callable[..., Watched]) -> tuple[Proxy, Daemon, Path]:
-    """A healthy server watched through a proxy."""
+def through_proxy(stack: ExitStack, start_server: Start, watch: Callable[..., Watched]) -> tuple[Proxy, Daemon, Path]:
+    """A healthy server that is monitored through a proxy."""
     proxy = stack.enter_context(Proxy(start_server().port, free_port()))
     return proxy, *watch(f"redis://127.0.0.1:{proxy.port}", breaker={"force": "closed"})
 
 
-def test_a_way_of_50_ms_is_in_the_bucket_above_50_ms(way: tuple[Proxy, Daemon, Path]) -> None:
-    proxy, daemon, log = way
+def test_network_delay_of_50_ms_is_in_the_bucket_above_50_ms(through_proxy: tuple[Proxy, Daemon, Path]) -> None:
+    proxy, daemon, log = through_proxy
     proxy.delay = 0.05
     began = time.time_ns() + 100_000_000
-    first = daemon.wait_for(lambda page: page.asked)
-    slots = wait_for_log(log, between(began, began + 2_000_000_000))
+    first = daemon.wait_for(lambda page: page.requested_at)
+    probes = wait_for_log(log, between(began, began + 2_000_000_000))
     last = daemon.page()
-    delayed = [slot for slot in slots if slot.due > began and slot.outcome == "success"]
-    assert min(slot.seconds for slot in delayed) >= 0.05
-    assert sorted(slot.seconds for slot in delayed)[len(delayed) // 2] < 0.1
-    assert slower(last, 0.05) - slower(first, 0.05) >= len(delayed)
+    delayed = [probe for probe in probes if probe.due > began and probe.outcome == "success"]
+    assert min(probe.seconds for probe in delayed) >= 0.05
+    assert sorted(probe.seconds for probe in delayed)[len(delayed) // 2] < 0.1
+    assert count_slower(last, 0.05) - count_slower(first, 0.05) >= len(delayed)
     assert last.reasons() == first.reasons()
 
 
 @pytest.mark.parametrize("fault", ["reset", "half_close"])
-def test_pings_under_way_when_a_connection_ends_are_failures_and_no_latency(
-    way: tuple[Proxy, Daemon, Path], fault: str
+def test_pings_in_flight_when_a_connection_ends_are_failures(
+    through_proxy: tuple[Proxy, Daemon, Path], fault: str
 ) -> None:
-    proxy, daemon, log = way
+    proxy, daemon, log = through_proxy
     first = daemon.page()
     proxy.delay = 30.0
     hung = daemon.wait_for(lambda page: (page.value("redis_operations_in_flight", operation="ping") or 0) >= 10)
@@ -248,6 +258,6 @@ def test_pings_under_way_when_a_connection_ends_are_failures_and_no_latency(
     assert set(last.reasons()) - set(first.reasons()) == {"reset"}
     lost = last.failures("ping", "reset")
     assert lost >= (hung.value("redis_operations_in_flight", operation="ping") or 0)
-    assert slower(last, SLOW) == slower(first, SLOW), "what was never answered has no latency"
-    slots = wait_for_log(log, lambda slots: sum(slot.reason == "reset" for slot in slots) >= lost)
-    assert all(slot.received is None for slot in slots if slot.reason == "reset")
+    assert count_slower(last, SLOW) == count_slower(first, SLOW), "a ping without a reply has no latency"
+    probes = wait_for_log(log, lambda probes: sum(probe.reason == "reset" for probe in probes) >= lost)
+    assert all(probe.received is None for probe in probes if probe.reason == "reset")

@@ -1,4 +1,4 @@
-"""The image is swapped in where redis_exporter ran: its variables, and what supervises it, stay as they were."""
+"""The image replaces redis_exporter: its environment variables and its supervision stay unchanged."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,16 +7,16 @@ import pytest
 
 from tests.integration.daemon import Daemon
 from tests.integration.servers import RealServer, free_port
-from tests.integration.test_troubleshooting import certified
+from tests.integration.test_troubleshooting import write_certificates
 
 pytestmark = pytest.mark.integration
 
 
-def test_a_server_that_wants_tls_is_up_with_the_variables_of_redis_exporter_and_health_outlives_it(
+def test_redis_exporter_variables_work_with_tls_and_health_stays_200(
     start_server: Callable[..., RealServer], start_daemon: Callable[..., Daemon], tmp_path: Path
 ) -> None:
-    """An operator asks the sidecar's /health for liveness: a 503 would restart it in the outage that it records."""
-    files = certified(tmp_path)
+    """Operators use /health of the sidecar as liveness probe. A 503 would restart it during the outage it records."""
+    files = write_certificates(tmp_path)
     server = start_server("redis", tls=files)
     env = {
         "REDIS_ADDR": server.url,
@@ -26,7 +26,7 @@ def test_a_server_that_wants_tls_is_up_with_the_variables_of_redis_exporter_and_
     }
     daemon = start_daemon(env=env)
     daemon.wait_for(lambda page: page.value("redis_up", target=server.address) == 1)
-    assert "not in force" not in daemon.log
+    assert "has no effect" not in daemon.log
     server.freeze()
     daemon.wait_for(lambda page: page.value("redis_up", target=server.address) == 0)
     status, _, _ = daemon.get("/health")
@@ -34,7 +34,7 @@ def test_a_server_that_wants_tls_is_up_with_the_variables_of_redis_exporter_and_
     server.thaw()
 
 
-def test_without_those_variables_health_follows_the_targets(start_daemon: Callable[..., Daemon]) -> None:
+def test_without_these_variables_health_depends_on_the_targets(start_daemon: Callable[..., Daemon]) -> None:
     url = f"redis://127.0.0.1:{free_port()}"
     assert start_daemon(config={"targets": [{"url": url}]}).get("/health")[0] == 503
     always = {"targets": [{"url": url}], "web": {"health_status": "always-200"}}

@@ -1,4 +1,4 @@
-"""What docs/troubleshooting.md says that the daemon says, it says: every message there is provoked here."""
+"""Every message in docs/troubleshooting.md is a message of the daemon. These tests provoke it."""
 
 import os
 import re
@@ -19,8 +19,9 @@ from tests.integration.servers import RealServer, free_port
 pytestmark = pytest.mark.integration
 
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-#: Provoked elsewhere: by the tests of systemd, the watchdog, the breaker, large replies, servers that load and reset,
-#: what blocks, and want of descriptors. Nobody here has a Memorystore: see tests/client/test_error_mapping.py.
+#: Messages that other tests provoke. They are about systemd, the watchdog, the breaker, large replies, and blocked
+#: calls. Others are about a lack of descriptors, and about servers that load or reset connections. Errors of
+#: Memorystore are tested in tests/client/test_error_mapping.py.
 ELSEWHERE = (
     *("WatchdogSec is shorter", "Fatal Python error", "is loading the dataset in memory", "lost the connection"),
     *("the circuit breaker is forced open", "calls are too slow"),
@@ -34,7 +35,7 @@ ELSEWHERE = (
 )
 
 
-FILES = {
+CONFIGURATIONS = {
     "key": "probe: {intervall: 1s}",
     "yaml": "targets:\n  - {name: a}\n   - b",
     "scheme": "targets: [{url: 'reddis://a:6379'}]",
@@ -48,30 +49,31 @@ FILES = {
 }
 
 
-def messages(section: str) -> Iterator[str]:
-    """Yield the messages of a section, as fragments without what differs from case to case."""
+def documented_messages(section: str) -> Iterator[str]:
+    """Yield the fixed parts of all messages in a section of the page."""
     _, _, text = PAGE.partition(f"## {section}\n")
     text = text.partition("\n## ")[0]
     head: list[str] = []
     for line in text.splitlines():
         cells = [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
-        if "it says" in cells:
+        if "message" in cells:
             head = cells
         elif head and cells and not set(cells[0]) <= {"-", " "}:
-            said = re.fullmatch(r"`(.+)`", cells[head.index("it says")])
-            yield from (part.strip() for part in (said[1].split("…") if said else ()) if part.strip())
+            message = re.fullmatch(r"`(.+)`", cells[head.index("message")])
+            yield from (part.strip() for part in (message[1].split("…") if message else ()) if part.strip())
 
 
-def expected(section: str) -> set[str]:
-    found = {part for part in messages(section) if not part.startswith(ELSEWHERE)}
-    assert found, f"the section {section} has no message"
-    return found
+def provoked_here(section: str) -> set[str]:
+    """Return the parts of the messages in a section, without those of other tests."""
+    parts = {part for part in documented_messages(section) if not part.startswith(ELSEWHERE)}
+    assert parts, f"the section {section!r} has no message"
+    return parts
 
 
-def command(*arguments: str, folder: Path, **variables: str) -> str:
-    """Run ``redis-pulse`` and return all that it said."""
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **variables}
-    done = subprocess.run(
+def output_of(*arguments: str, folder: Path, **variables: str) -> str:
+    """Run ``redis-pulse`` and return all its output."""
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "exporter"), **variables}
+    result = subprocess.run(
         [sys.executable, "-m", "redis_pulse", *arguments],
         cwd=folder,
         env=env,
@@ -80,41 +82,41 @@ def command(*arguments: str, folder: Path, **variables: str) -> str:
         timeout=60,
         check=False,
     )
-    return done.stdout + done.stderr
+    return result.stdout + result.stderr
 
 
-def test_a_configuration_that_cannot_be_used(tmp_path: Path) -> None:
+def test_messages_about_an_invalid_configuration(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     (tmp_path / "form.json").write_text('[{"redis://b": "pa55w0rd"}]')
-    said = [command("check-config", "nothere.yaml", folder=tmp_path)]
-    for name, text in FILES.items():
+    outputs = [output_of("check-config", "nothere.yaml", folder=tmp_path)]
+    for name, text in CONFIGURATIONS.items():
         (tmp_path / f"{name}.yaml").write_text(text)
-        said.append(command("check-config", f"{name}.yaml", folder=tmp_path))
-    said.append(command("check-config", folder=tmp_path, REDIS_EXPORTER_BASIC_AUTH_PASSWORD="pa55"))
-    said.append(command("-redis.addr=cart:6379", folder=tmp_path))
+        outputs.append(output_of("check-config", f"{name}.yaml", folder=tmp_path))
+    outputs.append(output_of("check-config", folder=tmp_path, REDIS_EXPORTER_BASIC_AUTH_PASSWORD="pa55"))
+    outputs.append(output_of("-redis.addr=cart:6379", folder=tmp_path))
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        said.append(command("--listen", f"127.0.0.1:{taken.getsockname()[1]}", folder=tmp_path))
-    unheard = {part for part in expected("It does not start") if part not in "\n".join(said)}
-    assert not unheard
+        outputs.append(output_of("--listen", f"127.0.0.1:{taken.getsockname()[1]}", folder=tmp_path))
+    missing = {part for part in provoked_here("It does not start") if part not in "\n".join(outputs)}
+    assert not missing
 
 
-def test_a_configuration_that_is_warned_of(tmp_path: Path) -> None:
+def test_warnings_about_a_configuration(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text('{"redis://b": "pa55w0rd"}')
     (tmp_path / "c.yaml").write_text("targets: [{name: a, url: 'redis://a', password_file: p.json}]")
-    said = command("check-config", folder=tmp_path)
-    said += command("check-config", "c.yaml", folder=tmp_path)
-    said += command("check-config", folder=tmp_path, REDIS_PULSE_PROBE_INTERVALL="1s", REDIS_URL="redis://a")
-    said += command("check-config", "--redis-url", "redis://:pa55@a", folder=tmp_path)
-    said += command("check-config", folder=tmp_path, REDIS_EXPORTER_NAMESPACE="cache")
-    assert "pa55" not in said
-    unheard = {part for part in expected("It starts with a warning") if part not in said}
-    assert not unheard
+    output = output_of("check-config", folder=tmp_path)
+    output += output_of("check-config", "c.yaml", folder=tmp_path)
+    output += output_of("check-config", folder=tmp_path, REDIS_PULSE_PROBE_INTERVALL="1s", REDIS_URL="redis://a")
+    output += output_of("check-config", "--redis-url", "redis://:pa55@a", folder=tmp_path)
+    output += output_of("check-config", folder=tmp_path, REDIS_EXPORTER_NAMESPACE="cache")
+    assert "pa55" not in output
+    missing = {part for part in provoked_here("It starts with a warning") if part not in output}
+    assert not missing
 
 
-def certified(folder: Path) -> tuple[Path, Path, Path]:
-    """Make certificate, key and CA file of an authority that nobody else knows."""
+def write_certificates(folder: Path) -> tuple[Path, Path, Path]:
+    """Write certificate, key and CA file of a new authority, and return their paths."""
     ca = trustme.CA()
     issued = ca.issue_cert("127.0.0.1")
     paths = (folder / "server.pem", folder / "server.key", folder / "ca.pem")
@@ -124,14 +126,14 @@ def certified(folder: Path) -> tuple[Path, Path, Path]:
     return paths
 
 
-def test_targets_that_are_not_up_and_collectors_that_are_not_there(
+def test_messages_about_targets_and_collectors(
     start_server: Callable[..., RealServer], start_daemon: Callable[..., Daemon], tmp_path: Path
 ) -> None:
     locked = start_server(requirepass="pa55w0rd")
-    encrypted = start_server("redis", tls=certified(tmp_path))
+    encrypted = start_server("redis", tls=write_certificates(tmp_path))
     full, hung, plain = start_server(maxclients="1"), start_server(), start_server()
     (tmp_path / "p.json").write_text('{"redis://elsewhere": "pa55w0rd"}')
-    full.run("PING")  # the one client that is let in is this one
+    full.run("PING")  # This is the only client that the server accepts.
     plain.run("ACL", "SETUSER", "poor", "on", ">pa55w0rd", "+ping", "+info")
     targets: dict[str, dict[str, Any]] = {
         "refused": {"url": f"redis://127.0.0.1:{free_port()}"},
@@ -149,23 +151,23 @@ def test_targets_that_are_not_up_and_collectors_that_are_not_there(
     daemon.wait_until_up("hung")
     daemon.wait_until_up("poor")
     hung.freeze()
-    wanted = expected("A target is not up") | expected("A target is up, and something is missing")
+    parts = provoked_here("A target is not up") | provoked_here("A target is up, and something is missing")
     deadline = time.monotonic() + 2 * PATIENCE
-    while (unheard := {part for part in wanted if part not in daemon.log}) and time.monotonic() < deadline:
+    while (missing := {part for part in parts if part not in daemon.log}) and time.monotonic() < deadline:
         time.sleep(0.1)
     hung.thaw()
-    assert not unheard, daemon.log
+    assert not missing, daemon.log
 
 
-def test_pages_and_a_reload(start_daemon: Callable[..., Daemon]) -> None:
+def test_messages_of_pages_and_a_reload(start_daemon: Callable[..., Daemon]) -> None:
     config = {"targets": [{"name": "a", "url": f"redis://127.0.0.1:{free_port()}"}]}
     daemon = start_daemon(config=config)
-    said = [daemon.get(path)[2] for path in ("/metric", "/redis/ping?target=x", "/-/reload")]
-    # Whether it is seen not to be ready is a matter of luck, so its words are held against the code.
-    said.append((ROOT / "exporter" / "redis_pulse" / "web" / "handlers.py").read_text(encoding="utf-8"))
+    texts = [daemon.get(path)[2] for path in ("/metric", "/redis/ping?target=x", "/-/reload")]
+    # A test cannot reliably request a page before the daemon is ready. So that text is searched in the code.
+    texts.append((ROOT / "exporter" / "redis_pulse" / "web" / "handlers.py").read_text(encoding="utf-8"))
     daemon.configure("targets: [")
-    said.append(daemon.get("/-/reload", "POST")[2])
+    texts.append(daemon.get("/-/reload", "POST")[2])
     daemon.configure({**config, "telemetry_path": "/elsewhere"})
-    said += [daemon.get("/-/reload", "POST")[2], daemon.log]
-    unheard = {part for part in expected("Pages and reload") if part not in "\n".join(said)}
-    assert not unheard
+    texts += [daemon.get("/-/reload", "POST")[2], daemon.log]
+    missing = {part for part in provoked_here("Pages and reload") if part not in "\n".join(texts)}
+    assert not missing

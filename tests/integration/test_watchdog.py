@@ -1,6 +1,6 @@
-"""The service as systemd holds it: a loop that hangs falls silent, is ended with its stack in the log, and starts anew.
+"""systemd ends a daemon with a hanging loop and starts it again. The log shows where it hung.
 
-There is no systemd to be had in a test, so the test is its other end: the socket, the patience, the SIGABRT.
+The test plays the part of systemd: the socket, the timeout, and SIGABRT.
 """
 
 import os
@@ -20,17 +20,17 @@ from tests.integration.servers import RealServer, free_port
 
 pytestmark = pytest.mark.integration
 
-#: Seconds of silence after which the service is given up; it beats every second.
+#: Seconds without a notification after which systemd ends the service. It sends one every second.
 WATCHDOG = 5.0
 
 
-class Manager:
-    """The part of systemd that looks after one service."""
+class ServiceManager:
+    """The part of systemd that supervises one service."""
 
     def __init__(self, folder: Path) -> None:
         self.address = str(folder / "notify")
-        self.door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.door.bind(self.address)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.address)
         self.log = folder / "stderr.log"
         self.processes: list[subprocess.Popen[bytes]] = []
 
@@ -46,12 +46,12 @@ class Manager:
         return process
 
     def wait_for(self, word: str, within: float = 30.0) -> bool:
-        """Whether a datagram with that word comes in time."""
+        """Return whether a datagram with this word arrives in time."""
         deadline = time.monotonic() + within
-        while (left := deadline - time.monotonic()) > 0:
-            self.door.settimeout(left)
+        while (remaining := deadline - time.monotonic()) > 0:
+            self.socket.settimeout(remaining)
             try:
-                if word in self.door.recv(4096).decode():
+                if word in self.socket.recv(4096).decode():
                     return True
             except TimeoutError:
                 break
@@ -59,17 +59,17 @@ class Manager:
 
 
 @pytest.fixture
-def manager(tmp_path: Path) -> Iterator[Manager]:
-    manager = Manager(tmp_path)
+def manager(tmp_path: Path) -> Iterator[ServiceManager]:
+    manager = ServiceManager(tmp_path)
     yield manager
     for process in manager.processes:
         process.kill()
         process.wait()
-    manager.door.close()
+    manager.socket.close()
 
 
-def test_a_loop_that_hangs_is_found_ended_and_replaced(
-    manager: Manager, start_server: Callable[..., RealServer], tmp_path: Path
+def test_daemon_with_a_hanging_loop_is_ended_and_restarted(
+    manager: ServiceManager, start_server: Callable[..., RealServer], tmp_path: Path
 ) -> None:
     config = tmp_path / "redis-pulse.yaml"
     config.write_text(yaml.safe_dump({**FAST, "targets": [{"name": "it", "url": start_server().url}]}))
@@ -77,22 +77,22 @@ def test_a_loop_that_hangs_is_found_ended_and_replaced(
     hung = manager.start(*arguments)
     assert manager.wait_for("READY=1"), manager.log.read_text()
     assert manager.wait_for("WATCHDOG=1")
-    assert manager.wait_for("WATCHDOG=1"), "a healthy loop beats again and again"
+    assert manager.wait_for("WATCHDOG=1"), "a healthy loop notifies again and again"
 
     hung.send_signal(signal.SIGUSR1)
     while manager.wait_for("WATCHDOG=1", within=WATCHDOG):
         assert hung.poll() is None
-    assert hung.poll() is None, "it is there, but its loop does not turn: only the watchdog can tell"
+    assert hung.poll() is None, "the process runs, but its loop hangs: only the watchdog can detect that"
 
-    hung.send_signal(signal.SIGABRT)  # what systemd does then
+    hung.send_signal(signal.SIGABRT)  # as systemd does
     assert hung.wait(10) == -signal.SIGABRT
     log = manager.log.read_text()
     assert "Fatal Python error: Aborted" in log
     assert "hung_daemon.py" in log
-    assert " in hang" in log, "the journal says where it hung"
+    assert " in hang" in log, "the journal shows where it hung"
 
-    again = manager.start(*arguments)
+    restarted = manager.start(*arguments)
     assert manager.wait_for("READY=1"), manager.log.read_text()
-    again.terminate()
+    restarted.terminate()
     assert manager.wait_for("STOPPING=1")
-    assert again.wait(10) == 0
+    assert restarted.wait(10) == 0

@@ -1,4 +1,4 @@
-"""A reader of the log that reads nothing costs lines, which are counted, and nothing else."""
+"""Tests of the log writer: a stalled reader of the log costs only lines, which are counted."""
 
 import io
 import os
@@ -14,20 +14,20 @@ LINE = "x" * 999 + "\n"
 
 
 class Pipe:
-    """A pipe whose reader reads when it is told to."""
+    """A pipe whose reader reads only in ``read``."""
 
     def __init__(self) -> None:
-        self._reading, writing = os.pipe()
-        self.stream = os.fdopen(writing, "w")
+        self._read_end, write_end = os.pipe()
+        self.stream = os.fdopen(write_end, "w")
 
     def read(self, size: int) -> str:
         text = b""
-        while len(text) < size and (more := os.read(self._reading, size - len(text))):
+        while len(text) < size and (more := os.read(self._read_end, size - len(text))):
             text += more
         return text.decode()
 
     def close(self) -> None:
-        os.close(self._reading)
+        os.close(self._read_end)
         self.stream.close()
 
 
@@ -38,7 +38,7 @@ def pipe() -> Iterator[Pipe]:
     pipe.close()
 
 
-def test_lines_are_written_in_order_by_a_thread() -> None:
+def test_thread_writes_lines_in_order() -> None:
     stream = io.StringIO()
     dropped: list[int] = []
     writer = LogWriter(dropped.append)
@@ -49,10 +49,10 @@ def test_lines_are_written_in_order_by_a_thread() -> None:
     assert dropped == []
 
 
-def test_lines_that_find_no_room_are_dropped_and_counted(pipe: Pipe) -> None:
-    """Writing returns at once, whatever the reader does; when it reads again, lines come again."""
+def test_lines_that_do_not_fit_are_dropped_and_counted(pipe: Pipe) -> None:
+    """``write`` returns at once, whatever the reader does. When the reader continues, so do the lines."""
     dropped: list[int] = []
-    writer = LogWriter(dropped.append, most=10)
+    writer = LogWriter(dropped.append, max_lines=10)
     for _ in range(300):  # a pipe holds 64 KB
         writer.write(pipe.stream, LINE)
     lost = len(dropped)
@@ -65,35 +65,35 @@ def test_lines_that_find_no_room_are_dropped_and_counted(pipe: Pipe) -> None:
     writer.stop(5)
 
 
-def test_the_end_does_not_wait_for_a_reader_that_reads_nothing(pipe: Pipe) -> None:
+def test_stop_does_not_wait_for_a_stalled_reader(pipe: Pipe) -> None:
     writer = LogWriter(lambda _count: None)
     for _ in range(300):
         writer.write(pipe.stream, LINE)
-    ended = threading.Thread(target=writer.stop, args=(0.05,))
-    ended.start()
-    ended.join(20)
-    assert not ended.is_alive()
+    stopping = threading.Thread(target=writer.stop, args=(0.05,))
+    stopping.start()
+    stopping.join(20)
+    assert not stopping.is_alive()
 
 
-def test_without_a_thread_a_line_waits_for_a_short_time_only(pipe: Pipe) -> None:
+def test_line_without_a_thread_waits_a_short_time_only(pipe: Pipe) -> None:
     def write() -> None:
         for _ in range(200):
             put(pipe.stream, LINE, 0.001)
 
-    done = threading.Thread(target=write, daemon=True)
-    done.start()
-    done.join(20)
-    assert not done.is_alive()
+    writing = threading.Thread(target=write, daemon=True)
+    writing.start()
+    writing.join(20)
+    assert not writing.is_alive()
 
 
-def test_a_reader_that_is_gone_harms_nothing() -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    with os.fdopen(writing, "w") as stream:
+def test_closed_pipe_raises_no_error() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "w") as stream:
         put(stream, LINE)
 
 
-def test_the_log_of_a_daemon_goes_through_the_thread_and_back() -> None:
+def test_log_uses_the_thread_between_start_and_stop() -> None:
     stream = io.StringIO()
     dropped: list[int] = []
     log.setup(stream=stream)

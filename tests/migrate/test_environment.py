@@ -1,4 +1,4 @@
-"""Started with variables of redis_exporter: each is understood or told; what protected the pages stops the start."""
+"""Each variable of redis_exporter has an effect or a warning. One that protected the pages stops the start."""
 
 from pathlib import Path
 from typing import Any
@@ -16,20 +16,20 @@ SETS = {"default": [name for name, collector in load_collectors().items() if col
 
 
 def loaded(directory: Path, **environ: str) -> LoadedConfig:
-    """Load what the environment alone says, as the daemon does."""
+    """Load the environment as the daemon does."""
     return load(None, {"REDIS_ADDR": "cart", **environ}, directory, sets=SETS, inherit=inherit)
 
 
-def collectors_of(found: LoadedConfig) -> dict[str, Any]:
-    (target,) = found.targets
+def collectors_of(config: LoadedConfig) -> dict[str, Any]:
+    (target,) = config.targets
     assert target.collectors is not None
     return target.collectors
 
 
-def test_the_tls_of_the_servers_is_understood_and_in_force(tmp_path: Path) -> None:
+def test_tls_variables_are_converted(tmp_path: Path) -> None:
     for name in ("ca", "cert", "key"):
         (tmp_path / name).write_text("x")
-    found = loaded(
+    config = loaded(
         tmp_path,
         REDIS_ADDR="rediss://cart",
         REDIS_EXPORTER_TLS_CA_CERT_FILE=str(tmp_path / "ca"),
@@ -37,47 +37,47 @@ def test_the_tls_of_the_servers_is_understood_and_in_force(tmp_path: Path) -> No
         REDIS_EXPORTER_TLS_CLIENT_KEY_FILE="./key",
         REDIS_EXPORTER_TLS_SERVER_NAME="cart.internal",
     )
-    tls = found.targets[0].tls
+    tls = config.targets[0].tls
     assert (tls.ca_file, tls.cert_file, tls.key_file) == (tmp_path / "ca", tmp_path / "cert", tmp_path / "key")
-    assert (tls.server_name, tls.cert_reqs, found.warnings) == ("cart.internal", "required", ())
+    assert (tls.server_name, tls.cert_reqs, config.warnings) == ("cart.internal", "required", ())
 
 
-def test_a_certificate_that_is_not_there_stops_the_start_under_the_name_of_its_variable(tmp_path: Path) -> None:
+def test_missing_certificate_stops_the_start_and_names_its_variable(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^REDIS_EXPORTER_TLS_CA_CERT_FILE.* names a file that does not exist"):
         loaded(tmp_path, REDIS_ADDR="rediss://cart", REDIS_EXPORTER_TLS_CA_CERT_FILE="ca.pem")
 
 
-def test_switches_are_read_as_go_reads_them(tmp_path: Path) -> None:
-    found = loaded(tmp_path, REDIS_EXPORTER_SKIP_TLS_VERIFICATION="T", REDIS_EXPORTER_DEBUG="1")
-    assert (found.targets[0].tls.cert_reqs, found.settings.log.level) == ("none", "debug")
-    found = loaded(tmp_path, REDIS_EXPORTER_SKIP_TLS_VERIFICATION="perhaps")
-    assert found.targets[0].tls.cert_reqs == "required"
-    assert found.warnings == ("REDIS_EXPORTER_SKIP_TLS_VERIFICATION is neither true nor false, and sets nothing",)
+def test_switches_are_parsed_as_go_parses_them(tmp_path: Path) -> None:
+    config = loaded(tmp_path, REDIS_EXPORTER_SKIP_TLS_VERIFICATION="T", REDIS_EXPORTER_DEBUG="1")
+    assert (config.targets[0].tls.cert_reqs, config.settings.log.level) == ("none", "debug")
+    config = loaded(tmp_path, REDIS_EXPORTER_SKIP_TLS_VERIFICATION="perhaps")
+    assert config.targets[0].tls.cert_reqs == "required"
+    assert config.warnings == ("REDIS_EXPORTER_SKIP_TLS_VERIFICATION is neither true nor false, and is ignored",)
 
 
-def test_collectors_stand_beside_the_default_set(tmp_path: Path) -> None:
-    found = loaded(tmp_path, REDIS_EXPORTER_CHECK_SINGLE_KEYS="a", REDIS_EXPORTER_EXCLUDE_SLOWLOG_METRICS="true")
-    chosen = collectors_of(found)
+def test_collectors_are_added_to_the_default_set(tmp_path: Path) -> None:
+    config = loaded(tmp_path, REDIS_EXPORTER_CHECK_SINGLE_KEYS="a", REDIS_EXPORTER_EXCLUDE_SLOWLOG_METRICS="true")
+    chosen = collectors_of(config)
     assert chosen.keys() == {*SETS["default"], "keys"} - {"slowlog"}
     assert chosen["keys"] == {"keys": ["a"], "values": True, "text_values": True}
 
 
-def test_collectors_of_a_file_of_ours_are_not_mixed_with_theirs(tmp_path: Path) -> None:
-    found = loaded(tmp_path, REDIS_PULSE_COLLECTORS="info", REDIS_EXPORTER_CHECK_KEYS="a*")
-    assert collectors_of(found) == {"info": {}}
-    assert found.warnings == ("REDIS_EXPORTER_CHECK_KEYS is not used, since collectors are set",)
+def test_inherited_collectors_are_dropped_if_collectors_are_set(tmp_path: Path) -> None:
+    config = loaded(tmp_path, REDIS_PULSE_COLLECTORS="info", REDIS_EXPORTER_CHECK_KEYS="a*")
+    assert collectors_of(config) == {"info": {}}
+    assert config.warnings == ("REDIS_EXPORTER_CHECK_KEYS is not used, because collectors are set",)
 
 
-def test_a_file_of_variables_is_read_like_the_environment_and_a_configuration_is_stronger(tmp_path: Path) -> None:
+def test_dotenv_variables_are_converted_and_the_file_is_stronger(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("REDIS_EXPORTER_DEBUG=true\nREDIS_EXPORTER_TLS_SERVER_NAME=theirs\n")
     (tmp_path / "c.yaml").write_text("tls: {server_name: ours}\nweb: {health_status: by-target}")
-    found = loaded(tmp_path, REDIS_PULSE_CONFIG="c.yaml")
-    assert (found.settings.log.level, found.settings.tls.server_name) == ("debug", "ours")
-    assert found.settings.web.health_status == "by-target"
+    config = loaded(tmp_path, REDIS_PULSE_CONFIG="c.yaml")
+    assert (config.settings.log.level, config.settings.tls.server_name) == ("debug", "ours")
+    assert config.settings.web.health_status == "by-target"
 
 
-def test_what_operators_set_for_a_server_with_tls_starts(tmp_path: Path) -> None:
-    """Several set all of these together, and switch the check of the certificate off."""
+def test_tls_variables_of_operators_are_accepted(tmp_path: Path) -> None:
+    """Some operators set all of these, and disable the check of the certificate."""
     for name in ("ca.crt", "tls.crt", "tls.key"):
         (tmp_path / name).write_text("x")
     tls = (
@@ -96,38 +96,42 @@ def test_what_operators_set_for_a_server_with_tls_starts(tmp_path: Path) -> None
     assert (tls.cert_reqs, tls.check_hostname, tls.cert_file) == ("none", False, tmp_path / "tls.crt")
 
 
-def test_settings_of_ours_are_stronger(tmp_path: Path) -> None:
-    found = loaded(tmp_path, REDIS_EXPORTER_LOG_LEVEL="debug", REDIS_PULSE_LOG_LEVEL="error")
-    assert found.settings.log.level == "error"
+def test_own_variables_are_stronger(tmp_path: Path) -> None:
+    config = loaded(tmp_path, REDIS_EXPORTER_LOG_LEVEL="debug", REDIS_PULSE_LOG_LEVEL="error")
+    assert config.settings.log.level == "error"
 
 
-@pytest.mark.parametrize("row", [row for row in FLAG_TABLE if row.protects], ids=lambda row: row.flag)
-def test_what_protected_the_pages_stops_the_start(row: Flag, tmp_path: Path) -> None:
+@pytest.mark.parametrize("flag", [flag for flag in FLAG_TABLE if flag.protects], ids=lambda flag: flag.name)
+def test_variable_that_protected_the_pages_stops_the_start(flag: Flag, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        loaded(tmp_path, **{row.variable: SECRET})
-    told = str(caught.value)
-    assert told.startswith(f"{row.variable} protected the pages of redis_exporter, and would not protect these (")
-    assert "reverse proxy" in told
-    assert SECRET not in told
+        loaded(tmp_path, **{flag.variable: SECRET})
+    message = str(caught.value)
+    assert message.startswith(
+        f"{flag.variable} protects the pages of redis_exporter, but cannot protect those of redis-pulse ("
+    )
+    assert "reverse proxy" in message
+    assert SECRET not in message
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "expected"),
     [
         (
             "REDIS_EXPORTER_NAMESPACE",
             "cache",
-            "REDIS_EXPORTER_NAMESPACE is not in force: Names always begin with redis_",
+            "REDIS_EXPORTER_NAMESPACE has no effect: Names always begin with redis_",
         ),
-        ("REDIS_EXPORTER_CHECK_KEY_GROUPS", "%bxy", "its value cannot be taken over"),
-        ("REDIS_EXPORTER_CHEK_KEYS", "a", "and sets nothing: did you mean REDIS_EXPORTER_CHECK_KEYS?"),
-        ("REDIS_EXPORTER_REDACT_CONFIG_METRICS", "false", "REDIS_EXPORTER_REDACT_CONFIG_METRICS is not in force"),
+        ("REDIS_EXPORTER_CHECK_KEY_GROUPS", "%bxy", "its value cannot be converted"),
+        ("REDIS_EXPORTER_CHEK_KEYS", "a", "and is ignored: did you mean REDIS_EXPORTER_CHECK_KEYS?"),
+        ("REDIS_EXPORTER_REDACT_CONFIG_METRICS", "false", "REDIS_EXPORTER_REDACT_CONFIG_METRICS has no effect"),
     ],
 )
-def test_what_is_not_in_force_is_told_once_with_its_cure(name: str, value: str, told: str, tmp_path: Path) -> None:
+def test_variable_without_effect_gets_one_warning_with_a_hint(
+    name: str, value: str, expected: str, tmp_path: Path
+) -> None:
     (warning,) = loaded(tmp_path, **{name: value}).warnings
     assert warning.startswith(name)
-    assert told in warning
+    assert expected in warning
 
 
 @pytest.mark.parametrize(
@@ -143,18 +147,18 @@ def test_what_is_not_in_force_is_told_once_with_its_cure(name: str, value: str, 
         ("REDIS_EXPORTER_METRICS_SERVICE_PORT_HTTP", "9121"),
     ],
 )
-def test_what_is_so_anyway_and_what_kubernetes_sets_is_not_told(name: str, value: str, tmp_path: Path) -> None:
+def test_default_values_and_service_links_get_no_warning(name: str, value: str, tmp_path: Path) -> None:
     assert loaded(tmp_path, **{name: value}).warnings == ()
 
 
-# Those that are settings of ours may repeat what cannot be a secret: a duration, a format.
+# Variables that are also settings may repeat values that cannot be secrets: a duration, a format.
 @pytest.mark.parametrize("name", sorted(set(VARIABLES) - set(REDIS_EXPORTER_ENV)))
-def test_no_value_is_ever_repeated(name: str, tmp_path: Path) -> None:
+def test_no_value_is_repeated(name: str, tmp_path: Path) -> None:
     try:
-        told = " ".join(loaded(tmp_path, **{name: SECRET}).warnings)
+        messages = " ".join(loaded(tmp_path, **{name: SECRET}).warnings)
     except ConfigError as error:
-        told = str(error)
-    assert SECRET not in told
+        messages = str(error)
+    assert SECRET not in messages
 
 
 @pytest.mark.parametrize(
@@ -168,8 +172,8 @@ def test_no_value_is_ever_repeated(name: str, tmp_path: Path) -> None:
         ({"REDIS_ADDR": "", "REDIS_URL": "cart"}, "by-target"),
     ],
 )
-def test_health_is_answered_as_redis_exporter_does_where_its_variables_are_set(
+def test_variables_of_redis_exporter_change_the_default_health_status(
     environ: dict[str, str], status: str, tmp_path: Path
 ) -> None:
-    """An operator that asks its sidecar's /health must find it alive in an outage of Redis."""
+    """An operator that checks /health of its sidecar must not restart it in an outage of Redis."""
     assert loaded(tmp_path, **environ).settings.web.health_status == status

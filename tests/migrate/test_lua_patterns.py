@@ -1,4 +1,4 @@
-"""Patterns of Lua find the same in Python; what each example finds was tried in Lua 5.1."""
+"""A translated Lua pattern finds the same in Python. The results of the examples come from Lua 5.1."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_pulse.migrate.lua_patterns import translated
+from redis_pulse.migrate.lua_patterns import translate
 
 
 @pytest.mark.parametrize(
@@ -30,25 +30,27 @@ from redis_pulse.migrate.lua_patterns import translated
         ("a^b$c(.)", "a^b$cx", ("x",)),
     ],
 )
-def test_a_pattern_finds_what_it_finds_in_lua(pattern: str, text: str, captured: tuple[str, ...] | str | None) -> None:
+def test_translated_pattern_finds_the_same_as_in_lua(
+    pattern: str, text: str, captured: tuple[str, ...] | str | None
+) -> None:
     if captured == "position":
         with pytest.raises(ValueError, match="captures a position"):
-            translated(pattern)
+            translate(pattern)
         return
-    match = re.search(translated(pattern), text)
+    match = re.search(translate(pattern), text)
     assert (match and match.groups()) == captured
 
 
 @pytest.mark.parametrize("pattern", ["%bxy", "%f[%w]", "(a)%1", "[abc", "%", "(a", "[a%"])
-def test_a_pattern_without_a_like_is_refused(pattern: str) -> None:
+def test_pattern_without_an_equivalent_is_rejected(pattern: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        translated(pattern)
+        translate(pattern)
 
 
 @given(st.text("()[]%^$.-*+?abdDwWxz0 ]", max_size=12))
-def test_whatever_is_written_becomes_a_regular_expression_or_is_refused(pattern: str) -> None:
+def test_any_text_becomes_a_regular_expression_or_is_rejected(pattern: str) -> None:
     try:
-        found = translated(pattern)
+        regex = translate(pattern)
     except ValueError:
         return
-    re.compile(found)
+    re.compile(regex)

@@ -1,4 +1,4 @@
-"""CLUSTER NODES of real servers, and of broken ones; which address the nodes want to be reached at."""
+"""CLUSTER NODES of real servers and of broken ones, and the address that nodes prefer."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_pulse.parse.cluster_nodes import ClusterNode, parse_nodes, preferred
+from redis_pulse.parse.cluster_nodes import ClusterNode, parse_nodes, preferred_endpoint
 
 REDIS_6 = """\
 e7d1 127.0.0.1:30002@40002 master - 0 1426238316232 2 connected 5461-10922
@@ -25,11 +25,11 @@ def test_nodes_are_read_with_role_state_master_and_slots() -> None:
     assert (nodes["6ec2"].role, nodes["6ec2"].master, nodes["6ec2"].slots) == ("replica", "e7d1", ())
 
 
-def test_a_slot_on_its_way_belongs_to_whom_it_belonged() -> None:
+def test_migrating_slot_belongs_to_its_owner() -> None:
     assert parse_nodes(REDIS_6).by_id["07c3"].slots == ((0, 5459), (5460, 5460))
 
 
-def test_a_node_that_nobody_met_yet_does_not_know_its_own_ip() -> None:
+def test_node_without_contacts_does_not_know_its_own_ip() -> None:
     node = parse_nodes(REDIS_6).by_id["07c3"]
     assert (node.myself, node.ip, node.port) == (True, "", 30001)
 
@@ -64,7 +64,7 @@ def test_every_form_of_an_address_is_read(word: str, ip: str, port: int, hostnam
         ("noflags", "ok"),
     ],
 )
-def test_a_state_is_what_says_most_of_the_flags(flags: str, state: str) -> None:
+def test_state_is_the_most_specific_flag(flags: str, state: str) -> None:
     assert parse_nodes(f"07c3 :0@0 {flags} - 0 0 1 connected").by_id["07c3"].state == state
 
 
@@ -80,19 +80,19 @@ def test_a_state_is_what_says_most_of_the_flags(flags: str, state: str) -> None:
         "07c3 127.0.0.1:6379@16379 master - 0 0 1 connected all",
     ],
 )
-def test_a_line_that_cannot_be_read_is_counted_and_costs_no_other(line: str) -> None:
+def test_unreadable_line_is_counted_and_affects_no_other(line: str) -> None:
     nodes, bad = parse_nodes(f"{line}\n{REDIS_6}")
     assert (len(nodes), bad) == (5, 1)
 
 
 @given(st.text())
-def test_no_text_is_too_strange(text: str) -> None:
+def test_any_text_raises_nothing(text: str) -> None:
     nodes, bad = parse_nodes(text)
     assert len(nodes) + bad <= len(text.splitlines())
 
 
 def shards(*nodes: list[Any]) -> list[Any]:
-    """What CLUSTER SHARDS answers, as RESP2 writes it."""
+    """Return the reply to CLUSTER SHARDS as RESP2 encodes it."""
     return [[b"slots", [0, 16383], b"nodes", [node], b"id", b"0b49"] for node in nodes]
 
 
@@ -102,7 +102,7 @@ def node(endpoint: bytes | None, hostname: bytes | None = None) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("reply", "wanted"),
+    ("reply", "expected"),
     [
         (shards(node(b"10.0.0.7", b"cart-0"), node(b"10.0.0.8")), "ip"),
         (shards(node(b"cart-0", b"cart-0"), node(b"?")), "hostname"),
@@ -114,5 +114,5 @@ def node(endpoint: bytes | None, hostname: bytes | None = None) -> list[Any]:
         ([[b"nodes", b"none"], 7, [b"nodes"]], None),
     ],
 )
-def test_which_address_clients_shall_use_is_what_the_shards_show(reply: Any, wanted: str | None) -> None:
-    assert preferred(reply) == wanted
+def test_preferred_endpoint_comes_from_the_shards(reply: Any, expected: str | None) -> None:
+    assert preferred_endpoint(reply) == expected

@@ -14,8 +14,8 @@ def test_sections_and_fields_are_split_and_values_stay_text() -> None:
     }
 
 
-def test_everything_after_the_first_colon_is_the_value() -> None:
-    """Paths, IPv6 addresses and clock names hold colons, equals signs and commas."""
+def test_all_text_after_the_first_colon_is_the_value() -> None:
+    """Paths, IPv6 addresses and clock names contain colons, equals signs and commas."""
     text = "# Server\nexecutable:/opt/a,b=c:d\nmaster_host:fe80::1%eth0\nmonotonic_clock:X86 TSC @ 2445.30 ticks/us\n"
     assert parse_info(text)["Server"] == {
         "executable": "/opt/a,b=c:d",
@@ -25,42 +25,42 @@ def test_everything_after_the_first_colon_is_the_value() -> None:
 
 
 @pytest.mark.parametrize("server", recordings.SERVERS)
-@pytest.mark.parametrize("who", recordings.WHO)
-def test_lf_and_crlf_say_the_same(server: str, who: str) -> None:
-    text = recordings.info(server, who).decode()
+@pytest.mark.parametrize("role", recordings.ROLES)
+def test_lf_and_crlf_have_the_same_meaning(server: str, role: str) -> None:
+    text = recordings.info(server, role).decode()
     assert parse_info(text) == parse_info(text.replace("\r\n", "\n"))
 
 
 def test_only_line_ends_end_a_line() -> None:
-    """str.splitlines() would also break at these, which a name chosen by a client may hold."""
+    """str.splitlines() would also split at these characters, which the name of a client may contain."""
     assert parse_info("# A\r\nname:one\x0btwo\x1cthree\u2028four\r\n") == {
         "A": {"name": "one\x0btwo\x1cthree\u2028four"}
     }
 
 
-def test_fields_before_any_heading_are_kept_in_a_section_without_a_name() -> None:
+def test_fields_before_any_heading_are_in_a_section_without_a_name() -> None:
     assert parse_info("hz:10\r\n# Server\r\nhz:20\r\n") == {"": {"hz": "10"}, "Server": {"hz": "20"}}
 
 
-def test_a_section_that_comes_twice_is_merged_and_of_a_field_the_last_counts() -> None:
+def test_repeated_section_is_merged_and_the_last_value_counts() -> None:
     assert parse_info("# A\nx:1\ny:1\n# B\nx:5\n# A\nx:2\n") == {"A": {"x": "2", "y": "1"}, "B": {"x": "5"}}
 
 
-def test_an_empty_section_shows_that_the_server_has_it() -> None:
+def test_empty_section_is_kept() -> None:
     assert parse_info("# Keyspace\r\n") == {"Keyspace": {}}
 
 
-def test_a_heading_may_hold_a_colon() -> None:
+def test_heading_may_contain_a_colon() -> None:
     assert parse_info("# Odd: heading\nx:1\n") == {"Odd: heading": {"x": "1"}}
 
 
-def test_lines_that_are_neither_are_passed_over() -> None:
+def test_other_lines_are_skipped() -> None:
     assert parse_info("# A\nfree text\n\n\r\n   \nx:1") == {"A": {"x": "1"}}
     assert parse_info("") == {}
 
 
 @given(st.text())
-def test_no_text_breaks_the_splitter(text: str) -> None:
+def test_any_text_is_split(text: str) -> None:
     for fields in parse_info(text).values():
         assert all(isinstance(value, str) and ":" not in field for field, value in fields.items())
 
@@ -73,7 +73,7 @@ _WORD = (
 
 
 @given(st.dictionaries(_WORD, st.dictionaries(_WORD, st.text(st.characters(exclude_characters="\r\n")))))
-def test_what_was_written_is_read_back(info: dict[str, dict[str, str]]) -> None:
+def test_written_info_is_read_back(info: dict[str, dict[str, str]]) -> None:
     lines = (
         f"# {section}\r\n" + "".join(f"{k}:{v}\r\n" for k, v in fields.items()) for section, fields in info.items()
     )
@@ -87,7 +87,7 @@ def test_pairs_are_read_by_name() -> None:
 
 
 @given(st.text())
-def test_no_text_breaks_the_pairs(text: str) -> None:
+def test_any_text_is_read_as_pairs(text: str) -> None:
     assert all("," not in key + value for key, value in parse_pairs(text).items())
 
 
@@ -101,19 +101,19 @@ def test_no_text_breaks_the_pairs(text: str) -> None:
         ("lag=1,offset=2,state=online,port=3,ip=h", ("h", "3", "online", "2", "1")),
     ],
 )
-def test_a_replica_is_read_by_name(text: str, replica: tuple[str, ...]) -> None:
+def test_replica_is_read_by_name(text: str, replica: tuple[str, ...]) -> None:
     assert parse_replica(text) == ReplicaInfo(*replica)
 
 
 @pytest.mark.parametrize(
     "text", ["", "online", "ip=10.0.0.7", "port=1,state=online", "ip=,port=1", "10.0.0.7,6379,online"]
 )
-def test_a_replica_without_an_address_is_none(text: str) -> None:
+def test_replica_without_an_address_is_none(text: str) -> None:
     assert parse_replica(text) is None
 
 
 @given(st.text())
-def test_no_text_breaks_a_replica(text: str) -> None:
+def test_any_text_is_a_replica_or_none(text: str) -> None:
     replica = parse_replica(text)
     assert replica is None or (replica.ip and replica.port)
 
@@ -127,17 +127,17 @@ def test_no_text_breaks_a_replica(text: str) -> None:
         ("keyspace", "Keyspace"),
     ],
 )
-def test_a_known_section_has_the_name_that_redis_gives_it(heading: str, section: str) -> None:
+def test_known_section_has_the_name_in_redis(heading: str, section: str) -> None:
     assert parse_info(f"# {heading}\nx:1\n") == {section: {"x": "1"}}
 
 
-def test_a_comment_inside_of_a_section_is_no_heading() -> None:
-    """Pika writes when it counted the keys, and which part of its storage the next lines are about."""
+def test_comment_inside_a_section_is_not_a_heading() -> None:
+    """Pika writes comments with the time of the key count, and with the storage that the next lines describe."""
     text = "# Keyspace\n# Time:2023-04-14 01:16:01\n# Duration: 37s\ndb0:keys=1\n# RocksDB\n#hash_ RocksDB\nx:1\n"
     assert parse_info(text) == {"Keyspace": {"db0": "keys=1"}, "RocksDB": {"x": "1"}}
 
 
-def test_the_types_of_keys_of_a_database_are_summed_up() -> None:
+def test_key_types_of_a_database_are_summed() -> None:
     text = (
         "# Keyspace\ndb0 Strings_keys=5, expires=2, invalid_keys=1\ndb0 Sets_keys=3, expires=1, invalid_keys=0\n"
         "db1 Lists_keys=0, expires=0, invalid_keys=0\n"
@@ -145,6 +145,6 @@ def test_the_types_of_keys_of_a_database_are_summed_up() -> None:
     assert parse_info(text) == {"Keyspace": {"db0": "keys=8,expires=3", "db1": "keys=0,expires=0"}}
 
 
-def test_headings_alone_are_no_fields() -> None:
+def test_headings_alone_are_not_fields() -> None:
     assert not has_fields(parse_info("# Server\r\n# everything\r\n"))
     assert has_fields(parse_info("# Server\r\nhz:10\r\n"))

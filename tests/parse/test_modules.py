@@ -1,4 +1,4 @@
-"""The lines of INFO that name modules."""
+"""The lines of INFO that list modules."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,14 +16,14 @@ def test_every_line_is_a_module_with_its_pairs() -> None:
     ]
 
 
-def test_a_list_may_hold_commas() -> None:
+def test_list_may_contain_commas() -> None:
     assert parse_modules("module:name=a,using=[b,name=c],ver=1") == [{"name": "a", "using": "[b,name=c]", "ver": "1"}]
 
 
-def test_what_is_no_pair_is_passed_over() -> None:
+def test_parts_that_are_not_pairs_are_skipped() -> None:
     assert parse_modules("module:,,=1,Name=2,my-name=3,name=,ver=[1") == [{"name": "", "ver": "[1"}]
 
 
 @given(st.text())
-def test_no_text_breaks_it(text: str) -> None:
+def test_any_text_raises_nothing(text: str) -> None:
     assert all(isinstance(pairs, dict) for pairs in parse_modules(f"module:{text}"))

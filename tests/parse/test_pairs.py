@@ -12,24 +12,24 @@ def test_names_and_values_become_a_dict_of_text() -> None:
     assert as_pairs([b"maxclients", b"10000", b"save", b""]) == ({"maxclients": "10000", "save": ""}, 0)
 
 
-def test_an_empty_list_has_nothing_and_nothing_bad() -> None:
+def test_empty_list_has_no_pairs_and_no_bad_parts() -> None:
     assert as_pairs([]) == ({}, 0)
 
 
-def test_a_bad_pair_is_counted_and_harms_no_other() -> None:
+def test_bad_pair_is_counted_and_affects_no_other() -> None:
     assert as_pairs([b"a", None, 7, b"b", b"c", b"1", b"half"]) == ({"c": "1"}, 3)
 
 
-def test_of_a_name_that_comes_twice_the_last_counts() -> None:
+def test_last_value_of_a_repeated_name_counts() -> None:
     assert as_pairs([b"a", b"1", b"a", b"2"]).fields == {"a": "2"}
 
 
-def test_bytes_that_are_no_utf8_are_replaced() -> None:
+def test_bytes_that_are_not_utf8_are_replaced() -> None:
     assert as_pairs([b"\xff", b"\xfe"]).fields == {"\ufffd": "\ufffd"}
 
 
 @given(st.lists(ODD, max_size=12) | ODD)
-def test_no_reply_breaks_it(reply: Any) -> None:
+def test_any_reply_raises_nothing(reply: Any) -> None:
     fields, bad = as_pairs(reply)
     assert all(type(text) is str for pair in fields.items() for text in pair)
     if isinstance(reply, list):
@@ -40,5 +40,5 @@ def test_no_reply_breaks_it(reply: Any) -> None:
 
 
 @given(st.dictionaries(st.text(max_size=9), st.text(max_size=9), max_size=9))
-def test_what_is_whole_comes_back_whole(pairs: dict[str, str]) -> None:
+def test_complete_pairs_are_read_back(pairs: dict[str, str]) -> None:
     assert as_pairs([text.encode() for pair in pairs.items() for text in pair]) == (pairs, 0)

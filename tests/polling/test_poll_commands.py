@@ -1,4 +1,4 @@
-"""Nothing is asked twice that is known: a reply within one poll, a refusal for as long as the server is the same."""
+"""Nothing known is sent again: replies within one poll, and refusals for as long as the server is the same."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from redis_pulse.polling.poll_commands import DENIED_FOR, CachingCommands, Refus
 from tests.fakes import FakeCommands, ManualClock
 
 
-def asking(
+def caching(
     fake: FakeCommands,
     refusals: RefusedCommands | None = None,
     identity: tuple[str, ...] = ("a",),
@@ -25,90 +25,90 @@ def asking(
     return CachingCommands(fake, {}, {} if refusals is None else refusals, identity, clock or ManualClock())
 
 
-async def test_a_reply_is_kept_for_the_poll_by_command_and_database() -> None:
+async def test_reply_is_kept_for_the_poll_by_command_and_database() -> None:
     fake = FakeCommands({"INFO": b"x", "DBSIZE @1": 1, "DBSIZE @2": 2})
-    once = asking(fake)
-    assert [await once.execute("INFO"), await once.execute("INFO")] == [b"x", b"x"]
-    assert [await once.execute("DBSIZE", db=1), await once.execute("DBSIZE", db=2)] == [1, 2]
-    assert fake.asked == ["INFO", "DBSIZE @1", "DBSIZE @2"]
-    assert once.sent == 3
+    commands = caching(fake)
+    assert [await commands.execute("INFO"), await commands.execute("INFO")] == [b"x", b"x"]
+    assert [await commands.execute("DBSIZE", db=1), await commands.execute("DBSIZE", db=2)] == [1, 2]
+    assert fake.requests == ["INFO", "DBSIZE @1", "DBSIZE @2"]
+    assert commands.sent == 3
 
 
 @pytest.mark.parametrize("error", [PermissionDeniedError("no"), UnknownCommandError("what")])
-async def test_a_refused_command_is_sent_once_until_the_server_is_another(error: Exception) -> None:
+async def test_refused_command_is_sent_once_per_server(error: Exception) -> None:
     fake = FakeCommands({"CONFIG GET a": error, "CONFIG GET b": error, "CONFIG RESETSTAT": b"OK"})
     refusals: RefusedCommands = {}
     for setting in ("a", "b", "a"):
         with pytest.raises(type(error)):
-            await asking(fake, refusals).execute("CONFIG", "GET", setting)
-    assert fake.asked == ["CONFIG GET A"]
-    assert await asking(fake, refusals).execute("CONFIG", "RESETSTAT") == b"OK"
+            await caching(fake, refusals).execute("CONFIG", "GET", setting)
+    assert fake.requests == ["CONFIG GET A"]
+    assert await caching(fake, refusals).execute("CONFIG", "RESETSTAT") == b"OK"
     with pytest.raises(type(error)):
-        await asking(fake, refusals, ("b",)).execute("CONFIG", "GET", "a")
-    assert fake.asked == ["CONFIG GET A", "CONFIG RESETSTAT", "CONFIG GET A"]
+        await caching(fake, refusals, ("b",)).execute("CONFIG", "GET", "a")
+    assert fake.requests == ["CONFIG GET A", "CONFIG RESETSTAT", "CONFIG GET A"]
 
 
-async def test_another_error_and_a_denied_key_are_not_remembered() -> None:
-    """The server will have loaded; another key may be allowed."""
+async def test_other_errors_and_denied_keys_are_not_remembered() -> None:
+    """A server finishes loading. Another key may be allowed."""
     fake = FakeCommands({"TYPE a": KeyDeniedError("no"), "TYPE b": b"string", "LATENCY LATEST": LoadingError("x")})
     refusals: RefusedCommands = {}
     with pytest.raises(KeyDeniedError):
-        await asking(fake, refusals).execute("TYPE", "a")
-    assert await asking(fake, refusals).execute("TYPE", "b") == b"string"
+        await caching(fake, refusals).execute("TYPE", "a")
+    assert await caching(fake, refusals).execute("TYPE", "b") == b"string"
     for _ in range(2):
         with pytest.raises(LoadingError):
-            await asking(fake, refusals).execute("LATENCY", "LATEST")
-    assert fake.asked.count("LATENCY LATEST") == 2
+            await caching(fake, refusals).execute("LATENCY", "LATEST")
+    assert fake.requests.count("LATENCY LATEST") == 2
 
 
-async def test_info_is_always_asked() -> None:
+async def test_info_is_sent_in_every_poll() -> None:
     fake, refusals = FakeCommands({"INFO": PermissionDeniedError("no")}), RefusedCommands()
     for _ in range(2):
         with pytest.raises(PermissionDeniedError):
-            await asking(fake, refusals).execute("INFO")
-    assert fake.asked == ["INFO", "INFO"]
+            await caching(fake, refusals).execute("INFO")
+    assert fake.requests == ["INFO", "INFO"]
 
 
-async def test_a_pipeline_keeps_every_reply_in_its_place_and_leaves_out_what_is_refused() -> None:
+async def test_pipeline_keeps_the_order_and_omits_refused_commands() -> None:
     denied = PermissionDeniedError("no")
     fake = FakeCommands({"TYPE a": b"string", "MEMORY USAGE a": denied, "STRLEN a": 3})
     refusals: RefusedCommands = {}
     commands = [("TYPE", "a"), ("MEMORY", "USAGE", "a"), ("STRLEN", "a")]
-    assert await asking(fake, refusals).pipeline(commands) == [b"string", denied, 3]
-    again = asking(fake, refusals)
+    assert await caching(fake, refusals).pipeline(commands) == [b"string", denied, 3]
+    again = caching(fake, refusals)
     first, refused, last = await again.pipeline(commands)
     assert (first, last) == (b"string", 3)
     assert (type(refused), str(refused), refused.command) == (PermissionDeniedError, "no", "memory|usage")
-    assert fake.asked.count("MEMORY USAGE A") == 1
+    assert fake.requests.count("MEMORY USAGE A") == 1
     assert again.sent == 2
 
 
 @pytest.mark.parametrize(
     "error", [PermissionDeniedError("no permissions"), NoDatabaseError("DB index is out of range")]
 )
-async def test_a_database_that_may_not_be_selected_is_asked_for_once(error: TargetError) -> None:
+async def test_refused_database_is_selected_once(error: TargetError) -> None:
     class Denied(FakeCommands):
         async def pipeline(self, commands: Any, *, db: int | None = None) -> list[Any]:
-            self.asked.append(f"SELECT {db}")
+            self.requests.append(f"SELECT {db}")
             raise error
 
     fake, refusals = Denied({}), RefusedCommands()
     for _ in range(3):
         with pytest.raises(type(error)):
-            await asking(fake, refusals).pipeline([("SCAN", 0)], db=3)
-    assert fake.asked == ["SELECT 3"]
+            await caching(fake, refusals).pipeline([("SCAN", 0)], db=3)
+    assert fake.requests == ["SELECT 3"]
 
 
-async def test_what_is_denied_is_asked_again_after_a_while_because_it_may_have_been_granted() -> None:
+async def test_denied_command_is_sent_again_after_a_while() -> None:
     fake = FakeCommands({"CONFIG GET a": PermissionDeniedError("no"), "LATENCY LATEST": UnknownCommandError("what")})
     refusals, clock = RefusedCommands(), ManualClock()
     for _ in range(3):
         with pytest.raises(PermissionDeniedError):
-            await asking(fake, refusals, clock=clock).execute("CONFIG", "GET", "a")
+            await caching(fake, refusals, clock=clock).execute("CONFIG", "GET", "a")
         with pytest.raises(UnknownCommandError):
-            await asking(fake, refusals, clock=clock).execute("LATENCY", "LATEST")
+            await caching(fake, refusals, clock=clock).execute("LATENCY", "LATEST")
         clock.advance(DENIED_FOR / 2)
-    assert fake.asked == ["CONFIG GET A", "LATENCY LATEST", "CONFIG GET A"]
+    assert fake.requests == ["CONFIG GET A", "LATENCY LATEST", "CONFIG GET A"]
 
 
 @pytest.mark.parametrize(
@@ -119,46 +119,46 @@ async def test_what_is_denied_is_asked_again_after_a_while_because_it_may_have_b
         ("NOPERM no", "client|list"),
     ],
 )
-async def test_what_is_denied_has_the_name_that_an_acl_knows(text: str, name: str) -> None:
-    """Redis 6 cannot allow the subcommand alone, so its own word for it is what helps."""
+async def test_denied_command_has_its_acl_name(text: str, name: str) -> None:
+    """Redis 6 cannot allow the subcommand alone, so the name in its own error message helps more."""
     fake, refusals = FakeCommands({"CLIENT LIST": PermissionDeniedError(text)}), RefusedCommands()
     for _ in range(2):
-        asked = asking(fake, refusals)
+        commands = caching(fake, refusals)
         with pytest.raises(PermissionDeniedError) as raised:
-            await asked.execute("CLIENT", "LIST")
-        assert (raised.value.command, list(asked.denied)) == (name, [name])
+            await commands.execute("CLIENT", "LIST")
+        assert (raised.value.command, list(commands.denied)) == (name, [name])
 
 
-async def test_a_denied_database_lacks_select() -> None:
+async def test_denied_database_is_a_denied_select() -> None:
     class Denied(FakeCommands):
         async def pipeline(self, commands: Any, *, db: int | None = None) -> list[Any]:
             raise PermissionDeniedError("no")
 
-    asked = asking(Denied({}))
+    commands = caching(Denied({}))
     with pytest.raises(PermissionDeniedError):
-        await asked.pipeline([("SCAN", 0)], db=3)
-    assert list(asked.denied) == ["select"]
+        await commands.pipeline([("SCAN", 0)], db=3)
+    assert list(commands.denied) == ["select"]
 
 
-async def test_info_that_is_denied_is_asked_once_a_poll() -> None:
+async def test_denied_info_is_sent_once_per_poll() -> None:
     fake = FakeCommands({"INFO": PermissionDeniedError("no")})
-    asked = asking(fake)
+    commands = caching(fake)
     for _ in range(2):
         with pytest.raises(PermissionDeniedError):
-            await asked.execute("INFO")
-    assert fake.asked == ["INFO"]
-    assert list(asked.denied) == ["info"]
+            await commands.execute("INFO")
+    assert fake.requests == ["INFO"]
+    assert list(commands.denied) == ["info"]
 
 
-async def test_a_remembered_refusal_holds_on_to_nothing() -> None:
-    """Raised again and again, one exception grew by the frames of each poll: 100 MB a day."""
+async def test_remembered_refusal_keeps_no_frames_in_memory() -> None:
+    """An exception that is raised again and again grows by the frames of each poll: 100 MB a day."""
     refusals: RefusedCommands = {}
     fake = FakeCommands({"SCAN 0": UnknownCommandError("unknown command 'scan'")})
     for _ in range(3):
-        replies = await asking(fake, refusals).pipeline([("SCAN", 0)])
+        replies = await caching(fake, refusals).pipeline([("SCAN", 0)])
         with pytest.raises(UnknownCommandError) as refused:
             raise replies[0]
         assert len(refused.traceback) == 1
-    assert fake.asked == ["SCAN 0"]
+    assert fake.requests == ["SCAN 0"]
     _, kept, _ = refusals["SCAN"]
     assert kept.__traceback__ is None

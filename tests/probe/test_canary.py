@@ -1,4 +1,4 @@
-"""The canary writes and reads one private key, and finds what PING never meets."""
+"""The canary writes and reads one private key. It finds errors that PING never gets."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redis_pulse.config import CanarySettings
-from redis_pulse.probe.canary import CanaryProbe, hash_slot, owned_hash_slots, tag_in
+from redis_pulse.probe.canary import CanaryProbe, find_hash_tag, hash_slot, owned_hash_slots
 from redis_pulse.probe.replication_delay import HeartbeatRegistry
+from redis_pulse.server_info import Server
 from tests.fakes import OK, FakeServer, Reply, bulk, error
 from tests.harness import TargetHarness
 
@@ -21,17 +22,21 @@ e7d1eec 127.0.0.1:30001@31001 myself,master - 0 0 1 connected 0-10 12 [93-<-292f
 """
 
 
-class Cared(TargetHarness):
-    """A target with a canary; ``server.role`` is set by hand."""
+class CanaryHarness(TargetHarness):
+    """A target with a canary. Tests set ``server.role``."""
 
-    def __init__(self, url: str, beats: HeartbeatRegistry | None = None, **changes: Any) -> None:
+    def __init__(self, url: str, heartbeats: HeartbeatRegistry | None = None, **changes: Any) -> None:
         super().__init__(url, canary=CanarySettings(enabled=True), **changes)
-        from redis_pulse.server_info import Server
-
         self.server = Server(role="master", mode="standalone")
-        self.beats = beats or HeartbeatRegistry("me")
+        self.heartbeats = heartbeats or HeartbeatRegistry("me")
         self.canary = CanaryProbe(
-            self.client, self.server, self.of_target, self.heard, self.beats, instance="me", clock=self.clock
+            self.client,
+            self.server,
+            self.target_metrics,
+            self.observer,
+            self.heartbeats,
+            instance="me",
+            clock=self.clock,
         )
 
 
@@ -42,23 +47,23 @@ async def server() -> AsyncIterator[FakeServer]:
 
 
 def echo(server: FakeServer, count: int = 1) -> None:
-    """Answer GET with what the canary writes first."""
+    """Answer GET with the first values that the canary writes."""
     server.script("GET", *(bulk(f"me@127.0.0.1:{server.port}:{number}") for number in range(count)))
 
 
-async def test_a_key_is_written_with_a_ttl_and_read_back(server: FakeServer) -> None:
+async def test_key_is_written_with_a_ttl_and_read_back(server: FakeServer) -> None:
     echo(server)
-    cared = Cared(server.url)
-    await cared.canary.run(0)
+    watched = CanaryHarness(server.url)
+    await watched.canary.run(0)
     value = f"me@127.0.0.1:{server.port}:0"
     assert server.received == [("SET", "redis-pulse:canary:me", value, "PX", "60000"), ("GET", "redis-pulse:canary:me")]
-    assert (cared.total("write"), cared.total("read")) == (1, 1)
-    assert cared.heard.runs == [("write", "ok"), ("read", "ok")]
-    await cared.close()
+    assert (watched.total("write"), watched.total("read")) == (1, 1)
+    assert watched.observer.runs == [("write", "ok"), ("read", "ok")]
+    await watched.close()
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("reply", "reason"),
     [
         (error("READONLY You can't write against a read only replica."), "readonly"),
         (error("OOM command not allowed when used memory > 'maxmemory'."), "oom"),
@@ -67,33 +72,33 @@ async def test_a_key_is_written_with_a_ttl_and_read_back(server: FakeServer) -> 
         (error("NOPERM User x has no permissions to run the 'set' command"), "permission"),
     ],
 )
-async def test_a_write_that_fails_has_a_reason_of_its_own_and_the_read_goes_on(
-    server: FakeServer, answer: Reply, reason: str
+async def test_failed_write_has_its_own_reason_and_the_read_still_runs(
+    server: FakeServer, reply: Reply, reason: str
 ) -> None:
-    server.script("SET", answer)
+    server.script("SET", reply)
     server.script("GET", bulk("anything"))
-    cared = Cared(server.url)
-    await cared.canary.run(0)
-    assert cared.failures(reason, "write") == 1
-    assert cared.heard.runs == [("write", reason), ("read", "ok")]
-    assert cared.breaker.state == "closed"
-    await cared.close()
+    watched = CanaryHarness(server.url)
+    await watched.canary.run(0)
+    assert watched.failures(reason, "write") == 1
+    assert watched.observer.runs == [("write", reason), ("read", "ok")]
+    assert watched.breaker.state == "closed"
+    await watched.close()
 
 
-async def test_a_read_that_shows_something_else_than_was_written_is_a_failure(server: FakeServer) -> None:
+async def test_read_of_another_value_than_was_written_is_a_failure(server: FakeServer) -> None:
     server.script("GET", bulk("something else"))
-    cared = Cared(server.url)
-    await cared.canary.run(0)
-    assert cared.failures("other", "read") == 1
-    await cared.close()
+    watched = CanaryHarness(server.url)
+    await watched.canary.run(0)
+    assert watched.failures("other", "read") == 1
+    await watched.close()
 
 
-async def test_a_replica_is_not_written_to_and_says_how_far_it_is_behind(server: FakeServer) -> None:
+async def test_replica_is_only_read_to_measure_its_delay(server: FakeServer) -> None:
     async with FakeServer() as replica:
-        primary = Cared(server.url)
+        primary = CanaryHarness(server.url)
         echo(server, 2)
         await primary.canary.run(0)
-        behind = Cared(replica.url, primary.beats)
+        behind = CanaryHarness(replica.url, primary.heartbeats)
         behind.server.role = "slave"
         behind.server.fields = {"master_host": "127.0.0.1", "master_port": str(server.port)}
         replica.script("GET", bulk(f"me@127.0.0.1:{server.port}:0"))
@@ -105,106 +110,106 @@ async def test_a_replica_is_not_written_to_and_says_how_far_it_is_behind(server:
         behind.clock.advance(3)
         assert behind.canary.delay() == 3
         await replica.stop()
-        await behind.canary.run(0)  # it does not answer: the delay goes on growing
+        await behind.canary.run(0)  # it does not answer, and the delay keeps growing
         behind.clock.advance(4)
         assert behind.canary.delay() == 7
         await primary.close()
         await behind.close()
 
 
-async def test_a_replica_whose_primary_is_not_watched_has_no_delay(server: FakeServer) -> None:
-    cared = Cared(server.url)
-    cared.server.role = "slave"
-    cared.server.fields = {"master_host": "elsewhere", "master_port": "1"}
-    await cared.canary.run(0)
-    assert cared.canary.delay() is None
+async def test_replica_without_a_monitored_primary_has_no_delay(server: FakeServer) -> None:
+    watched = CanaryHarness(server.url)
+    watched.server.role = "slave"
+    watched.server.fields = {"master_host": "elsewhere", "master_port": "1"}
+    await watched.canary.run(0)
+    assert watched.canary.delay() is None
     assert server.received == []
-    cared.server.role = "master"
-    assert cared.canary.delay() is None
-    await cared.close()
+    watched.server.role = "master"
+    assert watched.canary.delay() is None
+    await watched.close()
 
 
-async def test_a_replica_of_a_cluster_is_told_that_we_only_read(server: FakeServer) -> None:
-    cared = Cared(server.url)
-    writer = cared.beats.writer("p:1")
-    writer.key = "k:{1}"
-    writer.record_write(1000)
-    cared.server.role, cared.server.mode = "slave", "cluster"
-    cared.server.fields = {"master_host": "p", "master_port": "1"}
-    await cared.canary.run(0)
+async def test_replica_of_a_cluster_is_read_after_readonly(server: FakeServer) -> None:
+    watched = CanaryHarness(server.url)
+    writes = watched.heartbeats.writes_to("p:1")
+    writes.key = "k:{1}"
+    writes.record_write(1000)
+    watched.server.role, watched.server.mode = "slave", "cluster"
+    watched.server.fields = {"master_host": "p", "master_port": "1"}
+    await watched.canary.run(0)
     assert server.received == [("READONLY",), ("GET", "k:{1}")]
-    await cared.close()
+    await watched.close()
 
 
-async def test_on_a_node_of_a_cluster_the_key_lies_in_a_slot_of_its_own(server: FakeServer) -> None:
+async def test_key_on_a_cluster_node_lies_in_a_hash_slot_of_the_node(server: FakeServer) -> None:
     server.script("CLUSTER", bulk(NODES))
     server.script("SET", OK, error("MOVED 12 127.0.0.1:30002"), OK)
-    cared = Cared(server.url)
-    cared.server.mode = "cluster"
-    await cared.canary.run(0)
+    watched = CanaryHarness(server.url)
+    watched.server.mode = "cluster"
+    await watched.canary.run(0)
     key = next(command[1] for command in server.received if command[0] == "SET")
     tag = key.partition("{")[2].rstrip("}")
     assert hash_slot(tag) <= 12
     assert server.count("CLUSTER") == 1
-    await cared.canary.run(0)  # the slot has moved
-    await cared.canary.run(0)
+    await watched.canary.run(0)  # the hash slot has moved
+    await watched.canary.run(0)
     assert server.count("CLUSTER") == 2
-    await cared.close()
+    await watched.close()
 
 
-async def test_a_node_without_slots_says_so(server: FakeServer) -> None:
+async def test_node_without_hash_slots_is_a_failed_write(server: FakeServer) -> None:
     server.script("CLUSTER", bulk("a 127.0.0.1:1@2 myself,master - 0 0 1 connected"))
-    cared = Cared(server.url)
-    cared.server.mode = "cluster"
-    await cared.canary.run(0)
-    assert cared.failures("other", "write") == 1
-    await cared.close()
+    watched = CanaryHarness(server.url)
+    watched.server.mode = "cluster"
+    await watched.canary.run(0)
+    assert watched.failures("other", "write") == 1
+    await watched.close()
 
 
-async def test_nothing_is_written_before_it_is_known_what_the_server_is(server: FakeServer) -> None:
-    """It may be a replica."""
-    cared = Cared(server.url)
-    cared.canary._known = lambda: False
-    await cared.canary.run(0)
+async def test_nothing_is_written_before_the_server_is_known(server: FakeServer) -> None:
+    """The server may be a replica."""
+    watched = CanaryHarness(server.url)
+    watched.canary._is_server_known = lambda: False
+    await watched.canary.run(0)
     assert server.received == []
-    assert cared.total("write") == 0
-    await cared.close()
+    assert watched.total("write") == 0
+    await watched.close()
 
 
-async def test_a_cancelled_run_has_counted_its_slot(server: FakeServer) -> None:
+async def test_cancelled_run_is_counted_with_an_outcome(server: FakeServer) -> None:
     server.script("SET", "never")
-    cared = Cared(server.url)
-    run = asyncio.create_task(cared.canary.run(0))
+    watched = CanaryHarness(server.url)
+    run = asyncio.create_task(watched.canary.run(0))
     await server.arrived("SET")
     run.cancel()
     with pytest.raises(asyncio.CancelledError):
         await run
-    assert (cared.total("write"), cared.failures("other", "write")) == (1, 1)
-    await cared.close()
+    assert (watched.total("write"), watched.failures("other", "write")) == (1, 1)
+    await watched.close()
 
 
-async def test_runs_that_never_started_are_booked(server: FakeServer) -> None:
-    cared = Cared(server.url)
-    cared.canary.missed(late=2, overrun=1)
+async def test_runs_that_never_started_are_counted(server: FakeServer) -> None:
+    watched = CanaryHarness(server.url)
+    watched.canary.missed(late=2, overrun=1)
     for name in ("write", "read"):
-        assert (cared.total(name), cared.failures("skipped", name), cared.failures("timeout", name)) == (3, 2, 1)
-    await cared.close()
+        assert (watched.total(name), watched.failures("skipped", name), watched.failures("timeout", name)) == (3, 2, 1)
+    await watched.close()
 
 
-def test_the_slot_of_a_key_is_that_of_the_cluster_specification() -> None:
+def test_hash_slot_is_that_of_the_cluster_specification() -> None:
     assert hash_slot("123456789") == 0x31C3 % 16384
     assert hash_slot("foo") == 12182
 
 
-def test_a_tag_is_found_even_for_a_single_slot() -> None:
-    assert hash_slot(tag_in([(16383, 16383)])) == 16383
+def test_hash_tag_is_found_even_for_a_single_hash_slot() -> None:
+    assert hash_slot(find_hash_tag([(16383, 16383)])) == 16383
 
 
-def test_the_slots_of_the_answering_node_are_read_without_those_that_migrate() -> None:
+def test_owned_hash_slots_are_read_without_those_that_migrate() -> None:
     assert owned_hash_slots(NODES) == [(0, 10), (12, 12)]
 
 
 @given(st.text())
-def test_whatever_cluster_nodes_says_is_survived(text: str) -> None:
+def test_any_reply_to_cluster_nodes_is_accepted(text: str) -> None:
     for first, last in owned_hash_slots(text + "\na b myself c d e f g " + text):
         assert 0 <= first <= last < 16384

@@ -1,8 +1,8 @@
-"""Probe, breaker and address together, against a plain model of the table in docs/architecture.md.
+"""Compares prober, breaker and address together with a plain model of the table in docs/architecture.md.
 
-Hypothesis makes up what a target does and when: it answers, says LOADING, hangs, hangs up, refuses, comes back, moves
-to another address. The real prober and the real breaker run on a clock turned by hand, over a socket pair. The model
-keeps a list of pings and states the rows of the table one by one; it knows nothing of queues, sessions or permits.
+Hypothesis chooses what a target does and when. It answers, replies LOADING, hangs, hangs up, refuses, returns, or moves
+to another address. The real prober and the real breaker run over a socket pair, on a clock that the test advances. The
+model has a list of pings and implements the rows of the table one by one. It has no queues, sessions or permits.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from redis_pulse.circuit_breaker import EARLY, CircuitBreaker
+from redis_pulse.circuit_breaker import TRIAL_TOLERANCE, CircuitBreaker
 from redis_pulse.client import ConnectLimiter, ProbeConnection, TargetClient
 from redis_pulse.client.probe_connection import RespLineReader
-from redis_pulse.config import BreakerSettings, ProbeSettings
+from redis_pulse.config import BreakerSettings, ProbeSettings, TargetSettings
 from redis_pulse.errors import (
     REASONS,
     ConnectionRefusedByTargetError,
@@ -30,33 +30,32 @@ from redis_pulse.errors import (
     TargetError,
 )
 from redis_pulse.probe import Prober, WallClockMonitor
-from redis_pulse.server_info import Target
 from redis_pulse.telemetry import ExporterMetrics
 from tests.fakes import ManualClock
 from tests.harness import RecordingObserver, target_settings
 
 FAILURES = "redis_operation_failures_total"
 NEVER = float("-inf")
-#: A connection that died before its first answer makes the prober leave the number out.
+#: After a connection that was closed before its first reply, the prober omits the number.
 PING = re.compile(rb"\*[12]\r\n\$4\r\nPING\r\n(?:\$6\r\n(\d{6})\r\n)?")
-INTERVAL, TIMEOUT, TRIAL, THRESHOLD, MOST = 0.25, 1.0, 1.0, 4, 12
+INTERVAL, TIMEOUT, TRIAL, THRESHOLD, MAX_OUTSTANDING = 0.25, 1.0, 1.0, 4, 12
 
 
 @dataclass
 class Expected:
-    """One ping in the model. ``epoch``: the state of the breaker that permitted it, None when none did."""
+    """One ping in the model. ``epoch`` is the number of the breaker state that permitted it, if any did."""
 
     due: float
     epoch: int | None = None
-    state: Literal["waiting", "on the wire", "ended"] = "waiting"
+    state: Literal["waiting", "in flight", "ended"] = "waiting"
     sent: float = 0.0
     outcome: str = ""
 
 
 class ManualClient:
-    """A client whose attempts to connect end when the machine says so."""
+    """A client whose attempts to connect end when the test decides."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: TargetSettings) -> None:
         self.target = target
         self.connect_limiter = ConnectLimiter()
         self.attempts: list[asyncio.Future[ProbeConnection]] = []
@@ -65,61 +64,57 @@ class ManualClient:
         self.attempts.append(asyncio.get_running_loop().create_future())
         return await self.attempts[-1]
 
-    def connection_error(self) -> OperationTimeoutError:
+    def connect_timeout_error(self) -> OperationTimeoutError:
         return OperationTimeoutError("no connection in time")
 
 
 class Address:
-    """One address of the target: the real prober there, the server that answers it, and the model of both."""
+    """One address of the target: the real prober, the server that answers it, and the model of both."""
 
-    def __init__(self, machine: "ProbeMachine", number: int, before: "Address | None") -> None:
+    def __init__(self, machine: "ProbeMachine", number: int, predecessor: "Address | None") -> None:
         self.machine = machine
-        target = Target.of(
-            target_settings(
-                f"redis://127.0.0.1:{number}",
-                probe=ProbeSettings(
-                    interval=INTERVAL, timeout=TIMEOUT, trial_interval=TRIAL, max_outstanding=MOST, silence=1000
-                ),
-                breaker=BreakerSettings(failure_threshold=THRESHOLD, minimum_calls=10_000),
-            )
+        target = target_settings(
+            f"redis://127.0.0.1:{number}",
+            probe=ProbeSettings(
+                interval=INTERVAL, timeout=TIMEOUT, trial_interval=TRIAL, max_outstanding=MAX_OUTSTANDING, silence=1000
+            ),
+            breaker=BreakerSettings(failure_threshold=THRESHOLD, minimum_calls=10_000),
         )
-        self.breaker = CircuitBreaker(
-            target.settings.breaker, machine.clock, on_change=lambda *_: None, trial_interval=TRIAL
-        )
+        self.breaker = CircuitBreaker(target.breaker, machine.clock, on_change=lambda *_: None, trial_interval=TRIAL)
         self.client = ManualClient(target)
         self.prober: Prober = Prober(
             cast(TargetClient, self.client),
             self.breaker,
-            machine.of_target,
+            machine.target_metrics,
             RecordingObserver(),
-            clocks=WallClockMonitor(machine.clock, machine.wall),
-            before=None if before is None else before.prober,
+            wall_clock=WallClockMonitor(machine.clock, machine.wall),
+            predecessor=None if predecessor is None else predecessor.prober,
         )
-        self.server: socket.socket | None = None  # its end of the connection
+        self.server: socket.socket | None = None  # the server's end of the connection
         self.received = b""
-        self.numbers: list[bytes | None] = []  # of the PINGs that it received and did not answer
+        self.numbers: list[bytes | None] = []  # of the PINGs that it received and has not answered
         # The model.
         self.pings: list[Expected] = []
-        self.on_wire: list[Expected] = []  # those that the server did not answer, also those that timed out
-        self.is_left = self.is_connecting = self.is_open = self.has_served = False
-        self.epoch = self.failures_in_a_row = 0
+        self.unanswered: list[Expected] = []  # includes those that timed out
+        self.has_moved_away = self.is_connecting = self.is_open = self.was_answered = False
+        self.epoch = self.consecutive_failures = 0
         self.opened_by = self.lost_by = ""
         self.next_trial = self.next_attempt = NEVER
         self.attempted = 0.0
 
-    # What happens there.
+    # Events.
 
     def connect(self) -> None:
-        ours, self.server = socket.socketpair()
-        ours.setblocking(False)
+        client_end, self.server = socket.socketpair()
+        client_end.setblocking(False)
         self.server.setblocking(False)
         self.is_connecting, self.received, self.numbers = False, b"", []
         for ping in self.pings:
             if ping.state == "waiting":
                 self.expect_sent(ping)
         clock, wall = self.machine.clock, self.machine.wall
-        wire = ProbeConnection(ours, None, RespLineReader(), clock=clock, wall=wall, translator=_reset)
-        self.machine.run(lambda: self.client.attempts[-1].set_result(wire))
+        connection = ProbeConnection(client_end, None, RespLineReader(), clock=clock, wall_clock=wall, map_error=_reset)
+        self.machine.run(lambda: self.client.attempts[-1].set_result(connection))
 
     def refuse(self) -> None:
         self.is_connecting = False
@@ -129,22 +124,22 @@ class Address:
     def answer(self, count: int, answer: str) -> None:
         assert self.server is not None
         self.receive()
-        for _ in range(min(count, len(self.on_wire))):
+        for _ in range(min(count, len(self.unanswered))):
             number = self.numbers.pop(0)
             pong = b"+PONG\r\n" if number is None else b"$6\r\n%b\r\n" % number
             self.server.send(pong if answer == "PONG" else b"-LOADING it loads\r\n")
             self.expect_reply(answer)
-        self.machine.run(self.look)
+        self.machine.run(self.read)
 
     def hang_up(self) -> None:
         assert self.server is not None
-        self.receive()  # what is left unread makes the kernel reset the connection: another error, the same reason
+        self.receive()  # unread data would make the kernel reset the connection: another error with the same reason
         self.server.close()
         self.server = None
         self.expect_lost("reset")
-        self.machine.run(self.look)
+        self.machine.run(self.read)
 
-    def look(self) -> None:
+    def read(self) -> None:
         if self.prober._session is not None:
             self.prober._session.read()
 
@@ -152,13 +147,13 @@ class Address:
         assert self.server is not None
         with suppress(BlockingIOError):
             self.received += self.server.recv(65536)
-        found = list(PING.finditer(self.received))
-        self.numbers += [ping[1] for ping in found]
-        self.received = self.received[found[-1].end() :] if found else self.received
+        matches = list(PING.finditer(self.received))
+        self.numbers += [match[1] for match in matches]
+        self.received = self.received[matches[-1].end() :] if matches else self.received
 
-    # What is expected: the rows of the table in docs/architecture.md.
+    # The model: the rows of the table in docs/architecture.md.
 
-    def expect_slot(self, due: float) -> None:
+    def expect_probe(self, due: float) -> None:
         ping = Expected(due)
         self.pings.append(ping)
         if self.server is None and not self.is_connecting and due < self.next_attempt:
@@ -169,18 +164,18 @@ class Address:
             return
         ping.epoch = self.epoch
         if self.is_open:
-            self.next_trial = due + TRIAL * (1 - EARLY)
-        if self.server is not None and len(self.on_wire) >= MOST:
+            self.next_trial = due + TRIAL * (1 - TRIAL_TOLERANCE)
+        if self.server is not None and len(self.unanswered) >= MAX_OUTSTANDING:
             self.expect_not_sent(ping, "timeout")
         elif self.server is not None:
             self.expect_sent(ping)
         elif not self.is_connecting:
             self.is_connecting, self.attempted = True, due
-            self.has_served = False
+            self.was_answered = False
 
     def expect_sent(self, ping: Expected) -> None:
-        ping.state, ping.sent = "on the wire", self.machine.clock()
-        self.on_wire.append(ping)
+        ping.state, ping.sent = "in flight", self.machine.clock()
+        self.unanswered.append(ping)
 
     def expect_not_sent(self, ping: Expected, reason: str) -> None:
         self.machine.not_sent += 1
@@ -188,35 +183,35 @@ class Address:
 
     def expect_deadlines(self) -> None:
         for ping in self.pings:
-            began = ping.sent if ping.state == "on the wire" else ping.due
-            if ping.state != "ended" and began + TIMEOUT <= self.machine.clock():
+            start = ping.sent if ping.state == "in flight" else ping.due
+            if ping.state != "ended" and start + TIMEOUT <= self.machine.clock():
                 self.expect_end(ping, "timeout")
 
     def expect_reply(self, answer: str) -> None:
-        ping = self.on_wire.pop(0)
+        ping = self.unanswered.pop(0)
         if ping.state != "ended":
             self.expect_end(ping, "ok" if answer == "PONG" else "loading")
-        self.has_served = self.has_served or answer == "PONG"
+        self.was_answered = self.was_answered or answer == "PONG"
 
     def expect_lost(self, reason: str) -> None:
-        self.on_wire.clear()
+        self.unanswered.clear()
         self.lost_by = reason
-        self.next_attempt = NEVER if self.has_served else self.attempted + TRIAL * (1 - EARLY)
+        self.next_attempt = NEVER if self.was_answered else self.attempted + TRIAL * (1 - TRIAL_TOLERANCE)
         for ping in self.pings:
             if ping.state != "ended":
                 self.expect_end(ping, reason)
 
     def expect_end(self, ping: Expected, outcome: str) -> None:
         ping.state, ping.outcome = "ended", outcome
-        if ping.epoch != self.epoch or self.is_left:
-            return  # permitted by a breaker that has opened or closed since, or not at all; or nobody asks it any more
+        if ping.epoch != self.epoch or self.has_moved_away:
+            return  # not permitted, or by a breaker that opened or closed since, or the target moved away
         if self.is_open and outcome == "ok":
             self.is_open = False
             self.epoch += 1
-            self.failures_in_a_row = 0
+            self.consecutive_failures = 0
         elif not self.is_open:
-            self.failures_in_a_row = 0 if outcome == "ok" else self.failures_in_a_row + 1
-            if self.failures_in_a_row >= THRESHOLD:
+            self.consecutive_failures = 0 if outcome == "ok" else self.consecutive_failures + 1
+            if self.consecutive_failures >= THRESHOLD:
                 self.is_open, self.opened_by, self.next_trial = True, outcome, NEVER
                 self.epoch += 1
 
@@ -230,8 +225,8 @@ class ProbeMachine(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.clock = ManualClock(0.0)
-        self.instruments = ExporterMetrics("test")
-        self.of_target = self.instruments.add_target("t", ["ping"], buckets=(0.1, 1.0), address="a", labels={})
+        self.metrics = ExporterMetrics("test")
+        self.target_metrics = self.metrics.add_target("t", ["ping"], buckets=(0.1, 1.0), address="a", labels={})
         self.not_sent = 0
         self.addresses = [Address(self, 1, None)]
 
@@ -240,21 +235,21 @@ class ProbeMachine(RuleBasedStateMachine):
 
     @property
     def here(self) -> Address:
-        """Where the target is now; the others are where it was."""
+        """The present address of the target. The others are earlier addresses."""
         return self.addresses[-1]
 
-    def some(self, which: int, condition: Callable[[Address], object]) -> Address | None:
-        """Choose one of the addresses where something can happen; an old one only as long as pings are in flight."""
+    def choose(self, which: int, condition: Callable[[Address], object]) -> Address | None:
+        """Return one of the addresses that meet a condition. An old one must still have pings in flight."""
         able = [one for one in self.addresses if (one is self.here or one.in_flight) and condition(one)]
         return able[which % len(able)] if able else None
 
-    # What happens: rules with the name of an event.
+    # Events: each rule has the name of one.
 
     @rule(count=st.integers(1, 6))
     def pings_come_due(self, count: int) -> None:
         for _ in range(count):
             self.pass_time(INTERVAL)
-            self.here.expect_slot(self.clock())
+            self.here.expect_probe(self.clock())
             self.run(lambda: self.here.prober.probe_due(self.clock()))
 
     @rule(eighths=st.integers(1, 12))
@@ -264,78 +259,80 @@ class ProbeMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.addresses) < 6)
     @rule()
     def the_target_moves(self) -> None:
-        self.here.is_left = True
-        self.of_target.address_changed({"address": f"{len(self.addresses) + 1}"}, (0.1, 1.0), {"ping"})
+        self.here.has_moved_away = True
+        self.target_metrics.address_changed({"address": f"{len(self.addresses) + 1}"}, (0.1, 1.0), {"ping"})
         self.addresses.append(Address(self, len(self.addresses) + 1, self.here))
 
     @rule(which=st.integers(0, 5))
     def a_connection_is_made(self, which: int) -> None:
-        if (one := self.some(which, lambda one: one.is_connecting)) is not None:
+        if (one := self.choose(which, lambda one: one.is_connecting)) is not None:
             one.connect()
 
     @rule(which=st.integers(0, 5))
     def a_connection_is_refused(self, which: int) -> None:
-        if (one := self.some(which, lambda one: one.is_connecting)) is not None:
+        if (one := self.choose(which, lambda one: one.is_connecting)) is not None:
             one.refuse()
 
     @rule(
         which=st.integers(0, 5),
-        count=st.integers(1, MOST),
+        count=st.integers(1, MAX_OUTSTANDING),
         answer=st.sampled_from(["PONG", "PONG", "PONG", "LOADING"]),
     )
     def a_server_answers(self, which: int, count: int, answer: str) -> None:
-        if (one := self.some(which, lambda one: one.on_wire)) is not None:
+        if (one := self.choose(which, lambda one: one.unanswered)) is not None:
             one.answer(count, answer)
 
     @rule(which=st.integers(0, 5))
     def a_server_hangs_up(self, which: int) -> None:
-        if (one := self.some(which, lambda one: one.server)) is not None:
+        if (one := self.choose(which, lambda one: one.server)) is not None:
             one.hang_up()
 
     def pass_time(self, seconds: float) -> None:
-        """Turn the clock a little at a time: a deadline is noticed when it is reached."""
+        """Advance the clock in small steps, so that a deadline is noticed when it is reached."""
         for _ in range(round(seconds * 8)):
             self.clock.advance(0.125)
             for one in self.addresses:
                 one.expect_deadlines()
                 self.run(one.prober._wake)
 
-    def run(self, act: Callable[[], None]) -> None:
-        async def once() -> None:
-            act()
-            for _ in range(6):  # an attempt to connect ends some turns of the loop later
+    def run(self, event: Callable[[], None]) -> None:
+        async def run_event() -> None:
+            event()
+            for _ in range(6):  # an attempt to connect ends some iterations of the loop later
                 await asyncio.sleep(0)
 
-        self.loop.run_until_complete(once())
+        self.loop.run_until_complete(run_event())
 
-    # What holds at every moment.
+    # What always holds.
 
     @invariant()
-    def it_is_as_in_the_model(self) -> None:
+    def metrics_are_as_in_the_model(self) -> None:
         pings = [ping for one in self.addresses for ping in one.pings]
         outcomes = Counter(ping.outcome for ping in pings if ping.state == "ended")
-        page = self.page()
-        reasons = {reason: page[f'{FAILURES}{{target="t",operation="ping",reason="{reason}"}}'] for reason in REASONS}
-        assert {reason: count for reason, count in reasons.items() if count} == {
+        values = self.values()
+        failures = {
+            reason: values[f'{FAILURES}{{target="t",operation="ping",reason="{reason}"}}'] for reason in REASONS
+        }
+        assert {reason: count for reason, count in failures.items() if count} == {
             reason: count for reason, count in outcomes.items() if reason != "ok"
         }
-        timed = page['redis_operation_duration_seconds_count{target="t",operation="ping"}']
-        assert timed == outcomes["ok"] + outcomes["timeout"], "a timeout is observed at its deadline"
+        observed = values['redis_operation_duration_seconds_count{target="t",operation="ping"}']
+        assert observed == outcomes["ok"] + outcomes["timeout"], "a timeout is observed at its deadline"
         in_flight = sum(one.in_flight for one in self.addresses)
-        assert page['redis_operations_total{target="t",operation="ping"}'] == len(pings)
-        assert page['redis_operations_in_flight{target="t",operation="ping"}'] == in_flight
-        assert page['redis_pings_not_sent_total{target="t"}'] == self.not_sent
+        assert values['redis_operations_total{target="t",operation="ping"}'] == len(pings)
+        assert values['redis_operations_in_flight{target="t",operation="ping"}'] == in_flight
+        assert values['redis_pings_not_sent_total{target="t"}'] == self.not_sent
         assert self.here.prober.balanced
 
     @invariant()
-    def it_is_up_when_the_newest_ping_that_ended_here_was_answered(self) -> None:
+    def target_is_up_if_its_newest_ended_ping_was_answered(self) -> None:
         ended = [ping for ping in self.here.pings if ping.state == "ended"]
         newest = max(ended, key=lambda ping: ping.due, default=None)
-        assert self.page()['redis_up{target="t"}'] == (newest is not None and newest.outcome == "ok")
+        assert self.values()['redis_up{target="t"}'] == (newest is not None and newest.outcome == "ok")
         assert (self.here.breaker.state == "open") == self.here.is_open
 
-    def page(self) -> dict[str, float]:
-        lines = b"".join(self.of_target.render().values()).decode().splitlines()
+    def values(self) -> dict[str, float]:
+        lines = b"".join(self.target_metrics.render().values()).decode().splitlines()
         return {series: float(count) for series, _, count in (line.rpartition(" ") for line in lines)}
 
     def teardown(self) -> None:

@@ -1,4 +1,4 @@
-"""A fault of ours costs its slots a failure and says so; it never leaves a connection open or a slot without an end."""
+"""A bug of the exporter makes its probes fail and is raised. No connection stays open, and no probe without an end."""
 
 import asyncio
 
@@ -8,29 +8,29 @@ from redis_pulse.client import Received
 from redis_pulse.probe.session import ProbeSession
 from tests.fakes import FakeServer, Reply
 from tests.harness import TargetHarness, eventually
-from tests.probe.test_kernel_timestamps import by_hand
+from tests.probe.test_kernel_timestamps import harness_with_manual_connection
 from tests.probe.test_prober import PATIENT
 
 
-async def test_a_fault_of_ours_while_reading_ends_all_slots_and_is_raised() -> None:
-    watched, wire = await by_hand()
+async def test_bug_while_reading_ends_all_probes_and_is_raised() -> None:
+    watched, connection = await harness_with_manual_connection()
 
     def fault() -> Received | None:
         raise RuntimeError("a fault")
 
-    wire.receive = fault  # type: ignore[method-assign]
+    connection.receive = fault  # type: ignore[method-assign]
     session = watched.prober._session
     assert session is not None
     with pytest.raises(RuntimeError):
         session.read()
-    assert watched.heard.reasons == ["other"]
+    assert watched.observer.reasons == ["other"]
     assert watched.prober.balanced
     assert watched.prober._session is None
-    session.read()  # a reader that is called once more finds nothing to do
+    session.read()  # a further call finds nothing to do
     await watched.close()
 
 
-async def test_a_fault_of_ours_while_connecting_ends_what_waits_and_is_raised() -> None:
+async def test_bug_while_connecting_ends_waiting_probes_and_is_raised() -> None:
     watched = TargetHarness("redis://127.0.0.1:1", breaker=PATIENT)
 
     async def fault(_on_phase: object) -> None:
@@ -42,13 +42,13 @@ async def test_a_fault_of_ours_while_connecting_ends_what_waits_and_is_raised() 
     assert isinstance(session, ProbeSession)
     with pytest.raises(RuntimeError):
         await session._task
-    assert watched.heard.reasons == ["other"]
+    assert watched.observer.reasons == ["other"]
     assert watched.prober.in_flight == 0
     await watched.close()
 
 
-async def test_a_reply_that_nobody_asked_for_ends_the_connection() -> None:
-    """We are out of step: every further reply would be taken for another ping's."""
+async def test_reply_without_a_ping_ends_the_connection() -> None:
+    """Replies and pings are out of step: each further reply would be taken for the reply to another ping."""
     async with FakeServer() as server:
         server.script("PING", Reply(b"+PONG\r\n+PONG\r\n"), Reply(b"+PONG\r\n"))
         watched = TargetHarness(server.url, breaker=PATIENT)
@@ -57,12 +57,12 @@ async def test_a_reply_that_nobody_asked_for_ends_the_connection() -> None:
         await eventually(lambda: watched.prober._session is None)
         await watched.probe_due()
         await watched.ended(2)
-        assert watched.heard.reasons == ["ok", "ok"]
+        assert watched.observer.reasons == ["ok", "ok"]
         assert server.accepted == 2
         await watched.close()
 
 
-async def test_stopping_while_it_connects_leaves_nothing_behind() -> None:
+async def test_stopping_while_connecting_leaves_nothing_behind() -> None:
     async with FakeServer() as server:
         server.script("AUTH", "never")
         watched = TargetHarness(server.url, password="x", breaker=PATIENT)
@@ -71,5 +71,5 @@ async def test_stopping_while_it_connects_leaves_nothing_behind() -> None:
         await watched.close()
         await eventually(lambda: server.connected == 0)
         assert watched.breaker.releases == 1
-        assert watched.heard.connects == []
+        assert watched.observer.connects == []
         await asyncio.sleep(0)

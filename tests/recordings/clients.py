@@ -1,6 +1,6 @@
-"""What real servers answered to the collectors of clients, command log and latency histograms.
+"""Recorded replies of real servers to the collectors of clients, command log and latency histograms.
 
-``tests/replies/record_clients.py`` records more.
+Record more with ``tests/replies/record_clients.py``.
 """
 
 import json
@@ -11,31 +11,31 @@ from redis_pulse.server_info import Server
 from tests.fakes import FakeCommands
 from tests.recordings import REPLIES
 
-#: A command → what was answered.
+#: Command → reply.
 Replies = dict[str | tuple[str | int | bytes, ...], Any]
 SERVERS = sorted(path.parent.name for path in REPLIES.glob("*/clients.json"))
 
 
 def replies(server: str) -> Replies:
-    """Return the replies by command, as the protocol gives them."""
+    """Return the replies by command, as the protocol decodes them."""
     recorded = json.loads((REPLIES / server / "clients.json").read_text(encoding="utf-8"))
-    return {command: _wire(reply) for command, reply in recorded.items()}
+    return {command: _decoded(reply) for command, reply in recorded.items()}
 
 
 def commands(server: str) -> FakeCommands:
-    """Return the port to a server that answers what was recorded."""
+    """Return commands with the recorded replies of a server."""
     return FakeCommands(replies(server))
 
 
 def known(server: str) -> Server:
-    """Return what INFO says that it is."""
-    found = Server()
+    """Return the server as its recorded INFO describes it."""
+    known = Server()
     sections = parse_info(replies(server)["INFO everything"].decode())
-    found.update({field: value for fields in sections.values() for field, value in fields.items()})
-    return found
+    known.update({field: value for fields in sections.values() for field, value in fields.items()})
+    return known
 
 
-def _wire(reply: Any) -> Any:
+def _decoded(reply: Any) -> Any:
     if isinstance(reply, str):
         return reply.encode()
-    return [_wire(item) for item in reply] if isinstance(reply, list) else reply
+    return [_decoded(item) for item in reply] if isinstance(reply, list) else reply

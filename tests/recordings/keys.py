@@ -1,4 +1,7 @@
-"""What real servers answered about keys, streams and scripts; ``tests/replies/record_keys.py`` records more."""
+"""Recorded replies of real servers about keys, streams and scripts.
+
+Record more with ``tests/replies/record_keys.py``.
+"""
 
 import json
 from typing import Any
@@ -10,27 +13,27 @@ from tests.fakes import FakeCommands
 from tests.recordings import REPLIES
 
 SERVERS = sorted(path.parent.name for path in REPLIES.glob("*/keys.json"))
-#: Those with the search module.
+#: Servers with the search module.
 SEARCH = sorted(path.parent.name for path in REPLIES.glob("*/search.json"))
 
 
 def replies(server: str, file: str = "keys") -> dict[str | tuple[str | int | bytes, ...], Any]:
-    """Return reply by command, as the protocol gives them; errors are ours."""
+    """Return the replies by command, as the client returns them: errors are ``TargetError``."""
     recorded = json.loads((REPLIES / server / f"{file}.json").read_text(encoding="utf-8"))
-    return {command: _wire(reply) for command, reply in recorded.items()}
+    return {command: _decoded(reply) for command, reply in recorded.items()}
 
 
 def commands(server: str) -> FakeCommands:
-    """Return the port to a server that answers what was recorded."""
+    """Return commands with the recorded replies of a server."""
     return FakeCommands(replies(server))
 
 
-def _wire(reply: Any) -> Any:
+def _decoded(reply: Any) -> Any:
     match reply:
         case str():
             return reply.encode()
         case list():
-            return [_wire(item) for item in reply]
+            return [_decoded(item) for item in reply]
         case {"hex": str() as digits}:
             return bytes.fromhex(digits)
         case {"error": str() as text}:

@@ -1,9 +1,9 @@
-"""Record what a real server answers to the collectors of clients, command log and latency histograms:
+"""Record the replies of a real server for the collectors clients, commandlog and latency_histogram:
 
     python -m tests.replies.record_clients /usr/bin/redis-server
 
-A server is started on 127.0.0.1, ::1 and a unix socket, and clients of every sort are connected; what it answers goes
-into ``tests/replies/<server>-<version>/clients.json``, a command to a reply. Paths are replaced by plain ones.
+The script starts a server on 127.0.0.1, ::1 and a unix socket, and connects clients of each kind. It writes the replies
+into ``tests/replies/<server>-<version>/clients.json``, by command. Paths are replaced by neutral ones.
 """
 
 import json
@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.replies.record import HERE, SPIN, Connection, plain, start, text
+from tests.replies.record import HERE, SPIN, Connection, anonymize, start, to_json
 
 COMMANDS = (
     ("CLIENT", "LIST"),
@@ -25,12 +25,12 @@ COMMANDS = (
     *(("COMMANDLOG", "LEN", log) for log in ("slow", "large-request", "large-reply")),
     *(("COMMANDLOG", "GET", 1, log) for log in ("slow", "large-request", "large-reply")),
     ("CONFIG", "GET", "commandlog-*"),
-    ("INFO", "everything"),  # last: it knows the sums of all of these
+    ("INFO", "everything"),  # last, so that it contains the sums of all of these
 )
 
 
 def connect(address: Any) -> Connection:
-    """Connect to a path or a (host, port)."""
+    """Connect to a path or to (host, port)."""
     connection = Connection.__new__(Connection)
     if isinstance(address, str):
         connection.socket = socket.socket(socket.AF_UNIX)
@@ -41,56 +41,56 @@ def connect(address: Any) -> Connection:
     return connection
 
 
-def provoke(admin: Connection, port: int, path: str) -> list[Connection]:
-    """Connect clients of every sort, and make the logs and histograms say something."""
-    admin.ask("CONFIG", "SET", "slowlog-log-slower-than", 10000)
-    admin.ask("CONFIG", "SET", "commandlog-request-larger-than", 4096)  # Valkey 8.1 and later; an error elsewhere
-    admin.ask("CONFIG", "SET", "commandlog-reply-larger-than", 4096)
-    admin.ask("ACL", "SETUSER", "shop=eu", "on", "nopass", "~*", "&*", "+@all")
-    admin.ask("CLIENT", "SETNAME", "admin")
+def create_content(admin: Connection, port: int, path: str) -> list[Connection]:
+    """Connect clients of each kind, and give the logs and histograms some content."""
+    admin.execute("CONFIG", "SET", "slowlog-log-slower-than", 10000)
+    admin.execute("CONFIG", "SET", "commandlog-request-larger-than", 4096)  # Valkey 8.1 and later; an error elsewhere
+    admin.execute("CONFIG", "SET", "commandlog-reply-larger-than", 4096)
+    admin.execute("ACL", "SETUSER", "shop=eu", "on", "nopass", "~*", "&*", "+@all")
+    admin.execute("CLIENT", "SETNAME", "admin")
     clients = [connect(("127.0.0.1", port)) for _ in range(6)] + [connect(("::1", port)), connect(path)]
     for number, client in enumerate(clients):
-        client.ask("CLIENT", "SETNAME", f"worker={number % 3}" if number else 'it"s')
-        client.ask("CLIENT", "SETINFO", "LIB-NAME", "redis-py")  # Redis 7.2 and later; an error before
-        client.ask("CLIENT", "SETINFO", "LIB-VER", "5.0.1")
-        client.ask("AUTH", "shop=eu", "any")
-        client.ask("SET", f"key:{number}", "x" * 10000)
-        client.ask("GET", f"key:{number}")
-    clients[0].ask("SUBSCRIBE", "news")
-    clients[1].ask("WATCH", "key:1")
-    clients[1].ask("MULTI")
+        client.execute("CLIENT", "SETNAME", f"worker={number % 3}" if number else 'it"s')
+        client.execute("CLIENT", "SETINFO", "LIB-NAME", "redis-py")  # Redis 7.2 and later; an error before
+        client.execute("CLIENT", "SETINFO", "LIB-VER", "5.0.1")
+        client.execute("AUTH", "shop=eu", "any")
+        client.execute("SET", f"key:{number}", "x" * 10000)
+        client.execute("GET", f"key:{number}")
+    clients[0].execute("SUBSCRIBE", "news")
+    clients[1].execute("WATCH", "key:1")
+    clients[1].execute("MULTI")
     clients[2].socket.sendall(b"BLPOP queue 60\r\n")
     clients[3].socket.sendall(b"MONITOR\r\n")
-    clients[4].ask("SELECT", 3)
-    clients[5].ask("PSUBSCRIBE", "n*")
-    admin.ask("EVAL", SPIN, 0)
-    admin.ask("GEORADIUS_RO", "key:none", 1, 1, 1, "m")
-    time.sleep(1.1)  # ages that are not 0
+    clients[4].execute("SELECT", 3)
+    clients[5].execute("PSUBSCRIBE", "n*")
+    admin.execute("EVAL", SPIN, 0)
+    admin.execute("GEORADIUS_RO", "key:none", 1, 1, 1, "m")
+    time.sleep(1.1)  # so that ages are not 0
     return clients
 
 
 def main(binary: str) -> None:
-    """Start, provoke, record, stop."""
+    """Start the server, create content, record the replies, stop the server."""
     work = Path(tempfile.mkdtemp())
     path = str(work / "server" / "it.sock")
     process: subprocess.Popen[bytes] | None = None
     try:
         process, admin = start(binary, work / "server", "bind 127.0.0.1 ::1", f"unixsocket {path}", 'save ""')
         port = admin.socket.getpeername()[1]
-        clients = provoke(admin, port, path)
-        info = plain(admin.ask("INFO", "everything"))
-        found = dict(re.findall(rb"(?m)^((?:redis|valkey)_version):(.*?)\r?$", info))
-        software = "valkey" if b"valkey_version" in found else "redis"
+        clients = create_content(admin, port, path)
+        info = anonymize(admin.execute("INFO", "everything"))
+        versions = dict(re.findall(rb"(?m)^((?:redis|valkey)_version):(.*?)\r?$", info))
+        software = "valkey" if b"valkey_version" in versions else "redis"
         replies: dict[str, Any] = {}
         for command in COMMANDS:
-            reply = admin.ask(*command)
+            reply = admin.execute(*command)
             if isinstance(reply, bytes):
-                reply = plain(reply).replace(path.encode(), b"/run/it.sock")
+                reply = anonymize(reply).replace(path.encode(), b"/run/it.sock")
             if not (isinstance(reply, bytes) and reply.startswith(b"ERR")) and reply != []:
-                replies[" ".join(map(str, command))] = text(reply)
+                replies[" ".join(map(str, command))] = to_json(reply)
         for client in clients:
             client.socket.close()
-        folder = HERE / f"{software}-{found[f'{software}_version'.encode()].decode()}"
+        folder = HERE / f"{software}-{versions[f'{software}_version'.encode()].decode()}"
         folder.mkdir(exist_ok=True)
         (folder / "clients.json").write_text(json.dumps(replies, indent=1) + "\n")
         print(folder / "clients.json")

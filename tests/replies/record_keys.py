@@ -1,11 +1,11 @@
-"""Record what a real server answers about keys, streams and scripts, for tests that need no server:
+"""Record the replies of a real server about keys, streams and scripts, for tests without a server:
 
     python -m tests.replies.record_keys /usr/bin/redis-server
 
-With the path of the search module as a second argument, what FT.INFO answers becomes ``search.json`` of that server.
+The script writes ``keys.json`` into ``tests/replies/<server>-<version>/``: ``{"TYPE string": …}``. An error reply
+becomes ``{"error": text}``, and bytes that are not UTF-8 become ``{"hex": …}``.
 
-Writes ``keys.json`` into ``tests/replies/<server>-<version>/``: ``{"TYPE string": …, "XINFO STREAM orders": …}``, with
-an error reply as ``{"error": text}`` and bytes that are no UTF-8 as ``{"hex": …}``.
+With the path of the search module as a second argument, it records FT.INFO into ``search.json`` instead.
 """
 
 import contextlib
@@ -26,11 +26,11 @@ SCRIPT = "return {'orders', redis.call('XLEN', 'orders'), 'half', '0.5'}"
 WRITING = "return redis.call('SET', 'k', 'v')"
 KEYS = ("string", "list", "set", "zset", "hash", "orders", "log", "counted", "stale", "number", "missing")
 
-Asked = tuple[str | int | bytes, ...]
+Request = tuple[str | int | bytes, ...]
 
 
 def fill(server: redis.Redis) -> None:
-    """Write a key of each type, and a stream with groups that have read different parts of it."""
+    """Write a key of each type, and a stream with groups that have read different parts."""
     server.set("string", "hello")
     server.set("number", "41.5")
     server.rpush("list", *"abc")
@@ -51,12 +51,12 @@ def fill(server: redis.Redis) -> None:
     server.xdel("log", "5-1")
 
 
-def questions() -> list[Asked]:
-    """Everything that the collectors of keys ask about these keys."""
-    asked: list[Asked] = [one for key in KEYS for one in (("TYPE", key), ("MEMORY", "USAGE", key))]
-    asked += [("STRLEN", key) for key in ("string", "number", "counted", "stale")]
-    asked += [("GETRANGE", key, 0, end) for key in ("string", "number", "counted", "stale") for end in (15, 255)]
-    asked += [
+def requests() -> list[Request]:
+    """Return all commands that the collectors of keys send about these keys."""
+    commands: list[Request] = [command for key in KEYS for command in (("TYPE", key), ("MEMORY", "USAGE", key))]
+    commands += [("STRLEN", key) for key in ("string", "number", "counted", "stale")]
+    commands += [("GETRANGE", key, 0, end) for key in ("string", "number", "counted", "stale") for end in (15, 255)]
+    commands += [
         ("LLEN", "list"),
         ("SCARD", "set"),
         ("ZCARD", "zset"),
@@ -64,41 +64,43 @@ def questions() -> list[Asked]:
         ("XLEN", "orders"),
         ("XLEN", "log"),
     ]
-    asked += [("XINFO", what, key) for key in ("orders", "log", "string", "missing") for what in ("STREAM", "GROUPS")]
-    asked += [("XINFO", "CONSUMERS", "orders", group) for group in ("billing", "mailing")]
-    asked += [("SCAN", 0, "MATCH", "*", "COUNT", 100), ("SCAN", 0, "MATCH", "*", "COUNT", 100, "TYPE", "stream")]
+    commands += [
+        ("XINFO", what, key) for key in ("orders", "log", "string", "missing") for what in ("STREAM", "GROUPS")
+    ]
+    commands += [("XINFO", "CONSUMERS", "orders", group) for group in ("billing", "mailing")]
+    commands += [("SCAN", 0, "MATCH", "*", "COUNT", 100), ("SCAN", 0, "MATCH", "*", "COUNT", 100, "TYPE", "stream")]
     digest = "0" * 40
-    asked += [("EVALSHA_RO", digest, 0), ("EVALSHA", digest, 0), ("EVAL_RO", SCRIPT, 0), ("EVAL", SCRIPT, 0)]
-    return [*asked, ("EVAL_RO", WRITING, 0), ("FT._LIST",), ("PFCOUNT", "stale")]
+    commands += [("EVALSHA_RO", digest, 0), ("EVALSHA", digest, 0), ("EVAL_RO", SCRIPT, 0), ("EVAL", SCRIPT, 0)]
+    return [*commands, ("EVAL_RO", WRITING, 0), ("FT._LIST",), ("PFCOUNT", "stale")]
 
 
-def plain(reply: Any) -> Any:
-    """Make a reply fit for JSON."""
+def to_json(reply: Any) -> Any:
+    """Convert a reply for JSON."""
     match reply:
         case bytes():
             with contextlib.suppress(UnicodeDecodeError):
                 return reply.decode()
             return {"hex": reply.hex()}
         case list():
-            return [plain(item) for item in reply]
+            return [to_json(item) for item in reply]
         case redis.ResponseError():
             return {"error": str(reply)}
     return reply
 
 
-def ask(server: redis.Redis, questions: list[Asked]) -> dict[str, Any]:
-    """Return reply by command."""
+def execute(server: redis.Redis, commands: list[Request]) -> dict[str, Any]:
+    """Send the commands and return the replies by command."""
     replies = {}
-    for asked in questions:
+    for command in commands:
         with server.pipeline(transaction=False) as pipeline:
-            pipeline.execute_command(*asked)
+            pipeline.execute_command(*command)
             (reply,) = pipeline.execute(raise_on_error=False)
-        replies[" ".join(map(str, asked))] = plain(reply)
+        replies[" ".join(map(str, command))] = to_json(reply)
     return replies
 
 
-def index(server: redis.Redis) -> None:
-    """Make an index with documents, one of which cannot be indexed, and one without."""
+def create_indexes(server: redis.Redis) -> None:
+    """Create an empty index, and an index with documents, one of which cannot be indexed."""
     fields = ("name", "TEXT", "SORTABLE", "kind", "TAG", "price", "NUMERIC", "where", "GEO")
     vector = ("v", "VECTOR", "FLAT", 6, "TYPE", "FLOAT32", "DIM", 2, "DISTANCE_METRIC", "L2")
     server.execute_command("FT.CREATE", "products", "PREFIX", 1, "p:", "SCHEMA", *fields, *vector)
@@ -117,21 +119,21 @@ def index(server: redis.Redis) -> None:
 
 
 def main(binary: str, module: str = "") -> None:
-    """Start, fill, record, stop."""
+    """Start the server, write keys, record the replies, stop the server."""
     work = Path(tempfile.mkdtemp())
     process, connection = start(binary, work / "server", 'save ""', *([f"loadmodule {module}"] if module else []))
     try:
         port = connection.socket.getpeername()[1]
-        info = connection.ask("INFO")
-        found = dict(re.findall(rb"(?m)^((?:redis|valkey)_version):(.*?)\r?$", info))
-        name = "valkey" if b"valkey_version" in found else "redis"
-        folder = HERE / f"{name}-{found[f'{name}_version'.encode()].decode()}{'-modules' if module else ''}"
+        info = connection.execute("INFO")
+        versions = dict(re.findall(rb"(?m)^((?:redis|valkey)_version):(.*?)\r?$", info))
+        name = "valkey" if b"valkey_version" in versions else "redis"
+        folder = HERE / f"{name}-{versions[f'{name}_version'.encode()].decode()}{'-modules' if module else ''}"
         folder.mkdir(exist_ok=True)
         with redis.Redis(port=port, protocol=2) as server:
-            (index if module else fill)(server)
+            (create_indexes if module else fill)(server)
             server.response_callbacks.clear()
-            search: list[Asked] = [("FT._LIST",), ("FT.INFO", "products"), ("FT.INFO", "empty"), ("FT.INFO", "gone")]
-            replies = ask(server, search if module else questions())
+            search: list[Request] = [("FT._LIST",), ("FT.INFO", "products"), ("FT.INFO", "empty"), ("FT.INFO", "gone")]
+            replies = execute(server, search if module else requests())
         file = folder / ("search.json" if module else "keys.json")
         file.write_text(json.dumps(replies, indent=1) + "\n", encoding="utf-8")
         print(file)

@@ -1,89 +1,89 @@
-"""Snapshots, append-only file, certificates; restarts and changed roles, which are news."""
+"""Cases about snapshots, append-only files, certificates, restarts and changed roles."""
 
 from tests.rules.case import Case
 
 DAY = 86400
-SAVED, CHANGES, WRITTEN = (
+LAST_SAVE, CHANGES, SNAPSHOTS = (
     f"redis_rdb_{name}" for name in ("last_save_timestamp_seconds", "changes_since_last_save", "snapshots_total")
 )
 EXPIRY = "redis_tls_certificate_expiry_timestamp_seconds"
 
 CASES = [
     Case(
-        "the last snapshot failed",
+        "last snapshot failed",
         {"redis_rdb_last_bgsave_status": "1x3 0x40"},
         {"5m": "", "6m30s": "RedisPersistenceFailing cart critical"},
     ),
     Case(
-        "the append-only file cannot be written",
+        "append-only file cannot be written",
         {"redis_rdb_last_bgsave_status": "1x43", "redis_aof_last_write_status": "1x3 0x40"},
         {"5m": "", "6m30s": "RedisPersistenceFailing cart critical"},
     ),
     Case(
-        "the append-only file cannot be rewritten",
+        "append-only file cannot be rewritten",
         {"redis_aof_last_write_status": "1x43", "redis_aof_last_bgrewrite_status": "1x3 0x40"},
         {"5m": "", "6m30s": "RedisPersistenceFailing cart critical"},
     ),
     Case(
-        "a snapshot failed, and the next one did not",
+        "one snapshot failed, but the next one succeeded",
         {"redis_rdb_last_bgsave_status": "1x3 0x8 1x40", "redis_aof_last_write_status": "1x51"},
         {"4m": "", "6m30s": ""},
     ),
-    # Time is 0 at the start of each case.
+    # The time is 0 at the start of each case.
     Case(
-        "no snapshot for more than a day, and there is something to save",
-        {SAVED: "0x400", CHANGES: "5x400", WRITTEN: "3x400"},
+        "no snapshot for more than a day in spite of unsaved changes",
+        {LAST_SAVE: "0x400", CHANGES: "5x400", SNAPSHOTS: "3x400"},
         {"23h": "", "24h5m": "", "25h": "RedisBackupStale cart warning"},
         step="5m",
     ),
     Case(
-        "no changes, or no snapshot ever: saving is off, or has nothing to do",
+        "servers without changes or without any snapshot raise no alert",
         {
-            SAVED: "0x400",
+            LAST_SAVE: "0x400",
             CHANGES: "0x400",
-            WRITTEN: "3x400",
-            f"{SAVED} cache": "0x400",
+            SNAPSHOTS: "3x400",
+            f"{LAST_SAVE} cache": "0x400",
             f"{CHANGES} cache": "5x400",
-            f"{WRITTEN} cache": "0x400",
+            f"{SNAPSHOTS} cache": "0x400",
         },
         {"25h": ""},
         step="5m",
     ),
     Case(
-        "a certificate expires in 20 days",
+        "certificate expires in 20 days",
         {EXPIRY: f"{20 * DAY}x100"},
         {"50m": "", "65m": "RedisTLSCertificateExpiring cart warning"},
         step="1m",
     ),
     Case(
-        "a certificate expires in 6 days",
+        "certificate expires in 6 days",
         {EXPIRY: f"{6 * DAY}x100"},
         {"50m": "", "65m": "RedisTLSCertificateExpiring cart warning, RedisTLSCertificateExpiring cart critical"},
         step="1m",
     ),
-    Case("a certificate expires in 30 days", {EXPIRY: f"{30 * DAY}x100"}, {"65m": ""}, step="1m"),
+    Case("certificate expires in 30 days", {EXPIRY: f"{30 * DAY}x100"}, {"65m": ""}, step="1m"),
     Case(
-        "a server has restarted, which is told for a quarter of an hour",
+        "restart is reported for a quarter of an hour",
         {"redis_uptime_in_seconds": "1000+15x8 _x2 3+15x100"},
         {"2m": "", "3m": "RedisRestarted cart info", "16m": "RedisRestarted cart info", "19m": ""},
     ),
     Case(
-        "a server runs on, and its start wobbles by a second",
+        "start time that varies by a second is no restart",
         {"redis_uptime_in_seconds": "1000+15x60", "redis_start_time_seconds": "100 101 100 101 100 101 100 101x50"},
         {"2m": "", "10m": ""},
     ),
     Case(
-        "a replica has become master",
+        "replica becomes master",
         {'redis_role{role="master"}': "0x8 1x80", 'redis_role{role="slave"}': "1x8 0x80"},
         {"1m45s": "", "2m15s": "RedisRoleChanged cart info", "18m": ""},
     ),
     Case(
-        "a master was away for a while and is master again",
+        "master that is down for a moment keeps its role",
         {'redis_role{role="master"}': "1x8 _x4 1x80", 'redis_role{role="slave"}': "0x8 _x4 0x80"},
         {"2m15s": "", "4m": "", "10m": ""},
     ),
     Case(
-        "a name went to another server in a failover: its uptime is another one, and that is no restart",
+        "different uptime after a failover to another server is no restart",
         {
             "redis_uptime_in_seconds queue/master": "9000+15x8 3000+15x80",
             'redis_target_info{address="10.0.0.1:6379"} queue/master': "1x8 stale",

@@ -1,15 +1,15 @@
-"""Masters of a replication group, links, lag, full resynchronisations."""
+"""Cases about the masters of a replication group, links, lag and full resynchronisations."""
 
 from tests.rules.case import Case
 
-OF = 'replication_group="shop"'
+GROUP = 'replication_group="shop"'
 MASTER, REPLICA = 'redis_role{role="master"}', 'redis_role{role="slave"}'
 LINK = 'master_host="10.0.0.1", master_port="6379"'
 
 
-def member(name: str, up: str, master: str, more: str = OF) -> dict[str, str]:
-    """A server of a group: its label, whether it is up, whether it is a master."""
-    info = f"redis_target_info{{{more}}}" if more else "redis_target_info"
+def member(name: str, up: str, master: str, group: str = GROUP) -> dict[str, str]:
+    """Return the series of a server in a group. ``up`` and ``master`` are the values of these series."""
+    info = f"redis_target_info{{{group}}}" if group else "redis_target_info"
     return {
         f"{info} {name}": "1x60",
         f"redis_up {name}": up,
@@ -20,22 +20,22 @@ def member(name: str, up: str, master: str, more: str = OF) -> dict[str, str]:
 
 CASES = [
     Case(
-        "the master is demoted and nobody takes over",
+        "master is demoted and not replaced",
         {**member("one", "1x60", "1x3 0x57"), **member("two", "1x60", "0x60")},
         {"2m30s": "RedisRoleChanged one info", "4m": "RedisNoMaster critical, RedisRoleChanged one info"},
     ),
     Case(
-        "the master is down: what it said last does not make it one",
+        "server that is down is no master, in spite of its last role",
         {**member("one", "1x3 0x57", "1x60"), **member("two", "1x60", "0x60")},
         {"4m": "RedisNoMaster critical, RedisTargetDown one critical"},
     ),
     Case(
-        "the servers of a Sentinel are a group by their names",
+        "names of a Sentinel set form a group",
         {**member("queue/master", "1x3 0x57", "1x3 _x57", ""), **member("queue/replica-1", "1x60", "0x60", "")},
         {"4m": "RedisNoMaster critical, RedisTargetDown queue/master critical"},
     ),
     Case(
-        "a failover of some seconds, and single servers that are no group",
+        "fast failover and single servers raise no alert about masters",
         {
             **member("one", "1x60", "1x3 0x57"),
             **member("two", "1x60", "0x6 1x54"),
@@ -53,12 +53,12 @@ CASES = [
         {"2m30s": "RedisRoleChanged two info", "4m": "RedisRoleChanged two info, RedisSplitBrain critical"},
     ),
     Case(
-        "two groups have a master each",
+        "two groups have one master each",
         {**member("one", "1x60", "1x60"), **member("two", "1x60", "1x60", 'replication_group="other"')},
         {"5m": ""},
     ),
     Case(
-        "masters of a cluster share a group, and that is as it should be",
+        "masters of a cluster in one group are correct",
         {
             **member("one", "1x60", "1x60"),
             **member("two", "1x60", "1x60"),
@@ -68,12 +68,12 @@ CASES = [
         {"5m": ""},
     ),
     Case(
-        "a replica has lost its master",
+        "replica has no link to its master",
         {f"redis_master_link_up{{{LINK}}}": "1x3 0x40", f"redis_master_sync_in_progress{{{LINK}}}": "0x43"},
         {"5m": "", "6m30s": "RedisReplicationLinkDown cart critical"},
     ),
     Case(
-        "a replica receives its dataset, which takes ten minutes",
+        "replica receives its dataset for ten minutes",
         {
             f"redis_master_link_up{{{LINK}}}": "1x3 0x40 1x40",
             f"redis_master_sync_in_progress{{{LINK}}}": "0x3 1x40 0x40",
@@ -87,18 +87,18 @@ CASES = [
         step="1m",
     ),
     Case(
-        "three replicas were attached",
+        "three new replicas",
         {"redis_replica_full_resyncs_total": "2x10 3x5 4x5 5x60"},
         {"30m": "", "50m": ""},
         step="1m",
     ),
     Case(
-        "a replica lacks 100 MB for a while",
+        "replica lags by 100 MB for some minutes",
         {'redis_replica_lag_bytes{slave_ip="10.0.0.2", slave_port="6379"}': "0x3 100000000x40"},
         {"5m": "", "6m30s": "RedisReplicationLagBytes cart warning"},
     ),
     Case(
-        "a replica lacks some, or much for a minute",
+        "replica lags by 1 MB, or by 100 MB for a minute",
         {
             'redis_replica_lag_bytes{slave_ip="10.0.0.2", slave_port="6379"}': "1000000x50",
             'redis_replica_lag_bytes{slave_ip="10.0.0.3", slave_port="6379"}': "0x3 100000000x4 0x40",
@@ -106,12 +106,12 @@ CASES = [
         {"2m": "", "6m30s": ""},
     ),
     Case(
-        "a replica is silent",
+        "replica sends no acknowledgements",
         {'redis_replica_lag_seconds{slave_ip="10.0.0.2", slave_port="6379"}': "0x3 30x40"},
         {"5m": "", "6m30s": "RedisReplicationLagSeconds cart warning"},
     ),
     Case(
-        "a replica acknowledges, and shows writes half a minute late: only the canary sees it",
+        "replica acknowledges, but only the canary shows a delay of 30 s",
         {
             'redis_replica_lag_seconds{slave_ip="10.0.0.2", slave_port="6379"}': "0x43",
             'redis_replication_delay_seconds{replica="two"}': "0x3 30x40",
@@ -119,7 +119,7 @@ CASES = [
         {"5m": "", "6m30s": "RedisReplicationLagSeconds cart warning"},
     ),
     Case(
-        "replicas are a second behind",
+        "replicas lag by a second",
         {
             'redis_replica_lag_seconds{slave_ip="10.0.0.2", slave_port="6379"}': "1x43",
             'redis_replication_delay_seconds{replica="two"}': "1.2x43",

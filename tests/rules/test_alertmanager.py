@@ -1,4 +1,4 @@
-"""The example of Alertmanager: alerts go where they should, and what follows from another one is inhibited."""
+"""The example configuration of Alertmanager: alerts have the right receiver, and consequences are inhibited."""
 
 import re
 import subprocess
@@ -15,8 +15,8 @@ from tests.integration.requirements import need
 
 CONFIG = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
 NAMES = {alert.name for alert in page.alerts(Settings())}
-PLACE = {"job": "redis-pulse", "instance": "exporter:9121"}
-CART, SESSIONS = PLACE | {"target": "cart"}, PLACE | {"target": "sessions"}
+EXPORTER = {"job": "redis-pulse", "instance": "exporter:9121"}
+CART, SESSIONS = EXPORTER | {"target": "cart"}, EXPORTER | {"target": "sessions"}
 
 
 @pytest.fixture(scope="module")
@@ -27,64 +27,58 @@ def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alertmana
 
 def amtool(*arguments: str) -> str:
     command = [need("amtool", "prometheus-alertmanager"), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
-def alert(name: str, severity: str, place: dict[str, str], **more: str) -> dict[str, str]:
-    assert (name, severity) in {(one.name, one.severity) for one in page.alerts(Settings())}, "no such alert"
-    return {"alertname": name, "severity": severity, **place, **more}
+def receiver_of(name: str, severity: str) -> str:
+    labels = f"alertname={name}", f"severity={severity}"
+    return amtool("config", "routes", "test", f"--config.file={EXAMPLE}", *labels).strip()
 
 
-def test_amtool_accepts_it() -> None:
+def alert(name: str, severity: str, source: dict[str, str], **labels: str) -> dict[str, str]:
+    known = {(known_alert.name, known_alert.severity) for known_alert in page.alerts(Settings())}
+    assert (name, severity) in known, f"unknown alert {name} with severity {severity}"
+    return {"alertname": name, "severity": severity, **source, **labels}
+
+
+def test_amtool_accepts_the_configuration() -> None:
     assert "SUCCESS" in amtool("check-config", str(EXAMPLE))
 
 
 @pytest.mark.parametrize(("severity", "receiver"), [("critical", "pager"), ("warning", "tickets"), ("info", "news")])
-def test_an_alert_goes_to_whom_its_severity_says(severity: str, receiver: str) -> None:
-    route = (
-        "config",
-        "routes",
-        "test",
-        f"--config.file={EXAMPLE}",
-        "alertname=RedisTargetDown",
-        f"severity={severity}",
-    )
-    assert amtool(*route).strip() == receiver
+def test_severity_decides_the_receiver(severity: str, receiver: str) -> None:
+    assert receiver_of("RedisTargetDown", severity) == receiver
 
 
-def test_every_alert_goes_somewhere() -> None:
-    for one in page.alerts(Settings()):
-        labels = f"alertname={one.name}", f"severity={one.severity}"
-        assert amtool("config", "routes", "test", f"--config.file={EXAMPLE}", *labels).strip() in {
-            "pager",
-            "tickets",
-            "news",
-        }
+def test_every_alert_has_a_receiver() -> None:
+    for known_alert in page.alerts(Settings()):
+        assert receiver_of(known_alert.name, known_alert.severity) in {"pager", "tickets", "news"}
 
 
-def test_inhibition_names_alerts_that_there_are() -> None:
-    """A pattern that matches nothing is a name that was changed since."""
+def test_inhibition_rules_name_existing_alerts() -> None:
+    """A pattern without a match is the old name of an alert that was renamed."""
     for rule in CONFIG["inhibit_rules"]:
         for matcher in (*rule["source_matchers"], *rule["target_matchers"]):
-            label, sign, pattern = partition(matcher)
+            label, operator, pattern = parse_matcher(matcher)
             if label == "alertname":
-                assert any(matches(sign.removeprefix("!"), pattern, name) for name in NAMES), matcher
+                assert any(matches(operator, pattern, name) for name in NAMES), matcher
 
 
-def partition(matcher: str) -> tuple[str, str, str]:
-    found = re.fullmatch(r'(\w+)(=~|!~|!=|=)"(.*)"', matcher)
-    assert found, matcher
-    return found[1], found[2].replace("!", ""), found[3]
+def parse_matcher(matcher: str) -> tuple[str, str, str]:
+    """Return label, operator without negation, and pattern."""
+    match = re.fullmatch(r'(\w+)(=~|!~|!=|=)"(.*)"', matcher)
+    assert match, matcher
+    return match[1], match[2].replace("!", ""), match[3]
 
 
-def matches(sign: str, pattern: str, name: str) -> bool:
-    return bool(re.fullmatch(pattern, name)) if sign in ("=~", "~") else pattern == name
+def matches(operator: str, pattern: str, name: str) -> bool:
+    return bool(re.fullmatch(pattern, name)) if operator in ("=~", "~") else pattern == name
 
 
-#: What fires, and which of it is told: the others follow from it.
-SCENES = [
+#: Alerts that fire, and those of them that Alertmanager sends. The others are consequences of these.
+SCENARIOS = [
     pytest.param(
         [
             alert("RedisTargetDown", "critical", CART),
@@ -95,7 +89,7 @@ SCENES = [
             alert("RedisProbeFailureRateHigh", "warning", SESSIONS),
         ],
         {("RedisTargetDown", "cart"), ("RedisProbeFailureRateHigh", "sessions")},
-        id="a server is down, another one fails now and then",
+        id="one server is down, another one fails sometimes",
     ),
     pytest.param(
         [
@@ -104,17 +98,17 @@ SCENES = [
             alert("RedisErrorBudgetBurnFast", "critical", CART),
         ],
         {("RedisAuthFailing", "cart")},
-        id="a password was changed",
+        id="a password has changed",
     ),
     pytest.param(
         [
-            alert("RedisExporterDown", "critical", PLACE),
+            alert("RedisExporterDown", "critical", EXPORTER),
             alert("RedisErrorBudgetBurnSlow", "critical", CART),
             alert("RedisRestarted", "info", SESSIONS),
             alert("RedisTargetDown", "critical", CART | {"instance": "other:9121"}),
         ],
         {("RedisExporterDown", ""), ("RedisTargetDown", "cart")},
-        id="an exporter is down, another one sees a server that is",
+        id="an exporter is down, another one reports a server as down",
     ),
     pytest.param(
         [
@@ -135,7 +129,7 @@ SCENES = [
             alert("RedisMemoryNearMaxmemory", "warning", SESSIONS),
         ],
         {("RedisMemoryNearMaxmemory", "cart"), ("RedisMemoryNearMaxmemory", "sessions")},
-        id="a higher threshold of the same alert",
+        id="two thresholds of one alert",
     ),
     pytest.param(
         [
@@ -144,24 +138,27 @@ SCENES = [
             alert("RedisErrorRepliesMISCONF", "critical", SESSIONS, err="MISCONF"),
         ],
         {("RedisPersistenceFailing", "cart"), ("RedisErrorRepliesMISCONF", "sessions")},
-        id="it cannot save, and refuses writes for it",
+        id="a server cannot save, so it rejects writes",
     ),
 ]
 
 
-@pytest.mark.parametrize(("fires", "told"), SCENES)
-def test_what_follows_from_another_alert_is_not_told(
-    alertmanager: Alertmanager, request: pytest.FixtureRequest, fires: list[dict[str, str]], told: set[tuple[str, str]]
+@pytest.mark.parametrize(("fires", "expected"), SCENARIOS)
+def test_consequences_of_another_alert_are_inhibited(
+    alertmanager: Alertmanager,
+    request: pytest.FixtureRequest,
+    fires: list[dict[str, str]],
+    expected: set[tuple[str, str]],
 ) -> None:
-    """Each scene has a job of its own, so that they do not touch one another."""
+    """Each scenario has its own job, so that scenarios do not affect each other."""
     job = request.node.callspec.id.replace(" ", "-")
-    alertmanager.tell(*(labels | {"job": job} for labels in fires))
+    alertmanager.fire(*(labels | {"job": job} for labels in fires))
 
-    def heard() -> set[tuple[str, str]]:
+    def sent() -> set[tuple[str, str]]:
         return {
             (one["labels"]["alertname"], one["labels"].get("target", ""))
             for one in alertmanager.alerts()
             if one["labels"]["job"] == job and not one["status"]["inhibitedBy"]
         }
 
-    eventually(lambda: heard() == told, f"only {told} is told")
+    eventually(lambda: sent() == expected, f"only {expected} is sent")

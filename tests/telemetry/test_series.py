@@ -1,4 +1,4 @@
-"""The cells say what the client library's own metrics would say."""
+"""Series of a target render exactly what the client library's own metrics would render."""
 
 from itertools import pairwise
 
@@ -9,68 +9,68 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, Summary
 from prometheus_client.parser import text_string_to_metric_families
 
 from redis_pulse.errors import REASONS
-from redis_pulse.telemetry import TargetMetrics, families
+from redis_pulse.telemetry import ProbeAccuracyMetrics, TargetMetrics, families
 
-EDGES = (5e-05, 0.0001, 0.75, 1.0, 2.5)
-SECONDS = st.floats(0, 10) | st.sampled_from(EDGES)
-
-
-def target(name: str = "t") -> TargetMetrics:
-    return TargetMetrics(name, EDGES, {"address": "a"}, [])
-
-
+BUCKETS = (5e-05, 0.0001, 0.75, 1.0, 2.5)
+SECONDS = st.floats(0, 10) | st.sampled_from(BUCKETS)
+#: Name, labels and value of one series.
 Series = tuple[str, dict[str, str], float]
 
 
-def theirs_of(registry: CollectorRegistry) -> list[Series]:
-    """Read what the library holds, without creation times."""
+def target_metrics(name: str = "t") -> TargetMetrics:
+    return TargetMetrics(name, BUCKETS, {"address": "a"}, [], ProbeAccuracyMetrics(CollectorRegistry()))
+
+
+def series_of_library(registry: CollectorRegistry) -> list[Series]:
+    """Return the series in a registry, without creation times."""
     samples = [sample for family in registry.collect() for sample in family.samples]
     return [(one.name, dict(one.labels), one.value) for one in samples if not one.name.endswith("_created")]
 
 
-def ours_of(lines: bytes) -> list[Series]:
-    """Read our lines by the library's parser."""
+def parsed(lines: bytes) -> list[Series]:
+    """Return the series that the library's parser finds in lines."""
     samples = [sample for family in text_string_to_metric_families(lines.decode()) for sample in family.samples]
     return [(one.name, dict(one.labels), one.value) for one in samples]
 
 
 @given(st.lists(SECONDS))
-def test_a_histogram_is_that_of_the_library(values: list[float]) -> None:
-    registry, ours, family = CollectorRegistry(), target(), families.DURATION
-    theirs = Histogram(family.name, family.help, family.labels, buckets=EDGES, registry=registry).labels("t", "ping")
-    cell = ours.value(family, "ping")
+def test_histogram_is_rendered_as_by_the_library(values: list[float]) -> None:
+    registry, metrics, family = CollectorRegistry(), target_metrics(), families.DURATION
+    expected = Histogram(family.name, family.help, family.labels, buckets=BUCKETS, registry=registry)
+    histogram = metrics.histogram(family, "ping")
+    child = expected.labels("t", "ping")
     for value in values:
-        theirs.observe(value)
-        cell.observe(value)
-    assert ours_of(ours.render()[family]) == theirs_of(registry)
+        child.observe(value)
+        histogram.observe(value)
+    assert parsed(metrics.render()[family]) == series_of_library(registry)
 
 
 @given(st.lists(SECONDS))
-def test_a_summary_is_that_of_the_library(values: list[float]) -> None:
-    registry, ours, family = CollectorRegistry(), target(), families.SCRAPE_SECONDS
-    theirs = Summary(family.name, family.help, family.labels, registry=registry).labels("t")
-    cell = ours.value(family)
+def test_summary_is_rendered_as_by_the_library(values: list[float]) -> None:
+    registry, metrics, family = CollectorRegistry(), target_metrics(), families.SCRAPE_SECONDS
+    child = Summary(family.name, family.help, family.labels, registry=registry).labels("t")
+    summary = metrics.histogram(family)
     for value in values:
-        theirs.observe(value)
-        cell.observe(value)
-    assert ours_of(ours.render()[family]) == theirs_of(registry)
+        child.observe(value)
+        summary.observe(value)
+    assert parsed(metrics.render()[family]) == series_of_library(registry)
 
 
 @given(st.lists(st.tuples(st.sampled_from(REASONS), st.integers(1, 5))))
-def test_failures_are_counters_of_the_library(failures: list[tuple[str, int]]) -> None:
-    registry, ours, family = CollectorRegistry(), target(), families.FAILURES
-    theirs = Counter(family.name, family.help, family.labels, registry=registry)
+def test_failures_are_rendered_as_counters_of_the_library(failures: list[tuple[str, int]]) -> None:
+    registry, metrics, family = CollectorRegistry(), target_metrics(), families.FAILURES
+    expected = Counter(family.name, family.help, family.labels, registry=registry)
     for reason in REASONS:
-        theirs.labels("t", "ping", reason)
-    cells = ours.failures("ping")
+        expected.labels("t", "ping", reason)
+    counts = metrics.failures("ping")
     for reason, count in failures:
-        theirs.labels("t", "ping", reason).inc(count)
-        cells.inc(reason, count)
-    assert ours_of(ours.render()[family]) == theirs_of(registry)
+        expected.labels("t", "ping", reason).inc(count)
+        counts.inc(reason, count)
+    assert parsed(metrics.render()[family]) == series_of_library(registry)
 
 
-def test_two_targets_share_what_is_the_same_in_their_lines_and_no_number() -> None:
-    one, other = target("one"), target("other")
+def test_targets_share_templates_but_no_numbers() -> None:
+    one, other = target_metrics("one"), target_metrics("other")
     one.failures("ping").inc("timeout", 1)
     other.failures("ping")
     assert b'{target="one",operation="ping",reason="timeout"} 1\n' in one.render()[families.FAILURES]
@@ -78,29 +78,31 @@ def test_two_targets_share_what_is_the_same_in_their_lines_and_no_number() -> No
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_any_name_of_a_target_or_an_operation_is_a_label_and_never_a_format(name: str) -> None:
-    ours = target(name)
-    ours.value(families.DURATION, "100%d").observe(0.5)
-    ours.value(families.OPERATIONS, "{}").inc()
+def test_any_name_of_target_or_operation_is_never_read_as_a_format(name: str) -> None:
+    metrics = target_metrics(name)
+    metrics.histogram(families.DURATION, "100%d").observe(0.5)
+    metrics.value(families.OPERATIONS, "{}").inc()
     escaped = name.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
-    lines = ours.render()
+    lines = metrics.render()
     start = f'redis_operation_duration_seconds_bucket{{target="{escaped}",operation="100%d",le="5e-05"}} 0\n'
     assert lines[families.DURATION].decode().startswith(start)
     assert lines[families.OPERATIONS].decode() == f'redis_operations_total{{target="{escaped}",operation="{{}}"}} 1\n'
 
 
-def test_a_bucket_holds_its_edge() -> None:
-    ours = target()
-    cell = ours.value(families.DURATION, "ping")
-    for edge in EDGES:
-        cell.observe(edge)
-    buckets = ours.render()[families.DURATION].splitlines()[: len(EDGES) + 1]
+def test_bucket_includes_its_upper_bound() -> None:
+    metrics = target_metrics()
+    histogram = metrics.histogram(families.DURATION, "ping")
+    for bound in BUCKETS:
+        histogram.observe(bound)
+    buckets = metrics.render()[families.DURATION].splitlines()[: len(BUCKETS) + 1]
     counts = [int(line.rsplit(b" ", 1)[1]) for line in buckets]
     assert counts == [1, 2, 3, 4, 5, 5]
     assert all(low <= high for low, high in pairwise(counts))
 
 
-def test_a_gauge_is_no_histogram() -> None:
-    ours = target()
-    with pytest.raises(TypeError, match="histogram"):
-        ours.up.observe(1.0)
+def test_gauge_is_not_available_as_histogram_nor_the_reverse() -> None:
+    metrics = target_metrics()
+    with pytest.raises(TypeError, match="redis_up is a gauge"):
+        metrics.histogram(families.UP)
+    with pytest.raises(TypeError, match="redis_operation_duration_seconds is a histogram"):
+        metrics.value(families.DURATION, "ping")

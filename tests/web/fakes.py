@@ -1,4 +1,4 @@
-"""A daemon written by hand, and a raw client that says byte for byte what a test wants to say."""
+"""A fake daemon, and a raw client that sends exactly the bytes of a test."""
 
 import asyncio
 import gzip as zlib_gzip
@@ -55,7 +55,8 @@ DOWN = replace(
     breaker="open",
     stats=None,
 )
-HALF = replace(
+#: Up, with two collectors that fail.
+DEGRADED = replace(
     UP,
     name="half",
     failing=[
@@ -67,7 +68,7 @@ HALF = replace(
 
 @dataclass
 class FakeDaemon:
-    """Says what it is told to say, and remembers what was counted."""
+    """Returns what its fields hold, and records its calls."""
 
     views: Sequence[TargetView] = (UP,)
     version: str = "0.1.0"
@@ -75,18 +76,20 @@ class FakeDaemon:
     changes: Sequence[PendingChange] = ()
     is_ready: bool = True
     is_healthy: bool = True
-    refusal: str | None = None
+    reload_error: str | None = None
+    #: ``metrics`` raises it
     failure: Exception | None = None
     reloads: int = 0
-    parts: list[tuple[str | None, MetricsFilter]] = field(default_factory=list)
+    filtered: list[tuple[str | None, MetricsFilter]] = field(default_factory=list)
     scrapes_failed: int = 0
-    counted: list[tuple[str, int, float]] = field(default_factory=list)
-    #: set to let ``metrics`` answer; None answers at once
+    requests: list[tuple[str, int, float]] = field(default_factory=list)
+    #: ``metrics`` waits until it is set
     gate: asyncio.Event | None = None
-    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    #: set when ``metrics`` is called
+    called: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def metrics(self, *, openmetrics: bool, gzip: bool) -> bytes:
-        self.asked.set()
+        self.called.set()
         if self.failure is not None:
             raise self.failure
         if self.gate is not None:
@@ -95,13 +98,16 @@ class FakeDaemon:
         return zlib_gzip.compress(page) if gzip else page
 
     async def filtered_metrics(
-        self, target: str | None, wanted: MetricsFilter, *, openmetrics: bool, gzip: bool
+        self, target: str | None, metrics_filter: MetricsFilter, *, openmetrics: bool, gzip: bool
     ) -> bytes:
-        self.parts.append((target, wanted))
+        self.filtered.append((target, metrics_filter))
         return await self.metrics(openmetrics=openmetrics, gzip=gzip)
 
-    def find(self, wanted: str) -> str | None:
-        return next((view.name for view in self.views if wanted in (view.name, view.address)), None)
+    def find(self, name_or_address: str) -> str | None:
+        return next((view.name for view in self.views if name_or_address in (view.name, view.address)), None)
+
+    def target(self, name: str) -> TargetView:
+        return {view.name: view for view in self.views}[name]
 
     def target_names(self) -> Sequence[str]:
         return [view.name for view in self.views]
@@ -135,14 +141,14 @@ class FakeDaemon:
 
     async def reload(self) -> str | None:
         self.reloads += 1
-        return self.refusal
+        return self.reload_error
 
     def count_request(self, path: str, status: int, seconds: float) -> None:
-        self.counted.append((path, status, seconds))
+        self.requests.append((path, status, seconds))
 
 
 def client(daemon: FakeDaemon, **options: Any) -> httpx.AsyncClient:
-    """Ask the application itself, without a socket."""
+    """Return a client of the application itself, without a socket."""
     transport = httpx.ASGITransport(build(daemon, **options))
     return httpx.AsyncClient(transport=transport, base_url="http://pulse")
 
@@ -151,11 +157,11 @@ def client(daemon: FakeDaemon, **options: Any) -> httpx.AsyncClient:
 async def served(
     app: FakeDaemon | ASGIApp, limits: ConnectionLimits | None = None, refused: list[str] | None = None
 ) -> AsyncIterator[HttpServer]:
-    """Serve a daemon, or an application, on a free port of this machine."""
+    """Serve a daemon or an application on a free port of this machine. Reasons of refusals go to ``refused``."""
     if isinstance(app, FakeDaemon):
         app = build(app)
-    heard = [] if refused is None else refused
-    server = HttpServer(app, "127.0.0.1:0", limits=limits, on_refused=heard.append)
+    reasons = [] if refused is None else refused
+    server = HttpServer(app, "127.0.0.1:0", limits=limits, on_refused=reasons.append)
     await server.start()
     try:
         yield server
@@ -164,22 +170,22 @@ async def served(
 
 
 @dataclass
-class Raw:
-    """A connection to a server on this machine, without any HTTP library in between."""
+class RawConnection:
+    """A connection to a server on this machine, without an HTTP library."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
-    async def say(self, data: bytes) -> None:
+    async def send(self, data: bytes) -> None:
         self.writer.write(data)
         await self.writer.drain()
 
-    async def until(self, end: bytes) -> bytes:
+    async def read_until(self, end: bytes) -> bytes:
         async with asyncio.timeout(5):
             return await self.reader.readuntil(end)
 
-    async def rest(self) -> bytes:
-        """Return all that comes until the server closes; a reset is an end, too."""
+    async def read_rest(self) -> bytes:
+        """Return all bytes until the server closes or resets the connection."""
         received = b""
         try:
             async with asyncio.timeout(5):
@@ -191,10 +197,10 @@ class Raw:
 
 
 @asynccontextmanager
-async def raw(port: int) -> AsyncIterator[Raw]:
+async def connect(port: int) -> AsyncIterator[RawConnection]:
     """Connect to a server on this machine."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        yield Raw(reader, writer)
+        yield RawConnection(reader, writer)
     finally:
         writer.transport.abort()

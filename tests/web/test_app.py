@@ -1,4 +1,4 @@
-"""Every path with its statuses, headers and bodies, asked of the application itself."""
+"""Tests of every path with its statuses, headers and bodies, on the application without a socket."""
 
 import gzip
 import json
@@ -11,7 +11,7 @@ import pytest
 from starlette.types import Message
 
 from redis_pulse.web import PendingChange, build
-from redis_pulse.web.handlers import InPieces
+from redis_pulse.web.handlers import PiecewiseResponse
 from tests.fakes import ManualClock
 from tests.web.fakes import DOWN, UP, FakeDaemon, client
 
@@ -33,25 +33,25 @@ async def get(daemon: FakeDaemon, path: str, method: str = "GET", **options: Any
         return await http.request(method, path, **options)
 
 
-async def test_metrics_come_as_text_when_nothing_is_asked() -> None:
-    answer = await get(FakeDaemon(), "/metrics", headers={"accept-encoding": "identity"})
-    assert answer.status_code == 200
-    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
-    assert answer.headers["vary"] == "Accept, Accept-Encoding"
-    assert "content-encoding" not in answer.headers
-    assert answer.content == b"redis_up 1\n"
+async def test_metrics_are_text_without_accept_header() -> None:
+    response = await get(FakeDaemon(), "/metrics", headers={"accept-encoding": "identity"})
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert response.headers["vary"] == "Accept, Accept-Encoding"
+    assert "content-encoding" not in response.headers
+    assert response.content == b"redis_up 1\n"
 
 
-async def test_metrics_come_as_openmetrics_in_gzip_when_asked() -> None:
+async def test_metrics_are_compressed_openmetrics_on_request() -> None:
     headers = {"accept": "application/openmetrics-text;version=1.0.0,*/*;q=0.1", "accept-encoding": "gzip"}
-    async with client(FakeDaemon()) as http, http.stream("GET", "/metrics", headers=headers) as answer:
-        body = b"".join([chunk async for chunk in answer.aiter_raw()])
-    assert answer.headers["content-type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
-    assert answer.headers["content-encoding"] == "gzip"
+    async with client(FakeDaemon()) as http, http.stream("GET", "/metrics", headers=headers) as response:
+        body = b"".join([chunk async for chunk in response.aiter_raw()])
+    assert response.headers["content-type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    assert response.headers["content-encoding"] == "gzip"
     assert gzip.decompress(body) == b"redis_up 1\n# EOF\n"
 
 
-async def test_an_accept_header_in_several_lines_is_one_header() -> None:
+async def test_accept_header_in_several_lines_is_one_header() -> None:
     lines = [("accept", "text/plain;q=0.1"), ("accept", "application/openmetrics-text")]
     assert "openmetrics" in (await get(FakeDaemon(), "/metrics", headers=lines)).headers["content-type"]
 
@@ -60,7 +60,7 @@ async def test_metrics_are_served_while_every_target_is_down() -> None:
     assert (await get(FakeDaemon(views=[DOWN]), "/metrics")).status_code == 200
 
 
-async def test_the_path_of_the_metrics_can_be_set() -> None:
+async def test_path_of_the_metrics_is_configurable() -> None:
     async with client(FakeDaemon(), telemetry_path="/cache/metrics") as http:
         assert (await http.get("/cache/metrics")).content == b"redis_up 1\n"
         assert (await http.get("/metrics")).status_code == 404
@@ -71,7 +71,7 @@ async def test_the_path_of_the_metrics_can_be_set() -> None:
     "path",
     ["", "metrics", "/m{x}", "/m?x", "/redis/x", *(path.partition("?")[0] for path in PATHS if path != "/metrics")],
 )
-def test_a_path_that_cannot_be_served_is_refused_at_start(path: str) -> None:
+def test_unusable_telemetry_path_is_refused_at_start(path: str) -> None:
     with pytest.raises(ValueError, match=r"must be a path such as|belongs to another page"):
         build(FakeDaemon(), telemetry_path=path)
 
@@ -87,7 +87,7 @@ async def test_head_has_the_headers_of_get_and_no_body(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/nowhere", "/-/reload"])
-async def test_every_answer_is_sealed_against_browsers(path: str) -> None:
+async def test_every_response_has_security_headers(path: str) -> None:
     headers = (await get(FakeDaemon(), path)).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cache-control"] == "no-store"
@@ -100,11 +100,11 @@ async def test_health_of_one_target() -> None:
         return datetime(2026, 1, 2, 3, 4, 5, 678_000, UTC)
 
     async with client(FakeDaemon(), now=now) as http:
-        answer = await http.get("/health")
-    assert answer.status_code == 200
-    assert answer.headers["content-type"] == "application/json"
+        response = await http.get("/health")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
     redis = {"status": "connected", "latency_ms": 0.123}
-    assert answer.json() == {
+    assert response.json() == {
         "status": "healthy",
         "timestamp": "2026-01-02T03:04:05.678Z",
         "version": "0.1.0",
@@ -128,31 +128,31 @@ async def test_health_of_one_target() -> None:
     ("views", "code", "status"), [([UP, DOWN], 200, "degraded"), ([DOWN], 503, "unhealthy"), ([], 503, "unhealthy")]
 )
 async def test_health_follows_the_targets(views: list[Any], code: int, status: str) -> None:
-    answer = await get(FakeDaemon(views=views), "/health")
-    assert (answer.status_code, answer.json()["status"]) == (code, status)
-    assert ("redis" in answer.json()) == (len(views) == 1)
-    assert answer.json()["targets"].keys() == {view.name for view in views}
+    response = await get(FakeDaemon(views=views), "/health")
+    assert (response.status_code, response.json()["status"]) == (code, status)
+    assert ("redis" in response.json()) == (len(views) == 1)
+    assert response.json()["targets"].keys() == {view.name for view in views}
 
 
 @pytest.mark.parametrize("views", [[UP, DOWN], [DOWN], []])
-async def test_health_can_be_200_while_we_live_with_the_same_body(views: list[Any]) -> None:
-    """What asks redis_exporter's /health would restart us, or cut Redis off, in the outage that we are to record."""
+async def test_health_with_always_200_has_the_same_body(views: list[Any]) -> None:
+    """Supervisors set up for the /health of redis_exporter would restart the daemon in an outage of Redis."""
     by_target = (await get(FakeDaemon(views=views), "/health")).json()
     async with client(FakeDaemon(views=views), health_always_200=True) as http:
-        answer = await http.get("/health")
-    assert answer.status_code == 200
-    assert answer.json() | {"timestamp": ""} == by_target | {"timestamp": ""}
+        response = await http.get("/health")
+    assert response.status_code == 200
+    assert response.json() | {"timestamp": ""} == by_target | {"timestamp": ""}
 
 
-async def test_health_is_503_while_our_loop_does_not_turn_whatever_the_setting() -> None:
+async def test_health_with_always_200_is_503_while_the_loop_is_stuck() -> None:
     async with client(FakeDaemon(is_healthy=False), health_always_200=True) as http:
         assert (await http.get("/health")).status_code == 503
 
 
-async def test_health_of_very_many_targets_is_whole() -> None:
+async def test_health_of_many_targets_is_complete() -> None:
     views = [replace(UP, name=f"n{number}") for number in range(333)]
-    answer = await get(FakeDaemon(views=views), "/health")
-    assert list(answer.json()["targets"]) == [view.name for view in views]
+    response = await get(FakeDaemon(views=views), "/health")
+    assert list(response.json()["targets"]) == [view.name for view in views]
 
 
 @pytest.mark.parametrize(
@@ -164,56 +164,56 @@ async def test_health_of_very_many_targets_is_whole() -> None:
         (FakeDaemon(is_ready=False), "/-/ready", 503),
     ],
 )
-async def test_supervisors_get_a_status_and_a_word(daemon: FakeDaemon, path: str, code: int) -> None:
-    answer = await get(daemon, path)
-    assert answer.status_code == code
-    assert answer.text.strip()
+async def test_supervisor_gets_a_status_and_a_text(daemon: FakeDaemon, path: str, code: int) -> None:
+    response = await get(daemon, path)
+    assert response.status_code == code
+    assert response.text.strip()
 
 
-async def test_a_reload_that_works_says_so() -> None:
+async def test_successful_reload_returns_200() -> None:
     daemon = FakeDaemon()
     assert (await get(daemon, "/-/reload", "POST")).status_code == 200
     assert daemon.reloads == 1
 
 
-async def test_a_reload_of_a_bad_configuration_says_why() -> None:
-    answer = await get(FakeDaemon(refusal="pulse.yaml:3: unknown key 'lisen'"), "/-/reload", "POST")
-    assert answer.status_code == 400
-    assert "stays as it was: pulse.yaml:3: unknown key 'lisen'" in answer.text
+async def test_reload_of_a_bad_configuration_returns_the_reason() -> None:
+    response = await get(FakeDaemon(reload_error="pulse.yaml:3: unknown key 'lisen'"), "/-/reload", "POST")
+    assert response.status_code == 400
+    assert "the configuration is unchanged: pulse.yaml:3: unknown key 'lisen'" in response.text
 
 
-async def test_a_reload_is_no_get() -> None:
+async def test_reload_by_get_is_refused() -> None:
     daemon = FakeDaemon()
-    answer = await get(daemon, "/-/reload")
-    assert (answer.status_code, answer.headers["allow"], daemon.reloads) == (405, "POST", 0)
+    response = await get(daemon, "/-/reload")
+    assert (response.status_code, response.headers["allow"], daemon.reloads) == (405, "POST", 0)
 
 
-async def test_a_page_of_another_site_cannot_make_a_browser_reload() -> None:
+async def test_reload_from_the_page_of_another_site_is_refused() -> None:
     daemon = FakeDaemon()
-    answer = await get(daemon, "/-/reload", "POST", headers={"sec-fetch-site": "cross-site"})
-    assert (answer.status_code, daemon.reloads) == (403, 0)
+    response = await get(daemon, "/-/reload", "POST", headers={"sec-fetch-site": "cross-site"})
+    assert (response.status_code, daemon.reloads) == (403, 0)
 
 
-async def test_a_wrong_method_is_answered_with_the_right_ones() -> None:
-    answer = await get(FakeDaemon(), "/metrics", "POST")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
-    assert answer.text == "POST is not for /metrics: use GET or HEAD\n"
+async def test_wrong_method_returns_the_right_methods() -> None:
+    response = await get(FakeDaemon(), "/metrics", "POST")
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD")
+    assert response.text == "/metrics does not accept POST: use GET or HEAD\n"
 
 
 @pytest.mark.parametrize(
     ("path", "hint"),
-    [("/metric", "did you mean /metrics?"), ("/health/", "did you mean /health?"), ("/x", "there are")],
+    [("/metric", "did you mean /metrics?"), ("/health/", "did you mean /health?"), ("/x", "the pages are")],
 )
-async def test_an_unknown_path_is_answered_with_a_known_one(path: str, hint: str) -> None:
-    answer = await get(FakeDaemon(), path)
-    assert answer.status_code == 404
-    assert hint in answer.text
+async def test_unknown_path_returns_a_similar_path(path: str, hint: str) -> None:
+    response = await get(FakeDaemon(), path)
+    assert response.status_code == 404
+    assert hint in response.text
 
 
-async def test_a_ping_is_answered_from_the_newest_probe() -> None:
-    answer = await get(FakeDaemon(), "/redis/ping")
-    assert answer.status_code == 200
-    assert answer.json() == {
+async def test_ping_returns_the_newest_probe() -> None:
+    response = await get(FakeDaemon(), "/redis/ping")
+    assert response.status_code == 200
+    assert response.json() == {
         "status": "connected",
         "message": "pong",
         "latency_ms": 0.123,
@@ -222,17 +222,17 @@ async def test_a_ping_is_answered_from_the_newest_probe() -> None:
     }
 
 
-async def test_a_ping_that_fails_says_why() -> None:
-    answer = await get(FakeDaemon(views=[UP, DOWN]), "/redis/ping?target=queue")
-    assert answer.status_code == 503
-    assert answer.json()["status"] == "error"
-    assert answer.json()["message"] == "refused: nothing listens at 10.0.0.7:6379"
+async def test_failed_ping_returns_the_reason() -> None:
+    response = await get(FakeDaemon(views=[UP, DOWN]), "/redis/ping?target=queue")
+    assert response.status_code == 503
+    assert response.json()["status"] == "error"
+    assert response.json()["message"] == "refused: nothing listens at 10.0.0.7:6379"
 
 
-async def test_stats_are_what_info_says() -> None:
-    answer = await get(FakeDaemon(), "/redis/stats?target=127.0.0.1:6379")
-    assert answer.status_code == 200
-    assert answer.json() == {
+async def test_stats_return_values_of_info() -> None:
+    response = await get(FakeDaemon(), "/redis/stats?target=127.0.0.1:6379")
+    assert response.status_code == 200
+    assert response.json() == {
         "connected_clients": 3,
         "used_memory_human": "1.05M",
         "total_commands_processed": 1234,
@@ -244,9 +244,9 @@ async def test_stats_are_what_info_says() -> None:
 
 
 async def test_stats_without_a_fresh_sample_are_an_error() -> None:
-    answer = await get(FakeDaemon(views=[DOWN]), "/redis/stats")
-    assert answer.status_code == 503
-    assert "no fresh sample of this server: refused" in answer.json()["message"]
+    response = await get(FakeDaemon(views=[DOWN]), "/redis/stats")
+    assert response.status_code == 503
+    assert "no fresh sample of this server: refused" in response.json()["message"]
 
 
 @pytest.mark.parametrize(
@@ -254,34 +254,32 @@ async def test_stats_without_a_fresh_sample_are_an_error() -> None:
     [
         ("", 400, "there are 2 targets"),
         ("?target=queu", 404, "did you mean queue?"),
-        ("?target=%3Cscript%3E", 404, "no target is named '<script>'"),
-        ("?target=%ff%00", 404, "no target is named"),
+        ("?target=%3Cscript%3E", 404, "no target has the name or address '<script>'"),
+        ("?target=%ff%00", 404, "no target has the name or address"),
     ],
 )
 @pytest.mark.parametrize("path", ["/redis/ping", "/redis/stats"])
-async def test_a_target_that_is_not_there_is_answered_with_names(
-    path: str, query: str, code: int, message: str
-) -> None:
-    answer = await get(FakeDaemon(views=[UP, DOWN]), path + query)
-    assert answer.status_code == code
-    assert message in answer.json()["message"]
-    assert answer.json()["targets"]
+async def test_unknown_target_returns_names(path: str, query: str, code: int, message: str) -> None:
+    response = await get(FakeDaemon(views=[UP, DOWN]), path + query)
+    assert response.status_code == code
+    assert message in response.json()["message"]
+    assert response.json()["targets"]
 
 
-async def test_a_page_that_fails_tells_the_log_once_and_the_client_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_failing_page_logs_once_and_hides_the_error_from_the_client(caplog: pytest.LogCaptureFixture) -> None:
     daemon = FakeDaemon(failure=RuntimeError("hunter2"))
     async with client(daemon) as http:
-        answers = [await http.get("/metrics") for _ in range(2)]
-    for answer in answers:
-        assert answer.status_code == 500
-        assert "hunter2" not in answer.text
-        assert "Traceback" not in answer.text
+        responses = [await http.get("/metrics") for _ in range(2)]
+    for response in responses:
+        assert response.status_code == 500
+        assert "hunter2" not in response.text
+        assert "Traceback" not in response.text
     assert caplog.text.count("a page failed") == 1
     assert "/metrics" in caplog.text
-    assert [status for _, status, _ in daemon.counted] == [500, 500]
+    assert [status for _, status, _ in daemon.requests] == [500, 500]
 
 
-async def test_what_is_no_http_is_left_alone() -> None:
+async def test_scope_other_than_http_is_ignored() -> None:
     async def never(*_: object) -> Any:  # pragma: no cover
         raise AssertionError
 
@@ -289,13 +287,13 @@ async def test_what_is_no_http_is_left_alone() -> None:
 
 
 async def test_requests_are_counted_under_known_paths_only() -> None:
-    """The path becomes a label: a client must not be able to make as many series as it likes."""
+    """The path becomes a label. A client must not be able to create any number of series."""
     daemon = FakeDaemon()
     async with client(daemon, clock=ManualClock()) as http:
         for path in ("/metrics", "/redis/ping?target=x", "/nowhere/1", "/nowhere/2", "/metrics/"):
             await http.get(path)
         await http.post("/metrics")
-    assert daemon.counted == [
+    assert daemon.requests == [
         ("/metrics", 200, 0.0),
         ("/redis/ping", 404, 0.0),
         ("other", 404, 0.0),
@@ -305,7 +303,7 @@ async def test_requests_are_counted_under_known_paths_only() -> None:
     ]
 
 
-async def test_what_is_timed_is_the_making_of_an_answer() -> None:
+async def test_counted_time_is_the_time_to_make_the_response() -> None:
     clock = ManualClock()
 
     class Slow(FakeDaemon):
@@ -316,43 +314,43 @@ async def test_what_is_timed_is_the_making_of_an_answer() -> None:
     daemon = Slow()
     async with client(daemon, clock=clock) as http:
         await http.get("/metrics")
-    assert daemon.counted == [("/metrics", 200, 0.25)]
+    assert daemon.requests == [("/metrics", 200, 0.25)]
 
 
-async def test_json_keeps_names_as_they_are() -> None:
+async def test_json_does_not_escape_names() -> None:
     body = (await get(FakeDaemon(views=[replace(UP, name='kühl "x"')]), "/health")).text
     assert list(json.loads(body)["targets"]) == ['kühl "x"']
     assert "kühl" in body
 
 
 @pytest.mark.parametrize(("views", "status"), [([UP], "degraded"), ([DOWN], "unhealthy")])
-async def test_health_tells_which_changes_of_targets_failed(views: list[Any], status: str) -> None:
-    """They are tried again; until then the daemon does not watch what it was told to."""
+async def test_health_shows_failed_changes_of_targets(views: list[Any], status: str) -> None:
+    """The daemon retries them. Until then it does not monitor what the configuration wants."""
     changes = [PendingChange("a", "open", "RuntimeError"), PendingChange("a", "close", "not done in time")]
-    answer = await get(FakeDaemon(views=views, changes=changes), "/health")
-    body = answer.json()
+    response = await get(FakeDaemon(views=views, changes=changes), "/health")
+    body = response.json()
     assert body["status"] == status
     assert body["pending"] == {"a": {"open": "RuntimeError", "close": "not done in time"}}
     assert "pending" not in (await get(FakeDaemon(views=views), "/health")).json()
 
 
-async def test_a_long_page_is_handed_over_in_pieces() -> None:
+async def test_long_page_is_sent_in_pieces() -> None:
     """A client that reads nothing must not cost a copy of the whole page."""
-    whole = b"x 1\n" * 100_000
+    page = b"x 1\n" * 100_000
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await InPieces(whole)({"type": "http"}, _nothing, send)
+    await PiecewiseResponse(page)({"type": "http"}, _nothing, send)
     bodies = sent[1:]
-    assert b"".join(piece["body"] for piece in bodies) == whole
+    assert b"".join(piece["body"] for piece in bodies) == page
     assert max(len(piece["body"]) for piece in bodies) == 65536
     assert [piece["more_body"] for piece in bodies] == [*[True] * (len(bodies) - 1), False]
     sent.clear()
-    await InPieces(b"")({"type": "http"}, _nothing, send)
+    await PiecewiseResponse(b"")({"type": "http"}, _nothing, send)
     assert [piece.get("body") for piece in sent] == [None, b""]
 
 
 async def _nothing() -> Message:
-    raise AssertionError("nothing is to be received")
+    raise AssertionError("the response must not receive anything")

@@ -1,4 +1,4 @@
-"""The format that a client gets is the one it likes best, and its Content-Type says so."""
+"""Tests of ``Accept`` and ``Accept-Encoding``: the client gets the format that it prefers."""
 
 import pytest
 from hypothesis import given
@@ -47,7 +47,7 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
             TEXT,
             id="protobuf-first",
         ),
-        pytest.param("text/plain;version=1.0.0", TEXT_1, id="no-escaping-asked"),
+        pytest.param("text/plain;version=1.0.0", TEXT_1, id="no-escaping"),
         pytest.param("text/plain;version=1.0.0;escaping=dots", f"{TEXT_1}; escaping=underscores", id="not-dots"),
         pytest.param("text/plain;version=1.0.0;escaping=\r\nx:y", f"{TEXT_1}; escaping=underscores", id="injection"),
         pytest.param("application/openmetrics-text", OPENMETRICS, id="no-version"),
@@ -58,14 +58,14 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
         pytest.param("application/openmetrics-text;version=1.0.0;q=nan,text/plain;q=0.1", TEXT, id="bad-q"),
         pytest.param("application/openmetrics-text,text/plain", OPENMETRICS, id="same-q-first-named"),
         pytest.param("text/plain,application/openmetrics-text", TEXT, id="same-q-first-named-text"),
-        pytest.param("image/png", TEXT, id="nothing-that-we-have"),
-        pytest.param("*/*;q=0", TEXT, id="nothing-is-liked"),
+        pytest.param("image/png", TEXT, id="unknown-format"),
+        pytest.param("*/*;q=0", TEXT, id="nothing-accepted"),
     ],
 )
-def test_the_format_is_the_one_that_the_client_prefers(accept: str, content_type: str) -> None:
-    form = choose_format(accept)
-    assert form.content_type == content_type
-    assert form.openmetrics == ("openmetrics" in content_type)
+def test_format_is_the_one_that_the_client_prefers(accept: str, content_type: str) -> None:
+    exposition_format = choose_format(accept)
+    assert exposition_format.content_type == content_type
+    assert exposition_format.openmetrics == ("openmetrics" in content_type)
 
 
 @pytest.mark.parametrize(
@@ -85,14 +85,14 @@ def test_the_format_is_the_one_that_the_client_prefers(accept: str, content_type
         ("gzipped", False),
     ],
 )
-def test_gzip_is_for_those_who_ask_for_it(accept_encoding: str, wanted: bool) -> None:
+def test_gzip_is_used_if_the_client_accepts_it(accept_encoding: str, wanted: bool) -> None:
     assert accepts_gzip(accept_encoding) is wanted
 
 
 @given(st.text(alphabet='textplain/*;=,.q01 \t"version-openmetrics\x00é'))
-def test_no_header_is_too_odd(header: str) -> None:
-    """Whatever a client sends, it gets one of the formats that exist, in a header that is one line."""
-    form = choose_format(header)
-    assert form.content_type.startswith((TEXT, TEXT_1, OPENMETRICS))
-    assert form.content_type.isprintable()
+def test_any_header_yields_a_valid_format(header: str) -> None:
+    """Any header leads to one of the known formats, in a Content-Type of one line."""
+    exposition_format = choose_format(header)
+    assert exposition_format.content_type.startswith((TEXT, TEXT_1, OPENMETRICS))
+    assert exposition_format.content_type.isprintable()
     accepts_gzip(header)

@@ -1,4 +1,4 @@
-"""A part of the metrics is asked for by name; a request can choose, and can bring no host and no credential along."""
+"""Tests of queries: a request selects targets and metrics by name, and can add no host and no credential."""
 
 import json
 from collections.abc import Sequence
@@ -21,40 +21,40 @@ async def get(daemon: FakeDaemon, path: str) -> httpx.Response:
 
 
 @pytest.mark.parametrize(
-    ("asked", "name"),
+    ("target", "name"),
     [
         *(("queue", "queue"), ("10.0.0.7:6379", "queue"), ("redis://10.0.0.7:6379", "queue"), ("10.0.0.7", "queue")),
         *(("rediss://10.0.0.7:6379/3", "queue"), ("[2001:db8::7]:6379", "six"), ("redis://[2001:db8::7]", "six")),
         *(("/run/redis.sock", "local"), ("unix:///run/redis.sock", "local")),
     ],
 )
-async def test_a_target_is_known_by_its_name_its_address_and_a_url_of_its_address(asked: str, name: str) -> None:
+async def test_target_is_found_by_name_address_and_url(target: str, name: str) -> None:
     daemon = FakeDaemon(views=[UP, DOWN, SIX, SOCKET])
-    answer = await get(daemon, f"/scrape?target={quote(asked, safe='')}")
-    assert (answer.status_code, answer.content) == (200, b"redis_up 1\n")
-    assert daemon.parts == [(name, MetricsFilter())]
+    response = await get(daemon, f"/scrape?target={quote(target, safe='')}")
+    assert (response.status_code, response.content) == (200, b"redis_up 1\n")
+    assert daemon.filtered == [(name, MetricsFilter())]
 
 
-async def test_a_target_that_is_not_known_gets_404_and_what_is_similar() -> None:
+async def test_unknown_target_gets_404_and_a_similar_name() -> None:
     daemon = FakeDaemon(views=[UP, DOWN])
-    answer = await get(daemon, "/scrape?target=cach")
-    assert answer.status_code == 404
-    assert answer.text == "no target is known as 'cach', neither by name nor by address: did you mean cache?\n"
-    assert (daemon.parts, daemon.scrapes_failed) == ([], 1)
+    response = await get(daemon, "/scrape?target=cach")
+    assert response.status_code == 404
+    assert response.text == "no target has the name or address 'cach': did you mean cache?\n"
+    assert (daemon.filtered, daemon.scrapes_failed) == ([], 1)
 
 
-async def test_without_anything_similar_it_says_what_there_is() -> None:
-    answer = await get(FakeDaemon(views=[UP, DOWN]), "/scrape?target=zzz")
-    assert "known are cache, queue" in answer.text
+async def test_unknown_target_without_similar_name_gets_all_names() -> None:
+    response = await get(FakeDaemon(views=[UP, DOWN]), "/scrape?target=zzz")
+    assert "known targets are cache, queue" in response.text
     many = [replace(UP, name=f"t{number}") for number in range(30)]
     assert "t19 and 10 more" in (await get(FakeDaemon(views=many), "/scrape?target=zzz")).text
-    assert "no target is known" in (await get(FakeDaemon(views=[]), "/scrape?target=zzz")).text
+    assert "no target is configured" in (await get(FakeDaemon(views=[]), "/scrape?target=zzz")).text
 
 
 @pytest.mark.parametrize(
-    ("key", "cure"),
+    ("key", "hint"),
     [
-        ("check-keys", "set collectors: {keys: {patterns: […]}} for this target"),
+        ("check-keys", "set collectors: {keys: {patterns: […]}} for this target in the configuration"),
         ("check-single-keys", "keys: {keys:"),
         ("count-keys", "key_counts: {patterns:"),
         ("check-streams", "streams: {patterns:"),
@@ -63,27 +63,27 @@ async def test_without_anything_similar_it_says_what_there_is() -> None:
         ("tls-server-name", "tls: {server_name:"),
     ],
 )
-async def test_what_a_request_tells_redis_exporter_is_not_passed_over_in_silence(key: str, cure: str) -> None:
-    """A job that comes over would otherwise be answered 200, and its keys would be missing."""
+async def test_parameter_of_redis_exporter_is_refused_with_a_hint(key: str, hint: str) -> None:
+    """A scrape job written for redis_exporter would otherwise get 200, and its keys would be missing."""
     daemon = FakeDaemon()
-    answer = await get(daemon, f"/scrape?target=cache&{key}=hunter2:*")
-    assert (answer.status_code, daemon.parts, daemon.scrapes_failed) == (400, [], 1)
-    assert answer.text.startswith(f"{key}: a request cannot say what is read here, the configuration does")
-    assert cure in answer.text
-    assert "hunter2" not in answer.text
+    response = await get(daemon, f"/scrape?target=cache&{key}=hunter2:*")
+    assert (response.status_code, daemon.filtered, daemon.scrapes_failed) == (400, [], 1)
+    assert response.text.startswith(f"{key}: a request cannot choose what is read here")
+    assert hint in response.text
+    assert "hunter2" not in response.text
     assert (await get(daemon, f"/scrape?target=cache&{key}=")).status_code == 200
 
 
 @pytest.mark.parametrize("query", ["", "?target=", "?target=cache&target=queue", "?target=%20"])
-async def test_a_request_that_names_no_target_or_several_gets_400(query: str) -> None:
+async def test_scrape_without_exactly_one_target_gets_400(query: str) -> None:
     daemon = FakeDaemon()
-    answer = await get(daemon, f"/scrape{query}")
-    assert (answer.status_code, daemon.scrapes_failed) == (400, 1)
-    assert "/scrape?target=NAME" in answer.text
+    response = await get(daemon, f"/scrape{query}")
+    assert (response.status_code, daemon.scrapes_failed) == (400, 1)
+    assert "/scrape?target=NAME" in response.text
 
 
 @pytest.mark.parametrize(
-    "trick",
+    "target",
     [
         *("evil.example.org:6379", "redis://evil.example.org", "http://169.254.169.254/latest", "unix:///etc/passwd"),
         *("cache.evil.example.org", "cache#@evil", "10.0.0.7:6379@evil.example.org", "redis://10.0.0.7:6379@evil:1"),
@@ -99,53 +99,54 @@ async def test_a_request_that_names_no_target_or_several_gets_400(query: str) ->
         ),
     ],
 )
-async def test_no_trick_leads_anywhere_but_to_a_refusal(trick: str) -> None:
+async def test_manipulated_target_is_refused(target: str) -> None:
     daemon = FakeDaemon(views=[UP, DOWN])
-    answer = await get(daemon, f"/scrape?target={quote(trick, safe='')}")
-    assert answer.status_code in (400, 404)
-    assert daemon.parts == []
+    response = await get(daemon, f"/scrape?target={quote(target, safe='')}")
+    assert response.status_code in (400, 404)
+    assert daemon.filtered == []
 
 
-async def test_a_password_in_a_request_is_neither_used_nor_repeated() -> None:
+@pytest.mark.parametrize("page", ["/scrape", "/redis/ping"])
+async def test_password_in_a_request_is_neither_used_nor_repeated(page: str) -> None:
     daemon = FakeDaemon(views=[UP, DOWN])
-    answer = await get(daemon, "/scrape?target=" + quote("redis://me:hunter2@10.0.0.7:6379", safe=""))
-    assert answer.status_code == 400
-    assert "hunter2" not in answer.text
-    assert daemon.parts == []
+    response = await get(daemon, f"{page}?target=" + quote("redis://me:hunter2@10.0.0.7:6379", safe=""))
+    assert response.status_code == 400
+    assert "hunter2" not in response.text
+    assert daemon.filtered == []
 
 
-async def test_collectors_and_names_can_be_chosen_on_both_pages() -> None:
+async def test_collectors_and_names_are_selected_on_both_pages() -> None:
     daemon = FakeDaemon()
     query = "collectors[]=info&collectors[]=slowlog&name[]=redis_up"
-    wanted = MetricsFilter(frozenset({"info", "slowlog"}), frozenset({"redis_up"}))
+    metrics_filter = MetricsFilter(frozenset({"info", "slowlog"}), frozenset({"redis_up"}))
     assert (await get(daemon, f"/metrics?{query}")).status_code == 200
     assert (await get(daemon, f"/scrape?target=cache&{query}")).status_code == 200
-    assert daemon.parts == [(None, wanted), ("cache", wanted)]
+    assert daemon.filtered == [(None, metrics_filter), ("cache", metrics_filter)]
 
 
 @pytest.mark.parametrize("only", ["exporter", "targets"])
-async def test_the_daemon_itself_or_the_targets_can_be_left_out(only: str) -> None:
+async def test_daemon_or_targets_can_be_left_out(only: str) -> None:
     daemon = FakeDaemon()
     assert (await get(daemon, f"/metrics?only={only}")).status_code == 200
-    assert daemon.parts == [(None, MetricsFilter(only=only))]  # type: ignore[arg-type]
+    assert daemon.filtered == [(None, MetricsFilter(only=only))]  # type: ignore[arg-type]
 
 
-async def test_a_scrape_that_chooses_nothing_gathers_no_names() -> None:
-    class Busy(FakeDaemon):
+async def test_scrape_without_filters_gathers_no_names() -> None:
+    class DaemonWithoutNames(FakeDaemon):
         def metric_names(self) -> Sequence[str]:
-            raise AssertionError("this collects every family of the daemon")
+            raise AssertionError("gathering the names is expensive")
 
-    assert (await get(Busy(), "/scrape?target=cache")).status_code == 200
+    assert (await get(DaemonWithoutNames(), "/scrape?target=cache")).status_code == 200
 
 
-async def test_other_parameters_of_the_metrics_page_do_not_matter() -> None:
+async def test_other_parameters_of_the_metrics_page_are_ignored() -> None:
     daemon = FakeDaemon()
     assert (await get(daemon, "/metrics?target=cache")).status_code == 200
-    assert daemon.parts == []
+    assert daemon.filtered == []
 
 
 @pytest.mark.parametrize(
-    ("query", "says"),
+    ("query", "text"),
     [
         ("collectors[]=inf", "collectors[]: no collector is named 'inf': did you mean info?"),
         ("name[]=redis_upp", "name[]: no metric is named 'redis_upp': did you mean redis_up?"),
@@ -154,15 +155,15 @@ async def test_other_parameters_of_the_metrics_page_do_not_matter() -> None:
     ],
 )
 @pytest.mark.parametrize("page", ["/metrics?", "/scrape?target=cache&"])
-async def test_a_choice_that_is_not_there_gets_400_and_what_is_similar(page: str, query: str, says: str) -> None:
-    answer = await get(FakeDaemon(), page + query)
-    assert (answer.status_code, answer.text) == (400, says + "\n")
+async def test_unknown_filter_gets_400_and_a_similar_name(page: str, query: str, text: str) -> None:
+    response = await get(FakeDaemon(), page + query)
+    assert (response.status_code, response.text) == (400, text + "\n")
 
 
 async def test_service_discovery_lists_every_target_with_its_labels() -> None:
-    answer = await get(FakeDaemon(views=[UP, replace(DOWN, labels={})]), "/sd")
-    assert answer.headers["content-type"] == "application/json"
-    assert json.loads(answer.text) == [
+    response = await get(FakeDaemon(views=[UP, replace(DOWN, labels={})]), "/sd")
+    assert response.headers["content-type"] == "application/json"
+    assert json.loads(response.text) == [
         {
             "targets": ["127.0.0.1:6379"],
             "labels": {
@@ -179,10 +180,10 @@ async def test_service_discovery_lists_every_target_with_its_labels() -> None:
     ]
 
 
-async def test_service_discovery_of_a_thousand_targets_is_whole_json() -> None:
+async def test_service_discovery_of_a_thousand_targets_is_complete() -> None:
     views = [replace(UP, name=f"t{number}") for number in range(1000)]
     assert len(json.loads((await get(FakeDaemon(views=views), "/sd")).text)) == 1000
 
 
-async def test_without_targets_service_discovery_is_an_empty_list() -> None:
+async def test_service_discovery_without_targets_is_an_empty_list() -> None:
     assert json.loads((await get(FakeDaemon(views=[]), "/sd")).text) == []

@@ -1,4 +1,4 @@
-"""The server in our own loop: real sockets, from start to stop."""
+"""Tests of ``HttpServer`` with real sockets, from start to stop."""
 
 import asyncio
 import contextlib
@@ -11,75 +11,75 @@ import httpx
 import pytest
 
 from redis_pulse.web import HttpServer, ListenError, build
-from tests.web.fakes import FakeDaemon, raw, served
+from tests.web.fakes import FakeDaemon, connect, served
 
 
-def unheard(_reason: str) -> None:
-    """For a server that refuses nobody."""
+def ignore_refusal(_reason: str) -> None:
+    """Do nothing. These servers refuse no client."""
 
 
-async def test_it_serves_pages_over_a_real_socket() -> None:
+async def test_pages_are_served_over_a_real_socket() -> None:
     async with served(FakeDaemon()) as server, httpx.AsyncClient() as http:
-        answer = await http.get(f"http://127.0.0.1:{server.port}/metrics")
-        assert answer.text == "redis_up 1\n"
-        assert answer.headers["content-length"] == str(len(b"redis_up 1\n")) or "content-encoding" in answer.headers
-        assert "server" not in answer.headers
-        assert "date" in answer.headers
+        response = await http.get(f"http://127.0.0.1:{server.port}/metrics")
+        assert response.text == "redis_up 1\n"
+        assert response.headers["content-length"] == str(len(b"redis_up 1\n")) or "content-encoding" in response.headers
+        assert "server" not in response.headers
+        assert "date" in response.headers
 
 
 async def test_head_over_a_real_socket_has_a_length_and_no_body() -> None:
-    async with served(FakeDaemon()) as server, raw(server.port) as connection:
-        await connection.say(b"HEAD /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        head, _, body = (await connection.rest()).partition(b"\r\n\r\n")
+    async with served(FakeDaemon()) as server, connect(server.port) as connection:
+        await connection.send(b"HEAD /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        head, _, body = (await connection.read_rest()).partition(b"\r\n\r\n")
     assert b"content-length: 11" in head
     assert body == b""
 
 
 async def test_pipelined_requests_are_answered_in_order() -> None:
-    async with served(FakeDaemon()) as server, raw(server.port) as connection:
-        await connection.say(
+    async with served(FakeDaemon()) as server, connect(server.port) as connection:
+        await connection.send(
             b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
             b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"
             b"GET /-/ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
         )
-        answers = await connection.rest()
-    assert answers.count(b"HTTP/1.1 ") == 3
-    assert answers.index(b"ok\n") < answers.index(b"404") < answers.index(b"ready\n")
+        responses = await connection.read_rest()
+    assert responses.count(b"HTTP/1.1 ") == 3
+    assert responses.index(b"ok\n") < responses.index(b"404") < responses.index(b"ready\n")
 
 
-async def test_one_connection_serves_many_requests_without_waiting_for_acks() -> None:
-    """An answer is two writes, head and body: with Nagle's algorithm each would wait 40 ms for the client's ACK."""
-    async with served(FakeDaemon()) as server, raw(server.port) as connection:
+async def test_connection_serves_many_requests_without_delayed_acks() -> None:
+    """A response is two writes, head and body. With Nagle's algorithm each would wait 40 ms for an ACK."""
+    async with served(FakeDaemon()) as server, connect(server.port) as connection:
         for _ in range(20):
-            await connection.say(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert (await connection.until(b"ok\n")).startswith(b"HTTP/1.1 200 OK\r\n")
+            await connection.send(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await connection.read_until(b"ok\n")).startswith(b"HTTP/1.1 200 OK\r\n")
         assert server._server is not None
         (protocol,) = server._server.server_state.connections
         sock = protocol.transport.get_extra_info("socket")
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-async def test_a_client_that_closes_its_side_still_gets_its_answer() -> None:
-    """As ``printf … | nc -N`` and some load balancers do."""
+async def test_client_that_closes_its_side_gets_its_response() -> None:
+    """``printf … | nc -N`` and some load balancers do that."""
     daemon = FakeDaemon(gate=asyncio.Event())
     assert daemon.gate is not None
-    async with served(daemon) as server, raw(server.port) as connection:
-        await connection.say(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    async with served(daemon) as server, connect(server.port) as connection:
+        await connection.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
         connection.writer.write_eof()
-        await daemon.asked.wait()
+        await daemon.called.wait()
         daemon.gate.set()
-        assert (await connection.rest()).endswith(b"redis_up 1\n")
+        assert (await connection.read_rest()).endswith(b"redis_up 1\n")
 
 
-async def test_a_port_in_use_is_a_clear_error_and_leaves_nothing_behind() -> None:
+async def test_port_in_use_raises_a_clear_error() -> None:
     async with served(FakeDaemon()) as server:
         with pytest.raises(ListenError, match=f"127.0.0.1:{server.port}: the port is in use"):
-            await HttpServer(build(FakeDaemon()), f"127.0.0.1:{server.port}", on_refused=unheard).start()
+            await HttpServer(build(FakeDaemon()), f"127.0.0.1:{server.port}", on_refused=ignore_refusal).start()
 
 
-async def test_with_fallback_it_serves_the_next_port() -> None:
+async def test_fallback_serves_the_next_port() -> None:
     async with served(FakeDaemon()) as first:
-        second = HttpServer(build(FakeDaemon()), f"127.0.0.1:{first.port}", fallback=True, on_refused=unheard)
+        second = HttpServer(build(FakeDaemon()), f"127.0.0.1:{first.port}", fallback=True, on_refused=ignore_refusal)
         await second.start()
         try:
             assert second.port > first.port
@@ -87,40 +87,40 @@ async def test_with_fallback_it_serves_the_next_port() -> None:
             await second.stop()
 
 
-async def test_a_restart_has_its_port_back_at_once() -> None:
+async def test_restarted_server_gets_its_port_at_once() -> None:
     async with served(FakeDaemon()) as server, httpx.AsyncClient() as http:
         port = server.port
         await http.get(f"http://127.0.0.1:{port}/-/healthy")
-    again = HttpServer(build(FakeDaemon()), f"127.0.0.1:{port}", on_refused=unheard)
+    again = HttpServer(build(FakeDaemon()), f"127.0.0.1:{port}", on_refused=ignore_refusal)
     await again.start()
     await again.stop()
 
 
-async def test_signals_stay_ours() -> None:
-    """uvicorn would take SIGTERM for itself, and a drain of the daemon would never begin."""
+async def test_signal_handlers_are_unchanged() -> None:
+    """uvicorn would handle SIGTERM itself, and the daemon would never begin to drain."""
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     async with served(FakeDaemon()):
         assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
-async def test_stop_lets_an_answer_under_way_be_fetched() -> None:
+async def test_stop_waits_for_a_response_in_progress() -> None:
     daemon = FakeDaemon(gate=asyncio.Event())
     assert daemon.gate is not None
-    async with served(daemon) as server, raw(server.port) as connection:
-        await connection.say(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-        await daemon.asked.wait()
+    async with served(daemon) as server, connect(server.port) as connection:
+        await connection.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        await daemon.called.wait()
         stopping = asyncio.create_task(server.stop(5))
         await asyncio.sleep(0)
         daemon.gate.set()
-        assert (await connection.rest()).endswith(b"redis_up 1\n")
+        assert (await connection.read_rest()).endswith(b"redis_up 1\n")
         await stopping
 
 
-async def test_a_request_that_waits_in_the_queue_of_the_kernel_at_the_stop_is_answered() -> None:
-    """The loop was busy, or the client came just then: a reset would be an error in somebody's log."""
+async def test_request_in_the_queue_of_the_kernel_is_answered_at_stop() -> None:
+    """The loop was busy, or the client connected at that moment. A reset would be an error in its log."""
     async with served(FakeDaemon()) as server:
         clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(40)]
-        for client in clients:  # the loop has not turned since: nothing is accepted
+        for client in clients:  # the loop had no turn since: no client is accepted
             client.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
         await server.stop(2)
         for client in clients:
@@ -129,42 +129,42 @@ async def test_a_request_that_waits_in_the_queue_of_the_kernel_at_the_stop_is_an
             client.close()
 
 
-async def test_stop_cuts_what_does_not_end_within_the_grace(caplog: pytest.LogCaptureFixture) -> None:
+async def test_stop_cuts_connections_after_the_grace_period(caplog: pytest.LogCaptureFixture) -> None:
     daemon = FakeDaemon(gate=asyncio.Event())
-    async with served(daemon) as server, raw(server.port) as busy, raw(server.port) as idle:
-        await busy.say(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-        await idle.say(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
-        await idle.until(b"ok\n")
-        await daemon.asked.wait()
+    async with served(daemon) as server, connect(server.port) as busy, connect(server.port) as idle:
+        await busy.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        await idle.send(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
+        await idle.read_until(b"ok\n")
+        await daemon.called.wait()
         began = time.monotonic()
         await server.stop(0.3)
         assert time.monotonic() - began < 2
-        assert await busy.rest() == b""
-        assert await idle.rest() == b""
+        assert await busy.read_rest() == b""
+        assert await idle.read_rest() == b""
         with pytest.raises(OSError, match=r"."):
             socket.create_connection(("127.0.0.1", server.port), timeout=1)
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-async def test_stop_twice_or_before_start_does_nothing() -> None:
-    server = HttpServer(build(FakeDaemon()), "127.0.0.1:0", on_refused=unheard)
+async def test_stop_before_start_or_twice_does_nothing() -> None:
+    server = HttpServer(build(FakeDaemon()), "127.0.0.1:0", on_refused=ignore_refusal)
     await server.stop()
     await server.start()
     await server.stop()
     await server.stop()
 
 
-async def test_what_prevents_the_start_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_error_at_startup_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(*_: object, **__: object) -> None:
         raise OSError("no loop")
 
-    monkeypatch.setattr("redis_pulse.web.server._Server.startup", fail)
-    server = HttpServer(build(FakeDaemon()), "127.0.0.1:0", on_refused=unheard)
+    monkeypatch.setattr("redis_pulse.web.server._UvicornServer.startup", fail)
+    server = HttpServer(build(FakeDaemon()), "127.0.0.1:0", on_refused=ignore_refusal)
     with pytest.raises(OSError, match="no loop"):
         await server.start()
 
 
-async def test_a_server_that_ends_by_itself_is_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_server_that_ends_by_itself_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     async with served(FakeDaemon()) as server:
         assert server._server is not None
         assert server._task is not None
@@ -174,11 +174,11 @@ async def test_a_server_that_ends_by_itself_is_told(caplog: pytest.LogCaptureFix
     assert "stopped by itself" in caplog.text
 
 
-async def test_a_hundred_clients_at_once_are_served() -> None:
-    """Not a benchmark: only that nothing queues, hangs or is refused under a burst."""
+async def test_hundred_clients_at_once_are_served() -> None:
+    """This is no benchmark. It checks that a burst of clients does not hang and is not refused."""
     async with served(FakeDaemon(page=b"redis_up 1\n" * 5000)) as server, contextlib.AsyncExitStack() as stack:
-        connections = [await stack.enter_async_context(raw(server.port)) for _ in range(100)]
+        connections = [await stack.enter_async_context(connect(server.port)) for _ in range(100)]
         for connection in connections:
-            await connection.say(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        answers = await asyncio.gather(*(connection.rest() for connection in connections))
-    assert {len(answer.partition(b"\r\n\r\n")[2]) for answer in answers} == {55_000}
+            await connection.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        responses = await asyncio.gather(*(connection.read_rest() for connection in connections))
+    assert {len(response.partition(b"\r\n\r\n")[2]) for response in responses} == {55_000}

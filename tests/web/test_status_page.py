@@ -1,4 +1,4 @@
-"""The status page: what it shows, and that it trusts nothing that it shows."""
+"""Tests of the status page: what it shows, and that it trusts none of the values."""
 
 import base64
 import hashlib
@@ -9,14 +9,14 @@ from html.parser import HTMLParser
 import pytest
 
 from redis_pulse.web import TargetView, status_page
-from tests.web.fakes import DOWN, HALF, UP
+from tests.web.fakes import DEGRADED, DOWN, UP
 
 
 def page(*views: TargetView, uptime: float = 1.0) -> str:
     return status_page.status(views, version="0.1.0", uptime_seconds=uptime)
 
 
-def test_it_shows_every_target_and_what_is_down_first() -> None:
+def test_every_target_is_shown_and_down_targets_come_first() -> None:
     shown = page(UP, DOWN)
     assert "1 of 2 targets up" in shown
     assert shown.index("queue") < shown.index("cache")
@@ -24,20 +24,20 @@ def test_it_shows_every_target_and_what_is_down_first() -> None:
         assert text in shown
 
 
-def test_collectors_that_fail_are_named_beside_a_target_that_is_up() -> None:
+def test_failing_collectors_are_shown_if_the_target_is_up() -> None:
     assert "failing: slowlog (timeout), clients (permission)" in status_page.status(
-        (HALF,), version="1", uptime_seconds=1
+        (DEGRADED,), version="1", uptime_seconds=1
     )
-    away = replace(DOWN, failing=HALF.failing)
-    assert "failing: " not in status_page.status((away,), version="1", uptime_seconds=1)
+    down = replace(DOWN, failing=DEGRADED.failing)
+    assert "failing: " not in status_page.status((down,), version="1", uptime_seconds=1)
 
 
-def test_links_are_relative_so_that_a_proxy_may_add_a_prefix() -> None:
+def test_links_are_relative_for_proxies_with_a_prefix() -> None:
     links = re.findall(r'<a href="([^"]*)"', page(UP))
     assert links == ["metrics", "sd", "health", "redis/ping", "redis/stats", "-/ready", "-/healthy"]
 
 
-def test_everything_is_escaped() -> None:
+def test_all_values_are_escaped() -> None:
     evil = '<script>alert("1")</script>'
     odd = replace(
         UP, name=evil, address=evil, status=evil, breaker=evil, software=evil, version=evil, role=evil,
@@ -49,14 +49,14 @@ def test_everything_is_escaped() -> None:
     assert shown.count("&lt;script&gt;") == 9
 
 
-def test_nothing_is_fetched_from_elsewhere() -> None:
+def test_nothing_is_loaded_from_other_sites() -> None:
     shown = page(UP, DOWN)
     assert "http://" not in shown
     assert "https://" not in shown
     assert "src=" not in shown
 
 
-def test_its_policy_allows_its_own_style_and_nothing_else() -> None:
+def test_policy_allows_the_style_of_the_page_only() -> None:
     style = re.search("<style>(.*)</style>", page(UP), re.DOTALL)
     assert style is not None
     digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
@@ -65,7 +65,7 @@ def test_its_policy_allows_its_own_style_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("views", [(), (UP,), (DOWN, UP)])
-def test_it_is_well_formed(views: tuple[TargetView, ...]) -> None:
+def test_page_is_well_formed(views: tuple[TargetView, ...]) -> None:
     void = {"meta", "link"}
 
     class Tags(HTMLParser):
@@ -85,32 +85,32 @@ def test_it_is_well_formed(views: tuple[TargetView, ...]) -> None:
     assert tags.open == []
 
 
-def test_without_targets_it_says_so() -> None:
+def test_page_without_targets_has_a_message() -> None:
     assert "No target is configured yet." in page()
 
 
-def test_a_target_of_which_nothing_is_known_has_dashes() -> None:
+def test_unknown_values_are_dashes() -> None:
     unknown = replace(DOWN, software="", version="", role="", sample_age_seconds=None, labels={}, breaker="half_open")
     assert page(unknown).count("—") == 4
     assert 'class="warn">half open' in page(unknown)
 
 
-def test_a_very_long_list_is_cut_where_broken_ones_stay_visible() -> None:
-    """Rendering must not hold up the loop that measures, and what is down must not be what is cut."""
+def test_long_list_is_cut_but_shows_down_targets() -> None:
+    """Rendering must not delay the measurements, and targets that are down must stay visible."""
     many = [replace(UP, name=f"n{number}") for number in range(1000)]
     shown = page(*many, DOWN)
     assert shown.count("<tr>") == 201
     assert "queue" in shown
-    assert "801 more are not shown" in shown
+    assert "801 more targets are not shown" in shown
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0.04, "0.0 s"), (59, "59.0 s"), (61, "1 min"), (3 * 3600 + 300, "3 h 5 min"), (100 * 3600, "4 d 4 h")],
 )
-def test_times_are_said_as_people_say_them(seconds: float, text: str) -> None:
+def test_uptime_has_readable_units(seconds: float, text: str) -> None:
     assert f"running for {text}<" in page(uptime=seconds)
 
 
-def test_a_latency_of_seconds_is_said_in_seconds() -> None:
+def test_latency_of_seconds_is_shown_in_seconds() -> None:
     assert "1.50 s" in page(replace(UP, latency_seconds=1.5))

@@ -25,7 +25,7 @@
           },
           "annotations": {
             "summary": "{{ $value | humanizePercentage }} of the pings of Redis server {{ $labels.target }} fail",
-            "description": "Over 5 minutes {{ $value | humanizePercentage }} of the scheduled pings of {{ $labels.target }} by {{ $labels.instance }} failed; clients of this server see errors or timeouts as well.",
+            "description": "Over 5 minutes {{ $value | humanizePercentage }} of the scheduled pings of {{ $labels.target }} by {{ $labels.instance }} failed. Clients of this server get errors or timeouts as well.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisProbeFailureRateHigh.md"
           }
         },
@@ -38,7 +38,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} does not let the exporter in",
-            "description": "{{ $labels.target }} denies the credentials of {{ $labels.instance }}: the password or the ACL was changed on one side only. The server itself is up, but nothing is known of it.",
+            "description": "{{ $labels.target }} denies the credentials of {{ $labels.instance }}: the password or the ACL was changed on one side only. The server itself is up, but the exporter cannot read anything from it.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisAuthFailing.md"
           }
         },
@@ -51,7 +51,7 @@
           },
           "annotations": {
             "summary": "The circuit breaker of Redis server {{ $labels.target }} stays open",
-            "description": "{{ $labels.instance }} has not polled {{ $labels.target }} for 2 minutes, because it kept failing. What is shown of this server is old or missing until a ping is answered.",
+            "description": "{{ $labels.instance }} has not polled {{ $labels.target }} for 2 minutes, because it kept failing. The metrics of this server are old or missing until a ping is answered.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisCircuitBreakerOpen.md"
           }
         },
@@ -62,8 +62,8 @@
             "severity": "warning"
           },
           "annotations": {
-            "summary": "Redis server {{ $labels.target }} comes and goes",
-            "description": "The circuit breaker of {{ $labels.target }} in {{ $labels.instance }} opened {{ $value | humanize }} times within 15 minutes and closed again in between: the server answers for a while, then it does not.",
+            "summary": "Redis server {{ $labels.target }} keeps failing and recovering",
+            "description": "The circuit breaker of {{ $labels.target }} in {{ $labels.instance }} opened {{ $value | humanize }} times within 15 minutes and closed again in between. The server answers for a while, then it fails again.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisCircuitBreakerFlapping.md"
           }
         }
@@ -81,7 +81,7 @@
           },
           "annotations": {
             "summary": "The Redis exporter {{ $labels.instance }} cannot be scraped",
-            "description": "Prometheus has not been able to scrape {{ $labels.instance }} of the job {{ $labels.job }} for 2 minutes. Nobody watches its servers, and no other alert about them can fire.",
+            "description": "Prometheus has not been able to scrape {{ $labels.instance }} of the job {{ $labels.job }} for 2 minutes. Its servers are not monitored, and no other alert about them can fire.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisExporterDown.md"
           }
         },
@@ -94,7 +94,7 @@
           },
           "annotations": {
             "summary": "The Redis exporters of the job {{ $labels.job }} are gone",
-            "description": "An hour ago Prometheus scraped the job {{ $labels.job }}, and now it knows no instance of it. No alert about its servers can fire. This alert ends by itself after an hour.",
+            "description": "An hour ago Prometheus scraped the job {{ $labels.job }}, and now the job has no instance. No alert about its servers can fire. This alert ends by itself after an hour.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisExporterAbsent.md"
           }
         },
@@ -107,7 +107,7 @@
           },
           "annotations": {
             "summary": "The Redis exporter {{ $labels.instance }} refuses its new configuration",
-            "description": "{{ $labels.instance }} could not take over its configuration and goes on with the one before. It would not start with the new one. Its log says what is wrong.",
+            "description": "{{ $labels.instance }} could not load its new configuration and continues with the previous one. It would not start with the new one. The log has the reason.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisExporterReloadFailed.md"
           }
         },
@@ -120,7 +120,7 @@
           },
           "annotations": {
             "summary": "The exporter {{ $labels.instance }} gets no targets from {{ $labels.source }}",
-            "description": "The source {{ $labels.source }} ({{ $labels.kind }}) does not answer {{ $labels.instance }}. The targets that it named stay; new ones are not found.",
+            "description": "The source {{ $labels.source }} ({{ $labels.kind }}) does not answer {{ $labels.instance }}. Its known targets stay, and new targets are not found.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisDiscoveryFailing.md"
           }
         },
@@ -132,7 +132,7 @@
             "severity": "warning"
           },
           "annotations": {
-            "summary": "What is known of Redis server {{ $labels.target }} is {{ $value | humanizeDuration }} old",
+            "summary": "The samples of Redis server {{ $labels.target }} are {{ $value | humanizeDuration }} old",
             "description": "The collector {{ $labels.collector }} of {{ $labels.instance }} has not succeeded on {{ $labels.target }} for {{ $value | humanizeDuration }}, although the server answers pings. Its metrics are missing.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisSamplesStale.md"
           }
@@ -146,7 +146,7 @@
           },
           "annotations": {
             "summary": "The collector {{ $labels.collector }} fails on Redis server {{ $labels.target }}",
-            "description": "{{ $labels.instance }} cannot run {{ $labels.collector }} on {{ $labels.target }}, although the server answers pings. The reason is in redis_operation_failures_total; where redis_collector_denied is 1, the user lacks a permission, which /health names.",
+            "description": "{{ $labels.instance }} cannot run {{ $labels.collector }} on {{ $labels.target }}, although the server answers pings. redis_operation_failures_total has the reason. If redis_collector_denied is 1, the user lacks a permission, which /health names.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisCollectorFailing.md"
           }
         },
@@ -159,7 +159,7 @@
           },
           "annotations": {
             "summary": "The latencies that {{ $labels.instance }} measures are suspect",
-            "description": "{{ $labels.instance }} is too late itself: it skips pings, does not know when they left, or reads replies late. What it shows as latency or failure may be its own. It lacks CPU, or watches too many servers.",
+            "description": "{{ $labels.instance }} itself is too late: it skips pings, does not know when they were sent, or reads replies late. The reported latencies or failures may be its own. It has too little CPU, or watches too many servers.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisProbeScheduleLate.md"
           }
         }
@@ -177,7 +177,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} burns its availability budget {{ $value | humanize }} times too fast",
-            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} fail than its objective (slo.objective) allows. At this pace 2 % of the budget of 30 days go in an hour.",
+            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} fail than its objective (slo.objective) allows. This rate uses 2 % of the 30-day budget in an hour.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisErrorBudgetBurnFast.md"
           }
         },
@@ -190,7 +190,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} burns its availability budget {{ $value | humanize }} times too fast",
-            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} fail than its objective (slo.objective) allows. At this pace 5 % of the budget of 30 days go in six hours.",
+            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} fail than its objective (slo.objective) allows. This rate uses 5 % of the 30-day budget in six hours.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisErrorBudgetBurnSlow.md"
           }
         },
@@ -203,7 +203,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} burns its availability budget {{ $value | humanize }} times too fast",
-            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} fail than its objective (slo.objective) allows. At this pace 10 % of the budget of 30 days go in one to three days.",
+            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} fail than its objective (slo.objective) allows. This rate uses 10 % of the 30-day budget in one to three days.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisErrorBudgetBurnTicket.md"
           }
         },
@@ -216,7 +216,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} burns its latency budget {{ $value | humanize }} times too fast",
-            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} are late or fail than its objective (slo.objective) allows. Late is more than 10 ms. At this pace 2 % of the budget of 30 days go in an hour.",
+            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} are late or fail than its objective (slo.objective) allows. Late is more than 10 ms. This rate uses 2 % of the 30-day budget in an hour.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisLatencyBudgetBurnFast.md"
           }
         },
@@ -229,7 +229,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} burns its latency budget {{ $value | humanize }} times too fast",
-            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} are late or fail than its objective (slo.objective) allows. Late is more than 10 ms. At this pace 5 % of the budget of 30 days go in six hours.",
+            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} are late or fail than its objective (slo.objective) allows. Late is more than 10 ms. This rate uses 5 % of the 30-day budget in six hours.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisLatencyBudgetBurnSlow.md"
           }
         },
@@ -242,7 +242,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} burns its latency budget {{ $value | humanize }} times too fast",
-            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} are late or fail than its objective (slo.objective) allows. Late is more than 10 ms. At this pace 10 % of the budget of 30 days go in one to three days.",
+            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} are late or fail than its objective (slo.objective) allows. Late is more than 10 ms. This rate uses 10 % of the 30-day budget in one to three days.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisLatencyBudgetBurnTicket.md"
           }
         }
@@ -260,7 +260,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} has used {{ $value | humanizePercentage }} of its memory",
-            "description": "{{ $labels.target }} evicts nothing (maxmemory-policy noeviction): when maxmemory is reached, it refuses every write with OOM.",
+            "description": "{{ $labels.target }} evicts nothing (maxmemory-policy noeviction): at maxmemory it refuses every write with OOM.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisMemoryNearMaxmemory.md"
           }
         },
@@ -273,7 +273,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} has used {{ $value | humanizePercentage }} of its memory",
-            "description": "{{ $labels.target }} evicts nothing (maxmemory-policy noeviction): when maxmemory is reached, it refuses every write with OOM.",
+            "description": "{{ $labels.target }} evicts nothing (maxmemory-policy noeviction): at maxmemory it refuses every write with OOM.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisMemoryNearMaxmemory.md"
           }
         },
@@ -286,7 +286,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} evicts {{ $value | humanize }} keys an hour, more than it holds",
-            "description": "The cache {{ $labels.target }} is too small for what is written to it: at this pace all its keys are replaced within an hour, and its hit ratio falls.",
+            "description": "The cache {{ $labels.target }} is too small for the data that is written to it. At this rate all its keys are replaced within an hour, and its hit ratio falls.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisEvicting.md"
           }
         },
@@ -299,7 +299,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} has used {{ $value | humanizePercentage }} of its connections",
-            "description": "When maxclients is reached, {{ $labels.target }} refuses every further connection, those of the exporter and of administrators too.",
+            "description": "At maxclients, {{ $labels.target }} refuses every new connection, including those of the exporter and of administrators.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisConnectionsNearLimit.md"
           }
         },
@@ -324,7 +324,7 @@
           },
           "annotations": {
             "summary": "The main thread of Redis server {{ $labels.target }} is busy {{ $value | humanizePercentage }} of the time",
-            "description": "Commands of {{ $labels.target }} run one after the other, on one core, and that core is full: every further command waits.",
+            "description": "{{ $labels.target }} runs its commands one after the other, on one core, and this core is full. Every further command waits.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisMainThreadSaturated.md"
           }
         },
@@ -337,7 +337,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} answers {{ $value | humanizePercentage }} of its commands with {{ $labels.err }}",
-            "description": "Clients of {{ $labels.target }} get the error {{ $labels.err }}: a fault of theirs (ERR, WRONGTYPE, NOAUTH, NOPERM) or of the server (BUSY, CLUSTERDOWN).",
+            "description": "Clients of {{ $labels.target }} get the error {{ $labels.err }}. The cause is in the clients (ERR, WRONGTYPE, NOAUTH, NOPERM) or in the server (BUSY, CLUSTERDOWN).",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisErrorReplies.md"
           }
         },
@@ -350,7 +350,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} refuses writes: out of memory",
-            "description": "Clients of {{ $labels.target }} get the error OOM: maxmemory is reached and nothing may be evicted.",
+            "description": "Clients of {{ $labels.target }} get the error OOM: maxmemory is reached, and no key may be evicted.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisErrorRepliesOOM.md"
           }
         },
@@ -375,8 +375,8 @@
             "severity": "warning"
           },
           "annotations": {
-            "summary": "Redis server {{ $labels.target }} is written to, but is a replica",
-            "description": "Clients of {{ $labels.target }} get the error READONLY: clients still write to a server that is no master, mostly after a failover.",
+            "summary": "Redis server {{ $labels.target }} gets writes, but is a replica",
+            "description": "Clients of {{ $labels.target }} get the error READONLY: clients still write to a server that is not a master, mostly after a failover.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisErrorRepliesREADONLY.md"
           }
         }
@@ -394,7 +394,7 @@
           },
           "annotations": {
             "summary": "The replication group {{ $labels.replication_group }} has no master",
-            "description": "None of the servers of {{ $labels.replication_group }} that {{ $labels.instance }} watches is a master that is up: nothing can be written.",
+            "description": "None of the servers of {{ $labels.replication_group }} that {{ $labels.instance }} watches is a master that is up. Writes are not possible.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisNoMaster.md"
           }
         },
@@ -407,7 +407,7 @@
           },
           "annotations": {
             "summary": "The replication group {{ $labels.replication_group }} has {{ $value }} masters",
-            "description": "{{ $value }} servers of {{ $labels.replication_group }} take writes, each without the other: one of them will lose what it was told.",
+            "description": "{{ $value }} servers of {{ $labels.replication_group }} accept writes independently of each other. One of them will lose its writes.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisSplitBrain.md"
           }
         },
@@ -420,7 +420,7 @@
           },
           "annotations": {
             "summary": "The replica {{ $labels.target }} has lost its master",
-            "description": "{{ $labels.target }} has no link to {{ $labels.master_host }}:{{ $labels.master_port }}: what it answers is old, and it cannot take over without loss.",
+            "description": "{{ $labels.target }} has no link to {{ $labels.master_host }}:{{ $labels.master_port }}. It serves old data, and it cannot take over without data loss.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisReplicationLinkDown.md"
           }
         },
@@ -433,7 +433,7 @@
           },
           "annotations": {
             "summary": "The master {{ $labels.target }} sends its whole dataset again and again",
-            "description": "{{ $value | humanize }} full resynchronisations within an hour: replicas lose the link for longer than the backlog lasts, or are cut off while they receive. Each costs a fork, the network, and the replica's service.",
+            "description": "{{ $value | humanize }} full resynchronisations within an hour. Replicas lose the link for longer than the backlog lasts, or are disconnected while they receive. Each costs a fork, network traffic, and the availability of the replica.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisFullResyncStorm.md"
           }
         },
@@ -446,7 +446,7 @@
           },
           "annotations": {
             "summary": "The replica {{ $labels.slave_ip }}:{{ $labels.slave_port }} of {{ $labels.target }} is {{ $value | humanize1024 }}B behind",
-            "description": "When the replica falls out of the backlog or its output buffer of {{ $labels.target }} is full, it is cut off and must receive everything anew. What it lacks is lost in a failover.",
+            "description": "When the replica falls out of the backlog, or its output buffer on {{ $labels.target }} is full, it is disconnected. Then it must receive the whole dataset again. A failover loses the missing data.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisReplicationLagBytes.md"
           }
         },
@@ -459,7 +459,7 @@
           },
           "annotations": {
             "summary": "A replica of {{ $labels.target }} is {{ $value | humanizeDuration }} behind",
-            "description": "The replica {{ $labels.slave_ip }}{{ $labels.replica }} follows {{ $labels.target }} too late: who reads from it reads the past.",
+            "description": "The replica {{ $labels.slave_ip }}{{ $labels.replica }} is behind {{ $labels.target }}. Clients that read from it get old data.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisReplicationLagSeconds.md"
           }
         }
@@ -477,7 +477,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} cannot save: its last {{ $labels.what }} failed",
-            "description": "What was written to {{ $labels.target }} since then is lost when it stops. With stop-writes-on-bgsave-error it refuses writes (MISCONF).",
+            "description": "If {{ $labels.target }} stops now, it loses all writes since then. With stop-writes-on-bgsave-error it refuses writes (MISCONF).",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisPersistenceFailing.md"
           }
         },
@@ -490,7 +490,7 @@
           },
           "annotations": {
             "summary": "The last snapshot of Redis server {{ $labels.target }} is {{ $value | humanizeDuration }} old",
-            "description": "{{ $labels.target }} wrote snapshots since its start, and has not for {{ $value | humanizeDuration }}.",
+            "description": "{{ $labels.target }} wrote snapshots after its start, but none for {{ $value | humanizeDuration }}.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisBackupStale.md"
           }
         },
@@ -503,7 +503,7 @@
           },
           "annotations": {
             "summary": "The certificate of Redis server {{ $labels.target }} expires in {{ $value | humanizeDuration }}",
-            "description": "When it has expired, no client that checks certificates can connect to {{ $labels.target }} any more.",
+            "description": "After it has expired, clients that check certificates can no longer connect to {{ $labels.target }}.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisTLSCertificateExpiring.md"
           }
         },
@@ -516,7 +516,7 @@
           },
           "annotations": {
             "summary": "The certificate of Redis server {{ $labels.target }} expires in {{ $value | humanizeDuration }}",
-            "description": "When it has expired, no client that checks certificates can connect to {{ $labels.target }} any more.",
+            "description": "After it has expired, clients that check certificates can no longer connect to {{ $labels.target }}.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisTLSCertificateExpiring.md"
           }
         }
@@ -533,7 +533,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} has restarted",
-            "description": "{{ $labels.target }} started anew within the last 15 minutes. Was that intended?",
+            "description": "{{ $labels.target }} was started again within the last 15 minutes. Was that intended?",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisRestarted.md"
           }
         },
@@ -545,7 +545,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} has changed its role",
-            "description": "{{ $labels.target }} became a master or a replica within the last 15 minutes: a failover, or an operator.",
+            "description": "{{ $labels.target }} became a master or a replica within the last 15 minutes. The cause is a failover or an operator.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisRoleChanged.md"
           }
         }
@@ -562,8 +562,8 @@
             "severity": "critical"
           },
           "annotations": {
-            "summary": "The cluster is down, says its node {{ $labels.target }}",
-            "description": "{{ $labels.target }} answers CLUSTERDOWN: slots have no node (cluster-require-full-coverage), or it sees only a minority of the masters.",
+            "summary": "The cluster is down, reported by its node {{ $labels.target }}",
+            "description": "{{ $labels.target }} answers CLUSTERDOWN. Slots have no node (cluster-require-full-coverage), or it reaches only a minority of the masters.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisClusterDown.md"
           }
         },
@@ -575,7 +575,7 @@
             "severity": "warning"
           },
           "annotations": {
-            "summary": "{{ $value }} slots of the cluster have no good node, says its node {{ $labels.target }}",
+            "summary": "{{ $value }} slots of the cluster have no healthy node, reported by its node {{ $labels.target }}",
             "description": "Keys of these slots cannot be read or written until a replica is promoted or the slots are moved.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisClusterSlotsFailing.md"
           }
@@ -589,7 +589,7 @@
           },
           "annotations": {
             "summary": "{{ $value }} nodes of the cluster {{ $labels.cluster }} have failed",
-            "description": "Most nodes of {{ $labels.cluster }} agree on it. Are they gone for good, the cluster should forget them.",
+            "description": "Most nodes of {{ $labels.cluster }} agree. If the failed nodes are removed for good, the cluster should forget them.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisClusterNodesFailing.md"
           }
         },
@@ -602,7 +602,7 @@
           },
           "annotations": {
             "summary": "A shard of the cluster {{ $labels.cluster }} has no replica",
-            "description": "When the master of the shard that begins with slot {{ $labels.shard }} fails, nobody of {{ $labels.cluster }} can take over, and its keys cannot be reached.",
+            "description": "If the master of the shard that begins with slot {{ $labels.shard }} fails, no node of {{ $labels.cluster }} can take over. Then its keys cannot be reached.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisClusterShardWithoutReplica.md"
           }
         },
@@ -614,8 +614,8 @@
             "severity": "warning"
           },
           "annotations": {
-            "summary": "{{ $value }} nodes of the cluster {{ $labels.cluster }} see it otherwise than the others",
-            "description": "Clients of {{ $labels.cluster }} are sent to and fro (MOVED), or to nodes that are not there any more.",
+            "summary": "{{ $value }} nodes of the cluster {{ $labels.cluster }} disagree with most nodes",
+            "description": "Clients of {{ $labels.cluster }} are redirected again and again (MOVED), or to nodes that no longer exist.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisClusterNodesDisagree.md"
           }
         },
@@ -628,7 +628,7 @@
           },
           "annotations": {
             "summary": "Sentinel {{ $labels.target }} has no quorum for {{ $labels.master_name }}",
-            "description": "If the master {{ $labels.master_name }} failed now, no failover would happen: too few Sentinels see each other.",
+            "description": "If the master {{ $labels.master_name }} failed now, no failover would happen: too few Sentinels reach each other.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisSentinelQuorumLost.md"
           }
         },
@@ -640,8 +640,8 @@
             "severity": "critical"
           },
           "annotations": {
-            "summary": "The master {{ $labels.master_name }} is down, and no failover has mended it",
-            "description": "The Sentinels agreed a minute ago that {{ $labels.master_name }} is down, says {{ $labels.target }}. A failover takes seconds: there is no replica to promote, or no majority to authorise it.",
+            "summary": "The master {{ $labels.master_name }} is down, and no failover has replaced it",
+            "description": "The Sentinels agreed a minute ago that {{ $labels.master_name }} is down, reported by {{ $labels.target }}. A failover takes seconds. So there is no replica to promote, or no majority to authorise it.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisSentinelMasterObjectivelyDown.md"
           }
         },
@@ -653,7 +653,7 @@
           },
           "annotations": {
             "summary": "Sentinel {{ $labels.target }} has seen a failover of {{ $labels.master_name }}",
-            "description": "Another server is the master {{ $labels.master_name }} now. Why did the one before fail, and is it a replica again?",
+            "description": "Another server is now the master {{ $labels.master_name }}. Why did the previous master fail, and is it a replica now?",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisSentinelFailoverHappened.md"
           }
         },
@@ -666,7 +666,7 @@
           },
           "annotations": {
             "summary": "{{ $value }} Sentinels of {{ $labels.sentinel }} name another master of {{ $labels.master }}",
-            "description": "Clients that ask one of these Sentinels are sent to the wrong server, and may write to it.",
+            "description": "Clients of one of these Sentinels are sent to the wrong server, and may write to it.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisSentinelsDisagree.md"
           }
         }

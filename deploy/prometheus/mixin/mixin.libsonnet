@@ -1,5 +1,5 @@
-// The alerts and recording rules of redis-pulse as a jsonnet mixin. alerts.libsonnet and rules.libsonnet are written by
-// `python -m grafana.rules`, as JSON, of which jsonnet is a superset; dashboards are grafana/dashboards/*.json.
+// The alerts and recording rules of redis-pulse as a jsonnet mixin. `python -m grafana.rules` writes alerts.libsonnet and
+// rules.libsonnet as JSON, which is valid jsonnet. The dashboards are grafana/dashboards/*.json.
 {
   prometheusAlerts+:: import 'alerts.libsonnet',
   prometheusRules+:: import 'rules.libsonnet',

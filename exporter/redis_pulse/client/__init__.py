@@ -1,6 +1,6 @@
-"""Talk to one target: commands of polls through a pool, pings on a connection of their own."""
+"""Communicate with one target: poll commands through a small pool, pings on a separate connection."""
 
-from redis_pulse.client.client import ClientObserver, TargetClient
+from redis_pulse.client.client import ClientObserver, NullClientObserver, TargetClient
 from redis_pulse.client.operation_commands import GuardedCall, OperationCommands
 from redis_pulse.client.pool import ConnectLimiter
 from redis_pulse.client.probe_connect import PHASES, phases_of
@@ -11,6 +11,7 @@ __all__ = [
     "ClientObserver",
     "ConnectLimiter",
     "GuardedCall",
+    "NullClientObserver",
     "OperationCommands",
     "ProbeConnection",
     "Received",

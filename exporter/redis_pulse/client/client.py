@@ -1,15 +1,15 @@
-"""Who is told what a client does: a hook, since nothing here calls up.
+"""The session with one target: deadlines, the circuit breaker, reconnect delays and error mapping.
 
-A session with one target: a deadline on every operation, the breaker before it, our errors out of it.
+There are two ways to the server. ``commands()`` serves polls and uses a small connection pool of redis-py.
+``connect_probe()`` makes a separate, bare connection for pings.
 
-Two ways to the server: ``commands()`` for what is polled, through a small pool of redis-py, and ``dial()`` for the
-prober, which has a bare connection of its own (``dial`` makes it, ``wire`` is it). Neither retries behind our back; a
-read that met a dead pooled connection is sent once more, within its deadline, and counted.
+Nothing is retried implicitly. A read that failed on a dead pooled connection is sent again, within its deadline. That
+retry is counted.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from time import monotonic, time_ns
 from typing import Any, Protocol
@@ -23,20 +23,20 @@ from redis_pulse.circuit_breaker import CircuitBreaker
 from redis_pulse.client.client_name import ClientNaming
 from redis_pulse.client.credentials import Credentials
 from redis_pulse.client.error_mapping import (
-    MAY_WANT_CERTIFICATE,
-    WANTS_TLS,
-    WITHOUT_TLS,
-    is_reply,
-    map_error,
-    safe_text,
+    HINT_CLIENT_CERTIFICATE,
+    HINT_TRY_PLAIN,
+    HINT_TRY_TLS,
+    ErrorMapper,
+    is_error_reply,
     with_hint,
-    with_own_names,
 )
 from redis_pulse.client.operation_commands import GuardedCall, OperationCommands
-from redis_pulse.client.pool import ConnectionPool, ConnectLimiter, QueueTicket, TlsContext, make_pool
+from redis_pulse.client.pool import ConnectionPool, ConnectLimiter, QueueTicket, make_pool
 from redis_pulse.client.probe_connect import OnPhase, Phase, ProbeConnector
 from redis_pulse.client.probe_connection import ProbeConnection, encode_command
+from redis_pulse.client.tls import TlsContext
 from redis_pulse.commands import Args, is_read
+from redis_pulse.config import TargetSettings
 from redis_pulse.errors import (
     AuthError,
     ConnectionResetByTargetError,
@@ -45,91 +45,103 @@ from redis_pulse.errors import (
     SkippedError,
     TargetError,
 )
-from redis_pulse.file_descriptors import note_shortage
-from redis_pulse.server_info import Target
+from redis_pulse.file_descriptors import count_shortage
+
+#: Seconds: the first reconnect delay is at most BASE, and no delay is longer than CAP.
+RECONNECT_BASE, RECONNECT_CAP = 0.1, 5.0
+#: Seconds until a connection that does not close is aborted.
+CLOSE_TIMEOUT = 0.5
 
 
 class ClientObserver(Protocol):
-    """Who wants to know what a client does."""
+    """Receives the events of a client. The client never calls a higher layer directly."""
 
     def connected(self, seconds: float, error: TargetError | None) -> None:
-        """Take note of an attempt to connect: its seconds, and the error it ended in."""
+        """Record an attempt to connect: its duration, and its error if it failed."""
         ...
 
     def retried(self, operation: str) -> None:
-        """Take note of a read that is sent a second time."""
+        """Record a read that is sent a second time."""
         ...
 
 
-#: Seconds: the first wait before connecting anew is up to BASE, and no wait is longer than CAP.
-RECONNECT_BASE, RECONNECT_CAP = 0.1, 5.0
-#: Seconds after which a connection that is being closed is cut off.
-CLOSE_WITHIN = 0.5
+class NullClientObserver:
+    """Ignores the events of a client, for connections that are not counted."""
+
+    def connected(self, seconds: float, error: TargetError | None) -> None:
+        """Ignore an attempt to connect."""
+
+    def retried(self, operation: str) -> None:
+        """Ignore a retry."""
 
 
 class TargetClient:
-    """A session with one target, for one event loop."""
+    """A session with one target, for one event loop.
+
+    ``clock`` is monotonic, in seconds. ``wall_clock`` returns nanoseconds of CLOCK_REALTIME.
+    """
 
     def __init__(
         self,
-        target: Target,
+        target: TargetSettings,
         breaker: CircuitBreaker,
         observer: ClientObserver,
         *,
         clock: Callable[[], float] = monotonic,
-        wall: Callable[[], int] = time_ns,
+        wall_clock: Callable[[], int] = time_ns,
         backoff: Backoff | None = None,
         connect_limiter: ConnectLimiter | None = None,
     ) -> None:
         self.target = target
-        #: whoever connects waits for a turn of it, together with all targets
+        #: limits the concurrent connects of all targets together
         self.connect_limiter = connect_limiter or ConnectLimiter()
         self._breaker = breaker
         self._observer = observer
         self._clock = clock
-        self._wall = wall
-        self._context = TlsContext(target.settings.tls)
-        self._credentials = Credentials(target.settings)
-        self._probe_connector = ProbeConnector(target.settings, self._context.ready, self._credentials, clock)
-        self._tls = target.settings.endpoint.tls
+        self._wall_clock = wall_clock
+        self._tls_context = TlsContext(target.tls)
+        self._credentials = Credentials(target)
+        self._probe_connector = ProbeConnector(target, self._tls_context.ready, self._credentials, clock)
+        self._uses_tls = target.endpoint.tls
         self._backoff = backoff or Backoff(RECONNECT_BASE, RECONNECT_CAP)
-        #: how many connections of polls were made so far: behind a new one there may be another server
+        #: how many connections the polls have made; a new connection may lead to another server
         self.connects = 0
-        self._not_before = self._failed_at = 0.0
-        self._last_error: TargetError | None = None
+        self._reconnect_after = self._connect_failed_at = 0.0
+        self._connect_error: TargetError | None = None
         self._pools: dict[int, ConnectionPool] = {}  # by database
-        #: who we say we are
+        #: the commands that tell the server the name of this client
         self.naming = ClientNaming()
-        #: what of it was said on each connection
-        self._named: WeakKeyDictionary[AbstractConnection, set[Args]] = WeakKeyDictionary()
-        #: what commands are called here that have another name
-        self._renamed = {name.upper(): word.get_secret_value() for name, word in target.settings.commands.items()}
-        #: the last phase of the newest dialling that ended, or was cut off
-        self._phase = ""
-        #: whether a poll ever got a reply: the scheme of the URL is right then
-        self._has_answered = False
+        #: those of them that were sent, by connection
+        self._names_sent: WeakKeyDictionary[AbstractConnection, set[Args]] = WeakKeyDictionary()
+        #: usual name of a command → its name on this server
+        self._renamed_commands = {name.upper(): word.get_secret_value() for name, word in target.commands.items()}
+        self._error_mapper = ErrorMapper(target, self._credentials, self._renamed_commands)
+        #: the last phase of the newest probe connect that ended or was cut off
+        self._last_phase = ""
+        #: whether a poll ever received a reply; if so, the scheme of the URL is right
+        self._has_replied = False
         self._hangs_in_tls = False
 
     def start_call(self) -> GuardedCall:
-        """Ask the breaker for one call of several commands; ``end()`` it."""
+        """Request a permit for one call of several commands, and return the call. Use it in a ``with`` statement."""
         return GuardedCall(self._breaker)
 
-    def commands(self, operation: str, deadline: float, call: GuardedCall | None = None) -> "OperationCommands":
-        """Return the commands port of one operation that must end by ``deadline`` (seconds on our clock).
+    def commands(self, operation: str, deadline: float, call: GuardedCall | None = None) -> OperationCommands:
+        """Return the ``Commands`` port of one operation, which must end by ``deadline`` (in seconds of the clock).
 
-        Its commands belong to ``call``; without one, each exchange is a call of its own.
+        The commands belong to ``call``. Without one, each exchange is a call.
         """
         return OperationCommands(self, operation, deadline, call)
 
     def reconnect_delay_error(self) -> TargetError | None:
-        """Return why not to connect just now: the newest attempt failed, and its backoff is not over.
+        """Return the error of the newest attempt to connect while its backoff lasts, or None if connecting is allowed.
 
-        When the breaker is not closed, its own schedule decides. When it closed since, the target has answered.
+        When the breaker is not closed, its schedule decides. If it has closed since that attempt, the target replied.
         """
         breaker = self._breaker
-        if breaker.state == "closed" and breaker.closed_since <= self._failed_at and self._clock() < self._not_before:
-            return self._last_error
-        return None
+        if breaker.state != "closed" or breaker.closed_since > self._connect_failed_at:
+            return None
+        return self._connect_error if self._clock() < self._reconnect_after else None
 
     async def execute_batch(
         self,
@@ -137,182 +149,183 @@ class TargetClient:
         operation: str,
         deadline: float,
         db: int | None = None,
-        place: QueueTicket | None = None,
+        ticket: QueueTicket | None = None,
         call: GuardedCall | None = None,
     ) -> list[Any]:
-        """Send commands at once and return their replies, error replies as values, in order.
+        """Send commands at once and return their replies in order, with error replies as values.
 
-        The breaker is asked first, and told afterwards, unless ``call`` does both for several exchanges. Raises
-        TargetError when there is no reply: the error that opened the breaker while it is open, OperationTimeoutError at
-        the deadline, SkippedError when it still waited for its turn to connect then (``place`` tells): the queue is
-        ours.
+        The commands belong to ``call``, or are one call. Raises TargetError, as ``attempt`` does, when there is no
+        reply.
         """
-        if (waiting := self.reconnect_delay_error()) is not None:
-            raise waiting.untried()
-        if call is not None:
-            return await self._execute_batch(call, commands, operation, deadline, db, place or QueueTicket())
-        call = self.start_call()
-        try:
-            return await self._execute_batch(call, commands, operation, deadline, db, place or QueueTicket())
-        finally:
-            call.end()
-
-    async def _execute_batch(
-        self,
-        call: GuardedCall,
-        commands: Sequence[Args],
-        operation: str,
-        deadline: float,
-        db: int | None,
-        place: QueueTicket,
-    ) -> list[Any]:
-        call.check()
-        settings = self.target.settings
-        retries = settings.poll.retries if all(map(is_read, commands)) else 0
-        database = settings.db if db is None else db
-        try:
-            while True:
-                try:
-                    replies = await self._with_deadline(commands, database, deadline, place)
-                    break
-                except (ConnectionResetByTargetError, OperationTimeoutError) as error:
-                    timed_out = isinstance(error, OperationTimeoutError)
-                    if retries <= 0 or (timed_out and not settings.connection.retry_on_timeout):
-                        raise
-                    if self._clock() >= deadline or self.reconnect_delay_error() is not None:
-                        raise
-                retries -= 1
-                self._observer.retried(operation)
-        except TargetError as error:
-            call.failed(error)
-            raise
-        call.answered()
+        if call is None:
+            with self.start_call() as own_call:
+                return await self.execute_batch(commands, operation, deadline, db, ticket, own_call)
+        ticket = ticket or QueueTicket()
+        async with self.attempt(call, deadline - self._clock(), ticket):
+            replies = await self._send_with_retries(commands, operation, deadline, db, ticket)
         for reply in replies:
             if isinstance(reply, TargetError):
-                call.failed(reply)
+                call.record_error(reply)
         return replies
 
-    async def _with_deadline(self, commands: Sequence[Args], db: int, deadline: float, place: QueueTicket) -> list[Any]:
-        try:
-            async with asyncio.timeout(max(0.0, deadline - self._clock())):
-                return await self._send(commands, db, place)
-        except TimeoutError:
-            if place.is_waiting:
-                raise SkippedError("too many connects at once") from None
-            raise self._with_hint(OperationTimeoutError("no answer in time")) from None
+    @asynccontextmanager
+    async def attempt(self, call: GuardedCall, within: float, ticket: QueueTicket | None = None) -> AsyncIterator[None]:
+        """Run one attempt of ``call``, for at most ``within`` seconds, and record its verdict in the call.
 
-    async def _send(self, commands: Sequence[Args], db: int, place: QueueTicket) -> list[Any]:
+        Raises TargetError without an attempt while the backoff of connecting lasts or the breaker is open. It is the
+        error that caused that state. Raises OperationTimeoutError after ``within`` seconds. Raises SkippedError instead
+        if ``ticket`` was still waiting for the connect limiter: that queue is not the target's fault.
+        """
+        if (delay_error := self.reconnect_delay_error()) is not None:
+            raise delay_error.untried()
+        call.check()
+        try:
+            try:
+                async with asyncio.timeout(max(0.0, within)):
+                    yield
+            except TimeoutError:
+                if ticket is not None and ticket.is_waiting:
+                    raise SkippedError("too many connects at once") from None
+                raise self._with_hint(OperationTimeoutError("no answer in time")) from None
+        except TargetError as error:
+            call.record_error(error)
+            raise
+        call.record_reply()
+
+    async def _send_with_retries(
+        self, commands: Sequence[Args], operation: str, deadline: float, db: int | None, ticket: QueueTicket
+    ) -> list[Any]:
+        """Send commands. Reads are sent again after a lost connection, at most ``poll.retries`` times."""
+        target = self.target
+        retries = target.poll.retries if all(map(is_read, commands)) else 0
+        database = target.db if db is None else db
+        while True:
+            try:
+                return await self._send(commands, database, ticket)
+            except (ConnectionResetByTargetError, OperationTimeoutError) as error:
+                timed_out = isinstance(error, OperationTimeoutError)
+                if retries <= 0 or (timed_out and not target.connection.retry_on_timeout):
+                    raise
+                if self._clock() >= deadline or self.reconnect_delay_error() is not None:
+                    raise
+            retries -= 1
+            self._observer.retried(operation)
+
+    async def _send(self, commands: Sequence[Args], db: int, ticket: QueueTicket) -> list[Any]:
         pool = self._pools.get(db)
         if pool is None:
             pool = self._pools[db] = make_pool(
-                self.target.settings,
+                self.target,
                 db,
                 self._on_pool_connect,
-                context=self._context,
+                tls_context=self._tls_context,
                 credentials=self._credentials,
-                ramp=self.connect_limiter,
+                connect_limiter=self.connect_limiter,
             )
         connection = None
         try:
             connection = await pool.get_connection()  # type: ignore[no-untyped-call]
             if not connection.is_connected:
-                self._named.pop(connection, None)
-            await connection.connect(place)
-            async with asyncio.timeout(self.target.settings.connection.socket_timeout):
+                self._names_sent.pop(connection, None)
+            await connection.connect(ticket)
+            async with asyncio.timeout(self.target.connection.socket_timeout):
                 replies = await self._write_and_read(connection, commands)
         except BaseException as error:
             if connection is not None:
-                await connection.disconnect(nowait=True)  # it may still owe us replies
+                await connection.disconnect(nowait=True)  # late replies may still arrive on it
             if isinstance(error, Exception):
-                raise self._translate(error) from error
+                raise self._map_error(error) from error
             raise
         else:
-            self._has_answered = True
+            self._has_replied = True
             if any(isinstance(reply, AuthError) for reply in replies):
-                await connection.disconnect(nowait=True)  # a new connection reads the credentials anew
+                await connection.disconnect(nowait=True)  # the next connection reads the credentials again
             return replies
         finally:
             if connection is not None:
                 await pool.release(connection)
 
     async def _write_and_read(self, connection: AbstractConnection, commands: Sequence[Args]) -> list[Any]:
-        """Send commands and read their replies; who we are is said with the first ones."""
-        said = self._named.setdefault(connection, set())
-        names = [args for args in self.naming.commands() if args not in said]
-        words = [self._as_renamed(args) for args in (*names, *commands)]
-        await connection.send_packed_command(connection.pack_commands(words))
+        """Send commands and return their replies. The first commands of a connection are sent with the client name."""
+        sent = self._names_sent.setdefault(connection, set())
+        names = [args for args in self.naming.commands() if args not in sent]
+        renamed = [self._with_server_name(args) for args in (*names, *commands)]
+        await connection.send_packed_command(connection.pack_commands(renamed))
         for args in names:
-            said.add(args)
+            sent.add(args)
             try:
-                answer = await self._reply(connection)
+                reply = await self._read_reply(connection)
             except (RedisConnectionError, OSError, EOFError):
                 if args == names[0]:
                     self.naming.record_hang_up()
                 raise
-            if isinstance(answer, MaxClientsError) or str(answer).startswith("DENIED"):
-                raise answer  # the server says why it hangs up: nothing else will come
-            self.naming.record_reply(args, answer if isinstance(answer, TargetError) else None)
-        return [await self._reply(connection) for _ in commands]
+            if isinstance(reply, MaxClientsError) or str(reply).startswith("DENIED"):
+                raise reply  # the reason why the server closes the connection; no other reply will come
+            self.naming.record_reply(args, reply if isinstance(reply, TargetError) else None)
+        return [await self._read_reply(connection) for _ in commands]
 
-    def _as_renamed(self, args: Args) -> Args:
-        """Return a command by the name that this server knows it by."""
-        known = self._renamed.get(str(args[0]).upper()) if self._renamed else None
-        return args if known is None else (known, *args[1:])
+    def _with_server_name(self, args: Args) -> Args:
+        """Return a command with the name that it has on this server."""
+        name = self._renamed_commands.get(str(args[0]).upper()) if self._renamed_commands else None
+        return args if name is None else (name, *args[1:])
 
-    async def _reply(self, connection: AbstractConnection) -> Any:
-        """Read one reply; an error that the server answered is a value."""
+    async def _read_reply(self, connection: AbstractConnection) -> Any:
+        """Read one reply. An error reply is returned as a TargetError."""
         try:
             return await connection.read_response(disconnect_on_error=False)
         except Exception as error:
-            if is_reply(error):
-                self._has_answered = True
-                return self._translate(error)
+            if is_error_reply(error):
+                self._has_replied = True
+                return self._map_error(error)
             raise
 
     async def connect_probe(self, on_phase: OnPhase = lambda *_: None) -> ProbeConnection:
-        """Connect for the prober, within the deadline of connecting; ``on_phase`` hears how long each phase took.
+        """Return a connection for pings, made within ``socket_connect_timeout``.
 
-        Raises TargetError. The caller holds the breaker's permit and has had its turn of the ramp.
+        ``on_phase`` receives the duration of each phase. Raises TargetError. The caller holds a permit of the breaker
+        and has waited for the connect limiter.
         """
         started, sock = self._clock(), None
         is_trial = self._breaker.state != "closed"
-        self._phase = ""
+        self._last_phase = ""
 
-        def phase_over(phase: Phase, seconds: float) -> None:
-            self._phase = phase
+        def on_phase_end(phase: Phase, seconds: float) -> None:
+            self._last_phase = phase
             on_phase(phase, seconds)
 
         try:
-            async with asyncio.timeout(self.target.settings.connection.socket_connect_timeout):
-                sock, layer, lines = await self._probe_connector.connect(phase_over, is_trial=is_trial)
+            async with asyncio.timeout(self.target.connection.socket_connect_timeout):
+                sock, tls, lines = await self._probe_connector.connect(on_phase_end, is_trial=is_trial)
         except Exception as error:
             if sock is not None:
-                sock.close()  # the deadline came together with the end
-            self._hangs_in_tls = isinstance(error, TimeoutError) and self._phase == "tls"
+                sock.close()  # the deadline passed in the moment when the connect succeeded
+            self._hangs_in_tls = isinstance(error, TimeoutError) and self._last_phase == "tls"
             self._on_connect(self._clock() - started, error)
-            raise self._translate(error) from error
+            raise self._map_error(error) from error
         self._on_connect(self._clock() - started, None)
-        wire = ProbeConnection(sock, layer, lines, clock=self._clock, wall=self._wall, translator=self._translate)
-        wire.introduce(
+        connection = ProbeConnection(
+            sock, tls, lines, clock=self._clock, wall_clock=self._wall_clock, map_error=self._map_error
+        )
+        connection.introduce(
             [
-                (encode_command(*map(str, self._as_renamed(args))), partial(self.naming.record_reply, args))
+                (encode_command(*map(str, self._with_server_name(args))), partial(self.naming.record_reply, args))
                 for args in self.naming.commands()
             ],
             self.naming.record_hang_up,
         )
-        return wire
+        return connection
 
-    def connection_error(self) -> OperationTimeoutError:
-        """Return the error of a slot that found no connection in time, with what would help when TLS is stuck."""
-        is_stuck = self._tls and not self._has_answered and self._phase == "tcp"
-        return OperationTimeoutError(with_hint("no connection in time", WITHOUT_TLS if is_stuck else ""))
+    def connect_timeout_error(self) -> OperationTimeoutError:
+        """Return the error of a ping that had no connection in time, with a hint if the TLS handshake hangs."""
+        hangs = self._uses_tls and not self._has_replied and self._last_phase == "tcp"
+        return OperationTimeoutError(with_hint("no connection in time", HINT_TRY_PLAIN if hangs else ""))
 
     async def aclose(self) -> None:
-        """Close every connection of the pools; raises nothing, and never waits for the server."""
+        """Close every pooled connection. Raises nothing, and does not wait for the server."""
         for pool in self._pools.values():
             with suppress(Exception):
-                async with asyncio.timeout(CLOSE_WITHIN):
-                    await pool.hang_up(CLOSE_WITHIN)
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await pool.close_all(CLOSE_TIMEOUT)
 
     def _on_pool_connect(self, seconds: float, error: BaseException | None) -> None:
         self.connects += error is None
@@ -321,35 +334,35 @@ class TargetClient:
     def _on_connect(self, seconds: float, error: BaseException | None) -> None:
         if isinstance(error, asyncio.CancelledError):
             error = OperationTimeoutError("no answer in time")
-        translated = None if error is None else self._translate(error)
-        if translated is None:
+        mapped = None if error is None else self._map_error(error)
+        if mapped is None:
             self._backoff.reset()
-            self._not_before = 0.0
-        elif translated.unavailable or isinstance(translated, AuthError):
-            # A database that is refused (SELECT) says nothing of the server, nor of other databases.
-            self._failed_at = self._clock()
-            self._not_before = self._failed_at + self._backoff.next()
-            self._last_error = translated
-        self._observer.connected(seconds, translated)
+            self._reconnect_after = 0.0
+        elif mapped.unavailable or isinstance(mapped, AuthError):
+            # Other errors delay nothing: a database that is refused (SELECT) does not concern other databases.
+            self._connect_failed_at = self._clock()
+            self._reconnect_after = self._connect_failed_at + self._backoff.next()
+            self._connect_error = mapped
+        self._observer.connected(seconds, mapped)
 
-    def _translate(self, error: BaseException) -> TargetError:
+    def _map_error(self, error: BaseException) -> TargetError:
+        mapped = self._error_mapper(error)
         if isinstance(error, TargetError):
-            return safe_text(error, self.target.settings)
-        translated = map_error(error, tls=self._tls, secret=self._credentials.secret)
-        if isinstance(translated, SkippedError):
-            note_shortage()
-        if self._renamed:
-            translated = type(translated)(with_own_names(str(translated), self._renamed))
-        return self._with_hint(safe_text(translated, self.target.settings))
+            return mapped  # its text has its hint already
+        if isinstance(mapped, SkippedError):
+            count_shortage()
+        return self._with_hint(mapped)
 
     def _with_hint(self, error: TargetError) -> TargetError:
-        """Add what would help to the error of a target that never answered anything."""
-        if self._has_answered or self.target.settings.endpoint.kind == "unix":
+        """Return the error of a target that never replied with a hint about TLS, where one may help."""
+        if self._has_replied or self.target.endpoint.kind == "unix":
             return error
-        if isinstance(error, ConnectionResetByTargetError) and not self._tls:
-            return type(error)(with_hint(str(error), WANTS_TLS))
-        if isinstance(error, ConnectionResetByTargetError) and self.target.settings.tls.cert_file is None:
-            return type(error)(with_hint(str(error), MAY_WANT_CERTIFICATE))  # its alert was lost with the connection
-        if isinstance(error, OperationTimeoutError) and self._tls and self._hangs_in_tls:
-            return type(error)(with_hint(str(error), WITHOUT_TLS))
+        is_reset = isinstance(error, ConnectionResetByTargetError)
+        if is_reset and not self._uses_tls:
+            return type(error)(with_hint(str(error), HINT_TRY_TLS))
+        if is_reset and self.target.tls.cert_file is None:
+            # The alert that would name the cause was lost with the connection.
+            return type(error)(with_hint(str(error), HINT_CLIENT_CERTIFICATE))
+        if isinstance(error, OperationTimeoutError) and self._uses_tls and self._hangs_in_tls:
+            return type(error)(with_hint(str(error), HINT_TRY_PLAIN))
         return error

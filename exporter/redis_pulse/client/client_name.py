@@ -1,8 +1,10 @@
-"""Who we say we are: CLIENT SETNAME, and CLIENT SETINFO where the server knows it.
+"""The name of this client on the server: CLIENT SETNAME, and CLIENT SETINFO if the server knows it.
 
-They go out together with the first commands of a connection, so they cost no round trip, and no error of theirs counts.
-What a server refused is not said again, or a user who may not do so would fill its ACL LOG. A proxy may hang up on a
-command that it does not know: after two connections that ended before any answer, nothing is said any more.
+The commands are sent together with the first commands of a connection, so they cost no round trip. Their errors are
+ignored. A command that the server refused is not sent again: each refusal would fill the server's ACL LOG.
+
+A proxy may close the connection at a command that it does not know. After two connections that were closed before any
+reply, no name is sent.
 """
 
 import re
@@ -18,43 +20,43 @@ SET_LIBRARY: Final[tuple[Args, ...]] = (
     ("CLIENT", "SETINFO", "LIB-NAME", NAME),
     ("CLIENT", "SETINFO", "LIB-VER", __version__),
 )
-#: The version of Redis that brought CLIENT SETINFO; Valkey has had it from the beginning.
-_SINCE = (7, 2)
-#: Connections in a row that ended without an answer to what we said first.
+#: The version of Redis that added CLIENT SETINFO. All versions of Valkey have it.
+_SETINFO_SINCE = (7, 2)
+#: After so many consecutive connections that were closed before any reply, no name is sent.
 MAX_HANG_UPS = 2
 _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})")
 
 
 class ClientNaming:
-    """What is said to one target."""
+    """The naming commands for one target."""
 
     def __init__(self) -> None:
         self._refused: set[str] = set()
-        self._hung_up = 0
-        self._knows_library = False
-        self._took_library = False
+        self._hang_ups = 0
+        self._has_setinfo = False
+        self._accepts_library = False
 
-    def learn(self, version: str) -> None:
-        """Take note of the version of the server."""
-        found = _VERSION.match(version)
-        self._knows_library = found is not None and (int(found[1]), int(found[2])) >= _SINCE
+    def set_server_version(self, version: str) -> None:
+        """Remember whether a server of this version knows CLIENT SETINFO."""
+        match = _VERSION.match(version)
+        self._has_setinfo = match is not None and (int(match[1]), int(match[2])) >= _SETINFO_SINCE
 
     def commands(self) -> list[Args]:
-        """Return what to say on each connection, once."""
-        if self._hung_up >= MAX_HANG_UPS:
+        """Return the commands to send once on each connection."""
+        if self._hang_ups >= MAX_HANG_UPS:
             return []
-        # The version waits until the name was taken: a server that has no SETINFO answers one error then, not two.
-        library = SET_LIBRARY[: 1 + self._took_library] if self._knows_library else ()
+        # LIB-VER waits until LIB-NAME was accepted. A server without SETINFO then replies with one error, not two.
+        library = SET_LIBRARY[: 1 + self._accepts_library] if self._has_setinfo else ()
         return [args for args in (SET_NAME, *library) if args[1] not in self._refused]
 
     def record_reply(self, args: Args, error: TargetError | None) -> None:
-        """Take note of the answer to one of them."""
-        self._hung_up = 0
+        """Record the reply to one of the commands: None, or the error."""
+        self._hang_ups = 0
         if error is None and args in SET_LIBRARY:
-            self._took_library = True
+            self._accepts_library = True
         if isinstance(error, PermissionDeniedError | UnknownCommandError):
             self._refused.add(str(args[1]))
 
     def record_hang_up(self) -> None:
-        """Take note of a connection that ended before it answered any of them."""
-        self._hung_up += 1
+        """Record a connection that was closed before any reply to the commands."""
+        self._hang_ups += 1

@@ -1,7 +1,7 @@
-"""Foreign exceptions into our tree, once, at the door.
+"""Map exceptions of redis-py, sockets, the resolver and TLS to ``TargetError``.
 
-The library wraps what the socket, the resolver and TLS said; the reason is found along the chain of causes. Texts of a
-server are kept short and free of arguments: a server that does not know AUTH answers with the password in its error.
+redis-py wraps the exceptions of lower layers, so the reason is searched along the chain of causes. The texts of a
+server are shortened, and cut before arguments. A server that does not know AUTH quotes the password there.
 """
 
 import errno
@@ -9,21 +9,23 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from redis import exceptions as redis_errors
 
 from redis_pulse import errors
 from redis_pulse.blocking import BlockedError, NoThreadError
+from redis_pulse.client.credentials import Credentials
 from redis_pulse.config import TargetSettings, no_entry
 from redis_pulse.errors import TargetError
-from redis_pulse.file_descriptors import LACKING
+from redis_pulse.file_descriptors import SHORTAGE_ERRNOS
 from redis_pulse.log.processors import hide
 
-_LONGEST = 200
+_MAX_CHARACTERS = 200
 _ERRNO = re.compile(r"\[Errno (-?\d+)\]")
 _UNREACHABLE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.EADDRNOTAVAIL}
 
-#: By the class that redis-py makes of an error code.
+#: By the class that redis-py chooses for an error code.
 _BY_CLASS: tuple[tuple[type[Exception], type[TargetError]], ...] = (
     (redis_errors.AuthenticationError, errors.AuthError),
     (redis_errors.AuthenticationWrongNumberOfArgsError, errors.AuthError),
@@ -38,7 +40,7 @@ _BY_CLASS: tuple[tuple[type[Exception], type[TargetError]], ...] = (
     (redis_errors.TimeoutError, errors.OperationTimeoutError),
 )
 
-#: By the beginning of the text: for error replies as the server sends them, and where the library has no class.
+#: By the start of the text, in lower case: for unparsed error replies, and where redis-py has no class.
 _BY_TEXT: tuple[tuple[str, type[TargetError]], ...] = (
     ("max number of clients", errors.MaxClientsError),
     ("loading ", errors.LoadingError),
@@ -67,7 +69,7 @@ _BY_TEXT: tuple[tuple[str, type[TargetError]], ...] = (
 )
 
 
-#: What would help, by what OpenSSL says.
+#: Hints by the text of OpenSSL, in lower case.
 _TLS_HINTS = (
     ("certificate required", "the server wants a client certificate: set tls.cert_file and tls.key_file"),
     ("alert handshake failure", "does the server want a client certificate? set tls.cert_file and tls.key_file"),
@@ -75,12 +77,12 @@ _TLS_HINTS = (
     ("wrong version number", "is this port without TLS? try redis://"),
     ("record layer failure", "is this port without TLS? try redis://"),
 )
-#: What would help where a server that never answered hangs up, or is silent in the handshake.
-WANTS_TLS, WITHOUT_TLS = "does this port want TLS? try rediss://", "is this port without TLS? try redis://"
-MAY_WANT_CERTIFICATE = "perhaps the server wants a client certificate: set tls.cert_file and tls.key_file"
+#: Hints for a server that never replied and closes the connection, or is silent in the handshake.
+HINT_TRY_TLS, HINT_TRY_PLAIN = "does this port want TLS? try rediss://", "is this port without TLS? try redis://"
+HINT_CLIENT_CERTIFICATE = "perhaps the server wants a client certificate: set tls.cert_file and tls.key_file"
 
 _KEY_DENIED = re.compile(r"no permissions to access (a|one of the) (key|channel)", re.IGNORECASE)
-#: Memorystore could not ask its IAM just now, or asked it too often: no word about our token.
+#: Memorystore could not query its IAM service, or queried it too often. Our token may still be right.
 _IAM_IS_BUSY = re.compile(r"\(ERR_IAM_(EXHAUSTED|OTHER)\)", re.IGNORECASE)
 _BY_PATTERN: tuple[tuple[re.Pattern[str], type[TargetError]], ...] = (
     (_IAM_IS_BUSY, errors.OverloadedError),
@@ -88,81 +90,103 @@ _BY_PATTERN: tuple[tuple[re.Pattern[str], type[TargetError]], ...] = (
 )
 
 
+class ErrorMapper:
+    """Maps the exceptions of one target's connections to ``TargetError``. No text contains a secret.
+
+    ``renamed`` maps the usual name of a command to its name on this server, which is often kept secret.
+    """
+
+    def __init__(
+        self, settings: TargetSettings, credentials: Credentials, renamed: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        self._settings = settings
+        self._credentials = credentials
+        self._renamed = renamed
+
+    def __call__(self, error: BaseException) -> TargetError:
+        """Return the ``TargetError`` for an exception. A ``TargetError`` keeps its class."""
+        if not isinstance(error, TargetError):
+            error = map_error(error, tls=self._settings.endpoint.tls, secret=self._credentials.secret)
+            if self._renamed:
+                error = type(error)(_with_usual_names(str(error), self._renamed))
+        return self._explain_missing_password(error)
+
+    def _explain_missing_password(self, error: TargetError) -> TargetError:
+        """Return the reason why no AUTH was sent, if the server requires one (NOAUTH).
+
+        With a password, AUTH would have been sent. So the password file has no entry for this server.
+        """
+        is_noauth = isinstance(error, errors.AuthError) and "authentication required" in str(error).lower()
+        if is_noauth and self._settings.password_file:
+            return errors.AuthError(no_entry(self._settings.endpoint))
+        return error
+
+
 def map_error(error: BaseException, *, tls: bool, secret: str | None = None) -> TargetError:
-    """Return the error of our tree that says what happened; its text never holds ``secret``."""
-    kind = _kind(error, tls=tls)
-    text = _safe(_text(error), secret)
+    """Return the ``TargetError`` for an exception. Its text does not contain ``secret``."""
+    kind = _class_of(error, tls=tls)
+    text = _without_secret(_text_of(error), secret)
     if kind is errors.TlsError:
-        text = with_hint(text, next((hint for said, hint in _TLS_HINTS if said in text.lower()), ""))
+        text = with_hint(text, next((hint for part, hint in _TLS_HINTS if part in text.lower()), ""))
     return kind(text)
 
 
+def map_error_reply(text: str, *, secret: str | None = None) -> TargetError:
+    """Return the ``TargetError`` for an error reply, given as the server sent it, without its minus."""
+    text = " ".join(text.split())
+    return _class_of_text(text)(_without_secret(text, secret))
+
+
 def with_hint(text: str, hint: str) -> str:
-    """Return what went wrong, and what would help."""
+    """Return the text of an error together with a hint, which may be empty."""
     return f"{text}; {hint}" if hint else text
 
 
-def map_error_reply(text: str, *, secret: str | None = None) -> TargetError:
-    """Return the error of our tree for an error reply, given as the server sent it, without its minus."""
-    text = " ".join(text.split())
-    return _kind_of_text(text)(_safe(text, secret))
-
-
-def with_own_names(text: str, renamed: Mapping[str, str]) -> str:
-    """Return what a server said, with the usual name of a renamed command: the other one is often kept secret."""
-    for name, word in renamed.items():
-        text = re.sub(rf"(?<![\w]){re.escape(word)}(?![\w])", name.lower(), text, flags=re.IGNORECASE)
-    return text
-
-
-def safe_text(error: TargetError, settings: TargetSettings) -> TargetError:
-    """Say why we did not log in where the server says that we did not (NOAUTH).
-
-    With a password we would have logged in: so the password file had none for this server.
-    """
-    no_login = isinstance(error, errors.AuthError) and "authentication required" in str(error).lower()
-    return errors.AuthError(no_entry(settings.endpoint)) if no_login and settings.password_file else error
-
-
-def is_reply(error: BaseException) -> bool:
-    """Whether the server answered this; the library raises some error replies as if the connection were gone."""
+def is_error_reply(error: BaseException) -> bool:
+    """Return whether the server sent this error. redis-py raises some error replies as connection errors."""
     return isinstance(error, redis_errors.ResponseError) or getattr(error, "status_code", None) is not None
 
 
-def _kind(error: BaseException, *, tls: bool) -> type[TargetError]:
+def _with_usual_names(text: str, renamed: Mapping[str, str]) -> str:
+    for name, server_name in renamed.items():
+        text = re.sub(rf"(?<![\w]){re.escape(server_name)}(?![\w])", name.lower(), text, flags=re.IGNORECASE)
+    return text
+
+
+def _class_of(error: BaseException, *, tls: bool) -> type[TargetError]:
     chain = list(_chain(error))
     for cause in chain:
-        if (found := _network(cause, tls=tls)) is not None:
-            return found
+        if (network := _class_of_network_error(cause, tls=tls)) is not None:
+            return network
     for cause in chain:
-        if (plain := _by_pattern(str(cause))) is not None:
-            return plain  # before the class: it would say no more than "permission" or "auth"
-        for foreign, ours in _BY_CLASS:
-            if isinstance(cause, foreign):
-                return ours
-        if (known := _kind_of_text(str(cause))) is not TargetError:
-            return known
+        if (specific := _class_by_pattern(str(cause))) is not None:
+            return specific  # before the class of redis-py, which would say only "permission" or "auth"
+        for redis_class, target_class in _BY_CLASS:
+            if isinstance(cause, redis_class):
+                return target_class
+        if (by_text := _class_of_text(str(cause))) is not TargetError:
+            return by_text
     if isinstance(error, redis_errors.ConnectionError):
         return errors.ConnectionResetByTargetError
     return TargetError
 
 
-def _by_pattern(text: str) -> type[TargetError] | None:
-    return next((ours for pattern, ours in _BY_PATTERN if pattern.search(text)), None)
+def _class_by_pattern(text: str) -> type[TargetError] | None:
+    return next((target_class for pattern, target_class in _BY_PATTERN if pattern.search(text)), None)
 
 
-def _kind_of_text(text: str) -> type[TargetError]:
-    if (plain := _by_pattern(text)) is not None:
-        return plain
+def _class_of_text(text: str) -> type[TargetError]:
+    if (specific := _class_by_pattern(text)) is not None:
+        return specific
     text = text.lower().removeprefix("-").removeprefix("err ")
-    for beginning, ours in _BY_TEXT:
-        if text.startswith(beginning):
-            return ours
+    for start, target_class in _BY_TEXT:
+        if text.startswith(start):
+            return target_class
     return TargetError
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and what led to it, the innermost last; a loop in the chain ends it."""
+    """Yield the error, then its causes, from the outermost to the innermost. A loop in the chain ends it."""
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
@@ -171,9 +195,9 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
 
 
-def _network(error: BaseException, *, tls: bool) -> type[TargetError] | None:
-    """Say what an exception of socket, resolver or TLS means."""
-    # A missing file is a certificate of a TLS connection, else the unix socket.
+def _class_of_network_error(error: BaseException, *, tls: bool) -> type[TargetError] | None:
+    """Return the class for an exception of the socket, the resolver or TLS, or None for any other exception."""
+    # A file that is missing is a certificate of a TLS connection. Without TLS it is the unix socket.
     no_file = errors.TlsError if tls else errors.UnreachableError
     if isinstance(error, NoThreadError):
         return errors.SkippedError
@@ -190,32 +214,32 @@ def _network(error: BaseException, *, tls: bool) -> type[TargetError] | None:
         (PermissionError, no_file),
         (EOFError, errors.ConnectionResetByTargetError),
     )
-    for foreign, ours in table:
-        if isinstance(error, foreign):
-            return ours
-    return _by_errno(error) if isinstance(error, OSError) else None
+    for network_class, target_class in table:
+        if isinstance(error, network_class):
+            return target_class
+    return _class_by_errno(error) if isinstance(error, OSError) else None
 
 
-def _by_errno(error: OSError) -> type[TargetError]:
+def _class_by_errno(error: OSError) -> type[TargetError]:
     code = error.errno
     if code is None and (codes := _ERRNO.findall(str(error))):
-        code = int(codes[-1])  # several addresses were tried: the last one speaks for all
+        code = int(codes[-1])  # several addresses failed: the last error decides
     if code == errno.ECONNREFUSED:
         return errors.ConnectionRefusedByTargetError
-    if code in LACKING:
+    if code in SHORTAGE_ERRNOS:
         return errors.SkippedError
     return errors.UnreachableError if code in _UNREACHABLE else errors.ConnectionResetByTargetError
 
 
-def _text(error: BaseException) -> str:
+def _text_of(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     text = " ".join(str(error).split()) or type(error).__name__
-    code = getattr(error, "status_code", None)  # the library takes it off the text: WRONGPASS, NOAUTH, NOPERM
+    code = getattr(error, "status_code", None)  # redis-py removes it from the text: WRONGPASS, NOAUTH, NOPERM
     return f"{code} {text}" if code and not text.startswith(code) else text
 
 
-def _safe(text: str, secret: str | None) -> str:
+def _without_secret(text: str, secret: str | None) -> str:
     text = re.split(r",? with args beginning with", text)[0]
     text = hide(text, secret)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return text if len(text) <= _MAX_CHARACTERS else text[: _MAX_CHARACTERS - 1] + "…"

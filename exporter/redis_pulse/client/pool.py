@@ -1,6 +1,9 @@
-"""Connections of redis-py, without its hidden help: no retries, no CLIENT SETINFO, RESP2, each connect timed.
+"""Connections of redis-py for polls and subscriptions, and the limit of concurrent connects.
 
-So many connects at once and no more, over all targets: a thousand at once would spoil each other's measurement.
+The implicit actions of redis-py are switched off: retries, CLIENT SETINFO, RESP3, and connecting inside the pool. Every
+attempt to connect is timed and reported.
+
+All targets share one connect limiter. A thousand concurrent connects would distort each other's measurements.
 """
 
 import asyncio
@@ -8,26 +11,49 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 
+from redis._parsers import _AsyncRESP2Parser
 from redis.asyncio import BlockingConnectionPool, Connection, SSLConnection, UnixDomainSocketConnection
-from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.connection import AbstractConnection, RedisSSLContext
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
+from redis.exceptions import ResponseError
 
-from redis_pulse.blocking import FILES, BlockedError, regular, resolve
-from redis_pulse.client.bounded_parser import bounded
-from redis_pulse.client.credentials import FIRST_DEADLINE, KNOWN_DEADLINE, Credentials
-from redis_pulse.config import TargetSettings, TlsSettings
-from redis_pulse.file_descriptors import check_room
+from redis_pulse.blocking import resolve
+from redis_pulse.client.bounded_parser import parser_factory
+from redis_pulse.client.credentials import Credentials
+from redis_pulse.client.tls import TlsContext
+from redis_pulse.config import TargetSettings
+from redis_pulse.file_descriptors import check_descriptor_available
 
-#: A connect that hangs costs nothing, so it gives its place back after so many seconds.
+#: The undocumented attributes of redis-py that this package reads or overrides, by the class that has them.
+#: ``tests/client/test_pool.py`` fails when redis-py loses one.
+REDIS_PY_INTERNALS: Final[tuple[tuple[type, tuple[str, ...]], ...]] = (
+    (Connection, ("_connect", "_connection_arguments", "host", "port")),
+    (Connection, ("_parser", "_writer", "health_check_interval", "next_health_check", "socket_connect_timeout")),
+    (UnixDomainSocketConnection, ("_connect", "_parser", "_writer", "health_check_interval", "next_health_check")),
+    (SSLConnection, ("_connect", "_connection_arguments", "ssl_context")),
+    (RedisSSLContext, ("context",)),
+    (BlockingConnectionPool, ("ensure_connection", "_available_connections", "_in_use_connections")),
+    (_AsyncRESP2Parser, ("_read", "_read_response", "_readline", "_clear", "on_connect", "parse_error")),
+    (ResponseError, ("status_code",)),
+)
+
+#: The limit of concurrent connects. A connect that hangs costs little, so it frees its place after so many seconds.
 MAX_CONCURRENT, MAX_HOLD_SECONDS = 50, 0.1
+#: Seconds for one address of a host name that has several.
+ADDRESS_TIMEOUT = 2.0
+#: Receives the duration of every attempt to connect (DNS, TCP, TLS and AUTH together), and its error if it failed.
+OnConnect = Callable[[float, BaseException | None], None]
 
 
 class QueueTicket:
-    """Where somebody stands who may have to wait for a turn: cut off while he waits, it was our queue that was slow."""
+    """Tells whether its holder waits for the connect limiter.
+
+    If the holder is cut off while it waits, the queue of the exporter was slow, not the target.
+    """
 
     __slots__ = ("is_waiting",)
 
@@ -36,103 +62,97 @@ class QueueTicket:
 
 
 class ConnectLimiter:
-    """Lets ``at_once`` connects begin; each makes room for the next when it is over, or ``longest`` seconds old."""
+    """Limits concurrent connects to ``max_concurrent``. Those older than ``max_hold_seconds`` are not counted."""
 
-    def __init__(self, at_once: int = MAX_CONCURRENT, longest: float = MAX_HOLD_SECONDS) -> None:
-        self._places = asyncio.Semaphore(at_once)
-        self._longest = longest
+    def __init__(self, max_concurrent: int = MAX_CONCURRENT, max_hold_seconds: float = MAX_HOLD_SECONDS) -> None:
+        self._semaphore = asyncio.Semaphore(max_concurrent)
+        self._max_hold_seconds = max_hold_seconds
 
     @asynccontextmanager
-    async def acquire(self, place: QueueTicket | None = None) -> AsyncIterator[None]:
-        """Wait for a turn and hold it for as long as the block lasts, or a little; ``place`` tells whether it waits."""
-        place = place or QueueTicket()
-        place.is_waiting = True
-        await self._places.acquire()
-        place.is_waiting = False
-        held = True
+    async def acquire(self, ticket: QueueTicket | None = None) -> AsyncIterator[None]:
+        """Wait for a place. Hold it until the block ends, or for ``max_hold_seconds``. ``ticket`` shows the waiting."""
+        ticket = ticket or QueueTicket()
+        ticket.is_waiting = True
+        await self._semaphore.acquire()
+        ticket.is_waiting = False
+        is_held = True
 
-        def give_back() -> None:
-            nonlocal held
-            if held:
-                held = False
-                self._places.release()
+        def release() -> None:
+            nonlocal is_held
+            if is_held:
+                is_held = False
+                self._semaphore.release()
 
-        timer = asyncio.get_running_loop().call_later(self._longest, give_back)
+        timer = asyncio.get_running_loop().call_later(self._max_hold_seconds, release)
         try:
             yield
         finally:
             timer.cancel()
-            give_back()
-
-
-#: Seconds for one address of a name, when there are more.
-ADDRESS_TIMEOUT = 2.0
-#: Told about every attempt to connect (DNS, TCP, TLS, AUTH together): its seconds, and what went wrong.
-OnConnect = Callable[[float, BaseException | None], None]
+            release()
 
 
 class _InstrumentedConnection:
-    """A connection whose every attempt to connect is told to ``on_connect``."""
+    """A connection that reports every attempt to connect to ``on_connect``."""
 
-    def __init__(self, *, on_connect: OnConnect, ramp: ConnectLimiter, **options: Any) -> None:
+    def __init__(self, *, on_connect: OnConnect, connect_limiter: ConnectLimiter, **options: Any) -> None:
         self._on_attempt = on_connect
-        self._ramp = ramp
+        self._connect_limiter = connect_limiter
         super().__init__(**options)
 
-    async def connect(self, place: QueueTicket | None = None) -> None:
-        """Connect when it is its turn, unless it is connected; ``place`` tells whether it waits for that."""
+    async def connect(self, ticket: QueueTicket | None = None) -> None:
+        """Connect, unless it is connected. ``ticket`` tells whether it waits for the connect limiter."""
         if self.is_connected:  # type: ignore[attr-defined]
             return
-        async with self._ramp.acquire(place):
+        async with self._connect_limiter.acquire(ticket):
             await self._connect_now()
 
     async def _connect_now(self) -> None:
         started = monotonic()
         try:
-            check_room()
+            check_descriptor_available()
             await super().connect()  # type: ignore[misc]
         except BaseException as error:
             self._on_attempt(monotonic() - started, error)
             raise
-        self._parser.widen()  # type: ignore[attr-defined]
+        self._parser.allow_full_size()  # type: ignore[attr-defined]
         if self.health_check_interval:  # type: ignore[attr-defined]
-            # A connection that was just made needs no PING to prove that it lives.
+            # A new connection needs no PING to prove that it works.
             self.next_health_check = asyncio.get_running_loop().time() + self.health_check_interval  # type: ignore[attr-defined]
         self._on_attempt(monotonic() - started, None)
 
 
-class _Resolving(_InstrumentedConnection):
-    """Resolves the name in a thread of ours, and tries one address after the other."""
+class _ResolvingConnection(_InstrumentedConnection):
+    """Resolves the host name in a thread of this package, and tries one address after the other."""
 
-    _at: str | None = None
+    _address: str | None = None
 
     async def _connect(self) -> None:
-        last: OSError = OSError("no address")
+        last_error: OSError = OSError("no address")
         async with asyncio.timeout(self.socket_connect_timeout):  # type: ignore[attr-defined]
             host, port = self.host, self.port  # type: ignore[attr-defined]
-            found = await resolve(host, port, within=self.socket_connect_timeout)  # type: ignore[attr-defined]
-            for _, address in found:
-                self._at = host if "%" in host else address[0]  # a scope is not a part of the address
+            addresses = await resolve(host, port, within=self.socket_connect_timeout)  # type: ignore[attr-defined]
+            for _, address in addresses:
+                self._address = host if "%" in host else address[0]  # address[0] lacks the scope of an IPv6 address
                 try:
                     # A dead address must leave time for the next one.
-                    async with asyncio.timeout(None if address is found[-1][1] else ADDRESS_TIMEOUT):
+                    async with asyncio.timeout(None if address is addresses[-1][1] else ADDRESS_TIMEOUT):
                         await super()._connect()  # type: ignore[misc]
                 except ssl.SSLError:
                     raise  # the next address would show the same certificate
                 except OSError as error:
-                    last = error
+                    last_error = error
                 else:
                     return
-        raise last
+        raise last_error
 
     def _connection_arguments(self) -> Mapping[str, Any]:
         arguments = dict(super()._connection_arguments())  # type: ignore[misc]
-        if self._at is not None:
-            arguments["host"] = self._at
+        if self._address is not None:
+            arguments["host"] = self._address
         return arguments
 
 
-class _InstrumentedTcpConnection(_Resolving, Connection):
+class _InstrumentedTcpConnection(_ResolvingConnection, Connection):
     pass
 
 
@@ -140,12 +160,12 @@ class _InstrumentedUnixConnection(_InstrumentedConnection, UnixDomainSocketConne
     pass
 
 
-class _InstrumentedTlsConnection(_Resolving, SSLConnection):
+class _InstrumentedTlsConnection(_ResolvingConnection, SSLConnection):
     """TLS with one context for all connections of a target: making one reads the system's certificates, 10 ms."""
 
-    def __init__(self, *, context: "TlsContext", server_name: str | None, **options: Any) -> None:
+    def __init__(self, *, tls_context: TlsContext, server_name: str | None, **options: Any) -> None:
         super().__init__(**options)
-        self._tls_context = context
+        self._tls_context = tls_context
         self._server_name = server_name
 
     async def _connect(self) -> None:
@@ -159,76 +179,26 @@ class _InstrumentedTlsConnection(_Resolving, SSLConnection):
 
 
 class ConnectionPool(BlockingConnectionPool):
-    """A pool that never connects behind our back: a dead connection is an error, and is seen."""
+    """A pool that never connects implicitly, so that a dead connection is an error that can be counted."""
 
     async def ensure_connection(self, connection: Any) -> None:
-        """Leave it as it is: whoever takes it connects it."""
+        """Do nothing: the caller of ``get_connection`` connects it."""
 
-    async def hang_up(self, within: float) -> None:
-        """Close every connection, each by itself, and wait for no peer.
+    async def close_all(self, within: float) -> None:
+        """Close every connection without waiting for the server.
 
-        TLS says goodbye in the background. A connection that is not closed ``within`` seconds is cut off.
+        TLS closes its session in the background. A connection that is not closed after ``within`` seconds is aborted.
         """
         for connection in (*self._available_connections, *self._in_use_connections):
-            writer = connection._writer  # noqa: SLF001  # disconnecting forgets it
+            writer = connection._writer  # noqa: SLF001  # disconnect() forgets it
             with suppress(Exception):
                 await connection.disconnect(nowait=True)
             if writer is not None:
                 asyncio.get_running_loop().call_later(within, writer.transport.abort)
 
 
-#: Bytes of a file of certificates or keys; the bundle of a system has 300 KB.
-_LARGEST = 10_000_000
-
-
-class TlsContext:
-    """Makes the TLS context of a target, anew when one of its files has changed (a rotated certificate)."""
-
-    def __init__(self, tls: TlsSettings) -> None:
-        self._tls = tls
-        self._stamps: list[float] = []
-        self._context: ssl.SSLContext | None = None
-
-    async def ready(self) -> ssl.SSLContext:
-        """Return the context, made in a thread; the one before when a file does not answer in time."""
-        try:
-            within = FIRST_DEADLINE if self._context is None else KNOWN_DEADLINE
-            # All settings are in the key: whoever comes meanwhile gets this context, and it must check as much.
-            return await FILES.run(("tls", self._tls.model_dump_json()), self, within=within)
-        except BlockedError:
-            if self._context is None:
-                raise ssl.SSLError("cannot read the files of certificates: no answer in time") from None
-            return self._context
-
-    @property
-    def _files(self) -> tuple[Any, ...]:
-        return (self._tls.ca_file, self._tls.cert_file, self._tls.key_file)
-
-    def __call__(self) -> ssl.SSLContext:
-        """Return the context; reads files. Raises OSError or ssl.SSLError when a file is missing or wrong."""
-        stamps = []
-        for status in (regular(file) for file in self._files if file):
-            if status.st_size > _LARGEST:
-                raise OSError(f"a file of certificates is longer than {_LARGEST} bytes")
-            stamps.append(status.st_mtime)
-        if self._context is None or stamps != self._stamps:
-            self._context, self._stamps = self._make(), stamps
-        return self._context
-
-    def _make(self) -> ssl.SSLContext:
-        tls = self._tls
-        check_room()  # without a descriptor the system's certificates are left out in silence
-        context = ssl.create_default_context(cafile=str(tls.ca_file) if tls.ca_file else None)
-        verify = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
-        context.check_hostname = tls.check_hostname and tls.cert_reqs != "none"
-        context.verify_mode = verify[tls.cert_reqs]
-        if tls.cert_file:
-            context.load_cert_chain(str(tls.cert_file), str(tls.key_file) if tls.key_file else None)
-        return context
-
-
-class _Credentials(CredentialProvider):
-    """The credentials of a target, as redis-py asks for them."""
+class _PasswordProvider(CredentialProvider):
+    """Gives redis-py the credentials of a target that has a password or a password file."""
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
@@ -239,20 +209,25 @@ class _Credentials(CredentialProvider):
     async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
         username, password = await self._credentials.read()
         if password is None:
-            return ()  # type: ignore[return-value]  # nothing to say: redis-py sends no AUTH then
+            # A password file without an entry for this server. redis-py sends no AUTH for an empty tuple.
+            return ()  # type: ignore[return-value]
         return (username, password) if username else (password,)
 
 
 def connection_factory(
-    settings: TargetSettings, db: int, context: TlsContext, credentials: Credentials
+    settings: TargetSettings, db: int, tls_context: TlsContext, credentials: Credentials
 ) -> tuple[Callable[..., AbstractConnection], dict[str, Any]]:
-    """Return the class of the connections to a target, and what to make them with (besides ``on_connect``)."""
+    """Return the class of the connections to a target, and its arguments.
+
+    ``on_connect`` and ``connect_limiter`` are not among the arguments.
+    """
     endpoint = settings.endpoint
+    has_password = settings.password is not None or settings.password_file is not None
     options: dict[str, Any] = {
         "db": db,
-        "credential_provider": _Credentials(credentials),
+        "credential_provider": _PasswordProvider(credentials) if has_password else None,
         "protocol": 2,
-        "parser_class": bounded(settings.poll.max_reply),
+        "parser_class": parser_factory(settings.poll.max_reply),
         "driver_info": None,
         "retry": Retry(NoBackoff(), 0),
         "socket_connect_timeout": settings.connection.socket_connect_timeout,
@@ -265,7 +240,8 @@ def connection_factory(
         "socket_keepalive": settings.connection.socket_keepalive,
     }
     if endpoint.tls:
-        return _InstrumentedTlsConnection, {**options, "context": context, "server_name": settings.tls.server_name}
+        tls_options = {"tls_context": tls_context, "server_name": settings.tls.server_name}
+        return _InstrumentedTlsConnection, {**options, **tls_options}
     return _InstrumentedTcpConnection, options
 
 
@@ -274,20 +250,20 @@ def make_pool(
     db: int,
     on_connect: OnConnect,
     *,
-    context: TlsContext,
+    tls_context: TlsContext,
     credentials: Credentials,
-    ramp: ConnectLimiter,
+    connect_limiter: ConnectLimiter,
 ) -> ConnectionPool:
-    """Make the pool of a database of a target: for polls, not for probes."""
-    kind, options = connection_factory(settings, db, context, credentials)
+    """Return the pool for one database of a target. Polls use it, probes do not."""
+    kind, options = connection_factory(settings, db, tls_context, credentials)
     connection = settings.connection
     return ConnectionPool(
         max_connections=connection.max_connections,
-        timeout=None,  # the deadline of the operation bounds the wait
-        connection_class=kind,  # type: ignore[arg-type]  # whatever makes connections
+        timeout=None,  # the deadline of the operation limits the wait
+        connection_class=kind,  # type: ignore[arg-type]  # any callable that makes connections
         socket_timeout=connection.socket_timeout,
         health_check_interval=connection.health_check_interval,
         on_connect=on_connect,
-        ramp=ramp,
+        connect_limiter=connect_limiter,
         **options,
     )

@@ -1,14 +1,13 @@
-"""RESP2 as far as a probe needs it: commands out, small replies in. Pure.
+"""The connection for pings: RESP2 as far as a probe needs it, and exact times of pings and replies.
 
-A PING, an AUTH and every error are answered by one line: ``+PONG``, ``+OK``, ``-LOADING …``; a PING with a word by that
-word, a bulk string. Nothing else is expected on the connection of a probe, so nothing else is understood.
+Nothing waits here. ``ping()`` and ``receive()`` return at once. ``ping()`` reads the clocks just before it sends, and
+``receive()`` just after it has read. That is as close to the system call as Python allows. The kernel adds the time of
+the arrival.
 
-The prober's own connection: a PING leaves the moment it is written, what arrives bears the kernel's stamp.
+The server replies to PING, to AUTH and to every error with one line: ``+PONG``, ``+OK``, ``-LOADING …``. It replies to
+a PING with a word by that word, a bulk string. A probe expects no other reply, so it parses no other reply.
 
-Nothing waits here. ``ping()`` and ``receive()`` return at once; the moments just before the one and just after the
-other are taken here, as near to the system call as Python allows.
-
-A PING may carry a number, which the server gives back: so a reply that never came is told from one that did.
+A PING may carry a number, which the server returns. So a lost reply can be distinguished from a late one.
 """
 
 import asyncio
@@ -26,30 +25,32 @@ from redis_pulse.client.tls import TlsLayer
 from redis_pulse.errors import MaxClientsError, OperationTimeoutError, ProtocolError, TargetError
 
 _LINUX = sys.platform.startswith("linux")
-#: Linux, not named by the module ``socket`` before Python 3.14: stamp what arrives, in nanoseconds of CLOCK_REALTIME.
+#: Linux option: put a timestamp on received data, in ns of CLOCK_REALTIME. ``socket`` names it since Python 3.14.
 _SO_TIMESTAMPNS = 35
 _TIMESPEC = struct.Struct("@ll")
-#: Room for the control message with the stamp.
-_ROOM = socket.CMSG_SPACE(_TIMESPEC.size)
-#: Bytes. Longer than any line that a server sends; beyond it, the peer is no server.
-LONGEST = 16384
-#: ``$`` and as many digits as a length of up to 99999 has.
-_LONGEST_LENGTH = 6
+#: Bytes for the control message with the timestamp.
+_CONTROL_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
+_RECEIVE_BYTES = 16384
+#: No server sends a longer line. A peer that does is not a server.
+MAX_LINE_BYTES = 16384
+#: Characters of ``$`` and a length of at most 99999.
+_MAX_LENGTH_CHARACTERS = 6
 
 
 def enable_kernel_timestamps(sock: socket.socket) -> None:
-    """Have the kernel stamp what arrives, where it can: TCP on Linux; unix sockets are never stamped."""
+    """Let the kernel put timestamps on received data where it can: for TCP on Linux, never for unix sockets."""
     if _LINUX:
         with suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
 
 
-def receive(sock: socket.socket, size: int) -> tuple[bytes, int | None]:
-    """Return what arrived (nothing: the peer closed) and when, in nanoseconds of CLOCK_REALTIME, if the kernel says.
+def receive_with_timestamp(sock: socket.socket, size: int) -> tuple[bytes, int | None]:
+    """Return the received data, and the kernel's time of its arrival in ns of CLOCK_REALTIME, or None.
 
-    Data of several arrivals bears the stamp of the last. Raises BlockingIOError when there is nothing, OSError.
+    The data is empty when the peer has closed the connection. Data of several arrivals has the timestamp of the last.
+    Raises BlockingIOError when nothing has arrived, and OSError.
     """
-    data, control, _, _ = sock.recvmsg(size, _ROOM)
+    data, control, _, _ = sock.recvmsg(size, _CONTROL_BYTES)
     return data, _kernel_timestamp(control) if control else None
 
 
@@ -62,13 +63,13 @@ def _kernel_timestamp(control: list[tuple[int, int, Any]]) -> int | None:
 
 
 def encode_command(*words: str) -> bytes:
-    """Write a command as an array of bulk strings."""
+    """Return a command as an array of bulk strings."""
     encoded = [word.encode() for word in words]
     return b"*%d\r\n" % len(encoded) + b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in encoded])
 
 
 class RespLineReader:
-    """Puts replies together from the pieces in which they arrive."""
+    """Joins received data into replies."""
 
     __slots__ = ("_rest",)
 
@@ -76,9 +77,10 @@ class RespLineReader:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Return the replies that are complete now, without their ends; of a bulk string ``$`` and what it says.
+        """Return the replies that are complete now, without CRLF. A bulk string is returned as ``$`` and its text.
 
-        Raises ProtocolError when one never ends, or is not as long as it says: no word of a probe has a line's end.
+        Raises ProtocolError when a reply is too long, or when a bulk string does not have its announced length. No bulk
+        string that a probe receives contains CRLF.
         """
         if self._rest:
             data = self._rest + data
@@ -86,34 +88,34 @@ class RespLineReader:
         if b"$" in data:
             if len(lines) == 2 and not rest and lines[0] == b"$%d" % len(lines[1]):
                 self._rest = b""
-                return [b"$" + lines[1]]  # nearly always
+                return [b"$" + lines[1]]  # the usual case: one whole reply
             lines, rest = _join_bulk_strings(lines, rest)
-        if len(rest) > LONGEST:
-            raise ProtocolError(f"a line of more than {LONGEST} bytes")
+        if len(rest) > MAX_LINE_BYTES:
+            raise ProtocolError(f"a line of more than {MAX_LINE_BYTES} bytes")
         self._rest = rest
         return lines
 
 
 def _join_bulk_strings(lines: list[bytes], rest: bytes) -> tuple[list[bytes], bytes]:
-    """Join the two lines of each bulk string; one whose second is not there yet goes back to the rest."""
+    """Join the two lines of each bulk string. A bulk string without its second line is returned in the rest."""
     replies: list[bytes] = []
-    following = iter(lines)
-    for line in following:
+    remaining = iter(lines)
+    for line in remaining:
         if line[:1] != b"$":
             replies.append(line)
-        elif len(line) > _LONGEST_LENGTH:
-            raise ProtocolError(f"a string of more than {LONGEST} bytes")
-        elif (word := next(following, None)) is None:
+        elif len(line) > _MAX_LENGTH_CHARACTERS:
+            raise ProtocolError(f"a string of more than {MAX_LINE_BYTES} bytes")
+        elif (text := next(remaining, None)) is None:
             return replies, line + b"\r\n" + rest
-        elif line[1:] == b"%d" % len(word):
-            replies.append(b"$" + word)
+        elif line[1:] == b"%d" % len(text):
+            replies.append(b"$" + text)
         else:
-            raise ProtocolError("a string that is not as long as it says")
+            raise ProtocolError("a string that does not have its announced length")
     return replies, rest
 
 
 def parse_error(line: bytes, expected: bytes) -> str | None:
-    """Return None for the line that was expected, the text of an error reply; raises ProtocolError for all else."""
+    """Return None for the expected line, or the text of an error reply. Raises ProtocolError for any other line."""
     if line == expected:
         return None
     if line.startswith(b"-"):
@@ -122,20 +124,20 @@ def parse_error(line: bytes, expected: bytes) -> str | None:
 
 
 PING, PONG = encode_command("PING"), b"+PONG"
-_NUMBERED = encode_command("PING", "000000").replace(b"000000", b"%06d")
-#: How many numbers there are; the one after the last is 0 again.
-NUMBERS = 1_000_000
-#: What a server answers that knows no PING with a word: an answer all the same, and the moment of it.
-_KNOWS_NO_NUMBER = "ERR wrong number of arguments"
-_SIZE = 16384
-#: Told the answer to a command: None when it is well, or the error.
-Told = Callable[[TargetError | None], None]
+_NUMBERED_PING = encode_command("PING", "000000").replace(b"000000", b"%06d")
+#: Pings have the numbers 0 to NUMBER_COUNT - 1. After the last number follows 0.
+NUMBER_COUNT = 1_000_000
+#: The reply of a server whose PING takes no argument. It still is a reply, at its time.
+_NUMBER_REJECTED = "ERR wrong number of arguments"
+#: Receives the reply to a command: None if it succeeded, or the error.
+OnReply = Callable[[TargetError | None], None]
 
 
 class SentPing(NamedTuple):
-    """A ping on its way: the moment before it left, in seconds on our clock and in ns on the wall's.
+    """A sent ping, and the time just before: in seconds of the clock and in ns of the wall clock.
 
-    The call took ``took`` seconds: so much later it may have left. ``number`` is what it carries, if it does.
+    The system call took ``took`` seconds, so the ping may have left that much later. ``number`` is the number that it
+    carries, if any.
     """
 
     at: float
@@ -145,9 +147,9 @@ class SentPing(NamedTuple):
 
 
 class Received(NamedTuple):
-    """Replies that arrived together, and when they were read, in seconds on our clock and in ns on the wall's.
+    """Replies read together, and the time just after: in seconds of the clock and in ns of the wall clock.
 
-    ``stamp`` is the kernel's, in ns on the wall's clock, if it gave one.
+    ``kernel_timestamp`` is the kernel's time of the arrival, in ns of the wall clock, or None.
     """
 
     lines: list[bytes]
@@ -157,148 +159,150 @@ class Received(NamedTuple):
 
 
 class ProbeConnection:
-    """One connection on which nothing but PING is sent. ``clock`` is in seconds, ``wall`` in ns of CLOCK_REALTIME."""
+    """One connection on which only PING is sent. ``clock`` is in seconds, ``wall_clock`` in ns of CLOCK_REALTIME."""
 
     __slots__ = (
         "_clock",
-        "_hung_up",
-        "_layer",
+        "_is_listening",
         "_lines",
-        "_listening",
-        "_next",
-        "_replies_to_skip",
+        "_map_error",
+        "_next_number",
+        "_on_hang_up",
+        "_on_introduction_reply",
         "_sock",
-        "_translate",
-        "_wall",
-        "numbered",
+        "_tls",
+        "_wall_clock",
+        "is_numbered",
     )
 
     def __init__(
         self,
         sock: socket.socket,
-        layer: TlsLayer | None,
+        tls: TlsLayer | None,
         lines: RespLineReader,
         *,
         clock: Callable[[], float],
-        wall: Callable[[], int],
-        translator: Callable[[BaseException], TargetError],
+        wall_clock: Callable[[], int],
+        map_error: Callable[[BaseException], TargetError],
     ) -> None:
         self._sock = sock
-        self._layer = layer
+        self._tls = tls
         self._lines = lines
         self._clock = clock
-        self._wall = wall
-        self._translate = translator
-        self._listening = False
-        #: who is to be told the answers to the introduction that are still to come
-        self._replies_to_skip: list[Told] = []
-        self._hung_up: Callable[[], None] | None = None
+        self._wall_clock = wall_clock
+        self._map_error = map_error
+        self._is_listening = False
+        #: one callback for each reply to the introduction that is still expected
+        self._on_introduction_reply: list[OnReply] = []
+        self._on_hang_up: Callable[[], None] | None = None
         #: whether PINGs carry a number
-        self.numbered = False
-        # Not from 0: the reply to somebody else's PING must not fit.
-        self._next = secrets.randbelow(NUMBERS)
+        self.is_numbered = False
+        # Starts at a random number, so that a reply to the ping of another client does not match.
+        self._next_number = secrets.randbelow(NUMBER_COUNT)
 
-    def listen(self, readable: Callable[[], None]) -> None:
-        """Call ``readable()`` whenever something can be received, until it is closed."""
-        asyncio.get_running_loop().add_reader(self._sock.fileno(), readable)
-        self._listening = True
+    def listen(self, on_readable: Callable[[], None]) -> None:
+        """Call ``on_readable()`` whenever data can be received, until the connection is closed."""
+        asyncio.get_running_loop().add_reader(self._sock.fileno(), on_readable)
+        self._is_listening = True
 
     @property
     def certificate_expires(self) -> float | None:
-        """Unix time at which the server's certificate expires, if there is one and it was checked."""
-        return self._layer.certificate_expires if self._layer else None
+        """Unix time at which the server's certificate expires, or None without TLS or without a check."""
+        return self._tls.certificate_expires if self._tls else None
 
-    def introduce(self, commands: Sequence[tuple[bytes, Told]], hung_up: Callable[[], None]) -> None:
-        """Send commands whose answers are no replies to a PING; each is told its answer: None, or the error.
+    def introduce(self, commands: Sequence[tuple[bytes, OnReply]], on_hang_up: Callable[[], None]) -> None:
+        """Send commands before the first ping. Each callback receives the reply to its command: None, or the error.
 
-        Nobody waits for the answers. A connection that is gone shows at the PING that follows; ``hung_up()`` is called
-        when it ends before any answer.
+        The method does not wait for the replies. If the connection is broken, the next ping fails. ``on_hang_up()`` is
+        called when the connection ends before any reply.
         """
-        data = b"".join([text for text, _ in commands])
+        data = b"".join([encoded for encoded, _ in commands])
         if data:
-            self._replies_to_skip, self._hung_up = [told for _, told in commands], hung_up
+            self._on_introduction_reply, self._on_hang_up = [on_reply for _, on_reply in commands], on_hang_up
             with suppress(OSError, ssl.SSLError):
-                self._sock.send(self._layer.encrypt(data) if self._layer else data)
+                self._sock.send(self._tls.encrypt(data) if self._tls else data)
 
     def ping(self) -> SentPing:
-        """Send one PING now. Raises TargetError when it cannot leave: the connection is of no use then."""
+        """Send one PING now. Raises TargetError when it cannot be sent: the connection is then unusable."""
         number, data = None, PING
-        if self.numbered:
-            number = self._next
-            self._next = (number + 1) % NUMBERS
-            data = _NUMBERED % number
+        if self.is_numbered:
+            number = self._next_number
+            self._next_number = (number + 1) % NUMBER_COUNT
+            data = _NUMBERED_PING % number
         try:
-            if self._layer:
-                data = self._layer.encrypt(data)
+            if self._tls:
+                data = self._tls.encrypt(data)
             at = self._clock()
-            at_ns = self._wall()
+            at_ns = self._wall_clock()
             count = self._sock.send(data)
         except (BlockingIOError, InterruptedError):
             count = 0
         except (OSError, ssl.SSLError) as error:
-            raise self._translate(error) from error
+            raise self._map_error(error) from error
         if count != len(data):
-            raise OperationTimeoutError("the server reads nothing any more")
+            raise OperationTimeoutError("the server has stopped reading")
         return SentPing(at, at_ns, self._clock() - at, number)
 
     def receive(self) -> Received | None:
-        """Return what has arrived, None when there is no reply in it. Raises TargetError when the connection is gone.
+        """Return the replies that have arrived, or None. Raises TargetError when the connection is lost.
 
-        What arrived without a reply (the first half of one, a session ticket of TLS) takes its stamp along.
+        The replies have the timestamp of the data that completes them. Data without a complete reply (the first half of
+        one, a session ticket of TLS) loses its timestamp.
         """
         try:
-            data, stamp = receive(self._sock, _SIZE)
-            at_ns = self._wall()
+            data, kernel_timestamp = receive_with_timestamp(self._sock, _RECEIVE_BYTES)
+            at_ns = self._wall_clock()
             at = self._clock()
             if not data:
                 raise ConnectionResetError("closed by the server")
-            lines = self._lines.feed(data if self._layer is None else self._decrypt(self._layer, data))
+            lines = self._lines.feed(data if self._tls is None else self._decrypt(self._tls, data))
         except (BlockingIOError, InterruptedError):
             return None
         except (OSError, EOFError, ssl.SSLError) as error:
-            if self._hung_up is not None:
-                self._hung_up()
-            raise self._translate(error) from error
+            if self._on_hang_up is not None:
+                self._on_hang_up()
+            raise self._map_error(error) from error
         if lines:
-            self._hung_up = None
-        if self._replies_to_skip and lines:
+            self._on_hang_up = None
+        if self._on_introduction_reply and lines:
             lines = self._without_introduction(lines)
-        return Received(lines, at, at_ns, stamp) if lines else None
+        return Received(lines, at, at_ns, kernel_timestamp) if lines else None
 
     def _without_introduction(self, lines: list[bytes]) -> list[bytes]:
-        """Take the answers to the introduction away; a server that hangs up may say why instead of them.
+        """Remove the replies to the introduction from ``lines``.
 
-        A PONG, or a number that comes back, answers a PING: a proxy swallowed the introduction.
+        A server that closes the connection may send the reason instead; it stays in ``lines``. A PONG, or a number, is
+        the reply to a PING: a proxy swallowed the introduction.
         """
-        while self._replies_to_skip and lines:
+        while self._on_introduction_reply and lines:
             if lines[0] == PONG or lines[0].startswith(b"$"):
-                self._replies_to_skip.clear()
+                self._on_introduction_reply.clear()
                 break
             error = map_error_reply(lines[0][1:].decode(errors="replace")) if lines[0].startswith(b"-") else None
             if isinstance(error, MaxClientsError) or lines[0].startswith(b"-DENIED"):
-                self._replies_to_skip.clear()
+                self._on_introduction_reply.clear()
                 break
-            self._replies_to_skip.pop(0)(error)
+            self._on_introduction_reply.pop(0)(error)
             lines = lines[1:]
         return lines
 
     def parse_error(self, line: bytes) -> TargetError | None:
-        """Return None for a PONG, the error that the server answered; raises ProtocolError for anything else.
+        """Return None for a PONG, or the error of an error reply. Raises ProtocolError for any other line.
 
-        (Ask ``number_of`` first.) A server that knows no numbers says so: that is an answer too, and no further PING
-        carries one.
+        Call ``parse_sequence`` first. A server that does not know numbers replies with an error. That counts as a reply
+        too, and no further PING carries a number.
         """
         if line == PONG:
             return None
         text = parse_error(line, PONG) or ""
-        if text.startswith(_KNOWS_NO_NUMBER):
-            self.numbered = False
+        if text.startswith(_NUMBER_REJECTED):
+            self.is_numbered = False
             return None
-        return self._translate(map_error_reply(text))
+        return self._map_error(map_error_reply(text))
 
     @staticmethod
     def parse_sequence(line: bytes) -> int | None:
-        """Return the number that a reply gives back; None when it gives none. Raises ProtocolError."""
+        """Return the number that a reply returns, or None if it has none. Raises ProtocolError."""
         if not line.startswith(b"$"):
             return None
         try:
@@ -307,18 +311,18 @@ class ProbeConnection:
             raise ProtocolError("an answer that is not PONG") from None
 
     def close(self) -> None:
-        """Close the connection; never waits for the server. May be called twice."""
-        if self._listening:
+        """Close the connection without waiting for the server. A second call does nothing."""
+        if self._is_listening:
             asyncio.get_running_loop().remove_reader(self._sock.fileno())
-            self._listening = False
-        if self._layer is not None:
+            self._is_listening = False
+        if self._tls is not None:
             with suppress(OSError):
-                self._sock.send(self._layer.goodbye())
-            self._layer = None
+                self._sock.send(self._tls.closing_record())
+            self._tls = None
         self._sock.close()
 
-    def _decrypt(self, layer: TlsLayer, data: bytes) -> bytes:
-        plain = layer.decrypt(data)
-        if wanted := layer.to_send():
-            self._sock.send(wanted)
+    def _decrypt(self, tls: TlsLayer, data: bytes) -> bytes:
+        plain = tls.decrypt(data)
+        if records := tls.pending_records():
+            self._sock.send(records)
         return plain

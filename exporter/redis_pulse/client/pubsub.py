@@ -1,4 +1,4 @@
-"""Messages that a server publishes, on a connection of its own: in RESP2 it is good for nothing else meanwhile."""
+"""Receive published messages on a separate connection. In RESP2 it can do nothing else after SUBSCRIBE."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,30 +7,32 @@ from typing import Any
 from redis.asyncio.connection import AbstractConnection
 
 from redis_pulse.client.credentials import Credentials
-from redis_pulse.client.error_mapping import map_error, safe_text
-from redis_pulse.client.pool import ConnectLimiter, TlsContext, connection_factory
+from redis_pulse.client.error_mapping import ErrorMapper
+from redis_pulse.client.pool import ConnectLimiter, connection_factory
+from redis_pulse.client.tls import TlsContext
 from redis_pulse.config import TargetSettings
-from redis_pulse.errors import OperationTimeoutError, ProtocolError, TargetError
+from redis_pulse.errors import OperationTimeoutError, ProtocolError
 from redis_pulse.parse.reply import as_text
 
-#: Seconds of silence after which the server is asked whether it is there, unless its settings say another time.
-QUIET = 30.0
+#: Seconds of silence after which a PING is sent, unless ``health_check_interval`` is set.
+PING_AFTER = 30.0
 
 
 class PubSubConnection:
-    """One subscription, from ``open`` to ``aclose``; who loses it makes another one."""
+    """One subscription, from ``open`` to ``aclose``. Make a new one when the connection is lost."""
 
-    def __init__(self, settings: TargetSettings, ramp: ConnectLimiter) -> None:
+    def __init__(self, settings: TargetSettings, connect_limiter: ConnectLimiter) -> None:
         self._settings = settings
-        self._quiet = settings.connection.health_check_interval or QUIET
-        self._credentials = Credentials(settings)
-        kind, options = connection_factory(settings, 0, TlsContext(settings.tls), self._credentials)
+        self._ping_after = settings.connection.health_check_interval or PING_AFTER
+        credentials = Credentials(settings)
+        self._map_error = ErrorMapper(settings, credentials)
+        kind, options = connection_factory(settings, 0, TlsContext(settings.tls), credentials)
         self._connection: AbstractConnection = kind(
-            **options, socket_timeout=None, on_connect=lambda *_: None, ramp=ramp
+            **options, socket_timeout=None, on_connect=lambda *_: None, connect_limiter=connect_limiter
         )
 
     async def open(self, channels: Sequence[str]) -> None:
-        """Connect and subscribe. Raises TargetError: PermissionDeniedError when a channel is not allowed to us."""
+        """Connect and subscribe. Raises TargetError: PermissionDeniedError if the user may not read a channel."""
         connection = self._settings.connection
         try:
             async with asyncio.timeout(connection.socket_connect_timeout + connection.socket_timeout):
@@ -39,27 +41,27 @@ class PubSubConnection:
                 for _ in channels:
                     await self._read()
         except Exception as error:
-            raise self._translate(error) from error
+            raise self._map_error(error) from error
 
     async def message(self) -> tuple[str, str]:
-        """Wait for the next message: its channel and its text. Raises TargetError when the connection is of no use.
+        """Return channel and text of the next message. Raises TargetError when the connection is lost.
 
-        A server that was silent for long is sent a PING; one that does not answer it in time is gone.
+        After a long silence a PING is sent. A server that does not reply to it in time is lost.
         """
         try:
             while True:
-                if (read := _message(await self._next())) is not None:
-                    return read
+                if (message := _parse_message(await self._next_reply())) is not None:
+                    return message
         except Exception as error:
-            raise self._translate(error) from error
+            raise self._map_error(error) from error
 
     async def aclose(self) -> None:
         """Close the connection."""
         await self._connection.disconnect(nowait=True)
 
-    async def _next(self) -> Any:
+    async def _next_reply(self) -> Any:
         try:
-            async with asyncio.timeout(self._quiet):
+            async with asyncio.timeout(self._ping_after):
                 return await self._read()
         except TimeoutError:
             await self._send("PING")
@@ -75,17 +77,11 @@ class PubSubConnection:
     async def _read(self) -> Any:
         return await self._connection.read_response(disconnect_on_error=False)
 
-    def _translate(self, error: Exception) -> TargetError:
-        if isinstance(error, TargetError):
-            return error
-        translated = map_error(error, tls=self._settings.endpoint.tls, secret=self._credentials.secret)
-        return safe_text(translated, self._settings)
 
-
-def _message(reply: Any) -> tuple[str, str] | None:
-    """Return channel and text of a message, None for what else comes: the answer to a PING, a late confirmation."""
+def _parse_message(reply: Any) -> tuple[str, str] | None:
+    """Return channel and text of a message, or None for the reply to a PING or to SUBSCRIBE."""
     if not isinstance(reply, list) or not reply:
-        raise ProtocolError("a reply that is no message")
+        raise ProtocolError("a reply that is not a published message")
     words = [as_text(word) for word in reply]
     if words[0] != "message":
         return None

@@ -1,4 +1,7 @@
-"""The collectors, found by folder: a new file here is a new collector, nothing else is touched."""
+"""The collectors: each module or package in this folder is one, except ``base`` and ``support``.
+
+A new file is a new collector. No list has to be changed.
+"""
 
 import importlib
 import pkgutil
@@ -10,24 +13,26 @@ from redis_pulse.metric import MetricSpec
 
 __all__ = ["UNSUPPORTED", "Collector", "Commands", "load"]
 
+_NOT_COLLECTORS = ("base", "support")
+
 
 def load() -> MappingProxyType[str, Collector]:
-    """Return every collector by name, ``info`` first (the others need to know the server), then by name.
+    """Return all collectors by name: first ``info``, which identifies the server for the others, then by name.
 
-    Raises ValueError when two collectors claim the same name or the same metric.
+    Raises ValueError if two collectors have the same name or the same metric.
     """
-    found: dict[str, Collector] = {}
+    collectors: dict[str, Collector] = {}
     claimed: dict[str, tuple[str, MetricSpec]] = {}
-    for module in sorted(pkgutil.iter_modules(__path__), key=lambda m: (m.name != "info", m.name)):
-        if module.name in ("base", "support"):
+    for module in sorted(pkgutil.iter_modules(__path__), key=lambda module: (module.name != "info", module.name)):
+        if module.name in _NOT_COLLECTORS:
             continue
         collector: Collector = importlib.import_module(f"{__name__}.{module.name}").COLLECTOR
-        if collector.name in found:
+        if collector.name in collectors:
             raise ValueError(f"two collectors are called {collector.name!r}")
         for metric in collector.metrics:
             _claim(claimed, metric, collector.name)
-        found[collector.name] = collector
-    return MappingProxyType(found)
+        collectors[collector.name] = collector
+    return MappingProxyType(collectors)
 
 
 def _claim(claimed: dict[str, tuple[str, MetricSpec]], metric: MetricSpec, collector: str) -> None:

@@ -1,4 +1,4 @@
-"""What every command was called, what it took, and how often it went wrong (INFO commandstats).
+"""Calls, execution time and failures of each command (INFO commandstats).
 
 redis_commands_total{target="cart",cmd="config|get"} 42
 redis_commands_duration_seconds_total{target="cart",cmd="config|get"} 0.002291
@@ -22,57 +22,57 @@ from redis_pulse.server_info import Server
 
 SECTION = "Commandstats"
 PREFIX = "cmdstat_"
-_CMD = ("cmd",)
-#: The pairs of a line by name: servers before 6.2 have fewer, others may have more.
-ROWS = {
-    "calls": counter(SECTION, "cmdstat_X:calls", "commands_total", "Calls of a command.", labels=_CMD),
+_LABELS = ("cmd",)
+#: Item of a line → its metric. Servers before 6.2 write fewer items, others may write more.
+LINE_METRICS = {
+    "calls": counter(SECTION, "cmdstat_X:calls", "commands_total", "Calls of a command.", labels=_LABELS),
     "usec": counter(
         SECTION,
         "cmdstat_X:usec",
         "commands_duration_seconds_total",
-        "Time the server spent executing a command; its calls' waiting is no part of it.",
+        "Time the server spent executing a command, without the time that its calls waited.",
         usec,
-        labels=_CMD,
+        labels=_LABELS,
     ),
     "rejected_calls": counter(
         SECTION,
         "cmdstat_X:rejected_calls",
         "commands_rejected_calls_total",
-        "Calls of a command that were refused before it ran: denied, wrong number of arguments, out of memory.",
-        labels=_CMD,
+        "Calls of a command that were rejected before it ran: denied, wrong number of arguments, out of memory.",
+        labels=_LABELS,
     ),
     "failed_calls": counter(
         SECTION,
         "cmdstat_X:failed_calls",
         "commands_failed_calls_total",
         "Calls of a command that failed while it ran.",
-        labels=_CMD,
+        labels=_LABELS,
     ),
 }
 
 
 class CommandStatsOptions(Options):
-    """How many commands are told apart."""
+    """Settings of the collector ``commandstats``."""
 
     max_commands: Count = Field(
-        500, description='Commands with series of their own; those beyond are summed up as `cmd="overflow"`.'
+        500, description='Commands with their own series; the others are summed as `cmd="overflow"`.'
     )
 
 
 class CommandStatsCollector(InfoLineCollector):
-    """Read every line of commandstats by the names of its pairs."""
+    """Read each line of commandstats by the names of its items."""
 
     name: ClassVar[str] = "commandstats"
-    metrics: ClassVar[tuple[MetricSpec, ...]] = tuple(ROWS.values())
+    metrics: ClassVar[tuple[MetricSpec, ...]] = tuple(LINE_METRICS.values())
     options: ClassVar[type[Options]] = CommandStatsOptions
 
     async def collect(
         self, server: Server, commands: Commands, options: CommandStatsOptions
     ) -> Iterable[CollectorItem]:
-        """Read the section; a server that has none says nothing."""
-        keyed = named_lines(await read_info(server, commands), SECTION, PREFIX)
-        own = admit_names(self._places, keyed, "calls", options.max_commands)
-        return list(line_samples(keyed, ROWS, own))
+        """Read the section. Return nothing if the server does not have it."""
+        lines = named_lines(await read_info(server, commands), SECTION, PREFIX)
+        admitted = admit_names(self._limiter, lines, "calls", options.max_commands)
+        return list(line_samples(lines, LINE_METRICS, admitted))
 
 
 COLLECTOR = CommandStatsCollector()

@@ -1,10 +1,10 @@
-"""Limits that the server is configured with (CONFIG GET); on request every setting, its secrets hidden.
+"""Configured limits of the server (CONFIG GET); on request all settings, with secrets hidden.
 
 redis_config_maxclients{target="cart"} 10000
 redis_config_client_output_buffer_limit_bytes{target="cart",class="pubsub",limit="hard"} 3.3554432e+07
 
-Hidden is every value whose name or text looks like a secret, which is more than the secrets: ``show`` names what may
-be seen all the same, ``hide`` what must not be seen besides. An empty value is shown: it says that none is set.
+A value is hidden if its name or text looks like a secret. This hides some values that are not secrets: list their names
+in ``show``. List further settings to hide in ``hide``. An empty value is shown, because it means that no secret is set.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,86 +20,90 @@ from redis_pulse.parse.reply import as_pairs
 from redis_pulse.server_info import Server
 
 _SECTION = "CONFIG GET"
-_LIMIT = ("class", "limit")
+_LIMIT_LABELS = ("class", "limit")
 # fmt: off
-# ruff: noqa: E501 - a row is one line
-#: Settings that are one number each.
-NUMBERS = (
-    gauge(_SECTION, "maxclients", "config_maxclients", "Client connections that the server accepts at most."),
-    gauge(_SECTION, "maxmemory", "config_maxmemory", "Bytes of data that the server may hold at most, 0 for no limit."),
-    gauge(_SECTION, "io-threads", "config_io_threads", "Threads that read and write client sockets, the main thread included."),
-    gauge(_SECTION, "repl-backlog-size", "config_repl_backlog_size", "Bytes of the replication backlog."),
+# ruff: noqa: E501 - one line per metric definition
+#: Settings with a single number.
+NUMBER_METRICS = (
+    gauge(_SECTION, "maxclients", "config_maxclients", "Maximum number of client connections."),
+    gauge(_SECTION, "maxmemory", "config_maxmemory", "Maximum memory use in bytes, 0 for no limit."),
+    gauge(_SECTION, "io-threads", "config_io_threads", "Threads that read and write client sockets, including the main thread."),
+    gauge(_SECTION, "repl-backlog-size", "config_repl_backlog_size", "Size of the replication backlog in bytes."),
 )
-BUFFERS = "client-output-buffer-limit"
-BUFFER_BYTES = gauge(_SECTION, f"{BUFFERS}: bytes", "config_client_output_buffer_limit_bytes", "Bytes of unsent replies at which a client is disconnected: at once (hard), or after a while (soft); 0 for no limit.", labels=_LIMIT)
-BUFFER_SECONDS = gauge(_SECTION, f"{BUFFERS}: seconds", "config_client_output_buffer_limit_overcome_seconds", "Time for which a client may stay above its soft limit.", labels=_LIMIT)
-KEY_VALUE = gauge(_SECTION, "*", "config_key_value", "Always 1; a setting and its value, secrets hidden (only with include_config_metrics).", labels=("key", "value"))
-VALUE = gauge(_SECTION, "* that are numbers", "config_value", "A setting that is a number (only with include_config_metrics).", labels=("key",))
+BUFFER_LIMITS = "client-output-buffer-limit"
+BUFFER_BYTES = gauge(_SECTION, f"{BUFFER_LIMITS}: bytes", "config_client_output_buffer_limit_bytes", "Bytes of unsent replies at which the server disconnects a client, at once (hard) or later (soft). 0 means no limit.", labels=_LIMIT_LABELS)
+BUFFER_SECONDS = gauge(_SECTION, f"{BUFFER_LIMITS}: seconds", "config_client_output_buffer_limit_overcome_seconds", "Time for which a client may stay above its soft limit.", labels=_LIMIT_LABELS)
+KEY_VALUE = gauge(_SECTION, "*", "config_key_value", "Always 1; the labels are a setting and its value, with secrets hidden (only with include_config_metrics).", labels=("key", "value"))
+VALUE = gauge(_SECTION, "* that are numbers", "config_value", "Value of a setting that is a number (only with include_config_metrics).", labels=("key",))
 # fmt: on
-#: Classes of clients, in the words of all servers.
-_CLASSES = frozenset({"normal", "slave", "replica", "pubsub"})
-_WANTED = (*(row.field for row in NUMBERS), BUFFERS)
+#: Classes of clients, under the names that servers use.
+_CLIENT_CLASSES = frozenset({"normal", "slave", "replica", "pubsub"})
+_SETTINGS = (*(metric.field for metric in NUMBER_METRICS), BUFFER_LIMITS)
 
 
 class ConfigCollector(Stateless):
-    """Ask for the few settings that have metrics of their own, or for all of them."""
+    """Read the settings that have their own metrics, or all settings."""
 
     name: ClassVar[str] = "config"
-    metrics: ClassVar[tuple[MetricSpec, ...]] = (*NUMBERS, BUFFER_BYTES, BUFFER_SECONDS, KEY_VALUE, VALUE)
+    metrics: ClassVar[tuple[MetricSpec, ...]] = (*NUMBER_METRICS, BUFFER_BYTES, BUFFER_SECONDS, KEY_VALUE, VALUE)
     options: ClassVar[type[Options]] = SettingsOptions
     default: ClassVar[bool] = True
     commands: ClassVar[tuple[str, ...]] = ("config|get",)
 
     def applies(self, server: Server) -> bool:
-        """Everything but a Sentinel has CONFIG."""
+        """Return whether the server is not a Sentinel: all other servers have CONFIG."""
         return server.mode != "sentinel"
 
     async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:  # noqa: ARG002
-        """Read the settings; one that the server does not have has no sample."""
-        found: list[CollectorItem] = []
+        """Read the settings. A setting that the server does not have gives no sample."""
+        items: list[CollectorItem] = []
         settings: dict[str, str] = {}
-        for reply in await _ask(commands, everything=options.include_config_metrics):
+        for reply in await _request_settings(commands, everything=options.include_config_metrics):
             if isinstance(reply, TargetError):
-                found += [] if isinstance(reply, UNSUPPORTED) else [UnreadableField(_SECTION)]
+                items += [] if isinstance(reply, UNSUPPORTED) else [UnreadableField(_SECTION)]
                 continue
             fields, bad = as_pairs(reply)
             settings |= fields
-            found += [UnreadableField(_SECTION)] * bad
-        found += [sample for row in NUMBERS if row.field in settings if (sample := row.parse(settings[row.field]))]
-        found += _buffers(settings)
+            items += [UnreadableField(_SECTION)] * bad
+        for metric in NUMBER_METRICS:
+            if metric.field in settings and (item := metric.parse(settings[metric.field])) is not None:
+                items.append(item)
+        items += _buffer_limit_samples(settings)
         if options.include_config_metrics:
-            found += settings_samples(KEY_VALUE, VALUE, settings, options)
-        return found
+            items += settings_samples(KEY_VALUE, VALUE, settings, options)
+        return items
 
 
-async def _ask(commands: Commands, *, everything: bool) -> list[Any]:
-    """Return the replies; the first command alone, so that a server that denies CONFIG denies it once.
+async def _request_settings(commands: Commands, *, everything: bool) -> list[Any]:
+    """Return the replies to CONFIG GET.
 
-    Several names in one CONFIG GET came with Redis 7.0.
+    The first command is sent alone, so that a server that denies CONFIG denies only one command. Each command has one
+    name, because only Redis 7.0 and later accept several.
     """
     if everything:
         return [await commands.execute("CONFIG", "GET", "*")]
-    first, *others = _WANTED
+    first, *others = _SETTINGS
     return [
         await commands.execute("CONFIG", "GET", first),
         *await commands.pipeline([("CONFIG", "GET", name) for name in others]),
     ]
 
 
-def _buffers(settings: Mapping[str, str]) -> Iterator[Sample | UnreadableField]:
-    """Read ``normal 0 0 0 slave 268435456 67108864 60 …``: class, hard and soft limit, seconds."""
-    words = settings.get(BUFFERS, "")[:1000].split()
+def _buffer_limit_samples(settings: Mapping[str, str]) -> Iterator[Sample | UnreadableField]:
+    """Read ``normal 0 0 0 slave 268435456 67108864 60 …``: class, hard limit, soft limit, seconds."""
+    words = settings.get(BUFFER_LIMITS, "")[:1000].split()
     seen: set[str] = set()
     for start in range(0, len(words), 4):
-        kind, *limits = words[start : start + 4]
-        if kind not in _CLASSES or kind in seen or len(limits) != 3:  # a series may stand on a page only once
-            yield UnreadableField(f"{_SECTION}/{BUFFERS}")
+        client_class, *values = words[start : start + 4]
+        # A page must not contain a series twice.
+        if client_class not in _CLIENT_CLASSES or client_class in seen or len(values) != 3:
+            yield UnreadableField(f"{_SECTION}/{BUFFER_LIMITS}")
             continue
-        seen.add(kind)
-        rows = ((BUFFER_BYTES, "hard"), (BUFFER_BYTES, "soft"), (BUFFER_SECONDS, "soft"))
-        for (row, limit), text in zip(rows, limits, strict=True):
-            if (sample := row.parse(text, kind, limit)) is not None:
-                yield sample
+        seen.add(client_class)
+        metrics = ((BUFFER_BYTES, "hard"), (BUFFER_BYTES, "soft"), (BUFFER_SECONDS, "soft"))
+        for (metric, limit), text in zip(metrics, values, strict=True):
+            if (item := metric.parse(text, client_class, limit)) is not None:
+                yield item
 
 
 COLLECTOR = ConfigCollector()

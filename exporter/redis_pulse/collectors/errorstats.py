@@ -1,4 +1,4 @@
-"""How often the server answered with an error, by its code (INFO errorstats, Redis 6.2 and later).
+"""Error replies by their code (INFO errorstats, Redis 6.2 and later).
 
 redis_errors_total{target="cart",err="WRONGTYPE"} 3
 redis_errors_total{target="cart",err="overflow"} 17
@@ -23,29 +23,30 @@ from redis_pulse.server_info import Server
 SECTION = "Errorstats"
 PREFIX = "errorstat_"
 ERRORS = counter(SECTION, "errorstat_X:count", "errors_total", "Error replies with a code.", labels=("err",))
-ROWS = {"count": ERRORS}
+#: Item of a line → its metric.
+LINE_METRICS = {"count": ERRORS}
 
 
 class ErrorStatsOptions(Options):
-    """How many codes are told apart: scripts and modules make up codes as they like."""
+    """Settings of the collector ``errorstats``. Scripts and modules may invent any number of codes."""
 
     max_errors: Count = Field(
-        50, description='Error codes with a series of their own; those beyond are summed up as `err="overflow"`.'
+        50, description='Error codes with their own series; the others are summed as `err="overflow"`.'
     )
 
 
 class ErrorStatsCollector(InfoLineCollector):
-    """Read every line of errorstats."""
+    """Read each line of errorstats."""
 
     name: ClassVar[str] = "errorstats"
     metrics: ClassVar[tuple[MetricSpec, ...]] = (ERRORS,)
     options: ClassVar[type[Options]] = ErrorStatsOptions
 
     async def collect(self, server: Server, commands: Commands, options: ErrorStatsOptions) -> Iterable[CollectorItem]:
-        """Read the section; a server that has none says nothing."""
-        keyed = named_lines(await read_info(server, commands), SECTION, PREFIX)
-        own = admit_names(self._places, keyed, "count", options.max_errors)
-        return list(line_samples(keyed, ROWS, own))
+        """Read the section. Return nothing if the server does not have it."""
+        lines = named_lines(await read_info(server, commands), SECTION, PREFIX)
+        admitted = admit_names(self._limiter, lines, "count", options.max_errors)
+        return list(line_samples(lines, LINE_METRICS, admitted))
 
 
 COLLECTOR = ErrorStatsCollector()

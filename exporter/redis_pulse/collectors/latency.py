@@ -1,11 +1,11 @@
-"""Latency spikes that the server itself noticed (``latency-monitor-threshold``; 0, its default, notices none).
+"""Latency spikes recorded by the server (``latency-monitor-threshold``; its default, 0, records none).
 
 redis_latency_spike_last{target="cart",event_name="command"} 1.795380052e+09
 redis_latency_spike_duration_seconds{target="cart",event_name="command"} 0.071
 
-The server shows an event's newest spike until somebody sends LATENCY RESET, however old it is: look at its time too.
+The server keeps the newest spike of an event until LATENCY RESET, whatever its age. So check the time of the spike too.
 """
-# ruff: noqa: E501 - a row is one line
+# ruff: noqa: E501 - one line per metric definition
 
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
@@ -18,57 +18,57 @@ from redis_pulse.metric import CollectorItem, MetricSpec, OverflowCount, Unreada
 from redis_pulse.parse.reply import as_integer, as_list, as_text
 from redis_pulse.server_info import Server
 
-_BY = ("event_name",)
+_LABELS = ("event_name",)
 # fmt: off
-LAST = gauge("LATENCY LATEST", "timestamp", "latency_spike_last", "Unix time of the newest latency spike of an event, in seconds.", labels=_BY)
-DURATION = gauge("LATENCY LATEST", "latest", "latency_spike_duration_seconds", "Duration of the newest latency spike of an event.", labels=_BY)
-LONGEST = gauge("LATENCY LATEST", "max", "latency_spike_max_duration_seconds", "Duration of the longest latency spike of an event since the server started or LATENCY RESET.", labels=_BY)
-TOTAL = counter("LATENCY LATEST", "sum", "latency_spikes_duration_seconds_total", "Duration of all latency spikes of an event (Valkey 8.1 and later).", labels=_BY)
-COUNT = counter("LATENCY LATEST", "count", "latency_spikes_total", "Latency spikes of an event (Valkey 8.1 and later).", labels=_BY)
+LAST = gauge("LATENCY LATEST", "timestamp", "latency_spike_last", "Unix time of the newest latency spike of an event, in seconds.", labels=_LABELS)
+DURATION = gauge("LATENCY LATEST", "latest", "latency_spike_duration_seconds", "Duration of the newest latency spike of an event.", labels=_LABELS)
+MAX_DURATION = gauge("LATENCY LATEST", "max", "latency_spike_max_duration_seconds", "Duration of the longest latency spike of an event since the server started or LATENCY RESET.", labels=_LABELS)
+TOTAL_DURATION = counter("LATENCY LATEST", "sum", "latency_spikes_duration_seconds_total", "Duration of all latency spikes of an event (Valkey 8.1 and later).", labels=_LABELS)
+COUNT = counter("LATENCY LATEST", "count", "latency_spikes_total", "Latency spikes of an event (Valkey 8.1 and later).", labels=_LABELS)
 # fmt: on
-#: The numbers of an event as they come, and what to divide them by; the last two since Valkey 8.1.
-IN_ORDER = ((LAST, 1), (DURATION, 1e3), (LONGEST, 1e3), (TOTAL, 1e3), (COUNT, 1))
-#: Events are the server's own, some twenty; modules may add others.
-MOST_EVENTS = 50
+#: The numbers of an event in the order of the reply, each with its divisor. Only Valkey 8.1 and later send the last two.
+NUMBERS = ((LAST, 1), (DURATION, 1e3), (MAX_DURATION, 1e3), (TOTAL_DURATION, 1e3), (COUNT, 1))
+#: The server defines about twenty events; modules may add others.
+MAX_EVENTS = 50
 
 
 class LatencyCollector(Stateless):
-    """Ask for the newest spike of every event."""
+    """Request the newest spike of each event."""
 
     name: ClassVar[str] = "latency"
-    metrics: ClassVar[tuple[MetricSpec, ...]] = tuple(metric for metric, _ in IN_ORDER)
+    metrics: ClassVar[tuple[MetricSpec, ...]] = tuple(metric for metric, _ in NUMBERS)
     options: ClassVar[type[Options]] = Options
     default: ClassVar[bool] = True
     commands: ClassVar[tuple[str, ...]] = ("latency|latest",)
 
     def applies(self, server: Server) -> bool:
-        """Everything but a Sentinel has a latency monitor."""
+        """Return whether the server is not a Sentinel: all other servers have a latency monitor."""
         return server.mode != "sentinel"
 
     async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:  # noqa: ARG002
-        """Read ``[[event, unix time, newest ms, highest ms, …], …]``; no event, no sample."""
+        """Read ``[[event, unix time, newest ms, highest ms, …], …]``."""
         events = as_list(await commands.execute("LATENCY", "LATEST"))
         if events is None:
             return [UnreadableField("LATENCY LATEST")]
-        return list(_spikes(events))
+        return list(_spike_samples(events))
 
 
-def _spikes(events: list[Any]) -> Iterator[CollectorItem]:
+def _spike_samples(events: list[Any]) -> Iterator[CollectorItem]:
     spikes: dict[str, list[int | None]] = {}
     for event in events:
         name, *numbers = as_list(event) or [None]
         text = as_text(name)
-        if text is None or text in spikes:  # a series may stand on a page only once
+        if text is None or text in spikes:  # a page must not contain a series twice
             yield UnreadableField("LATENCY LATEST/event")
         else:
             spikes[text] = [*map(as_integer, numbers[:5]), *[None] * (2 - len(numbers))]
-    if others := list(spikes)[MOST_EVENTS:]:
-        yield OverflowCount(LAST.location, len(others))
-        newest = max((spikes.pop(name) for name in others), key=lambda said: said[0] or 0)
+    if excess := list(spikes)[MAX_EVENTS:]:
+        yield OverflowCount(LAST.location, len(excess))
+        newest = max((spikes.pop(name) for name in excess), key=lambda spike: spike[0] or 0)
         spikes[OVERFLOW] = newest[:2]
-    for name, said in spikes.items():
-        for (metric, unit), value in zip(IN_ORDER, said, strict=False):
-            yield metric.sample_or_unreadable(None if value is None else value / unit, label_value(name))
+    for name, spike in spikes.items():
+        for (metric, divisor), value in zip(NUMBERS, spike, strict=False):
+            yield metric.sample_or_unreadable(None if value is None else value / divisor, label_value(name))
 
 
 COLLECTOR = LatencyCollector()

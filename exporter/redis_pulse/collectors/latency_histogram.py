@@ -1,19 +1,21 @@
-"""How long each command took: LATENCY HISTOGRAM (Redis 7.0 and later, Valkey).
+"""Execution time of each command as a histogram (LATENCY HISTOGRAM; Redis 7.0 and later, Valkey).
 
 redis_command_latency_seconds_bucket{target="cart",cmd="get",le="6.6e-05"} 1833
 redis_commands_latencies_usec_bucket{target="cart",cmd="get",le="66"} 1833
 
-The server counts in buckets that double from 1.024 µs on and lists those that something is in. So the established
-histogram in microseconds gains buckets as time goes by, and each command has others: quantiles over several commands,
-or over the time when a bucket was new, are wrong. ``redis_command_latency_seconds`` has one set of edges for all
-commands and all time. They are the server's own, so nothing is interpolated. It ends at 0.54 s: what takes longer than
-a second the server books as one second.
+The upper edges of the server's buckets double from 1.024 µs on. The server lists a bucket only after the first call has
+fallen into it. So the buckets of ``redis_commands_latencies_usec`` differ between commands, and new ones appear over
+time. This makes two kinds of quantiles wrong: over several commands, and over the time when a bucket appeared.
+
+``redis_command_latency_seconds`` has the same edges for all commands at all times. They are edges of the server, so
+nothing is interpolated. The last edge is 0.54 s: the server records any time over one second as one second.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from redis_pulse.collectors.support.info_lines import read_info
 from redis_pulse.collectors.support.labels import OVERFLOW, LabelLimiter, label_value
@@ -22,50 +24,101 @@ from redis_pulse.config import Options
 from redis_pulse.config.option_types import Field, PositiveCount
 from redis_pulse.errors import EmptyReplyError
 from redis_pulse.metric import CollectorItem, MetricSpec, OverflowCount, UnreadableField, histogram
-from redis_pulse.parse.latency_histogram import LatencyHistograms, merge_histograms, parse_latencies
-from redis_pulse.parse.reply import as_list, as_text
+from redis_pulse.parse.info import parse_pairs
+from redis_pulse.parse.reply import as_integer, as_list, as_map, as_text, parse_uint
 from redis_pulse.server_info import Server
 from redis_pulse.text_format import format_number
 
-_BY = ("cmd",)
+_LABELS = ("cmd",)
 USEC = histogram(
     "LATENCY HISTOGRAM",
     "histogram_usec",
     "commands_latencies_usec",
-    "Time that the server took for a command, in microseconds, in the buckets that it lists.",
-    labels=_BY,
+    "Execution time of a command in microseconds, in the buckets that the server lists.",
+    labels=_LABELS,
 )
 SECONDS = histogram(
     "LATENCY HISTOGRAM",
     "histogram_usec",
     "command_latency_seconds",
-    "Time that the server took for a command, in buckets that are the same for all commands.",
-    labels=_BY,
+    "Execution time of a command, in buckets that are the same for all commands.",
+    labels=_LABELS,
 )
 
-#: The server's own edges in whole microseconds: 1, 2, 4, 8, 16, 33, 66, 132, … 541065. It counts nanoseconds with two
-#: digits in an HDR histogram and reports where they double, so each edge lies 1/128 above 1024 * 2**n ns.
+#: The edges of the server in whole microseconds: 1, 2, 4, 8, 16, 33, 66, 132, … 541065. The server counts nanoseconds
+#: in an HDR histogram with two digits and reports the buckets where the time doubles. So each edge is 1/128 above
+#: 1024 * 2**n ns.
 EDGES = tuple((1024 * 2**n * 129 // 128 - 1) // 1000 for n in range(20))
 _EDGES_IN_SECONDS = tuple(format_number(edge / 1e6) for edge in EDGES)
 
 
+class LatencyHistograms(NamedTuple):
+    """The latencies of the calls of one command, or of several commands together."""
+
+    #: Upper edge in µs → number of calls in that bucket.
+    buckets: Mapping[int, int]
+    calls: int
+    #: Sum over all calls in µs, or None if it is unknown.
+    usec: int | None
+
+
+def parse_latencies(reply: Any, stats: str = "") -> LatencyHistograms | None:
+    """Read ``[calls, 3, histogram_usec, [33, 2, 66, 3]]`` with cumulative counts; return None if it is inconsistent.
+
+    ``stats`` is the line of the command in INFO, ``calls=3,usec=97,…``, which contains the sum.
+    """
+    parts = as_map(reply) or {}
+    calls = as_integer(parts.get("calls"))
+    numbers = [as_integer(item) for item in as_list(parts.get("histogram_usec")) or []]
+    buckets = _buckets(numbers[::2], numbers[1::2])
+    if calls is None or buckets is None or calls < sum(buckets.values()):
+        return None
+    return LatencyHistograms(buckets, calls, parse_uint(parse_pairs(stats).get("usec", "")))
+
+
+def merge_histograms(histograms: Sequence[LatencyHistograms]) -> LatencyHistograms:
+    """Return the sum of several commands. The sum has no ``usec`` if any command has none."""
+    buckets: Counter[int] = Counter()
+    for one in histograms:
+        buckets.update(one.buckets)
+    sums = [one.usec for one in histograms if one.usec is not None]
+    return LatencyHistograms(
+        buckets, sum(one.calls for one in histograms), sum(sums) if len(sums) == len(histograms) else None
+    )
+
+
+def _buckets(edges: Sequence[int | None], counts: Sequence[int | None]) -> dict[int, int] | None:
+    """Return the calls of each bucket alone, or None unless the edges rise and the counts do not fall."""
+    if len(edges) != len(counts):
+        return None
+    buckets: dict[int, int] = {}
+    last_edge = -1
+    below = 0
+    for edge, count in zip(edges, counts, strict=True):
+        if edge is None or count is None or edge <= last_edge or count < below:
+            return None
+        buckets[edge] = count - below
+        last_edge, below = edge, count
+    return buckets
+
+
 class LatencyHistogramOptions(Options):
-    """What a target's settings may say about ``latency_histogram``."""
+    """Settings of the collector ``latency_histogram``."""
 
     commands: tuple[str, ...] = Field(
-        (), description="Only these commands, as the server names them: get, config|get; empty: all that were called."
+        (), description="Only these commands, named as the server does: get, config|get; empty: all that were called."
     )
     max_commands: PositiveCount = Field(
-        30, description="So many commands have series, the most called ones first; the rest is put together."
+        30, description="Commands with their own series, the most called ones first; the others are merged."
     )
     seconds: bool = Field(True, description="Publish redis_command_latency_seconds, with the same edges everywhere.")
     microseconds: bool = Field(
-        True, description="Publish redis_commands_latencies_usec, as older dashboards expect it."
+        True, description="Publish redis_commands_latencies_usec, which dashboards for redis_exporter use."
     )
 
 
 class LatencyHistogramCollector:
-    """Ask for the histograms, and take the sums from INFO."""
+    """Read the histograms, and their sums from INFO."""
 
     name: ClassVar[str] = "latency_histogram"
     metrics: ClassVar[tuple[MetricSpec, ...]] = (USEC, SECONDS)
@@ -74,18 +127,18 @@ class LatencyHistogramCollector:
     commands: ClassVar[tuple[str, ...]] = ("latency|histogram", "info")
 
     def __init__(self) -> None:
-        self._places: LabelLimiter[str] = LabelLimiter()
+        self._limiter: LabelLimiter[str] = LabelLimiter()
 
     def for_target(self) -> Self:
-        """Return a copy: which commands have series is remembered."""
+        """Return a copy. It remembers which commands have series."""
         return type(self)()
 
     def applies(self, server: Server) -> bool:
-        """Everything but a Sentinel; a server that is too old says so once."""
+        """Return whether the server is not a Sentinel. A server that is too old rejects the command, once."""
         return server.mode != "sentinel"
 
     async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:
-        """Read both replies; a command whose histogram makes no sense costs itself only."""
+        """Read both replies. An unreadable histogram is counted and does not affect other commands."""
         reply = as_list(await commands.execute("LATENCY", "HISTOGRAM", *options.commands))
         if reply is None:
             return [UnreadableField("LATENCY HISTOGRAM")]
@@ -93,51 +146,58 @@ class LatencyHistogramCollector:
             stats = (await read_info(server, commands)).get("Commandstats", {})
         except (*UNSUPPORTED, EmptyReplyError):
             stats = {}
-        found: list[CollectorItem] = []
-        named: dict[str, LatencyHistograms] = {}
-        for name, said in zip(map(as_text, reply[::2]), reply[1::2], strict=False):
-            latencies = parse_latencies(said, stats.get(f"cmdstat_{name}", ""))
-            if name is None or latencies is None or name in named:
-                found.append(UnreadableField(SECONDS.location))
+        items: list[CollectorItem] = []
+        histograms: dict[str, LatencyHistograms] = {}
+        for name, content in zip(map(as_text, reply[::2]), reply[1::2], strict=False):
+            latencies = parse_latencies(content, stats.get(f"cmdstat_{name}", ""))
+            if name is None or latencies is None or name in histograms:
+                items.append(UnreadableField(SECONDS.location))
             else:
-                named[name] = latencies
-        seated = self._places.admit({name: said.calls for name, said in named.items()}, options.max_commands)
-        if others := [named.pop(name) for name in list(named) if name not in seated]:
-            found.append(OverflowCount(SECONDS.location, len(others)))
-            named[OVERFLOW] = merge_histograms([*others, *([named[OVERFLOW]] if OVERFLOW in named else [])])
-        for name, said in named.items():
+                histograms[name] = latencies
+        calls = {name: latencies.calls for name, latencies in histograms.items()}
+        admitted = self._limiter.admit(calls, options.max_commands)
+        if rejected := [histograms.pop(name) for name in list(histograms) if name not in admitted]:
+            items.append(OverflowCount(SECONDS.location, len(rejected)))
+            if OVERFLOW in histograms:  # the server has a command of this name
+                rejected.append(histograms[OVERFLOW])
+            histograms[OVERFLOW] = merge_histograms(rejected)
+        for name, latencies in histograms.items():
             if options.microseconds:
-                found += _usec(label_value(name), said)
+                items += _usec_samples(label_value(name), latencies)
             if options.seconds:
-                found += _seconds(label_value(name), said)
-        return found
+                items += _seconds_samples(label_value(name), latencies)
+        return items
 
 
-def _usec(name: str, said: LatencyHistograms) -> Iterator[CollectorItem]:
-    edges = sorted(said.buckets)
-    counts = accumulate(said.buckets[edge] for edge in edges)
-    yield from _samples(USEC, name, zip(map(_go, edges), counts, strict=True), said, 1)
+def _usec_samples(name: str, latencies: LatencyHistograms) -> Iterator[CollectorItem]:
+    edges = sorted(latencies.buckets)
+    counts = accumulate(latencies.buckets[edge] for edge in edges)
+    yield from _samples(USEC, name, zip(map(_go_number, edges), counts, strict=True), latencies, 1)
 
 
-def _seconds(name: str, said: LatencyHistograms) -> Iterator[CollectorItem]:
+def _seconds_samples(name: str, latencies: LatencyHistograms) -> Iterator[CollectorItem]:
     counts = [0] * (len(EDGES) + 1)
-    for edge, count in said.buckets.items():
+    for edge, count in latencies.buckets.items():
         counts[bisect_left(EDGES, edge)] += count
-    yield from _samples(SECONDS, name, zip(_EDGES_IN_SECONDS, accumulate(counts), strict=False), said, 1e6)
+    points = zip(_EDGES_IN_SECONDS, accumulate(counts), strict=False)
+    yield from _samples(SECONDS, name, points, latencies, 1e6)
 
 
 def _samples(
-    metric: MetricSpec, name: str, points: Iterable[tuple[str, float]], said: LatencyHistograms, divisor: float
+    metric: MetricSpec, name: str, points: Iterable[tuple[str, float]], latencies: LatencyHistograms, divisor: float
 ) -> Iterator[CollectorItem]:
-    """Without a sum a histogram has no count either: so OpenMetrics wants it, and a sum of 0 would be a lie."""
-    total = 0.0 if said.usec is None else said.usec / divisor
-    for sample in metric.distribution(points, total, said.calls, name):
-        if said.usec is not None or sample.edge:
+    """Yield the samples of a histogram; if its sum is unknown, only the buckets.
+
+    OpenMetrics allows a count only together with a sum, and a sum of 0 would be false.
+    """
+    total = 0.0 if latencies.usec is None else latencies.usec / divisor
+    for sample in metric.distribution(points, total, latencies.calls, name):
+        if latencies.usec is not None or sample.edge:
             yield sample
 
 
-def _go(edge: int) -> str:
-    """Spell an edge as Go does, so that a series stays the same one: ``541065``, ``1.073741e+06``."""
+def _go_number(edge: int) -> str:
+    """Format an edge as Go does (``541065``, ``1.073741e+06``), so that the series of redis_exporter continue."""
     digits = str(edge)
     if edge < 1_000_000:
         return digits

@@ -1,9 +1,9 @@
-"""Quantiles of the time that every command took since the server started (INFO latencystats, Redis 7.0 and later).
+"""Quantiles of the execution time of each command since the server started (INFO latencystats, Redis 7.0 and later).
 
 redis_latency_percentiles_seconds{target="cart",cmd="get",quantile="0.99"} 1.2031e-05
 redis_latency_percentiles_usec{target="cart",cmd="get",quantile="99"} 12.031
 
-They never decay: for what is slow now, take the histogram of the collector ``latency_histogram``, or the pings.
+Old calls never lose weight. To see what is slow now, use the collector ``latency_histogram`` or the pings.
 """
 
 import re
@@ -24,29 +24,29 @@ USEC = summary(
     SECTION,
     "latency_percentiles_usec_X",
     "latency_percentiles_usec",
-    "Microseconds that the calls of a command took since the server started, with quantiles in percent.",
+    "Execution time of a command in microseconds since the server started, with quantiles in percent.",
     labels=("cmd",),
-    percent=True,
+    is_percent=True,
 )
 SECONDS = summary(
     SECTION,
     "latency_percentiles_usec_X",
     "latency_percentiles_seconds",
-    "Time that the calls of a command took since the server started.",
+    "Execution time of a command since the server started.",
     labels=("cmd",),
 )
 _PERCENTILE = re.compile(r"p([0-9]{1,3}(?:\.[0-9]{1,9})?)", re.ASCII)
-#: Of a command in commandstats: microseconds, calls.
-Spent = tuple[float, float]
+#: Microseconds and calls of one command in commandstats.
+Totals = tuple[float, float]
 
 
 class LatencyStatsOptions(Options):
-    """What is published of every command."""
+    """Settings of the collector ``latencystats``."""
 
     microseconds: bool = Field(
-        True, description="Whether `redis_latency_percentiles_usec` is published too, beside the one in seconds."
+        True, description="Whether to also publish `redis_latency_percentiles_usec`, beside the metric in seconds."
     )
-    max_commands: Count = Field(500, description="Commands with series of their own; those beyond are left out.")
+    max_commands: Count = Field(500, description="Commands with their own series; the others are left out.")
 
 
 class LatencyStatsCollector(InfoLineCollector):
@@ -59,24 +59,26 @@ class LatencyStatsCollector(InfoLineCollector):
     async def collect(
         self, server: Server, commands: Commands, options: LatencyStatsOptions
     ) -> Iterable[CollectorItem]:
-        """Read the section; sum and count of a command stand in commandstats."""
+        """Read the section, and the sum and count of each command from commandstats."""
         info = await read_info(server, commands)
-        keyed = named_lines(info, SECTION, PREFIX)
-        if not keyed:
+        lines = named_lines(info, SECTION, PREFIX)
+        if not lines:
             return []
-        spent = {name: _spent(pairs) for name, pairs in named_lines(info, "Commandstats", "cmdstat_").items()}
-        calls = {name: {"calls": str(int(both[1]))} for name, both in spent.items() if both is not None}
-        own = admit_names(self._places, {name: calls.get(name, {}) for name in keyed}, "calls", options.max_commands)
-        found: list[CollectorItem] = []
-        for name, pairs in keyed.items():
-            if name in own:
-                found += _quantiles(name, pairs, spent.get(name), options)
-        if len(own) < len(keyed):
-            found.append(OverflowCount(USEC.location, len(keyed) - len(own)))
-        return found
+        totals = {name: _totals(pairs) for name, pairs in named_lines(info, "Commandstats", "cmdstat_").items()}
+        calls = {name: {"calls": str(int(both[1]))} for name, both in totals.items() if both is not None}
+        admitted = admit_names(
+            self._limiter, {name: calls.get(name, {}) for name in lines}, "calls", options.max_commands
+        )
+        items: list[CollectorItem] = []
+        for name, pairs in lines.items():
+            if name in admitted:
+                items += _quantile_samples(name, pairs, totals.get(name), options)
+        if len(admitted) < len(lines):
+            items.append(OverflowCount(USEC.location, len(lines) - len(admitted)))
+        return items
 
 
-def _positive(text: str) -> float | None:
+def _non_negative(text: str) -> float | None:
     try:
         value = parse_number(text)
     except ValueError:
@@ -86,35 +88,35 @@ def _positive(text: str) -> float | None:
 
 @lru_cache(maxsize=64)
 def _quantile(percentile: str) -> str | None:
-    """Return the label of ``p99.9`` in parts of 1, None for what is no percentile."""
-    said = _PERCENTILE.fullmatch(percentile)
-    return None if said is None or float(said[1]) > 100 else f"{float(said[1]) / 100:.12g}"
+    """Return the label for ``p99.9`` (``0.999``), or None for any other text."""
+    match = _PERCENTILE.fullmatch(percentile)
+    return None if match is None or float(match[1]) > 100 else f"{float(match[1]) / 100:.12g}"
 
 
-def _spent(pairs: Mapping[str, str]) -> Spent | None:
-    took, calls = _positive(pairs.get("usec", "")), _positive(pairs.get("calls", ""))
-    return None if took is None or calls is None else (took, calls)
+def _totals(pairs: Mapping[str, str]) -> Totals | None:
+    usec, calls = _non_negative(pairs.get("usec", "")), _non_negative(pairs.get("calls", ""))
+    return None if usec is None or calls is None else (usec, calls)
 
 
-def _quantiles(
-    name: str, pairs: Mapping[str, str], spent: Spent | None, options: LatencyStatsOptions
+def _quantile_samples(
+    name: str, pairs: Mapping[str, str], totals: Totals | None, options: LatencyStatsOptions
 ) -> Iterator[Sample | UnreadableField]:
     """Read ``p50=1.003,p99=12.031,p99.9=12.031``."""
     points: dict[str, tuple[str, float]] = {}
     for percentile, text in pairs.items():
-        quantile, value = _quantile(percentile), _positive(text)
+        quantile, value = _quantile(percentile), _non_negative(text)
         if quantile is None or value is None or quantile in points:
             yield UnreadableField(USEC.location)
         else:
             points[quantile] = percentile[1:], value
     if not points:
         return
-    total, calls = spent or (0.0, 0.0)
-    whole = None if spent else -2  # without commandstats there is no sum and no count
+    usec, calls = totals or (0.0, 0.0)
+    end = None if totals else -2  # the last two samples are sum and count; without commandstats they are unknown
     if options.microseconds:
-        yield from USEC.distribution(points.values(), total, calls, name)[:whole]
+        yield from USEC.distribution(points.values(), usec, calls, name)[:end]
     seconds = ((quantile, value / 1e6) for quantile, (_, value) in points.items())
-    yield from SECONDS.distribution(seconds, total / 1e6, calls, name)[:whole]
+    yield from SECONDS.distribution(seconds, usec / 1e6, calls, name)[:end]
 
 
 COLLECTOR = LatencyStatsCollector()

@@ -1,10 +1,11 @@
-"""Values of your own: Lua scripts that return names and numbers, ``{"orders:open", "41", "orders:late", "3"}``.
+"""Custom values: Lua scripts that return names and numbers, ``{"orders:open", "41", "orders:late", "3"}``.
 
 redis_script_values{target="cart",key="orders:open",filename="orders.lua"} 41
 redis_script_result{target="cart",filename="orders.lua"} 1
 
-A script is sent once (EVAL_RO, which cannot write, where the server has it), then called by its digest. One that fails
-costs only itself, and the log says why. A script may give a metric of its own, with its own labels:
+A script is sent once and then called by its digest. EVAL_RO runs it if the server has that command, so it cannot write.
+A failing script does not affect the other scripts, and its error is logged. A script may also define a metric with
+its own name and labels:
 
 shop_orders{target="cart",queue="mail",state="open"} 41
 """
@@ -50,33 +51,33 @@ RESULT = gauge(
     "EVAL",
     "result",
     "script_result",
-    "How the newest run of a script ended: 1 it returned values, 0 it failed or gave no number, 2 it returned none.",
+    "Result of the newest run of a script. 1: values, 0: a failure or no number, 2: no values.",
     labels=("filename",),
 )
 ERROR = gauge(
     "EVAL",
     "error",
     "script_error",
-    "1, with the reason, for a script whose newest run failed, or returned something that is no number.",
+    "1, with the reason, if the newest run of a script failed or returned something that is not a number.",
     labels=("filename", "reason"),
 )
 OK, FAILED, EMPTY = 1.0, 0.0, 2.0
-#: What concerns the server, or us, and not the script.
+#: Errors that concern the server or the exporter, not one script.
 _NOT_THE_SCRIPT = (AuthError, PermissionDeniedError, RejectedError, SkippedError)
 
 
 class ScriptOptions(Options):
-    """Which scripts."""
+    """Settings of the collector ``scripts``."""
 
     files: ScriptPaths = Field(
         (),
-        description="Lua scripts, read when the daemon starts; UTF-8 text. Each is a path, or a mapping {file, metric, "
-        "type, help, labels}: its values are a metric of that name then, and the labels are the parts of a key a:b.",
+        description="Lua scripts, UTF-8 text, read when the daemon starts. Each is a path or a mapping {file, metric, "
+        "type, help, labels}. With a mapping, the values become that metric, and a key a:b is split into the labels.",
     )
-    timeout: PositiveSeconds = Field(1.0, le=60, description="How long a script is waited for.")
-    may_write: bool = Field(default=False, description="Whether scripts may write: they are run by EVAL then.")
+    timeout: PositiveSeconds = Field(1.0, le=60, description="Maximum time to wait for a script.")
+    may_write: bool = Field(default=False, description="Whether scripts may write; then EVAL runs them.")
     max_values: PositiveCount = Field(
-        100, le=10_000, description="So many values of a script have series; the others are only counted."
+        100, le=10_000, description="Values of a script that have series; the others are only counted."
     )
 
 
@@ -87,7 +88,10 @@ class _Script(NamedTuple):
 
 
 class ScriptCollector:
-    """EVAL_RO once, then EVALSHA_RO; without the ``_RO`` where a server is older than them, or scripts may write."""
+    """Sends EVAL_RO once, then EVALSHA_RO.
+
+    It sends EVAL and EVALSHA if the server is older than the ``_RO`` commands, or if scripts may write.
+    """
 
     name: ClassVar[str] = "scripts"
     metrics: ClassVar[tuple[MetricSpec, ...]] = (VALUES, RESULT, ERROR)
@@ -97,63 +101,66 @@ class ScriptCollector:
 
     def __init__(self) -> None:
         self._scripts: dict[str, _Script] = {}
-        self._known: set[tuple[str, str]] = set()  # run id, digest
+        self._sent: set[tuple[str, str]] = set()  # run id of the server, digest of the script
 
     def for_target(self) -> Self:
-        """Return a collector that remembers which scripts the server of one target has."""
+        """Return a new collector, which remembers the scripts that the server of one target has."""
         return type(self)()
 
     def applies(self, server: Server) -> bool:
-        """Everything but a Sentinel runs scripts."""
+        """Return True unless the server is a Sentinel, which runs no scripts."""
         return server.mode != "sentinel"
 
     async def collect(self, server: Server, commands: Commands, options: ScriptOptions) -> Iterable[CollectorItem]:
-        """Run every script, one after the other."""
-        found: list[CollectorItem] = []
+        """Run all scripts, one after the other."""
+        items: list[CollectorItem] = []
         for one in options.files:
-            filename, own = (one, None) if isinstance(one, str) else (one.file, one)
+            filename, custom = (one, None) if isinstance(one, str) else (one.file, one)
             try:
-                if filename not in self._scripts:
-                    self._scripts[filename] = await FILES.run(
-                        ("script", filename), partial(_load, filename), within=FILE_DEADLINE
-                    )
-                async with asyncio.timeout(options.timeout):
-                    reply = await self._run(self._scripts[filename], server, commands, options)
+                reply = await self._run(filename, server, commands, options)
             except NoThreadError as error:
                 raise SkippedError(str(error)) from None
             except OSError as error:
-                # A timeout is an OSError too.
+                # TimeoutError is a subclass of OSError.
                 timed_out = isinstance(error, TimeoutError)
                 reason = OperationTimeoutError.reason if timed_out else TargetError.reason
                 text = f"not done within {options.timeout:g} s" if timed_out else f"its file: {error.strerror}"
-                found += _failed(filename, reason, text)
+                items += _failure(filename, reason, text)
             except TargetError as error:
                 if not isinstance(error, KeyDeniedError) and (error.unavailable or isinstance(error, _NOT_THE_SCRIPT)):
                     raise
-                found += _failed(filename, error.reason, str(error))
+                items += _failure(filename, error.reason, str(error))
             else:
-                found += _values(reply, filename, options.max_values, own)
-        return list(_once(found))
+                items += _parse_reply(reply, filename, options.max_values, custom)
+        return list(_without_duplicates(items))
 
-    async def _run(self, script: _Script, server: Server, commands: Commands, options: ScriptOptions) -> Any:
-        if not options.may_write:
-            try:
-                return await self._ask("_RO", script, server, commands)
-            except UnknownCommandError:
-                pass  # a server before 7.0
-        return await self._ask("", script, server, commands)
+    async def _run(self, filename: str, server: Server, commands: Commands, options: ScriptOptions) -> Any:
+        """Return the reply of a script. Raises TargetError, OSError and NoThreadError."""
+        if filename not in self._scripts:
+            self._scripts[filename] = await FILES.run(
+                ("script", filename), partial(_load, filename), within=FILE_DEADLINE
+            )
+        script = self._scripts[filename]
+        async with asyncio.timeout(options.timeout):
+            if not options.may_write:
+                try:
+                    return await self._evaluate("_RO", script, server, commands)
+                except UnknownCommandError:
+                    pass  # a server before 7.0
+            return await self._evaluate("", script, server, commands)
 
-    async def _ask(self, suffix: str, script: _Script, server: Server, commands: Commands) -> Any:
-        known = (server.run_id, script.digest)
-        if known in self._known:
+    async def _evaluate(self, suffix: str, script: _Script, server: Server, commands: Commands) -> Any:
+        """Call a script by its digest, or send its text if the server does not have it. Raises TargetError."""
+        key = (server.run_id, script.digest)
+        if key in self._sent:
             try:
                 return await commands.execute(f"EVALSHA{suffix}", script.digest, 0)
             except TargetError as error:
                 if "no matching script" not in str(error).lower():
                     raise
-                self._known.discard(known)  # flushed, or evicted
+                self._sent.discard(key)  # the server flushed or evicted it
         reply = await commands.execute(f"EVAL{suffix}", script.text, 0)
-        self._known.add(known)
+        self._sent.add(key)
         return reply
 
 
@@ -162,68 +169,72 @@ def _load(filename: str) -> _Script:
     return _Script(filename, text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-def _failed(filename: str, reason: str, text: str, result: float = FAILED) -> list[CollectorItem]:
+def _failure(filename: str, reason: str, text: str, result: float = FAILED) -> list[CollectorItem]:
     name = label_value(filename)
     return [RESULT.sample(result, name), ERROR.sample(1, name, reason), CollectorFault(name, reason, text)]
 
 
-def _values(reply: Any, filename: str, most: int, own: ScriptFile | None = None) -> Iterable[CollectorItem]:
-    """Read ``[key, value, key, value, …]``, where a value is an integer or text that is a number."""
-    items = [] if reply is None else as_list(reply)
-    if items is None or len(items) % 2:
-        what = "a list of an odd length" if items else "no list"
-        text = f"it returned {what}, and not {{name, number, name, number, …}}"
-        return [*_failed(filename, ProtocolError.reason, text), UnreadableField("EVAL")]
-    pairs = {as_text(key): value for key, value in zip(items[::2], items[1::2], strict=True)}
-    found: list[CollectorItem] = []
+def _parse_reply(reply: Any, filename: str, limit: int, custom: ScriptFile | None = None) -> Iterable[CollectorItem]:
+    """Read ``[key, value, key, value, …]``. A value is an integer, or text with a number."""
+    parts = [] if reply is None else as_list(reply)
+    if parts is None or len(parts) % 2:
+        problem = "a list of odd length" if parts else "no list"
+        text = f"it returned {problem} instead of {{name, number, name, number, …}}"
+        return [*_failure(filename, ProtocolError.reason, text), UnreadableField("EVAL")]
+    pairs = {as_text(key): value for key, value in zip(parts[::2], parts[1::2], strict=True)}
+    items: list[CollectorItem] = []
     bad = 0
-    for key, value in list(pairs.items())[:most]:
-        read = _number(value)
-        sample = None if key is None or read is None else _sample(key, read, filename, own)
+    for key, content in list(pairs.items())[:limit]:
+        value = _parse_value(content)
+        sample = None if key is None or value is None else _sample(key, value, filename, custom)
         if sample is None:
             bad += 1
-            found.append(UnreadableField("EVAL/value"))
+            items.append(UnreadableField("EVAL/value"))
         else:
-            found.append(sample)
-    if len(pairs) > most:
-        found.append(OverflowCount("EVAL/key", len(pairs) - most))
+            items.append(sample)
+    if len(pairs) > limit:
+        items.append(OverflowCount("EVAL/key", len(pairs) - limit))
     if not bad:
-        return [RESULT.sample(OK if pairs else EMPTY, label_value(filename)), *found]
-    read_well = min(len(pairs), most) - bad
-    # Without their number: it may differ at each poll, and each other text is a line of the log.
-    text = "some values cannot be used: no number, or a key that does not fit the labels"
-    return [*_failed(filename, ProtocolError.reason, text, OK if read_well else FAILED), *found]
+        return [RESULT.sample(OK if pairs else EMPTY, label_value(filename)), *items]
+    good = min(len(pairs), limit) - bad
+    # The number ``bad`` is not in the text: it may differ in each poll, and each new text is logged.
+    text = "some values cannot be used: not a number, or a key that does not fit the labels"
+    return [*_failure(filename, ProtocolError.reason, text, OK if good else FAILED), *items]
 
 
-def _sample(key: str, value: float, filename: str, own: ScriptFile | None) -> Sample | None:
-    """Return the sample of a value; None when its key has not as many parts as there are labels, or it is below 0."""
-    if own is None:
+def _sample(key: str, value: float, filename: str, custom: ScriptFile | None) -> Sample | None:
+    """Return the sample of a value, or None if the metric cannot have it.
+
+    The parts of the key must match the labels in number, and a counter must not be negative.
+    """
+    if custom is None:
         return VALUES.sample(value, label_value(key), label_value(filename))
-    row, parts = _row(*own.family), key.split(":", max(0, len(own.labels) - 1)) if own.labels else []
-    if len(parts) != len(own.labels) or (row.kind == "counter" and value < 0):
+    metric = _custom_metric(*custom.family)
+    parts = key.split(":", max(0, len(custom.labels) - 1)) if custom.labels else []
+    if len(parts) != len(custom.labels) or (metric.kind == "counter" and value < 0):
         return None
-    return row.sample(value, *map(label_value, parts))
+    return metric.sample(value, *map(label_value, parts))
 
 
 @cache
-def _row(name: str, kind: Literal["gauge", "counter"], text: str, labels: tuple[str, ...]) -> MetricSpec:
-    """Return the row of a metric that an operator named: one for all targets, as the page wants it."""
+def _custom_metric(name: str, kind: Literal["gauge", "counter"], text: str, labels: tuple[str, ...]) -> MetricSpec:
+    """Return the metric that a script defines: one for all targets, because a page has one family per metric."""
     return MetricSpec(kind, "EVAL", name, name, text, labels=labels, prefix="")
 
 
-def _once(found: Iterable[CollectorItem]) -> Iterable[CollectorItem]:
-    """Leave out what would be a second series with the same labels: two scripts may give the same metric."""
+def _without_duplicates(items: Iterable[CollectorItem]) -> Iterable[CollectorItem]:
+    """Replace a second sample with the same labels by an unreadable field. Two scripts may return the same metric."""
     seen: set[tuple[MetricSpec, tuple[str, ...]]] = set()
-    for one in found:
-        if isinstance(one, Sample):
-            if (one.metric, one.labels) in seen:
+    for item in items:
+        if isinstance(item, Sample):
+            if (item.metric, item.labels) in seen:
                 yield UnreadableField("EVAL/key")
                 continue
-            seen.add((one.metric, one.labels))
-        yield one
+            seen.add((item.metric, item.labels))
+        yield item
 
 
-def _number(value: Any) -> float | None:
+def _parse_value(value: Any) -> float | None:
     text = str(value) if type(value) is int else as_text(value)
     try:
         return None if text is None else parse_number(text)

@@ -1,11 +1,12 @@
-"""What a Sentinel knows of the masters that it watches: their state, quorum, replicas and fellow Sentinels.
+"""State, quorum, replicas and Sentinels of the masters that a Sentinel watches (INFO, SENTINEL).
 
 redis_sentinel_master_ok_slaves{target="s1",master_name="cart",master_address="10.0.0.7:6379"} 2
 redis_sentinel_master_ckquorum_status{target="s1",master_name="cart",message="OK"} 1
 
-``message`` is one of a closed set, not the server's sentence; the number in that sentence is a metric of its own.
+``message`` is one of four texts without numbers, not the server's message, so it makes few series. The number in the
+server's message is published as ``redis_sentinel_master_usable_sentinels``.
 """
-# ruff: noqa: E501 - a row is one line
+# ruff: noqa: E501 - one line per metric definition
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
@@ -19,72 +20,72 @@ from redis_pulse.config.option_types import Field, PositiveCount
 from redis_pulse.errors import TargetError
 from redis_pulse.metric import CollectorItem, MetricSpec, OverflowCount, UnreadableField, counter, gauge, msec
 from redis_pulse.parse.reply import as_pairs, as_text
-from redis_pulse.parse.sentinel import LONGEST, as_instances, parse_ckquorum, parse_masters
+from redis_pulse.parse.sentinel import MAX_NAME_LENGTH, as_instances, parse_ckquorum, parse_masters
 from redis_pulse.server_info import Server
 
-_MASTER = ("master_name", "master_address")
+_MASTER_LABELS = ("master_name", "master_address")
 _MASTERS, _CKQUORUM, _SENTINELS, _SLAVES, _CONFIG = (
     f"SENTINEL {word}" for word in ("MASTERS", "CKQUORUM", "SENTINELS", "SLAVES", "CONFIG GET")
 )
 # fmt: off
-#: Fields of INFO about the Sentinel itself.
-ITSELF = (
+#: Fields of INFO about the Sentinel.
+SENTINEL_METRICS = (
     gauge("Sentinel", "sentinel_masters", "sentinel_masters", "Masters that the Sentinel watches."),
-    gauge("Sentinel", "sentinel_tilt", "sentinel_tilt", "1 while the Sentinel does not trust its own clock and acts on nothing (TILT)."),
-    gauge("Sentinel", "sentinel_tilt_since_seconds", "sentinel_tilt_since_seconds", "Time since the Sentinel went into TILT, -1 when it is not (Redis 7.0 and later)."),
-    counter("Sentinel", "sentinel_total_tilt", "sentinel_tilts_total", "Times that the Sentinel went into TILT (Redis 8 and Valkey 9 and later)."),
-    gauge("Sentinel", "sentinel_running_scripts", "sentinel_running_scripts", "Notification and reconfiguration scripts that run now."),
-    gauge("Sentinel", "sentinel_scripts_queue_length", "sentinel_scripts_queue_length", "Scripts that wait to be run or are running."),
-    gauge("Sentinel", "sentinel_simulate_failure_flags", "sentinel_simulate_failure_flags", "Failures that the Sentinel was told to simulate (SENTINEL SIMULATE-FAILURE), as bits."),
+    gauge("Sentinel", "sentinel_tilt", "sentinel_tilt", "1 while the Sentinel does not trust its clock and does not act (TILT)."),
+    gauge("Sentinel", "sentinel_tilt_since_seconds", "sentinel_tilt_since_seconds", "Time since the Sentinel entered TILT, -1 if it is not in TILT (Redis 7.0 and later)."),
+    counter("Sentinel", "sentinel_total_tilt", "sentinel_tilts_total", "Times that the Sentinel entered TILT (Redis 8 and Valkey 9 and later)."),
+    gauge("Sentinel", "sentinel_running_scripts", "sentinel_running_scripts", "Notification and reconfiguration scripts that currently run."),
+    gauge("Sentinel", "sentinel_scripts_queue_length", "sentinel_scripts_queue_length", "Scripts that wait to run or are running."),
+    gauge("Sentinel", "sentinel_simulate_failure_flags", "sentinel_simulate_failure_flags", "Failures that the Sentinel simulates (SENTINEL SIMULATE-FAILURE), as bits."),
 )
-STATUS = gauge("Sentinel", "masterN:status", "sentinel_master_status", "Always 1; the label says how this Sentinel sees the master: ok, sdown, odown, or other.", labels=(*_MASTER, "master_status"))
+STATUS = gauge("Sentinel", "masterN:status", "sentinel_master_status", "Always 1; the label is the master's state in this Sentinel's view: ok, sdown, odown, or other.", labels=(*_MASTER_LABELS, "master_status"))
 #: Pairs of a masterN line of INFO.
-OF_A_LINE = (
-    gauge("Sentinel", "masterN:slaves", "sentinel_master_slaves", "Replicas of a master that the Sentinel knows.", labels=_MASTER),
-    gauge("Sentinel", "masterN:sentinels", "sentinel_master_sentinels", "Sentinels that watch a master, this one included.", labels=_MASTER),
+LINE_METRICS = (
+    gauge("Sentinel", "masterN:slaves", "sentinel_master_slaves", "Replicas of a master that the Sentinel knows.", labels=_MASTER_LABELS),
+    gauge("Sentinel", "masterN:sentinels", "sentinel_master_sentinels", "Sentinels that watch a master, including this one.", labels=_MASTER_LABELS),
 )
 #: Fields of SENTINEL MASTERS.
-OF_A_MASTER = (
-    gauge(_MASTERS, "quorum", "sentinel_master_setting_ckquorum", "Sentinels that must agree that a master is down (quorum).", labels=_MASTER),
-    gauge(_MASTERS, "failover-timeout", "sentinel_master_setting_failover_timeout", "Milliseconds that a failover may take (failover-timeout).", labels=_MASTER),
-    gauge(_MASTERS, "failover-timeout", "sentinel_master_failover_timeout_seconds", "Time that a failover may take (failover-timeout).", msec, labels=_MASTER),
-    gauge(_MASTERS, "parallel-syncs", "sentinel_master_setting_parallel_syncs", "Replicas that are resynchronised at once after a failover (parallel-syncs).", labels=_MASTER),
-    gauge(_MASTERS, "down-after-milliseconds", "sentinel_master_setting_down_after_milliseconds", "Milliseconds of silence after which an instance is held to be down (down-after-milliseconds).", labels=_MASTER),
-    gauge(_MASTERS, "down-after-milliseconds", "sentinel_master_down_after_seconds", "Time of silence after which an instance is held to be down (down-after-milliseconds).", msec, labels=_MASTER),
-    gauge(_MASTERS, "config-epoch", "sentinel_master_config_epoch", "Epoch of a master's configuration; its address changes with it, so prefer redis_sentinel_failover_epoch to see failovers.", labels=_MASTER),
-    gauge(_MASTERS, "last-ok-ping-reply", "sentinel_master_last_ok_ping_reply_seconds", "Time since a master last answered a PING of this Sentinel well.", msec, labels=_MASTER),
+MASTER_METRICS = (
+    gauge(_MASTERS, "quorum", "sentinel_master_setting_ckquorum", "Number of Sentinels that must agree that a master is down (quorum).", labels=_MASTER_LABELS),
+    gauge(_MASTERS, "failover-timeout", "sentinel_master_setting_failover_timeout", "Milliseconds that a failover may take (failover-timeout).", labels=_MASTER_LABELS),
+    gauge(_MASTERS, "failover-timeout", "sentinel_master_failover_timeout_seconds", "Time that a failover may take (failover-timeout).", msec, labels=_MASTER_LABELS),
+    gauge(_MASTERS, "parallel-syncs", "sentinel_master_setting_parallel_syncs", "Replicas that are resynchronised at the same time after a failover (parallel-syncs).", labels=_MASTER_LABELS),
+    gauge(_MASTERS, "down-after-milliseconds", "sentinel_master_setting_down_after_milliseconds", "Milliseconds without a reply after which an instance counts as down (down-after-milliseconds).", labels=_MASTER_LABELS),
+    gauge(_MASTERS, "down-after-milliseconds", "sentinel_master_down_after_seconds", "Time without a reply after which an instance counts as down (down-after-milliseconds).", msec, labels=_MASTER_LABELS),
+    gauge(_MASTERS, "config-epoch", "sentinel_master_config_epoch", "Epoch of a master's configuration; the label master_address changes with it, so use redis_sentinel_failover_epoch to count failovers.", labels=_MASTER_LABELS),
+    gauge(_MASTERS, "last-ok-ping-reply", "sentinel_master_last_ok_ping_reply_seconds", "Time since the last valid reply of a master to a PING of this Sentinel.", msec, labels=_MASTER_LABELS),
 )
-EPOCH = gauge(_MASTERS, "config-epoch", "sentinel_failover_epoch", "Epoch of a master's configuration by name alone: changes() of it counts failovers.", labels=("master_name",))
-CKQUORUM = gauge(_CKQUORUM, "reply", "sentinel_master_ckquorum_status", "1 when enough Sentinels are there to agree on a failover and authorise it; message is OK, or NOQUORUM and what is missing.", labels=("master_name", "message"))
-USABLE = gauge(_CKQUORUM, "usable Sentinels", "sentinel_master_usable_sentinels", "Sentinels that could take part in a failover now, this one included.", labels=_MASTER)
-OK_SENTINELS = gauge(_SENTINELS, "flags", "sentinel_master_ok_sentinels", "Sentinels of a master that are not down, this one included.", labels=_MASTER)
-OK_SLAVES = gauge(_SLAVES, "flags", "sentinel_master_ok_slaves", "Replicas of a master that are not down.", labels=_MASTER)
-PEER = gauge(_SENTINELS, "*", "sentinel_peer_info", "Always 1; another Sentinel of a master (only with include_peer_info).", labels=(*_MASTER, "name", "ip", "port", "runid", "flags"))
-KEY_VALUE = gauge(_CONFIG, "*", "sentinel_config_key_value", "Always 1; a setting of the Sentinel and its value, secrets hidden (only with include_config_metrics).", labels=("key", "value"))
-VALUE = gauge(_CONFIG, "* that are numbers", "sentinel_config_value", "A setting of the Sentinel that is a number (only with include_config_metrics).", labels=("key",))
+EPOCH = gauge(_MASTERS, "config-epoch", "sentinel_failover_epoch", "Epoch of a master's configuration by master name only; its changes() counts failovers.", labels=("master_name",))
+CKQUORUM = gauge(_CKQUORUM, "reply", "sentinel_master_ckquorum_status", "1 if enough Sentinels are usable to agree on a failover and authorise it. The message is OK, or NOQUORUM and the reason.", labels=("master_name", "message"))
+USABLE = gauge(_CKQUORUM, "usable Sentinels", "sentinel_master_usable_sentinels", "Sentinels that can currently take part in a failover, including this one.", labels=_MASTER_LABELS)
+OK_SENTINELS = gauge(_SENTINELS, "flags", "sentinel_master_ok_sentinels", "Sentinels of a master that are not down, including this one.", labels=_MASTER_LABELS)
+OK_SLAVES = gauge(_SLAVES, "flags", "sentinel_master_ok_slaves", "Replicas of a master that are not down.", labels=_MASTER_LABELS)
+PEER = gauge(_SENTINELS, "*", "sentinel_peer_info", "Always 1; the labels describe another Sentinel of a master (only with include_peer_info).", labels=(*_MASTER_LABELS, "name", "ip", "port", "runid", "flags"))
+KEY_VALUE = gauge(_CONFIG, "*", "sentinel_config_key_value", "Always 1; the labels are a setting of the Sentinel and its value, with secrets hidden (only with include_config_metrics).", labels=("key", "value"))
+VALUE = gauge(_CONFIG, "* that are numbers", "sentinel_config_value", "Value of a setting of the Sentinel that is a number (only with include_config_metrics).", labels=("key",))
 # fmt: on
 
 _STATUSES = frozenset({"ok", "sdown", "odown"})
-#: Flags of an instance that is down, in this Sentinel's opinion or by agreement.
+#: Flags of an instance that is down: in this Sentinel's view (s_down), or by agreement (o_down).
 _DOWN = frozenset({"s_down", "o_down"})
-#: Flags that a label may show.
-_FLAGS = frozenset({"sentinel", "disconnected", "master_down"}) | _DOWN
+#: Flags that a label may contain.
+_LABEL_FLAGS = frozenset({"sentinel", "disconnected", "master_down"}) | _DOWN
 
 
 class SentinelOptions(SettingsOptions):
-    """How much a Sentinel tells."""
+    """Settings of the collector ``sentinel``."""
 
-    include_peer_info: bool = Field(default=False, description="Whether every other Sentinel of a master has a series.")
-    max_masters: PositiveCount = Field(200, description="Masters that have series; further ones are counted, no more.")
+    include_peer_info: bool = Field(default=False, description="Whether each other Sentinel of a master has a series.")
+    max_masters: PositiveCount = Field(200, description="Masters that have series; further ones are only counted.")
     max_peers: PositiveCount = Field(50, description="Other Sentinels of one master that have a series.")
 
 
 class SentinelCollector(Stateless):
-    """Read INFO, then every master's details; what an ACL denies is left out."""
+    """Read INFO, then the details of each master. Parts that an ACL denies are left out."""
 
     name: ClassVar[str] = "sentinel"
     metrics: ClassVar[tuple[MetricSpec, ...]] = (
-        *(*ITSELF, STATUS, *OF_A_LINE, *OF_A_MASTER, EPOCH, CKQUORUM, USABLE, OK_SENTINELS, OK_SLAVES),
+        *(*SENTINEL_METRICS, STATUS, *LINE_METRICS, *MASTER_METRICS, EPOCH, CKQUORUM, USABLE, OK_SENTINELS, OK_SLAVES),
         *(PEER, KEY_VALUE, VALUE),
     )
     options: ClassVar[type[Options]] = SentinelOptions
@@ -94,115 +95,119 @@ class SentinelCollector(Stateless):
     )
 
     def applies(self, server: Server) -> bool:
-        """Only a Sentinel has it."""
+        """Return whether the server is a Sentinel."""
         return server.mode == "sentinel"
 
     async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:
-        """Read part by part."""
-        own = (await read_info(server, commands)).get("Sentinel", {})
-        found: list[CollectorItem | None] = [row.parse(own[row.field]) for row in ITSELF if row.field in own]
-        lines, bad = parse_masters(own)
-        found += [UnreadableField("Sentinel/masterN")] * bad
-        masters, unread = await _masters(commands)
-        found += unread
+        """Read the parts one by one. An unreadable part is counted and does not affect the others."""
+        info = (await read_info(server, commands)).get("Sentinel", {})
+        items: list[CollectorItem | None] = [
+            metric.parse(info[metric.field]) for metric in SENTINEL_METRICS if metric.field in info
+        ]
+        lines, bad = parse_masters(info)
+        items += [UnreadableField("Sentinel/masterN")] * bad
+        masters, unreadable = await _request_masters(commands)
+        items += unreadable
         names = sorted({**lines, **masters})
         if len(names) > options.max_masters:
-            found.append(OverflowCount(STATUS.location, len(names) - options.max_masters))
+            items.append(OverflowCount(STATUS.location, len(names) - options.max_masters))
         for name in names[: options.max_masters]:
             line, fields = lines.get(name, {}), masters.get(name, {})
-            address = line.get("address") or f"{fields.get('ip', '')}:{fields.get('port', '')}"  # no [], as in INFO
-            at = name, address[:LONGEST]
-            found += [*_of_a_line(at, line), *_of_a_master(at, fields)]
-            replies = await commands.pipeline(
+            # An IPv6 address has no brackets here, because INFO writes none.
+            address = line.get("address") or f"{fields.get('ip', '')}:{fields.get('port', '')}"
+            master = name, address[:MAX_NAME_LENGTH]
+            items += [*_line_samples(master, line), *_master_samples(master, fields)]
+            quorum, sentinels, replicas = await commands.pipeline(
                 [("SENTINEL", word, name) for word in ("CKQUORUM", "SENTINELS", "SLAVES")]
             )
-            found += [*_quorum(at, replies[0]), *_sentinels(at, replies[1], options), *_slaves(at, replies[2])]
+            items += _quorum_samples(master, quorum)
+            items += _sentinel_samples(master, sentinels, options)
+            items += _ok_samples(OK_SLAVES, master, replicas)
         if options.include_config_metrics:
-            found += await _settings(commands, options)
-        return [item for item in found if item is not None]
+            items += await _settings_items(commands, options)
+        return [item for item in items if item is not None]
 
 
-async def _masters(commands: Commands) -> tuple[dict[str, dict[str, str]], list[CollectorItem]]:
-    """Return the fields of every master by name, and what of the reply was unreadable."""
+async def _request_masters(commands: Commands) -> tuple[dict[str, dict[str, str]], list[CollectorItem]]:
+    """Return the fields of each master by name, and the unreadable parts of the reply."""
     try:
         masters = as_instances(await commands.execute("SENTINEL", "MASTERS"))
     except UNSUPPORTED:
         return {}, []
-    return (
-        ({}, [UnreadableField(_MASTERS)])
-        if masters is None
-        else (masters.named, [UnreadableField(_MASTERS)] * masters.bad)
-    )
+    if masters is None:
+        return {}, [UnreadableField(_MASTERS)]
+    return masters.named, [UnreadableField(_MASTERS)] * masters.bad
 
 
-def _of_a_line(at: tuple[str, str], line: Mapping[str, str]) -> Iterator[CollectorItem | None]:
+def _line_samples(master: tuple[str, str], line: Mapping[str, str]) -> Iterator[CollectorItem | None]:
     if status := line.get("status"):
-        yield STATUS.sample(1.0, *at, status if status in _STATUSES else "other")
-    for row in OF_A_LINE:
-        if (item := row.field.removeprefix("masterN:")) in line:
-            yield row.parse(line[item], *at)
+        yield STATUS.sample(1.0, *master, status if status in _STATUSES else "other")
+    for metric in LINE_METRICS:
+        if (item := metric.field.removeprefix("masterN:")) in line:
+            yield metric.parse(line[item], *master)
 
 
-def _of_a_master(at: tuple[str, str], fields: Mapping[str, str]) -> Iterator[CollectorItem | None]:
-    for row in (*OF_A_MASTER, EPOCH):
-        if row.field in fields:
-            yield row.parse(fields[row.field], *at[: len(row.labels)])
+def _master_samples(master: tuple[str, str], fields: Mapping[str, str]) -> Iterator[CollectorItem | None]:
+    for metric in (*MASTER_METRICS, EPOCH):
+        if metric.field in fields:
+            yield metric.parse(fields[metric.field], *master[: len(metric.labels)])
 
 
-def _quorum(at: tuple[str, str], reply: Any) -> Iterator[CollectorItem]:
-    """Read the reply to CKQUORUM; a quorum that is lost is an error reply."""
+def _quorum_samples(master: tuple[str, str], reply: Any) -> Iterator[CollectorItem]:
+    """Read the reply to CKQUORUM. The server reports a lost quorum as an error."""
     if isinstance(reply, UNSUPPORTED):
         return
-    verdict = parse_ckquorum(str(reply) if isinstance(reply, TargetError) else as_text(reply) or "")
-    if verdict is None:
+    quorum = parse_ckquorum(str(reply) if isinstance(reply, TargetError) else as_text(reply) or "")
+    if quorum is None:
         yield UnreadableField(CKQUORUM.location)
     else:
-        yield CKQUORUM.sample(float(verdict.reached), at[0], verdict.message)
-        yield USABLE.sample(float(verdict.usable), *at)
+        yield CKQUORUM.sample(float(quorum.reached), master[0], quorum.message)
+        yield USABLE.sample(float(quorum.usable), *master)
 
 
-def _sentinels(at: tuple[str, str], reply: Any, options: SentinelOptions) -> Iterator[CollectorItem]:
-    yield from _standing(OK_SENTINELS, at, reply, ourselves=1)
+def _sentinel_samples(master: tuple[str, str], reply: Any, options: SentinelOptions) -> Iterator[CollectorItem]:
+    # The reply leaves out the Sentinel that sends it.
+    yield from _ok_samples(OK_SENTINELS, master, reply, not_listed=1)
     others = as_instances(reply)
     if others is None or not options.include_peer_info:
         return
-    peers = sorted({_peer(fields) for fields in others.named.values()})
+    peers = sorted({_peer_labels(fields) for fields in others.named.values()})
     for labels in peers[: options.max_peers]:
-        yield PEER.sample(1.0, *at, *labels)
+        yield PEER.sample(1.0, *master, *labels)
     if len(peers) > options.max_peers:
         yield OverflowCount(PEER.location, len(peers) - options.max_peers)
 
 
-def _slaves(at: tuple[str, str], reply: Any) -> Iterator[CollectorItem]:
-    yield from _standing(OK_SLAVES, at, reply, ourselves=0)
-
-
-def _standing(row: MetricSpec, at: tuple[str, str], reply: Any, *, ourselves: int) -> Iterator[CollectorItem]:
-    """Count the instances that are not down."""
+def _ok_samples(
+    metric: MetricSpec, master: tuple[str, str], reply: Any, *, not_listed: int = 0
+) -> Iterator[CollectorItem]:
+    """Count the listed instances that are not down, plus those that are ``not_listed``."""
     if isinstance(reply, UNSUPPORTED):
         return
     instances = as_instances(reply)
     if instances is None:
-        yield UnreadableField(row.location)
+        yield UnreadableField(metric.location)
         return
     flags = [set(fields["flags"].split(",")) for fields in instances.named.values() if "flags" in fields]
-    yield from [UnreadableField(row.location)] * (instances.bad + len(instances.named) - len(flags))
-    yield row.sample(float(ourselves + sum(not (_DOWN & one) for one in flags)), *at)
+    without_flags = len(instances.named) - len(flags)
+    yield from [UnreadableField(metric.location)] * (instances.bad + without_flags)
+    ok = sum(not (_DOWN & instance_flags) for instance_flags in flags)
+    yield metric.sample(float(not_listed + ok), *master)
 
 
-def _peer(fields: Mapping[str, str]) -> tuple[str, ...]:
-    """Return name, ip, port, runid and those of its flags that are known."""
-    flags = ",".join(flag for flag in dict.fromkeys(fields.get("flags", "").split(",")) if flag in _FLAGS)
-    return (*(fields.get(label, "")[:LONGEST] for label in PEER.labels[2:-1]), flags)
+def _peer_labels(fields: Mapping[str, str]) -> tuple[str, ...]:
+    """Return name, ip, port, runid and flags of a Sentinel. Unknown flags are left out."""
+    flags = ",".join(flag for flag in dict.fromkeys(fields.get("flags", "").split(",")) if flag in _LABEL_FLAGS)
+    return (*(fields.get(label, "")[:MAX_NAME_LENGTH] for label in PEER.labels[2:-1]), flags)
 
 
-async def _settings(commands: Commands, options: SentinelOptions) -> list[CollectorItem]:
-    """Publish the Sentinel's settings (SENTINEL CONFIG came with Redis 6.2)."""
+async def _settings_items(commands: Commands, options: SentinelOptions) -> list[CollectorItem]:
+    """Read the settings of the Sentinel. SENTINEL CONFIG requires Redis 6.2 or later."""
     try:
-        fields, bad = as_pairs(await commands.execute("SENTINEL", "CONFIG", "GET", "*"))
+        settings, bad = as_pairs(await commands.execute("SENTINEL", "CONFIG", "GET", "*"))
     except UNSUPPORTED:
         return []
-    return [*settings_samples(KEY_VALUE, VALUE, fields, options), *[UnreadableField(_CONFIG)] * bad]
+    return [*settings_samples(KEY_VALUE, VALUE, settings, options), *[UnreadableField(_CONFIG)] * bad]
 
 
 COLLECTOR = SentinelCollector()

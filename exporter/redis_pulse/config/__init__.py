@@ -1,7 +1,8 @@
-"""Settings: models, sources, redaction, warnings. The only room that knows pydantic-settings and YAML.
+"""Settings: their models, their sources, and messages about problems.
 
-``load`` reads the command line, the environment, ``.env``, a YAML or TOML file and a folder of secrets, and returns
-``LoadedConfig``, or raises ``ConfigError`` with every problem, its place and its cure. No message holds a secret.
+Only this package imports pydantic-settings and YAML. ``load`` reads the command line, the environment, ``.env``, a YAML
+or TOML file, and a folder of secrets. It returns ``LoadedConfig``, or raises ``ConfigError`` with every problem, its
+location and a hint. No message contains a secret.
 """
 
 from redis_pulse.config.discovery_models import (
@@ -14,7 +15,7 @@ from redis_pulse.config.discovery_models import (
     SourceSettings,
 )
 from redis_pulse.config.file_sd import TargetGroup, read_groups
-from redis_pulse.config.layered_source import InheritedSettings, InheritVariables
+from redis_pulse.config.layered_source import InheritedSettings
 from redis_pulse.config.loader import ConfigLoader, LoadedConfig, load
 from redis_pulse.config.models import (
     PING_BUCKETS,
@@ -27,22 +28,19 @@ from redis_pulse.config.models import (
     ProbeSettings,
     SloSettings,
     TlsSettings,
-    WebSettings,
 )
-from redis_pulse.config.problems import ConfigError, Problem, closest_name
-from redis_pulse.config.resolver import CheckCollectors
+from redis_pulse.config.problems import ConfigError, Problem, closest_name, closest_names
 from redis_pulse.config.settings import Settings
 from redis_pulse.config.sharding import Shard
 from redis_pulse.config.target import TargetSettings, no_entry
-from redis_pulse.config.types import Options, Seconds, duration, label_error
-from redis_pulse.config.url import Endpoint, ParsedUrl, parse_url, telemetry_path_error
+from redis_pulse.config.types import Options, Seconds, format_duration, label_error, parse_duration
+from redis_pulse.config.url import Endpoint, ListenAddress, ParsedUrl, parse_listen, parse_url, telemetry_path_error
 from redis_pulse.config.validation_errors import check_options
 
 __all__ = [
     "PING_BUCKETS",
     "BreakerSettings",
     "CanarySettings",
-    "CheckCollectors",
     "ClusterSettings",
     "ConfigError",
     "ConfigLoader",
@@ -52,8 +50,8 @@ __all__ = [
     "Endpoint",
     "FileSourceSettings",
     "HttpSourceSettings",
-    "InheritVariables",
     "InheritedSettings",
+    "ListenAddress",
     "LoadedConfig",
     "LogSettings",
     "Options",
@@ -71,13 +69,15 @@ __all__ = [
     "TargetGroup",
     "TargetSettings",
     "TlsSettings",
-    "WebSettings",
     "check_options",
     "closest_name",
-    "duration",
+    "closest_names",
+    "format_duration",
     "label_error",
     "load",
     "no_entry",
+    "parse_duration",
+    "parse_listen",
     "parse_url",
     "read_groups",
     "telemetry_path_error",

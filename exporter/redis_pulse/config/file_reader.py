@@ -1,8 +1,8 @@
-"""Read a configuration file, YAML or TOML, into a layer that knows the line of every key."""
+"""Read a configuration file, YAML or TOML, into a ``ConfigSource`` that has the line of every key."""
 
 import re
 import tomllib
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -12,7 +12,7 @@ from redis_pulse.config.layered_source import ConfigSource, SettingPath, format_
 from redis_pulse.config.problems import ConfigError, Problem
 
 _TAG = "tag:yaml.org,2002:"
-#: Of a configuration: ten thousand targets have some megabytes.
+#: Maximum size of a configuration file. Ten thousand targets take a few megabytes.
 MAX_BYTES = 50_000_000
 _MAX_NODES = 200_000
 _MAX_DEPTH = 50
@@ -22,11 +22,11 @@ _TOML_LINE = re.compile(r"\(at line (\d+), column \d+\)")
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, for which a date is text."""
+    """The safe loader. It reads a date as text."""
 
 
 class _FastLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """The same in C, ten times as fast: a thousand targets are read again while the daemon runs."""
+    """The same loader in C, ten times as fast: a reload reads thousands of targets while the daemon runs."""
 
 
 for _loader in (_Loader, _FastLoader):
@@ -36,77 +36,80 @@ for _loader in (_Loader, _FastLoader):
     }
 
 
-def read_file(path: FilePath, *, shown: str, data: bytes | None = None) -> ConfigSource:
-    """Read a configuration file; raises ConfigError when it cannot be read or is not what its name says.
+def read_file(path: Path, *, shown: str, data: bytes | None = None) -> ConfigSource:
+    """Return what a configuration file sets. Raises ConfigError if it cannot be read or parsed.
 
-    ``shown`` is how messages call it: as the user wrote it. ``data`` is what is in it, when that was read already.
+    ``shown`` is its name in messages, as the user wrote it. ``data`` is its content, if that was read already.
     """
-    file = FilePath(shown)
+    file = Path(shown)
     try:
         text = (read_regular_file(path, MAX_BYTES) if data is None else data).decode("utf-8-sig")
     except FileNotFoundError:
-        raise _refused(file, "does not exist", "see --config and REDIS_PULSE_CONFIG") from None
+        raise _file_error(file, "does not exist", "see --config and REDIS_PULSE_CONFIG") from None
     except IsADirectoryError:
-        raise _refused(file, "is a directory, not a file") from None
+        raise _file_error(file, "is a directory, not a file") from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise _refused(file, "is not UTF-8 text", line=line) from None
+        raise _file_error(file, "is not UTF-8 text", line=line) from None
     except (OSError, ValueError) as error:
-        raise _refused(file, f"cannot be read: {getattr(error, 'strerror', None) or 'not a path'}") from None
-    found, lines = _toml(file, text) if file.suffix.lower() == ".toml" else _yaml(file, text)
-    if found is None or found == {}:
-        raise _refused(file, "is empty", "write at least one target: see docs/configuration.md")
-    places = {path: f"{file}:{line}" for path, line in lines.items()} | {(): str(file)}
-    return ConfigSource(resolve_paths(found, path.absolute().parent), places, with_path=True)
+        raise _file_error(file, f"cannot be read: {getattr(error, 'strerror', None) or 'not a path'}") from None
+    settings, lines = _read_toml(file, text) if file.suffix.lower() == ".toml" else _read_yaml(file, text)
+    if settings is None or settings == {}:
+        raise _file_error(file, "is empty", "write at least one target: see docs/configuration.md")
+    locations = {path: f"{file}:{line}" for path, line in lines.items()} | {(): str(file)}
+    return ConfigSource(resolve_paths(settings, path.absolute().parent), locations, with_path=True)
 
 
-def nodes_of(text: str, file: FilePath) -> Any:
-    """Return what a text of YAML holds, with the same care as a configuration; raises ValueError and YAMLError."""
-    loader, node = _nodes(text)
+def parse_yaml(text: str, file: Path) -> Any:
+    """Return the content of a YAML text, checked like a configuration file. Raises ValueError or YAMLError."""
+    loader, node = _compose(text)
     if node is None:
         return None
-    walk = _Walk(file)
-    walk.visit(node, (), frozenset())
-    if walk.problems:
-        raise ValueError(walk.problems[0].message)
+    checker = _NodeChecker(file)
+    checker.visit(node, (), frozenset())
+    if checker.problems:
+        raise ValueError(checker.problems[0].message)
     return loader.construct_document(node)
 
 
-def _refused(file: FilePath, message: str, cure: str = "", *, line: int | None = None) -> ConfigError:
-    return ConfigError([Problem(f"{file}:{line}" if line else str(file), message, cure)])
+def _file_error(file: Path, message: str, hint: str = "", *, line: int | None = None) -> ConfigError:
+    return ConfigError([Problem(f"{file}:{line}" if line else str(file), message, hint)])
 
 
-def _yaml(file: FilePath, text: str) -> tuple[Any, dict[SettingPath, int]]:
+def _read_yaml(file: Path, text: str) -> tuple[Any, dict[SettingPath, int]]:
     try:
-        loader, node = _nodes(text)
+        loader, node = _compose(text)
         if node is None or (isinstance(node, yaml.ScalarNode) and not node.value):
             return None, {}
-        walk = _Walk(file)
-        walk.visit(node, (), frozenset())
+        checker = _NodeChecker(file)
+        checker.visit(node, (), frozenset())
         if not isinstance(node, yaml.MappingNode):
-            walk.complain(node, (), "must be a mapping from settings to values", "such as: targets: [{url: …}]")
-        if walk.problems:
-            raise ConfigError(walk.problems)
-        return loader.construct_document(node), walk.lines
+            message = "must be a mapping from settings to values"
+            checker.add_problem(node, (), message, "such as: targets: [{url: …}]")
+        if checker.problems:
+            raise ConfigError(checker.problems)
+        return loader.construct_document(node), checker.lines
     except yaml.YAMLError as error:
         raise _yaml_error(file, error) from None
     except (ValueError, RecursionError):
-        raise _refused(file, "holds a value that YAML cannot read, or nests too deep", "quote it") from None
+        raise _file_error(
+            file, "holds a value that YAML cannot read, or is nested too deeply", "quote the value"
+        ) from None
 
 
-def _nodes(text: str) -> tuple[Any, Any]:
-    """Return a loader and the node of the document; what the fast one refuses, the other one explains."""
+def _compose(text: str) -> tuple[Any, Any]:
+    """Return a loader and the node of the document. If the fast loader fails, the other one gives a better error."""
     try:
-        _refuse_depths(text)
-        loader = _FastLoader(text)
-        return loader, loader.get_single_node()
+        _check_depth(text)
+        fast_loader = _FastLoader(text)
+        return fast_loader, fast_loader.get_single_node()
     except yaml.YAMLError:
-        explaining = _Loader(text)
-        return explaining, explaining.get_single_node()
+        loader = _Loader(text)
+        return loader, loader.get_single_node()
 
 
-def _refuse_depths(text: str) -> None:
-    """Raise RecursionError for nesting on which the C loader, which recurses, would crash the process."""
+def _check_depth(text: str) -> None:
+    """Raise RecursionError for deep nesting. The C loader recurses, and would crash the process."""
     depth = 0
     for event in yaml.parse(text, Loader=_FastLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -114,100 +117,116 @@ def _refuse_depths(text: str) -> None:
             raise RecursionError
 
 
-def _yaml_error(file: FilePath, error: yaml.YAMLError) -> ConfigError:
+def _yaml_error(file: Path, error: yaml.YAMLError) -> ConfigError:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = str(getattr(error, "problem", None) or "")
-    cure = "quote a text that begins with a sign, put a space after each colon, and check brackets and indentation"
+    hint = (
+        "quote text that begins with a special character, put a space after each colon, check brackets and indentation"
+    )
     if "\\t" in problem:
-        cure = "YAML is indented with spaces, not with tabs"
+        hint = "YAML is indented with spaces, not with tabs"
     elif "another document" in problem:
-        cure = "keep one document in the file"
-    # What a message of YAML quotes may be a part of a password; only the names of its own tokens stay.
+        hint = "keep one document in the file"
+    # A quoted part of the message may be a part of a password. Keep only the names of tokens: '<block end>'.
     problem = re.sub(r"'(?!<)[^']*'|\"[^\"]*\"", "…", problem)
-    return _refused(file, f"is not valid YAML: {problem or 'unreadable character'}", cure, line=mark and mark.line + 1)
+    return _file_error(
+        file, f"is not valid YAML: {problem or 'unreadable character'}", hint, line=mark and mark.line + 1
+    )
 
 
-class _Walk:
-    """Goes through the nodes of a document: notes lines, and complains about what YAML would swallow."""
+class _NodeChecker:
+    """Visits the nodes of a document. Collects the line of each key, and problems that YAML does not report."""
 
-    def __init__(self, file: FilePath) -> None:
+    def __init__(self, file: Path) -> None:
         self.file = file
         self.lines: dict[SettingPath, int] = {}
         self.problems: list[Problem] = []
         self.nodes = 0
 
-    def complain(self, node: yaml.Node, path: SettingPath, message: str, cure: str = "") -> None:
-        place = f"{self.file}:{node.start_mark.line + 1}" + (f": {format_path(path)}" if path else "")
-        self.problems.append(Problem(place, message, cure))
+    def add_problem(self, node: yaml.Node, path: SettingPath, message: str, hint: str = "") -> None:
+        location = f"{self.file}:{node.start_mark.line + 1}" + (f": {format_path(path)}" if path else "")
+        self.problems.append(Problem(location, message, hint))
 
-    def visit(self, node: yaml.Node, path: SettingPath, above: frozenset[int]) -> None:
+    def visit(self, node: yaml.Node, path: SettingPath, parents: frozenset[int]) -> None:
+        """Visit a node and all nodes below it. ``parents`` are the ids of the nodes above it."""
         self.nodes += 1
-        if id(node) in above or self.nodes > _MAX_NODES:
+        if id(node) in parents or self.nodes > _MAX_NODES:
             if not self.problems:
-                self.complain(node, path, "has an alias that holds itself, or too many of them")
+                self.add_problem(node, path, "has an alias that contains itself, or too many aliases")
             return
         if not node.tag.startswith(_TAG) or node.tag[len(_TAG) :] in ("binary", "omap", "pairs", "set", "timestamp"):
-            self.complain(node, path, "has a tag, which has no meaning here", "quote a text that begins with !")
+            self.add_problem(node, path, "has a tag, which has no meaning here", "quote text that begins with !")
             return
-        above |= {id(node)}
+        parents |= {id(node)}
         if isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
                 self.lines.setdefault((*path, index), item.start_mark.line + 1)
-                self.visit(item, (*path, index), above)
+                self.visit(item, (*path, index), parents)
         elif isinstance(node, yaml.MappingNode):
-            self._mapping(node, path, above)
+            self._visit_mapping(node, path, parents)
 
-    def _mapping(self, node: yaml.MappingNode, path: SettingPath, above: frozenset[int]) -> None:
-        seen: dict[str, int] = {}
+    def _visit_mapping(self, node: yaml.MappingNode, path: SettingPath, parents: frozenset[int]) -> None:
+        seen_at: dict[str, int] = {}
         merged: list[yaml.Node] = []
         for key, value in node.value:
             line = key.start_mark.line + 1
             if key.tag == _TAG + "merge":
                 merged += value.value if isinstance(value, yaml.SequenceNode) else [value]
             elif key.tag != _TAG + "str":
-                self.complain(key, path, "has a key that is not text", "quote it")
-            elif key.value in seen:
-                self.complain(key, (*path, key.value), "stands here a second time", f"see line {seen[key.value]}")
+                self.add_problem(key, path, "has a key that is not text", "quote it")
+            elif key.value in seen_at:
+                self.add_problem(key, (*path, key.value), "is set a second time", f"see line {seen_at[key.value]}")
             else:
-                seen[key.value] = line
+                seen_at[key.value] = line
                 self.lines.setdefault((*path, key.value), line)
-                self.visit(value, (*path, key.value), above)
-        for other in merged:
-            self.visit(other, path, above)
+                self.visit(value, (*path, key.value), parents)
+        for merged_node in merged:
+            self.visit(merged_node, path, parents)
 
 
-def _toml(file: FilePath, text: str) -> tuple[Any, dict[SettingPath, int]]:
+def _read_toml(file: Path, text: str) -> tuple[Any, dict[SettingPath, int]]:
     try:
         return tomllib.loads(text), _toml_lines(text)
     except tomllib.TOMLDecodeError as error:
-        found = _TOML_LINE.search(str(error))
-        line = int(found[1]) if found else text.count("\n") + 1
+        match = _TOML_LINE.search(str(error))
+        line = int(match[1]) if match else text.count("\n") + 1
         problem = re.sub(
             r"'[^']*'|\"[^\"]*\"", "…", _TOML_LINE.sub("", str(error)).removesuffix("(at end of document)")
         )
-        raise _refused(
-            file, f"is not valid TOML: {problem.strip().lower()}", "text stands in quotes", line=line
+        raise _file_error(
+            file, f"is not valid TOML: {problem.strip().lower()}", "put text in quotes", line=line
         ) from None
     except (ValueError, RecursionError):
-        raise _refused(file, "holds a value that TOML cannot read") from None
+        raise _file_error(file, "holds a value that TOML cannot read") from None
 
 
 def _toml_lines(text: str) -> dict[SettingPath, int]:
-    """Find the line of each key; a key within a value of several lines is found at the line of the value's key."""
+    """Return the line of each key. A key inside a value of several lines has the line of the value."""
     lines: dict[SettingPath, int] = {}
-    counts: dict[SettingPath, int] = {}
+    table_indexes: dict[SettingPath, int] = {}
     table: SettingPath = ()
     for number, line in enumerate(text.splitlines(), 1):
-        if found := _TOML_TABLE.fullmatch(line):
-            table = ()
-            for step in (part.strip(' "') for part in found[2].split(".")):
-                table = (*table, step)
-                if found[1] != "[[" or table != tuple(part.strip(' "') for part in found[2].split(".")):
-                    table = (*table, counts[table]) if table in counts else table
-            if found[1] == "[[":
-                counts[table] = counts.get(table, -1) + 1
-                table = (*table, counts[table])
+        if match := _TOML_TABLE.fullmatch(line):
+            table = _toml_table(match[2], table_indexes, is_array=match[1] == "[[")
             lines.setdefault(table, number)
-        elif found := _TOML_KEY.match(line):
-            lines.setdefault((*table, *found[1].split(".")), number)
+        elif match := _TOML_KEY.match(line):
+            lines.setdefault((*table, *match[1].split(".")), number)
     return lines
+
+
+def _toml_table(header: str, table_indexes: dict[SettingPath, int], *, is_array: bool) -> SettingPath:
+    """Return the path of a table.
+
+    ``[[targets]]`` begins the next element of an array. ``[targets.tls]`` is in the last element.
+
+    ``table_indexes`` has the last index of each array of tables, and is updated.
+    """
+    keys = tuple(key.strip(' "') for key in header.split("."))
+    table: SettingPath = ()
+    for position, key in enumerate(keys, 1):
+        table = (*table, key)
+        if is_array and position == len(keys):
+            table_indexes[table] = table_indexes.get(table, -1) + 1
+        if table in table_indexes:
+            table = (*table, table_indexes[table])
+    return table

@@ -1,4 +1,4 @@
-"""Sources in, resolved settings out; every problem is collected before anything is refused."""
+"""Load the configuration: read all sources, merge them, resolve the targets, and report all problems at once."""
 
 import argparse
 import sys
@@ -23,18 +23,18 @@ from redis_pulse.config.validation_errors import problems_from
 
 @dataclass(frozen=True, slots=True)
 class LoadedConfig:
-    """A good configuration: what was set, the resolved targets, and what a person should know all the same."""
+    """A configuration without problems: its settings and its resolved targets. It may still have warnings."""
 
     settings: Settings
     targets: tuple[TargetSettings, ...]
     warnings: tuple[str, ...] = ()
-    #: where further targets are found
+    #: where discovery finds further targets
     sources: tuple[SourceSettings, ...] = ()
-    #: which part of them all is ours; None: everything
+    #: which part of all targets this daemon takes; None: all of them
     shard: Shard | None = None
 
 
-#: Reads the configuration again: raises ConfigError, and the running one stays, when it is bad.
+#: Loads the configuration again. Raises ConfigError if it has problems; the daemon then keeps the one it has.
 ConfigLoader = Callable[[], LoadedConfig]
 
 
@@ -49,32 +49,32 @@ def load(
     with_secrets: bool = True,
     extra_targets: Sequence[tuple[str, str]] = (),
 ) -> LoadedConfig:
-    """Read all sources, the strongest first: command line, environment, ``.env``, file, folder of secrets, defaults.
+    """Load the configuration. Raises ConfigError with every problem.
 
-    ``directory`` is where ``.env`` is looked for and where relative paths begin (those in a file begin where it lies).
-    ``check_collectors`` is asked about the name and the options of every collector that is named; ``sets`` are names
-    for several of them. ``inherit`` is asked what variables of redis_exporter mean that are no settings of ours.
-    ``with_secrets`` False: files of secrets and certificates need not be there. ``extra_targets`` (name, URL) stand
-    beside those that are set. Raises ConfigError with every problem that was found.
+    The sources, the strongest first: command line, environment, ``.env``, file, folder of secrets, defaults.
+    ``directory`` is where ``.env`` is, and what relative paths refer to. Paths in a file refer to its folder.
+    ``check_collectors`` checks the name and the options of every collector. ``sets`` are names for several collectors.
+    ``inherit`` translates variables of redis_exporter. Without ``with_secrets``, files of secrets and certificates need
+    not exist. ``extra_targets`` (name, URL) are added to the targets of the configuration.
     """
-    layers, warnings, problems = _read(arguments, environ, directory, inherit, with_secrets=with_secrets)
+    config_sources, warnings, problems = _read(arguments, environ, directory, inherit, with_secrets=with_secrets)
     settings = None
     try:
-        settings = Settings(layers=[layer.data for layer in layers])  # type: ignore[call-arg]
+        settings = Settings(sources=[source.data for source in config_sources])  # type: ignore[call-arg]
     except ValidationError as error:
-        problems += problems_from(error, layers)
-    # Raised here and not above, so that the error, which knows the values, does not travel along as its context.
+        problems += problems_from(error, config_sources)
+    # Raise outside of the except block. Otherwise the ValidationError, which holds values, would be its context.
     if settings is None:
         raise ConfigError(problems)
     if settings.debug:
         settings = settings.model_copy(update={"log": settings.log.model_copy(update={"level": "debug"})})
-    resolver = ConfigResolver(settings, layers, check_collectors, sets=sets, secrets=with_secrets)
+    resolver = ConfigResolver(settings, config_sources, check_collectors, sets=sets, secrets=with_secrets)
     targets = resolver.targets(extra_targets)
     shard = None
     try:
         shard = resolve_shard(settings.shard, environ)
     except ValueError as error:
-        problems.append(Problem(location_of_path(layers, ("shard",)), str(error)))
+        problems.append(Problem(location_of_path(config_sources, ("shard",)), str(error)))
     if problems or resolver.problems:
         raise ConfigError([*problems, *resolver.problems])
     return LoadedConfig(settings, targets, (*warnings, *resolver.warnings), resolver.sources, shard)
@@ -88,50 +88,54 @@ def _read(
     *,
     with_secrets: bool,
 ) -> tuple[list[ConfigSource], list[str], list[Problem]]:
-    """Read the sources, the strongest first; one that cannot be read leaves a problem and nothing else."""
-    layers: list[ConfigSource] = []
+    """Return the sources, the strongest first, the warnings, and the problems of sources that cannot be read."""
+    sources: list[ConfigSource] = []
     warnings: list[str] = []
     problems: list[Problem] = []
-    variables: dict[str, str] = {}
+    dotenv_variables: dict[str, str] = {}
     with _collecting(problems):
-        variables = dotenv(directory)
-    layers.append(command_line(arguments, directory))
-    for source, prefix in ((environ, ""), (variables, ".env: ")):
+        dotenv_variables = dotenv(directory)
+    sources.append(command_line(arguments, directory))
+    for variables, prefix in ((environ, ""), (dotenv_variables, ".env: ")):
         with _collecting(problems):
-            layer, unknown = environment(source, directory, prefix=prefix)
-            layers.append(layer)
+            source, unknown = environment(variables, directory, prefix=prefix)
+            sources.append(source)
             warnings += unknown
-    if file := getattr(arguments, "config", None) or environ.get(CONFIG) or variables.get(CONFIG):
-        # Only who asks for it on the command line: a daemon reads its file again.
+    if file := getattr(arguments, "config", None) or environ.get(CONFIG) or dotenv_variables.get(CONFIG):
+        # Standard input can be named on the command line only: the daemon reads its file again on a reload.
         is_stdin = file == "-" == getattr(arguments, "config", None)
         data = sys.stdin.buffer.read() if is_stdin else None
         with _collecting(problems):
             path = directory / Path(file).expanduser()
-            layers.append(read_file(path, shown="stdin" if is_stdin else file, data=data))
-    folder = environ.get(SECRETS_DIR) or variables.get(SECRETS_DIR)
+            sources.append(read_file(path, shown="stdin" if is_stdin else file, data=data))
+    folder = environ.get(SECRETS_DIR) or dotenv_variables.get(SECRETS_DIR)
     if with_secrets or (folder is not None and (directory / Path(folder).expanduser()).is_dir()):
         with _collecting(problems):
-            layers.append(secrets(folder, directory))
-    layer, said = inherited({**variables, **environ}, directory, inherit)
-    warnings += [*said.warnings, *_resolve_conflicts(layer, layers)]
-    problems += said.problems
-    layers.append(layer)
-    if any("@" in url for url in layers[0].data.get("redis_url", ())):
-        warnings.append("everybody on this host can see the password in --redis-url: use REDIS_URL or --password-file")
-    return layers, warnings, problems
+            sources.append(secrets(folder, directory))
+    source, translated = inherited({**dotenv_variables, **environ}, directory, inherit)
+    warnings += [*translated.warnings, *_drop_inherited_collectors(source, sources)]
+    problems += translated.problems
+    sources.append(source)
+    if any("@" in url for url in sources[0].data.get("redis_url", ())):
+        warnings.append("every user of this host can see the password in --redis-url: use REDIS_URL or --password-file")
+    return sources, warnings, problems
 
 
-def _resolve_conflicts(inherited: ConfigSource, layers: Sequence[ConfigSource]) -> list[str]:
-    """Take collectors out of what is inherited when they are set elsewhere: two lists are not merged."""
-    if not inherited.holds(("collectors",)) or not any(layer.holds(("collectors",)) for layer in layers):
+def _drop_inherited_collectors(inherited: ConfigSource, sources: Sequence[ConfigSource]) -> list[str]:
+    """Remove inherited collectors if another source sets collectors, and return a warning for each variable.
+
+    The two lists are not merged.
+    """
+    if not inherited.holds(("collectors",)) or not any(source.holds(("collectors",)) for source in sources):
         return []
     del inherited.data["collectors"]
     names = dict.fromkeys(name for path, name in inherited.locations.items() if path[0] == "collectors")
-    return [f"{name} is not used, since collectors are set" for name in names]
+    return [f"{name} is not used, because collectors are set" for name in names]
 
 
 @contextmanager
 def _collecting(problems: list[Problem]) -> Iterator[None]:
+    """Add the problems of a ConfigError to a list, and continue after the block."""
     try:
         yield
     except ConfigError as error:

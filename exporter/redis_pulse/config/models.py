@@ -1,24 +1,33 @@
-"""The groups of settings that a file, a module and a target share: probe, poll, breaker, slo, connection, tls, log."""
+"""The groups of settings: probe, poll, breaker, canary, slo, tls, connection, web, log and probe_log."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from redis_pulse.config.types import Buckets, ByteSize, Count, Options, PositiveCount, PositiveSeconds, Seconds, seconds
+from redis_pulse.config.types import (
+    Buckets,
+    ByteSize,
+    Count,
+    Options,
+    PositiveCount,
+    PositiveSeconds,
+    Seconds,
+    parse_seconds,
+)
 
-#: Upper edges of the ping histogram: a healthy ping takes 50 to 200 µs on the same host, 0.2 to 1 ms nearby.
+#: Upper edges of the ping histogram. A healthy ping takes 50 to 200 µs on the same host, 0.2 to 1 ms on a near one.
 PING_BUCKETS = (
     *(50e-6, 75e-6, 100e-6, 150e-6, 200e-6, 300e-6, 400e-6, 500e-6, 750e-6),
     *(0.001, 0.0015, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
     *(1.0, 2.5, 5.0),
 )
 
-_LEVELS = {"warn": "warning", "fatal": "critical", "trace": "debug"}
+_LEVEL_ALIASES = {"warn": "warning", "fatal": "critical", "trace": "debug"}
 
 
 def _level(value: Any) -> Any:
-    return _LEVELS.get(value.lower(), value.lower()) if isinstance(value, str) else value
+    return _LEVEL_ALIASES.get(value.lower(), value.lower()) if isinstance(value, str) else value
 
 
 def _log_format(value: Any) -> Any:
@@ -27,7 +36,7 @@ def _log_format(value: Any) -> Any:
 
 
 def _cert_reqs(value: Any) -> Any:
-    # redis-py takes the names of the ssl module too.
+    # redis-py accepts the names of the ssl module too: CERT_NONE.
     return value.lower().removeprefix("cert_") if isinstance(value, str) else value
 
 
@@ -35,7 +44,7 @@ def _off_or_seconds(value: Any) -> Any:
     if value is None or value is False or (isinstance(value, str) and value.strip().lower() in ("off", "no", "false")):
         return None
     try:
-        return seconds(value)
+        return parse_seconds(value)
     except ValueError:
         raise ValueError("must be off, a number of seconds, or text such as 500ms or 1s") from None
 
@@ -44,133 +53,147 @@ class ProbeSettings(Options):
     """The timed PINGs of a target."""
 
     interval: PositiveSeconds = Field(1.0, ge=0.01, description="Time between two PINGs to a target.")
-    timeout: PositiveSeconds = Field(1.0, description="A PING that takes longer is a failed slot, reason timeout.")
+    timeout: PositiveSeconds = Field(1.0, description="A PING that takes longer is a failure with reason timeout.")
     buckets: Buckets = Field(
-        PING_BUCKETS, description="Upper edges of the histograms of durations; slo.latency must be one of them."
+        PING_BUCKETS, description="Upper edges of the histograms of durations. slo.latency must be one of them."
     )
     trial_interval: PositiveSeconds = Field(
         1.0,
         ge=0.1,
-        description="While the circuit breaker is not closed, one PING or one attempt to connect is made so often.",
+        description="Time between two PINGs, or attempts to connect, while the circuit breaker is not closed.",
     )
-    silence: PositiveSeconds = Field(
-        30.0, description="A connection on which nothing was heard for so long is given up."
-    )
+    silence: PositiveSeconds = Field(30.0, description="A connection that receives nothing for this long is closed.")
     max_outstanding: PositiveCount = Field(
-        64, description="At most so many PINGs wait for their reply on a connection."
+        64, description="Maximum number of PINGs that wait for a reply on one connection."
     )
     cold_connect: Annotated[float | None, BeforeValidator(_off_or_seconds)] = Field(
         None,
-        description="How often a connection is made for one PING and closed, as clients without a pool do, or off.",
+        description="Time between two cold connects, or off. A cold connect opens a connection, sends one PING and "
+        "closes it, as clients without a pool do.",
     )
 
 
 class PollSettings(Options):
-    """The reading of INFO and of what the other collectors ask."""
+    """The polls: when the collectors query INFO and everything else."""
 
     interval: PositiveSeconds = Field(15.0, ge=0.1, description="Time between two polls of a target.")
     timeout: PositiveSeconds = Field(
-        5.0, description="Deadline of one command of a poll; at most the interval, which shortens the default."
+        5.0,
+        description="Deadline of one command of a poll. At most the interval, which also limits the default.",
     )
     max_age: PositiveSeconds = Field(
-        45.0, description="Older samples are not served; three intervals unless set, and never less than one."
+        45.0, description="Samples that are older are not served. At least one interval. Default: three intervals."
     )
-    retries: Count = Field(1, le=10, description="How often a read is tried again inside its deadline.")
+    retries: Count = Field(1, le=10, description="How often a failed read is repeated before its deadline.")
     max_reply: ByteSize = Field(
         16 * 1024**2,
         ge=64 * 1024,
-        description="A reply of more bytes ends its connection (reason protocol); a part of a list counts 64 more.",
+        description="Maximum size of a reply. A larger one closes its connection (reason protocol). Each element of a "
+        "list adds 64 bytes.",
     )
 
 
 class BreakerSettings(Options):
     """The circuit breaker of a target."""
 
-    failure_threshold: PositiveCount = Field(5, description="So many failures in a row open the breaker.")
-    open_interval: PositiveSeconds = Field(5.0, description="How long it stays open at first, before one trial.")
-    open_interval_max: PositiveSeconds = Field(60.0, description="The time open doubles up to this.")
-    window: PositiveSeconds = Field(60.0, description="The time over which the failure ratio is taken.")
-    minimum_calls: PositiveCount = Field(20, description="The ratio counts only with so many calls in the window.")
-    failure_ratio: float = Field(0.5, gt=0, le=1, description="This share of failures in the window opens the breaker.")
-    slow_call_duration: Annotated[float | None, BeforeValidator(_off_or_seconds)] = Field(
-        None, description="A call that takes longer is slow: a duration, or off."
+    failure_threshold: PositiveCount = Field(5, description="Number of consecutive failures that open the breaker.")
+    open_interval: PositiveSeconds = Field(5.0, description="How long it stays open at first, before one trial call.")
+    open_interval_max: PositiveSeconds = Field(
+        60.0, description="The open time doubles after each failed trial, up to this."
     )
-    slow_call_ratio: float = Field(1.0, gt=0, le=1, description="This share of slow calls in the window opens it too.")
+    window: PositiveSeconds = Field(60.0, description="Time span of the failure ratio.")
+    minimum_calls: PositiveCount = Field(20, description="Number of calls in the window from which the ratio counts.")
+    failure_ratio: float = Field(0.5, gt=0, le=1, description="Share of failures in the window that opens the breaker.")
+    slow_call_duration: Annotated[float | None, BeforeValidator(_off_or_seconds)] = Field(
+        None, description="A call that takes longer is slow. A duration, or off."
+    )
+    slow_call_ratio: float = Field(
+        1.0, gt=0, le=1, description="Share of slow calls in the window that opens the breaker."
+    )
     force: Literal["auto", "open", "closed"] = Field(
-        "auto", description="Keeps the breaker open (nothing is sent) or closed (everything is), whatever happens."
+        "auto", description="open never sends anything, closed always sends everything, auto lets the breaker decide."
     )
 
 
 class CanarySettings(Options):
-    """A write and a read of one private key, to find what PING never meets. Needs write permission: see docs/acl.md."""
+    """A write and a read of one private key, to detect failures that PING does not see.
 
-    enabled: bool = Field(False, description="Whether a key is written and read.")
+    Needs write permission: see docs/acl.md.
+    """
+
+    enabled: bool = Field(False, description="Whether the key is written and read.")
     interval: PositiveSeconds = Field(5.0, description="Time between two writes.")
-    prefix: str = Field("redis-pulse:canary", min_length=1, description="What the name of the key begins with.")
-    ttl: PositiveSeconds = Field(60.0, description="The key expires after this; at least twice the interval.")
-    heartbeat: bool = Field(True, description="Whether replicas are read, to see how far they are behind.")
+    prefix: str = Field("redis-pulse:canary", min_length=1, description="Prefix of the name of the key.")
+    ttl: PositiveSeconds = Field(60.0, description="The key expires after this. At least twice the interval.")
+    heartbeat: bool = Field(
+        True, description="Whether the key is read from replicas, to measure the replication delay."
+    )
 
 
 class SloSettings(Options):
-    """What is promised to the clients of a target."""
+    """The service level objective of a target."""
 
-    latency: PositiveSeconds = Field(0.010, description="A PING counts as good up to this; one of probe.buckets.")
+    latency: PositiveSeconds = Field(
+        0.010, description="Latency objective: a PING that takes longer is not good. One of probe.buckets."
+    )
     objective: float = Field(
-        0.999, gt=0, lt=1, description="Share of PINGs that must not fail: the objective of availability."
+        0.999, gt=0, lt=1, description="Availability objective: the share of PINGs that must succeed."
     )
 
 
 class TlsSettings(Options):
-    """How the certificate of a server is checked, and which one we show."""
+    """How the certificate of a server is checked, and which client certificate is presented."""
 
-    ca_file: Path | None = Field(None, description="Certificates to trust (PEM); the system's unless set.")
-    cert_file: Path | None = Field(None, description="Our certificate (PEM), for servers that ask for one.")
-    key_file: Path | None = Field(None, description="The key of our certificate (PEM), unless it is in cert_file.")
-    server_name: str | None = Field(None, description="Name expected in the certificate; the host's unless set.")
+    ca_file: Path | None = Field(None, description="Certificates to trust (PEM). Default: those of the system.")
+    cert_file: Path | None = Field(None, description="Client certificate (PEM), for servers that require one.")
+    key_file: Path | None = Field(None, description="Key of the client certificate (PEM), unless it is in cert_file.")
+    server_name: str | None = Field(None, description="Name expected in the certificate. Default: the host.")
     cert_reqs: Annotated[Literal["required", "optional", "none"], BeforeValidator(_cert_reqs)] = Field(
-        "required", description="Whether the server must show a certificate that we trust."
+        "required", description="Whether the server must present a trusted certificate."
     )
-    check_hostname: bool = Field(True, description="Whether the certificate must bear the server's name.")
+    check_hostname: bool = Field(True, description="Whether the certificate must contain the name of the server.")
 
 
 class ConnectionSettings(Options):
     """The connections to a target."""
 
-    max_connections: PositiveCount = Field(10, description="Size of the pool of a target.")
-    socket_timeout: PositiveSeconds = Field(5.0, description="Longest wait for a reply on a connection.")
-    socket_connect_timeout: PositiveSeconds = Field(5.0, description="Longest wait for a connection.")
-    socket_keepalive: bool = Field(True, description="Whether TCP keepalive finds dead peers.")
-    health_check_interval: Seconds = Field(30.0, description="A connection idle for longer is checked; 0 is off.")
-    retry_on_timeout: bool = Field(False, description="Whether a read of a poll that timed out is tried again.")
+    max_connections: PositiveCount = Field(10, description="Size of the connection pool of a target.")
+    socket_timeout: PositiveSeconds = Field(5.0, description="Maximum time to wait for a reply.")
+    socket_connect_timeout: PositiveSeconds = Field(5.0, description="Maximum time to connect.")
+    socket_keepalive: bool = Field(True, description="Whether TCP keepalive detects dead peers.")
+    health_check_interval: Seconds = Field(
+        30.0, description="A connection that was idle for longer is checked before use. 0 is off."
+    )
+    retry_on_timeout: bool = Field(False, description="Whether a read of a poll is repeated after a timeout.")
 
 
 class WebSettings(Options):
-    """The pages, but for where they are."""
+    """The pages. Their address and the path of the metrics are at the top: listen, telemetry_path."""
 
     health_status: Literal["by-target", "always-200"] = Field(
         "by-target",
-        description="Status of /health: by-target (503 when no target is connected), or always-200 while the daemon "
-        "lives, as redis_exporter answers; always-200 is the default when REDIS_ADDR or REDIS_EXPORTER_… is set.",
+        description="Status of /health. by-target: 503 when no target is connected. always-200: 200 while the daemon "
+        "runs, as redis_exporter does. Default: always-200 if REDIS_ADDR or REDIS_EXPORTER_… is set, else by-target.",
     )
 
 
 class LogSettings(Options):
-    """What is logged to stderr."""
+    """The log, which goes to stderr."""
 
     level: Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_level)] = Field(
-        "info", description="The least important lines that are written."
+        "info", description="Minimum level of the lines that are written."
     )
     format: Annotated[Literal["logfmt", "json"], BeforeValidator(_log_format)] = Field(
-        "logfmt", description="How a line is written."
+        "logfmt", description="Format of a line."
     )
     slow_reply: Annotated[float | None, BeforeValidator(_off_or_seconds)] = Field(
-        None, description="A reply slower than this is logged: a duration, or off."
+        None, description="A reply that takes longer is logged. A duration, or off."
     )
 
 
 class ProbeLogSettings(Options):
-    """One line for every PING, to be held against a packet capture."""
+    """A log with one line for every PING, which can be compared with a packet capture."""
 
-    file: Path | None = Field(None, description="CSV file that gets one line for every slot; none unless set.")
-    size: PositiveCount = Field(64_000_000, ge=1000, description="Bytes after which the file is turned over.")
-    backups: Count = Field(3, le=100, description="So many older files are kept: FILE.1 is the newest.")
+    file: Path | None = Field(None, description="CSV file with one line for every scheduled probe. Default: no file.")
+    size: PositiveCount = Field(64_000_000, ge=1000, description="Size in bytes at which the file is rotated.")
+    backups: Count = Field(3, le=100, description="Number of rotated files to keep. FILE.1 is the newest.")

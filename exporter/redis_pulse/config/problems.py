@@ -1,4 +1,4 @@
-"""What a person is told about a bad configuration: the place, what is wrong, the cure; never a value that is secret."""
+"""Problems of a configuration, as messages name them: the location, what is wrong, a hint. Never a secret value."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong.
+    """One thing that is wrong. No part of it holds a secret.
 
-    ``place`` says where (``redis-pulse.yaml:12: targets[2].passwrd``); ``message`` continues it to a sentence (``is no
-    setting``); ``cure`` says what to do about it (may be empty). None of them holds a secret.
+    ``location`` is where it is: ``redis-pulse.yaml:12: targets[2].passwrd``. ``message`` continues the location to a
+    sentence: ``is not a setting``. ``hint`` is what to do about it, and may be empty.
     """
 
     location: str
@@ -23,7 +23,7 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; ``problems`` is everything that was found, and ``str()`` one line for each."""
+    """The configuration cannot be used. ``problems`` are all of its problems; ``str()`` has one line for each."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems: list[Problem] = list(problems)
@@ -33,8 +33,16 @@ class ConfigError(Exception):
         return "\n".join(str(problem) for problem in self.problems)
 
 
+def closest_names(name: str, known: Iterable[str], *, limit: int = 3, cutoff: float = 0.6) -> list[str]:
+    """Return at most ``limit`` known names that were probably meant, the closest first. Case does not matter.
+
+    ``cutoff`` is the least similarity, between 0 and 1.
+    """
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    matches = difflib.get_close_matches(name.lower(), by_lower, n=limit, cutoff=cutoff)
+    return [by_lower[match] for match in matches]
+
+
 def closest_name(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that was probably meant, or None."""
-    by_lower = {one.lower(): one for one in known}
-    found = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
-    return by_lower[found[0]] if found else None
+    return next(iter(closest_names(name, known, limit=1)), None)

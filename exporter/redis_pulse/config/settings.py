@@ -1,4 +1,8 @@
-"""Everything that can be set, as a person writes it: the daemon, the defaults, modules and targets."""
+"""All settings, as a user writes them: those at the top of the file, of modules, and of targets.
+
+``Settings`` merges the data of all sources. The names of the fields are the keys of the file, and the descriptions are
+published in docs/configuration.md.
+"""
 
 import re
 from pathlib import Path
@@ -22,22 +26,24 @@ from redis_pulse.config.models import (
 )
 from redis_pulse.config.sharding import shard_text
 from redis_pulse.config.types import Collectors, Count, Labels, Options, RenamedCommands, TargetName
-from redis_pulse.config.url import ParsedUrl, parse_url, telemetry_path_error
+from redis_pulse.config.url import ParsedUrl, parse_listen, parse_url, telemetry_path_error
 
-_NAMED = re.compile(r"([A-Za-z0-9_.@-]+)=(.+)", re.DOTALL)
-_LISTEN = re.compile(r"(?P<host>[^:\[\]/\s]*|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})")
+_NAMED_URL = re.compile(r"([A-Za-z0-9_.@-]+)=(.+)", re.DOTALL)
 
 
 def named_url(text: str) -> tuple[str | None, ParsedUrl]:
-    """Read ``url`` or ``name=url``; raises ValueError, whose message does not repeat the text."""
-    match = _NAMED.fullmatch(text.strip())
+    """Return the name, or None, and the parsed URL of ``url`` or ``name=url``.
+
+    Raises ValueError with a message that does not repeat the text.
+    """
+    match = _NAMED_URL.fullmatch(text.strip())
     return (match[1], parse_url(match[2])) if match else (None, parse_url(text))
 
 
 def split_urls(value: Any) -> Any:
-    """Part a text into URLs; anything else stays as it is."""
+    """Split a text into URLs. Return any other value unchanged."""
     if isinstance(value, str):
-        # A password may hold a comma, so with credentials only a comma before a scheme separates.
+        # A password may contain a comma. With credentials, only a comma before a scheme separates URLs.
         separator = r",\s*(?=[A-Za-z0-9_.-]*=?[a-z]+://)" if "@" in value else r","
         return [part for part in re.split(separator, value) if part.strip()]
     return value
@@ -55,19 +61,15 @@ def _checked_named_url(value: SecretStr) -> SecretStr:
 
 def _listen(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
-        value = f":{value}"
+        value = str(value)
     if isinstance(value, str):
-        if value.isascii() and value.isdigit():
-            value = f":{value}"
-        match = _LISTEN.fullmatch(value)
-        if match is None or int(match["port"]) > 65535:
-            raise ValueError("must be an address and a port such as :9121, 127.0.0.1:9121 or [::1]:9121")
+        return str(parse_listen(value))
     return value
 
 
 def _telemetry_path(value: Any) -> Any:
-    if isinstance(value, str) and (trouble := telemetry_path_error(value)):
-        raise ValueError(trouble)
+    if isinstance(value, str) and (error := telemetry_path_error(value)):
+        raise ValueError(error)
     return value
 
 
@@ -83,23 +85,25 @@ PasswordFile = Annotated[Path, BeforeValidator(_text_or_path)]
 
 
 class Module(Options):
-    """A named bundle of settings that targets refer to."""
+    """A named set of settings that targets refer to."""
 
-    username: str | None = Field(None, repr=False, description="ACL user to log in as; the default user unless set.")
-    password: SecretStr | None = Field(None, description="Password; better in a file, see password_file.")
+    username: str | None = Field(None, repr=False, description="ACL user to log in as. Default: the default user.")
+    password: SecretStr | None = Field(None, description="Password. Prefer password_file.")
     password_file: PasswordFile | None = Field(
-        None, description="File with the password, read at every connection, so that it can be rotated."
+        None, description="File with the password. It is read at every connection, so the password can be rotated."
     )
     labels: Labels = Field({}, description="Labels of the target, for service discovery.")
-    tls: TlsSettings | None = Field(None, description="As the group tls; what is not set here comes from there.")
-    connection: ConnectionSettings | None = Field(None, description="As the group connection.")
-    probe: ProbeSettings | None = Field(None, description="As the group probe.")
-    poll: PollSettings | None = Field(None, description="As the group poll.")
-    breaker: BreakerSettings | None = Field(None, description="As the group breaker.")
-    canary: CanarySettings | None = Field(None, description="As the group canary.")
-    slo: SloSettings | None = Field(None, description="As the group slo.")
+    tls: TlsSettings | None = Field(
+        None, description="Overrides the group tls at the top of the file. Keys that are not set here come from there."
+    )
+    connection: ConnectionSettings | None = Field(None, description="Overrides the group connection.")
+    probe: ProbeSettings | None = Field(None, description="Overrides the group probe.")
+    poll: PollSettings | None = Field(None, description="Overrides the group poll.")
+    breaker: BreakerSettings | None = Field(None, description="Overrides the group breaker.")
+    canary: CanarySettings | None = Field(None, description="Overrides the group canary.")
+    slo: SloSettings | None = Field(None, description="Overrides the group slo.")
     commands: RenamedCommands = Field(
-        {}, description="Commands that the server knows by another name (rename-command): {config: NAME}."
+        {}, description="Commands that the server has under another name (rename-command): {config: NAME}."
     )
     collectors: Collectors | None = Field(
         None, description="Names of the collectors to run, or a mapping from names to their options."
@@ -107,36 +111,44 @@ class Module(Options):
 
 
 class TargetEntry(Module):
-    """A target as the file writes it; what it does not say comes from its module, then from the defaults."""
+    """A target of the file. What it does not set comes from its module, then from the top of the file."""
 
-    name: TargetName | None = Field(None, description="Value of the label target; the address unless set.")
+    name: TargetName | None = Field(None, description="Value of the label target. Default: the address.")
     url: Url | None = Field(
-        None, description="redis://, rediss://, valkey://, valkeys://, unix:// or host:port; needed but with sentinel."
+        None,
+        description="redis://, rediss://, valkey://, valkeys://, unix:// or host:port. Required without sentinel.",
     )
     cluster: Annotated[ClusterSettings | None, BoolOrSettings] = Field(
-        None, description="true, or settings: the target is every node of the cluster that url belongs to."
+        None, description="true, or settings: every node of the cluster that url belongs to is a target."
     )
     sentinel: SentinelSettings | None = Field(
-        None, description="The target is the master that these Sentinels watch, and its replicas; instead of url."
+        None, description="Instead of url: the master that these Sentinels watch, and its replicas, are targets."
     )
-    db: Count | None = Field(None, description="Number of the database to select; the URL's, else 0.")
+    db: Count | None = Field(None, description="Number of the database to select. Default: that of the url, or 0.")
     module: str | None = Field(None, description="Name of the module to take settings from.")
 
     @model_validator(mode="after")
-    def _names_a_server(self) -> Self:
+    def _has_server(self) -> Self:
         if self.url is None and self.sentinel is None:
-            raise ValueError("has no url, and no sentinel instead")
+            raise ValueError("has neither url nor sentinel")
         return self
 
 
 class Settings(BaseSettings):
-    """What was set, from all sources together. ``redis_pulse.config.loader`` makes it and resolves the targets."""
+    """The settings of all sources, merged. ``redis_pulse.config.loader`` creates it and resolves the targets.
 
-    model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True, env_prefix="REDIS_PULSE_"
+    pydantic-settings merges the sources and validates the result. It also parses ``.env``. Its own readers of the
+    environment, the command line and the folder of secrets are not used, for two reasons. They do not keep the location
+    of a value, and messages name it: ``redis-pulse.yaml:12``, ``--listen``, ``REDIS_URL``. Their errors keep the
+    values, which may be secrets. The modules ``sources`` and ``file_reader`` therefore read the sources, and pass
+    plain mappings in the argument ``sources``.
+    """
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True)
+
+    listen: Annotated[str, BeforeValidator(_listen)] = Field(
+        ":9121", description="Address and port of the HTTP server."
     )
-
-    listen: Annotated[str, BeforeValidator(_listen)] = Field(":9121", description="Address and port of the pages.")
     telemetry_path: Annotated[str, BeforeValidator(_telemetry_path)] = Field(
         "/metrics", description="Path of the metrics."
     )
@@ -147,7 +159,7 @@ class Settings(BaseSettings):
     username: str | None = Field(None, repr=False, description="ACL user for the targets of redis_url.")
     password: SecretStr | None = Field(None, description="Password for the targets of redis_url.")
     password_file: PasswordFile | None = Field(
-        None, description="File with the password for the targets of redis_url, read at every connection."
+        None, description="File with the password for the targets of redis_url. It is read at every connection."
     )
     probe: ProbeSettings = ProbeSettings()
     poll: PollSettings = PollSettings()
@@ -158,16 +170,17 @@ class Settings(BaseSettings):
     tls: TlsSettings = TlsSettings()
     log: LogSettings = LogSettings()
     probe_log: ProbeLogSettings = ProbeLogSettings()
-    debug: bool = Field(False, description="Logs at level debug.")
+    debug: bool = Field(False, description="Log at level debug.")
     collectors: Collectors | None = Field(
         None, description="Names of the collectors to run, or a mapping from names to their options."
     )
-    modules: dict[str, Module] = Field({}, description="Named bundles of settings that targets refer to.")
-    targets: tuple[TargetEntry, ...] = Field((), description="The servers to watch.")
+    modules: dict[str, Module] = Field({}, description="Named sets of settings that targets refer to.")
+    targets: tuple[TargetEntry, ...] = Field((), description="The servers to monitor.")
     discovery: DiscoverySettings = DiscoverySettings()
     shard: Annotated[str | None, BeforeValidator(shard_text)] = Field(
         None,
-        description="The part of the targets to take, of so many: 0/3, or auto/3 in a StatefulSet; all unless set.",
+        description="Part of the targets to monitor: 0/3 is the first of 3 parts. auto/3 takes the number from the "
+        "pod name of a StatefulSet. Default: all targets.",
     )
 
     @classmethod
@@ -179,7 +192,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read ``layers``: mappings, the strongest first, from sources of our own that know the place of each value."""
+        """Return one source for each mapping in the argument ``sources``, the strongest first."""
         assert isinstance(init_settings, InitSettingsSource)  # noqa: S101
-        layers = init_settings.init_kwargs.pop("layers", ())
-        return (init_settings, *(InitSettingsSource(settings_cls, init_kwargs=dict(layer)) for layer in layers))
+        sources = init_settings.init_kwargs.pop("sources", ())
+        return (init_settings, *(InitSettingsSource(settings_cls, init_kwargs=dict(data)) for data in sources))

@@ -1,9 +1,8 @@
-"""Which part of the targets this daemon takes: the first of three is ``0/3``; ``auto/3`` is told by the host's name.
+"""Which part of the targets this daemon takes, and which shard owns a target.
 
-Which targets are ours when several daemons share them: rendezvous hashing of their names.
-
-Every shard can say of every name who owns it, without asking the others. When a shard is added to n, one target in
-n + 1 moves, to the new one; no other target changes hands.
+``0/3`` is the first of three shards. ``auto/3`` takes the number from the name of the host, as in a StatefulSet.
+Rendezvous hashing of the names decides which shard owns a target. Every shard can compute the owner of every name,
+without communication. When a shard is added to n, one target in n + 1 moves to it. No other target moves.
 """
 
 import re
@@ -21,7 +20,7 @@ _ORDINAL = re.compile(r".*-(\d{1,6})")
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Part ``index``, from 0, of ``count``."""
+    """One of ``count`` shards. ``index`` begins with 0."""
 
     index: int
     count: int
@@ -31,7 +30,7 @@ class Shard:
 
 
 def shard_text(value: Any) -> Any:
-    """Check how a shard is written; it is resolved when the environment is known."""
+    """Return the text of a shard, checked. ``resolve_shard`` resolves it, when the environment is known."""
     if value is None:
         return None
     match = _SHARD.fullmatch(value.strip()) if isinstance(value, str) else None
@@ -43,9 +42,9 @@ def shard_text(value: Any) -> Any:
 
 
 def resolve_shard(text: str | None, environ: Mapping[str, str]) -> Shard | None:
-    """Return the shard that a checked text names; ``auto`` is the ordinal of a StatefulSet's pod, from its name.
+    """Return the shard that a checked text names, or None. ``auto`` is the ordinal in the name of a pod.
 
-    Raises ValueError, with message and cure, when the name of the host has no ordinal below the count.
+    Raises ValueError if the name of the host has no ordinal below the count. The message contains a hint.
     """
     if text is None:
         return None
@@ -61,23 +60,25 @@ def resolve_shard(text: str | None, environ: Mapping[str, str]) -> Shard | None:
     return Shard(int(match[1]), int(count))
 
 
-#: So many shards have their hashes in one digest.
-_AT_ONCE = 8
-_HASHES = struct.Struct(f">{_AT_ONCE}Q")
+#: Number of shards that get their hashes from one digest.
+_SHARDS_PER_DIGEST = 8
+_HASHES = struct.Struct(f">{_SHARDS_PER_DIGEST}Q")
 
 
 @lru_cache(maxsize=100_000)
 def owner(name: str, count: int) -> int:
-    """Return the number of the shard, from 0, that owns a name among ``count``: the one with the greatest hash."""
+    """Return the index of the shard that owns a name among ``count``: the one with the greatest hash."""
     text = name.encode()
     hashes = [
-        one
-        for block in range((count + _AT_ONCE - 1) // _AT_ONCE)
-        for one in _HASHES.unpack(blake2b(text, digest_size=_HASHES.size, salt=block.to_bytes(8, "big")).digest())
+        shard_hash
+        for block in range((count + _SHARDS_PER_DIGEST - 1) // _SHARDS_PER_DIGEST)
+        for shard_hash in _HASHES.unpack(
+            blake2b(text, digest_size=_HASHES.size, salt=block.to_bytes(8, "big")).digest()
+        )
     ]
     return max(range(count), key=hashes.__getitem__)
 
 
 def owns(name: str, shard: Shard | None) -> bool:
-    """Whether a name is ours; without shards every name is."""
+    """Whether a shard owns a name. Without a shard, every name is owned."""
     return shard is None or shard.count == 1 or owner(name, shard.count) == shard.index

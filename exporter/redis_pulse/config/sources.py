@@ -1,14 +1,15 @@
-"""Where a setting lives in the models, and what it is called in the environment and on the command line.
+"""Read the command line, the environment, ``.env`` and the folder of secrets, each into a ``ConfigSource``.
 
-The sources besides the file: command line, environment, ``.env``, the folder of secrets.
+The first half of this module lists names: which setting each option and each variable sets. The second half reads
+the sources. ``file_reader`` reads the configuration file.
 """
 
 import argparse
 import errno
 import json
 import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path as FilePath
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -31,7 +32,7 @@ PREFIX = "REDIS_PULSE_"
 CONFIG = "REDIS_PULSE_CONFIG"
 SECRETS_DIR = "REDIS_PULSE_SECRETS_DIR"
 DEFAULT_SECRETS_DIR = "/run/secrets/redis-pulse"
-#: Names that redis_exporter reads: the weakest in the environment.
+#: Variables of redis_exporter that this exporter reads too. They are the weakest in the environment.
 REDIS_EXPORTER_ENV: dict[str, tuple[SettingPath, ...]] = {
     "REDIS_ADDR": (("redis_url",),),
     "REDIS_USER": (("username",),),
@@ -42,7 +43,7 @@ REDIS_EXPORTER_ENV: dict[str, tuple[SettingPath, ...]] = {
     "REDIS_EXPORTER_LOG_FORMAT": (("log", "format"),),
     "REDIS_EXPORTER_CONNECTION_TIMEOUT": (("connection", "socket_timeout"), ("connection", "socket_connect_timeout")),
 }
-#: Names that do not begin with ``REDIS_PULSE_``.
+#: Variables of this exporter that do not begin with ``REDIS_PULSE_``.
 UNPREFIXED_ENV: dict[str, tuple[SettingPath, ...]] = {
     "REDIS_URL": (("redis_url",),),
     "REDIS_MAX_CONNECTIONS": (("connection", "max_connections"),),
@@ -55,7 +56,7 @@ UNPREFIXED_ENV: dict[str, tuple[SettingPath, ...]] = {
     "DEBUG": (("debug",),),
     "LOG_LEVEL": (("log", "level"),),
 }
-#: Options of the command line that set something; ``--config`` is none of them.
+#: Options of the command line that set something. ``--config`` does not: it names a source.
 COMMAND_LINE: dict[str, SettingPath] = {
     "--redis-url": ("redis_url",),
     "--listen": ("listen",),
@@ -73,201 +74,227 @@ COMMAND_LINE: dict[str, SettingPath] = {
     "--log-format": ("log", "format"),
     "--debug": ("debug",),
 }
-#: What the variables of redis_exporter begin with, but for those of the login.
-PEER = "REDIS_EXPORTER_"
-#: What Kubernetes puts into every container beside a service called redis-pulse, or redis-exporter-….
+#: All variables of redis_exporter begin with this, except those of the address and the login.
+REDIS_EXPORTER_PREFIX = "REDIS_EXPORTER_"
+#: Variables that Kubernetes sets in every container for a service called redis-pulse or redis-exporter-….
 SERVICE_LINK = re.compile(
     r"REDIS_(PULSE|EXPORTER(_\w+)?)_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 )
+#: Settings that are not a single value. In the environment they may be JSON.
+_JSON_SETTINGS = frozenset(
+    {"redis_url", "collectors", "modules", "targets", "labels", "buckets", "files", "http", "dns"}
+)
+#: A JSON list of texts. A bracket alone does not tell: an IPv6 address begins with one too.
+_JSON_LIST = re.compile(r'\[\s*["\]]')
+_MAX_BYTES = 1 << 20
 
 
-def model_of(annotation: Any) -> tuple[type[BaseModel] | None, type | None]:
-    """Return the model inside an annotation and the container (``tuple``, ``dict`` or None) that holds it."""
+# Names
+
+
+def nested_model(annotation: Any) -> tuple[type[BaseModel] | None, type | None]:
+    """Return the model inside an annotation, and the container around it: ``tuple``, ``dict`` or None."""
     origin = get_origin(annotation)
     if origin is Annotated:
-        return model_of(get_args(annotation)[0])
+        return nested_model(get_args(annotation)[0])
     if origin in (Union, UnionType):
-        found = [model_of(part) for part in get_args(annotation) if part is not type(None)]
-        return found[0] if len(found) == 1 else (None, None)
+        nested = [nested_model(part) for part in get_args(annotation) if part is not type(None)]
+        return nested[0] if len(nested) == 1 else (None, None)
     if origin in (tuple, dict):
-        model, _ = model_of(get_args(annotation)[0 if origin is tuple else 1])
+        model, _ = nested_model(get_args(annotation)[0 if origin is tuple else 1])
         return (model, origin) if model else (None, None)
     return (annotation, None) if isinstance(annotation, type) and issubclass(annotation, BaseModel) else (None, None)
 
 
 def model_at(path: SettingPath, root: type[BaseModel] = Settings) -> type[BaseModel] | None:
-    """Return the model whose keys stand at ``path``, or None when there is none."""
-    steps, model = list(path), root
-    while steps:
-        field = model.model_fields.get(str(steps.pop(0)))
-        inner, container = model_of(field.annotation) if field else (None, None)
-        if inner is None or (container is not None and not steps):
+    """Return the model that has the keys at ``path``, or None if there is no model."""
+    keys, model = list(path), root
+    while keys:
+        field = model.model_fields.get(str(keys.pop(0)))
+        inner, container = nested_model(field.annotation) if field else (None, None)
+        if inner is None or (container is not None and not keys):
             return None
         if container is not None:
-            steps.pop(0)
+            keys.pop(0)
         model = inner
     return model
 
 
-def leaves(model: type[BaseModel] = Settings, path: SettingPath = ()) -> Iterator[tuple[SettingPath, FieldInfo]]:
-    """Yield every setting of a model that is no group; what a list or a mapping of models holds is left out."""
+def setting_fields(
+    model: type[BaseModel] = Settings, path: SettingPath = ()
+) -> Iterator[tuple[SettingPath, FieldInfo]]:
+    """Yield every setting of a model and of its groups. A list or a mapping of models is one setting."""
     for name, field in model.model_fields.items():
-        inner, container = model_of(field.annotation)
+        inner, container = nested_model(field.annotation)
         if inner is not None and container is None:
-            yield from leaves(inner, (*path, name))
+            yield from setting_fields(inner, (*path, name))
         else:
             yield (*path, name), field
 
 
 def env_name(path: SettingPath) -> str:
-    """Return the name in the environment of a setting: ``REDIS_PULSE_PROBE_INTERVAL``."""
+    """Return the variable of a setting: ``REDIS_PULSE_PROBE_INTERVAL``."""
     return PREFIX + "_".join(map(str, path)).upper()
 
 
-def _table() -> dict[str, tuple[SettingPath, ...]]:
-    table = REDIS_EXPORTER_ENV | UNPREFIXED_ENV
-    for path, _ in leaves():
-        table[PREFIX + "__".join(map(str, path)).upper()] = (path,)
-        table[env_name(path)] = (path,)
-    return table
+def _all_variables() -> dict[str, tuple[SettingPath, ...]]:
+    variables = REDIS_EXPORTER_ENV | UNPREFIXED_ENV
+    for path, _ in setting_fields():
+        variables[PREFIX + "__".join(map(str, path)).upper()] = (path,)
+        variables[env_name(path)] = (path,)
+    return variables
 
 
-#: Every name in the environment, the weakest first, and what it sets.
-ENVIRONMENT: dict[str, tuple[SettingPath, ...]] = _table()
+#: Every variable, the weakest first, and what it sets.
+ENVIRONMENT: dict[str, tuple[SettingPath, ...]] = _all_variables()
 
 
 def module_path(name: str) -> SettingPath | None:
-    """Return what ``REDIS_PULSE_MODULES__PROD__TLS__CA_FILE`` sets, or None when it sets nothing."""
-    group, *steps = name.removeprefix(PREFIX).lower().split("__")
-    if group != "modules" or len(steps) < 2 or not steps[0]:
+    """Return the path that ``REDIS_PULSE_MODULES__PROD__TLS__CA_FILE`` sets, or None if it sets nothing."""
+    group, *keys = name.removeprefix(PREFIX).lower().split("__")
+    if group != "modules" or len(keys) < 2 or not keys[0]:
         return None
-    known = {path for path, _ in leaves(Module)}
-    return ("modules", *steps) if tuple(steps[1:]) in known else None
+    known = {path for path, _ in setting_fields(Module)}
+    return ("modules", *keys) if tuple(keys[1:]) in known else None
 
 
-#: Settings that are no single value: from the environment they come as JSON too.
-_JSON = frozenset({"redis_url", "collectors", "modules", "targets", "labels", "buckets", "files", "http", "dns"})
-#: Text that is a list in JSON; an IPv6 address begins with a bracket too.
-_JSON_LIST = re.compile(r'\[\s*["\]]')
-_MAX_BYTES = 1 << 20
+# Readers
 
 
-def command_line(arguments: argparse.Namespace | None, directory: FilePath) -> ConfigSource:
+def command_line(arguments: argparse.Namespace | None, directory: Path) -> ConfigSource:
     """Return what the options of the command line set."""
-    layer = ConfigSource()
+    source = ConfigSource()
     for option, path in COMMAND_LINE.items():
         value = getattr(arguments, option[2:].replace("-", "_"), None)
         if path == ("redis_url",) and value:
             value = [url for text in value for url in split_urls(text)]
         if value is not None and value != []:
-            layer.put(path, value, option)
-    layer.data = resolve_paths(layer.data, directory)
-    return layer
+            source.put(path, value, option)
+    source.data = resolve_paths(source.data, directory)
+    return source
 
 
-def environment(environ: Mapping[str, str], directory: FilePath, *, prefix: str = "") -> tuple[ConfigSource, list[str]]:
-    """Return what the environment sets, and a warning for every name of ours that sets nothing.
+def environment(environ: Mapping[str, str], directory: Path, *, prefix: str = "") -> tuple[ConfigSource, list[str]]:
+    """Return what the environment sets, and a warning for each ``REDIS_PULSE_…`` variable that sets nothing.
 
-    An empty value sets nothing. ``prefix`` stands before the names in messages. Raises ConfigError for bad JSON.
+    An empty value sets nothing. Messages write ``prefix`` before the names. Raises ConfigError for bad JSON.
     """
-    layer, warnings = ConfigSource(), []
+    source = ConfigSource()
     for name, paths in ENVIRONMENT.items():
         if value := environ.get(name):
-            for path in paths:
-                layer.put(path, _decoded(path, value, prefix + name), prefix + name)
+            _put_text(source, paths, value, prefix + name)
+    warnings = []
     for name in environ:
         if not name.startswith(PREFIX) or name in ENVIRONMENT or name in (CONFIG, SECRETS_DIR):
             continue
-        if (module := module_path(name)) is not None:
-            layer.put(module, _decoded(module, environ[name], prefix + name), prefix + name)
+        if (path := module_path(name)) is not None:
+            _put_text(source, [path], environ[name], prefix + name)
         elif not SERVICE_LINK.fullmatch(name):
-            known = [one for one in (*ENVIRONMENT, CONFIG, SECRETS_DIR) if one.startswith(PREFIX)]
-            # The prefix, which they share, would make all of them alike.
-            guess = closest_name(name.removeprefix(PREFIX), [one.removeprefix(PREFIX) for one in known])
-            warnings.append(f"{prefix}{name} is no setting" + (f": did you mean {PREFIX}{guess}?" if guess else ""))
+            warnings.append(f"{prefix}{name} is not a setting{_did_you_mean(name)}")
     if environ.get("REDIS_URL") and environ.get("REDIS_ADDR"):
-        warnings.append(f"{prefix}REDIS_ADDR is not used, since REDIS_URL is set")
-    layer.data = resolve_paths(layer.data, directory)
-    return layer, warnings
+        warnings.append(f"{prefix}REDIS_ADDR is not used, because REDIS_URL is set")
+    source.data = resolve_paths(source.data, directory)
+    return source, warnings
+
+
+def _did_you_mean(variable: str) -> str:
+    known = [name for name in (*ENVIRONMENT, CONFIG, SECRETS_DIR) if name.startswith(PREFIX)]
+    # Compare without the prefix: all variables share it, so it would make every pair of them look alike.
+    guess = closest_name(variable.removeprefix(PREFIX), [name.removeprefix(PREFIX) for name in known])
+    return f": did you mean {PREFIX}{guess}?" if guess else ""
 
 
 def inherited(
-    environ: Mapping[str, str], directory: FilePath, inherit: InheritVariables | None
+    environ: Mapping[str, str], directory: Path, inherit: InheritVariables | None
 ) -> tuple[ConfigSource, InheritedSettings]:
-    """Return what the variables of redis_exporter set that are no settings of ours, and what else they say."""
-    layer = ConfigSource()
-    theirs = {
+    """Return what the other variables of redis_exporter set, as ``inherit`` translates them.
+
+    ``environment`` reads those of ``REDIS_EXPORTER_ENV``.
+    """
+    source = ConfigSource()
+    exporter_variables = {
         name: value
         for name, value in environ.items()
-        if value and name.startswith(PEER) and (name in ENVIRONMENT or not SERVICE_LINK.fullmatch(name))
+        if value
+        and name.startswith(REDIS_EXPORTER_PREFIX)
+        and (name in ENVIRONMENT or not SERVICE_LINK.fullmatch(name))
     }
-    if first := next(iter(theirs), "REDIS_ADDR" if environ.get("REDIS_ADDR") else None):
-        # Who set these asks for /health as redis_exporter answers it: 200 while it lives.
-        layer.put(("web", "health_status"), "always-200", first)
-    unknown = {name: value for name, value in theirs.items() if name not in ENVIRONMENT}
-    said = inherit(unknown) if inherit is not None and unknown else InheritedSettings()
-    for path, value, name in said.values:
-        layer.put(path, value, name)
-    layer.data = resolve_paths(layer.data, directory)
-    return layer, said
+    if first := next(iter(exporter_variables), "REDIS_ADDR" if environ.get("REDIS_ADDR") else None):
+        # A user of these variables expects /health to answer as that of redis_exporter: 200 while the process lives.
+        source.put(("web", "health_status"), "always-200", first)
+    unknown = {name: value for name, value in exporter_variables.items() if name not in ENVIRONMENT}
+    translated = inherit(unknown) if inherit is not None and unknown else InheritedSettings()
+    for path, value, name in translated.values:
+        source.put(path, value, name)
+    source.data = resolve_paths(source.data, directory)
+    return source, translated
 
 
-def _decoded(path: SettingPath, value: str, place: str) -> Any:
-    is_json = _JSON_LIST.match(value.lstrip()) if path == ("redis_url",) else value.lstrip().startswith(("[", "{"))
-    if path[-1] in _JSON and is_json:
-        try:
-            return json.loads(value)
-        except ValueError:
-            raise ConfigError([Problem(place, "is not valid JSON")]) from None
-    return split_urls(value) if path == ("redis_url",) else value
-
-
-def dotenv(directory: FilePath) -> dict[str, str]:
-    """Return the variables of the file ``.env``, which need not be there; raises ConfigError when it cannot be read."""
+def dotenv(directory: Path) -> dict[str, str]:
+    """Return the variables of the file ``.env``, which is optional. Raises ConfigError if it cannot be read."""
     file = directory / ".env"
     try:
         if not file.is_file():
             return {}
         if file.stat().st_size > _MAX_BYTES:
             raise OSError(errno.EFBIG, f"longer than {_MAX_BYTES} bytes")  # noqa: TRY301
-        found = DotEnvSettingsSource(Settings, env_file=file, env_file_encoding="utf-8", case_sensitive=True).env_vars
+        variables = DotEnvSettingsSource(
+            Settings, env_file=file, env_file_encoding="utf-8", case_sensitive=True
+        ).env_vars
     except UnicodeDecodeError:
         raise ConfigError([Problem(str(file), "is not UTF-8 text")]) from None
     except OSError as error:
         raise ConfigError([Problem(str(file), f"cannot be read: {error.strerror}")]) from None
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in variables.items() if value}
 
 
-def secrets(folder: str | None, directory: FilePath) -> ConfigSource:
-    """Return what the files of the folder of secrets set: each is named as the setting and holds its value.
+def secrets(folder: str | None, directory: Path) -> ConfigSource:
+    """Return what the files of the folder of secrets set. Each is named as a setting and holds its value.
 
-    ``folder`` None means the usual folder, which need not be there. Raises ConfigError when one cannot be read. Files
-    with other names are left alone: targets may refer to them with ``password_file``.
+    Without ``folder``, the default folder is read, which is optional. Files with other names are ignored, because
+    ``password_file`` may refer to them. Raises ConfigError if a file or the folder cannot be read.
     """
-    place = FilePath(DEFAULT_SECRETS_DIR) if folder is None else directory / FilePath(folder).expanduser()
-    layer = ConfigSource()
+    path = Path(DEFAULT_SECRETS_DIR) if folder is None else directory / Path(folder).expanduser()
+    source = ConfigSource()
     try:
-        if folder is None and not place.is_dir():
-            return layer
-        files = sorted(place.iterdir())
+        if folder is None and not path.is_dir():
+            return source
+        files = sorted(path.iterdir())
     except OSError as error:
         raise ConfigError([Problem(SECRETS_DIR, f"names a folder that cannot be read: {error.strerror}")]) from None
     for file in files:
         name = file.name.upper()
         name = name if name in ENVIRONMENT or name.startswith(PREFIX) else PREFIX + name
-        module = module_path(name)
-        for path in ENVIRONMENT.get(name, () if module is None else (module,)):
-            layer.put(path, _decoded(path, _secret(file), str(file)), str(file))
-    layer.data = resolve_paths(layer.data, place)
-    return layer
+        of_module = module_path(name)
+        for setting in ENVIRONMENT.get(name, () if of_module is None else (of_module,)):
+            _put_text(source, [setting], _read_secret(file), str(file))
+    source.data = resolve_paths(source.data, path)
+    return source
 
 
-def _secret(file: FilePath) -> str:
+def _put_text(source: ConfigSource, paths: Sequence[SettingPath], text: str, location: str) -> None:
+    """Set the settings at ``paths`` to a text, which may be JSON or a list of URLs."""
+    for path in paths:
+        source.put(path, _parse_text(path, text, location), location)
+
+
+def _parse_text(path: SettingPath, text: str, location: str) -> Any:
+    start = text.lstrip()
+    is_json = _JSON_LIST.match(start) if path == ("redis_url",) else start.startswith(("[", "{"))
+    if path[-1] in _JSON_SETTINGS and is_json:
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise ConfigError([Problem(location, "is not valid JSON")]) from None
+    return split_urls(text) if path == ("redis_url",) else text
+
+
+def _read_secret(file: Path) -> str:
     try:
         text = read_regular_file(file, _MAX_BYTES).decode("utf-8")
         return text.removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise ConfigError([Problem(str(file), "is not UTF-8 text")]) from None
     except OSError as error:
-        what = "is too large for a secret" if error.errno == errno.EFBIG else f"cannot be read: {error.strerror}"
-        raise ConfigError([Problem(str(file), what)]) from None
+        message = "is too large for a secret" if error.errno == errno.EFBIG else f"cannot be read: {error.strerror}"
+        raise ConfigError([Problem(str(file), message)]) from None

@@ -1,4 +1,4 @@
-"""One target as the daemon sees it: everything is concrete, modules and defaults are merged in."""
+"""The settings of one target, with those of its module and the defaults merged in, and its password file."""
 
 import errno
 import json
@@ -21,13 +21,17 @@ from redis_pulse.config.models import (
 from redis_pulse.config.types import Options
 from redis_pulse.config.url import Endpoint, parse_url
 
-_OTHER_FORM = 'holds JSON of another form than {"redis://HOST:PORT": "PASSWORD"}'
-#: Of a file of passwords: one of redis_exporter has an entry for each server.
+_WRONG_JSON = 'holds JSON of another form than {"redis://HOST:PORT": "PASSWORD"}'
+#: Maximum size of a password file. That of redis_exporter has an entry for each server.
 _MAX_BYTES = 10_000_000
 
 
 class TargetSettings(Options):
-    """The resolved settings of one target; equal when nothing differs, which is how a reload knows what changed."""
+    """The resolved settings of one target. A reload compares them to find changed targets.
+
+    Secrets are ``SecretStr``, or paths of files that are read for each connection. So a rotated password needs no
+    restart.
+    """
 
     name: str
     endpoint: Endpoint
@@ -43,21 +47,21 @@ class TargetSettings(Options):
     breaker: BreakerSettings = BreakerSettings()
     canary: CanarySettings = CanarySettings()
     slo: SloSettings = SloSettings()
-    #: Command → the name that the server knows it by.
+    #: The names that the server has for renamed commands.
     commands: dict[str, SecretStr] = Field({})
-    #: Whether it was found as a node of a cluster or as a server of a Sentinel set.
+    #: Whether discovery found it as a node of a cluster or as a server of a Sentinel set.
     is_grouped: bool = False
-    #: Name → options; None is the default set.
+    #: The options of each collector. None: the default set of collectors.
     collectors: dict[str, dict[str, Any]] | None = None
 
     @property
     def address(self) -> str:
-        """``host:port`` or the path of the socket; never a credential."""
+        """``host:port`` or the path of the socket. Never a credential."""
         return self.endpoint.address
 
     @property
     def user(self) -> str:
-        """The user as which the server knows us."""
+        """The ACL user of the connections."""
         return self.username or "default"
 
     def __hash__(self) -> int:
@@ -66,18 +70,18 @@ class TargetSettings(Options):
     def at(
         self, endpoint: Endpoint, name: str, labels: Mapping[str, str] | None = None, db: int | None = None
     ) -> "TargetSettings":
-        """Return the same settings for another server; ``labels`` are added to those that it has."""
+        """Return the same settings for another server, with ``labels`` added to its labels."""
         changes = {"name": name, "endpoint": endpoint, "labels": self.labels | dict(labels or {})}
         return self.model_copy(update=changes if db is None else changes | {"db": db})
 
     def grouped(self) -> "TargetSettings":
-        """Return the same settings for a server that was found in a cluster or in a Sentinel set."""
+        """Return the same settings for a server of a cluster or of a Sentinel set."""
         return self.model_copy(update={"is_grouped": True})
 
     def credentials(self) -> tuple[str | None, str | None]:
-        """Return user name and password, reading the password file now, so that a rotated password is seen.
+        """Return user name and password. Read the password file now, because the password may have been rotated.
 
-        Raises OSError when the password file cannot be read.
+        Raises OSError if the password file cannot be read.
         """
         if self.password_file is not None:
             return self.username, read_password(self.password_file, self.endpoint)
@@ -85,39 +89,39 @@ class TargetSettings(Options):
 
 
 class PasswordFileError(OSError):
-    """A password file that can be read, and of which nothing can be made; ``strerror`` says why."""
+    """A password file can be read, but is not understood. ``strerror`` is the reason."""
 
-    def __init__(self, why: str) -> None:
-        super().__init__(errno.EINVAL, why)
+    def __init__(self, reason: str) -> None:
+        super().__init__(errno.EINVAL, reason)
 
     def __str__(self) -> str:
         return str(self.strerror)
 
 
 def read_password(file: Path, endpoint: Endpoint) -> str | None:
-    """Read the password for an endpoint: the whole file but for one newline at its end.
+    """Return the password for an endpoint, or None: the whole file, without one newline at its end.
 
-    A file of redis_exporter, a JSON object from URL to password, is understood too; an endpoint that it does not name
-    has no password. Raises OSError when the file cannot be read, is not text, or is JSON of another form.
+    The file may also be one of redis_exporter: a JSON object from URL to password. An endpoint that is missing in it
+    has no password. Raises OSError if the file cannot be read, is not text, or is JSON of another form.
     """
     try:
         text = read_regular_file(file, _MAX_BYTES).decode("utf-8")
     except UnicodeDecodeError:
         raise PasswordFileError("names a file that is not UTF-8 text") from None
-    if (by_url := _by_url(text)) is not None:
-        return _password_of(by_url, endpoint)
+    if (passwords := _passwords_by_url(text)) is not None:
+        return _password_of(passwords, endpoint)
     return text.removesuffix("\n").removesuffix("\r") or None
 
 
 def no_entry(endpoint: Endpoint) -> str:
-    """Say that a password file does not name a server."""
+    """Return the message for a password file that has no entry for a server."""
     return f"the password file has no entry for {endpoint.address}"
 
 
-def _by_url(text: str) -> dict[str, Any] | None:
-    """Return the JSON object that a password file is; None for a file that holds the password itself.
+def _passwords_by_url(text: str) -> dict[str, Any] | None:
+    """Return the JSON object in a password file, or None if the file is a password.
 
-    A password may begin with a brace; an object or a list of objects is none.
+    A password may begin with a brace. A JSON object is not a password, and a list with objects or lists is an error.
     """
     if not text.startswith(("{", "[")):
         return None
@@ -127,8 +131,8 @@ def _by_url(text: str) -> dict[str, Any] | None:
         return None
     if isinstance(content, dict):
         return content
-    if isinstance(content, list) and any(isinstance(one, dict | list) for one in content):
-        raise PasswordFileError(_OTHER_FORM)
+    if isinstance(content, list) and any(isinstance(item, dict | list) for item in content):
+        raise PasswordFileError(_WRONG_JSON)
     return None
 
 
@@ -136,16 +140,16 @@ def _is_password(value: object) -> bool:
     return isinstance(value, str | int) and not isinstance(value, bool)
 
 
-def _password_of(by_url: dict[str, Any], endpoint: Endpoint) -> str | None:
-    for url, password in by_url.items():
+def _password_of(passwords: dict[str, Any], endpoint: Endpoint) -> str | None:
+    for url, password in passwords.items():
         try:
             address = parse_url(url).endpoint.address
         except ValueError:
             continue
         if address == endpoint.address:
             if not _is_password(password):
-                raise PasswordFileError(_OTHER_FORM)
+                raise PasswordFileError(_WRONG_JSON)
             return str(password) or None
-    if by_url and not any(map(_is_password, by_url.values())):
-        raise PasswordFileError(_OTHER_FORM)
+    if passwords and not any(map(_is_password, passwords.values())):
+        raise PasswordFileError(_WRONG_JSON)
     return None

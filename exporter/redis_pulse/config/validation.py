@@ -1,9 +1,9 @@
-"""What one value cannot tell: whether settings fit together, and whether the files they name are there."""
+"""Check whether the settings of a target fit together, and whether the files that they name can be read."""
 
 from collections.abc import Iterator
-from pathlib import Path as FilePath
+from pathlib import Path
 
-from redis_pulse.blocking import read_regular_file, regular
+from redis_pulse.blocking import read_regular_file, regular_file_status
 from redis_pulse.config.models import (
     BreakerSettings,
     CanarySettings,
@@ -13,36 +13,36 @@ from redis_pulse.config.models import (
     TlsSettings,
 )
 from redis_pulse.config.target import TargetSettings, no_entry, read_password
-from redis_pulse.config.types import duration
+from redis_pulse.config.types import format_duration
 from redis_pulse.config.url import Endpoint
 from redis_pulse.config.validation_errors import closest_duration
 
-#: Group and key, what is wrong, the cure.
+#: Group and key, message, hint.
 ValidationIssue = tuple[tuple[str, str], str, str]
 
 
 def check_target(target: TargetSettings, *, own_buckets: bool, files: bool = True) -> Iterator[ValidationIssue]:
     """Yield what does not fit together in the settings of a target.
 
-    ``own_buckets``: its buckets are set nearer to it than its SLO is, so they are what must be mended. ``files``:
-    whether certificates and keys must be there.
+    ``own_buckets`` tells that a stronger layer sets ``probe.buckets`` than ``slo.latency``. The problem is then that of
+    the buckets. ``files`` tells whether certificates and keys must exist.
     """
-    yield from _slo(target.slo, target.probe, own_buckets=own_buckets)
-    yield from _poll(target.poll)
-    yield from _breaker(target.breaker)
-    yield from _canary(target.canary)
-    yield from _tls(target.tls, files=files)
+    yield from _check_slo(target.slo, target.probe, own_buckets=own_buckets)
+    yield from _check_poll(target.poll)
+    yield from _check_breaker(target.breaker)
+    yield from _check_canary(target.canary)
+    yield from _check_tls(target.tls, files=files)
 
 
-def _slo(slo: SloSettings, probe: ProbeSettings, *, own_buckets: bool) -> Iterator[ValidationIssue]:
+def _check_slo(slo: SloSettings, probe: ProbeSettings, *, own_buckets: bool) -> Iterator[ValidationIssue]:
     if slo.latency in probe.buckets:
         return
-    nearest, edge = closest_duration(slo.latency, probe.buckets), duration(slo.latency)
+    nearest, edge = closest_duration(slo.latency, probe.buckets), format_duration(slo.latency)
     if own_buckets:
         yield (
             ("probe", "buckets"),
             f"has no edge at slo.latency, {edge}",
-            f"add {edge}, or set slo.latency to one of them: the nearest is {nearest}",
+            f"add {edge}, or set slo.latency to one of the edges: the nearest is {nearest}",
         )
     else:
         yield (
@@ -52,74 +52,76 @@ def _slo(slo: SloSettings, probe: ProbeSettings, *, own_buckets: bool) -> Iterat
         )
 
 
-def _poll(poll: PollSettings) -> Iterator[ValidationIssue]:
+def _check_poll(poll: PollSettings) -> Iterator[ValidationIssue]:
     if poll.timeout > poll.interval:
         yield (
             ("poll", "timeout"),
-            f"is {duration(poll.timeout)}, longer than poll.interval, {duration(poll.interval)}",
+            f"is {format_duration(poll.timeout)}, longer than poll.interval, {format_duration(poll.interval)}",
             "a poll must end before the next one begins",
         )
     if poll.max_age < poll.interval:
         yield (
             ("poll", "max_age"),
-            f"is {duration(poll.max_age)}, shorter than poll.interval, {duration(poll.interval)}",
+            f"is {format_duration(poll.max_age)}, shorter than poll.interval, {format_duration(poll.interval)}",
             "samples would be too old to serve before the next poll",
         )
 
 
-def _breaker(breaker: BreakerSettings) -> Iterator[ValidationIssue]:
+def _check_breaker(breaker: BreakerSettings) -> Iterator[ValidationIssue]:
     if breaker.open_interval > breaker.open_interval_max:
+        interval, maximum = format_duration(breaker.open_interval), format_duration(breaker.open_interval_max)
         yield (
             ("breaker", "open_interval"),
-            f"is {duration(breaker.open_interval)}, longer than its maximum, {duration(breaker.open_interval_max)}",
+            f"is {interval}, longer than its maximum, {maximum}",
             "see breaker.open_interval_max",
         )
 
 
-def _canary(canary: CanarySettings) -> Iterator[ValidationIssue]:
+def _check_canary(canary: CanarySettings) -> Iterator[ValidationIssue]:
     if canary.ttl < 2 * canary.interval:
         yield (
             ("canary", "ttl"),
-            f"is {duration(canary.ttl)}, shorter than two of canary.interval, {duration(canary.interval)}",
-            "the key would be gone before it is written again",
+            f"is {format_duration(canary.ttl)}, shorter than twice canary.interval, {format_duration(canary.interval)}",
+            "the key would expire before it is written again",
         )
 
 
-def _tls(tls: TlsSettings, *, files: bool) -> Iterator[ValidationIssue]:
+def _check_tls(tls: TlsSettings, *, files: bool) -> Iterator[ValidationIssue]:
     if tls.cert_reqs == "none" and tls.check_hostname:
-        yield ("tls", "check_hostname"), "cannot be true while tls.cert_reqs is none", "leave it out"
+        yield ("tls", "check_hostname"), "cannot be true with tls.cert_reqs: none", "leave it out"
     if tls.key_file is not None and tls.cert_file is None:
-        yield ("tls", "key_file"), "is the key of no certificate", "set tls.cert_file too"
+        yield ("tls", "key_file"), "has no certificate", "set tls.cert_file too"
     for key, file in (("ca_file", tls.ca_file), ("cert_file", tls.cert_file), ("key_file", tls.key_file)):
-        if files and file is not None and (trouble := _unreadable(file)):
-            yield ("tls", key), trouble, _hint(file)
+        if files and file is not None and (error := _file_error(file)):
+            yield ("tls", key), error, _folder_hint(file)
 
 
-def check_password_file(file: FilePath, endpoint: Endpoint) -> tuple[str, str] | None:
-    """Return what is wrong with a password file, and the cure; None when a password can be read from it."""
-    # The path is not shown: more than one person has written the password itself there.
-    if trouble := _unreadable(file):
-        return trouble, _hint(file)
+def check_password_file(file: Path, endpoint: Endpoint) -> tuple[str, str] | None:
+    """Return the message and the hint for an unusable password file, or None if it has a password."""
+    # Do not show the path: some users write the password itself there.
+    if error := _file_error(file):
+        return error, _folder_hint(file)
     try:
         password = read_password(file, endpoint)
-    except OSError as error:
-        return str(error), ""
+    except OSError as read_error:
+        return str(read_error), ""
     if password is None and not read_regular_file(file, 1 << 20).startswith(b"{"):
         return "names an empty file", ""
     return None
 
 
 def missing_password(target: TargetSettings) -> str | None:
-    """Return a warning when the password file of a target names other servers only: it is asked without a password."""
+    """Return a warning if the password file of a target has no entry for its server, or None."""
     file = target.password_file
     if file is None or read_password(file, target.endpoint) is not None:
         return None
-    return f"target {target.name}: {no_entry(target.endpoint)}: it is asked without a password"
+    return f"target {target.name}: {no_entry(target.endpoint)}: no password is sent"
 
 
-def _unreadable(file: FilePath) -> str | None:
+def _file_error(file: Path) -> str | None:
+    """Return why a file cannot be read, or None."""
     try:
-        regular(file)  # before it is opened: a FIFO would wait for a writer
+        regular_file_status(file)  # first: opening a FIFO would wait for a writer
         with file.open("rb") as opened:
             opened.read(1)
     except FileNotFoundError:
@@ -131,5 +133,5 @@ def _unreadable(file: FilePath) -> str | None:
     return None
 
 
-def _hint(file: FilePath) -> str:
-    return f"looked for in {file.parent}" if file.parent.is_dir() else "its folder is not there either"
+def _folder_hint(file: Path) -> str:
+    return f"looked for in {file.parent}" if file.parent.is_dir() else "its folder does not exist either"

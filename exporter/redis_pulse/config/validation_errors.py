@@ -1,4 +1,4 @@
-"""From pydantic's errors to our problems: pydantic knows neither lines nor secrets."""
+"""Convert the errors of pydantic to problems. Pydantic knows neither the locations of values nor which are secret."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,10 +17,10 @@ from redis_pulse.config.models import (
 from redis_pulse.config.problems import Problem, closest_name
 from redis_pulse.config.settings import Settings
 from redis_pulse.config.sources import model_at
-from redis_pulse.config.types import duration
+from redis_pulse.config.types import format_duration
 
-#: Groups in which no value can be a secret, so that a bad one may be shown.
-_HARMLESS = (ProbeSettings, PollSettings, BreakerSettings, SloSettings, ConnectionSettings, LogSettings)
+#: Groups without secrets: a message may repeat a wrong value.
+_WITHOUT_SECRETS = (ProbeSettings, PollSettings, BreakerSettings, SloSettings, ConnectionSettings, LogSettings)
 _MESSAGES = {
     "missing": "is missing",
     "string_type": "must be text: put it in quotes",
@@ -49,70 +49,69 @@ _MESSAGES = {
 }
 
 
-def problems_from(error: ValidationError, layers: Sequence[ConfigSource]) -> list[Problem]:
-    """Return the problems behind a ValidationError of ``Settings``, each with its place in the strongest source."""
+def problems_from(error: ValidationError, sources: Sequence[ConfigSource]) -> list[Problem]:
+    """Return the problems of a ValidationError of ``Settings``, each with its location in the strongest source."""
     problems = []
-    for found in error.errors(include_url=False):
-        path: SettingPath = found["loc"]
-        message, cure = _describe(found, model_at(path[:-1]) or Settings, harmless=True)
-        where = _printable(path) if found["type"] == "extra_forbidden" and not _key_is_safe(found) else path
-        at = location_of_path(layers, path)
-        problems.append(
-            Problem(at.replace(format_path(path), format_path(where)) if where != path else at, message, cure)
-        )
+    for details in error.errors(include_url=False):
+        path: SettingPath = details["loc"]
+        message, hint = _describe(details, model_at(path[:-1]) or Settings, show_value=True)
+        location = location_of_path(sources, path)
+        if (safe_path := _safe_path(details)) != path:
+            location = location.replace(format_path(path), format_path(safe_path))
+        problems.append(Problem(location, message, hint))
     return problems
 
 
 def check_options(model: type[BaseModel], options: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with the options of a collector, as ``message`` of Problem; empty when all is well."""
+    """Return what is wrong with the options of a collector, as messages of ``Problem``."""
     try:
         model.model_validate(dict(options))
     except ValidationError as error:
-        return [_option(found, model) for found in error.errors(include_url=False)]
+        return [_describe_option(details, model) for details in error.errors(include_url=False)]
     return []
 
 
-def _option(found: Any, model: type[BaseModel]) -> str:
-    message, cure = _describe(found, model, harmless=False)
-    name = format_path(
-        _printable(found["loc"]) if found["type"] == "extra_forbidden" and not _key_is_safe(found) else found["loc"]
-    )
-    text = f"has no option {name}" if found["type"] == "extra_forbidden" else f"has the option {name}, which {message}"
-    return text + (f" ({cure})" if cure else "")
+def _describe_option(details: Any, model: type[BaseModel]) -> str:
+    message, hint = _describe(details, model, show_value=False)
+    name = format_path(_safe_path(details))
+    is_unknown = details["type"] == "extra_forbidden"
+    text = f"has no option {name}" if is_unknown else f"has the option {name}, which {message}"
+    return text + (f" ({hint})" if hint else "")
 
 
-def _describe(found: Any, model: type[BaseModel], *, harmless: bool) -> tuple[str, str]:
-    """Return message and cure for one error of pydantic."""
-    kind, path, context = found["type"], found["loc"], found.get("ctx", {})
+def _describe(details: Any, model: type[BaseModel], *, show_value: bool) -> tuple[str, str]:
+    """Return the message and the hint for one error of pydantic."""
+    kind, path, context = details["type"], details["loc"], details.get("ctx", {})
     if kind == "extra_forbidden":
         guess = closest_name(str(path[-1]), model.model_fields)
         known = ", ".join(model.model_fields) or "none"
-        return "is no setting", f"did you mean {guess}?" if guess else f"known here: {known}"
+        return "is not a setting", f"did you mean {guess}?" if guess else f"known here: {known}"
     if kind in ("value_error", "assertion_error"):
         message = str(context.get("error", "is not valid"))
     else:
         limits = {name: value for name, value in context.items() if isinstance(value, int | float | str)}
         message = _MESSAGES.get(kind, "is not valid").format(**limits)
-    if harmless and issubclass(model, _HARMLESS):
-        message += _value(found["input"])
+    if show_value and issubclass(model, _WITHOUT_SECRETS):
+        message += _format_value(details["input"])
     return message, ""
 
 
-def _value(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, str) and len(value) <= 30 and value.isprintable() and not {"@", ":", "/"} & set(value):
         return f", not {value!r}"
     return f", not {value}" if isinstance(value, bool | int | float) else ""
 
 
-def _key_is_safe(found: Any) -> bool:
-    # ``{username: me, hunter2}`` makes a key of what was meant as a value; it has no value itself.
-    return found["input"] is not None
+def _safe_path(details: Any) -> SettingPath:
+    """Return the path of an error, with ``…`` in place of an unknown key that may be a secret.
 
-
-def _printable(path: SettingPath) -> SettingPath:
-    return (*path[:-1], "…")
+    ``{username: me, hunter2}`` has a key without a value, which was meant as a password.
+    """
+    path: SettingPath = details["loc"]
+    has_no_value = details["type"] == "extra_forbidden" and details["input"] is None
+    return (*path[:-1], "…") if has_no_value else path
 
 
 def closest_duration(value: float, known: Sequence[float]) -> str:
-    """Return the nearest of some durations, as a person writes it."""
-    return duration(min(known, key=lambda one: abs(one - value)))
+    """Return the nearest of some durations, with a unit."""
+    return format_duration(min(known, key=lambda duration: abs(duration - value)))

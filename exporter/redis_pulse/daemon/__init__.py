@@ -1,4 +1,4 @@
-"""Put everything together: start, serve, reload, drain and stop."""
+"""Build the daemon, then start, serve, reload, drain and stop it."""
 
 from redis_pulse.daemon.lifecycle import run, serve
 

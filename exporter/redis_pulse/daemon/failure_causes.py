@@ -1,7 +1,7 @@
-"""What we say of collectors that fail: one line for a cause, however many collectors it hits.
+"""Log failing collectors: one line for each cause, however many collectors it affects.
 
-What hits the target as a whole (it is away, or wants another password) is told by its pings. Such a failure waits for
-the next ping: when that fails too, the collectors are not mentioned.
+A failure of the whole target, such as a lost connection or a wrong password, is logged by its pings. A collector that
+meets one waits for the next ping. If that ping fails too, the collector is not mentioned.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,14 +11,14 @@ from redis_pulse.daemon.log_limiter import LogLimiter
 from redis_pulse.errors import AuthError, PermissionDeniedError, RejectedError, SkippedError, TargetError
 from redis_pulse.metric import CollectorFault
 
-#: What a cause is known by.
+#: Reason and text of an error.
 Cause = tuple[str, str]
 DENIED: Cause = ("denied", "")
 
 
 @dataclass(slots=True)
-class _Hit:
-    """The collectors that a cause has hit since it was told, and those that it still hits."""
+class _AffectedCollectors:
+    """The collectors that a cause has affected since it was logged, and those that it still affects."""
 
     reason: str
     ever: dict[str, None] = field(default_factory=dict)  # an ordered set
@@ -26,147 +26,159 @@ class _Hit:
 
 
 class FailureCauses:
-    """Follows the collectors of one target, which are polled as ``user``."""
+    """Follows the collectors of one target. They run as ``user``."""
 
     def __init__(self, lines: LogLimiter, user: str) -> None:
         self._lines = lines
         self._user = user
-        #: failures to be told at the end of a poll, and those that wait for the next ping
-        self._fresh: dict[str, TargetError] = {}
+        #: failures to log at the end of the poll, and those that wait for the next ping
+        self._new: dict[str, TargetError] = {}
         self._held: dict[str, TargetError] = {}
+        #: missing permissions by collector, and those to log at the end of the poll
         self._denied: dict[str, frozenset[str]] = {}
-        self._denied_fresh: dict[str, frozenset[str]] = {}
-        self._hits: dict[Cause, _Hit] = {}
+        self._new_denied: dict[str, frozenset[str]] = {}
+        self._affected: dict[Cause, _AffectedCollectors] = {}
         self._cause_of: dict[str, Cause] = {}
-        self._well: dict[str, list[str]] = {}  # collectors that work again, by the reason for which they failed
+        #: collectors that work again, by the reason of their failure
+        self._recovered: dict[str, list[str]] = {}
+        #: type names of unexpected exceptions, and reasons of missing support, by collector
         self._faulty: dict[str, str] = {}
         self._unsupported: dict[str, str] = {}
-        self._parts: dict[tuple[str, str], tuple[str, str]] = {}
+        #: reason and text by collector and part
+        self._failing_parts: dict[tuple[str, str], tuple[str, str]] = {}
 
-    def failed(self, collector: str, error: Exception, *, is_away: bool) -> None:
-        """Take note of a failure; ``is_away`` says that the pings fail too."""
+    def record_failure(self, collector: str, error: Exception, *, is_unavailable: bool) -> None:
+        """Record a failed run. ``is_unavailable`` means that the pings of the target fail too."""
         if isinstance(error, RejectedError):
             return
         if not isinstance(error, TargetError):
-            if self._faulty.get(collector) != (kind := type(error).__name__):
-                self._faulty[collector] = kind
-                self._lines.tell(collector, "error", "collector is at fault", collector=collector, exc_info=error)
+            type_name = type(error).__name__
+            if self._faulty.get(collector) != type_name:
+                self._faulty[collector] = type_name
+                self._lines.log(collector, "error", "collector is at fault", collector=collector, exc_info=error)
             return
-        if not _of_the_target(error):
-            self._fresh[collector] = error
-        elif not is_away:
+        if not _affects_target(error):
+            self._new[collector] = error
+        elif not is_unavailable:
             self._held[collector] = error
 
-    def worked(self, collector: str) -> None:
-        """Take note that a collector read what it wanted."""
-        self._recovered(collector)
+    def record_success(self, collector: str) -> None:
+        """Record that a collector read everything it needs."""
+        self._works(collector)
         if self._denied.pop(collector, None) is not None:
-            self._well.setdefault(PermissionDeniedError.reason, []).append(collector)
+            self._recovered.setdefault(PermissionDeniedError.reason, []).append(collector)
 
-    def rests(self, collector: str) -> None:
-        """Forget a collector that is not run any more, without a line."""
-        for known in (self._held, self._fresh, self._unsupported, self._faulty, self._denied, self._denied_fresh):
-            known.pop(collector, None)
+    def forget(self, collector: str) -> None:
+        """Forget a collector that does not run any more. Nothing is logged."""
+        for by_collector in (
+            self._held, self._new, self._unsupported, self._faulty, self._denied, self._new_denied,
+        ):  # fmt: skip
+            by_collector.pop(collector, None)
         cause = self._cause_of.pop(collector, None)
         if cause is not None:
-            self._hits[cause].now.discard(collector)
-            if not self._hits[cause].now:
-                del self._hits[cause]
+            self._affected[cause].now.discard(collector)
+            if not self._affected[cause].now:
+                del self._affected[cause]
 
-    def _recovered(self, collector: str) -> None:
-        self._held.pop(collector, None)
-        self._fresh.pop(collector, None)
-        self._unsupported.pop(collector, None)
-        if self._faulty.pop(collector, None) is not None:
-            self._well.setdefault("fault", []).append(collector)
-        self._leave(collector)
-
-    def unsupported(self, collector: str, error: TargetError) -> None:
-        """Say once that the server lacks what a collector reads."""
+    def record_unsupported(self, collector: str, error: TargetError) -> None:
+        """Log once that the server does not support what a collector reads."""
         if self._unsupported.get(collector) != error.reason:
             self._unsupported[collector] = error.reason
-            self._lines.tell(
-                collector, "warning", "not supported by this server", collector=collector, error=str(error)
-            )
+            self._lines.log(collector, "warning", "not supported by this server", collector=collector, error=str(error))
 
-    def denied(self, collector: str, commands: Iterable[str], *, worked: bool) -> None:
-        """Take note of what the user may not run, as an ACL names it; ``worked``: it is not needed."""
+    def record_denied(self, collector: str, commands: Iterable[str], *, worked: bool) -> None:
+        """Record the commands that the user may not run, in the spelling of an ACL.
+
+        ``worked`` means that the run succeeded without them.
+        """
         if worked:
-            self._recovered(collector)
+            self._works(collector)
         missing = frozenset(f"+{command}" for command in commands)
         if self._denied.get(collector) != missing:
-            self._denied[collector] = self._denied_fresh[collector] = missing
+            self._denied[collector] = self._new_denied[collector] = missing
 
-    def parts(self, collector: str, faults: Sequence[CollectorFault]) -> None:
-        """Say once of each part of a collector why it gives nothing, and when it works again."""
+    def record_parts(self, collector: str, faults: Sequence[CollectorFault]) -> None:
+        """Log once for each part of a collector why it fails, and once when it works again."""
         for fault in faults:
-            place = (collector, fault.part)
-            if self._parts.get(place) != (fault.reason, fault.text):
-                self._parts[place] = (fault.reason, fault.text)
-                self._lines.tell(
-                    place, "warning", "part of a collector fails",
+            part = (collector, fault.part)
+            if self._failing_parts.get(part) != (fault.reason, fault.text):
+                self._failing_parts[part] = (fault.reason, fault.text)
+                self._lines.log(
+                    part, "warning", "part of a collector fails",
                     collector=collector, part=fault.part, reason=fault.reason, error=fault.text,
                 )  # fmt: skip
         failing = {fault.part for fault in faults}
-        for place in [place for place in self._parts if place[0] == collector and place[1] not in failing]:
-            del self._parts[place]
-            self._lines.tell(place, "info", "part of a collector works again", collector=collector, part=place[1])
+        for part in [part for part in self._failing_parts if part[0] == collector and part[1] not in failing]:
+            del self._failing_parts[part]
+            self._lines.log(part, "info", "part of a collector works again", collector=collector, part=part[1])
 
     def on_probe(self, *, is_up: bool) -> None:
-        """Tell what waited for this ping, unless the target is away: then its own line tells it."""
+        """Log the failures that waited for this ping, unless it failed too and so has a line of its own."""
         if is_up:
-            self._fresh |= self._held
-            self.tell()
+            self._new |= self._held
+            self.log_new()
         self._held.clear()
 
-    def tell(self) -> None:
-        """Write what is new since the last time, one line for a cause."""
-        self._tell_denied()
-        news: dict[Cause, dict[str, None]] = {}
-        errors: dict[Cause, TargetError] = {}
-        for collector, error in self._fresh.items():
+    def log_new(self) -> None:
+        """Log what is new since the last call, one line for each cause."""
+        self._log_denied()
+        self._log_failures()
+        for reason, collectors in self._recovered.items():
+            if working := [collector for collector in dict.fromkeys(collectors) if collector not in self._cause_of]:
+                self._lines.log(working[0], "info", "collector works again", collector=",".join(working), reason=reason)
+        self._recovered.clear()
+
+    def _log_denied(self) -> None:
+        new, self._new_denied = self._new_denied, {}
+        if new:
+            missing = sorted({command for commands in new.values() for command in commands})
+            self._lines.log(
+                DENIED, "warning", "not permitted",
+                user=self._user, missing=" ".join(missing), collector=",".join(new), see="docs/acl.md",
+            )  # fmt: skip
+
+    def _log_failures(self) -> None:
+        new_causes: dict[Cause, dict[str, None]] = {}
+        for collector, error in self._new.items():
             before = self._cause_of.get(collector)
             if before is not None and before[0] == error.reason:
                 continue
-            self._leave(collector)
+            self._end_cause(collector)
             cause = (error.reason, str(error))
             self._cause_of[collector] = cause
-            hit = self._hits.setdefault(cause, _Hit(error.reason))
-            if not hit.ever:
-                news[cause], errors[cause] = hit.ever, error
-            hit.ever[collector] = None
-            hit.now.add(collector)
-        self._fresh.clear()
-        for cause, hit_by_it in news.items():
-            self._lines.tell(
-                next(iter(hit_by_it)), "warning", "collector fails",
-                collector=",".join(hit_by_it), reason=cause[0], error=cause[1],
-            )  # fmt: skip
-        for reason, collectors in self._well.items():
-            if well := [one for one in dict.fromkeys(collectors) if one not in self._cause_of]:
-                self._lines.tell(well[0], "info", "collector works again", collector=",".join(well), reason=reason)
-        self._well.clear()
-
-    def _tell_denied(self) -> None:
-        fresh, self._denied_fresh = self._denied_fresh, {}
-        if fresh:
-            missing = sorted({word for words in fresh.values() for word in words})
-            self._lines.tell(
-                DENIED, "warning", "not permitted",
-                user=self._user, missing=" ".join(missing), collector=",".join(fresh), see="docs/acl.md",
+            affected = self._affected.setdefault(cause, _AffectedCollectors(error.reason))
+            if not affected.ever:
+                new_causes[cause] = affected.ever
+            affected.ever[collector] = None
+            affected.now.add(collector)
+        self._new.clear()
+        for (reason, text), collectors in new_causes.items():
+            self._lines.log(
+                next(iter(collectors)), "warning", "collector fails",
+                collector=",".join(collectors), reason=reason, error=text,
             )  # fmt: skip
 
-    def _leave(self, collector: str) -> None:
-        """Take a collector out of its cause, which is over when it was the last."""
+    def _works(self, collector: str) -> None:
+        """Record that a collector works, except for permissions that it can do without."""
+        self._held.pop(collector, None)
+        self._new.pop(collector, None)
+        self._unsupported.pop(collector, None)
+        if self._faulty.pop(collector, None) is not None:
+            self._recovered.setdefault("fault", []).append(collector)
+        self._end_cause(collector)
+
+    def _end_cause(self, collector: str) -> None:
+        """Remove a collector from its cause. The cause ends with its last collector, and all have recovered then."""
         cause = self._cause_of.pop(collector, None)
         if cause is None:
             return
-        hit = self._hits[cause]
-        hit.now.discard(collector)
-        if not hit.now:
-            del self._hits[cause]
-            self._well.setdefault(hit.reason, []).extend(hit.ever)
+        affected = self._affected[cause]
+        affected.now.discard(collector)
+        if not affected.now:
+            del self._affected[cause]
+            self._recovered.setdefault(affected.reason, []).extend(affected.ever)
 
 
-def _of_the_target(error: TargetError) -> bool:
+def _affects_target(error: TargetError) -> bool:
+    """Return whether an error concerns the whole target, so that its pings meet it too."""
     return error.unavailable or isinstance(error, AuthError | SkippedError)

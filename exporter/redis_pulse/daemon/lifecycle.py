@@ -1,4 +1,7 @@
-"""Wiring: everything is built once, here; started, drained and stopped, in that order."""
+"""Build every component once, start and serve, then stop in order.
+
+Components are stopped before the web server, so that the last scrapes still get their pages.
+"""
 
 import asyncio
 import atexit
@@ -6,13 +9,14 @@ import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from time import monotonic, perf_counter
 
 from redis_pulse import __version__, file_descriptors, log, startup_signals
 from redis_pulse.collectors import load
 from redis_pulse.config import ConfigLoader, LoadedConfig, ProbeLogSettings
-from redis_pulse.daemon.runtime_monitor import INTERVAL, GcMonitor, LoopMonitor
+from redis_pulse.daemon.runtime_monitor import TICK_INTERVAL, GcMonitor, LoopMonitor
 from redis_pulse.daemon.systemd import Systemd
 from redis_pulse.daemon.target_manager import TargetManager
 from redis_pulse.daemon.target_sync import TargetSync
@@ -24,14 +28,16 @@ from redis_pulse.scheduling import Scheduler
 from redis_pulse.telemetry import ExporterMetrics
 from redis_pulse.web import REFUSAL_REASONS, HttpServer, ListenError, build
 
-#: Seconds: runs under way may end, answers under way may be fetched; together well within five.
-DRAIN, FETCH = 2.0, 1.0
-#: Seconds for closing what is open after that.
-CLOSE = 0.5
+#: Seconds at the end for the runs that have begun, then for the responses that have begun: five at most.
+DRAIN_TIMEOUT, FETCH_TIMEOUT = 2.0, 1.0
+#: Seconds after each of them to close what is still open.
+CLOSE_TIMEOUT = 0.5
+#: Seconds that every component gets to stop, even if those before it used up the time. Most need no longer.
+MIN_STOP_TIMEOUT = 0.1
 
 Alongside = Callable[[], Awaitable[None]]
 Started = Callable[[int], None]
-End = Callable[[], Awaitable[None]]
+Stop = Callable[[], Awaitable[None]]
 
 
 def run(
@@ -42,21 +48,22 @@ def run(
     started: Started | None = None,
     port_fallback: bool = False,
 ) -> int:
-    """Run the daemon until SIGTERM or SIGINT; return its exit code (1: the address cannot be had)."""
+    """Run the daemon until SIGTERM or SIGINT. Return its exit code: 1 if it cannot listen, else 0."""
     log.setup(loaded.settings.log.level, loaded.settings.log.format)
-    # At its end Python looks through every object that is left: with 1000 targets that takes seconds, for nothing.
+    # At its end Python visits every object that is left. With 1000 targets that would take seconds.
     atexit.register(gc.freeze)
 
-    async def until_signal() -> None:
+    async def serve_until_signal() -> None:
         try:
             await serve(loaded, reload=reload, alongside=alongside, started=started, port_fallback=port_fallback)
         finally:
-            for number in startup_signals.NUMBERS:  # else the end of the loop would give them back what kills
+            # When the loop closes, it restores the default handlers, which end the process at once.
+            for number in startup_signals.STOP_SIGNALS:
                 asyncio.get_running_loop().remove_signal_handler(number)
-            startup_signals.ignore_signals()  # a second one must not spoil the exit code at the very end
+            startup_signals.ignore_signals()  # a second signal must not change the exit code at the very end
 
     try:
-        asyncio.run(until_signal())
+        asyncio.run(serve_until_signal())
     except ListenError as error:
         log.get("app").error("cannot listen", error=str(error))
         return 1
@@ -71,120 +78,146 @@ async def serve(
     started: Started | None = None,
     port_fallback: bool = False,
 ) -> None:
-    """Run the daemon until a signal. Raises ListenError when its address cannot be had.
+    """Run the daemon until a signal. Raise ``ListenError`` if it cannot listen on its address.
 
-    ``alongside()`` runs beside it until the end, ``started(port)`` is called when pages are served; with
-    ``port_fallback`` a port in use makes it take the next free one.
+    ``alongside()`` runs until the end of the daemon. ``started(port)`` is called when pages are served. With
+    ``port_fallback`` the daemon takes the next free port if its own is in use.
     """
-    logger = log.get("app")
-    instruments = ExporterMetrics(__version__)
+    metrics = ExporterMetrics(__version__)
     file_descriptors.raise_limit()
     for reason in REFUSAL_REASONS:
-        instruments.refused.labels(reason)
-    stop_log = log.start(instruments.log_dropped.inc)
+        metrics.refused.labels(reason)
+    stop_log = log.start(metrics.log_dropped.inc)
     try:
-        await _serve(
-            loaded,
-            instruments,
-            reload=reload,
-            alongside=alongside,
-            started=started,
-            port_fallback=port_fallback,
-        )
-        logger.info("stopped")
+        await _serve(loaded, metrics, reload=reload, alongside=alongside, started=started, port_fallback=port_fallback)
+        log.get("app").info("stopped")
     finally:
         stop_log()
 
 
+@dataclass(frozen=True, slots=True)
+class _Components:
+    """What the daemon is built of, except its web server."""
+
+    scheduler: Scheduler
+    targets: TargetManager
+    target_sync: TargetSync
+    facade: DaemonFacade
+    systemd: Systemd
+    gc_monitor: GcMonitor
+    loop_monitor: LoopMonitor
+    probe_log: ProbeCsvLog | None
+
+
+def _build(loaded: LoadedConfig, metrics: ExporterMetrics, reload: ConfigLoader) -> _Components:
+    store = SampleStore(render, monotonic)
+    metrics.sample_ages = store.ages
+    metrics.tasks.set_function(partial(_count_tasks, asyncio.get_running_loop()))
+    collectors = load()
+    metric_specs = [spec for collector in collectors.values() for spec in collector.metrics]
+    scheduler = Scheduler(
+        monotonic,
+        on_missed=lambda kind, missed: metrics.missed(kind, *missed),
+        on_error=_job_error_hook(metrics),
+    )
+    probe_log = _probe_log(loaded.settings.probe_log, metrics)
+    targets = TargetManager(collectors, store, metrics, scheduler, clock=monotonic, probe_log=probe_log)
+    target_sync = TargetSync(targets, metrics, scheduler, clock=monotonic, shard=loaded.shard)
+    facade = DaemonFacade(
+        loaded.settings,
+        target_sync,
+        store,
+        metrics,
+        PageBuilder(store, metrics, metric_specs),
+        reload=reload,
+        is_healthy=lambda: loop_monitor.healthy,
+        clock=monotonic,
+    )
+    systemd = Systemd(os.environ, clock=monotonic, pid=os.getpid(), interval=TICK_INTERVAL)
+    facade.on_reloading, facade.on_ready = systemd.reloading, systemd.ready
+    gc_monitor = GcMonitor(metrics.probe_accuracy.gc_pause.observe, clock=perf_counter)
+    target_sync.on_change = lambda change: gc_monitor.freeze_after_change(
+        removed=len(change.removed), remaining=len(targets)
+    )
+
+    def tick() -> None:
+        gc_monitor.flush()
+        systemd.tick()
+        facade.tick()
+
+    loop_monitor = LoopMonitor(metrics.loop_lag.observe, scheduler.realign, clock=monotonic, on_tick=tick)
+    return _Components(scheduler, targets, target_sync, facade, systemd, gc_monitor, loop_monitor, probe_log)
+
+
 async def _serve(
     loaded: LoadedConfig,
-    instruments: ExporterMetrics,
+    metrics: ExporterMetrics,
     *,
     reload: ConfigLoader,
     alongside: Alongside | None,
     started: Started | None,
     port_fallback: bool,
 ) -> None:
-    logger = log.get("app")
-    store = SampleStore(render, monotonic)
-    instruments.sample_ages = store.ages
-    instruments.tasks.set_function(partial(_count_tasks, asyncio.get_running_loop()))
-    collectors = load()
-    schedule = Scheduler(
-        monotonic,
-        on_missed=lambda kind, missed: instruments.missed(kind, *missed),
-        on_error=_job_failed(instruments),
-    )
-    probe_log = _probe_log(loaded.settings.probe_log, instruments)
-    fleet = TargetManager(collectors, store, instruments, schedule, clock=monotonic, probe_log=probe_log)
-    pauses = GcMonitor(instruments.probe_accuracy.gc_pause.observe, clock=perf_counter)
-    systemd = Systemd(os.environ, clock=monotonic, pid=os.getpid(), interval=INTERVAL)
-    pulse = LoopMonitor(instruments.loop_lag.observe, schedule.realign, clock=monotonic, on_beat=lambda: _each(*beats))
-    rows = [row for collector in collectors.values() for row in collector.metrics]
-    finding = TargetSync(fleet, instruments, schedule, clock=monotonic, shard=loaded.shard)
-    daemon = DaemonFacade(
-        loaded.settings,
-        finding,
-        store,
-        instruments,
-        PageBuilder(store, instruments, rows),
-        reload=reload,
-        is_healthy=lambda: pulse.healthy,
-        clock=monotonic,
-    )
-    beats = (pauses.flush, systemd.beat, daemon.tick)
-    daemon.on_reloading, daemon.on_ready = systemd.reloading, systemd.ready
-    finding.on_change = lambda change: pauses.freeze_after_change(dropped=len(change.removed), left=len(fleet))
-    pages = build(
-        daemon,
-        telemetry_path=loaded.settings.telemetry_path,
-        health_always_200=loaded.settings.web.health_status == "always-200",
+    logger, settings = log.get("app"), loaded.settings
+    components = _build(loaded, metrics, reload)
+    app = build(
+        components.facade,
+        telemetry_path=settings.telemetry_path,
+        health_always_200=settings.web.health_status == "always-200",
     )
     server = HttpServer(
-        pages,
-        loaded.settings.listen,
+        app,
+        settings.listen,
         fallback=port_fallback,
-        on_refused=lambda reason: instruments.refused.labels(reason).inc(),
+        on_refused=lambda reason: metrics.refused.labels(reason).inc(),
     )
     await server.start()
     stopping = asyncio.Event()
-    tasks = _listen_to_signals(stopping, daemon)
+    tasks = _handle_signals(stopping, components.facade)
     try:
-        schedule.start()
-        pulse.start()
-        pauses.start()
-        await daemon.apply_config(loaded)
-        logger.info("listening", port=server.port, path=loaded.settings.telemetry_path, version=__version__)
+        components.scheduler.start()
+        components.loop_monitor.start()
+        components.gc_monitor.start()
+        await components.facade.apply_config(loaded)
+        logger.info("listening", port=server.port, path=settings.telemetry_path, version=__version__)
         if started:
             started(server.port)
         if alongside:
             tasks.add(asyncio.ensure_future(alongside()))
         await stopping.wait()
-        systemd.stopping()
+        components.systemd.stopping()
         logger.info("stopping")
     finally:
-        pulse.stop()
-        pauses.stop()
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=CLOSE)
-        ends: list[End] = [daemon.stop, partial(schedule.stop, DRAIN), finding.stop, fleet.stop]
-        if probe_log is not None:
-            ends.append(probe_log.stop)
-        await _end(ends, within=DRAIN + CLOSE)
-        await _end([partial(server.stop, FETCH)], within=FETCH + CLOSE)
+        await _stop(components, tasks, server)
 
 
-async def _end(ends: Sequence[End], within: float) -> None:
-    """End one part after the other, within so many seconds in all; one that fails or hangs costs no other its end."""
-    deadline = monotonic() + within
-    for end in ends:
+async def _stop(components: _Components, tasks: set[asyncio.Task[None]], server: HttpServer) -> None:
+    components.loop_monitor.stop()
+    components.gc_monitor.stop()
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT)
+    stops: list[Stop] = [
+        components.facade.stop,
+        partial(components.scheduler.stop, DRAIN_TIMEOUT),
+        components.target_sync.stop,
+        components.targets.stop,
+    ]
+    if components.probe_log is not None:
+        stops.append(components.probe_log.stop)
+    await _stop_in_order(stops, seconds=DRAIN_TIMEOUT + CLOSE_TIMEOUT)
+    await _stop_in_order([partial(server.stop, FETCH_TIMEOUT)], seconds=FETCH_TIMEOUT + CLOSE_TIMEOUT)
+
+
+async def _stop_in_order(stops: Sequence[Stop], seconds: float) -> None:
+    """Stop one component after the other within so many ``seconds``. If one fails or hangs, the others still stop."""
+    deadline = monotonic() + seconds
+    for stop in stops:
         try:
-            # The last ones get a moment too: most need no more than that.
-            async with asyncio.timeout(max(0.1, deadline - monotonic())):
-                await end()
-        except Exception as error:  # noqa: BLE001  the process ends, and has to end well
+            async with asyncio.timeout(max(MIN_STOP_TIMEOUT, deadline - monotonic())):
+                await stop()
+        except Exception as error:  # noqa: BLE001  # the process must end in order
             log.get("app").warning("a part did not end in order", error=str(error) or type(error).__name__)
 
 
@@ -192,49 +225,45 @@ def _count_tasks(loop: asyncio.AbstractEventLoop) -> int:
     return len(asyncio.all_tasks(loop))
 
 
-def _each(*calls: Callable[[], None]) -> None:
-    for call in calls:
-        call()
-
-
-def _probe_log(settings: ProbeLogSettings, instruments: ExporterMetrics) -> ProbeCsvLog | None:
+def _probe_log(settings: ProbeLogSettings, metrics: ExporterMetrics) -> ProbeCsvLog | None:
     if settings.file is None:
         return None
     logger, changes = log.get("probe-log"), log.StateChangeFilter()
 
-    def lost(count: int, why: str) -> None:
-        instruments.probe_accuracy.log_lost.inc(count)
-        if changes.changed("probe-log", why):
-            logger.warning("lines lost", file=str(settings.file), error=why)
+    def on_lost(count: int, reason: str) -> None:
+        metrics.probe_accuracy.log_lost.inc(count)
+        if changes.changed("probe-log", reason):
+            logger.warning("lines lost", file=str(settings.file), error=reason)
 
-    return ProbeCsvLog(settings.file, size=settings.size, backups=settings.backups, lost=lost)
+    return ProbeCsvLog(settings.file, max_bytes=settings.size, backups=settings.backups, on_lost=on_lost)
 
 
-def _job_failed(instruments: ExporterMetrics) -> Callable[[str, Exception], None]:
+def _job_error_hook(metrics: ExporterMetrics) -> Callable[[str, Exception], None]:
+    """Return a function that counts each failed run, and logs the first one with the same type of exception."""
     logger, changes = log.get("schedule"), log.StateChangeFilter()
 
-    def failed(kind: str, error: Exception) -> None:
-        instruments.job_errors.labels(kind).inc()
+    def on_error(kind: str, error: Exception) -> None:
+        metrics.job_errors.labels(kind).inc()
         if changes.changed(kind, type(error).__name__):
             logger.error("a job failed", job=kind, exc_info=error)
 
-    return failed
+    return on_error
 
 
-def _listen_to_signals(stopping: asyncio.Event, daemon: DaemonFacade) -> set[asyncio.Task[None]]:
-    """Stop on SIGTERM and SIGINT, reload on SIGHUP. Returns the set that holds the reloads under way."""
+def _handle_signals(stopping: asyncio.Event, facade: DaemonFacade) -> set[asyncio.Task[None]]:
+    """Stop on SIGTERM and SIGINT, reload on SIGHUP. Return the set that holds the tasks of running reloads."""
     loop = asyncio.get_running_loop()
     tasks: set[asyncio.Task[None]] = set()
 
     async def reload() -> None:
-        await daemon.reload()
+        await facade.reload()
 
-    def hangup() -> None:
+    def on_hangup() -> None:
         task = loop.create_task(reload())
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    loop.add_signal_handler(signal.SIGHUP, hangup)
+    loop.add_signal_handler(signal.SIGHUP, on_hangup)
     return tasks

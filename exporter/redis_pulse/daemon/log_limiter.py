@@ -1,8 +1,8 @@
-"""The log of one target, bounded: a target that changes all the time cannot fill it.
+"""Limit the log lines of one target, so that a target that changes all the time cannot fill the log.
 
-The first line of a kind is written at once. When lines of the same kinds are repeated too often, the further ones are
-left out and counted: one line a minute tells how many. The newest line of each kind is written, with that count, as
-soon as nothing of this kind has happened for a minute. So the log ends with what is true.
+The first line of a kind is written at once. If lines of the same kinds are repeated too often, further ones are
+suppressed and counted. One line a minute reports how many were suppressed. When a kind is quiet for a minute, its
+newest line is written with that count. So the log always ends with the current state.
 """
 
 from collections import deque
@@ -14,14 +14,14 @@ from redis_pulse.log import Logger
 
 Level = Literal["debug", "info", "warning", "error"]
 
-#: Seconds over which lines are counted, and after which a kind that was silent is news again.
+#: Seconds in which repeated lines are counted. A kind that was quiet for so long is new again.
 WINDOW = 60.0
-#: So many repeated lines are written in that time.
-MOST = 6
+#: Repeated lines that are written in that time, at most.
+MAX_REPEATS = 6
 
 
 @dataclass(slots=True)
-class _LeftOut:
+class _SuppressedLine:
     """The newest line of a kind that was not written."""
 
     level: Level
@@ -32,47 +32,47 @@ class _LeftOut:
 
 
 class LogLimiter:
-    """Writes lines by kind. ``clock`` is monotonic, in seconds; ``tick()`` is to be called now and then."""
+    """Writes lines by kind. ``clock`` returns monotonic seconds. Call ``tick()`` now and then."""
 
     def __init__(self, logger: Logger, clock: Callable[[], float]) -> None:
         self._log = logger
         self._clock = clock
-        self._told: dict[Hashable, float] = {}
+        self._written_at: dict[Hashable, float] = {}
         self._repeats: deque[float] = deque()
-        self._left_out: dict[Hashable, _LeftOut] = {}
+        self._suppressed: dict[Hashable, _SuppressedLine] = {}
         self._since_summary = 0
         self._summary_due = 0.0
 
-    def tell(self, kind: Hashable, level: Level, event: str, **fields: Any) -> None:
-        """Write a line, or leave it out and count it when there were too many of its kind."""
+    def log(self, kind: Hashable, level: Level, event: str, **fields: Any) -> None:
+        """Write a line, or suppress and count it if there were too many of its kind."""
         now = self._clock()
         while self._repeats and now - self._repeats[0] >= WINDOW:
             self._repeats.popleft()
-        told = self._told.get(kind)
-        repeated = told is not None and now - told < WINDOW
-        if kind not in self._left_out and (not repeated or len(self._repeats) < MOST):
-            if repeated:
+        written_at = self._written_at.get(kind)
+        is_repeated = written_at is not None and now - written_at < WINDOW
+        if kind not in self._suppressed and (not is_repeated or len(self._repeats) < MAX_REPEATS):
+            if is_repeated:
                 self._repeats.append(now)
-            self._told[kind] = now
+            self._written_at[kind] = now
             getattr(self._log, level)(event, **fields)
             return
-        if not self._left_out:
+        if not self._suppressed:
             self._since_summary, self._summary_due = 0, now + WINDOW
             self._log.warning("flapping", told=len(self._repeats), within_seconds=WINDOW)
-        count = self._left_out[kind].count if kind in self._left_out else 0
-        self._left_out[kind] = _LeftOut(level, event, fields, now, count + 1)
+        count = self._suppressed[kind].count if kind in self._suppressed else 0
+        self._suppressed[kind] = _SuppressedLine(level, event, fields, now, count + 1)
         self._since_summary += 1
 
     def tick(self) -> None:
-        """Write what was left out and has not changed for a while; once a minute, how much was left out."""
-        if not self._left_out:
+        """Write suppressed lines of kinds that are quiet now, and once a minute how many lines were suppressed."""
+        if not self._suppressed:
             return
         now = self._clock()
-        for kind, line in list(self._left_out.items()):
+        for kind, line in list(self._suppressed.items()):
             if now - line.at >= WINDOW:
-                del self._left_out[kind]
-                self._told[kind] = now
+                del self._suppressed[kind]
+                self._written_at[kind] = now
                 getattr(self._log, line.level)(line.event, **line.fields, left_out=line.count - 1)
-        if self._left_out and now >= self._summary_due:
+        if self._suppressed and now >= self._summary_due:
             self._log.warning("still flapping", left_out=self._since_summary, within_seconds=WINDOW)
             self._since_summary, self._summary_due = 0, now + WINDOW

@@ -1,4 +1,4 @@
-"""Changes of the targets that failed and are tried again: counted, logged once a cause, and shown in ``/health``."""
+"""Changes of targets that failed and will be retried. They are counted, logged, and shown on ``/health``."""
 
 from collections.abc import Callable, Iterator
 from typing import Literal
@@ -11,45 +11,45 @@ Step = Literal["open", "move", "close"]
 
 
 class PendingChanges:
-    """What is still to be done. ``count(step)`` is told of every failure."""
+    """The steps that are still to be done. ``on_failure(step)`` is called for every failure."""
 
-    def __init__(self, count: Callable[[Step], None]) -> None:
-        self._count = count
+    def __init__(self, on_failure: Callable[[Step], None]) -> None:
+        self._on_failure = on_failure
         self._changes: dict[tuple[str, Step], str] = {}
         self._log = log.get("fleet")
-        self._noted = log.StateChangeFilter()
+        self._logged = log.StateChangeFilter()
 
     def __iter__(self) -> Iterator[PendingChange]:
         for (target, step), error in tuple(self._changes.items()):
             yield PendingChange(target, step, error)
 
     def has(self, *steps: Step) -> bool:
-        """Whether one of these steps is still to be done for some target."""
+        """Return whether one of these steps is still to be done for any target."""
         return any(step in steps for _, step in self._changes)
 
     def failed(self, target: str, step: Step, error: Exception) -> None:
-        """Take note of a step that failed."""
-        self._count(step)
-        why = _in_words(error)
-        self._changes[target, step] = why
-        if not self._noted.changed((target, step), why):
+        """Record a step that failed. Log it if it failed for another reason before, or never."""
+        self._on_failure(step)
+        reason = _describe(error)
+        self._changes[target, step] = reason
+        if not self._logged.changed((target, step), reason):
             return
-        fields = {"target": target, "step": step, "error": why}
+        fields = {"target": target, "step": step, "error": reason}
         if isinstance(error, TargetError | OSError):
             self._log.warning("a change of a target failed", **fields)
         else:
             self._log.error("a change of a target failed", exc_info=error, **fields)
 
     def done(self, target: str, *steps: Step) -> None:
-        """Take note of steps that are done, or not wanted any more."""
+        """Record steps that are done or no longer wanted."""
         for step in steps:
             if self._changes.pop((target, step), None) is not None:
                 self._log.info("a change of a target is done", target=target, step=step)
-            self._noted.forget((target, step))
+            self._logged.forget((target, step))
 
 
-def _in_words(error: Exception) -> str:
-    """Return a text that holds no secret: an exception of another library may hold anything."""
+def _describe(error: Exception) -> str:
+    """Return a text without secrets. The text of a foreign exception may hold one, so only its type is shown."""
     if isinstance(error, TargetError):
         return f"{error.reason}: {error}"
     if isinstance(error, TimeoutError):

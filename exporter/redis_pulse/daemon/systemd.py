@@ -1,7 +1,7 @@
-"""What a service of ``Type=notify`` tells systemd: ready, reloading, stopping, and that its loop still turns.
+"""Notify systemd, as a service of ``Type=notify``: ready, reloading, stopping, and that the event loop runs.
 
-The protocol (sd_notify(3)) is one datagram of ``NAME=value`` lines to the unix socket in ``NOTIFY_SOCKET``. Where that
-variable is not set, as everywhere but under systemd, nothing is sent.
+The protocol (sd_notify(3)) is one datagram of ``NAME=value`` lines to the unix socket in ``NOTIFY_SOCKET``. Only
+systemd sets this variable. Without it nothing is sent.
 """
 
 import errno
@@ -9,26 +9,26 @@ import socket
 from collections.abc import Callable, Mapping
 
 from redis_pulse import log
-from redis_pulse.file_descriptors import LACKING
+from redis_pulse.file_descriptors import SHORTAGE_ERRNOS
 
-#: What passes: no room for it now, no descriptor or memory of ours, systemd executes itself anew.
-_PASSES = LACKING | {errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNREFUSED}
+#: Errors that pass: the socket has no space, the host lacks descriptors or memory, or systemd re-executes itself.
+_TEMPORARY_ERRNOS = SHORTAGE_ERRNOS | {errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNREFUSED}
 
 
 class Systemd:
-    """One end of the notification socket.
+    """Sends the notifications of this process.
 
-    ``clock`` is CLOCK_MONOTONIC in seconds, ``pid`` our process's, ``interval`` the seconds between two beats.
+    ``clock`` is CLOCK_MONOTONIC in seconds. ``pid`` is our process ID. ``interval`` is the time between two ticks.
     """
 
     def __init__(self, environ: Mapping[str, str], *, clock: Callable[[], float], pid: int, interval: float) -> None:
         self._log = log.get("systemd")
         self._clock = clock
-        #: an abstract name is written with @ for the NUL that it begins with; other kinds of address are not for us
+        #: An abstract name starts with a NUL, which the variable writes as ``@``. Other kinds of address are ignored.
         path = environ.get("NOTIFY_SOCKET", "")
         self._address = "\0" + path[1:] if path.startswith("@") else path if path.startswith("/") else None
         self._unsent: str | None = None
-        #: seconds after which systemd gives us up when it hears nothing; None: nobody listens
+        #: seconds without a notification after which systemd restarts us, or None if it has no watchdog
         self.watchdog: float | None = None
         microseconds = environ.get("WATCHDOG_USEC", "")
         if microseconds.isdecimal() and environ.get("WATCHDOG_PID", str(pid)) == str(pid):
@@ -37,37 +37,38 @@ class Systemd:
                 self._log.warning("WatchdogSec is shorter than two beats of the loop, set 10", seconds=self.watchdog)
 
     def ready(self, status: str) -> None:
-        """Tell that pages are served, at first and after a reload; ``status`` is shown by ``systemctl status``."""
-        self._tell(f"READY=1\nSTATUS={status}")
+        """Notify that pages are served, at the start and after a reload. ``systemctl status`` shows ``status``."""
+        self._notify(f"READY=1\nSTATUS={status}")
 
     def reloading(self) -> None:
-        """Tell that the configuration is being read again: until ``ready``, ``systemctl reload`` may wait."""
-        self._tell(f"RELOADING=1\nMONOTONIC_USEC={int(self._clock() * 1e6)}\nSTATUS=reading the configuration again")
+        """Notify that the configuration is being read again. ``systemctl reload`` waits until ``ready``."""
+        self._notify(f"RELOADING=1\nMONOTONIC_USEC={int(self._clock() * 1e6)}\nSTATUS=reading the configuration again")
 
     def stopping(self) -> None:
-        """Tell that we end."""
-        self._tell("STOPPING=1\nSTATUS=stopping")
+        """Notify that the daemon is stopping."""
+        self._notify("STOPPING=1\nSTATUS=stopping")
 
-    def beat(self) -> None:
-        """Tell that the loop turns; called by the loop itself, so that one that hangs falls silent and is restarted."""
+    def tick(self) -> None:
+        """Notify that the event loop runs. The loop itself calls this, so systemd restarts a loop that hangs."""
         if self._unsent is not None:
-            self._tell(self._unsent)
+            self._notify(self._unsent)
         if self.watchdog is not None:
             self._send("WATCHDOG=1")
 
-    def _tell(self, state: str) -> None:
-        """Send what must not be lost: when systemd has no room for it now, the next beat tries again."""
+    def _notify(self, state: str) -> None:
+        """Send a state that must not be lost. If that fails for now, the next tick sends it."""
         self._unsent = None if self._send(state) else state
 
     def _send(self, state: str) -> bool:
+        """Send a datagram. Return False only if another attempt may succeed."""
         if self._address is None:
             return True
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as door:
-                door.setblocking(False)  # pings are due: nothing may wait for systemd
-                door.sendto(state.encode(), self._address)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify_socket:
+                notify_socket.setblocking(False)  # pings are due, so nothing may wait for systemd
+                notify_socket.sendto(state.encode(), self._address)
         except OSError as error:
-            if error.errno in _PASSES:
+            if error.errno in _TEMPORARY_ERRNOS:
                 return False
             self._log.warning("systemd does not hear us", error=error.strerror)
             self._address = None

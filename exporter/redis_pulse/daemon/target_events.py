@@ -1,12 +1,8 @@
-"""What we say of a target whose pings fail: one line when it begins, one when it is over, with its length.
+"""Count and log what happens to one target: its changes, each once, and never a line for each probe.
 
-The words say what was seen. A server that does not answer on a connection that holds is ``not answering``; it is not
-``lost``.
-
-What we log of one target: its changes, once; never a line a probe.
-
-The words of a line say what happened to the target (``trouble``) or to its collectors (``causes``). ``lines`` keeps a
-target that changes all the time from filling the log.
+An outage of the pings is two lines: one when it begins, and one with its length when it ends. The event names what was
+observed. A server that does not reply on an open connection is ``not answering``, and not ``lost``. ``FailureCauses``
+logs failing collectors. ``LogLimiter`` keeps a target that changes all the time from filling the log.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,6 +10,7 @@ from dataclasses import dataclass, field
 
 from redis_pulse import log
 from redis_pulse.circuit_breaker import State
+from redis_pulse.config import TargetSettings
 from redis_pulse.daemon.failure_causes import FailureCauses
 from redis_pulse.daemon.log_limiter import LogLimiter
 from redis_pulse.errors import (
@@ -31,15 +28,15 @@ from redis_pulse.errors import (
 )
 from redis_pulse.metric import CollectorFault
 from redis_pulse.probe import ProbeResult
-from redis_pulse.server_info import Target
 from redis_pulse.telemetry import TargetMetrics
 
+CONNECT = "connect"
 CONNECTED, LOST, CANNOT_CONNECT = "connected", "lost", "cannot connect"
 SILENT, ERRORS, ANSWERING = "not answering", "answering with errors", "answering again"
-#: Seconds for which a further reason must hold before it is told: a server that restarts shows several.
-HOLDS = 5.0
-#: Errors by which there is no connection, or not for us.
-_BROKEN = (
+#: Seconds for which another reason must last before it is logged. A server that restarts shows several.
+MIN_REASON_DURATION = 5.0
+#: Errors that mean that there is no usable connection.
+_CONNECTION_ERRORS = (
     AuthError,
     ConnectionRefusedByTargetError,
     ConnectionResetByTargetError,
@@ -48,7 +45,8 @@ _BROKEN = (
     TlsError,
     UnreachableError,
 )
-_KIND = "probe"
+#: The kind of the lines about pings, for ``LogLimiter``.
+_PROBE = "probe"
 
 
 @dataclass(slots=True)
@@ -56,165 +54,165 @@ class _Outage:
     """A time in which no ping succeeded."""
 
     since: float
-    #: whether the connection broke, or could not be made
-    broke: bool = False
-    told: set[str] = field(default_factory=set)
-    #: the newest reason that was not told, and since when it holds
-    next: str = ""
+    #: whether the connection was lost or could not be opened
+    lost_connection: bool = False
+    logged_reasons: set[str] = field(default_factory=set)
+    #: the newest reason that was not logged, and since when it lasts
+    next_reason: str = ""
     next_since: float = 0.0
 
 
 class OutageLog:
-    """Follows the pings of one target."""
+    """Follows the pings of one target, and logs each outage."""
 
     def __init__(self, lines: LogLimiter) -> None:
         self._lines = lines
         self._was_up = False
-        self._episode: _Outage | None = None
-        #: whether a connection was ever made
+        self._outage: _Outage | None = None
+        #: whether a connection was ever opened
         self.was_connected = False
 
     @property
-    def is_told(self) -> bool:
-        """Whether the newest ping failed, and a line has said so."""
-        return self._episode is not None
+    def is_reported(self) -> bool:
+        """Whether the newest ping failed, so that its outage is in the log."""
+        return self._outage is not None
 
-    def on_probe(self, outcome: ProbeResult) -> None:
-        """Take note of how a ping ended; an open breaker is no news."""
-        if outcome.error is None:
-            self._answered(outcome)
-        elif not isinstance(outcome.error, RejectedError):
-            self._failed(outcome, outcome.error)
+    def on_probe(self, result: ProbeResult) -> None:
+        """Record the result of a ping. A ping that the open circuit breaker rejected changes nothing."""
+        if result.error is None:
+            self._succeeded(result)
+        elif not isinstance(result.error, RejectedError):
+            self._failed(result, result.error)
 
-    def _answered(self, outcome: ProbeResult) -> None:
-        episode, self._episode = self._episode, None
-        if self._was_up and episode is None:
+    def _succeeded(self, result: ProbeResult) -> None:
+        outage, self._outage = self._outage, None
+        if self._was_up and outage is None:
             return
-        fields = {"latency_ms": round((outcome.seconds or 0.0) * 1000, 3)}
-        if episode is not None:
-            fields["seconds"] = round(outcome.at - episode.since, 3)
-        event = CONNECTED if not self._was_up or episode is None or episode.broke else ANSWERING
+        fields = {"latency_ms": round((result.seconds or 0.0) * 1000, 3)}
+        if outage is not None:
+            fields["seconds"] = round(result.at - outage.since, 3)
+        is_new_connection = not self._was_up or outage is None or outage.lost_connection
         self._was_up = True
-        self._lines.tell(_KIND, "info", event, **fields)
+        self._lines.log(_PROBE, "info", CONNECTED if is_new_connection else ANSWERING, **fields)
 
-    def _failed(self, outcome: ProbeResult, error: TargetError) -> None:
-        event, reason = self._word(error), error.reason
-        episode = self._episode
-        begins = episode is None
-        if episode is None:
-            episode = self._episode = _Outage(outcome.due)
-        episode.broke |= event in (LOST, CANNOT_CONNECT)
-        if reason in episode.told:
-            episode.next = ""
+    def _failed(self, result: ProbeResult, error: TargetError) -> None:
+        event, reason = self._event_for(error), error.reason
+        outage = self._outage
+        begins = outage is None
+        if outage is None:
+            outage = self._outage = _Outage(result.due)
+        outage.lost_connection |= event in (LOST, CANNOT_CONNECT)
+        if reason in outage.logged_reasons:
+            outage.next_reason = ""
             return
-        if reason != episode.next:
-            episode.next, episode.next_since = reason, outcome.at
-        if begins or outcome.at - episode.next_since >= HOLDS:
-            episode.told.add(reason)
-            self._lines.tell(_KIND, "warning", event, reason=reason, error=str(error))
+        if reason != outage.next_reason:
+            outage.next_reason, outage.next_since = reason, result.at
+        if begins or result.at - outage.next_since >= MIN_REASON_DURATION:
+            outage.logged_reasons.add(reason)
+            self._lines.log(_PROBE, "warning", event, reason=reason, error=str(error))
 
-    def _word(self, error: TargetError) -> str:
+    def _event_for(self, error: TargetError) -> str:
         if isinstance(error, OperationTimeoutError):
             return SILENT if self.was_connected else CANNOT_CONNECT
-        if not isinstance(error, _BROKEN):
+        if not isinstance(error, _CONNECTION_ERRORS):
             return ERRORS
         return LOST if self._was_up else CANNOT_CONNECT
 
 
-CONNECT = "connect"
-
-
 class TargetEventLogger:
-    """Hears what client, prober, sampler and breaker of one target have to say; counts it and logs the changes."""
+    """Receives the events of the client, the prober, the poller and the circuit breaker of one target."""
 
     def __init__(
         self,
-        target: Target,
-        instruments: TargetMetrics,
+        target: TargetSettings,
+        metrics: TargetMetrics,
         slow_reply: float | None,
         *,
         clock: Callable[[], float],
     ) -> None:
         self._log = log.get("target").bind(target=target.name, address=target.address)
         self._lines = LogLimiter(self._log, clock)
-        self._metrics = instruments
-        self._connect = instruments.operation(CONNECT)
-        self._connect_timeout = target.settings.connection.socket_connect_timeout
+        self._metrics = metrics
+        self._connect = metrics.operation(CONNECT)
+        self._connect_timeout = target.connection.socket_connect_timeout
         self._slow_reply = slow_reply
-        self._trouble = OutageLog(self._lines)
-        self._causes = FailureCauses(self._lines, target.settings.user)
+        self._outage_log = OutageLog(self._lines)
+        self._failure_causes = FailureCauses(self._lines, target.user)
         self._is_slow = False
-        self._is_opening_told = False
+        self._is_opening_logged = False
 
     def connected(self, seconds: float, error: TargetError | None) -> None:
-        """Book an attempt to connect."""
+        """Count an attempt to connect."""
         self._connect.total.inc()
         if error is None:
-            self._trouble.was_connected = True
+            self._outage_log.was_connected = True
             self._connect.succeeded(seconds)
         else:
             self._connect.failed(error.reason, self._connect_timeout if error.reason == "timeout" else None)
 
     def retried(self, operation: str) -> None:
-        """Book a read that is sent again."""
+        """Count a read that is sent again."""
         self._metrics.operation(operation).retries.inc()
 
-    def on_probe(self, outcome: ProbeResult) -> None:
-        """Log when the target comes, goes, or fails for another reason; and when its replies become slow."""
+    def on_probe(self, result: ProbeResult) -> None:
+        """Log when an outage begins, changes its reason or ends, and when replies become slow or fast again."""
         self._lines.tick()
-        self._trouble.on_probe(outcome)
-        if outcome.error is None and outcome.seconds is not None:
-            self._notice_slow(outcome.seconds)
-        if not isinstance(outcome.error, RejectedError):
-            self._causes.on_probe(is_up=outcome.error is None)
+        self._outage_log.on_probe(result)
+        if result.error is None and result.seconds is not None:
+            self._check_slow(result.seconds)
+        if not isinstance(result.error, RejectedError):
+            self._failure_causes.on_probe(is_up=result.error is None)
 
-    def _notice_slow(self, seconds: float) -> None:
+    def _check_slow(self, seconds: float) -> None:
         limit, was_slow = self._slow_reply, self._is_slow
-        if limit is None or (slow := seconds > limit) == was_slow:
+        if limit is None or (is_slow := seconds > limit) == was_slow:
             return
-        self._is_slow = slow
-        event = "slow reply" if slow else "replies are fast again"
+        self._is_slow = is_slow
+        event = "slow reply" if is_slow else "replies are fast again"
         latency = round(seconds * 1000, 3)
-        self._lines.tell("slow", "warning" if slow else "info", event, latency_ms=latency, limit_s=limit)
+        self._lines.log("slow", "warning" if is_slow else "info", event, latency_ms=latency, limit_s=limit)
 
     def on_collector(self, collector: str, error: Exception | None) -> None:
-        """Take note of the end of a run, to be logged when it is news; a run that we skipped says nothing."""
+        """Record the end of a run, to log it if it is news. A run that was skipped on our side does not count."""
         if isinstance(error, SkippedError):
             return
         if error is None:
-            self._causes.worked(collector)
+            self._failure_causes.record_success(collector)
         else:
-            self._causes.failed(collector, error, is_away=self._trouble.is_told)
+            self._failure_causes.record_failure(collector, error, is_unavailable=self._outage_log.is_reported)
 
     def unsupported(self, collector: str, error: TargetError) -> None:
-        """Log that the server lacks what a collector reads."""
-        self._causes.unsupported(collector, error)
+        """Log that the server does not support what a collector reads."""
+        self._failure_causes.record_unsupported(collector, error)
 
     def denied(self, collector: str, commands: Iterable[str], *, worked: bool) -> None:
-        """Log that the user may not run these commands."""
-        self._causes.denied(collector, commands, worked=worked)
+        """Record that the user may not run these commands."""
+        self._failure_causes.record_denied(collector, commands, worked=worked)
 
     def skipped_for_role(self, collector: str) -> None:
-        """Forget what was wrong with a collector that is not run any more."""
-        self._causes.rests(collector)
+        """Forget the failures of a collector that does not run any more."""
+        self._failure_causes.forget(collector)
 
-    def parts(self, collector: str, faults: Sequence[CollectorFault]) -> None:
-        """Log which parts of a collector, such as scripts, give nothing."""
-        self._causes.parts(collector, faults)
+    def partial_failures(self, collector: str, faults: Sequence[CollectorFault]) -> None:
+        """Log the parts of a collector, such as scripts, that fail."""
+        self._failure_causes.record_parts(collector, faults)
 
     def polled(self) -> None:
-        """Write what a poll, which is over, has shown."""
-        self._causes.tell()
+        """Log what is new after a poll."""
+        self._failure_causes.log_new()
 
     def breaker_changed(self, old: State, new: State) -> None:
-        """Book and log a change of the circuit breaker; its trials are no news, nor is it beside a failing ping."""
+        """Count and log a change of the circuit breaker.
+
+        Trials are not logged. Neither is a change during an outage, because the outage has a line already.
+        """
         self._metrics.breaker_changed(old, new)
         event = "circuit breaker closed" if new == "closed" else "circuit breaker opened"
         if new == "open" and old == "closed":
-            self._is_opening_told = not self._trouble.is_told
+            self._is_opening_logged = not self._outage_log.is_reported
         elif new != "closed":
             return
-        if self._is_opening_told:
-            self._lines.tell("breaker", "info" if new == "closed" else "warning", event)
+        if self._is_opening_logged:
+            self._lines.log("breaker", "info" if new == "closed" else "warning", event)
         else:
             self._log.debug(event)

@@ -1,4 +1,4 @@
-"""The targets under watch: each with its breaker, client, prober and sampler; added, removed and changed at runtime."""
+"""Monitor each target with its own circuit breaker, client, prober and poller. Targets can change at any time."""
 
 import asyncio
 import secrets
@@ -23,84 +23,82 @@ from redis_pulse.probe.cold_connect import ColdConnectProbe
 from redis_pulse.probe.replication_delay import HeartbeatRegistry
 from redis_pulse.sample_store import SampleStore
 from redis_pulse.scheduling import Scheduler
-from redis_pulse.server_info import Target
 from redis_pulse.telemetry import ExporterMetrics, TargetMetrics, families
 from redis_pulse.web import PendingChange
 
 __all__ = ["MonitoredTarget", "TargetDiff", "TargetManager", "difference"]
 
 POLL, PROBE, CANARY, COLD = "poll", "probe", "canary", "cold_connect"
-#: Seconds: the first and the longest wait before a change that failed is tried again.
+#: Seconds before a failed change is retried: the first delay and the longest.
 RETRY_BASE, RETRY_CAP = 1.0, 60.0
 
 
 class TargetDiff(NamedTuple):
-    """What a new list of targets changes: names that go, and targets that come (a changed one does both)."""
+    """What a new list of targets changes. A changed target is in both fields."""
 
     removed: tuple[str, ...]
-    added: tuple[Target, ...]
+    added: tuple[TargetSettings, ...]
 
 
-def difference(running: Mapping[str, Target], wanted: Sequence[Target]) -> TargetDiff:
-    """Compare by value: an unchanged target keeps its connections, its breaker and its counters."""
+def difference(running: Mapping[str, TargetSettings], wanted: Sequence[TargetSettings]) -> TargetDiff:
+    """Compare settings by value. An unchanged target keeps its connections, its circuit breaker and its counters."""
     by_name = {target.name: target for target in wanted}
-    gone = tuple(name for name, target in running.items() if by_name.get(name) != target)
-    come = tuple(target for target in wanted if running.get(target.name) != target)
-    return TargetDiff(gone, come)
+    removed = tuple(name for name, target in running.items() if by_name.get(name) != target)
+    added = tuple(target for target in wanted if running.get(target.name) != target)
+    return TargetDiff(removed, added)
 
 
-def _only_relabelled(old: Target, new: Target) -> bool:
-    """Whether a target is the same but for its labels."""
-    return new.settings.model_copy(update={"labels": old.settings.labels}) == old.settings
+def _only_labels_differ(old: TargetSettings, new: TargetSettings) -> bool:
+    return new.model_copy(update={"labels": old.labels}) == old
 
 
-def _info(target: Target) -> dict[str, str]:
-    return {"address": target.address, **target.settings.labels}
+def _info_labels(target: TargetSettings) -> dict[str, str]:
+    return {"address": target.address, **target.labels}
 
 
-def _operations(settings: TargetSettings) -> tuple[str, ...]:
-    """Return what is timed of a target only when its settings ask for it."""
-    of_canary = (WRITE, READ) if settings.canary.enabled else ()
-    return of_canary if settings.probe.cold_connect is None else (*of_canary, COLD)
+def _optional_operations(settings: TargetSettings) -> tuple[str, ...]:
+    """Return the operations that a target has only if its settings enable them."""
+    canary = (WRITE, READ) if settings.canary.enabled else ()
+    return canary if settings.probe.cold_connect is None else (*canary, COLD)
 
 
 class TargetManager:
-    """Every target under watch, in the order of the configuration."""
+    """All monitored targets, in the order of the configuration."""
 
     def __init__(
         self,
         collectors: Mapping[str, Collector],
         store: SampleStore,
-        instruments: ExporterMetrics,
-        schedule: Scheduler,
+        metrics: ExporterMetrics,
+        scheduler: Scheduler,
         *,
         clock: Callable[[], float],
-        wall: Callable[[], int] = time_ns,
+        wall_clock: Callable[[], int] = time_ns,
         probe_log: ProbeCsvLog | None = None,
         make_backoff: Callable[[], Backoff] = lambda: Backoff(RETRY_BASE, RETRY_CAP, floor=RETRY_BASE),
     ) -> None:
         self._collectors = collectors
         self._store = store
-        self._metrics = instruments
-        self._scheduler = schedule
+        self._metrics = metrics
+        self._scheduler = scheduler
         self._clock = clock
-        self._wall_clock_monitor = WallClockMonitor(clock, wall)
-        #: everybody who connects waits for a turn of it
+        self._wall_clock_monitor = WallClockMonitor(clock, wall_clock)
+        #: shared by all targets and sources
         self.connect_limiter = ConnectLimiter()
         self._probe_log = probe_log
-        self._changing = asyncio.Lock()
-        # A key of our own: another exporter, or an earlier life of this one, must not be read for us.
+        self._apply_lock = asyncio.Lock()
+        # A unique key: values of another exporter, or of an earlier process, must not be taken for ours.
         self._instance = f"{socket.gethostname()}-{secrets.token_hex(4)}"
         self._heartbeats = HeartbeatRegistry(self._instance)
         self._monitored: dict[str, MonitoredTarget] = {}
         self._names: dict[str, str] = {}  # by address
         self.slow_reply: float | None = None
-        self._wanted: Sequence[Target] = ()
-        self._pending = PendingChanges(lambda step: instruments.apply_failures.labels(step).inc())
+        self._wanted: Sequence[TargetSettings] = ()
+        self._pending = PendingChanges(lambda step: metrics.apply_failures.labels(step).inc())
         self._make_backoff = make_backoff
-        self._retry = make_backoff()
-        self._timer: asyncio.TimerHandle | None = None
-        self._leaving = TargetShutdown(self._pending, make_backoff)
+        self._retry_backoff = make_backoff()
+        self._retry_timer: asyncio.TimerHandle | None = None
+        self._shutdown = TargetShutdown(self._pending, make_backoff)
         self._is_stopping = False
 
     def __iter__(self) -> Iterator[MonitoredTarget]:
@@ -110,225 +108,232 @@ class TargetManager:
         return len(self._monitored)
 
     def get(self, name: str) -> MonitoredTarget | None:
-        """Return the target of that name, if it is watched."""
+        """Return the target with this name, or None if there is no such target."""
         return self._monitored.get(name)
 
     @property
     def collectors(self) -> list[str]:
-        """The names of all collectors, whether a target has them or not."""
+        """The names of all collectors, whether a target uses them or not."""
         return list(self._collectors)
 
     def name_at(self, address: str) -> str | None:
-        """Return the name of the first target at an address."""
+        """Return the name of the first target with this address, or None if there is no such target."""
         return self._names.get(address)
 
     @property
     def is_changing(self) -> bool:
-        """Whether targets are just being added and removed."""
-        return self._changing.locked()
+        """Whether targets are being added, changed or removed."""
+        return self._apply_lock.locked()
 
     @property
     def pending(self) -> list[PendingChange]:
-        """The changes that failed and are tried again."""
+        """The changes that failed and will be retried."""
         return list(self._pending)
 
-    async def apply(self, targets: Sequence[Target]) -> TargetDiff:
-        """Watch these targets and no others; those that did not change go on undisturbed.
+    async def apply(self, targets: Sequence[TargetSettings]) -> TargetDiff:
+        """Monitor exactly these targets. Unchanged targets are not disturbed. Return what was changed.
 
-        Each target is for itself: what fails for one is tried again later. What is closed is closed beside, so nobody
-        waits for it. Returns what was changed.
+        A failure of one target affects no other, and is retried later. Old connections are closed in the background.
         """
-        async with self._changing:
+        async with self._apply_lock:
             self._wanted = tuple(targets)
             return await self._apply()
 
     async def stop(self) -> None:
-        """Close every connection; the store and the counters stay as they are."""
+        """Close all connections. Samples and counters stay."""
         self._is_stopping = True
-        if self._timer is not None:
-            self._timer.cancel()
-        await self._leaving.stop(self)
+        if self._retry_timer is not None:
+            self._retry_timer.cancel()
+        await self._shutdown.stop(self)
 
     async def _apply(self) -> TargetDiff:
         wanted = {target.name for target in self._wanted}
-        addresses = {watch.target.address for watch in self._monitored.values()}
-        change = difference({name: watch.target for name, watch in self._monitored.items()}, self._wanted)
-        for one in self._pending:
-            if one.target not in wanted:
-                self._pending.done(one.target, "open", "move")
-        for name in change.removed:
+        old_addresses = {monitored.target.address for monitored in self._monitored.values()}
+        diff = difference({name: monitored.target for name, monitored in self._monitored.items()}, self._wanted)
+        for pending in self._pending:
+            if pending.target not in wanted:
+                self._pending.done(pending.target, "open", "move")
+        for name in diff.removed:
             if name not in wanted:
-                self._drop(name)
-        come = []
+                self._remove(name)
+        added: list[TargetSettings] = []
         try:
-            for target in change.added:
-                if self._take(target):
-                    come.append(target)
+            for target in diff.added:
+                if self._add_or_change(target):
+                    added.append(target)
                 await asyncio.sleep(0)  # a thousand targets take seconds, and pings are due meanwhile
         finally:
-            watches = [self._monitored[one.name] for one in self._wanted if one.name in self._monitored]
-            self._monitored = {watch.target.name: watch for watch in watches}
-            self._names = {watch.target.address: watch.target.name for watch in reversed(watches)}
-            for address in addresses - self._names.keys():
+            in_order = [self._monitored[target.name] for target in self._wanted if target.name in self._monitored]
+            self._monitored = {monitored.target.name: monitored for monitored in in_order}
+            self._names = {monitored.target.address: monitored.target.name for monitored in reversed(in_order)}
+            for address in old_addresses - self._names.keys():
                 self._heartbeats.forget(address)
-            self._plan_retry()
-        failed = {target.name for target in change.added} - {target.name for target in come}
-        return TargetDiff(tuple(name for name in change.removed if name not in failed), tuple(come))
+            self._schedule_retry()
+        failed = {target.name for target in diff.added} - {target.name for target in added}
+        return TargetDiff(tuple(name for name in diff.removed if name not in failed), tuple(added))
 
-    def _take(self, target: Target) -> bool:
-        """Begin to watch a target, or go on with it as it is now; return whether that worked."""
+    def _add_or_change(self, target: TargetSettings) -> bool:
+        """Monitor a target with these settings from now on. Return whether that worked."""
         name, running = target.name, self._monitored.get(target.name)
         try:
-            if running is not None and _only_relabelled(running.target, target):
-                running.metrics.relabelled(_info(target))
+            if running is not None and _only_labels_differ(running.target, target):
+                running.metrics.set_info(_info_labels(target))
                 self._monitored[name] = replace(running, target=target)
             else:
                 self._monitored[name] = self._start(target, running)
-        except Exception as error:  # noqa: BLE001  # whatever befalls one target, the others go on
+        except Exception as error:  # noqa: BLE001  # a failure of one target must not affect the others
             self._pending.failed(name, "open" if running is None else "move", error)
             if running is None:
-                self._forget(name)
-            elif running.prober.is_replaced:  # it failed half way: nothing pings it any more
-                self._drop(name)
+                self._remove_series(name)
+            elif running.prober.is_replaced:  # the move failed half-way, so nothing pings the target any more
+                self._remove(name)
             return False
         self._pending.done(name, "open", "move")
         return True
 
-    def _plan_retry(self) -> None:
-        """Apply the same list once more, later, when a part of it failed."""
+    def _schedule_retry(self) -> None:
+        """Apply the same list again later if a part of it failed."""
         if not self._pending.has("open", "move"):
-            self._retry.reset()
-        elif self._timer is None and not self._is_stopping:
-            self._timer = asyncio.get_running_loop().call_later(self._retry.next(), self._try_again)
+            self._retry_backoff.reset()
+        elif self._retry_timer is None and not self._is_stopping:
+            loop = asyncio.get_running_loop()
+            self._retry_timer = loop.call_later(self._retry_backoff.next(), self._start_retry)
 
-    def _try_again(self) -> None:
-        self._timer = None
-        self._leaving.beside(self._apply_again())
+    def _start_retry(self) -> None:
+        self._retry_timer = None
+        self._shutdown.run_in_background(self._retry())
 
-    async def _apply_again(self) -> None:
-        async with self._changing:
+    async def _retry(self) -> None:
+        async with self._apply_lock:
             await self._apply()
 
-    def _drop(self, name: str) -> None:
-        """Stop watching a target and forget its series at once; its connections are closed beside."""
-        watch = self._monitored.pop(name)
-        self._leaving.close(watch, self._forget(name))
+    def _remove(self, name: str) -> None:
+        """Stop monitoring a target and remove its series at once. Its connections are closed in the background."""
+        monitored = self._monitored.pop(name)
+        self._shutdown.close(monitored, self._remove_series(name))
 
-    def _forget(self, name: str) -> list[Run]:
-        """Schedule nothing any more for a target, and drop its series; return its runs, which are cancelled."""
+    def _remove_series(self, name: str) -> list[Run]:
+        """Remove the jobs and series of a target. Return its runs, which are cancelled."""
         runs = []
         for kind in (PROBE, POLL, CANARY, COLD):
             try:
                 runs.append(self._scheduler.remove(kind, name))
-            except Exception as error:  # noqa: BLE001  # the rest is dropped all the same
+            except Exception as error:  # noqa: BLE001  # the rest is removed all the same
                 self._pending.failed(name, "close", error)
         self._store.forget(name)
         self._metrics.remove_target(name)
         return runs
 
-    def _start(self, target: Target, before: MonitoredTarget | None) -> MonitoredTarget:
-        """Watch a target from now on; one that was watched ``before`` keeps its counters and its phases."""
-        settings = target.settings
-        parts = self._parts(target)
-        instruments = self._target_metrics(target) if before is None else before.metrics
-        report = TargetEventLogger(target, instruments, self.slow_reply, clock=self._clock)
+    def _start(self, target: TargetSettings, before: MonitoredTarget | None) -> MonitoredTarget:
+        """Monitor a target from now on. If ``before`` is given, its counters and its phases go on."""
+        collectors = self._configured_collectors(target)
+        metrics = self._target_metrics(target) if before is None else before.metrics
+        events = TargetEventLogger(target, metrics, self.slow_reply, clock=self._clock)
         breaker = CircuitBreaker(
-            settings.breaker,
+            target.breaker,
             self._clock,
-            on_change=report.breaker_changed,
-            trial_interval=settings.probe.trial_interval,
+            on_change=events.breaker_changed,
+            trial_interval=target.probe.trial_interval,
         )
         client = TargetClient(
             target,
             breaker,
-            report,
+            events,
             clock=self._clock,
-            wall=self._wall_clock_monitor.wall,
+            wall_clock=self._wall_clock_monitor.wall,
             connect_limiter=self.connect_limiter,
         )
         if before is not None:
-            had = {PING, CONNECT, *(part.collector.name for part in parts), *_operations(settings)}
-            instruments.address_changed(_info(target), tuple(settings.probe.buckets), had)
-            self._keep_samples(before.target, target, parts)
-        instruments.value(families.SLO_OBJECTIVE).set(settings.slo.objective)
-        instruments.open_seconds = breaker.seconds_not_closed
+            names = {configured.collector.name for configured in collectors}
+            operations = {PING, CONNECT, *names, *_optional_operations(target)}
+            metrics.address_changed(_info_labels(target), tuple(target.probe.buckets), operations)
+            self._keep_samples(before.target, target, names)
+        metrics.value(families.SLO_OBJECTIVE).set(target.slo.objective)
+        metrics.open_seconds = breaker.seconds_not_closed
         prober = Prober(
             client,
             breaker,
-            instruments,
-            report,
-            clocks=self._wall_clock_monitor,
-            log=self._probe_log,
-            before=None if before is None else before.prober,
+            metrics,
+            events,
+            wall_clock=self._wall_clock_monitor,
+            csv_log=self._probe_log,
+            predecessor=None if before is None else before.prober,
         )
-        sampler = TargetPoller(
-            client, parts, self._store, instruments, report, trouble=lambda: prober.last_failure, clock=self._clock
+        poller = TargetPoller(
+            client, collectors, self._store, metrics, events, ping_error=lambda: prober.last_failure, clock=self._clock
         )
-        self._scheduler.add_callback(settings.probe.interval, PROBE, target.name, prober.probe_due, prober.skipped)
-        run = self._scheduler.add_async_job(
-            settings.poll.interval, POLL, target.name, sampler.poll, lambda missed: sampler.missed(*missed), now=True
-        )
-        instruments.callbacks[families.BREAKER_NEXT, ""] = breaker.seconds_until_attempt
-        watch = MonitoredTarget(target, breaker, client, prober, sampler, instruments)
-        runs = [run, *self._start_optional_probes(watch, instruments, report)]
+        monitored = MonitoredTarget(target, breaker, client, prober, poller, metrics)
+        runs = list(self._schedule(monitored, events))
         if before is not None:
-            self._leaving.drain(before, runs)
-        return watch
+            self._shutdown.drain(before, runs)
+        return monitored
 
-    def _target_metrics(self, target: Target) -> TargetMetrics:
+    def _schedule(self, monitored: MonitoredTarget, events: TargetEventLogger) -> Iterator[Run]:
+        """Schedule pings, polls and optional probes. Yield the runs of their predecessors, which are cancelled."""
+        target, prober, poller = monitored.target, monitored.prober, monitored.poller
+        self._scheduler.add_callback(target.probe.interval, PROBE, target.name, prober.probe_due, prober.skipped)
+        yield self._scheduler.add_async_job(
+            target.poll.interval, POLL, target.name, poller.poll, lambda missed: poller.missed(*missed), now=True
+        )
+        monitored.metrics.callbacks[families.BREAKER_NEXT, ""] = monitored.breaker.seconds_until_attempt
+        yield self._schedule_canary(monitored, events)
+        yield self._schedule_cold_connect(monitored)
+
+    def _schedule_canary(self, monitored: MonitoredTarget, events: TargetEventLogger) -> Run:
+        target, poller = monitored.target, monitored.poller
+        if not target.canary.enabled:
+            return self._scheduler.remove(CANARY, target.name)
+        canary = CanaryProbe(
+            monitored.client,
+            poller.server,
+            monitored.metrics,
+            events,
+            self._heartbeats,
+            instance=self._instance,
+            clock=self._clock,
+            is_server_known=lambda: poller.polled,
+        )
+        monitored.metrics.callbacks[families.REPLICATION_DELAY, target.address] = canary.delay
+        return self._scheduler.add_async_job(
+            target.canary.interval, CANARY, target.name, canary.run, lambda missed: canary.missed(*missed)
+        )
+
+    def _schedule_cold_connect(self, monitored: MonitoredTarget) -> Run:
+        target = monitored.target
+        if target.probe.cold_connect is None:
+            return self._scheduler.remove(COLD, target.name)
+        cold_connect = ColdConnectProbe(monitored.client, monitored.metrics, clock=self._clock)
+        return self._scheduler.add_async_job(
+            target.probe.cold_connect,
+            COLD,
+            target.name,
+            cold_connect.run,
+            lambda missed: cold_connect.missed(*missed),
+        )
+
+    def _target_metrics(self, target: TargetSettings) -> TargetMetrics:
         return self._metrics.add_target(
             target.name,
-            [PING, CONNECT],  # those of collectors come with their first run: many servers are not of their kind
-            buckets=tuple(target.settings.probe.buckets),
+            [PING, CONNECT],  # a collector adds its own at its first run, because many servers do not support it
+            buckets=tuple(target.probe.buckets),
             address=target.address,
-            labels=target.settings.labels,
+            labels=target.labels,
         )
 
-    def _keep_samples(self, old: Target, new: Target, parts: Sequence[ConfiguredCollector]) -> None:
-        """Serve what was found on this server until the next poll; not what another server said."""
-        kept = {part.collector.name for part in parts}
-        if (old.settings.endpoint, old.settings.db) != (new.settings.endpoint, new.settings.db):
-            kept.clear()
+    def _keep_samples(self, old: TargetSettings, new: TargetSettings, collectors: set[str]) -> None:
+        """Serve samples of the same server until the next poll. Forget those of another server."""
+        is_same_server = (old.endpoint, old.db) == (new.endpoint, new.db)
+        kept = collectors if is_same_server else set()
         for name in self._collectors.keys() - kept:
             self._store.forget(new.name, name)
 
-    def _start_optional_probes(
-        self, watch: MonitoredTarget, instruments: TargetMetrics, report: TargetEventLogger
-    ) -> Iterator[Run]:
-        """Schedule what a target has only when its settings ask for it; yield the runs that are cancelled for it."""
-        name, settings, client = watch.target.name, watch.target.settings, watch.client
-        if settings.canary.enabled:
-            canary = CanaryProbe(
-                client,
-                watch.poller.server,
-                instruments,
-                report,
-                self._heartbeats,
-                instance=self._instance,
-                clock=self._clock,
-                known=lambda: watch.poller.polled,
-            )
-            instruments.callbacks[families.REPLICATION_DELAY, watch.target.address] = canary.delay
-            yield self._scheduler.add_async_job(
-                settings.canary.interval, CANARY, name, canary.run, lambda missed: canary.missed(*missed)
-            )
-        else:
-            yield self._scheduler.remove(CANARY, name)
-        if settings.probe.cold_connect is not None:
-            cold = ColdConnectProbe(client, watch.breaker, instruments, clock=self._clock)
-            yield self._scheduler.add_async_job(
-                settings.probe.cold_connect, COLD, name, cold.run, lambda missed: cold.missed(*missed)
-            )
-        else:
-            yield self._scheduler.remove(COLD, name)
-
-    def _parts(self, target: Target) -> list[ConfiguredCollector]:
-        """Return the collectors of a target; names and options were checked when the configuration was read."""
-        wanted = target.settings.collectors
-        if wanted is None:
-            wanted = {name: {} for name, collector in self._collectors.items() if collector.default}
+    def _configured_collectors(self, target: TargetSettings) -> list[ConfiguredCollector]:
+        """Return the collectors of a target. The configuration loader has checked their names and options."""
+        options = target.collectors
+        if options is None:
+            options = {name: {} for name, collector in self._collectors.items() if collector.default}
         return [
-            ConfiguredCollector(collector.for_target(), collector.options(**wanted[name]))
+            ConfiguredCollector(collector.for_target(), collector.options(**options[name]))
             for name, collector in self._collectors.items()
-            if name in wanted
+            if name in options
         ]

@@ -1,4 +1,7 @@
-"""What is over is closed beside, and nobody waits for it: a target that goes, and the old address of one that moved."""
+"""Close targets in the background: removed ones, and the old connections of those that changed.
+
+No caller waits for a server that is being closed.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
@@ -8,29 +11,29 @@ from typing import Any
 from redis_pulse.backoff import Backoff
 from redis_pulse.circuit_breaker import CircuitBreaker
 from redis_pulse.client import TargetClient
+from redis_pulse.config import TargetSettings
 from redis_pulse.daemon.pending_changes import PendingChanges
 from redis_pulse.errors import TargetError
 from redis_pulse.polling import TargetPoller
 from redis_pulse.probe import Prober
-from redis_pulse.server_info import Target
 from redis_pulse.telemetry import TargetMetrics
 
-#: Seconds that closing one thing may take, and closing everything at the end.
-CLOSE_WITHIN, STOP_WITHIN = 1.0, 1.5
-#: Seconds, beyond twice their timeout, after which pings in flight are given up: a fault of ours.
+#: Seconds to close one client or prober, and to close everything at the end.
+CLOSE_TIMEOUT, STOP_TIMEOUT = 1.0, 1.5
+#: Seconds, in addition to twice their timeout, until pings in flight are given up. Only a bug can make them so late.
 DRAIN_GRACE = 1.0
-#: How often a run is cancelled, if the first time does not end it.
-CANCELS = 3
+#: How often a run is cancelled until it ends.
+MAX_CANCELS = 3
 
-#: A run of something scheduled, if one had begun.
+#: The run of a scheduled job, or None if none had begun.
 Run = asyncio.Task[Any] | None
 
 
 @dataclass(frozen=True, slots=True)
 class MonitoredTarget:
-    """One target under watch."""
+    """One target, and everything that monitors it."""
 
-    target: Target
+    target: TargetSettings
     breaker: CircuitBreaker
     client: TargetClient
     prober: Prober
@@ -39,7 +42,7 @@ class MonitoredTarget:
 
 
 class TargetShutdown:
-    """Closes targets, each by itself. What fails, or takes too long, is tried again until it works."""
+    """Closes targets independently of each other. A step that fails or takes too long is retried until it works."""
 
     def __init__(self, pending: PendingChanges, make_backoff: Callable[[], Backoff]) -> None:
         self._pending = pending
@@ -48,83 +51,83 @@ class TargetShutdown:
         self._draining: dict[str, set[asyncio.Task[None]]] = {}  # by target
         self._is_stopping = False
 
-    def beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Do something beside; ``stop`` waits for it, or cancels it."""
+    def run_in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a coroutine in a task. ``stop`` waits for it, or cancels it."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def drain(self, watch: MonitoredTarget, runs: Sequence[Run]) -> None:
-        """Let the pings in flight of a target end where it was before; then close what it has open there.
+    def drain(self, monitored: MonitoredTarget, runs: Sequence[Run]) -> None:
+        """Wait for the pings in flight of a target that changed, then close its old connections.
 
-        ``runs`` are those that are being cancelled.
+        ``runs`` are its old runs, which are being cancelled.
         """
-        name = watch.target.name
-        tasks = self._draining.setdefault(name, set())
-        task = self.beside(self._drain(watch, runs))
+        tasks = self._draining.setdefault(monitored.target.name, set())
+        task = self.run_in_background(self._drain(monitored, runs))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    def close(self, watch: MonitoredTarget, runs: Sequence[Run] = ()) -> None:
-        """Close what a target has open, also where it was before; its pings in flight end without an outcome."""
-        for task in self._draining.pop(watch.target.name, ()):
+    def close(self, monitored: MonitoredTarget, runs: Sequence[Run] = ()) -> None:
+        """Close all connections of a target, also those from before a change. Pings in flight get no result."""
+        for task in self._draining.pop(monitored.target.name, ()):
             task.cancel()
-        self.beside(self._close(watch, runs))
+        self.run_in_background(self._close(monitored, runs))
 
-    async def stop(self, watches: Iterable[MonitoredTarget]) -> None:
-        """Close these too, and wait for all that is being closed, for a short time."""
+    async def stop(self, all_monitored: Iterable[MonitoredTarget]) -> None:
+        """Close these targets too, and wait a short time until everything is closed."""
         self._is_stopping = True
         for tasks in self._draining.values():
             for task in tasks:
                 task.cancel()
-        for watch in watches:
-            self.close(watch)
+        for monitored in all_monitored:
+            self.close(monitored)
         if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=STOP_WITHIN)
+            _, late = await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT)
             for task in late:
                 task.cancel()
 
-    async def _drain(self, watch: MonitoredTarget, runs: Sequence[Run]) -> None:
+    async def _drain(self, monitored: MonitoredTarget, runs: Sequence[Run]) -> None:
+        name, prober = monitored.target.name, monitored.prober
         try:
-            await _ended(runs)
-            await self._closed(watch.target.name, watch.client.aclose)  # pings are on a connection of their own
-            async with asyncio.timeout(2 * watch.target.settings.probe.timeout + DRAIN_GRACE):
-                await watch.prober.drain()
+            await _wait_for_end(runs)
+            await self._try_close(name, monitored.client.aclose)  # pings have a connection of their own
+            async with asyncio.timeout(2 * monitored.target.probe.timeout + DRAIN_GRACE):
+                await prober.drain()
         except TimeoutError as error:
-            self._pending.failed(watch.target.name, "close", error)
-            watch.prober.connection_lost(TargetError("a fault of ours: no outcome in time"))
-        except Exception as error:  # noqa: BLE001  # closing tries again
-            self._pending.failed(watch.target.name, "close", error)
+            self._pending.failed(name, "close", error)
+            prober.connection_lost(TargetError("internal error: no result in time"))
+        except Exception as error:  # noqa: BLE001  # _close tries again
+            self._pending.failed(name, "close", error)
         finally:
-            await self._close(watch, runs)
+            await self._close(monitored, runs)
 
-    async def _close(self, watch: MonitoredTarget, runs: Sequence[Run]) -> None:
-        await _ended(runs)
-        name, again = watch.target.name, self._make_backoff()
-        parts = [watch.prober.stop, watch.client.aclose]
-        while parts := [part for part in parts if not await self._closed(name, part)]:
+    async def _close(self, monitored: MonitoredTarget, runs: Sequence[Run]) -> None:
+        await _wait_for_end(runs)
+        name, backoff = monitored.target.name, self._make_backoff()
+        open_parts = [monitored.prober.stop, monitored.client.aclose]
+        while open_parts := [close for close in open_parts if not await self._try_close(name, close)]:
             if self._is_stopping:
                 return
-            await asyncio.sleep(again.next())
+            await asyncio.sleep(backoff.next())
         self._pending.done(name, "close")
 
-    async def _closed(self, name: str, close: Callable[[], Awaitable[None]]) -> bool:
+    async def _try_close(self, name: str, close: Callable[[], Awaitable[None]]) -> bool:
         try:
-            async with asyncio.timeout(CLOSE_WITHIN):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
                 await close()
-        except Exception as error:  # noqa: BLE001  # the other things are closed all the same
+        except Exception as error:  # noqa: BLE001  # the other parts are closed all the same
             self._pending.failed(name, "close", error)
             return False
         return True
 
 
-async def _ended(runs: Sequence[Run]) -> None:
-    """Wait until runs that were cancelled are over, for a short time; only then nobody connects any more."""
-    left = {run for run in runs if run is not None and not run.done()}
-    for _ in range(CANCELS if left else 0):
-        _, left = await asyncio.wait(left, timeout=CLOSE_WITHIN / CANCELS)
-        if not left:
+async def _wait_for_end(runs: Sequence[Run]) -> None:
+    """Wait a short time until cancelled runs have ended, because a run may still connect."""
+    running = {run for run in runs if run is not None and not run.done()}
+    for _ in range(MAX_CANCELS if running else 0):
+        _, running = await asyncio.wait(running, timeout=CLOSE_TIMEOUT / MAX_CANCELS)
+        if not running:
             return
-        for run in left:
-            run.cancel()  # whoever swallowed the first one goes on
+        for run in running:
+            run.cancel()  # a run that swallowed the first cancellation goes on

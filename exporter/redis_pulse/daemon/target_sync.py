@@ -1,4 +1,4 @@
-"""Which targets there are: those that are declared and those that are found, handed to the fleet."""
+"""Keep the monitored targets in sync with the configuration and with what discovery finds."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -9,59 +9,58 @@ from redis_pulse.config.sharding import owns
 from redis_pulse.daemon.target_manager import TargetDiff, TargetManager
 from redis_pulse.discovery import DiscoveryManager, ProbeStatus, SourceContext
 from redis_pulse.scheduling import Scheduler
-from redis_pulse.server_info import Target
 from redis_pulse.telemetry import ExporterMetrics
 
 DISCOVER = "discover"
 
 
 class TargetSync:
-    """Schedules the sources, and applies to the fleet what they find beside the declared targets."""
+    """Schedules the discovery sources. Applies the declared and the discovered targets of this shard."""
 
     def __init__(
         self,
-        fleet: TargetManager,
-        instruments: ExporterMetrics,
-        schedule: Scheduler,
+        targets: TargetManager,
+        metrics: ExporterMetrics,
+        scheduler: Scheduler,
         *,
         clock: Callable[[], float],
         shard: Shard | None = None,
     ) -> None:
-        self.targets = fleet
-        self._metrics = instruments.discovery
-        self._scheduler = schedule
+        self.targets = targets
+        self._metrics = metrics.discovery
+        self._scheduler = scheduler
         self._clock = clock
         self._declared: Sequence[TargetSettings] = ()
-        self._collectors: set[str] = set()
+        self._sentinel_sources: set[str] = set()
         self._shard = shard
         if shard is not None:
             self._metrics.shard.labels(str(shard.index), str(shard.count)).set(1)
-        self._applying = asyncio.Lock()
+        self._apply_lock = asyncio.Lock()
         self._discovery = DiscoveryManager(
-            instruments.discovery, self._source_context, changed=self._changed, wall=time
+            metrics.discovery, self._source_context, on_change=self._on_discovery_change, wall_clock=time
         )
-        #: told of every change of the targets
+        #: called after every change of the targets
         self.on_change: Callable[[TargetDiff], None] = lambda _change: None
 
     @property
     def settled(self) -> bool:
-        """Whether every source was asked once, whatever came of it."""
+        """Whether every source was queried once, with success or without."""
         return self._discovery.settled
 
     async def apply(self, loaded: LoadedConfig) -> TargetDiff:
-        """Take over a configuration: its targets at once, those that are to be found as soon as they are."""
-        come, gone = await self._discovery.apply(loaded.sources, loaded.settings.discovery)
-        for key in gone:
+        """Apply a configuration: its declared targets at once, the others as soon as their sources respond."""
+        added, removed = await self._discovery.apply(loaded.sources, loaded.settings.discovery)
+        for key in removed:
             await self._scheduler.cancel(DISCOVER, key)
         self._declared = loaded.targets
-        self._collectors = {source.name for source in loaded.sources if source.kind == "sentinel"}
+        self._sentinel_sources = {source.name for source in loaded.sources if source.kind == "sentinel"}
         change = await self._apply()
-        for source in come:
+        for source in added:
             self._schedule_source(source)
         return change
 
     async def stop(self) -> None:
-        """Close every source."""
+        """Close all sources."""
         await self._discovery.stop()
 
     def _schedule_source(self, source: SourceSettings) -> None:
@@ -72,50 +71,52 @@ class TargetSync:
             source.options.interval, DISCOVER, source.key, refresh, lambda _missed: None, now=True
         )
 
-    async def _changed(self) -> None:
+    async def _on_discovery_change(self) -> None:
         await self._apply()
 
     async def _apply(self) -> TargetDiff:
-        async with self._applying:
-            change = await self.targets.apply(self._ours())
+        async with self._apply_lock:
+            change = await self.targets.apply(self._targets_of_this_shard())
         if change.removed or change.added:
             self.on_change(change)
         return change
 
-    def _ours(self) -> list[Target]:
-        everything = self._discovery.targets(self._declared)
-        return [Target.of(target) for target in everything if owns(self._shard_key(target), self._shard)]
+    def _targets_of_this_shard(self) -> list[TargetSettings]:
+        all_targets = self._discovery.targets(self._declared)
+        return [target for target in all_targets if owns(self._shard_key(target), self._shard)]
 
     def _shard_key(self, target: TargetSettings) -> str:
-        """Return the name by which a target goes to a shard: its own, or that of its Sentinel set.
+        """Return the name that assigns a target to a shard: its own, or that of its Sentinel set.
 
-        Who is ``queue/replica-2`` depends on what came and went since a shard first asked, so a set is not divided.
+        A Sentinel set is not divided between shards, because they number its replicas differently. The numbers depend
+        on the replicas that a shard has seen since its start.
         """
-        whose = target.labels.get("sentinel", "")
-        return whose if whose in self._collectors and target.name.startswith(f"{whose}/") else target.name
+        source = target.labels.get("sentinel", "")
+        is_in_set = source in self._sentinel_sources and target.name.startswith(f"{source}/")
+        return source if is_in_set else target.name
 
     def _source_context(
-        self, settings: SourceSettings, hint: Callable[[], None], refuse: Callable[[str, str], None]
+        self, settings: SourceSettings, request_refresh: Callable[[], None], reject: Callable[[str, str], None]
     ) -> SourceContext:
         return SourceContext(
             self._metrics,
             self._clock,
             self.targets.connect_limiter,
-            request_refresh=hint,
-            reject=refuse,
+            request_refresh=request_refresh,
+            reject=reject,
             probe_status=self._probe_status,
             is_owner=owns(settings.name, self._shard),
         )
 
     def _probe_status(self, name: str) -> ProbeStatus | None:
-        if (watch := self.targets.get(name)) is None:
+        if (monitored := self.targets.get(name)) is None:
             return None
-        prober = watch.prober
+        prober = monitored.prober
         return ProbeStatus(
-            watch.target.address,
+            monitored.target.address,
             up=prober.last is not None and prober.last.error is None,
-            role=watch.poller.server.role,
-            is_tried=prober.last is not None,
-            answered=prober.silence.answered,
-            silent_since=prober.silence.since(is_waiting=prober.in_flight > 0),
+            role=monitored.poller.server.role,
+            was_probed=prober.last is not None,
+            last_reply_at=prober.downtime.last_success,
+            silent_since=prober.downtime.since(is_waiting=prober.in_flight > 0),
         )

@@ -1,6 +1,7 @@
-"""Reloads, one at a time: who asks for one gets the result of a reading that began after he asked.
+"""The daemon as its pages see it, and its reload.
 
-The daemon as its pages see it, and its reload.
+Pages read what is known already: no request connects to a target. Reloads run one at a time. A request gets the result
+of a reload that began after it.
 """
 
 import asyncio
@@ -19,45 +20,9 @@ from redis_pulse.sample_store import SampleStore
 from redis_pulse.telemetry import ExporterMetrics
 from redis_pulse.web import FailingCollector, InfoSummary, MetricsFilter, PendingChange, SdTarget, TargetView
 
-#: Does one reload and returns what is wrong, or None. Never raises.
-Once = Callable[[], Awaitable[str | None]]
-
-
-class ReloadQueue:
-    """Runs ``once`` whenever it is asked to; requests that come while one runs share the next one."""
-
-    def __init__(self, once: Once) -> None:
-        self._once = once
-        self._running: asyncio.Task[str | None] | None = None
-        self._next: asyncio.Task[str | None] | None = None
-        self._is_stopped = False
-
-    async def request(self) -> str | None:
-        """Reload, and return what was wrong. The reload goes on when its caller is cancelled."""
-        if self._is_stopped:
-            return "the daemon is stopping"
-        if self._next is None:
-            self._next = asyncio.get_running_loop().create_task(self._after(self._running))
-        return await asyncio.shield(self._next)
-
-    async def stop(self) -> None:
-        """Give up what is under way, and do nothing more."""
-        self._is_stopped = True
-        tasks = [task for task in (self._running, self._next) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _after(self, before: "asyncio.Task[str | None] | None") -> str | None:
-        if before is not None:
-            await asyncio.wait({before})
-        self._running, self._next = self._next, None
-        return await self._once()
-
-
-#: Seconds for reading a configuration: ten thousand targets take five.
-READING = 10.0
-#: Which metric fills which item of ``/redis/stats``.
+#: Seconds for reading a configuration. Ten thousand targets take five.
+READ_TIMEOUT = 10.0
+#: The metric for each item of ``/redis/stats``.
 _STATS = {
     "connected_clients": "redis_connected_clients",
     "used_memory_bytes": "redis_memory_used_bytes",
@@ -66,36 +31,71 @@ _STATS = {
     "keyspace_misses": "redis_keyspace_misses_total",
 }
 
+#: Reloads once. Returns the error for the user, or None. Never raises.
+ReloadOnce = Callable[[], Awaitable[str | None]]
+
+
+class ReloadQueue:
+    """Calls ``reload_once`` for each request. Requests during a reload share the next one."""
+
+    def __init__(self, reload_once: ReloadOnce) -> None:
+        self._reload_once = reload_once
+        self._running: asyncio.Task[str | None] | None = None
+        self._next: asyncio.Task[str | None] | None = None
+        self._is_stopped = False
+
+    async def request(self) -> str | None:
+        """Reload, and return the error, or None. The reload goes on if the caller is cancelled."""
+        if self._is_stopped:
+            return "the daemon is stopping"
+        if self._next is None:
+            self._next = asyncio.get_running_loop().create_task(self._reload_after(self._running))
+        return await asyncio.shield(self._next)
+
+    async def stop(self) -> None:
+        """Cancel running and queued reloads, and reject further requests."""
+        self._is_stopped = True
+        tasks = [task for task in (self._running, self._next) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _reload_after(self, running: "asyncio.Task[str | None] | None") -> str | None:
+        if running is not None:
+            await asyncio.wait({running})
+        self._running, self._next = self._next, None
+        return await self._reload_once()
+
 
 class DaemonFacade:
-    """Implements ``redis_pulse.web.Daemon``: answers from what is known, never by touching a target."""
+    """Implements ``redis_pulse.web.DaemonInterface``."""
 
     version = __version__
 
     def __init__(
         self,
         settings: Settings,
-        finding: TargetSync,
+        target_sync: TargetSync,
         store: SampleStore,
-        instruments: ExporterMetrics,
-        page: PageBuilder,
+        metrics: ExporterMetrics,
+        page_builder: PageBuilder,
         *,
         reload: ConfigLoader,
         is_healthy: Callable[[], bool],
         clock: Callable[[], float],
     ) -> None:
-        #: told when the configuration begins to be read again, and with a line for people when that is over
+        #: called before the configuration is read again, and afterwards with a status text for people
         self.on_reloading: Callable[[], None] = lambda: None
         self.on_ready: Callable[[str], None] = lambda _status: None
         self._settings = settings
-        self._read = reload
+        self._load_config = reload
         self._reloads = ReloadQueue(self._reload_once)
         self._descriptor_monitor = DescriptorMonitor()
-        self._targets = finding.targets
-        self._target_sync = finding
+        self._targets = target_sync.targets
+        self._target_sync = target_sync
         self._store = store
-        self._metrics = instruments
-        self._page = page
+        self._metrics = metrics
+        self._page_builder = page_builder
         self._is_healthy = is_healthy
         self._clock = clock
         self._started = clock()
@@ -103,110 +103,118 @@ class DaemonFacade:
 
     async def metrics(self, *, openmetrics: bool, gzip: bool) -> bytes:
         """Return the page of metrics."""
-        return await self._page.full(openmetrics=openmetrics, gzip=gzip)
+        return await self._page_builder.full(openmetrics=openmetrics, gzip=gzip)
 
     async def filtered_metrics(
-        self, target: str | None, wanted: MetricsFilter, *, openmetrics: bool, gzip: bool
+        self, target: str | None, metrics_filter: MetricsFilter, *, openmetrics: bool, gzip: bool
     ) -> bytes:
-        """Return the metrics of one target, or of all, as far as they are wanted."""
-        part = PageFilter(target, wanted.collectors, wanted.names, wanted.only)
-        return await self._page.filtered(part, openmetrics=openmetrics, gzip=gzip)
+        """Return the selected metrics of one target, or of all targets and the daemon."""
+        page_filter = PageFilter(target, metrics_filter.collectors, metrics_filter.names, metrics_filter.only)
+        return await self._page_builder.filtered(page_filter, openmetrics=openmetrics, gzip=gzip)
 
-    def find(self, wanted: str) -> str | None:
-        """Return the name of the target that has this name or address."""
-        return wanted if self._targets.get(wanted) is not None else self._targets.name_at(wanted)
+    def find(self, name_or_address: str) -> str | None:
+        """Return the name of the target with this name or address, or None if there is no such target."""
+        if self._targets.get(name_or_address) is not None:
+            return name_or_address
+        return self._targets.name_at(name_or_address)
+
+    def target(self, name: str) -> TargetView:
+        """Return the current state of the target with this name. Raise ``KeyError`` if there is no such target."""
+        if (monitored := self._targets.get(name)) is None:
+            raise KeyError(name)
+        return self._target_view(monitored)
 
     def target_names(self) -> Sequence[str]:
         """Return the names of all targets."""
-        return [watch.target.name for watch in self._targets]
+        return [monitored.target.name for monitored in self._targets]
 
     def sd_targets(self) -> Iterable[SdTarget]:
-        """Yield every target as service discovery needs it."""
-        for watch in self._targets:
-            yield SdTarget(watch.target.name, watch.target.address, watch.target.settings.labels)
+        """Yield all targets for service discovery."""
+        for monitored in self._targets:
+            yield SdTarget(monitored.target.name, monitored.target.address, monitored.target.labels)
 
     def collectors(self) -> Sequence[str]:
         """Return the names of all collectors."""
         return self._targets.collectors
 
     def metric_names(self) -> Sequence[str]:
-        """Return the names of all families that there may be."""
-        return self._page.names
+        """Return the names of all families that the page can have."""
+        return self._page_builder.names
 
     def scrape_failed(self) -> None:
         """Count a request for one target that could not be served."""
         self._metrics.scrape_request_errors.inc()
 
     def targets(self) -> Sequence[TargetView]:
-        """Return every target as it is now."""
-        return [self._target_view(watch) for watch in self._targets]
+        """Return the current state of all targets."""
+        return [self._target_view(monitored) for monitored in self._targets]
 
     def pending(self) -> Sequence[PendingChange]:
-        """Return the changes of targets that failed and are tried again."""
+        """Return the changes of targets that failed and will be retried."""
         return self._targets.pending
 
     def ready(self) -> bool:
-        """Whether every target has been asked once, whatever came of it."""
+        """Return whether every target was polled once, with success or without."""
         return (
             self._target_sync.settled
             and not self._targets.is_changing
-            and all(watch.poller.polled for watch in self._targets)
+            and all(monitored.poller.polled for monitored in self._targets)
         )
 
     def healthy(self) -> bool:
-        """Whether our loop turns."""
+        """Return whether the event loop runs on time."""
         return self._is_healthy()
 
     def uptime_seconds(self) -> float:
         """Return the time since start."""
         return self._clock() - self._started
 
-    def count_request(self, path: str, status: int, seconds: float) -> None:  # noqa: ARG002  # render time is apart
-        """Count one answer."""
+    def count_request(self, path: str, status: int, seconds: float) -> None:  # noqa: ARG002  # measured elsewhere
+        """Count a response."""
         self._metrics.requests.labels(path, str(status)).inc()
 
     async def reload(self) -> str | None:
-        """Read the configuration again, and return what is wrong with it; a bad one changes nothing.
+        """Read the configuration again, and return the error, or None. A bad configuration changes nothing.
 
-        One reload runs at a time. The answer is of a reading that began after the question, so the newest file wins.
+        One reload runs at a time. The configuration is read after the request, so the newest file wins.
         """
         return await self._reloads.request()
 
     async def stop(self) -> None:
-        """Give up a reload that is under way."""
+        """Cancel a running reload."""
         await self._reloads.stop()
 
     def tick(self) -> None:
-        """Look, once a second, whether we lack descriptors."""
+        """Check once a second whether file descriptors are missing."""
         self._descriptor_monitor.tick()
 
     async def _reload_once(self) -> str | None:
         self.on_reloading()
         try:
-            # In a thread: a thousand targets take half a second to read, and pings are due meanwhile.
-            loaded = await CONFIGURATIONS.run(object(), self._read, within=READING)
+            # In a thread: reading a thousand targets takes half a second, and pings are due meanwhile.
+            loaded = await CONFIGURATIONS.run(object(), self._load_config, within=READ_TIMEOUT)
             await self.apply_config(loaded)
         except ConfigError as error:
-            return self._not_reloaded(str(error))
+            return self._reload_failed(str(error))
         except BlockedError:
-            return self._not_reloaded(
-                f"reading took longer than {READING:g} s: a file or a folder of the configuration does not answer"
+            return self._reload_failed(
+                f"reading took longer than {READ_TIMEOUT:g} s: a file or folder of the configuration does not respond"
             )
-        except Exception as error:  # noqa: BLE001  a fault of ours must not end the daemon, nor stay hidden
-            return self._not_reloaded(f"a fault of redis-pulse: {type(error).__name__}, see the log", error)
+        except Exception as error:  # noqa: BLE001  # an internal error must not end the daemon, nor stay hidden
+            return self._reload_failed(f"internal error ({type(error).__name__}), see the log", error)
         return None
 
-    def _not_reloaded(self, why: str, fault: Exception | None = None) -> str:
+    def _reload_failed(self, reason: str, internal_error: Exception | None = None) -> str:
         self._metrics.reload_successful.set(0)
-        if fault is None:
-            self._log.error("configuration not reloaded", error=why)
+        if internal_error is None:
+            self._log.error("configuration not reloaded", error=reason)
         else:
-            self._log.error("configuration not reloaded", error=why, exc_info=fault)
-        self.on_ready("the last reload failed, see the log; the configuration before it is in force")
-        return why
+            self._log.error("configuration not reloaded", error=reason, exc_info=internal_error)
+        self.on_ready("the last reload failed, see the log; the previous configuration is still in use")
+        return reason
 
     async def apply_config(self, loaded: LoadedConfig) -> None:
-        """Take over a good configuration, as far as that is possible while running."""
+        """Apply a valid configuration. Some settings take effect only at the next start, and are logged."""
         settings = loaded.settings
         log.setup(settings.log.level, settings.log.format)
         for warning in loaded.warnings:
@@ -226,46 +234,54 @@ class DaemonFacade:
             started=[target.name for target in change.added],
             stopped=list(change.removed),
         )
-        declared, sources = len(loaded.targets), len(loaded.sources)
-        found = f", and what {sources} source{'' if sources == 1 else 's'} of discovery find" if sources else ""
-        self.on_ready(f"watching {declared} declared target{'' if declared == 1 else 's'}{found}")
+        self.on_ready(_status_text(loaded))
 
-    def _target_view(self, watch: MonitoredTarget) -> TargetView:
-        target, server, last = watch.target, watch.poller.server, watch.prober.last
-        up = last is not None and last.error is None
+    def _target_view(self, monitored: MonitoredTarget) -> TargetView:
+        target, server, last = monitored.target, monitored.poller.server, monitored.prober.last
         return TargetView(
             name=target.name,
             address=target.address,
-            status=_status(watch),
-            up=up,
+            status=_status(monitored),
+            up=last is not None and last.error is None,
             latency_seconds=last.seconds if last is not None else None,
             probe_age_seconds=self._clock() - last.at if last is not None else None,
-            breaker=watch.breaker.state,
+            breaker=monitored.breaker.state,
             software=server.software,
             version=server.version,
             role=server.role,
             sample_age_seconds=self._store.age(target.name, INFO),
-            labels=target.settings.labels,
-            stats=self._target_stats(target.name),
+            labels=target.labels,
+            stats=self._info_summary(target.name),
             failing=[
-                FailingCollector(name, one.error.reason, str(one.error), one.commands, target.settings.user)
-                for name, one in watch.poller.failing.items()
+                FailingCollector(name, failure.error.reason, str(failure.error), failure.commands, target.user)
+                for name, failure in monitored.poller.failing.items()
             ],
         )
 
-    def _target_stats(self, name: str) -> InfoSummary | None:
-        found = self._store.fresh(name, INFO)
-        if found is None:
+    def _info_summary(self, name: str) -> InfoSummary | None:
+        samples = self._store.fresh(name, INFO)
+        if samples is None:
             return None
-        values = {item: found.value(metric) for item, metric in _STATS.items()}
+        values = {item: samples.value(metric) for item, metric in _STATS.items()}
         return InfoSummary(**{item: None if value is None else int(value) for item, value in values.items()})
 
 
-def _status(watch: MonitoredTarget) -> str:
-    last, trouble = watch.prober.last, watch.prober.last_failure
+def _status_text(loaded: LoadedConfig) -> str:
+    """Return one line for ``systemctl status``."""
+
+    def count(things: Sequence[object], name: str) -> str:
+        return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
+
+    text = f"monitoring {count(loaded.targets, 'declared target')}"
+    return f"{text} and the targets of {count(loaded.sources, 'discovery source')}" if loaded.sources else text
+
+
+def _status(monitored: MonitoredTarget) -> str:
+    """Return ``connected``, ``disconnected``, or the newest error that is not merely the open circuit breaker."""
+    last = monitored.prober.last
     if last is None:
         return "disconnected"
     if last.error is None:
         return "connected"
-    error = trouble or watch.poller.newest_error or last.error
+    error = monitored.prober.last_failure or monitored.poller.newest_error or last.error
     return f"error: {error.reason}: {error}"

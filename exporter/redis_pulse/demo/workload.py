@@ -1,8 +1,8 @@
-"""The made-up workload of the demo: a small shop, busy in slow waves, now and then clumsy.
+"""The simulated workload of the demo: a small shop with slow waves of load and a few mistakes.
 
-Everything a panel shows moves a little: hits and misses, keys that expire or are evicted, hashes, lists, sorted sets, a
-stream with two consumers, a channel, clients that come and go, a slow script, error replies. It is gentle (a few
-hundred commands a second at most) and stubborn: a server that hangs or dies is tried again until it is back.
+It changes everything that a panel shows: hits and misses, expired and evicted keys, hashes, lists, sorted sets. It has
+a stream with two consumers, a channel, clients that connect and leave, a slow script, and error replies. It sends a few
+hundred commands a second at most. It retries a server that hangs or dies until the server is back.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ PRODUCTS = 500
 VISITORS = 6
 GROUP = "workers"
 
-#: Burns ARGV[1] seconds of the server's own time.
+#: Keeps the server busy for ARGV[1] seconds.
 SLOW_SCRIPT = "local till = os.clock() + ARGV[1] while os.clock() < till do end return 'done'"
 
-#: Each is answered by another error: WRONGTYPE, unknown command, wrong number of arguments, NOSCRIPT, WRONGPASS.
+#: Each gets another error reply: WRONGTYPE, unknown command, wrong number of arguments, NOSCRIPT, WRONGPASS.
 MISTAKES: tuple[Command, ...] = (
     ("INCR", "bestsellers"),
     ("GETT", "product:1"),
@@ -40,19 +40,19 @@ MISTAKES: tuple[Command, ...] = (
 
 
 def load(now: float) -> float:
-    """Return how busy the shop is at ``now`` seconds: 0.2 at night, 1 in the rush hour, in a slow wave."""
+    """Return the load at ``now`` seconds: a slow wave between 0.2 at night and 1 in the rush hour."""
     return 0.6 + 0.4 * math.sin(2 * math.pi * now / WAVE)
 
 
-def lost(now: float) -> float:
-    """Return the share of look-ups at ``now`` seconds for keys that nobody ever writes: 4 to 16 percent."""
+def miss_share(now: float) -> float:
+    """Return the share of lookups at ``now`` seconds for keys that do not exist: 4 to 16 percent."""
     return 0.10 + 0.06 * math.sin(2 * math.pi * now / (0.4 * WAVE))
 
 
 class Workload:
-    """Reads and writes ``primary``, reads ``replica`` (URLs).
+    """Reads and writes ``primary``, and reads ``replica`` (URLs).
 
-    ``clock`` (seconds) moves the waves, ``sleep`` is every pause: a test turns the one and shortens the other.
+    ``clock`` (seconds) drives the waves, and ``sleep`` makes all pauses. Tests replace both.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Workload:
         self._random = random or Random()  # noqa: S311
 
     async def run(self) -> None:
-        """Run all jobs side by side, until cancelled."""
+        """Run all jobs concurrently, until cancelled."""
         jobs: list[Job] = [self._shop, self._slow, self._mistakes, self._listen, *[self._visit] * VISITORS]
         jobs += [self._consumer(name) for name in ("billing", "shipping")]
         async with asyncio.TaskGroup() as tasks:
@@ -81,26 +81,26 @@ class Workload:
             tasks.create_task(self._forever(self._browse, self._replica))
 
     async def _forever(self, job: Job, url: str) -> None:
-        """Run ``job`` with a client of its own, again and again; a broken one after a pause, without a word."""
+        """Run ``job`` with its own client, again and again. After an error, pause and retry without a message."""
         while True:
             try:
                 async with Valkey.from_url(url, socket_connect_timeout=TIMEOUT, socket_timeout=None) as client:
                     await job(client)
-            except (ValkeyError, OSError):  # hung, killed, loading, out of memory: a demo is there to be broken
+            except (ValkeyError, OSError):  # hung, killed, loading, out of memory: users break the servers on purpose
                 await self._sleep(RETRY)
 
-    # What is asked: plain data, decided without a server.
+    # Commands: plain data, chosen without a server.
 
     def lookups(self, count: int) -> list[Command]:
-        """Return ``count`` GETs: mostly known products, the popular ones more often, some that do not exist."""
-        unknown = lost(self._elapsed())
+        """Return ``count`` GETs: most of them of products, popular ones more often, and some of missing keys."""
+        misses = miss_share(self._elapsed())
         return [
-            ("GET", f"gone:{self._random.randrange(10**6)}" if self._random.random() < unknown else self._product())
+            ("GET", f"gone:{self._random.randrange(10**6)}" if self._random.random() < misses else self._product())
             for _ in range(count)
         ]
 
     def batch(self) -> list[Command]:
-        """List what the shop does in one tick, more of it in the rush hour."""
+        """Return the commands of one tick. There are more in the rush hour."""
         random = self._random
         busy = load(self._elapsed())
         commands = self.lookups(round(14 * busy))
@@ -122,7 +122,7 @@ class Workload:
         return commands
 
     def refill(self, commands: Iterable[Command], replies: Iterable[Any]) -> list[Command]:
-        """Return SETs of the products that a GET of ``commands`` did not find."""
+        """Return a SET for each product that a GET in ``commands`` did not find."""
         missed = {
             key
             for (name, key, *_), reply in zip(commands, replies, strict=True)
@@ -133,20 +133,20 @@ class Workload:
     def _product(self) -> str:
         return f"product:{int(PRODUCTS * self._random.random() ** 2)}"
 
-    def _blob(self, least: int, most: int) -> str:
-        return "x" * self._random.randint(least, most)
+    def _blob(self, minimum: int, maximum: int) -> str:
+        return "x" * self._random.randint(minimum, maximum)
 
     def _elapsed(self) -> float:
         return self._clock() - self._start
 
-    # Who asks: one job each, with a client of its own.
+    # Jobs: each has its own client.
 
     async def _shop(self, client: Valkey) -> None:
-        todo: list[Command] = [("SET", f"product:{number}", self._blob(500, 3000)) for number in range(PRODUCTS)]
+        pending: list[Command] = [("SET", f"product:{number}", self._blob(500, 3000)) for number in range(PRODUCTS)]
         while True:
-            replies = await _send(client, todo)
+            replies = await _send(client, pending)
             await self._sleep(TICK)
-            todo = self.refill(todo, replies) + self.batch()
+            pending = self.refill(pending, replies) + self.batch()
 
     async def _browse(self, client: Valkey) -> None:
         while True:
@@ -172,7 +172,7 @@ class Workload:
                 await channel.get_message(timeout=5)
 
     async def _visit(self, client: Valkey) -> None:
-        """Come, look around for some seconds and leave; ``_forever`` sends the next."""
+        """Connect, read for some seconds and leave. ``_forever`` starts the next visitor."""
         await self._sleep(self._random.uniform(1, 8) / load(self._elapsed()))
         for _ in range(self._random.randint(2, 8)):
             await _send(client, self.lookups(1))
@@ -182,12 +182,12 @@ class Workload:
         read: Command = ("XREADGROUP", "GROUP", GROUP, name, "COUNT", 5, "BLOCK", 500, "STREAMS", "orders", ">")
 
         async def consume(client: Valkey) -> None:
-            await _send(client, [("XGROUP", "CREATE", "orders", GROUP, "$", "MKSTREAM")])  # or it is there already
+            await _send(client, [("XGROUP", "CREATE", "orders", GROUP, "$", "MKSTREAM")])  # fails if the group exists
             while True:
                 [orders] = await _send(client, [read])
                 if isinstance(orders, ValkeyError):  # NOGROUP: the stream was evicted
                     raise orders
-                await self._sleep(self._random.uniform(0.1, 0.6))  # the work, during which they are pending
+                await self._sleep(self._random.uniform(0.1, 0.6))  # the work: the entries are pending meanwhile
                 for _, entries in orders or ():
                     await _send(client, [("XACK", "orders", GROUP, *(entry for entry, _ in entries))])
 
@@ -195,10 +195,10 @@ class Workload:
 
 
 async def _send(client: Valkey, commands: Iterable[Command]) -> list[Any]:
-    """Send everything in one round trip; an error reply is a reply among the others.
+    """Send all commands in one round trip and return the replies. An error reply is one of them.
 
-    The timeout is ours, not the client's ``socket_timeout``: that one is kept by ``asyncio.wait_for``, which on Python
-    3.11 now and then swallows a cancellation, and the daemon would wait for us for ever.
+    ``asyncio.timeout`` replaces the ``socket_timeout`` of the client, which uses ``asyncio.wait_for``. On Python 3.11,
+    that sometimes swallows a cancellation, and the daemon would then wait for the workload without end.
     """
     async with asyncio.timeout(TIMEOUT), client.pipeline(transaction=False) as pipeline:
         for command in commands:

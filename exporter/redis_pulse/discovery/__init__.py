@@ -1,4 +1,4 @@
-"""Find targets besides those that the configuration declares."""
+"""Find targets that the configuration does not declare one by one."""
 
 from redis_pulse.discovery.base import DiscoveryError, PartlyFoundError, ProbeStatus, SourceContext, TargetSource
 from redis_pulse.discovery.manager import DiscoveryManager, MakeContext

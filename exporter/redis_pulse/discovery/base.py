@@ -1,4 +1,4 @@
-"""What a source of targets is, and what it is given to work with."""
+"""The interface of a source of targets, and the context in which a source works."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,11 +10,14 @@ from redis_pulse.telemetry import DiscoveryMetrics
 
 
 class DiscoveryError(Exception):
-    """A source could not say what there is; ``str(error)`` names why and holds no secret."""
+    """A source cannot name its targets; ``str(error)`` is the reason and contains no secret."""
 
 
 class PartlyFoundError(DiscoveryError):
-    """A part of a source failed; ``targets`` is all that there is, with what the failing part said before."""
+    """A part of a source failed.
+
+    ``targets`` are all targets of the source. The failed part contributes the targets of its last success.
+    """
 
     def __init__(self, message: str, targets: Sequence[TargetSettings]) -> None:
         super().__init__(message)
@@ -22,55 +25,56 @@ class PartlyFoundError(DiscoveryError):
 
 
 class ProbeStatus(NamedTuple):
-    """How a watched target does just now, as its probe feels it."""
+    """The current state of a watched target, as its probe measures it."""
 
     address: str
     up: bool
     #: ``master``, ``slave``, ``sentinel``; empty while unknown
     role: str
-    #: whether it was probed at all at this address
-    is_tried: bool = False
-    #: when it last answered a probe well, in seconds on our clock
-    answered: float | None = None
-    #: since when it does not, as near as can be said; None while it does
+    #: whether a probe has ended at this address
+    was_probed: bool = False
+    #: time of the last successful probe, in seconds of the monotonic clock
+    last_reply_at: float | None = None
+    #: estimated start of the current silence; None while the target replies
     silent_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SourceContext:
-    """What the daemon lends to a source."""
+    """What the daemon provides to a source."""
 
     metrics: DiscoveryMetrics
     #: monotonic seconds
     clock: Callable[[], float]
-    #: all connecting waits for a turn of it
+    #: every new connection waits for a permit of this limiter
     connect_limiter: ConnectLimiter
-    #: called when the source has reason to be refreshed before its time: a message came, a file changed
+    #: requests a refresh before the next scheduled one, for example after a message
     request_refresh: Callable[[], None]
-    #: told why something that the source names is not taken (``unreadable`` …), and what, in words without a secret
+    #: records that a target is not used: a reason such as ``unreadable``, and a description without secrets
     reject: Callable[[str, str], None]
-    #: how the watched target of that name does; None when there is none
+    #: returns the state of the watched target with this name, or None if no target has it
     probe_status: Callable[[str], ProbeStatus | None]
-    #: whether what is true of the whole set, not of one server, is published by this shard and not by another
+    #: whether this shard publishes the metrics of the whole set; one shard does so, and no other
     is_owner: bool = True
-    #: whether a server that was only announced may be connected to, and so shown credentials (``discovery.allow``)
-    allowed: Callable[[Endpoint], bool] = lambda _endpoint: False
-    #: the targets that this source named last, also before a reload that made it anew
-    known: Callable[[], Sequence[TargetSettings]] = tuple
+    #: whether the exporter may connect and log in to a server that was only announced (``discovery.allow``)
+    is_allowed: Callable[[Endpoint], bool] = lambda _endpoint: False
+    #: the targets that this source named last, also before a reload that replaced the source
+    known_targets: Callable[[], Sequence[TargetSettings]] = tuple
 
 
 class TargetSource(Protocol):
-    """Names targets. Made with its settings and surroundings; ``refresh`` is never called twice at once."""
+    """A source of targets, made from its settings and a context; two refreshes never overlap."""
 
     settings: SourceSettings
 
     async def refresh(self) -> Sequence[TargetSettings]:
-        """Return all that there is now. Raises DiscoveryError or TargetError; then what was known stays.
+        """Return all targets that exist now.
 
-        A refresh that takes longer than its source's timeout is cancelled.
+        Raises DiscoveryError or TargetError; the caller then keeps the known targets. The caller cancels a refresh
+        that takes longer than ``manager.REFRESH_TIMEOUT``.
         """
         ...
 
     async def aclose(self) -> None:
-        """Close what is open; it will not be asked again."""
+        """Close all connections; no refresh follows."""
         ...

@@ -1,7 +1,7 @@
-"""Targets from the records of a DNS name: the addresses of a headless service, or SRV records with their ports.
+"""Targets from DNS: the addresses of a headless service, or SRV records with their ports.
 
-A name that has gone, or a resolver that does not answer, keeps the targets that were known: servers that are no longer
-in DNS and do not answer either are what somebody wants to be told of.
+The known targets stay while the name is missing or the resolver does not reply. A server may vanish from DNS when it
+fails. Its target must then still report the failure.
 """
 
 from collections.abc import Sequence
@@ -13,41 +13,39 @@ import dns.resolver
 
 from redis_pulse.blocking import FILE_DEADLINE, FILES
 from redis_pulse.config import DnsSourceSettings, SourceSettings, TargetSettings, parse_url
-from redis_pulse.discovery.base import DiscoveryError, SourceContext
+from redis_pulse.discovery.base import DiscoveryError
 
-#: Seconds for one question, all tries at all resolvers together.
-LONGEST = 10.0
+#: Seconds for one query, all attempts at all resolvers included.
+QUERY_TIMEOUT = 10.0
 
 
 class DnsSource:
-    """What one name stands for."""
+    """The targets behind one DNS name."""
 
-    def __init__(self, settings: SourceSettings, surroundings: SourceContext) -> None:
-        del surroundings
-        assert isinstance(settings.options, DnsSourceSettings)  # noqa: S101
+    def __init__(self, settings: SourceSettings, options: DnsSourceSettings) -> None:
         self.settings = settings
-        self._options = settings.options
+        self._options = options
         self._resolver: dns.asyncresolver.Resolver | None = None
 
     async def refresh(self) -> Sequence[TargetSettings]:
-        """Ask. Raises DiscoveryError."""
+        """Query the name, and return one target per record. Raises DiscoveryError."""
         options = self._options
         try:
             if self._resolver is None:
-                # It reads /etc/resolv.conf.
-                make = partial(_resolver, options.server)
-                self._resolver = await FILES.run(("resolver", options.server), make, within=FILE_DEADLINE)
-            answer = await self._resolver.resolve(options.name, options.type, search=True, lifetime=LONGEST)
+                # The constructor reads /etc/resolv.conf, and file access may block.
+                make_resolver = partial(_make_resolver, options.server)
+                self._resolver = await FILES.run(("resolver", options.server), make_resolver, within=FILE_DEADLINE)
+            records = await self._resolver.resolve(options.name, options.type, search=True, lifetime=QUERY_TIMEOUT)
         except dns.resolver.NXDOMAIN:
-            raise DiscoveryError("there is no such name") from None
+            raise DiscoveryError("the name does not exist") from None
         except dns.resolver.NoAnswer:
             raise DiscoveryError(f"the name has no {options.type} record") from None
         except (dns.exception.DNSException, OSError, ValueError) as error:
-            raise DiscoveryError(f"cannot be resolved: {type(error).__name__}") from None
-        return [self._target(record) for record in sorted(answer, key=str)]
+            raise DiscoveryError(f"the name cannot be resolved: {type(error).__name__}") from None
+        return [self._target(record) for record in sorted(records, key=str)]
 
     async def aclose(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no connection stays open."""
 
     def _target(self, record: object) -> TargetSettings:
         if self._options.type == "SRV":
@@ -58,7 +56,7 @@ class DnsSource:
         return self.settings.template.at(url.endpoint, url.endpoint.address)
 
 
-def _resolver(server: str | None) -> dns.asyncresolver.Resolver:
+def _make_resolver(server: str | None) -> dns.asyncresolver.Resolver:
     resolver = dns.asyncresolver.Resolver(configure=server is None)
     if server is not None:
         endpoint = parse_url(server).endpoint

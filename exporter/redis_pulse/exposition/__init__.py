@@ -1,4 +1,4 @@
-"""Render what is stored and counted as the text of ``/metrics``, one family for all targets."""
+"""Build the page ``/metrics`` from the samples of all targets and the metrics of the exporter."""
 
 from redis_pulse.exposition.page_builder import PageBuilder
 from redis_pulse.exposition.page_filter import PageFilter

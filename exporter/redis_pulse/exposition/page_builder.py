@@ -1,43 +1,102 @@
-"""The page: everything in the store and everything that we count, one family a metric for all targets.
+"""Build ``/metrics`` from the samples of all servers and the metrics of the exporter, one family for all targets.
 
-A target's lines are rendered once per poll (``render``) and are the same bytes in both formats; a scrape joins them
-family by family, in slices short enough that a PONG which arrives meanwhile is not kept waiting. Scrapes that come
-while a page is being built, or a moment after, share it: however many ask, the measuring goes on.
+The samples of a target are rendered once per poll (``rendering.render``), to the same bytes for both formats.
+A scrape joins these bytes family by family. It works in slices so short that no PONG waits long to be read.
+Scrapes that arrive while a page is built, or shortly after, share that page. So many scrapes do not slow the
+measurements down.
 
-What one line looks like stands in ``lines``.
+``text_format`` writes single lines.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from operator import is_, itemgetter
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from weakref import WeakSet
 
 from isal import isal_zlib
-from prometheus_client import Metric as Collected
+from prometheus_client import Metric
 
 from redis_pulse.exposition.page_filter import PageFilter
 from redis_pulse.exposition.rendering import family_headers, with_headers
 from redis_pulse.metric import MetricSpec
 from redis_pulse.sample_store import RenderedSamples, RowLayout, SampleStore
 from redis_pulse.telemetry import ExporterMetrics, MetricFamily
-from redis_pulse.telemetry.families import OF_TARGETS
+from redis_pulse.telemetry.families import TARGET_FAMILIES
 from redis_pulse.text_format import escape_label_value, family_header, format_number
 
-#: Seconds of work after which a page in the making lets others have the loop: a quarter of the time they took, when
-#: that is more: or on a busy machine, where they have much to catch up with, a page would take minutes. And the most.
-MAX_SLICE, YIELD_SHARE, MAX_SLICE_BUSY = 0.0005, 0.25, 0.005
-#: Bytes that are compressed at once: each call costs some microseconds, and 32 KiB take a tenth of a millisecond.
+#: Seconds of work after which the builder yields to the event loop.
+MAX_SLICE = 0.0005
+#: Share of the time that other tasks just took. The next slice may be that long, if it is more than ``MAX_SLICE``.
+#: On a busy machine the other tasks have much to catch up with, and a page would otherwise take minutes.
+YIELD_SHARE = 0.25
+#: Longest slice in seconds, however long the other tasks took.
+MAX_SLICE_BUSY = 0.005
+#: Bytes compressed by one call. A call costs some microseconds, and 32 KiB take a tenth of a millisecond.
 _BLOCK = 32 * 1024
-#: Bytes of joined lines that are kept from one scrape to the next.
+#: Most bytes of joined server lines that are kept from one scrape to the next.
 MAX_CACHED_BYTES = 1024 * 1024
-#: Seconds for which a page that was built is handed out again, or as long as it took to build, if that was longer: so
-#: a flood of scrapes has at most half of the loop's time. How long at most, and the bytes that such a page may have.
-CACHE_TTL, MAX_CACHE_TTL, MAX_CACHEABLE = 0.02, 0.5, 8 * 1024 * 1024
+#: Seconds for which a page is served again. A page that took longer to build is served again for as long as it took.
+#: So a flood of scrapes takes at most half of the time of the event loop.
+CACHE_TTL = 0.02
+#: Most seconds for which a page is served again.
+MAX_CACHE_TTL = 0.5
+#: Bytes of the largest page that is served again.
+MAX_CACHEABLE = 8 * 1024 * 1024
 T = TypeVar("T")
 _GZIP = 16 + isal_zlib.MAX_WBITS
+
+
+class Encoding(NamedTuple):
+    """The format of a page, and whether it is compressed."""
+
+    openmetrics: bool
+    gzip: bool
+
+
+class _CachedBody(NamedTuple):
+    expires: float
+    body: bytes
+
+
+class _BodyCache:
+    """Lets scrapes share whole pages: the one that is being built, and the one that was built a moment ago."""
+
+    def __init__(self, build: Callable[[Encoding], Awaitable[bytes]], clock: Callable[[], float]) -> None:
+        self._build = build
+        self._clock = clock
+        self._tasks: dict[Encoding, asyncio.Task[bytes]] = {}
+        self._bodies: dict[Encoding, _CachedBody] = {}
+
+    async def get(self, encoding: Encoding) -> bytes:
+        """Return the page in this encoding. A cancelled caller does not stop a build that others wait for."""
+        if (cached := self._bodies.get(encoding)) is not None and self._clock() < cached.expires:
+            return cached.body
+        task = self._tasks.get(encoding)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._build_and_keep(encoding))
+            self._tasks[encoding] = task
+            task.add_done_callback(lambda _: self._tasks.pop(encoding, None))
+        return await asyncio.shield(task)
+
+    async def _build_and_keep(self, encoding: Encoding) -> bytes:
+        began = self._clock()
+        self._bodies.pop(encoding, None)
+        body = await self._build(encoding)
+        now = self._clock()
+        if len(body) <= MAX_CACHEABLE:
+            self._bodies[encoding] = _CachedBody(now + min(max(CACHE_TTL, now - began), MAX_CACHE_TTL), body)
+        return body
+
+
+class _JoinedLines(NamedTuple):
+    """The server families of a page, and the samples that they were joined from."""
+
+    samples: list[RenderedSamples]
+    text: bytes
 
 
 class PageBuilder:
@@ -46,161 +105,159 @@ class PageBuilder:
     def __init__(
         self,
         store: SampleStore,
-        instruments: ExporterMetrics,
-        rows: Sequence[MetricSpec],
+        metrics: ExporterMetrics,
+        specs: Sequence[MetricSpec],
         *,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
         self._store = store
-        self._metrics = instruments
+        self._metrics = metrics
         self._clock = clock
-        self._metric_specs = list(with_headers(rows))
-        #: shapes whose rows are all among ours; operators name metrics too, and a reload may bring some
+        self._metric_specs = list(with_headers(specs))
+        #: Layouts whose specs are all in ``_metric_specs``. Operators name metrics too, and a reload may add some.
         self._known_layouts: WeakSet[RowLayout] = WeakSet()
-        self._ours = [(family, family_headers(family.name, family.kind, family.help)) for family in OF_TARGETS]
-        self._known: dict[bool, tuple[list[RenderedSamples], bytes]] = {}
-        self._building: dict[tuple[bool, bool], asyncio.Task[bytes]] = {}
-        self._built: dict[tuple[bool, bool], tuple[float, bytes]] = {}
+        self._target_families = [
+            (family, family_headers(family.name, family.kind, family.help)) for family in TARGET_FAMILIES
+        ]
+        self._joined_lines: dict[bool, _JoinedLines] = {}
+        self._bodies = _BodyCache(self._build_full, clock)
 
     async def full(self, *, openmetrics: bool, gzip: bool) -> bytes:
-        """Return the page as text or OpenMetrics, compressed or plain."""
-        key = (openmetrics, gzip)
-        if (built := self._built.get(key)) is not None and self._clock() < built[0]:
-            return built[1]
-        task = self._building.get(key)
-        if task is None:
-            task = asyncio.get_running_loop().create_task(self._build_full(openmetrics=openmetrics, gzip=gzip))
-            self._building[key] = task
-            task.add_done_callback(lambda _: self._building.pop(key, None))
-        return await asyncio.shield(task)
+        """Return the whole page as text or OpenMetrics, compressed or plain."""
+        return await self._bodies.get(Encoding(openmetrics, gzip))
 
-    async def filtered(self, part: PageFilter, *, openmetrics: bool, gzip: bool) -> bytes:
-        """Return a part of the page."""
-        return await self._build(self._part(part, openmetrics=openmetrics), gzip=gzip)
+    async def filtered(self, page_filter: PageFilter, *, openmetrics: bool, gzip: bool) -> bytes:
+        """Return the part of the page that a filter selects."""
+        return await self._build(self._stream_filtered(page_filter, openmetrics=openmetrics), gzip=gzip)
 
     @property
     def names(self) -> list[str]:
-        """The names of all families that there may be, as the text format spells them."""
-        ours = [_name(family) for family in self._metrics.collect_own()]
-        rows = [row.full_name for row, _ in self._metric_specs]
-        return list(dict.fromkeys([*rows, *(family.name for family, _ in self._ours), *ours]))
+        """The names of all families that a page can have, in the spelling of the text format."""
+        specs = [spec.full_name for spec, _ in self._metric_specs]
+        target_families = [family.name for family, _ in self._target_families]
+        return list(dict.fromkeys([*specs, *target_families, *self._own_names]))
 
-    async def _build_full(self, *, openmetrics: bool, gzip: bool) -> bytes:
-        """Build the page, and keep it for a moment."""
-        key, began = (openmetrics, gzip), self._clock()
-        self._built.pop(key, None)
-        body = await self._build(self._stream(openmetrics=openmetrics), gzip=gzip)
-        now = self._clock()
-        if len(body) <= MAX_CACHEABLE:
-            self._built[key] = now + min(max(CACHE_TTL, now - began), MAX_CACHE_TTL), body
-        return body
+    @cached_property
+    def _own_names(self) -> list[str]:
+        """The names of the families of the daemon. They never change, and collecting them takes 0.2 ms."""
+        return [_name(family) for family in self._metrics.collect_own()]
+
+    async def _build_full(self, encoding: Encoding) -> bytes:
+        return await self._build(self._stream(openmetrics=encoding.openmetrics), gzip=encoding.gzip)
 
     async def _build(self, chunks: Iterator[bytes], *, gzip: bool) -> bytes:
-        started = slice_began = self._clock()
-        squeeze = isal_zlib.compressobj(level=1, wbits=_GZIP) if gzip else None
-        done: list[bytes] = []
-        fresh: list[bytes] = []
-        size, allowed = 0, MAX_SLICE
+        """Join and compress chunks, and yield to the event loop after each slice."""
+        began = slice_began = self._clock()
+        compressor = isal_zlib.compressobj(level=1, wbits=_GZIP) if gzip else None
+        blocks: list[bytes] = []
+        pending: list[bytes] = []
+        size, max_slice = 0, MAX_SLICE
         for chunk in chunks:
-            fresh.append(chunk)
+            pending.append(chunk)
             size += len(chunk)
             if size >= _BLOCK:
-                done.append(_compress(fresh, squeeze))
-                fresh, size = [], 0
-            if (now := self._clock()) - slice_began > allowed:
+                blocks.append(_compress(pending, compressor))
+                pending, size = [], 0
+            if (now := self._clock()) - slice_began > max_slice:
                 await asyncio.sleep(0)
                 slice_began = self._clock()
-                allowed = min(MAX_SLICE_BUSY, max(MAX_SLICE, (slice_began - now) * YIELD_SHARE))
-        done.append(_compress(fresh, squeeze))
-        if squeeze:
-            done.append(squeeze.flush())
-        self._metrics.render_seconds.observe(self._clock() - started)
-        return b"".join(done)
+                max_slice = min(MAX_SLICE_BUSY, max(MAX_SLICE, (slice_began - now) * YIELD_SHARE))
+        blocks.append(_compress(pending, compressor))
+        if compressor:
+            blocks.append(compressor.flush())
+        self._metrics.render_seconds.observe(self._clock() - began)
+        return b"".join(blocks)
 
     def _stream(self, *, openmetrics: bool) -> Iterator[bytes]:
-        """Yield the page in pieces, each the work of a part of a slice; some are empty."""
-        pages = self._store.all_fresh()
-        known = self._known.get(openmetrics)
-        if known and len(known[0]) == len(pages) and all(map(is_, known[0], pages)):
-            yield known[1]  # nothing was polled since the last scrape
+        """Yield the whole page in chunks. Each chunk takes a part of a slice to make, and some are empty."""
+        samples = self._store.all_fresh()
+        joined = self._joined_lines.get(openmetrics)
+        if joined and len(joined.samples) == len(samples) and all(map(is_, joined.samples, samples)):
+            yield joined.text  # nothing was polled since the last scrape
         else:
-            yield from self._server_families(pages, openmetrics=openmetrics)
-        ours = defaultdict[MetricFamily, list[bytes]](list)
+            yield from self._server_families(samples, openmetrics=openmetrics)
+        by_family = defaultdict[MetricFamily, list[bytes]](list)
         for lines in self._metrics.render_targets():
             for family, text in lines.items():
-                ours[family].append(text)
+                by_family[family].append(text)
             yield b""
-        for family, headers in self._ours:
-            if texts := ours.pop(family, None):
+        for family, headers in self._target_families:
+            if texts := by_family.pop(family, None):
                 yield headers[openmetrics]
                 yield from _batches(texts, bytes)
-        for collected in self._metrics.collect_own():
-            yield _family(collected, openmetrics=openmetrics)
+        for own_family in self._metrics.collect_own():
+            yield _render_family(own_family, openmetrics=openmetrics)
         if openmetrics:
             yield b"# EOF\n"
 
-    def _part(self, part: PageFilter, *, openmetrics: bool) -> Iterator[bytes]:
-        targets = part.targets(self._metrics)
-        self._learn(lines.layout for target in targets for lines in self._store.fresh_by_collector(target).values())
-        yield from part.server_families(self._store, targets, self._metric_specs, openmetrics=openmetrics)
-        yield from part.exporter_families(self._metrics, targets, self._ours, openmetrics=openmetrics)
-        for family in self._metrics.collect_own() if part.of_exporter else ():
-            if part.matches(_name(family)):
-                yield _family(family, openmetrics=openmetrics)
+    def _stream_filtered(self, page_filter: PageFilter, *, openmetrics: bool) -> Iterator[bytes]:
+        targets = page_filter.targets(self._metrics)
+        self._add_specs(
+            rendered.layout for target in targets for rendered in self._store.fresh_by_collector(target).values()
+        )
+        yield from page_filter.server_families(self._store, targets, self._metric_specs, openmetrics=openmetrics)
+        yield from page_filter.target_families(self._metrics, targets, self._target_families, openmetrics=openmetrics)
+        for family in self._metrics.collect_own() if page_filter.includes_daemon else ():
+            if page_filter.matches(_name(family)):
+                yield _render_family(family, openmetrics=openmetrics)
         if openmetrics:
             yield b"# EOF\n"
 
-    def _server_families(self, pages: list[RenderedSamples], *, openmetrics: bool) -> Iterator[bytes]:
-        """Yield what the servers said; kept, joined, as long as it is the same: of many targets it never is."""
-        shapes = defaultdict[RowLayout, list[tuple[bytes, ...]]](list)
-        for lines in pages:
-            shapes[lines.layout].append(lines.texts)
-        self._learn(shapes)
+    def _server_families(self, samples: list[RenderedSamples], *, openmetrics: bool) -> Iterator[bytes]:
+        """Yield the metrics that the servers report, and keep the joined lines if they are not too long.
+
+        They are used again until a target is polled. With many targets that is always before the next scrape.
+        """
+        by_layout = defaultdict[RowLayout, list[tuple[bytes, ...]]](list)
+        for rendered in samples:
+            by_layout[rendered.layout].append(rendered.texts)
+        self._add_specs(by_layout)
         kept: list[bytes] = []
         size = 0
-        for row, headers in self._metric_specs:
-            head = headers[openmetrics]
-            for shape, targets in shapes.items():
-                if (place := shape.places.get(row)) is None:
+        for spec, headers in self._metric_specs:
+            header = headers[openmetrics]
+            for layout, targets in by_layout.items():
+                if (position := layout.positions.get(spec)) is None:
                     continue
-                for piece in _batches(targets, itemgetter(place)):
-                    yield head + piece
+                for batch in _batches(targets, itemgetter(position)):
+                    chunk = header + batch
+                    yield chunk
                     if size <= MAX_CACHED_BYTES:
-                        kept.append(head + piece)
-                        size += len(head) + len(piece)
-                    head = b""
+                        kept.append(chunk)
+                        size += len(chunk)
+                    header = b""
         if size <= MAX_CACHED_BYTES:
-            self._known[openmetrics] = (pages, b"".join(kept))
+            self._joined_lines[openmetrics] = _JoinedLines(samples, b"".join(kept))
         else:
-            self._known.pop(openmetrics, None)
+            self._joined_lines.pop(openmetrics, None)
 
-    def _learn(self, shapes: Iterable[RowLayout]) -> None:
-        """Take in rows that nobody told us of when we were made."""
-        for shape in shapes:
-            if shape not in self._known_layouts:
-                self._known_layouts.add(shape)
-                known = {row for row, _ in self._metric_specs}
-                self._metric_specs += with_headers(row for row in shape.places if row not in known)
-
-
-def _batches(targets: list[T], lines: Callable[[T], bytes]) -> Iterator[bytes]:
-    """Join the lines of targets, about as long for one as for another, to pieces of about a block."""
-    step = _BLOCK // (len(lines(targets[0])) + 1) + 1
-    for begin in range(0, len(targets), step):
-        yield b"".join(map(lines, targets[begin : begin + step]))
+    def _add_specs(self, layouts: Iterable[RowLayout]) -> None:
+        """Add the specs of these layouts that were not passed to the constructor."""
+        for layout in layouts:
+            if layout not in self._known_layouts:
+                self._known_layouts.add(layout)
+                known = {spec for spec, _ in self._metric_specs}
+                self._metric_specs += with_headers(spec for spec in layout.positions if spec not in known)
 
 
-def _compress(chunks: list[bytes], squeeze: Any) -> bytes:
+def _batches(targets: list[T], lines_of: Callable[[T], bytes]) -> Iterator[bytes]:
+    """Join the lines of targets, in batches of about a block. The lines of all targets are about equally long."""
+    step = _BLOCK // (len(lines_of(targets[0])) + 1) + 1
+    for start in range(0, len(targets), step):
+        yield b"".join(map(lines_of, targets[start : start + step]))
+
+
+def _compress(chunks: list[bytes], compressor: Any) -> bytes:
     block = b"".join(chunks)
-    return squeeze.compress(block) if squeeze else block
+    return compressor.compress(block) if compressor else block
 
 
-def _name(family: Collected) -> str:
+def _name(family: Metric) -> str:
     return family.name + ("_total" if family.type == "counter" else "")
 
 
-def _family(family: Collected, *, openmetrics: bool) -> bytes:
-    """Render a family of the daemon itself; creation times are left out, they double the page."""
+def _render_family(family: Metric, *, openmetrics: bool) -> bytes:
+    """Render a family of the daemon. Creation times are left out, because they would double its size."""
     name = _name(family)
     lines = [family_header(name, family.type, family.documentation, openmetrics=openmetrics)]
     for sample in family.samples:

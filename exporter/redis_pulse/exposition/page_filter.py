@@ -1,22 +1,26 @@
-"""A part of the page: one target, or some collectors, or some names. It costs what it shows, and is not kept."""
+"""Select a part of the page: one target, some collectors or some names.
+
+A part costs only what it shows, and is not cached.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
+from redis_pulse.exposition.rendering import Headers
 from redis_pulse.metric import MetricSpec
 from redis_pulse.sample_store import SampleStore
 from redis_pulse.telemetry import ExporterMetrics, MetricFamily
 
-#: A row or a family, with its header by whether the page is OpenMetrics.
-Headed = tuple[MetricSpec, dict[bool, bytes]]
-HeadedFamily = tuple[MetricFamily, dict[bool, bytes]]
+SpecWithHeaders = tuple[MetricSpec, Headers]
+FamilyWithHeaders = tuple[MetricFamily, Headers]
 
 
 class PageFilter:
-    """What is wanted; None is everything.
+    """Selects a part of the page. An argument of None selects everything.
 
-    ``target`` is the name of one target, without the daemon itself; ``collectors`` are those whose findings are shown,
-    ``names`` those of families; ``only`` leaves out the targets (``exporter``) or the daemon itself (``targets``).
+    ``target`` is the name of one target. It leaves out the metrics of the daemon.
+    ``collectors`` are the names of the collectors, and ``names`` the names of the families to show.
+    ``only`` leaves out the targets (``exporter``) or the daemon (``targets``).
     """
 
     def __init__(
@@ -32,54 +36,54 @@ class PageFilter:
         self._only = only
 
     @property
-    def of_exporter(self) -> bool:
-        """Whether what the daemon says of itself is wanted."""
+    def includes_daemon(self) -> bool:
+        """Whether the metrics of the daemon itself are selected."""
         return self._target is None and self._only != "targets"
 
-    def targets(self, instruments: ExporterMetrics) -> Sequence[str]:
-        """Return the names of the targets that are wanted."""
+    def targets(self, metrics: ExporterMetrics) -> Sequence[str]:
+        """Return the names of the selected targets."""
         if self._only == "exporter":
             return ()
-        return instruments.target_names() if self._target is None else (self._target,)
+        return metrics.target_names() if self._target is None else (self._target,)
 
     def server_families(
-        self, store: SampleStore, targets: Sequence[str], rows: Sequence[Headed], *, openmetrics: bool
+        self, store: SampleStore, targets: Sequence[str], specs: Sequence[SpecWithHeaders], *, openmetrics: bool
     ) -> Iterator[bytes]:
-        """Yield what the servers said; looks at every target once, however few rows are wanted."""
-        wanted = [(row, headers) for row, headers in rows if self.matches(row.full_name)]
-        found: dict[MetricSpec, list[bytes]] = {}
-        for target in targets if wanted else ():
-            for collector, lines in store.fresh_by_collector(target).items():
+        """Yield the metrics that the servers report. Every target is read once, however few metrics are selected."""
+        selected = [(spec, headers) for spec, headers in specs if self.matches(spec.full_name)]
+        lines: dict[MetricSpec, list[bytes]] = {}
+        for target in targets if selected else ():
+            for collector, rendered in store.fresh_by_collector(target).items():
                 if self._collectors is None or collector in self._collectors:
-                    for row, _ in wanted:
-                        if row in lines:
-                            found.setdefault(row, []).append(lines[row])
+                    for spec, _ in selected:
+                        if spec in rendered:
+                            lines.setdefault(spec, []).append(rendered[spec])
             yield b""
-        for row, headers in wanted:
-            if row in found:
-                yield headers[openmetrics] + b"".join(found[row])
+        for spec, headers in selected:
+            if spec in lines:
+                yield headers[openmetrics] + b"".join(lines[spec])
 
-    def exporter_families(
+    def target_families(
         self,
-        instruments: ExporterMetrics,
+        metrics: ExporterMetrics,
         targets: Sequence[str],
-        families: Sequence[HeadedFamily],
+        families: Sequence[FamilyWithHeaders],
         *,
         openmetrics: bool,
     ) -> Iterator[bytes]:
-        """Yield what we count of the targets."""
-        wanted = [(family, headers) for family, headers in families if self.matches(family.name)]
-        found: dict[MetricFamily, list[bytes]] = {}
-        for target in targets if wanted else ():
-            lines: Mapping[MetricFamily, bytes] = instruments.render_target(target)
-            for family, _ in wanted:
-                if family in lines:
-                    found.setdefault(family, []).append(lines[family])
+        """Yield the metrics that the exporter measures of each target."""
+        selected = [(family, headers) for family, headers in families if self.matches(family.name)]
+        lines: dict[MetricFamily, list[bytes]] = {}
+        for target in targets if selected else ():
+            rendered: Mapping[MetricFamily, bytes] = metrics.render_target(target)
+            for family, _ in selected:
+                if family in rendered:
+                    lines.setdefault(family, []).append(rendered[family])
             yield b""
-        for family, headers in wanted:
-            if family in found:
-                yield headers[openmetrics] + b"".join(found[family])
+        for family, headers in selected:
+            if family in lines:
+                yield headers[openmetrics] + b"".join(lines[family])
 
     def matches(self, name: str) -> bool:
-        """Whether a family is wanted."""
+        """Return whether the family of this name is selected."""
         return self._names is None or name in self._names

@@ -1,12 +1,12 @@
-"""Logs: one event is one line, in logfmt or JSON, and no secret is in it.
+"""Structured logs: one event is one line, in logfmt or JSON, without secrets.
 
     log = get("client")                         # at the top of a module
     log.warning("lost", target=name, reason=error.reason)
 
     timestamp=2026-01-31T12:00:00.123Z level=warning logger=exporter.client event=lost target=cart reason=reset
 
-Everything passes through one handler: our own events from the level that is set on, those of libraries from WARNING on.
-The daemon writes them from a thread (``start``), so that a reader of the log that hangs harms nothing else.
+One handler writes our own events from the configured level on, and those of libraries from WARNING on.
+In the daemon a thread writes the lines (``start``), so a stalled reader of the log stops nothing else.
 """
 
 import logging
@@ -23,32 +23,33 @@ Format = Literal["logfmt", "json"]
 FORMATS: tuple[Format, ...] = ("logfmt", "json")
 LEVELS = ("debug", "info", "warning", "error", "critical")
 
-_OURS = "exporter"
-#: The scheduler warns of each firing that it missed or skipped, a line each: we count and publish them instead.
-_QUIET = {"apscheduler": logging.ERROR}
+#: The name of our root logger.
+_ROOT = "exporter"
+#: Levels of libraries. APScheduler warns of each run that it missed or skipped. We count and publish them instead.
+_LIBRARY_LEVELS = {"apscheduler": logging.ERROR}
 
 
 class Logger(Protocol):
-    """What ``get`` returns. ``exc_info=True`` or ``exc_info=error`` adds a field ``exception``."""
+    """A logger as ``get`` returns it. ``exc_info=True`` or ``exc_info=error`` adds a field ``exception``."""
 
     def bind(self, **fields: object) -> "Logger":
-        """Make a logger that adds these fields to every event."""
+        """Return a logger that adds these fields to every event."""
         ...
 
     def debug(self, event: str, **fields: object) -> None:
-        """Log what only someone who looks for a fault wants to see."""
+        """Log a detail that helps to find a fault."""
         ...
 
     def info(self, event: str, **fields: object) -> None:
-        """Log a change for the good, or of ourselves."""
+        """Log an improvement of a target, or a change of the daemon itself."""
         ...
 
     def warning(self, event: str, **fields: object) -> None:
-        """Log a change for the worse of a target, or a setting that is not right."""
+        """Log a problem of a target, or a wrong setting."""
         ...
 
     def error(self, event: str, **fields: object) -> None:
-        """Log a fault of our own, or that we cannot go on."""
+        """Log a fault of the exporter, or a reason why it cannot continue."""
         ...
 
     def exception(self, event: str, **fields: object) -> None:
@@ -57,11 +58,11 @@ class Logger(Protocol):
 
 
 def get(name: str) -> Logger:
-    """Get the logger of a room, such as ``client``; works before ``setup`` and follows every later one."""
-    logger = logging.getLogger(name if name.partition(".")[0] == _OURS else f"{_OURS}.{name}")
+    """Return the logger of a package, such as ``client``. It works before ``setup``, and follows every ``setup``."""
+    logger = logging.getLogger(name if name.partition(".")[0] == _ROOT else f"{_ROOT}.{name}")
     chain: list[Any] = [structlog.stdlib.filter_by_level, structlog.stdlib.ProcessorFormatter.wrap_for_formatter]
-    # Nothing of structlog's global configuration is used, so the logger can be cached for good: what changes with
-    # setup() hangs on the standard library's loggers.
+    # The logger can be cached, because it uses nothing of structlog's global configuration.
+    # setup() changes only the loggers of the standard library.
     return cast(
         "Logger",
         structlog.wrap_logger(
@@ -75,9 +76,9 @@ def get(name: str) -> Logger:
 
 
 def setup(level: str = "info", format: Format = "logfmt", stream: TextIO | None = None) -> None:  # noqa: A002
-    """Send all logs of the process to ``stream`` (standard error unless given). May be called again.
+    """Send all logs of the process to ``stream``, by default standard error. May be called again.
 
-    ``level`` is one of ``LEVELS``, in any case. Raises ValueError for another level or format.
+    ``level`` is one of ``LEVELS``, in upper or lower case. Raises ValueError for another level or format.
     """
     level = level.lower()
     if level not in LEVELS:
@@ -92,74 +93,74 @@ def setup(level: str = "info", format: Format = "logfmt", stream: TextIO | None 
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
-    logging.getLogger(_OURS).setLevel(level.upper())
-    for library, least in _QUIET.items():
-        logging.getLogger(library).setLevel(least)
+    logging.getLogger(_ROOT).setLevel(level.upper())
+    for library, library_level in _LIBRARY_LEVELS.items():
+        logging.getLogger(library).setLevel(library_level)
     logging.captureWarnings(capture=True)
 
 
-#: Seconds for which the end of the daemon waits for the reader of its log.
-_FLUSH = 0.5
-#: Seconds for which a line waits for the reader where there is no thread: before the daemon runs, and at its end.
-_PATIENCE = 1.0
+#: Seconds that the daemon waits for the reader of its log when it stops.
+_FLUSH_TIMEOUT = 0.5
+#: Seconds that a line waits for the reader without a thread, before the daemon runs and after it has stopped.
+_WRITE_TIMEOUT = 1.0
 _writer: LogWriter | None = None
 
 
 def start(on_dropped: Callable[[int], None]) -> Callable[[], None]:
-    """Write from a thread from now on; ``on_dropped(count)`` is told of lines for which the reader was too slow.
+    """Write from a thread from now on. ``on_dropped(count)`` is called for lines that the reader was too slow for.
 
-    Returns what ends that: it waits for a short time until what is queued is written.
+    Return a function that ends this. It waits a short time until the queued lines are written.
     """
-    global _writer  # noqa: PLW0603  # there is one log in a process, as logging has it
+    global _writer  # noqa: PLW0603  # a process has one log, as in the standard library
     _writer = writer = LogWriter(on_dropped)
 
     def stop() -> None:
         global _writer  # noqa: PLW0603
         if _writer is writer:
             _writer = None
-        writer.stop(_FLUSH)
+        writer.stop(_FLUSH_TIMEOUT)
 
     return stop
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """A line that cannot be written must not bring its arguments to light, as the standard handler does."""
+    """Writes lines. If a line cannot be formatted, its arguments stay hidden; the standard handler prints them."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self.format(record)
-        except Exception as error:  # noqa: BLE001  # whatever the arguments of an event raise
-            line = f"level=error logger={_OURS}.log event=unwritable from={record.name} error={type(error).__name__}"
+        except Exception as error:  # noqa: BLE001  # the arguments of an event may raise anything
+            line = f"level=error logger={_ROOT}.log event=unwritable from={record.name} error={type(error).__name__}"
         if (writer := _writer) is not None:
             writer.write(self.stream, f"{line}\n")
         else:
-            put(self.stream, f"{line}\n", _PATIENCE)
+            put(self.stream, f"{line}\n", _WRITE_TIMEOUT)
 
     def flush(self) -> None:
-        """Nothing is held back: a flush of the stream could wait for its reader."""
+        """Do nothing. No line is buffered, and a flush of the stream could wait for its reader."""
 
 
 class StateChangeFilter:
-    """Says a state once: ``if changes.note((target, "breaker"), state): log.warning(…)``.
+    """Lets a state be logged once: ``if changes.changed((target, "breaker"), state): log.warning(…)``.
 
-    The states of at most ``most`` keys are remembered; the one that was noted longest ago goes first.
+    It remembers the states of ``max_keys`` keys, and drops the key that was passed longest ago.
     """
 
-    __slots__ = ("_most", "_states")
+    __slots__ = ("_max_keys", "_states")
 
-    def __init__(self, most: int = 10_000) -> None:
-        self._most = most
+    def __init__(self, max_keys: int = 10_000) -> None:
+        self._max_keys = max_keys
         self._states: dict[Hashable, Hashable] = {}
 
     def changed(self, key: Hashable, state: Hashable) -> bool:
-        """Whether ``key`` is in another state than noted before; the first note of a key is a change too."""
+        """Return whether the state of ``key`` differs from the last call. The first call for a key is a change."""
         changed = key not in self._states or self._states[key] != state
         self._states.pop(key, None)
         self._states[key] = state
-        if len(self._states) > self._most:
+        if len(self._states) > self._max_keys:
             del self._states[next(iter(self._states))]
         return changed
 
     def forget(self, key: Hashable) -> None:
-        """Forget a key, because what it stands for is gone."""
+        """Drop the state of a key that is not used any more."""
         self._states.pop(key, None)

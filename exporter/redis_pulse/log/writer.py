@@ -1,7 +1,7 @@
-"""Writes the lines of the log from a thread: a reader that stops reading stops nothing but the log.
+"""Write the lines of the log from a thread, so a reader that stops reading stops only the log.
 
-A pipe holds 64 KB. When nobody reads it (a stalled log driver, a paused terminal), ``write`` waits for ever. So lines
-go into a bounded queue, and those that find it full are dropped and counted.
+A pipe holds 64 KB. If its reader hangs (a stalled log driver, a paused terminal), ``write`` never returns.
+So lines go into a bounded queue. If the queue is full, lines are dropped and counted.
 """
 
 import io
@@ -13,16 +13,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TextIO
 
-#: Lines and characters that may wait; a line is a few hundred characters.
-MOST_LINES, MOST_CHARACTERS = 2_000, 2_000_000
+#: Lines that may wait.
+MAX_LINES = 2_000
+#: Characters that may wait. A line has a few hundred characters.
+MAX_CHARACTERS = 2_000_000
 
 
 class LogWriter:
-    """One thread that writes lines. ``on_dropped(count)`` is told of lines that there was no room for."""
+    """Writes lines in one thread. ``on_dropped(count)`` is called for lines that do not fit in the queue."""
 
-    def __init__(self, on_dropped: Callable[[int], None], *, most: int = MOST_LINES) -> None:
+    def __init__(self, on_dropped: Callable[[int], None], *, max_lines: int = MAX_LINES) -> None:
         self._on_dropped = on_dropped
-        self._most = most
+        self._max_lines = max_lines
         self._ready = threading.Condition()
         self._lines: deque[tuple[TextIO, str]] = deque()
         self._characters = 0
@@ -30,9 +32,9 @@ class LogWriter:
         threading.Thread(target=self._run, name="log", daemon=True).start()
 
     def write(self, stream: TextIO, line: str) -> None:
-        """Take a line, with its newline. Never waits."""
+        """Queue a line that ends with a newline. Never waits."""
         with self._ready:
-            if len(self._lines) < self._most and self._characters < MOST_CHARACTERS:
+            if len(self._lines) < self._max_lines and self._characters < MAX_CHARACTERS:
                 self._lines.append((stream, line))
                 self._characters += len(line)
                 self._ready.notify_all()
@@ -40,7 +42,7 @@ class LogWriter:
         self._on_dropped(1)
 
     def stop(self, within: float) -> None:
-        """Wait for what is queued for at most ``within`` seconds, and drop the rest."""
+        """Wait at most ``within`` seconds until the queued lines are written, and drop the rest."""
         with self._ready:
             self._is_stopped = True
             self._ready.notify_all()
@@ -61,8 +63,11 @@ class LogWriter:
             put(stream, line)
 
 
-def put(stream: TextIO, text: str, patience: float | None = None) -> None:
-    """Write a line now, and wait ``patience`` seconds for room (None: for ever); what cannot be written is lost."""
+def put(stream: TextIO, text: str, timeout: float | None = None) -> None:
+    """Write a line now. Wait ``timeout`` seconds for space, or without limit if it is not given.
+
+    If that fails, the line is lost.
+    """
     with suppress(OSError, ValueError):
         try:
             descriptor = stream.fileno()
@@ -70,9 +75,9 @@ def put(stream: TextIO, text: str, patience: float | None = None) -> None:
             stream.write(text)
             stream.flush()
             return
-        # Not through the stream: a thread that hangs in it holds its lock, and Python aborts at its end because of it.
+        # The stream itself is not used. A thread that hangs in it holds its lock, and then Python aborts at exit.
         data = memoryview(text.encode(errors="backslashreplace"))
-        room = select.poll()
-        room.register(descriptor, select.POLLOUT)
-        while data and room.poll(None if patience is None else patience * 1000):
+        poller = select.poll()
+        poller.register(descriptor, select.POLLOUT)
+        while data and poller.poll(None if timeout is None else timeout * 1000):
             data = data[os.write(descriptor, data[: select.PIPE_BUF]) :]

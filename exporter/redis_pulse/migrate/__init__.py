@@ -1,8 +1,9 @@
-"""Coming over from redis_exporter: its flags and variables in, a configuration of ours out.
+"""Convert the flags and variables of redis_exporter to a configuration of redis-pulse.
 
     redis-pulse migrate-flags -- -redis.addr=redis://cart:6379 -export-client-list
 
-``table`` has a row a flag; from it the documentation is rendered too. No password is ever shown: it goes to a file.
+``flags`` has the table of all flags, and tools/render.py renders the documentation from it. No password is shown: a
+hint tells how to put it into a file.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,28 +14,28 @@ from redis_pulse.config import InheritedSettings
 from redis_pulse.migrate.convert import convert
 from redis_pulse.migrate.environment import settings_from_environment
 from redis_pulse.migrate.flag_parser import FLAGS, parse_flags
-from redis_pulse.migrate.flags import FLAG_TABLE, VERSION, Flag
+from redis_pulse.migrate.flags import FLAG_TABLE, Flag
 from redis_pulse.migrate.yaml_writer import write
 
-__all__ = ["FLAG_TABLE", "VERSION", "Flag", "Migrated", "inherit", "is_flag", "migrate"]
+__all__ = ["FLAG_TABLE", "Flag", "Migrated", "inherit", "is_flag", "migrate"]
 
 
 class Migrated(NamedTuple):
-    """The text of a configuration file, and what was asked for and is not in it."""
+    """The text of a configuration file, and the flags that could not be converted."""
 
     text: str
     missing: tuple[str, ...]
 
 
 def migrate(words: Sequence[str], environ: Mapping[str, str]) -> Migrated:
-    """Return what does what redis_exporter did with these flags, ``NAME=value`` words and this environment."""
-    made = convert(parse_flags(words, environ), _known())
-    return Migrated(write(made), tuple(dict.fromkeys(made.missing)))
+    """Return the configuration for these flags, ``NAME=value`` words and environment of redis_exporter."""
+    conversion = convert(parse_flags(words, environ), _collectors())
+    return Migrated(write(conversion), tuple(dict.fromkeys(conversion.missing)))
 
 
 def inherit(variables: Mapping[str, str]) -> InheritedSettings:
-    """Say what variables of redis_exporter mean to a daemon that is started with them."""
-    return settings_from_environment(variables, _known())
+    """Return what variables of redis_exporter set in a daemon that starts with them."""
+    return settings_from_environment(variables, _collectors())
 
 
 def is_flag(word: str) -> bool:
@@ -42,5 +43,6 @@ def is_flag(word: str) -> bool:
     return word.startswith("-") and word.lstrip("-").partition("=")[0] in FLAGS
 
 
-def _known() -> dict[str, bool]:
+def _collectors() -> dict[str, bool]:
+    """Return for each collector whether it runs by default."""
     return {name: collector.default for name, collector in load().items()}

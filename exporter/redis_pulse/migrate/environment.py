@@ -1,7 +1,7 @@
-"""The daemon was started with variables of redis_exporter: what they set here, what is not in force, what forbids it.
+"""Convert environment variables of redis_exporter when the daemon starts with them.
 
-The variables that are settings of ours (``REDIS_ADDR``, …) are read by ``redis_pulse.config`` itself; this file has the
-rest of the table.
+``redis_pulse.config`` reads those that are settings of redis-pulse too, such as ``REDIS_ADDR``. This module converts
+the others of the table. A variable that has no effect gets a warning. One that protected the pages stops the start.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,79 +15,84 @@ from redis_pulse.migrate.flag_parser import TRUTH, VARIABLES
 from redis_pulse.migrate.flags import FLAG_TABLE, VERSION, Flag
 from redis_pulse.migrate.values import UNCHANGED
 
+#: Path, value, and the variable that set it.
+_SettingFromVariable = tuple[tuple[str | int, ...], Any, str]
+
 
 def settings_from_environment(variables: Mapping[str, str], known: Mapping[str, bool]) -> InheritedSettings:
-    """Say what variables of redis_exporter mean; ``known`` are our collectors and whether they run unasked.
+    """Return what variables of redis_exporter set. ``known`` tells for each collector whether it runs by default.
 
-    No text repeats a value: it may be a secret.
+    No message repeats a value: it may be a secret.
     """
-    rows = {name: row for name in variables if (row := VARIABLES.get(name)) is not None}
+    flags = {name: flag for name in variables if (flag := VARIABLES.get(name)) is not None}
     problems = [
-        Problem(name, "protected the pages of redis_exporter, and would not protect these", row.remark)
-        for name, row in rows.items()
-        if row.protects
+        Problem(name, "protects the pages of redis_exporter, but cannot protect those of redis-pulse", flag.remark)
+        for name, flag in flags.items()
+        if flag.protects
     ]
-    told = {name: _trouble(name, rows.get(name), value) for name, value in variables.items()}
-    settings = _Settings(known)
-    for name, row in rows.items():
-        if row.settings and told[name] is None:
-            settings.put(row, _value(row, variables[name]), name)
-    return InheritedSettings(list(settings.taken(variables)), [text for text in told.values() if text], problems)
+    warnings = {name: _warning(name, flags.get(name), value) for name, value in variables.items()}
+    settings = _CollectedSettings(known)
+    for name, flag in flags.items():
+        if flag.settings and warnings[name] is None:
+            settings.put(flag, _convert_value(flag, variables[name]), name)
+    return InheritedSettings(
+        list(settings.values(variables)), [warning for warning in warnings.values() if warning], problems
+    )
 
 
-def _trouble(name: str, row: Flag | None, value: str) -> str | None:
-    """Return why a variable sets nothing, if that matters."""
-    if row is None:
+def _warning(name: str, flag: Flag | None, value: str) -> str | None:
+    """Return a warning about a variable that has no effect, or None if it has one or needs none."""
+    if flag is None:
         guess = closest_name(name, VARIABLES)
         hint = f": did you mean {guess}?" if guess else ""
-        return f"{name} is no variable of redis_exporter {VERSION}, and sets nothing{hint}"
-    if row.is_switch and value not in TRUTH:
-        return f"{name} is neither true nor false, and sets nothing"
-    if not row.settings:
-        is_moot = row.protects or not _differs(row, value) or (row.always and TRUTH.get(value))
-        return None if is_moot else f"{name} is not in force: {row.remark}"
+        return f"{name} is not a variable of redis_exporter {VERSION}, and is ignored{hint}"
+    if flag.is_switch and value not in TRUTH:
+        return f"{name} is neither true nor false, and is ignored"
+    if not flag.settings:
+        needs_none = flag.protects or not _differs_from_default(flag, value) or (flag.always and TRUTH.get(value))
+        return None if needs_none else f"{name} has no effect: {flag.remark}"
     try:
-        _value(row, value)
+        _convert_value(flag, value)
     except ValueError:
-        return f"{name} is not in force: its value cannot be taken over. {row.remark}".rstrip()
+        return f"{name} has no effect: its value cannot be converted. {flag.remark}".rstrip()
     return None
 
 
-def _differs(row: Flag, value: str) -> bool:
-    return TRUTH[value] != TRUTH[row.default] if row.is_switch else value != row.default
+def _differs_from_default(flag: Flag, value: str) -> bool:
+    return TRUTH[value] != TRUTH[flag.default] if flag.is_switch else value != flag.default
 
 
-def _value(row: Flag, value: str) -> Any:
-    if row.convert is values.path:  # nothing of it is shown, so it need not look like a path
+def _convert_value(flag: Flag, value: str) -> Any:
+    if flag.convert is values.path:  # the value is not shown, so it may be anything
         return str(Path(value))
-    return row.convert(value if not row.is_switch else "true" if TRUTH[value] else "false")
+    return flag.convert(value if not flag.is_switch else "true" if TRUTH[value] else "false")
 
 
-class _Settings:
-    """Collects what is set, and by which variable."""
+class _CollectedSettings:
+    """Collects settings, and the variable that set each of them."""
 
     def __init__(self, known: Mapping[str, bool]) -> None:
-        self._chosen = CollectorChoices(known, (name for name, usual in known.items() if usual))
-        self._taken: list[tuple[tuple[str | int, ...], Any, str]] = []
-        #: the variable that said something of a collector first, by the collector
-        self._by: dict[str, str] = {}
+        self._collectors = CollectorChoices(known, (name for name, is_default in known.items() if is_default))
+        self._values: list[_SettingFromVariable] = []
+        #: the first variable that set something of a collector, for each collector
+        self._variable_of: dict[str, str] = {}
 
-    def put(self, row: Flag, value: Any, name: str) -> None:
-        """Take what a variable says."""
-        for path in row.settings if value is not UNCHANGED else ():
-            group, *steps = path.split(".")
+    def put(self, flag: Flag, value: Any, variable: str) -> None:
+        """Set the settings of a flag."""
+        for path in flag.settings if value is not UNCHANGED else ():
+            group, *keys = path.split(".")
             if group == COLLECTORS:
-                self._chosen.put(".".join(steps), value, enables=row.enables)
-                self._by.setdefault(steps[0], name)
+                self._collectors.put(".".join(keys), value, enables=flag.enables)
+                self._variable_of.setdefault(keys[0], variable)
             else:
-                self._taken.append(((group, *steps), value, name))
+                self._values.append(((group, *keys), value, variable))
 
-    def taken(self, variables: Mapping[str, str]) -> Iterator[tuple[tuple[str | int, ...], Any, str]]:
-        """Yield path, value and variable of each setting; where redis_exporter's default differs, it is set too."""
-        yield from self._taken
-        first = next(iter(self._by.values()), "")
-        for row in FLAG_TABLE:
-            if first and row.default_differs and row.variable not in variables:
-                self.put(row, _value(row, row.default), first)
-        for collector, options in self._chosen.settings().items():
-            yield (COLLECTORS, collector), options, self._by.get(collector, first)
+    def values(self, variables: Mapping[str, str]) -> Iterator[_SettingFromVariable]:
+        """Yield each setting. If one is of a collector, also write the defaults of redis_exporter that differ."""
+        yield from self._values
+        first = next(iter(self._variable_of.values()), "")
+        for flag in FLAG_TABLE:
+            if first and flag.default_differs and flag.variable not in variables:
+                self.put(flag, _convert_value(flag, flag.default), first)
+        for collector, options in self._collectors.settings().items():
+            yield (COLLECTORS, collector), options, self._variable_of.get(collector, first)

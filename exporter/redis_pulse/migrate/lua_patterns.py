@@ -1,4 +1,4 @@
-"""Patterns of Lua as regular expressions of Python.
+"""Translate patterns of Lua to regular expressions of Python.
 
 https://www.lua.org/manual/5.1/manual.html#5.4.1
 """
@@ -20,87 +20,93 @@ _CLASSES = {
 _REPETITIONS = {"*": "*", "+": "+", "-": "*?", "?": "?"}
 
 
-def translated(pattern: str) -> str:
-    """Translate a pattern. Raises ValueError for one that has no like: ``%b``, ``%f``, a back reference, a mistake."""
-    found, position = "", 0
+def translate(pattern: str) -> str:
+    """Return the regular expression of a Lua pattern.
+
+    Raises ValueError if there is no equivalent: for ``%b``, ``%f``, a back reference, or an invalid pattern.
+    """
+    regex, position = "", 0
     while position < len(pattern):
-        character, after = pattern[position], position + 1
+        character, end = pattern[position], position + 1
         if (character == "^" and position == 0) or character in "()":
             if pattern.startswith("()", position):
                 raise ValueError("captures a position")
-            found += character
-        elif character == "$" and after == len(pattern):
-            found += r"\Z"
+            regex += character
+        elif character == "$" and end == len(pattern):
+            regex += r"\Z"
         else:
-            item, after = _item(pattern, position)
-            repetition = _REPETITIONS.get(pattern[after : after + 1], "")
-            found += item + repetition
-            after += bool(repetition)
-        position = after
+            item, end = _translate_item(pattern, position)
+            repetition = _REPETITIONS.get(pattern[end : end + 1], "")
+            regex += item + repetition
+            end += bool(repetition)
+        position = end
     try:
-        re.compile(found)
+        re.compile(regex)
     except re.error:
-        raise ValueError("no pattern of Lua") from None
-    return found
+        raise ValueError("is not a pattern of Lua") from None
+    return regex
 
 
-def _item(pattern: str, position: int) -> tuple[str, int]:
-    """Return what stands for one character, and the position after it."""
+def _translate_item(pattern: str, position: int) -> tuple[str, int]:
+    """Return the regular expression of one character class, and the position after it."""
     character = pattern[position]
     if character == ".":
         return r"[\s\S]", position + 1
     if character == "[":
-        return _set(pattern, position)
+        return _translate_set(pattern, position)
     if character == "%":
-        inside, after = _escaped(pattern, position)
-        return f"[{inside}]", after
+        members, end = _translate_escape(pattern, position)
+        return f"[{members}]", end
     return re.escape(character), position + 1
 
 
-def _escaped(pattern: str, position: int) -> tuple[str, int]:
-    """Return what ``%x`` is inside brackets, and the position after it."""
+def _translate_escape(pattern: str, position: int) -> tuple[str, int]:
+    """Return the characters of ``%x`` as they are written inside brackets, and the position after it."""
     letter = pattern[position + 1 : position + 2]
     if not letter.isalnum() and letter:
-        return _inside(letter), position + 2
+        return _in_brackets(letter), position + 2
     if letter.lower() not in _CLASSES:
-        raise ValueError("has no like in Python")
+        raise ValueError("has no equivalent in Python")
     members = _CLASSES[letter.lower()]
     return (_complement(members) if letter.isupper() else members), position + 2
 
 
-def _set(pattern: str, position: int) -> tuple[str, int]:
+def _translate_set(pattern: str, position: int) -> tuple[str, int]:
     """Return a set in brackets, and the position after it."""
     start = position + 1
     negated = pattern.startswith("^", start)
     at = start + negated
-    first, found = at, ""
+    first, members = at, ""
     while at < len(pattern) and (pattern[at] != "]" or at == first):
         if pattern[at] == "%":
-            inside, at = _escaped(pattern, at)
-            found += inside
+            escaped, at = _translate_escape(pattern, at)
+            members += escaped
         elif pattern[at + 1 : at + 2] == "-" and pattern[at + 2 : at + 3] not in ("", "]"):
-            found += f"{_inside(pattern[at])}-{_inside(pattern[at + 2])}"
+            members += f"{_in_brackets(pattern[at])}-{_in_brackets(pattern[at + 2])}"
             at += 3
         else:
-            found += _inside(pattern[at])
+            members += _in_brackets(pattern[at])
             at += 1
     if at >= len(pattern):
         raise ValueError("has a bracket that is not closed")
-    return f"[{'^' if negated else ''}{found}]", at + 1
+    return f"[{'^' if negated else ''}{members}]", at + 1
 
 
-def _inside(character: str) -> str:
+def _in_brackets(character: str) -> str:
     return "\\" + character if character in "\\]^-[&~|" else character
 
 
 def _complement(members: str) -> str:
-    """Return the characters that are none of these, to stand inside brackets: a code point is in or out."""
-    inside = re.compile(f"[{members}]")
-    out = [code for code in range(128) if not inside.fullmatch(chr(code))]
-    runs: list[list[int]] = []
-    for code in out:
-        if runs and runs[-1][1] == code - 1:
-            runs[-1][1] = code
+    """Return all characters except these, as they are written inside brackets.
+
+    Python has no negated class inside of another set, so the code points are listed as ranges.
+    """
+    pattern = re.compile(f"[{members}]")
+    others = [code for code in range(128) if not pattern.fullmatch(chr(code))]
+    ranges: list[list[int]] = []
+    for code in others:
+        if ranges and ranges[-1][1] == code - 1:
+            ranges[-1][1] = code
         else:
-            runs.append([code, code])
-    return "".join(f"\\x{first:02x}-\\x{last:02x}" for first, last in runs) + r"\x80-\U0010ffff"
+            ranges.append([code, code])
+    return "".join(f"\\x{first:02x}-\\x{last:02x}" for first, last in ranges) + r"\x80-\U0010ffff"

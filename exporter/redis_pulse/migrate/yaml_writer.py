@@ -1,4 +1,4 @@
-"""Settings as YAML that a person may go on with: what is set, hints as comments, notes at the end."""
+"""Write a conversion as a YAML file that a person can edit: settings, hints as comments, notes at the end."""
 
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -7,23 +7,25 @@ from typing import Any
 from redis_pulse.migrate.convert import Conversion
 
 _WIDTH = 118
-_HEAD = "What redis_exporter was told, for redis-pulse; see docs/migrating-from-redis-exporter.md."
-#: Who is asked and who logs in: hints stand behind these.
-_FIRST = ("redis_url", "username", "password_file", "modules")
-_NOTES = "What to know:"
-_RULES = "For the scrape job of Prometheus:"
+_TITLE = "Flags of redis_exporter as settings of redis-pulse; see docs/migrating-from-redis-exporter.md."
+#: Servers and logins. The hints are about them, and follow them.
+_FIRST_KEYS = ("redis_url", "username", "password_file", "modules")
+_NOTES_TITLE = "Notes:"
+_RULES_TITLE = "For the scrape job of Prometheus:"
 
 
-def write(made: Conversion) -> str:
+def write(conversion: Conversion) -> str:
     """Return the text of a configuration file."""
-    first = {key: made.settings[key] for key in _FIRST if key in made.settings}
-    others = {key: value for key, value in made.settings.items() if key not in first}
-    lines = [f"# {_HEAD}", *_block(first, ""), *(f"# {hint}" for hint in made.hints), *_block(others, "")]
-    if not made.settings:
+    settings = conversion.settings
+    first = {key: settings[key] for key in _FIRST_KEYS if key in settings}
+    others = {key: value for key, value in settings.items() if key not in first}
+    hints = (f"# {hint}" for hint in conversion.hints)
+    lines = [f"# {_TITLE}", *_block(first, ""), *hints, *_block(others, "")]
+    if not settings:
         lines.append("{}")
-    if made.notes:
-        lines += ["", f"# {_NOTES}"]
-        for note in dict.fromkeys(made.notes):
+    if conversion.notes:
+        lines += ["", f"# {_NOTES_TITLE}"]
+        for note in dict.fromkeys(conversion.notes):
             lines += textwrap.wrap(
                 note,
                 _WIDTH,
@@ -32,8 +34,9 @@ def write(made: Conversion) -> str:
                 break_long_words=False,
                 break_on_hyphens=False,
             )
-    if made.rules:
-        lines += ["", f"# {_RULES}", "#   metric_relabel_configs:", *(f"#     {rule}" for rule in made.rules)]
+    if conversion.rules:
+        rules = (f"#     {rule}" for rule in conversion.rules)
+        lines += ["", f"# {_RULES_TITLE}", "#   metric_relabel_configs:", *rules]
     return "\n".join(lines) + "\n"
 
 
@@ -43,24 +46,24 @@ def _block(mapping: Mapping[str, Any], indent: str) -> Iterator[str]:
             yield f"{indent}{key}:"
             yield from _block(value, indent + "  ")
         else:
-            yield f"{indent}{key}: {_flow(value)}"
+            yield f"{indent}{key}: {_inline(value)}"
 
 
-def _flow(value: Any) -> str:
+def _inline(value: Any) -> str:
     match value:
         case bool():
             return str(value).lower()
         case int():
             return str(value)
         case list():
-            return f"[{', '.join(map(_flow, value))}]"
+            return f"[{', '.join(map(_inline, value))}]"
         case dict():
-            return "{" + ", ".join(f"{key}: {_flow(one)}" for key, one in value.items()) + "}"
+            return "{" + ", ".join(f"{key}: {_inline(item)}" for key, item in value.items()) + "}"
         case _:
-            return '"' + "".join(map(_escaped, str(value))) + '"'
+            return '"' + "".join(map(_escape, str(value))) + '"'
 
 
-def _escaped(character: str) -> str:
+def _escape(character: str) -> str:
     if character in '"\\':
         return "\\" + character
     return character if character.isprintable() else f"\\U{ord(character):08x}"

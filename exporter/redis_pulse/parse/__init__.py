@@ -1,1 +1,1 @@
-"""Server text to plain Python values: pure functions, no I/O, no metrics."""
+"""Converts text and replies of servers to plain Python values: pure functions without I/O and metrics."""

@@ -1,21 +1,22 @@
-"""What a node of a cluster says of all nodes (CLUSTER NODES, CLUSTER SHARDS) to plain values."""
+"""Parses what a cluster node reports about all nodes (CLUSTER NODES, CLUSTER SHARDS) into plain values."""
 
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from redis_pulse.parse.reply import as_list, as_text
+from redis_pulse.parse.reply import as_list, as_map, as_text
 
+#: Number of hash slots of a cluster.
 SLOTS = 16384
 
 Role = Literal["master", "replica"]
-#: How a node is, as another one sees it; ``pfail`` is one's suspicion, ``fail`` what the masters agreed upon.
+#: State of a node as another node reports it: ``pfail`` if one node suspects it, ``fail`` if the masters agreed.
 State = Literal["ok", "pfail", "fail", "handshake", "noaddr"]
-#: Which address of a node clients shall use: ``unknown`` is the one at which they reached the cluster.
-Preferred = Literal["ip", "hostname", "unknown"]
+#: The address of a node that clients must use; ``unknown`` is the address at which they reached the cluster.
+EndpointType = Literal["ip", "hostname", "unknown"]
 
-#: The flags that say more than others first.
+#: Flag → state, the most specific flags first.
 _STATES: tuple[tuple[str, State], ...] = (
     ("handshake", "handshake"),
     ("noaddr", "noaddr"),
@@ -27,46 +28,46 @@ _RANGE = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
 
 
 class ClusterNode(NamedTuple):
-    """One node, as the one that was asked sees it; ``ip`` and ``hostname`` are empty when that does not know them."""
+    """One node, as the queried node reports it; ``ip`` and ``hostname`` are empty if that does not know them."""
 
     id: str
     ip: str
-    #: for connections of the kind on which the question came: plain, or TLS
+    #: For connections of the same kind as the query: plain or TLS.
     port: int
     hostname: str
     role: Role
     state: State
-    #: the node's id whose replica it is, or empty
+    #: Id of the node that this replica follows, or empty.
     master: str
     epoch: int
-    #: whether it is the one that was asked
+    #: True for the queried node.
     myself: bool
-    #: first and last of each range that it owns
+    #: First and last slot of each range that it owns.
     slots: tuple[tuple[int, int], ...]
 
 
 class ClusterNodes(NamedTuple):
-    """Nodes by id; ``bad`` counts lines that could not be read."""
+    """Nodes by id; ``bad`` counts the lines that could not be read."""
 
     by_id: dict[str, ClusterNode]
     bad: int
 
 
 def parse_nodes(text: str) -> ClusterNodes:
-    """Read the reply of CLUSTER NODES, one line a node.
+    """Read the reply to CLUSTER NODES, which has one line per node.
 
     >>> line = "07c3 10.0.0.7:6379@16379,a.cart myself,master - 0 0 3 connected 0-5460 [93-<-e7d1]"
     >>> parse_nodes(line).by_id["07c3"][1:6]
     ('10.0.0.7', 6379, 'a.cart', 'master', 'ok')
     """
     lines = [line.split() for line in text.splitlines() if line.strip()]
-    read = [_parts(words) for words in lines]
-    nodes = {node.id: node for node in read if node is not None}
-    return ClusterNodes(nodes, sum(node is None for node in read))
+    nodes = [_parse_line(words) for words in lines]
+    by_id = {node.id: node for node in nodes if node is not None}
+    return ClusterNodes(by_id, sum(node is None for node in nodes))
 
 
-def _parts(words: list[str]) -> ClusterNode | None:
-    # What differs between one who answers and the next is when they last heard of each other: that is left out.
+def _parse_line(words: list[str]) -> ClusterNode | None:
+    # Without the times of the last ping and pong: they differ between the replies of any two nodes.
     return _node(*words[:4], words[6], tuple(words[8:])) if len(words) >= 8 else None
 
 
@@ -74,7 +75,7 @@ def _parts(words: list[str]) -> ClusterNode | None:
 def _node(
     identity: str, address: str, flag: str, master: str, epoch: str, owned: tuple[str, ...]
 ) -> ClusterNode | None:
-    """Read one line; remembered, since every node says nearly the same, again and again."""
+    """Return the node of one line, or None. Results are cached: all nodes report nearly the same lines in each poll."""
     match, flags = _ADDRESS.fullmatch(address), flag.split(",")
     slots = tuple(_slots(owned))
     if match is None or not epoch.isdecimal() or any(not 0 <= first <= last < SLOTS for first, last in slots):
@@ -99,17 +100,17 @@ def _node(
 
 def _slots(words: Iterable[str]) -> Iterator[tuple[int, int]]:
     for word in words:
-        if word.startswith("["):  # on its way: the owner stays the owner until it has arrived
+        if word.startswith("["):  # a migrating slot; it belongs to its owner until the migration is complete
             continue
         match = _RANGE.fullmatch(word)
         yield (int(match[1]), int(match[2] or match[1])) if match else (SLOTS, SLOTS)
 
 
-def preferred(shards: Any) -> Preferred | None:
-    """Say which address of a node clients shall use, out of the reply of CLUSTER SHARDS; None when it does not say.
+def preferred_endpoint(shards: Any) -> EndpointType | None:
+    """Return which address of a node clients must use, or None if the reply to CLUSTER SHARDS does not tell.
 
-    Every node is listed with its ``endpoint``, that is its IP, its host name (``?`` when it has none), or nothing at
-    all, as ``cluster-preferred-endpoint-type`` of the answering node says for all of them.
+    Each node is listed with its ``endpoint``: its IP, its host name (``?`` if it has none), or nothing.
+    The setting ``cluster-preferred-endpoint-type`` of the queried node decides this for all nodes.
     """
     for node in _nodes_of(shards):
         if "endpoint" not in node:
@@ -128,10 +129,5 @@ def preferred(shards: Any) -> Preferred | None:
 
 def _nodes_of(shards: Any) -> Iterator[dict[str, Any]]:
     for shard in as_list(shards) or ():
-        for node in as_list(_fields(shard).get("nodes")) or ():
-            yield _fields(node)
-
-
-def _fields(flat: Any) -> dict[str, Any]:
-    items = as_list(flat) or []
-    return {as_text(name) or "": value for name, value in zip(items[::2], items[1::2], strict=False)}
+        for node in as_list((as_map(shard) or {}).get("nodes")) or ():
+            yield as_map(node) or {}

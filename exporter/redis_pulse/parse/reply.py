@@ -1,17 +1,92 @@
-"""A reply's parts to the type that was promised, or None: what a server sends is never taken on trust.
+"""Convert the parts of a reply to the expected type, or to None: no reply is trusted.
 
-Flat lists of names and values, as RESP2 writes what is a map, to plain dicts of text.
+RESP2 writes a map as a flat list of names and values. Two functions read it, and they differ:
+
+- ``as_map`` keeps values of any type, for replies that nest lists and integers.
+- ``as_pairs`` accepts texts only and counts the parts it cannot read, for settings and fields.
 """
 
 from typing import Any, NamedTuple
 
 from redis_pulse.errors import TargetError
 
+_INT64 = 2**63
+#: 19 digits hold each signed integer of 64 bits. Longer texts cost ``int`` time that grows with their square.
+_MAX_DIGITS = 19
+
+
+def parse_uint(text: str) -> int | None:
+    """Return the number that 1 to 19 ASCII digits spell, or None for any other text.
+
+    >>> parse_uint("10000"), parse_uint("007"), parse_uint("-1"), parse_uint("1.0"), parse_uint(""), parse_uint("٣")
+    (10000, 7, None, None, None, None)
+    """
+    return int(text) if text.isdecimal() and text.isascii() and len(text) <= _MAX_DIGITS else None
+
+
+def as_text(reply: Any) -> str | None:
+    """Decode a bulk string or simple string; return None for any other reply. Invalid UTF-8 becomes U+FFFD."""
+    if isinstance(reply, bytes):
+        return reply.decode("utf-8", errors="replace")
+    return reply if isinstance(reply, str) else None
+
+
+def as_integer(reply: Any) -> int | None:
+    """Return an integer reply of 64 bits, or None for any other reply."""
+    return reply if type(reply) is int and -_INT64 <= reply < _INT64 else None
+
+
+def as_list(reply: Any) -> list[Any] | None:
+    """Return an array, or None for any other reply."""
+    return reply if isinstance(reply, list) else None
+
+
+def as_map(reply: Any) -> dict[str, Any] | None:
+    """Read ``[name, value, name, value, …]`` into a dict; return None if the reply is not a list.
+
+    Values keep their types. A name that is not text is skipped with its value, and so is a last name without a value.
+    If a name comes twice, the last value counts.
+    """
+    items = as_list(reply)
+    if items is None:
+        return None
+    pairs = zip(items[::2], items[1::2], strict=False)
+    return {name: value for key, value in pairs if (name := as_text(key)) is not None}
+
+
+class FieldPairs(NamedTuple):
+    """Names and values of one flat list; ``bad`` counts the parts that are not a pair of texts."""
+
+    fields: dict[str, str]
+    bad: int
+
+
+def as_pairs(reply: Any) -> FieldPairs:
+    """Read ``[name, value, name, value, …]`` into texts. If a name comes twice, the last value counts.
+
+    >>> as_pairs([b"maxclients", b"10000", b"maxmemory", None, b"half"])
+    FieldPairs(fields={'maxclients': '10000'}, bad=2)
+
+    A reply that is not a list counts as one bad part.
+    """
+    items = as_list(reply)
+    if items is None:
+        return FieldPairs({}, 1)
+    fields: dict[str, str] = {}
+    bad = len(items) % 2
+    for key, content in zip(items[::2], items[1::2], strict=False):
+        name, value = as_text(key), as_text(content)
+        if name is None or value is None:
+            bad += 1
+        else:
+            fields[name] = value
+    return FieldPairs(fields, bad)
+
 
 def reply_or_none(reply: Any) -> Any:
-    """Return a reply of a pipeline, or None in place of an error that concerns its command alone.
+    """Return a reply of a pipeline, or None if it is an error of this command alone.
 
-    Raises TargetError when the error concerns the whole server (it is loading, say).
+    Raise the TargetError if the error concerns the whole server, for example while it loads its data.
     """
     if isinstance(reply, TargetError):
         if reply.unavailable:
@@ -20,67 +95,9 @@ def reply_or_none(reply: Any) -> Any:
     return reply
 
 
-def as_map(reply: Any) -> dict[str, Any] | None:
-    """Read ``[name, value, name, value, …]``; None when it is no list. What has no name or no value is passed over."""
-    items = as_list(reply)
-    if items is None:
-        return None
-    pairs = zip(items[::2], items[1::2], strict=False)
-    return {name: value for key, value in pairs if (name := as_text(key)) is not None}
-
-
 def command_word(name: bytes) -> str | bytes:
-    """Return a key as a word of a command: text, or the bytes themselves, which the client sends as they are."""
+    """Return a key as a word of a command: text, or the bytes if they are not UTF-8. The client sends bytes as is."""
     try:
         return name.decode()
     except UnicodeDecodeError:
         return name
-
-
-_INT64 = 2**63
-
-
-def as_text(reply: Any) -> str | None:
-    """Decode a bulk or simple string; bytes that are no UTF-8 become U+FFFD. None for any other reply."""
-    if isinstance(reply, bytes):
-        return reply.decode("utf-8", errors="replace")
-    return reply if isinstance(reply, str) else None
-
-
-def as_integer(reply: Any) -> int | None:
-    """Take over an integer reply of 64 bits; None for any other reply."""
-    return reply if type(reply) is int and -_INT64 <= reply < _INT64 else None
-
-
-def as_list(reply: Any) -> list[Any] | None:
-    """Take over an array; None for any other reply."""
-    return reply if isinstance(reply, list) else None
-
-
-class FieldPairs(NamedTuple):
-    """Names and values of one flat list; ``bad`` counts its parts that are no pair of texts."""
-
-    fields: dict[str, str]
-    bad: int
-
-
-def as_pairs(reply: Any) -> FieldPairs:
-    """Read ``[name, value, name, value, …]``; of a name that comes twice the last counts.
-
-    >>> as_pairs([b"maxclients", b"10000", b"maxmemory", None, b"half"])
-    Pairs(fields={'maxclients': '10000'}, bad=2)
-
-    A reply that is no list at all is one bad part.
-    """
-    items = as_list(reply)
-    if items is None:
-        return FieldPairs({}, 1)
-    fields: dict[str, str] = {}
-    bad = len(items) % 2
-    for item, content in zip(items[::2], items[1::2], strict=False):
-        name, value = as_text(item), as_text(content)
-        if name is None or value is None:
-            bad += 1
-        else:
-            fields[name] = value
-    return FieldPairs(fields, bad)

@@ -1,4 +1,4 @@
-"""What a Sentinel says, in lines, lists and sentences, to plain values."""
+"""Parses the lines, lists and sentences that a Sentinel returns into plain values."""
 
 import re
 from collections.abc import Mapping
@@ -7,28 +7,28 @@ from typing import Any, NamedTuple
 from redis_pulse.parse.info import parse_pairs
 from redis_pulse.parse.reply import as_list, as_pairs
 
-#: What ``SENTINEL CKQUORUM`` can say, without its numbers.
+#: The results of ``SENTINEL CKQUORUM``, without their numbers.
 OK = "OK"
 NO_QUORUM = "NOQUORUM no quorum"
 NO_MAJORITY = "NOQUORUM no majority"
 NEITHER = "NOQUORUM no quorum, no majority"
 
-#: Characters of a name; a Sentinel takes none that is longer from anybody in his right mind.
-LONGEST = 200
+#: Maximum characters of a name. Sentinels accept longer names, but no sensible configuration has one.
+MAX_NAME_LENGTH = 200
 
 _LINE = re.compile(r"master[0-9]+")
 _USABLE = re.compile(r"(OK|NOQUORUM) (\d{1,9}) usable Sentinels?\b", re.ASCII)
 
 
 class Instances(NamedTuple):
-    """The fields of masters, Sentinels or replicas by name; ``bad`` counts parts that could not be read."""
+    """The fields of masters, Sentinels or replicas by name; ``bad`` counts the parts that could not be read."""
 
     named: dict[str, dict[str, str]]
     bad: int
 
 
 def parse_masters(section: Mapping[str, str]) -> Instances:
-    """Read the ``masterN`` lines of INFO's section Sentinel.
+    """Read the ``masterN`` lines in the section Sentinel of INFO.
 
     >>> parse_masters({"master0": "name=cart,status=ok,address=10.0.0.7:6379,slaves=2"}).named["cart"]["slaves"]
     '2'
@@ -39,33 +39,39 @@ def parse_masters(section: Mapping[str, str]) -> Instances:
 
 
 def as_instances(reply: Any) -> Instances | None:
-    """Read the reply of ``SENTINEL MASTERS``, ``SENTINELS`` or ``SLAVES``: flat lists; None when it is no list."""
+    """Read the reply to ``SENTINEL MASTERS``, ``SENTINELS`` or ``SLAVES``, a list of flat lists.
+
+    Return None if the reply is not a list.
+    """
     items = as_list(reply)
     if items is None:
         return None
-    read = [as_pairs(item) for item in items]
-    named = {fields["name"]: fields for fields, _ in read if _is_named(fields)}
-    return Instances(named, len(read) - len(named) + sum(bad for fields, bad in read if _is_named(fields)))
+    pairs = [as_pairs(item) for item in items]
+    named = [one for one in pairs if _is_named(one.fields)]
+    by_name = {one.fields["name"]: one.fields for one in named}
+    return Instances(by_name, len(pairs) - len(by_name) + sum(one.bad for one in named))
 
 
 def _is_named(fields: Mapping[str, str]) -> bool:
-    return 0 < len(fields.get("name", "")) <= LONGEST
+    return 0 < len(fields.get("name", "")) <= MAX_NAME_LENGTH
 
 
 class Ckquorum(NamedTuple):
-    """Whether a failover could be agreed and authorised; ``message`` is one of the four above."""
+    """Whether Sentinels could agree on a failover and authorize it; ``message`` is one of the four results above."""
 
     message: str
     usable: int
 
     @property
     def reached(self) -> bool:
-        """Quorum and majority can be reached."""
+        """True if quorum and majority can be reached."""
         return self.message == OK
 
 
 def parse_ckquorum(text: str) -> Ckquorum | None:
-    """Read the reply or the error of ``SENTINEL CKQUORUM``; None for any other text, such as "No such master".
+    """Read the reply to ``SENTINEL CKQUORUM`` or its error.
+
+    Return None for any other text, such as "No such master".
 
     >>> parse_ckquorum("OK 3 usable Sentinels. Quorum and failover authorization can be reached")
     Ckquorum(message='OK', usable=3)

@@ -1,9 +1,11 @@
-"""The commands port that the sampler hands to collectors: asks nothing twice that it knows already.
+"""The commands of one poll: they pass to the server only what is not known yet.
 
-Within one poll a command that several collectors need (INFO) is sent once. And a command that this server lacks or
-denies is not sent at every poll: the error is remembered and raised again without asking, so a server's
-``total_error_replies`` does not grow because of us. What a server lacks is remembered for as long as the server is the
-same. What it denies is asked again now and then, because an operator may grant it.
+- Replies: a command that several collectors need, such as INFO, is sent once in each poll.
+- Refusals: a command that the server lacks or denies is not sent again in later polls. The error is remembered and
+  raised again instead. So the exporter does not increase the server's ``total_error_replies`` with every poll.
+
+A command that the server lacks is remembered for as long as the server is the same. A command that it denies is sent
+again after ``DENIED_FOR`` seconds, because an operator may grant it.
 """
 
 import math
@@ -16,18 +18,18 @@ from redis_pulse.errors import KeyDeniedError, PermissionDeniedError, TargetErro
 
 #: The replies of one poll, by database and command.
 PollReplies = dict[tuple[int | None, Args], Any]
-#: What a server refused: command → (the server's identity at that time, the error, until when it is believed).
+#: Refused commands: command → (identity of the server that refused it, error, time until which this is remembered).
 RefusedCommands = dict[str, tuple[tuple[str, ...], TargetError, float]]
-#: Seconds after which a command that was denied is asked again.
+#: Seconds after which a denied command is sent again.
 DENIED_FOR = 300.0
-#: By INFO we learn what the server is: it is asked every time, also when it was denied before.
-_ALWAYS = "INFO"
-#: How servers name a command that they deny: ``… to run the 'client|list' command``.
-_NAMED = re.compile(r"'([a-z0-9_.-]+(?:\|[a-z0-9_.-]+)?)' command", re.IGNORECASE)
+#: INFO says what the server is. It is sent in every poll, even if it was denied before.
+_ALWAYS_SENT = "INFO"
+#: How servers name a denied command: ``… to run the 'client|list' command``.
+_DENIED_NAME = re.compile(r"'([a-z0-9_.-]+(?:\|[a-z0-9_.-]+)?)' command", re.IGNORECASE)
 
 
 class CachingCommands:
-    """Asks ``commands`` what is not known yet. ``clock`` is monotonic, in seconds."""
+    """Implements ``Commands`` and sends through ``commands`` what is not cached. ``clock`` is monotonic, in seconds."""
 
     def __init__(
         self,
@@ -42,58 +44,65 @@ class CachingCommands:
         self._refusals = refusals
         self._identity = identity
         self._clock = clock
-        #: how many commands went to the server
+        #: How many commands were sent to the server.
         self.sent = 0
-        #: What was denied, now or before, by its name in an ACL; a key that is denied is no such thing.
+        #: Commands denied in this poll or before, by their ACL name. Denied keys are not included.
         self.denied: dict[str, PermissionDeniedError] = {}
 
     async def execute(self, *args: Word, db: int | None = None) -> Any:
         """Send one command, unless its reply or its refusal is known. Raises TargetError."""
         key = (db, args)
         if key not in self._replies:
-            if (refusal := self._refused(_command(args))) is not None:
-                raise _again(refusal)
+            if (refusal := self._known_refusal(_command(args))) is not None:
+                raise _copy(refusal)
             self.sent += 1
             try:
                 self._replies[key] = await self._commands.execute(*args, db=db)
             except UNSUPPORTED as error:
-                self._remember(args, error)
+                self._remember_command(args, error)
                 self._replies[key] = error
                 raise
             except TargetError as error:
                 self._keep_failure(key, error)
                 raise
         if isinstance(known := self._replies[key], TargetError):
-            raise _again(known)
+            raise _copy(known)
         return known
 
     def _keep_failure(self, key: tuple[int | None, Args], error: TargetError) -> None:
-        """Keep a server's refusal of one form of INFO until the poll ends: six collectors try the same forms."""
-        if _command(key[1]) == _ALWAYS and type(error) is TargetError:
+        """Keep a refusal of one form of INFO until the poll ends, because six collectors try the same forms."""
+        if _command(key[1]) == _ALWAYS_SENT and type(error) is TargetError:
             self._replies[key] = error
 
     async def pipeline(self, commands: Sequence[Args], *, db: int | None = None) -> list[Any]:
-        """Send the commands whose refusal is not known; the others have it in their place. Raises TargetError."""
+        """Send the commands without a known refusal, and return all replies in order. Raises TargetError.
+
+        A known refusal takes the place of the reply.
+        """
         known = {
-            place: error for place, args in enumerate(commands) if (error := self._refused(_command(args))) is not None
+            position: error
+            for position, args in enumerate(commands)
+            if (error := self._known_refusal(_command(args))) is not None
         }
-        asked = [args for place, args in enumerate(commands) if place not in known]
-        if (refusal := self._refused(_database(db))) is not None:
-            raise _again(refusal)
-        self.sent += len(asked)
+        to_send = [args for position, args in enumerate(commands) if position not in known]
+        if (refusal := self._known_refusal(_select(db))) is not None:
+            raise _copy(refusal)
+        self.sent += len(to_send)
         try:
-            answers = iter(await self._commands.pipeline(asked, db=db))
-        except UNSUPPORTED as error:  # it may not even SELECT the database
-            self._keep(_database(db), error, "select")
+            sent_replies = iter(await self._commands.pipeline(to_send, db=db))
+        except UNSUPPORTED as error:  # even SELECT of the database may be refused
+            self._remember(_select(db), error, "select")
             raise
-        replies = [_again(known[place]) if place in known else next(answers) for place in range(len(commands))]
-        for place, (args, reply) in enumerate(zip(commands, replies, strict=True)):
-            if isinstance(reply, UNSUPPORTED) and place not in known:
-                self._remember(args, reply)
+        replies = [
+            _copy(known[position]) if position in known else next(sent_replies) for position in range(len(commands))
+        ]
+        for position, (args, reply) in enumerate(zip(commands, replies, strict=True)):
+            if isinstance(reply, UNSUPPORTED) and position not in known:
+                self._remember_command(args, reply)
         return replies
 
-    def _refused(self, command: str) -> TargetError | None:
-        """Return the refusal of a command that is still believed."""
+    def _known_refusal(self, command: str) -> TargetError | None:
+        """Return the remembered refusal of a command, or None if it may be sent."""
         identity, error, until = self._refusals.get(command, ((), None, 0.0))
         if error is None or identity != self._identity or self._clock() >= until:
             return None
@@ -101,30 +110,30 @@ class CachingCommands:
             self.denied[error.command] = error
         return error
 
-    def _remember(self, args: Args, error: TargetError) -> None:
-        self._keep(_command(args), error, _command(args).lower().replace(" ", "|"))
+    def _remember_command(self, args: Args, error: TargetError) -> None:
+        self._remember(_command(args), error, _command(args).lower().replace(" ", "|"))
 
-    def _keep(self, command: str, error: TargetError, name: str) -> None:
+    def _remember(self, command: str, error: TargetError, acl_name: str) -> None:
         if isinstance(error, KeyDeniedError):
-            return
+            return  # other keys may be allowed
         if isinstance(error, PermissionDeniedError):
-            named = _NAMED.search(str(error))
-            error.command = named[1].lower() if named else name
+            named = _DENIED_NAME.search(str(error))
+            error.command = named[1].lower() if named else acl_name
             self.denied[error.command] = error
-        if command != _ALWAYS:
+        if command != _ALWAYS_SENT:
             until = self._clock() + DENIED_FOR if isinstance(error, PermissionDeniedError) else math.inf
-            self._refusals[command] = (self._identity, _again(error), until)
+            self._refusals[command] = (self._identity, _copy(error), until)
 
 
-def _again(error: TargetError) -> TargetError:
-    """Return the same error, to be raised once more: an error that was raised holds on to where."""
-    again = type(error)(str(error))
-    if isinstance(error, PermissionDeniedError) and isinstance(again, PermissionDeniedError):
-        again.command = error.command
-    return again
+def _copy(error: TargetError) -> TargetError:
+    """Return an equal error to raise again. An exception that was raised keeps its frames in memory."""
+    copy = type(error)(str(error))
+    if isinstance(error, PermissionDeniedError) and isinstance(copy, PermissionDeniedError):
+        copy.command = error.command
+    return copy
 
 
-def _database(db: int | None) -> str:
+def _select(db: int | None) -> str:
     return f"SELECT {db}"
 
 

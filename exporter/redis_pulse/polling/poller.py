@@ -1,11 +1,15 @@
-"""One target and its collectors → store: the runner times, isolates, bounds and counts; the collectors only read."""
+"""Polls one target: runs its collectors and stores their samples.
+
+The poller measures, isolates, limits and counts each run. A collector only reads.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from redis_pulse.client import GuardedCall, TargetClient
+from redis_pulse.client import GuardedCall, OperationCommands, TargetClient
 from redis_pulse.collectors import Collector
+from redis_pulse.commands import UNSUPPORTED
 from redis_pulse.config import Options
 from redis_pulse.config.option_types import RoleOptions
 from redis_pulse.errors import (
@@ -22,9 +26,9 @@ from redis_pulse.sample_store import SampleStore
 from redis_pulse.server_info import Server
 from redis_pulse.telemetry import TargetMetrics
 
-#: Seconds after its deadline at which a collector is cut off that does not end by itself.
+#: Seconds from the deadline of a collector until it is cancelled, if it does not end by itself.
 CANCEL_AFTER = 0.1
-#: The collector by which we learn what the server is: it is asked every time, also when it was denied before.
+#: The collector that finds out what the server is. If its command is unknown, that is a failure.
 INFO = "info"
 
 
@@ -36,168 +40,178 @@ class ConfiguredCollector(NamedTuple):
 
 
 class CollectorObserver(Protocol):
-    """Who wants to know how collectors fare."""
+    """Is notified of the results of collectors."""
 
     def on_collector(self, collector: str, error: Exception | None) -> None:
-        """Take note of the end of a run; ``error`` is no TargetError when the collector itself is at fault."""
+        """Handle the end of a run. An ``error`` that is not a TargetError is a fault of the collector itself."""
         ...
 
     def unsupported(self, collector: str, error: TargetError) -> None:
-        """Take note that the server lacks what a collector reads."""
+        """Handle a run that failed because the server lacks what the collector reads."""
         ...
 
     def denied(self, collector: str, commands: Iterable[str], *, worked: bool) -> None:
-        """Take note that the user may not run these commands; ``worked``: the collector can do without them."""
+        """Handle commands that the user may not run. ``worked``: the collector succeeded without them."""
         ...
 
     def skipped_for_role(self, collector: str) -> None:
-        """Take note that a collector is not run any more."""
+        """Handle a collector that no longer runs on this server."""
         ...
 
-    def parts(self, collector: str, faults: Sequence[CollectorFault]) -> None:
-        """Take note of the parts of a collector that gave nothing in a run that ended well."""
+    def partial_failures(self, collector: str, faults: Sequence[CollectorFault]) -> None:
+        """Handle the parts of a collector that returned nothing, in a run that succeeded."""
         ...
 
     def polled(self) -> None:
-        """Take note that a poll is over."""
+        """Handle the end of a poll."""
         ...
 
 
 class FailedCollector(NamedTuple):
-    """Why the newest run of a collector failed; ``commands`` are those that are denied to the user."""
+    """Why the newest run of a collector failed. ``commands`` are those that the user may not run."""
 
     error: TargetError
     commands: tuple[str, ...] = ()
 
 
 class TargetPoller:
-    """Polls one target. ``trouble()`` says why its newest ping failed, if it did."""
+    """Polls one target. ``ping_error()`` returns the error of its newest ping, or None if that succeeded."""
 
     def __init__(
         self,
         client: TargetClient,
-        parts: Sequence[ConfiguredCollector],
+        collectors: Sequence[ConfiguredCollector],
         store: SampleStore,
-        instruments: TargetMetrics,
+        metrics: TargetMetrics,
         observer: CollectorObserver,
         *,
-        trouble: Callable[[], TargetError | None],
+        ping_error: Callable[[], TargetError | None],
         clock: Callable[[], float],
     ) -> None:
         self._client = client
         self._name = client.target.name
-        self._poll = client.target.settings.poll
-        self._collectors = parts
+        self._poll = client.target.poll
+        self._collectors = collectors
         self._store = store
-        self._metrics = instruments
+        self._metrics = metrics
         self._observer = observer
         self._clock = clock
-        self._trouble = trouble
-        self._newest: TargetError | None = None
+        self._ping_error = ping_error
+        self._newest_error: TargetError | None = None
         self._failing: dict[str, FailedCollector] = {}
         self._refusals: RefusedCommands = {}
-        self.server = Server(local=client.target.settings.endpoint.is_local)
+        #: What the server behind the target is, as its newest INFO reply says.
+        self.server = Server(local=client.target.endpoint.is_local)
+        #: Whether a poll has ended.
         self.polled = False
         self._connects = 0
 
     @property
     def newest_error(self) -> TargetError | None:
-        """Why a poll failed last; None when the newest one worked."""
-        return self._newest
+        """The newest error of a collector, or None if a later run of a collector succeeded."""
+        return self._newest_error
 
     @property
     def failing(self) -> Mapping[str, FailedCollector]:
-        """The collectors whose newest run failed, and why."""
+        """The collectors whose newest run failed, and the reasons."""
         return self._failing
 
     async def poll(self, _due: float) -> None:
-        """Run every collector that this server can have, one after the other; for the breaker it is one call."""
-        once: PollReplies = {}
+        """Run every collector that applies to this server, one after the other.
+
+        For the circuit breaker a poll is one call.
+        """
+        replies: PollReplies = {}
         if self._connects != self._client.connects:
             self._connects = self._client.connects
-            self.server.info_query = None  # there may be another server now: how does this one like to be asked?
-        started, reason = self._clock(), ""
+            self.server.info_query = None  # another server may answer now, which may need another form of INFO
+        started, first_reason = self._clock(), ""
         call = self._client.start_call()
         try:
-            for part in self._collectors:
-                if not part.collector.applies(self.server) or not self._reads_this_role(part.options):
-                    self._skip_collector(part.collector.name)
+            for configured in self._collectors:
+                if not configured.collector.applies(self.server) or not self._reads_this_role(configured.options):
+                    self._skip_collector(configured.collector.name)
                 else:
-                    failed = await self._run(part, once, call)
-                    reason = reason or failed
+                    reason = await self._run(configured, replies, call)
+                    first_reason = first_reason or reason
         finally:
             call.end()
-        self._client.naming.learn(self.server.version)
-        self._metrics.record_poll(self._clock() - started, reason)
+        self._client.naming.set_server_version(self.server.version)
+        self._metrics.record_poll(self._clock() - started, first_reason)
         self._observer.polled()
         self.polled = True
 
+    def missed(self, late: int, overrun: int) -> None:
+        """Count polls that never started: the exporter was late, or the poll before still waited for the target."""
+        for configured in self._collectors:
+            self._metrics.operation(configured.collector.name).missed(late, overrun)
+
     def _skip_collector(self, name: str) -> None:
-        """Say nothing any more of a collector that this server has no use for now."""
+        """Drop the samples and the state of a collector that does not apply to this server now."""
         self._store.forget(self._name, name)
         self._failing.pop(name, None)
-        if self._metrics.collector_rests(name):
+        if self._metrics.drop_collector(name):
             self._observer.skipped_for_role(name)
 
     def _reads_this_role(self, options: Options) -> bool:
-        """Whether the options want this server read, by its role."""
-        is_grouped = self._client.target.settings.is_grouped
+        """Return whether the options permit reading a server of this role."""
+        is_grouped = self._client.target.is_grouped
         return not isinstance(options, RoleOptions) or options.reads(self.server.role, is_grouped=is_grouped)
 
-    def missed(self, late: int, overrun: int) -> None:
-        """Book polls that were due and never started: we were late, or the one before still waited for the target."""
-        for part in self._collectors:
-            operation = self._metrics.operation(part.collector.name)
-            operation.total.inc(late + overrun)
-            operation.failed("skipped", count=late)
-            operation.failed("timeout", count=overrun)
+    async def _run(self, configured: ConfiguredCollector, replies: PollReplies, call: GuardedCall) -> str:
+        """Run one collector. Return the reason of its failure, or an empty string.
 
-    async def _run(self, part: ConfiguredCollector, once: PollReplies, call: GuardedCall) -> str:
-        """Run one collector; return the reason when it failed."""
-        name = part.collector.name
+        ``OperationMetrics.run`` does not fit here, because it counts a run at its start. A run of a collector does not
+        count if nothing was sent, because its refusal was cached. That is known only at its end.
+        """
+        name = configured.collector.name
         operation = self._metrics.operation(name)
         started = self._clock()
-        bound = self._client.commands(name, started + self._poll.timeout, call)
-        commands = CachingCommands(bound, once, self._refusals, self.server.identity, self._clock)
+        sender = self._client.commands(name, started + self._poll.timeout, call)
+        commands = CachingCommands(sender, replies, self._refusals, self.server.identity, self._clock)
         error: Exception | None = None
-        found: list[CollectorItem] = []
+        items: list[CollectorItem] = []
         try:
-            # A little later than the deadline of the commands: theirs tells the breaker, and which of both ended it.
-            async with asyncio.timeout(self._poll.timeout + CANCEL_AFTER):
-                found = list(await part.collector.collect(self.server, commands, part.options))
-        except TimeoutError:
-            queued = bound.is_queueing  # both deadlines came at once, and this one is heard
-            error = SkippedError("too many connects at once") if queued else OperationTimeoutError("not done in time")
-        except asyncio.CancelledError:
+            items = await self._collect(configured, commands, sender)
+        except asyncio.CancelledError as cancelled:
             operation.total.inc()
-            operation.failed("other")
+            operation.record_outcome(cancelled, self._clock() - started, self._poll.timeout)
             raise
-        except Exception as raised:  # noqa: BLE001  # one collector's fault costs its own samples only
+        except Exception as raised:  # noqa: BLE001  # a fault of one collector costs only its own samples
             error = raised
         seconds = self._clock() - started
-        asked = bool(commands.sent) or not isinstance(error, UnknownCommandError | PermissionDeniedError)
-        if asked:  # else it is known since somebody asked: no slot
+        if commands.sent or not isinstance(error, UNSUPPORTED):
             operation.total.inc()
+            operation.record_outcome(error, seconds, self._poll.timeout)
         if error is None:
-            operation.succeeded(seconds)
-            self._store_samples(name, found, seconds, commands)
+            self._store_samples(name, items, seconds, commands)
             return ""
-        if name != INFO and isinstance(error, UnknownCommandError):
-            if asked:
-                operation.failed(error.reason)
-            self._unsupported(name, error, seconds)
+        if isinstance(error, UnknownCommandError) and name != INFO:
+            self._record_unsupported(name, error, seconds)
             return ""
         if isinstance(error, PermissionDeniedError):
-            if asked:
-                operation.failed(error.reason)
-            self._denied(name, error, seconds, commands)
+            self._record_denied(name, error, seconds, commands)
             return error.reason
         return self._record_failure(name, error, seconds)
 
+    async def _collect(
+        self, configured: ConfiguredCollector, commands: CachingCommands, sender: OperationCommands
+    ) -> list[CollectorItem]:
+        """Return what a collector yields. Raise SkippedError or OperationTimeoutError if it does not end by itself."""
+        try:
+            # The deadline of the commands comes first. It gives the breaker its verdict. It also distinguishes a
+            # slow target from a long queue of connects in the exporter.
+            async with asyncio.timeout(self._poll.timeout + CANCEL_AFTER):
+                return list(await configured.collector.collect(self.server, commands, configured.options))
+        except TimeoutError:
+            if sender.is_queueing:  # both deadlines passed at once, and this one was noticed first
+                raise SkippedError("too many connects at once") from None
+            raise OperationTimeoutError("not done in time") from None
+
     def _store_samples(
-        self, name: str, found: Iterable[CollectorItem], seconds: float, commands: CachingCommands
+        self, name: str, items: Iterable[CollectorItem], seconds: float, commands: CachingCommands
     ) -> None:
-        samples = [item for item in found if isinstance(item, Sample)]
+        samples = [item for item in items if isinstance(item, Sample)]
         self._store.put(self._name, name, samples, self._poll.max_age)
         self._metrics.record_collector(
             name,
@@ -205,21 +219,32 @@ class TargetPoller:
             supported=True,
             denied=bool(commands.denied),
             seconds=seconds,
-            unreadable=sum(1 for item in found if isinstance(item, UnreadableField)),
-            overflow=sum(item.values for item in found if isinstance(item, OverflowCount)),
+            unreadable=sum(1 for item in items if isinstance(item, UnreadableField)),
+            overflow=sum(item.values for item in items if isinstance(item, OverflowCount)),
         )
         self._failing.pop(name, None)
-        self._newest = None
-        if commands.denied:  # it can do without, but not all that it could
+        self._newest_error = None
+        if commands.denied:  # the collector succeeded, but with less data
             self._observer.denied(name, commands.denied, worked=True)
         else:
             self._observer.on_collector(name, None)
-        self._observer.parts(name, [item for item in found if isinstance(item, CollectorFault)])
+        self._observer.partial_failures(name, [item for item in items if isinstance(item, CollectorFault)])
+
+    def _record_unsupported(self, name: str, error: TargetError, seconds: float) -> None:
+        self._store.forget(self._name, name)
+        self._failing.pop(name, None)
+        self._metrics.record_collector(name, success=True, supported=False, denied=False, seconds=seconds)
+        self._observer.unsupported(name, error)
+
+    def _record_denied(
+        self, name: str, error: PermissionDeniedError, seconds: float, commands: CachingCommands
+    ) -> None:
+        self._failing[name] = FailedCollector(error, tuple(commands.denied))
+        self._metrics.record_collector(name, success=False, supported=True, denied=True, seconds=seconds)
+        self._observer.denied(name, commands.denied, worked=False)
 
     def _record_failure(self, name: str, error: Exception, seconds: float) -> str:
-        reason = error.reason if isinstance(error, TargetError) else TargetError.reason
-        waited = isinstance(error, OperationTimeoutError) and error.was_tried
-        self._metrics.operation(name).failed(reason, self._poll.timeout if waited else None)
+        """Record a failed run and return the reason of its cause."""
         self._metrics.record_collector(name, success=False, supported=True, denied=False, seconds=seconds)
         self._observer.on_collector(name, error)
         cause = self._cause(name, error)
@@ -227,22 +252,11 @@ class TargetPoller:
         return cause.reason
 
     def _cause(self, name: str, error: Exception) -> TargetError:
-        """Return why a run failed; when the breaker rejected it, what was wrong before that."""
+        """Return the cause of a failed run. If the breaker rejected it, return the error from before that."""
         if not isinstance(error, TargetError):
             return TargetError(f"a fault of the exporter: {type(error).__name__}")
         if not isinstance(error, RejectedError):
-            self._newest = error
+            self._newest_error = error
             return error
         before = self._failing.get(name)
-        return self._trouble() or (before.error if before else self._newest) or error
-
-    def _unsupported(self, name: str, error: TargetError, seconds: float) -> None:
-        self._store.forget(self._name, name)
-        self._failing.pop(name, None)
-        self._metrics.record_collector(name, success=True, supported=False, denied=False, seconds=seconds)
-        self._observer.unsupported(name, error)
-
-    def _denied(self, name: str, error: PermissionDeniedError, seconds: float, commands: CachingCommands) -> None:
-        self._failing[name] = FailedCollector(error, tuple(commands.denied))
-        self._metrics.record_collector(name, success=False, supported=True, denied=True, seconds=seconds)
-        self._observer.denied(name, commands.denied, worked=False)
+        return self._ping_error() or (before.error if before else self._newest_error) or error

@@ -1,8 +1,7 @@
-"""Since when a target does not answer, as near as can be said: it is asked once an interval only. Pure.
+"""Accounting of the scheduled probes of one target. Each is counted once and gets exactly one outcome.
 
-The longest of what was seen lately: a number a target, nothing allocated.
-
-The books of one target's slots: each is booked as scheduled, and ends in exactly one outcome.
+A *scheduled probe* is one ping of the grid. It ends as a success, or as a failure with one reason. The reason
+``skipped`` means that the exporter was late, which is not the target's fault. Times are monotonic seconds.
 """
 
 from collections.abc import Sequence
@@ -16,272 +15,311 @@ from redis_pulse.probe.clock import RoundTrip, WallClockMonitor
 from redis_pulse.probe.csv_log import ProbeCsvLog, csv_prefix
 from redis_pulse.telemetry import TargetMetrics, families
 
-
-class DowntimeEstimator:
-    """Of one target that is asked every ``interval`` seconds. Times are in seconds on our clock."""
-
-    __slots__ = ("_broke", "_failed", "_interval", "_lost", "answered")
-
-    def __init__(self, interval: float) -> None:
-        self._interval = interval
-        #: when it last answered well, and in time; None when it never did
-        self.answered: float | None = None
-        #: when the first slot that failed was due, and when the connection broke before it failed
-        self._failed: float | None = None
-        self._broke: float | None = None
-        self._lost: float | None = None
-
-    def answered_at(self, now: float) -> None:
-        """Take note of a good answer."""
-        self.answered = now
-        self._failed = self._lost = self._broke = None
-
-    def failed(self, due: float) -> None:
-        """Take note of a slot, due then, that failed; the loss that made it fail, if one did, was told before."""
-        if self._failed is None:
-            self._failed, self._broke = due, self._lost
-
-    def lost(self, now: float) -> None:
-        """Take note that the connection was lost, or could not be made."""
-        if self._lost is None:
-            self._lost = now
-
-    def since(self, *, is_waiting: bool) -> float | None:
-        """Return since when; None while it answers. ``is_waiting``: a ping is unanswered just now.
-
-        Since its connection was lost; where that did not tell, half way between its last answer and the first ping
-        that failed, which is at most half an interval off.
-        """
-        first, broke = self._failed, self._broke
-        if first is None and is_waiting and self.answered is not None:
-            first, broke = self.answered + self._interval, self._lost
-        if first is None or broke is not None:
-            return broke
-        return first if self.answered is None else (self.answered + max(self.answered, first)) / 2
-
-
-class RollingMax:
-    """The longest duration in the present window of ``length`` seconds and the one before.
-
-    So whoever looks at least once a window sees every peak. Times are monotonic seconds.
-    """
-
-    __slots__ = ("_before", "_ends", "_length", "_present")
-
-    def __init__(self, length: float) -> None:
-        self._length = length
-        self._ends = 0.0
-        self._present = self._before = 0.0
-
-    def observe(self, now: float, seconds: float) -> None:
-        """Take note of a duration."""
-        if now >= self._ends:
-            self._turn(now)
-        self._present = max(self._present, seconds)
-
-    def value(self, now: float) -> float:
-        """Return the longest; 0 when there was none."""
-        if now >= self._ends:
-            self._turn(now)
-        return max(self._present, self._before)
-
-    def _turn(self, now: float) -> None:
-        self._before = self._present if now < self._ends + self._length else 0.0
-        self._present = 0.0
-        self._ends = now + self._length
-
-
 PING = "ping"
-#: Lines that the probe log gets at most for slots skipped in a row: we may have been stopped for a day.
-MAX_SKIPPED = 1000
+#: The most lines that the probe log gets for probes that were skipped in a row. A machine may sleep for a day.
+MAX_SKIPPED_LINES = 1000
 
 
 class ProbeResult(NamedTuple):
-    """How the newest slot ended: seconds for a success, or the error; ``at`` in seconds on our clock."""
+    """How a scheduled probe ended: with ``seconds`` for a success, or with ``error`` for a failure."""
 
     due: float
+    #: When it ended.
     at: float
     seconds: float | None
     error: TargetError | None
 
 
 class ProbeObserver(Protocol):
-    """Who wants to know how slots end."""
+    """Is notified of the results of scheduled probes."""
 
-    def on_probe(self, outcome: ProbeResult) -> None:
-        """Take note of the outcome of a slot."""
+    def on_probe(self, result: ProbeResult) -> None:
+        """Handle the result of a scheduled probe that is now the newest."""
         ...
 
 
 class PendingPing:
-    """One slot that was not refused: when it is due, the breaker's permit, and when it was sent, in which epoch."""
+    """A scheduled probe without an outcome. ``permit`` is that of the breaker, or None if the breaker gave none."""
 
     __slots__ = ("due", "epoch", "permit", "sent")
 
     def __init__(self, due: float, permit: Permit | None) -> None:
         self.due = due
         self.permit = permit
+        #: When the PING was sent, on both clocks; None until then.
         self.sent: SentPing | None = None
+        #: The epoch of the wall clock in which it was sent.
         self.epoch = 0
 
 
+class RollingMax:
+    """The longest duration in the current window of ``length`` seconds and in the window before.
+
+    A reader that reads at least once per window sees every peak. It stores a few numbers and allocates nothing.
+    """
+
+    __slots__ = ("_before", "_current", "_ends", "_length")
+
+    def __init__(self, length: float) -> None:
+        self._length = length
+        self._ends = 0.0
+        self._current = self._before = 0.0
+
+    def observe(self, now: float, seconds: float) -> None:
+        """Record a duration."""
+        if now >= self._ends:
+            self._start_window(now)
+        self._current = max(self._current, seconds)
+
+    def value(self, now: float) -> float:
+        """Return the longest duration, or 0 if there was none."""
+        if now >= self._ends:
+            self._start_window(now)
+        return max(self._current, self._before)
+
+    def _start_window(self, now: float) -> None:
+        self._before = self._current if now < self._ends + self._length else 0.0
+        self._current = 0.0
+        self._ends = now + self._length
+
+
+class DowntimeEstimator:
+    """Estimates since when a target is down. With one ping per ``interval`` seconds, that is not seen exactly."""
+
+    __slots__ = ("_failed", "_interval", "_lost", "_lost_before_failure", "last_success")
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        #: When the target last answered in time and without an error; None if it never did.
+        self.last_success: float | None = None
+        #: When the first failed probe was due.
+        self._failed: float | None = None
+        #: When the connection was lost first, since the last success.
+        self._lost: float | None = None
+        #: The same loss, if it was known when the first probe failed.
+        self._lost_before_failure: float | None = None
+
+    def record_success(self, now: float) -> None:
+        """Record a good reply."""
+        self.last_success = now
+        self._failed = self._lost = self._lost_before_failure = None
+
+    def record_failure(self, due: float) -> None:
+        """Record a failed probe. If a lost connection made it fail, ``record_loss`` must be called before."""
+        if self._failed is None:
+            self._failed, self._lost_before_failure = due, self._lost
+
+    def record_loss(self, now: float) -> None:
+        """Record that the connection was lost or could not be made."""
+        if self._lost is None:
+            self._lost = now
+
+    def since(self, *, is_waiting: bool) -> float | None:
+        """Return since when the target is down, or None while it answers. ``is_waiting``: a ping is unanswered now.
+
+        That is when its connection was lost. If no loss explains the first failure, it is half way between the last
+        success and the first failed ping. This is wrong by at most half an interval.
+        """
+        failed, lost = self._failed, self._lost_before_failure
+        if failed is None and is_waiting and self.last_success is not None:
+            failed, lost = self.last_success + self._interval, self._lost
+        if failed is None or lost is not None:
+            return lost
+        if self.last_success is None:
+            return failed
+        return (self.last_success + max(self.last_success, failed)) / 2
+
+
 class ProbeTotals:
-    """What goes on when a target moves: its slots that came due and that ended, and how long they took lately."""
+    """What continues when a target moves: its counts of scheduled and ended probes, and their longest durations."""
 
     __slots__ = ("ended", "longest", "scheduled")
 
     def __init__(self, longest: RollingMax) -> None:
-        #: ``scheduled == ended + in flight`` always, the pings in flight at earlier addresses included
+        #: ``scheduled == ended + in flight`` always holds. It includes the pings in flight at earlier addresses.
         self.scheduled = self.ended = 0
         self.longest = longest
 
 
-class ProbeAccounting:
-    """Books every slot of a target, in its instruments, its breaker and the probe log.
+def finish(
+    ping: PendingPing, at: float, error: TargetError | None = None, round_trip: RoundTrip | None = None
+) -> ProbeResult:
+    """Return the result of a probe that ended at ``at``. Changes nothing.
 
-    ``before`` is the ledger of the same target until now: its books go on. It takes only the outcomes of pings that are
-    still in flight. At another address these say nothing of the target as it is now; at the same address they do.
+    A failure has no duration, even if there was a reply: an error reply, or a reply after the deadline.
+    """
+    seconds = round_trip.seconds if round_trip is not None and error is None else None
+    return ProbeResult(ping.due, at, seconds, error)
+
+
+class ProbeAccounting:
+    """Records every scheduled probe of a target in its metrics, its breaker and the probe log.
+
+    ``predecessor`` is the accounting of the same target until now. This one continues its totals. The predecessor
+    then records only the results of pings that are still in flight. At another address these say nothing about the
+    present state of the target. At the same address they do, so they are passed on.
     """
 
     def __init__(
         self,
         settings: TargetSettings,
-        instruments: TargetMetrics,
+        metrics: TargetMetrics,
         observer: ProbeObserver,
-        clocks: WallClockMonitor,
-        log: ProbeCsvLog | None,
-        before: "ProbeAccounting | None" = None,
+        wall_clock: WallClockMonitor,
+        csv_log: ProbeCsvLog | None,
+        predecessor: "ProbeAccounting | None" = None,
     ) -> None:
         self.settings = settings
-        self._metrics = instruments
+        self._metrics = metrics
         self._observer = observer
-        self._wall_clock = clocks
-        self._log = log
+        self._wall_clock = wall_clock
+        self._csv_log = csv_log
+        self._csv_prefix = csv_prefix(settings.name, settings.endpoint)
         self._timeout = settings.probe.timeout
         self._interval = settings.probe.interval
-        self._operation = instruments.operation(PING)
-        self._not_sent = instruments.value(families.NOT_SENT)
-        self._by_clock = {clock: instruments.value(families.PROBE_CLOCK, clock) for clock in ("kernel", "user")}
-        self.totals: ProbeTotals = ProbeTotals(RollingMax(settings.poll.interval)) if before is None else before.totals
-        self._csv_prefix = csv_prefix(settings.name, settings.endpoint)
+        self._operation = metrics.operation(PING)
+        self._not_sent = metrics.value(families.NOT_SENT)
+        self._replies = {clock: metrics.value(families.PROBE_CLOCK, clock) for clock in ("kernel", "user")}
+        self.totals: ProbeTotals = (
+            ProbeTotals(RollingMax(settings.poll.interval)) if predecessor is None else predecessor.totals
+        )
+        self.downtime = DowntimeEstimator(settings.probe.interval)
+        #: The result of the newest probe.
         self.last: ProbeResult | None = None
-        self.silence = DowntimeEstimator(settings.probe.interval)
-        #: what is wrong, when something is: the newest error that is not merely the open breaker
+        #: What is wrong with the target: the newest error, except those that only say that the breaker is open.
         self.last_failure: TargetError | None = None
-        #: whether another ledger is that of the target now, and which one learns of the newest outcome then
+        #: Whether another accounting has replaced this one, and the one that gets the further results, if any.
         self.is_replaced = False
         self.successor: ProbeAccounting | None = None
-        if before is not None:
-            self._follow(before)
-        instruments.callbacks[families.LONGEST, PING] = lambda: self.totals.longest.value(clocks.now())
+        if predecessor is not None:
+            self._continue(predecessor)
+        metrics.callbacks[families.LONGEST, PING] = lambda: self.totals.longest.value(wall_clock.now())
 
-    def _follow(self, before: "ProbeAccounting") -> None:
-        old, new = before.settings, self.settings
-        before.is_replaced = True
+    def _continue(self, predecessor: "ProbeAccounting") -> None:
+        old, new = predecessor.settings, self.settings
+        predecessor.is_replaced = True
         if old.poll.interval != new.poll.interval:
             self.totals.longest = RollingMax(new.poll.interval)
         if old.endpoint != new.endpoint:
-            self._metrics.up.set(0)  # nothing is known of the new address
+            self._metrics.up.set(0)  # nothing is known about the new address
             return
-        before.successor = self
-        self.last, self.last_failure = before.last, before.last_failure
+        predecessor.successor = self
+        self.last, self.last_failure = predecessor.last, predecessor.last_failure
         if old.probe.interval == new.probe.interval:
-            self.silence = before.silence
+            self.downtime = predecessor.downtime
 
     def scheduled(self, count: int = 1) -> None:
-        """Book slots as scheduled."""
+        """Count probes that came due."""
         self.totals.scheduled += count
         self._operation.total.inc(count)
 
+    def record_reply(
+        self, ping: PendingPing, status: str | None, error: TargetError | None, round_trip: RoundTrip
+    ) -> None:
+        """Record the reply to a ping, the clock that timed it, and the delay that the exporter would have added.
+
+        ``status`` is the outcome that the reply decides: ``reply``, ``timeout``, or None if it was decided before.
+        """
+        self._replies[round_trip.clock].inc()
+        if round_trip.overhead is not None:
+            self._metrics.probe_accuracy.overhead.observe(round_trip.overhead)
+        if status == "reply":
+            if error is not None:
+                self.failed(ping, error, round_trip)
+            else:
+                self._end(ping, None, round_trip)
+            return
+        self._metrics.late_replies.inc()
+        self._metrics.late_seconds.set(round_trip.seconds)
+        if status is not None:
+            self.failed(ping, OperationTimeoutError("no answer in time"), round_trip)
+
+    def not_sent(self, ping: PendingPing, error: TargetError) -> None:
+        """Record a ping that was not sent because the target did not answer before.
+
+        It is a failure like any other, and it is also counted separately.
+        """
+        if not isinstance(error, SkippedError):
+            self._not_sent.inc()
+        self.failed(ping, error)
+
+    def failed(self, ping: PendingPing, error: TargetError, round_trip: RoundTrip | None = None) -> None:
+        """Record a failure. ``round_trip`` is given if there was a reply nevertheless."""
+        if not isinstance(error, SkippedError):
+            self._end(ping, error, round_trip)
+            return
+        if ping.permit is not None:
+            ping.permit.release()
+        self.skipped(1, ping.due)
+
     def skipped(self, count: int, newest: float) -> None:
-        """Book slots that came due, the last at ``newest``, while we were late or busy with ourselves."""
+        """Record probes that were not sent because the exporter was late or busy. The last was due at ``newest``."""
         self.totals.ended += count
         self._operation.failed("skipped", count=count)
-        if self._log is not None:
-            for number in range(min(count, MAX_SKIPPED) - 1, -1, -1):
-                self._write(self._log, PendingPing(newest - number * self._interval, None), None, "skipped")
+        if self._csv_log is not None:
+            for number in range(min(count, MAX_SKIPPED_LINES) - 1, -1, -1):
+                self._write(self._csv_log, PendingPing(newest - number * self._interval, None), None, "skipped")
 
     def abandoned(self, pings: Sequence[PendingPing]) -> None:
-        """Close slots without an outcome: nobody probes this target any more."""
+        """End probes without an outcome, because this target is not probed any more."""
         self.totals.ended += len(pings)
         for ping in pings:
             if ping.permit is not None:
                 ping.permit.release()
 
-    def record_reply(self, ping: PendingPing, decided: str | None, error: TargetError | None, trip: RoundTrip) -> None:
-        """Book a reply, which decides its slot: ``reply``, ``timeout``, or None when that was decided long ago.
+    def _end(self, ping: PendingPing, error: TargetError | None, round_trip: RoundTrip | None) -> None:
+        result = finish(ping, self._wall_clock.now(), error, round_trip)
+        self._count(result)
+        self._give_verdict(ping.permit, error)
+        self.publish(result)
+        if self._csv_log is not None:
+            self._write(self._csv_log, ping, round_trip, "" if error is None else error.reason)
 
-        Also whose clock told when it came, and what our own would have added.
-        """
-        self._by_clock[trip.clock].inc()
-        if trip.late is not None:
-            self._metrics.probe_accuracy.overhead.observe(trip.late)
-        if decided != "reply":
-            self._metrics.late_replies.inc()
-            self._metrics.late_seconds.set(trip.seconds)
-            if decided is not None:
-                self.failed(ping, OperationTimeoutError("no answer in time"), trip)
-        elif error is not None:
-            self.failed(ping, error, trip)
-        else:
-            self._operation.succeeded(trip.seconds)
-            now = self._wall_clock.now()
-            self.silence.answered_at(now)
-            self.totals.longest.observe(now, trip.seconds)
-            self._finish(ping, None, trip)
-
-    def not_sent(self, ping: PendingPing, error: TargetError) -> None:
-        """Book a ping that was not sent because the target did not answer lately: a failure as any, counted besides."""
-        if not isinstance(error, SkippedError):
-            self._not_sent.inc()
-        self.failed(ping, error)
-
-    def failed(self, ping: PendingPing, error: TargetError, trip: RoundTrip | None = None) -> None:
-        """Book a failure; ``trip`` when there was a reply all the same."""
-        if isinstance(error, SkippedError):
-            if ping.permit is not None:
-                ping.permit.release()
-            self.skipped(1, ping.due)
-            return
-        timed_out = isinstance(error, OperationTimeoutError)
-        self._operation.failed(error.reason, self._timeout if timed_out else None)
-        if timed_out:
-            self.totals.longest.observe(self._wall_clock.now(), self._timeout)
-        self._finish(ping, error, trip)
-
-    def _finish(self, ping: PendingPing, error: TargetError | None, trip: RoundTrip | None) -> None:
+    def _count(self, result: ProbeResult) -> None:
+        """Record the one outcome of a probe. A timeout is observed as long as its deadline."""
         self.totals.ended += 1
+        error, seconds = result.error, result.seconds
         if error is not None:
-            self.silence.failed(ping.due)
-        permit = ping.permit
-        if self.is_replaced and permit is not None:
-            permit.release()  # this breaker decides nothing any more, and takes no second verdict
-        if permit is not None:
-            permit.failure(error) if error is not None and error.unavailable else permit.success()
-        seconds = trip.seconds if trip is not None and error is None else None
-        self.record_timestamp_source(ProbeResult(ping.due, self._wall_clock.now(), seconds, error))
-        if self._log is not None:
-            self._write(self._log, ping, trip, "" if error is None else error.reason)
+            seconds = self._timeout if isinstance(error, OperationTimeoutError) else None
+            self._operation.failed(error.reason, seconds)
+            self.downtime.record_failure(result.due)
+        elif seconds is not None:
+            self._operation.succeeded(seconds)
+            self.downtime.record_success(result.at)
+        if seconds is not None:
+            self.totals.longest.observe(result.at, seconds)
 
-    def record_timestamp_source(self, outcome: ProbeResult) -> None:
-        """Take note of an outcome; the newest one says how the target is."""
-        error = outcome.error
+    def _give_verdict(self, permit: Permit | None, error: TargetError | None) -> None:
+        if permit is None:
+            return
+        if self.is_replaced:
+            permit.release()  # this breaker decides nothing any more
+        elif error is not None and error.unavailable:
+            permit.failure(error)
+        else:
+            permit.success()
+
+    def publish(self, result: ProbeResult) -> None:
+        """Publish a result in ``redis_up`` and to the observer. Only the newest probe says how the target is."""
         if self.is_replaced:
             if self.successor is not None:
-                self.successor.record_timestamp_source(outcome)
+                self.successor.publish(result)
             return
-        if not isinstance(error, RejectedError):
-            self.last_failure = error
-        if self.last is None or outcome.due >= self.last.due:
-            self.last = outcome
-            self._metrics.up.set(error is None)
-            self._observer.on_probe(self.last)
+        if not isinstance(result.error, RejectedError):
+            self.last_failure = result.error
+        if self.last is None or result.due >= self.last.due:
+            self.last = result
+            self._metrics.up.set(result.error is None)
+            self._observer.on_probe(result)
 
-    def _write(self, log: ProbeCsvLog, ping: PendingPing, trip: RoundTrip | None, reason: str) -> None:
+    def _write(self, log: ProbeCsvLog, ping: PendingPing, round_trip: RoundTrip | None, reason: str) -> None:
+        """Write a line of the probe log. All its times are on the wall clock."""
         sent = ping.sent
         at, at_ns = (self._wall_clock.now(), self._wall_clock.wall()) if sent is None else (sent.at, sent.at_ns)
         due_ns = at_ns - round((at - ping.due) * 1e9)
         sent_ns = "" if sent is None else at_ns
-        received_ns, clock = ("", "") if trip is None else (at_ns + round(trip.seconds * 1e9), trip.clock)
+        received_ns, clock = (
+            ("", "") if round_trip is None else (at_ns + round(round_trip.seconds * 1e9), round_trip.clock)
+        )
         outcome = "failure" if reason else "success"
         log.write(f"{self._csv_prefix},{due_ns},{sent_ns},{received_ns},{clock},{outcome},{reason}\n")

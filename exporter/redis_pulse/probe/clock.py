@@ -1,69 +1,80 @@
-"""Whether the kernel's stamp of a reply can be believed, and what the round trip was.
+"""Decides whether the kernel timestamp of a reply can be trusted, and computes the round trip.
 
-The stamp is on the wall's clock, CLOCK_REALTIME, which somebody may set at any moment. So the wall's clock is held
-against our monotonic one at every ping and every reply: when it has moved against it by more than slewing explains, a
-new epoch begins. A stamp counts when its ping left in the same epoch, and when it lies between the moment of sending
-and that of reading. Otherwise the round trip is taken from our own monotonic clock: later by what our loop was late,
-but never wrong by a step.
+The kernel timestamp is on the wall clock, CLOCK_REALTIME, which an administrator or NTP may set at any moment. So the
+wall clock is compared with the monotonic clock at every ping and at every reply. If it moved against the monotonic
+clock by more than slewing explains, a new *epoch* begins.
+
+A timestamp is used only if the ping was sent in the same epoch. It must also lie between the send and the read, and
+the round trip must not exceed the wait. Otherwise the round trip is taken from the monotonic clock. It then includes
+the delay of the exporter's own event loop, but it is never wrong by a clock step.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-#: ns by which the two clocks may disagree beyond slewing.
+#: Nanoseconds by which the two clocks may differ in addition to slewing.
 CLOCK_TOLERANCE_NS = 200_000
-#: Of the time that passes: how fast the wall's clock may be slewed before we call it set.
+#: The largest share of the elapsed time that slewing may add or remove. A larger change means that the clock was set.
 MAX_SLEW_RATIO = 0.001
-#: Seconds. Two readings further apart were torn by a preemption and say nothing.
+#: Seconds. Two readings further apart were separated by a preemption and are not comparable.
 MAX_READ_GAP = 20e-6
 
 
 class WallClockMonitor:
-    """Our monotonic clock (seconds) beside that of the wall (ns), and the number of times that the latter was set."""
+    """The monotonic clock (``now``, in seconds), the wall clock (``wall``, in ns), and how often that was set."""
 
-    __slots__ = ("_at", "_epoch", "_offset", "now", "wall")
+    __slots__ = ("_compared_at", "_epoch", "_offset", "now", "wall")
 
     def __init__(self, now: Callable[[], float], wall: Callable[[], int]) -> None:
         self.now = now
         self.wall = wall
         self._epoch = 0
-        self._at = now()
-        self._offset = wall() - self._at * 1e9
+        self._compared_at = now()
+        self._offset = wall() - self._compared_at * 1e9
 
     def epoch(self) -> int:
-        """Hold the clocks against each other, and return the epoch that we are in."""
+        """Compare the clocks and return the number of the current epoch."""
         now, wall = self.now, self.wall
         for _ in range(3):
             before = now()
-            real = wall()
+            wall_ns = wall()
             if now() - before < MAX_READ_GAP:
-                offset = real - before * 1e9
-                if abs(offset - self._offset) > CLOCK_TOLERANCE_NS + (before - self._at) * 1e9 * MAX_SLEW_RATIO:
+                offset = wall_ns - before * 1e9
+                max_slew = (before - self._compared_at) * 1e9 * MAX_SLEW_RATIO
+                if abs(offset - self._offset) > CLOCK_TOLERANCE_NS + max_slew:
                     self._epoch += 1
-                self._offset, self._at = offset, before
+                self._offset, self._compared_at = offset, before
                 break
         return self._epoch
 
 
 class RoundTrip(NamedTuple):
-    """A round trip in seconds; ``late``: what of the time until we read the reply the kernel's stamp took off it."""
+    """A round trip in seconds.
+
+    ``overhead`` is the time from the kernel timestamp until the reply was read, which is not part of ``seconds``.
+    Without a usable timestamp, ``overhead`` has the value None.
+    """
 
     seconds: float
-    late: float | None
+    overhead: float | None
 
     @property
     def clock(self) -> str:
-        """Whose clock said when the reply came: ``kernel`` or ``user``."""
-        return "user" if self.late is None else "kernel"
+        """The clock that timed the reply: ``kernel`` or ``user``."""
+        return "user" if self.overhead is None else "kernel"
 
 
 def round_trip(
-    sent: float, sent_ns: int, read: float, read_ns: int, stamp: int | None, *, same_epoch: bool
+    sent: float, sent_ns: int, read: float, read_ns: int, kernel_timestamp: int | None, *, same_epoch: bool
 ) -> RoundTrip:
-    """Return how long a reply took that was sent and read at these moments: seconds on our clock, ns on the wall's."""
+    """Return the round trip of a reply.
+
+    ``sent`` and ``read`` are on the monotonic clock, in seconds. ``sent_ns``, ``read_ns`` and ``kernel_timestamp`` are
+    on the wall clock, in ns.
+    """
     waited = read - sent
-    if stamp is not None and same_epoch and sent_ns <= stamp <= read_ns + CLOCK_TOLERANCE_NS:
-        took = stamp - sent_ns
-        if took <= waited * 1e9 + CLOCK_TOLERANCE_NS:
-            return RoundTrip(took / 1e9, max(0, read_ns - stamp) / 1e9)
+    if kernel_timestamp is not None and same_epoch and sent_ns <= kernel_timestamp <= read_ns + CLOCK_TOLERANCE_NS:
+        took_ns = kernel_timestamp - sent_ns
+        if took_ns <= waited * 1e9 + CLOCK_TOLERANCE_NS:
+            return RoundTrip(took_ns / 1e9, max(0, read_ns - kernel_timestamp) / 1e9)
     return RoundTrip(max(0.0, waited), None)

@@ -1,35 +1,37 @@
-"""One timer of the loop that is set, rings once, and may be set again.
+"""Pings one target on a schedule, on a connection of its own, and records what became of each ping.
 
-What a client feels: timed PINGs on one connection of their own, open loop.
+**Open loop.** A *scheduled probe* comes due on the grid of the schedule. Its PING is sent then, even if earlier ones
+are unanswered. So every probe that falls into a stall of two seconds shows the stall. Each ends with exactly one
+outcome: a success, or one reason. A probe that timed out stays in the queue until its late reply. A timeout is no
+reason to reconnect.
 
-A slot comes due on the schedule's grid and its PING leaves then, although earlier ones are unanswered: a stall of two
-seconds is seen by every slot that fell into it. Each slot ends in exactly one outcome: success, or one reason. A slot
-that timed out keeps its place in the queue until its late reply; nobody reconnects because of a timeout.
+**Kernel timestamps.** The kernel timestamp marks when a reply arrived (``clock``). So a delay of the exporter's own
+event loop does not count as latency of the target. The socket is therefore read
 
-When a reply came, the kernel says (``clock``): what our own loop was late by is no latency of the target's. So the
-socket is read before each PING while something is outstanding, for replies left unread share the stamp of the last,
-and before a slot is called timed out, for a reply may lie there that came in time.
+- before each PING while a reply is outstanding, because unread replies would merge and share the timestamp of the last;
+- before a probe times out, because a reply that came in time may be waiting there.
 
-Each PING carries a number, so a reply that is left out costs its own slot and shifts no other (``numbers``).
+**Numbers.** Each PING carries a number. A reply that is missing costs its own probe and shifts no other (``inflight``).
 
-A slot that finds no connection waits for one within its own deadline; the connecting is timed apart, as the operation
-``connect`` and by its phases.
+**Connecting.** A probe without a connection waits for one until its own deadline. Connecting is timed separately, as
+the operation ``connect`` and by phases.
 
-Pings are the trials of the circuit breaker: while it is not closed, one ping per ``probe.trial_interval`` is sent, or
-one attempt to connect is made. After an attempt that failed, the next one waits for as long. A slot that comes between
-is not sent. It is one failure under the reason that opened the breaker, or that the attempt failed for, and is counted
-in ``redis_pings_not_sent_total`` besides.
+**Circuit breaker.** Pings are its trials. While it is not closed, each ``probe.trial_interval`` has one ping, or one
+attempt to connect. After a failed attempt the next one waits for as long. A probe that comes due in between is not
+sent. It is one failure, with the reason that opened the breaker or made the attempt fail. It is also counted in
+``redis_pings_not_sent_total``.
 
-A target that moves, or whose settings change, gets another prober that goes on counting. The one ``before`` is left:
-no slot comes to it any more, but each of its pings in flight still has its true outcome, at its deadline at the latest.
-A slot that waits for a connection goes on waiting at the old address. Then the connection is closed (``drain``).
+**Moves.** A target whose address or settings change gets another prober, which continues the counts. Its
+``predecessor`` gets no further probes. Each of its pings in flight still gets its true outcome, at the latest at its
+deadline. A probe that waits for a connection keeps waiting at the old address. Then the connection is closed
+(``drain``).
 """
 
 import asyncio
 import math
 from collections.abc import Callable
 
-from redis_pulse.circuit_breaker import EARLY, CircuitBreaker
+from redis_pulse.circuit_breaker import TRIAL_TOLERANCE, CircuitBreaker
 from redis_pulse.client import ProbeConnection, Received, TargetClient
 from redis_pulse.errors import (
     AuthError,
@@ -49,278 +51,289 @@ from redis_pulse.probe.accounting import (
 )
 from redis_pulse.probe.clock import WallClockMonitor, round_trip
 from redis_pulse.probe.csv_log import ProbeCsvLog
-from redis_pulse.probe.inflight import InflightPings, PingSequence
+from redis_pulse.probe.inflight import InflightPing, InflightPings, PingSequence
 from redis_pulse.probe.session import ProbeSession
 from redis_pulse.telemetry import TargetMetrics, families
 
+#: Seconds. A send that took longer was preempted, so it is uncertain when the PING left.
+MAX_CERTAIN_SEND = 0.0005
+
 
 class OneShotTimer:
-    """Calls ``ring()`` when it is time."""
+    """Calls ``callback()`` once, after a delay. It can be set again."""
 
-    __slots__ = ("_handle", "_ring")
+    __slots__ = ("_callback", "_handle")
 
-    def __init__(self, ring: Callable[[], None]) -> None:
-        self._ring = ring
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self._callback = callback
         self._handle: asyncio.TimerHandle | None = None
 
     @property
     def is_set(self) -> bool:
-        """Whether it is going to ring."""
+        """Whether a call is scheduled."""
         return self._handle is not None
 
     def set(self, seconds: float) -> None:
-        """Ring after so many seconds; at once when they are over."""
+        """Schedule the call after ``seconds``, or as soon as possible if that is negative. Replaces an earlier call."""
         self.stop()
-        self._handle = asyncio.get_running_loop().call_later(max(0.0, seconds), self._now)
+        self._handle = asyncio.get_running_loop().call_later(max(0.0, seconds), self._run)
 
     def stop(self) -> None:
-        """Do not ring."""
+        """Cancel the call, if one is scheduled."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
 
-    def _now(self) -> None:
+    def _run(self) -> None:
         self._handle = None
-        self._ring()
-
-
-#: Seconds. A send that took longer was preempted: when the PING left, we do not know so exactly.
-UNCERTAIN = 0.0005
+        self._callback()
 
 
 class Prober:
-    """Pings one target; ``slot(due)`` is called for every slot of the schedule."""
+    """Pings one target. The scheduler calls ``probe_due(due)`` for every scheduled probe."""
 
     def __init__(
         self,
         client: TargetClient,
         breaker: CircuitBreaker,
-        instruments: TargetMetrics,
+        metrics: TargetMetrics,
         observer: ProbeObserver,
         *,
-        clocks: WallClockMonitor,
-        log: ProbeCsvLog | None = None,
-        before: "Prober | None" = None,
+        wall_clock: WallClockMonitor,
+        csv_log: ProbeCsvLog | None = None,
+        predecessor: "Prober | None" = None,
     ) -> None:
-        settings = client.target.settings
+        settings = client.target
         self._timeout = settings.probe.timeout
-        self._silence = settings.probe.silence
-        self._trial_interval = settings.probe.trial_interval * (1 - EARLY)
+        self._max_silence = settings.probe.silence
+        self._trial_interval = settings.probe.trial_interval * (1 - TRIAL_TOLERANCE)
         self._client = client
         self._breaker = breaker
-        self._metrics = instruments
-        self._accuracy = instruments.probe_accuracy
-        self._wall_clock = clocks
-        self._now = clocks.now
-        earlier = [] if before is None else [*before._before, before]  # noqa: SLF001  # of this class
-        self._before: list[Prober] = [prober for prober in earlier if prober.in_flight]
-        ledger = None if before is None else before._accounting  # noqa: SLF001  # of this class
-        self._accounting: ProbeAccounting = ProbeAccounting(settings, instruments, observer, clocks, log, ledger)
+        self._metrics = metrics
+        self._accuracy = metrics.probe_accuracy
+        self._wall_clock = wall_clock
+        self._now = wall_clock.now
+        self._predecessors: list[Prober] = []  # those that still have pings in flight
+        accounting: ProbeAccounting | None = None
+        if predecessor is not None:
+            earlier = [*predecessor._predecessors, predecessor]  # noqa: SLF001  # of this class
+            self._predecessors = [prober for prober in earlier if prober.in_flight]
+            accounting = predecessor._accounting  # noqa: SLF001  # of this class
+        self._accounting: ProbeAccounting = ProbeAccounting(
+            settings, metrics, observer, wall_clock, csv_log, accounting
+        )
         self._drained: asyncio.Future[None] | None = None
         self._inflight: InflightPings[PendingPing] = InflightPings(
             settings.probe.timeout, settings.probe.max_outstanding
         )
-        self._waiting: list[PendingPing] = []  # due while there was no connection
+        self._waiting: list[PendingPing] = []  # came due while there was no connection
         self._session: ProbeSession | None = None
         self._sequence = PingSequence(self._inflight)
         self._timer = OneShotTimer(self._wake)
+        #: When the newest reply was read. Before the first reply: when the oldest unanswered ping was sent.
         self._received_at = 0.0
-        #: when the newest attempt to connect was made; whether a ping was answered well on that connection, and whether
-        #: the server said that it is full
-        self._attempted = -math.inf
+        #: When the newest attempt to connect was made. Whether a reply on that connection showed the target available.
+        #: The error reply of the server, if it was full.
+        self._attempted_at = -math.inf
         self._was_answered = False
-        self._last_obstacle: MaxClientsError | None = None
-        #: why there is no connection, and when a slot must be due to try the next one
+        self._max_clients_error: MaxClientsError | None = None
+        #: Why there is no connection, and when a probe must be due to attempt the next one.
         self._lost: TargetError | None = None
         self._next_attempt = -math.inf
-        instruments.callbacks[families.IN_FLIGHT, PING] = self._check_accounting
+        metrics.callbacks[families.IN_FLIGHT, PING] = self._check_accounting
 
     @property
     def last(self) -> ProbeResult | None:
-        """How the newest slot ended."""
+        """The result of the newest probe, or None if none has ended."""
         return self._accounting.last
 
     @property
-    def silence(self) -> DowntimeEstimator:
-        """When the target last answered, and since when it does not."""
-        return self._accounting.silence
+    def downtime(self) -> DowntimeEstimator:
+        """When the target last answered, and since when it is down."""
+        return self._accounting.downtime
 
     @property
     def last_failure(self) -> TargetError | None:
-        """What is wrong, when something is: the newest error that is not merely the open breaker."""
+        """What is wrong with the target: the newest error, except those that only say that the breaker is open."""
         return self._accounting.last_failure
 
     @property
     def is_replaced(self) -> bool:
-        """Whether another prober has taken over."""
+        """Whether another prober has replaced this one."""
         return self._accounting.is_replaced
 
     @property
     def in_flight(self) -> int:
-        """Slots without an outcome, at this address."""
+        """How many probes have no outcome yet, at this address."""
         return self._inflight.in_flight + len(self._waiting)
 
     @property
     def draining(self) -> int:
-        """Slots without an outcome, at addresses where the target was before."""
-        return sum(prober.in_flight for prober in self._before)
+        """How many probes have no outcome yet, at earlier addresses of the target."""
+        return sum(prober.in_flight for prober in self._predecessors)
 
     @property
     def balanced(self) -> bool:
-        """Whether every slot that came due has exactly one outcome or is in flight; else a fault of ours."""
-        books = self._accounting.totals
-        slots = [self._inflight, *(prober._inflight for prober in self._before)]  # noqa: SLF001  # of this class
-        return all(one.balanced for one in slots) and books.scheduled == books.ended + self.in_flight + self.draining
+        """Whether every probe that came due has exactly one outcome or is in flight. If not, the exporter has a bug."""
+        totals = self._accounting.totals
+        queues = [self._inflight, *(prober._inflight for prober in self._predecessors)]  # noqa: SLF001  # of this class
+        in_flight = self.in_flight + self.draining
+        return all(queue.balanced for queue in queues) and totals.scheduled == totals.ended + in_flight
 
     def probe_due(self, due: float) -> None:
-        """Let one slot take its course: it is sent now, and ends later."""
-        ledger = self._accounting
-        ledger.scheduled()
+        """Start the scheduled probe that is due at ``due``: send its PING, or record why it is not sent."""
+        accounting = self._accounting
+        accounting.scheduled()
         if self._inflight.outstanding or self._waiting:
-            self._process_deadlines()  # first of all: replies left unread would merge with the next, and take its stamp
+            self._process_deadlines()  # first, because unread replies would merge with the next and share its timestamp
         session = self._session
         if session is None and self._lost is not None and due < self._next_attempt:
-            ledger.not_sent(PendingPing(due, None), self._send_obstacle(self._lost))
+            accounting.not_sent(PendingPing(due, None), self._error_without_attempt(self._lost))
             return
         ping = PendingPing(due, self._breaker.acquire_probe(due))
         if ping.permit is None:
-            ledger.not_sent(ping, self._rejection())
+            accounting.not_sent(ping, self._rejection_error())
         elif session is None or session.connection is None:
             self._waiting.append(ping)
-            self._arm()
+            self._set_timer()
             if session is None:
-                self._attempted, self._was_answered, self._last_obstacle = due, False, None
+                self._attempted_at, self._was_answered, self._max_clients_error = due, False, None
                 self._session = ProbeSession(self._client, self._metrics, self)
         elif self._inflight.full:
-            ledger.not_sent(ping, OperationTimeoutError("too many pings are unanswered"))
-        elif self._send(ping, session.connection):
-            self._accuracy.lateness.observe(max(0.0, ping.sent.at - due) if ping.sent else 0.0)
+            accounting.not_sent(ping, OperationTimeoutError("too many pings are unanswered"))
+        elif (sent := self._send(ping, session.connection)) is not None:
+            self._accuracy.lateness.observe(sent.lateness)
 
-    def _send_obstacle(self, error: TargetError) -> TargetError:
-        """Return the error of a slot for which nothing is tried: what opened the breaker, or else this one."""
-        return error.untried() if self._breaker.state == "closed" else self._rejection()
+    def _error_without_attempt(self, lost: TargetError) -> TargetError:
+        """Return the error of a probe for which nothing is tried: what opened the breaker, or else ``lost``."""
+        return lost.untried() if self._breaker.state == "closed" else self._rejection_error()
 
-    def _rejection(self) -> TargetError:
-        """Return what opened the breaker; of one reason, what pings say: they know what would help."""
-        error, trouble = self._breaker.rejection_error(), self._accounting.last_failure
-        return trouble.untried() if trouble is not None and trouble.reason == error.reason else error
+    def _rejection_error(self) -> TargetError:
+        """Return what opened the breaker, or a ping's error with the same reason, because that has the better hint."""
+        error, ping_error = self._breaker.rejection_error(), self._accounting.last_failure
+        return ping_error.untried() if ping_error is not None and ping_error.reason == error.reason else error
 
     def skipped(self, count: int, newest: float) -> None:
-        """Book slots that came while we were late, the newest of them at ``newest``: our fault, and said so."""
+        """Record probes that came due while the exporter was late. The newest was due at ``newest``."""
         self._accounting.scheduled(count)
         self._accounting.skipped(count, newest)
 
     async def drain(self) -> None:
-        """Wait until the last slot in flight has its outcome, then close the connection. No further slot may come."""
+        """Wait until every probe in flight has its outcome, then close the connection. Call ``probe_due`` no more."""
         if self.in_flight:
             self._drained = asyncio.get_running_loop().create_future()
             await self._drained
         await self.stop()
 
     async def stop(self) -> None:
-        """Close the connection; slots in flight end without a verdict on the target."""
+        """Close the connection. Probes in flight end without a verdict on the target."""
         self._timer.stop()
         if self._session:
             await self._session.stop()
-        self._accounting.abandoned([slot.token for slot in self._inflight.close_all()] + self._waiting)
+        self._accounting.abandoned([ping.token for ping in self._inflight.close_all()] + self._waiting)
         self._waiting.clear()
 
-    def connection_opened(self, wire: ProbeConnection) -> None:
-        """Send what waited for the connection."""
-        self._sequence.begin(wire)
+    def connection_opened(self, connection: ProbeConnection) -> None:
+        """Send the pings that waited for the connection."""
+        self._sequence.begin(connection)
         while self._waiting:
             ping = self._waiting.pop(0)
             if self._inflight.full:
                 self._accounting.not_sent(ping, OperationTimeoutError("too many pings are unanswered"))
-            elif not self._send(ping, wire):
+            elif self._send(ping, connection) is None:
                 break
 
-    def received(self, wire: ProbeConnection, arrival: Received) -> None:
-        """Book replies on the slots that they decide."""
-        self._received_at = arrival.at
+    def received(self, connection: ProbeConnection, received: Received) -> None:
+        """Record each reply for the ping that it decides."""
+        self._received_at = received.at
         epoch = self._wall_clock.epoch()
-        for line in arrival.lines:
-            number = wire.parse_sequence(line)
-            error = wire.parse_error(line) if number is None else None
-            for passed in self._sequence.missing_replies(number):
-                self._accounting.failed(passed.token, ProtocolError("a later ping was answered, and this one was not"))
-            slot = self._inflight.oldest
-            if slot is None or slot.token.sent is None:
-                raise error or ProtocolError("a reply that nobody asked for")
-            ping, sent = slot.token, slot.token.sent
-            took = round_trip(
-                sent.at, sent.at_ns, arrival.at, arrival.at_ns, arrival.kernel_timestamp, same_epoch=ping.epoch == epoch
+        for line in received.lines:
+            number = connection.parse_sequence(line)
+            error = connection.parse_error(line) if number is None else None
+            for missing in self._sequence.missing_replies(number):
+                self._accounting.failed(missing.token, ProtocolError("a later ping was answered, and this one was not"))
+            oldest = self._inflight.oldest
+            if oldest is None or oldest.token.sent is None:
+                raise error or ProtocolError("a reply that belongs to no ping")
+            ping, sent = oldest.token, oldest.token.sent
+            measured = round_trip(
+                sent.at,
+                sent.at_ns,
+                received.at,
+                received.at_ns,
+                received.kernel_timestamp,
+                same_epoch=ping.epoch == epoch,
             )
-            decided = self._inflight.record_reply(slot.sent + took.seconds)
-            self._accounting.record_reply(ping, None if decided is None else decided.outcome, error, took)
+            decided = self._inflight.record_reply(oldest.sent + measured.seconds)
+            self._accounting.record_reply(ping, None if decided is None else decided.outcome, error, measured)
             if isinstance(error, MaxClientsError):
-                self._last_obstacle = error
+                self._max_clients_error = error
             self._was_answered = self._was_answered or error is None or not error.unavailable
             if isinstance(error, AuthError):
-                raise error  # a new connection reads the credentials anew
+                raise error  # a new connection reads the credentials again
         if not self._inflight.in_flight:
-            self._timer.stop()  # nothing to wake for: it would cost as much as the ping did
+            self._timer.stop()  # there is no deadline, and a wake-up would cost as much as the ping did
         self._notify_drained()
 
     def connection_lost(self, error: TargetError) -> None:
-        """Every slot that was in flight, or waited for the connection, ends with the reason of its loss."""
-        error = self._last_obstacle or error  # a full server says so, and then hangs up: what it said is the cause
+        """End every probe that is in flight or waits for the connection, with the reason of the loss."""
+        error = self._max_clients_error or error  # a full server sends this error and then hangs up
         self._session, self._lost = None, error
-        # A connection that served may be replaced at once; after one that did not, a trial waits for its turn.
-        self._next_attempt = -math.inf if self._was_answered else self._attempted + self._trial_interval
+        # A connection that had good replies may be replaced at once. Otherwise the next attempt waits for its turn.
+        self._next_attempt = -math.inf if self._was_answered else self._attempted_at + self._trial_interval
         self._sequence.end(error)
-        self._accounting.silence.lost(self._now())
+        self._accounting.downtime.record_loss(self._now())
         waiting, self._waiting = self._waiting, []
-        for ping in [slot.token for slot in self._inflight.close_all()] + waiting:
+        for ping in [lost.token for lost in self._inflight.close_all()] + waiting:
             self._accounting.failed(ping, error)
         self._notify_drained()
 
-    def _send(self, ping: PendingPing, wire: ProbeConnection) -> bool:
-        """Send a PING and book it as on its way; when it cannot leave, the connection is given up."""
+    def _send(self, ping: PendingPing, connection: ProbeConnection) -> InflightPing[PendingPing] | None:
+        """Send a PING and return it as in flight. Return None if it cannot be sent: the connection is then closed."""
         ping.epoch = self._wall_clock.epoch()
         try:
-            ping.sent = sent = wire.ping()
+            ping.sent = sent = connection.ping()
         except TargetError as error:
-            self._waiting.append(ping)  # lost with the connection, for the same reason
+            self._waiting.append(ping)  # it is lost with the connection, for the same reason
             if (session := self._session) is not None:
-                session.read()  # a server that hangs up may have said why
+                session.read()  # a server that hung up may have said why
                 if session is self._session:
                     session.give_up(error)
-            return False
+            return None
         if not self._inflight.outstanding:
             self._received_at = sent.at  # silence is counted from the first unanswered ping
-        self._inflight.open(ping.due, sent.at, ping)
-        if sent.took > UNCERTAIN:
+        inflight = self._inflight.open(ping.due, sent.at, ping)
+        if sent.took > MAX_CERTAIN_SEND:
             self._accuracy.uncertain_sends.inc()
-        self._arm()
-        return True
+        self._set_timer()
+        return inflight
 
     def _process_deadlines(self) -> None:
-        """Read what has arrived, close what is past its deadline, give up a connection that is silent for too long."""
-        session, slots = self._session, self._inflight
-        if slots.outstanding and session is not None:
-            session.read()  # the stamp of a reply decides, not when we come to see it
+        """Read what has arrived, time out probes, and close a connection that is silent for too long."""
+        session, inflight = self._session, self._inflight
+        if inflight.outstanding and session is not None:
+            session.read()  # the timestamp of a reply decides, not the moment at which it is noticed
         now = self._now()
-        for slot in slots.expire(now):
-            self._accounting.failed(slot.token, OperationTimeoutError("no answer in time"))
+        for expired in inflight.expire(now):
+            self._accounting.failed(expired.token, OperationTimeoutError("no answer in time"))
         while self._waiting and self._waiting[0].due + self._timeout <= now:
             self._give_up_waiting(self._waiting.pop(0), is_queueing=session is not None and session.is_queueing)
-        if slots.outstanding and now - self._received_at > self._silence and self._session is not None:
-            self._session.give_up(OperationTimeoutError(f"silent for {self._silence:g} s"))
+        if inflight.outstanding and now - self._received_at > self._max_silence and self._session is not None:
+            self._session.give_up(OperationTimeoutError(f"silent for {self._max_silence:g} s"))
 
     def _give_up_waiting(self, ping: PendingPing, *, is_queueing: bool) -> None:
-        """End a slot that found no connection in time; ``is_queueing``: our own queue of connects was too long."""
+        """End a probe that had no connection in time. ``is_queueing``: it still waited for others to connect."""
         if not is_queueing:
-            self._accounting.failed(ping, self._client.connection_error())
+            self._accounting.failed(ping, self._client.connect_timeout_error())
         elif self._breaker.state == "closed":
             self._accounting.failed(ping, SkippedError("too many connects at once"))
-        else:  # it was down before, and nobody has seen it answer since
+        else:  # the target was down before, and nothing has shown since that it answers
             if ping.permit is not None:
                 ping.permit.release()
-            self._accounting.not_sent(ping, self._rejection())
+            self._accounting.not_sent(ping, self._rejection_error())
 
-    def _arm(self) -> None:
-        """Wake at the next deadline, unless we wake before it anyway."""
+    def _set_timer(self) -> None:
+        """Wake up at the next deadline, unless the timer is set already."""
         if self._timer.is_set:
             return
         deadline = self._inflight.next_deadline()
@@ -332,7 +345,7 @@ class Prober:
 
     def _wake(self) -> None:
         self._process_deadlines()
-        self._arm()
+        self._set_timer()
         self._notify_drained()
 
     def _notify_drained(self) -> None:
@@ -340,7 +353,8 @@ class Prober:
             self._drained.set_result(None)
 
     def _check_accounting(self) -> float:
+        """Return how many probes are in flight, at any address. Count an accounting error if a probe is missing."""
         if not self.balanced:
             self._accuracy.accounting_errors.inc()
-        self._before = [prober for prober in self._before if prober.in_flight]
+        self._predecessors = [prober for prober in self._predecessors if prober.in_flight]
         return self.in_flight + self.draining

@@ -1,4 +1,4 @@
-"""One connection of the prober, from waiting for its turn to connect until it is lost or given up."""
+"""One connection of the prober, from its place in the queue of connects until it is lost or given up."""
 
 import asyncio
 from typing import Protocol
@@ -9,84 +9,88 @@ from redis_pulse.telemetry import TargetMetrics, families
 
 
 class ProbeSessionListener(Protocol):
-    """Who is told how a session fares."""
+    """Is notified of what happens on a session."""
 
     @property
     def is_replaced(self) -> bool:
-        """Whether the target is elsewhere now."""
+        """Whether another prober has replaced this one, because the target moved."""
         ...
 
-    def connection_opened(self, wire: ProbeConnection) -> None:
-        """Send what waited for the connection."""
+    def connection_opened(self, connection: ProbeConnection) -> None:
+        """Send the pings that waited for the connection."""
         ...
 
-    def received(self, wire: ProbeConnection, arrival: Received) -> None:
-        """Take replies, in the order of the pings; may raise a TargetError to give up the connection."""
+    def received(self, connection: ProbeConnection, received: Received) -> None:
+        """Handle replies, in the order of the pings. May raise TargetError to close the connection."""
         ...
 
     def connection_lost(self, error: TargetError) -> None:
-        """Take note that no reply will come any more, and why; everything is closed."""
+        """Handle the end of the session, and its reason. No reply will come, and everything is closed."""
         ...
 
 
 class ProbeSession:
-    """Dials when it is its turn, then hands over every reply until the connection is lost or given up."""
+    """Connects when the limiter allows it. Then passes every reply on, until the connection is lost or given up."""
 
-    def __init__(self, client: TargetClient, instruments: TargetMetrics, hearer: ProbeSessionListener) -> None:
+    def __init__(self, client: TargetClient, metrics: TargetMetrics, listener: ProbeSessionListener) -> None:
         self._client = client
-        self._metrics = instruments
-        self._listener = hearer
-        #: the connection, while there is one
+        self._metrics = metrics
+        self._listener = listener
+        #: The connection, while there is one.
         self.connection: ProbeConnection | None = None
-        #: whether it still waits for others that connect
+        #: Whether it still waits for others to connect.
         self.is_queueing = True
         self._task = asyncio.get_running_loop().create_task(self._connect())
 
     def read(self) -> None:
-        """Hand over what has arrived."""
-        wire = self.connection
-        if wire is None:
+        """Read what has arrived and pass it on. Does nothing without a connection."""
+        connection = self.connection
+        if connection is None:
             return
         try:
-            arrival = wire.receive()
-            if arrival is not None:
-                self._listener.received(wire, arrival)
+            received = connection.receive()
+            if received is not None:
+                self._listener.received(connection, received)
         except TargetError as error:
             self.give_up(error)
         except Exception as error:
-            self.give_up(TargetError(f"a fault of ours: {type(error).__name__}"))
+            self.give_up(_internal_error(error))
             raise
 
     def give_up(self, error: TargetError) -> None:
-        """Close the connection, and say why."""
+        """Close the connection and report the reason."""
         self._close()
         self._listener.connection_lost(error)
 
     async def stop(self) -> None:
-        """Close the connection, or stop dialling, without a word."""
+        """Close the connection, or stop connecting, without a report."""
         self._close()
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
     def _close(self) -> None:
-        wire, self.connection = self.connection, None
-        if wire is not None:
-            wire.close()
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.close()
 
     async def _connect(self) -> None:
         try:
             async with self._client.connect_limiter.acquire():
                 self.is_queueing = False
-                self.connection = wire = await self._client.connect_probe(self._on_phase)
-            wire.listen(self.read)
-            if (expires := wire.certificate_expires) is not None and not self._listener.is_replaced:
+                self.connection = connection = await self._client.connect_probe(self._on_phase)
+            connection.listen(self.read)
+            if (expires := connection.certificate_expires) is not None and not self._listener.is_replaced:
                 self._metrics.value(families.CERTIFICATE).set(expires)
-            self._listener.connection_opened(wire)
+            self._listener.connection_opened(connection)
         except TargetError as error:
             self.give_up(error)
         except Exception as error:
-            self.give_up(TargetError(f"a fault of ours: {type(error).__name__}"))
+            self.give_up(_internal_error(error))
             raise
 
     def _on_phase(self, phase: str, seconds: float) -> None:
-        self._metrics.value(families.PHASE, phase).observe(seconds)
+        self._metrics.histogram(families.PHASE, phase).observe(seconds)
+
+
+def _internal_error(error: Exception) -> TargetError:
+    return TargetError(f"a fault of the exporter: {type(error).__name__}")

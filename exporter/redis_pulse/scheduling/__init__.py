@@ -1,7 +1,6 @@
-"""Decide which target is due when."""
+"""Start every job and every ping at its moment."""
 
 from redis_pulse.scheduling.grid import Grid, MissedRuns
-from redis_pulse.scheduling.phase_group import PhaseGroup
 from redis_pulse.scheduling.scheduler import STARTUP_STAGGER, Scheduler
 
-__all__ = ["STARTUP_STAGGER", "Grid", "MissedRuns", "PhaseGroup", "Scheduler"]
+__all__ = ["STARTUP_STAGGER", "Grid", "MissedRuns", "Scheduler"]

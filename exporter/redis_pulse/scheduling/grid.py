@@ -1,4 +1,4 @@
-"""The moments at which something is due, and the count of those that nobody served."""
+"""The moments at which something is due, and the count of the moments that were missed."""
 
 import math
 from collections.abc import Callable
@@ -7,37 +7,45 @@ from typing import NamedTuple
 
 from apscheduler.triggers.base import BaseTrigger
 
-#: Seconds by which APScheduler may wake us early (it rounds to microseconds) and still serve the run that is due.
-EARLY = 0.001
+#: Seconds by which APScheduler may wake us early and still serve the run that is due. It rounds to microseconds.
+APSCHEDULER_MAX_EARLY = 0.001
 
 
 class MissedRuns(NamedTuple):
-    """Runs that were due and never started: ``late``, we were not there; ``overrun``, the run before was not over."""
+    """Runs that were due and never started: ``late`` because we were late, ``overrun`` because another run went on."""
 
     late: int
     overrun: int
 
 
 class Grid:
-    """The moments at which a job is due: ``origin + n·interval``, monotonic seconds. Pure; the clock is passed in."""
+    """The moments at which a job is due: ``origin + n·interval`` in monotonic seconds. The caller passes the clock."""
 
-    __slots__ = ("_clock", "_last", "interval", "origin")
+    __slots__ = ("_clock", "_last", "_max_early", "interval", "origin")
 
-    def __init__(self, interval: float, origin: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, interval: float, origin: float, clock: Callable[[], float], *, max_early: float = APSCHEDULER_MAX_EARLY
+    ) -> None:
         self.interval = interval
         self.origin = origin
         self._clock = clock
+        self._max_early = max_early
         self._last = -1
 
+    @property
+    def next_unclaimed(self) -> float:
+        """The first moment after the newest claimed one. It may have passed."""
+        return self.origin + (self._last + 1) * self.interval
+
     def seconds_to_next(self) -> float:
-        """Return how long until the next run is due."""
+        """Return how long until the next moment comes, claimed or not."""
         return self.origin + (self._index() + 1) * self.interval - self._clock()
 
     def claim_due(self, busy_until: float = -math.inf) -> tuple[float, MissedRuns] | None:
-        """Serve the run that is due: its moment, and what was missed before it. None when it was served already.
+        """Return the newest moment that is due and what was missed before it, or None if it was claimed already.
 
-        Every moment of the grid is served or counted as missed exactly once; one at or before ``busy_until`` fell
-        into an earlier run.
+        Every moment of the grid is claimed or counted as missed exactly once. Missed moments up to ``busy_until``
+        count as ``overrun``: an earlier run still went on then.
         """
         index = self._index()
         if index <= self._last:
@@ -49,15 +57,15 @@ class Grid:
 
     def _index(self, at: float | None = None) -> int:
         at = self._clock() if at is None else at
-        return -1 if at == -math.inf else max(-1, math.floor((at - self.origin + EARLY) / self.interval))
+        return -1 if at == -math.inf else max(-1, math.floor((at - self.origin + self._max_early) / self.interval))
 
 
-class Trigger(BaseTrigger):  # type: ignore[misc]
-    """Tells APScheduler in wall time when the grid is next due."""
+class GridTrigger(BaseTrigger):  # type: ignore[misc]
+    """Translates the next moment of a grid into wall-clock time for APScheduler."""
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
 
     def get_next_fire_time(self, _previous: datetime | None, now: datetime) -> datetime:
-        """Return when the grid is next due."""
+        """Return when the next moment of the grid comes."""
         return now + timedelta(seconds=self._grid.seconds_to_next())

@@ -1,4 +1,4 @@
-"""Count and time what the daemon itself does and measures."""
+"""Metrics that the exporter itself counts and measures."""
 
 from redis_pulse.telemetry.discovery import DiscoveryMetrics
 from redis_pulse.telemetry.exporter_metrics import ExporterMetrics, describe_all, sample_names

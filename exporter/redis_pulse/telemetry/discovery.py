@@ -1,4 +1,4 @@
-"""How the search for targets fares, and what is true of a whole cluster or Sentinel set rather than of one server."""
+"""Metrics of discovery, and of whole clusters and Sentinel sets, which belong to no single server."""
 
 from typing import Generic, TypeVar
 
@@ -8,68 +8,68 @@ _Kind = TypeVar("_Kind", Counter, Gauge)
 
 
 class OwnedFamily(Generic[_Kind]):
-    """A family whose first label (or first two) says whose it is, so that all of somebody's series can be dropped."""
+    """A family whose first label, or first two labels, name an owner. All series of an owner can be dropped."""
 
     def __init__(self, family: _Kind, labels: tuple[str, ...]) -> None:
         self._family: _Kind = family
         self._labels = labels
-        self._known: set[tuple[str, ...]] = set()
+        self._label_values: set[tuple[str, ...]] = set()
 
     def labels(self, *values: str) -> _Kind:
-        """Return the child with these label values; it is made when there is none."""
-        self._known.add(values)
+        """Return the child with these label values. Create it if needed."""
+        self._label_values.add(values)
         child: _Kind = self._family.labels(*values)
         return child
 
     def retain(self, owner: tuple[str, ...], kept: set[tuple[str, ...]] = frozenset()) -> None:  # type: ignore[assignment]
-        """Drop the children whose values begin with ``owner``, but for those in ``kept`` (whole label values)."""
-        for values in [one for one in self._known if one[: len(owner)] == owner and one not in kept]:
-            self._known.discard(values)
+        """Drop the children of an owner, except those in ``kept``, which holds all label values of each."""
+        for values in [one for one in self._label_values if one[: len(owner)] == owner and one not in kept]:
+            self._label_values.discard(values)
             self._family.remove(*values)
 
     def ensure_sample(self) -> None:
-        """Make one child, so that the family can be described."""
+        """Create one child, because a family without children has no labels to describe."""
         self.labels(*self._labels)
 
 
 class DiscoveryMetrics:
-    """Metrics of discovery. Label values: ``source`` is the name of the source, never with a secret."""
+    """Metrics of discovery. The label ``source`` holds the name of a source and never a secret."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._rows: list[tuple[str, OwnedFamily[Counter] | OwnedFamily[Gauge]]] = []
+        self._families: list[tuple[str, OwnedFamily[Counter] | OwnedFamily[Gauge]]] = []  # by their first label
 
         def gauge(name: str, text: str, *labels: str) -> OwnedFamily[Gauge]:
-            rows = OwnedFamily(Gauge(name, text, labels, registry=registry), labels)
-            self._rows.append((labels[0], rows))
-            return rows
+            family = OwnedFamily(Gauge(name, text, labels, registry=registry), labels)
+            self._families.append((labels[0], family))
+            return family
 
         def counter(name: str, text: str, *labels: str) -> OwnedFamily[Counter]:
-            rows = OwnedFamily(Counter(name, text, labels, registry=registry), labels)
-            self._rows.append((labels[0], rows))
-            return rows
+            family = OwnedFamily(Counter(name, text, labels, registry=registry), labels)
+            self._families.append((labels[0], family))
+            return family
 
-        whose = ("kind", "source")
-        self.targets = gauge("redis_exporter_discovery_targets", "Targets that a source names now.", *whose)
-        self.refreshes = counter("redis_exporter_discovery_refreshes", "Times that a source was asked.", *whose)
+        source = ("kind", "source")
+        self.targets = gauge("redis_exporter_discovery_targets", "Targets that a source currently names.", *source)
+        self.refreshes = counter("redis_exporter_discovery_refreshes", "Queries of a source.", *source)
         self.failures = counter(
-            "redis_exporter_discovery_failures", "Times that a source did not answer; its targets stay.", *whose
+            "redis_exporter_discovery_failures", "Failed queries of a source; its targets stay.", *source
         )
         self.last_success = gauge(
-            "redis_exporter_discovery_last_success_timestamp_seconds", "When a source last answered.", *whose
+            "redis_exporter_discovery_last_success_timestamp_seconds", "When a source last answered.", *source
         )
         self.changes = counter(
-            "redis_exporter_discovery_changes", "Targets that a source added, removed or changed.", *whose, "change"
+            "redis_exporter_discovery_changes", "Targets that a source added, removed or changed.", *source, "change"
         )
         self.refused = counter(
             "redis_exporter_discovery_refused",
-            "Targets that a source names and that are not taken: not allowed, unreadable, known already, too many.",
-            *(*whose, "why"),
+            "Targets that a source names and that were refused: not allowed, unreadable, duplicate, too many.",
+            *(*source, "reason"),
         )
-        self.shard = gauge("redis_exporter_shard_info", "1, with which part of the targets is ours.", "shard", "shards")
+        self.shard = gauge("redis_exporter_shard_info", "1, with the shard of this exporter.", "shard", "shards")
 
         self.cluster_nodes = gauge(
             "redis_cluster_topology_nodes",
-            "Nodes of a cluster, as most of its nodes see it.",
+            "Nodes of a cluster, as most of its nodes report them.",
             "cluster",
             "role",
             "state",
@@ -77,12 +77,14 @@ class DiscoveryMetrics:
         self.cluster_slots = gauge("redis_cluster_topology_slots", "Slots of a cluster by state.", "cluster", "state")
         self.cluster_shard_replicas = gauge(
             "redis_cluster_topology_shard_replicas",
-            "Replicas in order, of each shard of a cluster; shard is its first slot.",
+            "Healthy replicas of each shard of a cluster; shard is its first slot.",
             "cluster",
             "shard",
         )
         self.cluster_disagreeing = gauge(
-            "redis_cluster_topology_disagreeing_nodes", "Nodes that see another topology than most.", "cluster"
+            "redis_cluster_topology_disagreeing_nodes",
+            "Nodes that report another topology than most nodes.",
+            "cluster",
         )
         self.cluster_changes = counter(
             "redis_cluster_topology_changes",
@@ -91,35 +93,41 @@ class DiscoveryMetrics:
             "change",
         )
 
-        of_set = ("sentinel", "master")
-        self.failovers = counter("redis_sentinel_failovers", "Times that a master moved to another server.", *of_set)
+        sentinel_set = ("sentinel", "master")
+        self.failovers = counter(
+            "redis_sentinel_failovers", "Times that a master moved to another server.", *sentinel_set
+        )
         self.master_missing = counter(
-            "redis_sentinel_master_missing_seconds", "Time in which a client found no master that answers.", *of_set
+            "redis_sentinel_master_missing_seconds",
+            "Time during which a client found no master that answers.",
+            *sentinel_set,
         )
         self.last_failover = gauge(
             "redis_sentinel_last_failover_seconds",
-            "How long a client found no master that answers, when it last moved.",
-            *of_set,
+            "Time without a master that answers, at the newest failover.",
+            *sentinel_set,
         )
         self.sentinel_up = gauge(
-            "redis_sentinel_watch_up", "1 while a Sentinel answers our questions.", "sentinel", "address"
+            "redis_sentinel_watch_up", "1 while a Sentinel answers queries.", "sentinel", "address"
         )
         self.quorum_ok = gauge(
-            "redis_sentinel_quorum_ok", "1 while enough Sentinels are there to agree on and do a failover.", *of_set
+            "redis_sentinel_quorum_ok",
+            "1 while enough Sentinels are reachable to agree on a failover and to perform it.",
+            *sentinel_set,
         )
         self.disagreeing = gauge(
-            "redis_sentinel_disagreeing", "Sentinels that name another master than most of them.", *of_set
+            "redis_sentinel_disagreeing", "Sentinels that report another master than most of them.", *sentinel_set
         )
 
     def forget(self, kind: str, source: str) -> None:
-        """Drop every series of a source."""
-        for first, rows in self._rows:
-            if first == "kind":
-                rows.retain((kind, source))
-            elif first == kind:
-                rows.retain((source,))
+        """Drop all series of a source."""
+        for first_label, family in self._families:
+            if first_label == "kind":
+                family.retain((kind, source))
+            elif first_label == kind:
+                family.retain((source,))
 
     def show_every_family(self) -> None:
-        """Make one child of each family, for its description."""
-        for _, rows in self._rows:
-            rows.ensure_sample()
+        """Create one child of each family, so that all can be described."""
+        for _, family in self._families:
+            family.ensure_sample()

@@ -1,10 +1,13 @@
-"""What we count and time of every target: one row a family. Its name is spelled here and nowhere else."""
+"""The families of metrics that the exporter itself counts and times for every target.
+
+This module is the only one that spells their names.
+"""
 
 from typing import Literal, NamedTuple
 
 
 class MetricFamily(NamedTuple):
-    """One family of ours, as the page and the documentation show it."""
+    """One family of the exporter's own metrics, as the page and the documentation show it."""
 
     name: str
     kind: Literal["gauge", "counter", "histogram", "summary"]
@@ -20,56 +23,56 @@ def _counter(name: str, text: str, *labels: str) -> MetricFamily:
     return MetricFamily(name, "counter", ("target", *labels), text)
 
 
-UP = _gauge("redis_up", "1 while the newest ping that ended was answered well and in time.")
+UP = _gauge("redis_up", "1 while the newest ping that ended was answered in time and without an error.")
 OPERATIONS = _counter(
-    "redis_operations_total", "Scheduled slots of an operation; every slot counts exactly once.", "operation"
+    "redis_operations_total", "Scheduled runs of an operation; every run counts exactly once.", "operation"
 )
-FAILURES = _counter("redis_operation_failures_total", "Slots that did not succeed.", "operation", "reason")
+FAILURES = _counter("redis_operation_failures_total", "Scheduled runs that did not succeed.", "operation", "reason")
 NOT_SENT = _counter(
     "redis_pings_not_sent_total",
-    "Pings that were due and not sent because the target did not answer; each is one failure under its reason too.",
+    "Pings that were due and not sent because the target did not answer; each also counts as one failure.",
 )
 DURATION = MetricFamily(
     "redis_operation_duration_seconds",
     "histogram",
     ("target", "operation"),
-    "Time a client would have waited; a timeout is observed at its deadline.",
+    "Time that a client would have waited; a timeout is observed at its deadline.",
 )
 LONGEST = _gauge(
     "redis_operation_duration_max_seconds",
-    "Longest duration in the present poll interval and the one before; a timeout counts as its deadline.",
+    "Longest duration in the current poll interval and the one before; a timeout counts as its deadline.",
     "operation",
 )
-IN_FLIGHT = _gauge("redis_operations_in_flight", "Slots that have no outcome yet.", "operation")
+IN_FLIGHT = _gauge("redis_operations_in_flight", "Scheduled runs that have no outcome yet.", "operation")
 PHASE = MetricFamily(
     "redis_connect_phase_duration_seconds",
     "histogram",
     ("target", "phase"),
-    "Duration of the phases of connecting for a probe; one that was cut off counts as long as it lasted.",
+    "Duration of the phases of connecting for a probe; an interrupted phase counts with the time it took.",
 )
 PROBE_CLOCK = _counter(
     "redis_probe_clock_total",
-    "Replies to PINGs by whose clock said when they came: the kernel's stamp, or our own when we read them.",
+    "Replies to PINGs by the clock that timed them: kernel (its timestamp), or user (the exporter's own clock).",
     "clock",
 )
 CERTIFICATE = _gauge(
-    "redis_tls_certificate_expiry_timestamp_seconds", "When the certificate expires that the server showed us."
+    "redis_tls_certificate_expiry_timestamp_seconds", "When the certificate that the server presented expires."
 )
-RETRIES = _counter("redis_operation_retries_total", "Reads sent a second time within one slot.", "operation")
-LATE_REPLIES = _counter("redis_late_replies_total", "Replies that came after their slot had timed out.")
+RETRIES = _counter("redis_operation_retries_total", "Reads that were sent a second time within one run.", "operation")
+LATE_REPLIES = _counter("redis_late_replies_total", "Replies that came after their ping had timed out.")
 LATE_SECONDS = _gauge("redis_last_late_reply_seconds", "Round trip of the newest reply that came too late.")
-BREAKER_STATE = _gauge("redis_circuit_breaker_state", "1 for the state that the circuit breaker is in.", "state")
+BREAKER_STATE = _gauge("redis_circuit_breaker_state", "1 for the current state of the circuit breaker.", "state")
 BREAKER_TRANSITIONS = _counter(
     "redis_circuit_breaker_transitions_total", "Changes of state of the circuit breaker.", "from_state", "to_state"
 )
 BREAKER_OPEN = _counter("redis_circuit_breaker_open_seconds_total", "Seconds the circuit breaker spent not closed.")
 BREAKER_NEXT = _gauge(
     "redis_circuit_breaker_next_attempt_seconds",
-    "How long until the circuit breaker allows a poll; 0 unless open. A trial ping may close it before.",
+    "Time until the circuit breaker allows a poll; 0 unless open. A trial ping may close it earlier.",
 )
 REPLICATION_DELAY = _gauge(
     "redis_replication_delay_seconds",
-    "Age of the oldest write of the canary that the replica does not show yet; 0 when it shows the newest.",
+    "Age of the oldest write of the canary that the replica lacks; 0 if it has the newest.",
     "replica",
 )
 SUCCESS = _gauge("redis_collector_success", "1 if the newest run of a collector worked.", "collector")
@@ -79,37 +82,39 @@ DENIED = _gauge(
 )
 COLLECTOR_SECONDS = _gauge("redis_collector_duration_seconds", "Duration of the newest run.", "collector")
 SAMPLE_AGE = _gauge("redis_sample_age_seconds", "Age of the newest samples of a collector, served or not.", "collector")
-UNREADABLE = _counter("redis_exporter_unreadable_fields_total", "Parts of replies that made no sense.", "collector")
+UNREADABLE = _counter("redis_exporter_unreadable_fields_total", "Parts of replies that could not be read.", "collector")
 OVERFLOW = _counter(
-    "redis_exporter_overflowed_values_total", "Label values put together as overflow: a cap was reached.", "collector"
+    "redis_exporter_overflowed_values_total",
+    "Label values combined as overflow because a limit was reached.",
+    "collector",
 )
-SCRAPES = _counter("redis_exporter_scrapes_total", "Polls of a target that ended, whatever became of them.")
+SCRAPES = _counter("redis_exporter_scrapes_total", "Polls of a target that ended, with or without success.")
 SCRAPE_SECONDS = MetricFamily(
     "redis_exporter_scrape_duration_seconds", "summary", ("target",), "Duration of the polls of a target."
 )
 LAST_SCRAPE_SECONDS = _gauge("redis_exporter_last_scrape_duration_seconds", "Duration of the newest poll.")
 LAST_CONNECT_SECONDS = _gauge(
     "redis_exporter_last_scrape_connect_time_seconds",
-    "Duration of the newest attempt to connect that worked, or timed out (its deadline).",
+    "Duration of the newest attempt to connect that succeeded, or the deadline if it timed out.",
 )
 LAST_PING_SECONDS = _gauge(
     "redis_exporter_last_scrape_ping_time_seconds",
-    "Round trip of the newest PING that was answered, or timed out (its deadline).",
+    "Round trip of the newest PING that was answered, or the deadline if it timed out.",
 )
 LAST_ERROR = _gauge(
     "redis_exporter_last_scrape_error",
-    "1, with the reason, if a part of the newest poll failed; 0 with an empty reason if none did.",
+    "1 with the reason if a part of the newest poll failed; 0 with an empty reason otherwise.",
     "err",
 )
 SLO_OBJECTIVE = _gauge(
-    "redis_slo_objective_ratio", "Share of the pings of a target that must not fail: its setting slo.objective."
+    "redis_slo_objective_ratio", "Share of the pings of a target that must succeed: its setting slo.objective."
 )
 TARGET_INFO = _gauge("redis_target_info", "1, with the address and the configured labels of a target.", "address")
 
-#: What the newest run of a collector leaves.
-OF_RUNS = (SUCCESS, SUPPORTED, DENIED, COLLECTOR_SECONDS)
-#: In the order of the page.
-OF_TARGETS = (
+#: Families with a value for the newest run of each collector.
+COLLECTOR_RUN_FAMILIES = (SUCCESS, SUPPORTED, DENIED, COLLECTOR_SECONDS)
+#: In the order of the page. A family that is missing here is not on the page.
+TARGET_FAMILIES = (
     *(UP, OPERATIONS, FAILURES, NOT_SENT, DURATION, RETRIES, LATE_REPLIES, LATE_SECONDS),
     *(LONGEST, IN_FLIGHT, PHASE, PROBE_CLOCK, CERTIFICATE),
     *(BREAKER_STATE, BREAKER_TRANSITIONS, BREAKER_OPEN, BREAKER_NEXT, REPLICATION_DELAY),
@@ -117,8 +122,8 @@ OF_TARGETS = (
     *(SCRAPES, SCRAPE_SECONDS, LAST_SCRAPE_SECONDS, LAST_CONNECT_SECONDS, LAST_PING_SECONDS, LAST_ERROR),
 )
 
-#: Operations whose newest duration is a gauge too, under the name that it has with redis_exporter.
-NEWEST = {"connect": LAST_CONNECT_SECONDS, "ping": LAST_PING_SECONDS}
+#: Operations with a gauge of the newest duration too, which has the name that redis_exporter gave it.
+NEWEST_DURATION = {"connect": LAST_CONNECT_SECONDS, "ping": LAST_PING_SECONDS}
 
-#: Seconds. Histograms whose buckets are not those of the pings.
+#: Upper bounds in seconds, for histograms that do not use the buckets of the pings.
 BUCKETS = {PHASE: (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)}

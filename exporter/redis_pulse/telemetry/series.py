@@ -1,8 +1,28 @@
-"""The numbers of one target, a few words of memory each, and their lines, rendered when they have changed.
+"""The values of one target, and the text lines that they become.
 
-A target has some 400 series of ours, nearly all of them zeros that never move, and a daemon has a thousand targets. So
-what all targets share of a line is made once and shared: a number knows only its place. Creation times are left out,
-they would double the page.
+A target has about 400 series of the exporter's own metrics, and a daemon may have a thousand targets. Most of these
+series never change from 0. So everything that is equal for all targets is rendered once, as a shared template. A target
+stores only its numbers. Creation times (``_created``) are left out because they would double the page.
+
+Worked example: the histogram ``redis_operation_duration_seconds`` of operation ``ping`` with one bucket of 0.1 s.
+
+1. The template is the same for all targets and is cached. ``␀`` stands for the NUL character, ``_TARGET_MARK``::
+
+       redis_operation_duration_seconds_bucket{␀,operation="ping",le="0.1"} %d
+       redis_operation_duration_seconds_bucket{␀,operation="ping",le="+Inf"} %d
+       redis_operation_duration_seconds_count{␀,operation="ping"} %d
+       redis_operation_duration_seconds_sum{␀,operation="ping"} %s
+
+2. The label of the target replaces each mark. Any ``%`` in a label is doubled, here that of the target ``50%``::
+
+       redis_operation_duration_seconds_bucket{target="50%%",operation="ping",le="0.1"} %d
+
+3. ``template % (3, 4, 4, "0.25")`` inserts the numbers and turns ``%%`` into ``%`` again::
+
+       redis_operation_duration_seconds_bucket{target="50%",operation="ping",le="0.1"} 3
+       redis_operation_duration_seconds_bucket{target="50%",operation="ping",le="+Inf"} 4
+       redis_operation_duration_seconds_count{target="50%",operation="ping"} 4
+       redis_operation_duration_seconds_sum{target="50%",operation="ping"} 0.25
 """
 
 import math
@@ -15,156 +35,170 @@ from prometheus_client.utils import floatToGoString
 
 from redis_pulse.errors import REASONS
 from redis_pulse.telemetry.families import MetricFamily
-from redis_pulse.text_format import escape_label_value, format_number
+from redis_pulse.text_format import format_number, render_label
 
-_OWN = "\0"  # where a shared text has the label of the target
-_NEVER = dict.fromkeys(REASONS, 0)
+#: The place of the label of the target in a template. No operation has this character in its name.
+_TARGET_MARK = "\0"
+#: Failure counts before the first failure. All operations share this dict until one of them fails.
+_NO_FAILURES = dict.fromkeys(REASONS, 0)
 
 
 class FamilySeries:
-    """What one target has of one family; ``own``: ``target="…"``.
+    """All series of one family on one target. ``target_label`` is rendered: ``target="cart"``.
 
-    Its lines are kept until something changes. What has changed once will again, and is not worth the memory.
+    The rendered lines are kept until a value changes for the first time. A family that changed once will change
+    again, so its later lines are not worth the memory.
     """
 
-    __slots__ = ("_changes", "lines", "own", "values")
+    __slots__ = ("_was_kept", "lines", "series", "target_label")
 
-    def __init__(self, own: str) -> None:
-        self.own = own
-        self.values: list[Value | FailureCounts] = []
+    def __init__(self, target_label: str) -> None:
+        self.target_label = target_label
+        self.series: list[Value | HistogramValue | FailureCounts] = []
+        #: The rendered lines, or None when they must be rendered again.
         self.lines: bytes | None = None
-        self._changes = False
+        self._was_kept = False
 
-    def remove(self, cell: "Value | FailureCounts") -> None:
-        """Render a cell no more."""
-        self.values.remove(cell)
+    def add(self, series: "Value | HistogramValue | FailureCounts") -> None:
+        """Render a further series after the others."""
+        self.series.append(series)
+        self.lines = None
+
+    def remove(self, series: "Value | HistogramValue | FailureCounts") -> None:
+        """Stop rendering a series."""
+        self.series.remove(series)
         self.lines = None
 
     def render(self) -> bytes:
-        """Return the lines of all its cells."""
+        """Return the lines of all series."""
         if self.lines is not None:
             return self.lines
-        own = self.own
-        lines = "".join([cell.text(own) for cell in self.values]).encode()
-        if not self._changes:
-            self._changes, self.lines = True, lines
+        target_label = self.target_label
+        lines = "".join([one.render(target_label) for one in self.series]).encode()
+        if not self._was_kept:
+            self._was_kept, self.lines = True, lines
         return lines
 
 
 class Value:
-    """One number: a counter or a gauge."""
+    """One counter or gauge."""
 
-    __slots__ = ("_group", "_shared", "_value")
+    __slots__ = ("_family", "_template", "_value")
 
-    def __init__(self, group: FamilySeries, family: MetricFamily, labels: tuple[str, ...]) -> None:
-        self._group = group
-        self._shared: tuple[str, str] = _line_template(family, labels)
+    def __init__(self, family_series: FamilySeries, family: MetricFamily, labels: tuple[str, ...]) -> None:
+        self._family = family_series
+        self._template: tuple[str, str] = _value_template(family, labels)
         self._value: float = 0
-        group.values.append(self)
-        group.lines = None
+        family_series.add(self)
 
     def inc(self, amount: float = 1) -> None:
         """Add to a counter."""
         self._value += amount
-        self._group.lines = None
+        self._family.lines = None
 
     def set(self, value: float) -> None:
-        """Set a gauge; the lines are kept when it is the same."""
+        """Set a gauge. The rendered lines stay valid if the value is the same as before."""
         if value != self._value:
             self._value = value
-            self._group.lines = None
+            self._family.lines = None
 
-    def observe(self, value: float) -> None:  # noqa: ARG002
-        """Add to a histogram or a summary; a counter or a gauge is none."""
-        raise TypeError("neither a histogram nor a summary")
-
-    def text(self, own: str) -> str:
-        """Return its lines."""
-        head, tail = self._shared
-        return f"{head}{own}{tail}{format_number(self._value)}\n"
+    def render(self, target_label: str) -> str:
+        """Return the line of this value."""
+        before, after = self._template
+        return f"{before}{target_label}{after}{format_number(self._value)}\n"
 
 
-class HistogramValue(Value):
-    """One histogram, or a summary without quantiles: then without edges."""
+class HistogramValue:
+    """One histogram, or one summary without quantiles. A summary has no ``bounds``."""
 
-    __slots__ = ("_counts", "_edges", "_lines")
+    __slots__ = ("_bounds", "_counts", "_family", "_sum", "_template")
 
     def __init__(
-        self, group: FamilySeries, family: MetricFamily, labels: tuple[str, ...], edges: tuple[float, ...]
+        self, family_series: FamilySeries, family: MetricFamily, labels: tuple[str, ...], bounds: tuple[float, ...]
     ) -> None:
-        super().__init__(group, family, labels)
-        self._edges = edges
-        self._lines = _distribution(family, labels, edges)
-        self._counts = [0] * (len(edges) + 1)
+        self._family = family_series
+        self._bounds = bounds
+        self._template = _histogram_template(family, labels, bounds)
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum: float = 0
+        family_series.add(self)
 
     def observe(self, value: float) -> None:
-        """Add one value."""
-        self._counts[bisect_left(self._edges, value)] += 1
-        self._value += value
-        self._group.lines = None
+        """Add one observation."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+        self._family.lines = None
 
-    def text(self, own: str) -> str:
-        """Return its lines; of a histogram each bucket holds those below it."""
-        counts = list(accumulate(self._counts))
-        buckets = counts if self._edges else ()
-        return _render(self._lines, own, (*buckets, counts[-1], format_number(self._value)))
+    def render(self, target_label: str) -> str:
+        """Return the lines of buckets, count and sum. A bucket counts everything up to its upper bound."""
+        cumulative = list(accumulate(self._counts))
+        buckets = cumulative if self._bounds else ()
+        return _render(self._template, target_label, (*buckets, cumulative[-1], format_number(self._sum)))
 
 
 class FailureCounts:
-    """The failures of one operation by their reason: all reasons from the start."""
+    """The failures of one operation, counted by reason. Every reason has a line from the start."""
 
-    __slots__ = ("_counts", "_group", "_lines")
+    __slots__ = ("_counts", "_family", "_template")
 
-    def __init__(self, group: FamilySeries, family: MetricFamily, operation: str) -> None:
-        self._group = group
-        self._lines = _failure_template(family, operation)
-        self._counts = _NEVER
-        group.values.append(self)
-        group.lines = None
+    def __init__(self, family_series: FamilySeries, family: MetricFamily, operation: str) -> None:
+        self._family = family_series
+        self._template = _failures_template(family, operation)
+        self._counts = _NO_FAILURES
+        family_series.add(self)
 
     def inc(self, reason: str, count: int) -> None:
-        """Add failures."""
-        if self._counts is _NEVER:
-            self._counts = _NEVER.copy()
+        """Add failures that have the same reason."""
+        if self._counts is _NO_FAILURES:
+            self._counts = _NO_FAILURES.copy()
         self._counts[reason] += count
-        self._group.lines = None
+        self._family.lines = None
 
-    def text(self, own: str) -> str:
-        """Return its lines."""
-        return _render(self._lines, own, tuple(self._counts.values()))
+    def render(self, target_label: str) -> str:
+        """Return one line for each reason."""
+        return _render(self._template, target_label, tuple(self._counts.values()))
 
 
-def _render(lines: str, own: str, numbers: tuple[object, ...]) -> str:
-    return lines.replace(_OWN, own.replace("%", "%%")) % numbers
+def render_line(family: MetricFamily, target_label: str, labels: tuple[str, ...], value: float) -> str:
+    """Return the line of a counter or gauge that has no ``Value``. ``labels`` follow the label of the target."""
+    before, after = _value_template(family, labels)
+    return f"{before}{target_label}{after}{format_number(value)}\n"
+
+
+def _render(template: str, target_label: str, numbers: tuple[object, ...]) -> str:
+    """Do steps 2 and 3 of the worked example."""
+    return template.replace(_TARGET_MARK, target_label.replace("%", "%%")) % numbers
 
 
 @lru_cache(maxsize=10_000)
-def _line_template(family: MetricFamily, labels: tuple[str, ...]) -> tuple[str, str]:
-    """Return what stands before and after the label of the target."""
-    return f"{family.name}{{", f"{_pairs(family.labels[1:], labels)}}} "
+def _value_template(family: MetricFamily, labels: tuple[str, ...]) -> tuple[str, str]:
+    """Return the parts of a line before and after the label of the target."""
+    return f"{family.name}{{", f"{_render_labels(family.labels[1:], labels)}}} "
 
 
 @lru_cache(maxsize=10_000)
-def _distribution(family: MetricFamily, labels: tuple[str, ...], edges: tuple[float, ...]) -> str:
-    """Return the lines of a histogram or a summary, with places for the label of the target and the numbers."""
-    pairs = _pairs(family.labels[1:], labels).replace("%", "%%")
-    bounds = [_edge(edge) for edge in (*edges, math.inf)] if family.kind == "histogram" else []
-    buckets = [f'{family.name}_bucket{{{_OWN}{pairs},le="{bound}"}} %d\n' for bound in bounds]
+def _histogram_template(family: MetricFamily, labels: tuple[str, ...], bounds: tuple[float, ...]) -> str:
+    """Return the template of a histogram or a summary, step 1 of the worked example."""
+    rendered = _render_labels(family.labels[1:], labels).replace("%", "%%")
+    upper_bounds = [_format_bound(bound) for bound in (*bounds, math.inf)] if family.kind == "histogram" else []
+    buckets = [f'{family.name}_bucket{{{_TARGET_MARK}{rendered},le="{bound}"}} %d\n' for bound in upper_bounds]
     return "".join(buckets) + "".join(
-        f"{family.name}_{what}{{{_OWN}{pairs}}} %{kind}\n" for what, kind in (("count", "d"), ("sum", "s"))
+        f"{family.name}_{suffix}{{{_TARGET_MARK}{rendered}}} %{conversion}\n"
+        for suffix, conversion in (("count", "d"), ("sum", "s"))
     )
 
 
 @lru_cache(maxsize=10_000)
-def _failure_template(family: MetricFamily, operation: str) -> str:
-    """Return the lines of the failures of an operation, with places for the label of the target and the numbers."""
-    pairs = (_pairs(family.labels[1:], (operation, reason)).replace("%", "%%") for reason in REASONS)
-    return "".join([f"{family.name}{{{_OWN}{one}}} %d\n" for one in pairs])
+def _failures_template(family: MetricFamily, operation: str) -> str:
+    """Return the template of the failures of one operation, with one line for each reason."""
+    label_lists = (_render_labels(family.labels[1:], (operation, reason)).replace("%", "%%") for reason in REASONS)
+    return "".join([f"{family.name}{{{_TARGET_MARK}{rendered}}} %d\n" for rendered in label_lists])
 
 
-def _pairs(names: Sequence[str], values: Sequence[str]) -> str:
-    return "".join([f',{name}="{escape_label_value(value)}"' for name, value in zip(names, values, strict=True)])
+def _render_labels(names: Sequence[str], values: Sequence[str]) -> str:
+    """Return labels that follow the label of the target. Each starts with a comma."""
+    return "".join([f",{render_label(name, value)}" for name, value in zip(names, values, strict=True)])
 
 
-def _edge(edge: float) -> str:
-    return str(floatToGoString(edge))  # type: ignore[no-untyped-call,unused-ignore]
+def _format_bound(bound: float) -> str:
+    return str(floatToGoString(bound))  # type: ignore[no-untyped-call,unused-ignore]

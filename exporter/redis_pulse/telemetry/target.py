@@ -1,30 +1,34 @@
-"""The instruments of one target: held cells, every reason at 0 from the start.
+"""Metrics of one target and of its operations. Every reason of failure is published as 0 from the start.
 
-How far our own measurement can be trusted: what we would have added to it, and what we were late by.
+``ProbeAccuracyMetrics`` says how accurate the probes of all targets are.
 """
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from redis_pulse.circuit_breaker import STATES, State
+from redis_pulse.errors import OperationTimeoutError, TargetError
 from redis_pulse.telemetry import families
 from redis_pulse.telemetry.families import MetricFamily
-from redis_pulse.telemetry.series import FailureCounts, FamilySeries, HistogramValue, Value
-from redis_pulse.text_format import escape_label_value, format_number
+from redis_pulse.telemetry.series import FailureCounts, FamilySeries, HistogramValue, Value, render_line
+from redis_pulse.text_format import render_label
 
-#: Seconds. From the wake-up of an idle loop to one that measures itself.
-_OVERHEAD = (
+#: Seconds. From the wake-up of an idle loop to that of a loop which measures mostly itself.
+_OVERHEAD_BUCKETS = (
     *(10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6),
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0),
 )
-_LATENESS = (100e-6, 250e-6, 500e-6, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
-_PAUSES = (100e-6, 500e-6, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+_LATENESS_BUCKETS = (100e-6, 250e-6, 500e-6, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+_PAUSE_BUCKETS = (100e-6, 500e-6, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+#: All state changes that a circuit breaker can make.
+_TRANSITIONS = (*pairwise(("closed", "open", "half_open", "closed")), ("half_open", "open"), ("open", "closed"))
 
 
 class ProbeAccuracyMetrics:
-    """What the prober tells of itself, over all targets. ``observe`` in seconds."""
+    """How accurate the measurements are, over all targets. Histograms observe seconds."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def counter(name: str, text: str) -> Counter:
@@ -35,67 +39,102 @@ class ProbeAccuracyMetrics:
 
         self.overhead = histogram(
             "probe_overhead_seconds",
-            "What our own loop would have added to a reply's latency, and the kernel's stamp took off it.",
-            _OVERHEAD,
+            "Delay of the exporter in reading a reply, which the kernel timestamp kept out of the latency.",
+            _OVERHEAD_BUCKETS,
         )
         self.lateness = histogram(
-            "probe_send_lateness_seconds", "How long after it was due a PING was sent.", _LATENESS
+            "probe_send_lateness_seconds", "Time from the due time of a PING until it was sent.", _LATENESS_BUCKETS
         )
         self.uncertain_sends = counter(
-            "probe_uncertain_sends", "PINGs that took long to send, so that we do not know when they left."
+            "probe_uncertain_sends", "PINGs that took long to send, so that their send time is uncertain."
         )
         self.log_lost = counter("probe_log_lost_lines", "Lines of the probe log that could not be written.")
         self.accounting_errors = counter(
-            "accounting_errors", "Renderings that found a slot without exactly one outcome: a fault of ours."
+            "accounting_errors",
+            "Renderings that found a scheduled probe without exactly one outcome: a fault of the exporter.",
         )
         self.render_errors = counter(
-            "render_errors", "Values left out of a page because reading them failed: a fault of ours."
+            "render_errors", "Values left out of a page because reading them failed: a fault of the exporter."
         )
-        self.gc_pause = histogram("gc_pause_seconds", "Pauses of the garbage collector.", _PAUSES)
-
-
-#: The changes of state that there are.
-_TRANSITIONS = (*pairwise(("closed", "open", "half_open", "closed")), ("half_open", "open"), ("open", "closed"))
+        self.gc_pause = histogram("gc_pause_seconds", "Pauses of the garbage collector.", _PAUSE_BUCKETS)
 
 
 class OperationMetrics:
-    """The slots of one operation on one target: every slot counts once, and each has one outcome."""
+    """Metrics of one operation on one target. Each run is counted once and gets exactly one outcome."""
 
     __slots__ = ("_duration", "_newest", "_newest_family", "_target", "failures", "retries", "total")
 
     def __init__(self, target: "TargetMetrics", name: str) -> None:
         self.total = target.value(families.OPERATIONS, name)
         self.retries = target.value(families.RETRIES, name)
-        self._duration = target.value(families.DURATION, name)
+        self._duration = target.histogram(families.DURATION, name)
         self.failures = target.failures(name)
-        self._newest_family = families.NEWEST.get(name)
+        self._newest_family = families.NEWEST_DURATION.get(name)
         self._newest: Value | None = None
         self._target = target
 
+    @contextmanager
+    def run(self, clock: Callable[[], float], timeout: float) -> Iterator[None]:
+        """Count the block as one run with one outcome, and pass on its exception.
+
+        ``clock`` is monotonic, in seconds. ``timeout`` is the deadline of the run in seconds.
+        """
+        self.total.inc()
+        started = clock()
+        try:
+            yield
+        except BaseException as error:
+            self.record_outcome(error, clock() - started, timeout)
+            raise
+        self.record_outcome(None, clock() - started, timeout)
+
+    def record_outcome(self, error: BaseException | None, seconds: float, timeout: float) -> None:
+        """Record the outcome of a run: a success that took ``seconds``, or the reason of ``error``.
+
+        An exception that is not a TargetError, such as a cancellation, has the reason ``other``. A timeout is observed
+        at its deadline, ``timeout`` seconds, but only if something was sent.
+        """
+        if error is None:
+            self.succeeded(seconds)
+            return
+        reason = error.reason if isinstance(error, TargetError) else TargetError.reason
+        has_waited = isinstance(error, OperationTimeoutError) and error.was_tried
+        self.failed(reason, timeout if has_waited else None)
+
+    def missed(self, late: int, overrun: int) -> None:
+        """Count runs that never started.
+
+        ``late`` runs are ``skipped``, because the exporter came too late for them. ``overrun`` runs are ``timeout``,
+        because the run before still waited for the target.
+        """
+        self.total.inc(late + overrun)
+        self.failed("skipped", count=late)
+        self.failed("timeout", count=overrun)
+
     def succeeded(self, seconds: float) -> None:
-        """Book a success that took ``seconds``."""
+        """Record a success that took ``seconds``."""
         self._observe(seconds)
 
-    def begin_histogram(self, duration: Value) -> None:
-        """Observe durations in another histogram from now on."""
-        self._duration = duration
-
     def failed(self, reason: str, waited: float | None = None, count: int = 1) -> None:
-        """Book ``count`` failures; ``waited`` is the deadline in seconds when the reason is ``timeout``."""
+        """Record ``count`` failures. For a timeout, ``waited`` is the deadline in seconds at which it is observed."""
         self.failures.inc(reason, count)
         if waited is not None:
             self._observe(waited)
 
+    def use_histogram(self, duration: HistogramValue) -> None:
+        """Observe durations in another histogram from now on."""
+        self._duration = duration
+
     def _observe(self, seconds: float) -> None:
         self._duration.observe(seconds)
         if self._newest_family is not None:
-            if self._newest is None:  # no series before the first one
+            if self._newest is None:  # before the first duration there is no series
                 self._newest = self._target.value(self._newest_family)
             self._newest.set(seconds)
 
 
 class TargetMetrics:
-    """Everything that we count and time of one target; made with every reason at 0."""
+    """All metrics of one target that the exporter itself counts and times."""
 
     def __init__(
         self,
@@ -103,112 +142,117 @@ class TargetMetrics:
         buckets: tuple[float, ...],
         info: Mapping[str, str],
         operations: Iterable[str],
+        probe_accuracy: ProbeAccuracyMetrics,
     ) -> None:
         self._buckets = buckets
         self._families: dict[MetricFamily, FamilySeries] = {}
-        self._values: dict[tuple[MetricFamily, tuple[str, ...]], Value] = {}
+        self._series: dict[tuple[MetricFamily, tuple[str, ...]], Value | HistogramValue] = {}
         self._operations: dict[str, OperationMetrics] = {}
-        self._own = f'target="{escape_label_value(name)}"'
-        self._info = self._info_of(info)
-        #: seconds that the breaker was not closed; whoever makes the breaker says how to know
+        self._target_label = render_label("target", name)
+        self._info = b""
+        self.set_info(info)
+        #: Returns the seconds for which the circuit breaker was not closed. The owner of the breaker sets it.
         self.open_seconds: Callable[[], float] = float
-        self._open_before = 0.0  # at addresses where the target was before
-        #: what is known only when a page is made, by family and its label after ``target`` (empty: it has none);
-        #: whoever knows says how, and None gives no series
+        self._open_seconds_before = 0.0  # at earlier addresses of the target
+        #: Callbacks that return a value at render time, keyed by family and the value of its label after ``target``.
+        #: The label value is empty if the family has no such label. A callback that returns None produces no series.
         self.callbacks: dict[tuple[MetricFamily, str], Callable[[], float | None]] = {}
-        self.probe_accuracy: ProbeAccuracyMetrics
+        self.probe_accuracy = probe_accuracy
         self.up = self.value(families.UP)
         self.value(families.NOT_SENT)
         self.late_replies = self.value(families.LATE_REPLIES)
         self.late_seconds = self.value(families.LATE_SECONDS)
         self._polls = self.value(families.SCRAPES)
-        self._poll_seconds = self.value(families.SCRAPE_SECONDS)
+        self._poll_seconds = self.histogram(families.SCRAPE_SECONDS)
         self._poll_error = b""
-        for state in STATES:
-            self.value(families.BREAKER_STATE, state).set(state == "closed")
+        self._show_breaker_state("closed")
         for old, new in _TRANSITIONS:
             self.value(families.BREAKER_TRANSITIONS, old, new)
         for operation in operations:
             self.operation(operation)
 
-    def relabelled(self, info: Mapping[str, str]) -> None:
-        """Show other labels."""
-        self._info = self._info_of(info)
+    def set_info(self, info: Mapping[str, str]) -> None:
+        """Publish these labels as ``redis_target_info``."""
+        labels = ",".join([self._target_label, *(render_label(key, value) for key, value in info.items())])
+        self._info = f"{families.TARGET_INFO.name}{{{labels}}} 1\n".encode()
 
     def address_changed(self, info: Mapping[str, str], buckets: tuple[float, ...], operations: Container[str]) -> None:
-        """Go on counting for the same target at another address, or with other settings.
+        """Continue to count for the same target at another address, or with other settings.
 
-        What is read at rendering is to be set anew. There the circuit breaker is another one, which is closed. The
-        certificate is not known until it connects. Only with other buckets the histograms begin anew. Series of
-        operations and collectors that it does not have any more are dropped.
+        - The callbacks are removed. The owners of the values must set them again.
+        - The circuit breaker is a new one, which is closed.
+        - The certificate is unknown until the next connection.
+        - The histograms of durations start again at 0, but only if the buckets changed.
+        - Series of operations and collectors that are not in ``operations`` are dropped.
         """
-        self._info = self._info_of(info)
+        self.set_info(info)
         if buckets != self._buckets:
-            self._begin_histograms(buckets)
-        for (family, labels), cell in tuple(self._values.items()):
-            of_operation = family.labels[1:2] in (("operation",), ("collector",))
-            if family == families.CERTIFICATE or (of_operation and labels[0] not in operations):
-                self._drop(family, labels, cell)
+            self._restart_histograms(buckets)
+        for family, labels in tuple(self._series):
+            is_per_operation = family.labels[1:2] in (("operation",), ("collector",))
+            if family == families.CERTIFICATE or (is_per_operation and labels[0] not in operations):
+                self._drop(family, labels)
         for name in [name for name in self._operations if name not in operations]:
-            self._group(families.FAILURES).remove(self._operations.pop(name).failures)
+            self._family_series(families.FAILURES).remove(self._operations.pop(name).failures)
         self.callbacks.clear()
-        self._open_before += self.open_seconds()
+        self._open_seconds_before += self.open_seconds()
         self.open_seconds = float
-        for state in STATES:
-            self.value(families.BREAKER_STATE, state).set(state == "closed")
+        self._show_breaker_state("closed")
 
-    def _begin_histograms(self, buckets: tuple[float, ...]) -> None:
-        """Measure durations in other buckets: counts cannot be moved from one set of edges to another."""
+    def _restart_histograms(self, buckets: tuple[float, ...]) -> None:
+        """Measure durations in other buckets. Counts cannot be moved from one set of bounds to another."""
         self._buckets = buckets
-        for (family, labels), cell in tuple(self._values.items()):
+        for family, labels in tuple(self._series):
             if family == families.DURATION:
-                self._drop(family, labels, cell)
+                self._drop(family, labels)
         for name, operation in self._operations.items():
-            operation.begin_histogram(self.value(families.DURATION, name))
+            operation.use_histogram(self.histogram(families.DURATION, name))
 
-    def collector_rests(self, name: str) -> bool:
-        """Drop what its newest run left, when a collector is not run any more; return whether there was anything."""
-        left = [(family, (name,)) for family in families.OF_RUNS if (family, (name,)) in self._values]
-        for family, labels in left:
-            self._drop(family, labels, self._values[family, labels])
+    def drop_collector(self, name: str) -> bool:
+        """Drop what the newest run of a collector left, because it no longer runs. Return False if nothing was left."""
+        left = [family for family in families.COLLECTOR_RUN_FAMILIES if (family, (name,)) in self._series]
+        for family in left:
+            self._drop(family, (name,))
         return bool(left)
 
-    def _drop(self, family: MetricFamily, labels: tuple[str, ...], cell: Value) -> None:
-        del self._values[family, labels]
-        self._group(family).remove(cell)
-
-    def _info_of(self, info: Mapping[str, str]) -> bytes:
-        labels = "".join([f',{key}="{escape_label_value(value)}"' for key, value in info.items()])
-        return f"{families.TARGET_INFO.name}{{{self._own}{labels}}} 1\n".encode()
+    def _drop(self, family: MetricFamily, labels: tuple[str, ...]) -> None:
+        self._family_series(family).remove(self._series.pop((family, labels)))
 
     def value(self, family: MetricFamily, *labels: str) -> Value:
-        """Return the cell of a family, by its labels after ``target``; hold it where it is used often."""
-        if (known := self._values.get((family, labels))) is None:
-            group = self._group(family)
-            if family.kind == "histogram":
-                known = HistogramValue(group, family, labels, families.BUCKETS.get(family, self._buckets))
-            elif family.kind == "summary":
-                known = HistogramValue(group, family, labels, ())
-            else:
-                known = Value(group, family, labels)
-            self._values[family, labels] = known
-        return known
+        """Return a counter or gauge by its labels after ``target``. Create it if needed.
+
+        Callers that use it often keep the returned object.
+        """
+        series = self._series.get((family, labels)) or self._create(family, labels)
+        if not isinstance(series, Value):
+            raise TypeError(f"{family.name} is a {family.kind}: call histogram()")
+        return series
+
+    def histogram(self, family: MetricFamily, *labels: str) -> HistogramValue:
+        """Return a histogram or summary by its labels after ``target``. Create it if needed."""
+        series = self._series.get((family, labels)) or self._create(family, labels)
+        if not isinstance(series, HistogramValue):
+            raise TypeError(f"{family.name} is a {family.kind}: call value()")
+        return series
 
     def failures(self, operation: str) -> FailureCounts:
-        """Make the failures of one operation."""
-        return FailureCounts(self._group(families.FAILURES), families.FAILURES, operation)
+        """Create the failure counts of one operation."""
+        return FailureCounts(self._family_series(families.FAILURES), families.FAILURES, operation)
 
     def operation(self, name: str) -> OperationMetrics:
-        """Return the held cells of one operation."""
+        """Return the metrics of one operation. Create them if needed."""
         if (known := self._operations.get(name)) is None:
             known = self._operations[name] = OperationMetrics(self, name)
         return known
 
     def breaker_changed(self, old: State, new: State) -> None:
-        """Book a change of the circuit breaker."""
-        for state in STATES:
-            self.value(families.BREAKER_STATE, state).set(state == new)
+        """Record a state change of the circuit breaker."""
+        self._show_breaker_state(new)
         self.value(families.BREAKER_TRANSITIONS, old, new).inc()
+
+    def _show_breaker_state(self, current: State) -> None:
+        for state in STATES:
+            self.value(families.BREAKER_STATE, state).set(state == current)
 
     def record_collector(
         self,
@@ -221,7 +265,7 @@ class TargetMetrics:
         unreadable: int = 0,
         overflow: int = 0,
     ) -> None:
-        """Book one run of a collector."""
+        """Record one run of a collector."""
         self.value(families.SUCCESS, name).set(success)
         self.value(families.SUPPORTED, name).set(supported)
         self.value(families.DENIED, name).set(denied)
@@ -230,36 +274,48 @@ class TargetMetrics:
         self.value(families.OVERFLOW, name).inc(overflow)
 
     def record_poll(self, seconds: float, reason: str = "") -> None:
-        """Book the end of a poll; ``reason`` is that of the first collector that failed, or empty when none did."""
+        """Record the end of a poll. ``reason`` is that of the first collector that failed, or empty without one."""
         self._polls.inc()
         self._poll_seconds.observe(seconds)
         self.value(families.LAST_SCRAPE_SECONDS).set(seconds)
-        name = families.LAST_ERROR.name
-        self._poll_error = f'{name}{{{self._own},err="{escape_label_value(reason)}"}} {int(bool(reason))}\n'.encode()
+        self._poll_error = self._line(families.LAST_ERROR, reason, value=int(bool(reason)))
 
     def render(self) -> dict[MetricFamily, bytes]:
         """Return the lines of every family of this target."""
-        lines = {family: group.render() for family, group in self._families.items()}
+        lines = {family: series.render() for family, series in self._families.items()}
         lines[families.TARGET_INFO] = self._info
         if self._poll_error:
             lines[families.LAST_ERROR] = self._poll_error
         for (family, label), read in self.callbacks.items():
             try:
                 value = read()
-            except Exception:  # noqa: BLE001  # what cannot be read costs its own line, not the page
+            except Exception:  # noqa: BLE001  # a value that cannot be read costs its own line, not the page
                 self.probe_accuracy.render_errors.inc()
                 continue
             if value is not None:
-                pairs = f',{family.labels[1]}="{escape_label_value(label)}"' if label else ""
-                line = f"{family.name}{{{self._own}{pairs}}} {format_number(value)}\n".encode()
+                line = self._line(family, *([label] if label else []), value=value)
                 lines[family] = lines.get(family, b"") + line
-        name = families.BREAKER_OPEN.name
-        lines[families.BREAKER_OPEN] = (
-            f"{name}{{{self._own}}} {format_number(self._open_before + self.open_seconds())}\n".encode()
-        )
+        open_seconds = self._open_seconds_before + self.open_seconds()
+        lines[families.BREAKER_OPEN] = self._line(families.BREAKER_OPEN, value=open_seconds)
         return lines
 
-    def _group(self, family: MetricFamily) -> FamilySeries:
+    def _line(self, family: MetricFamily, *labels: str, value: float) -> bytes:
+        return render_line(family, self._target_label, labels, value).encode()
+
+    def _create(self, family: MetricFamily, labels: tuple[str, ...]) -> Value | HistogramValue:
+        family_series = self._family_series(family)
+        series: Value | HistogramValue
+        match family.kind:
+            case "histogram":
+                series = HistogramValue(family_series, family, labels, families.BUCKETS.get(family, self._buckets))
+            case "summary":
+                series = HistogramValue(family_series, family, labels, ())
+            case _:
+                series = Value(family_series, family, labels)
+        self._series[family, labels] = series
+        return series
+
+    def _family_series(self, family: MetricFamily) -> FamilySeries:
         if (known := self._families.get(family)) is None:
-            known = self._families[family] = FamilySeries(self._own)
+            known = self._families[family] = FamilySeries(self._target_label)
         return known

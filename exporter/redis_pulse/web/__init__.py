@@ -1,9 +1,14 @@
-"""What is served over HTTP, and the server that serves it: the door of starlette, uvicorn and httptools.
+"""Serve the pages of the daemon over HTTP. No other package imports starlette, uvicorn or httptools.
 
-``views`` says what the pages need to know (``app`` implements it), ``routes`` makes the ASGI application of it,
-``answers`` and ``pages`` are the bodies, ``asked`` reads the query, ``negotiate`` reads ``Accept``, ``listen`` opens
-the socket, ``accept`` takes clients in, ``limits`` bounds what one client may take, ``server`` runs it all inside our
-own loop.
+- ``interface``: what the pages need from the daemon; the package ``daemon`` implements it
+- ``app``: the ASGI application with routes, common headers and counting of responses
+- ``handlers``: one method for each path
+- ``query``: the target and the filters in the query of a request
+- ``content_negotiation``: the format and the compression that a client prefers
+- ``json_responses``: the bodies of the JSON pages
+- ``status_page``: the HTML page
+- ``connection_limits``: the time, bytes and connections that clients can take
+- ``server``: the socket, and uvicorn in the event loop of the daemon
 """
 
 from redis_pulse.web.app import build
@@ -17,7 +22,7 @@ from redis_pulse.web.interface import (
     SdTarget,
     TargetView,
 )
-from redis_pulse.web.server import HttpServer, ListenError, bind, parse_listen
+from redis_pulse.web.server import HttpServer, ListenError, bind
 
 __all__ = [
     "REFUSAL_REASONS",
@@ -33,5 +38,4 @@ __all__ = [
     "TargetView",
     "bind",
     "build",
-    "parse_listen",
 ]

@@ -1,8 +1,11 @@
-"""Reads ``Accept`` and ``Accept-Encoding``: which format a client prefers, and whether it takes gzip.
+"""Read ``Accept`` and ``Accept-Encoding``: which format a client prefers, and whether it accepts gzip.
 
-Prometheus weighs its formats by ``q``, and since version 3 adds an escaping scheme to those of version 1.0.0. All our
-names are plain (``[a-zA-Z_:][a-zA-Z0-9_:]*``), so the same bytes are right under every scheme but ``dots``, which
-would double their underscores.
+prometheus_client has functions for this, ``choose_encoder`` and ``gzip_accepted``. They take the first match in the
+header and ignore ``q``. But Prometheus ranks its formats by ``q``, so this module reads the headers itself.
+
+Since version 3 Prometheus adds an escaping scheme to the formats of version 1.0.0. All our names are plain
+(``[a-zA-Z_:][a-zA-Z0-9_:]*``), so the same bytes are right under all schemes except ``dots``. That one would double
+their underscores.
 """
 
 import re
@@ -11,8 +14,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 _QVALUE = re.compile(r"(?:[01](?:\.\d*)?|\.\d+)\Z")
-_MOST_RANGES = 64
-#: Schemes that leave our names as they are; the value is how Prometheus spells it.
+#: Ranges of a header that are read.
+_MAX_RANGES = 64
+#: Escaping schemes that leave our names unchanged, and how Prometheus spells them.
 _ESCAPING = {
     "allow-utf-8": "allow-utf-8",
     "allow-utf8": "allow-utf-8",
@@ -23,7 +27,7 @@ _ESCAPING = {
 
 @dataclass(frozen=True, slots=True)
 class ExpositionFormat:
-    """A format of the page of metrics: its Content-Type, and whether its body is OpenMetrics."""
+    """A format of the page of metrics: its Content-Type, and whether it is OpenMetrics."""
 
     content_type: str
     openmetrics: bool
@@ -34,7 +38,7 @@ class _Offer(NamedTuple):
     version: str
 
 
-#: What we have, the preferred first where a client does not mind.
+#: The formats that we have. The first is preferred if the client has no preference.
 _OFFERS = (
     _Offer("text/plain", "0.0.4"),
     _Offer("text/plain", "1.0.0"),
@@ -43,26 +47,32 @@ _OFFERS = (
 
 
 class _Range(NamedTuple):
+    """One item of a header, such as ``text/*;q=0.5``."""
+
     name: str
     params: dict[str, str]
     q: float
 
 
-class _Candidate(NamedTuple):
+class _Rank(NamedTuple):
+    """How well an offer suits the client. The greatest rank wins."""
+
     q: float
     specificity: int
+    #: the negative position of the range in the header
     earliness: int
+    #: the negative position of the offer in ``_OFFERS``
     preference: int
 
 
 @lru_cache(maxsize=64)
 def choose_format(accept: str) -> ExpositionFormat:
-    """Return the format that the client likes best; text 0.0.4 when it names none that we have.
+    """Return the format that the client prefers, or text 0.0.4 if it names no format that we have.
 
-    The greatest ``q`` wins, then what is named outright before what a wildcard allows, then what is named first.
+    The greatest ``q`` wins, then an exact name before a wildcard, then the first in the header.
     """
     ranges = _parse(accept)
-    best: tuple[_Candidate, _Offer, _Range] | None = None
+    best: tuple[_Rank, _Offer, _Range] | None = None
     for preference, offer in enumerate(_OFFERS):
         matching = [
             (specificity, range_.q, -position, range_)
@@ -72,9 +82,9 @@ def choose_format(accept: str) -> ExpositionFormat:
         if not matching:
             continue
         specificity, q, earliness, range_ = max(matching, key=lambda match: match[:3])
-        candidate = _Candidate(q, specificity, earliness, -preference)
-        if q > 0 and (best is None or candidate > best[0]):
-            best = (candidate, offer, range_)
+        rank = _Rank(q, specificity, earliness, -preference)
+        if q > 0 and (best is None or rank > best[0]):
+            best = (rank, offer, range_)
     if best is None:
         return ExpositionFormat("text/plain; version=0.0.4; charset=utf-8", openmetrics=False)
     _, offer, range_ = best
@@ -86,7 +96,7 @@ def choose_format(accept: str) -> ExpositionFormat:
 
 @lru_cache(maxsize=64)
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Whether the client takes gzip and does not prefer the plain body."""
+    """Return whether the client accepts gzip and does not prefer the plain body."""
     weights: dict[str, float] = {}
     for range_ in _parse(accept_encoding):
         weights.setdefault("gzip" if range_.name == "x-gzip" else range_.name, range_.q)
@@ -95,7 +105,7 @@ def accepts_gzip(accept_encoding: str) -> bool:
 
 
 def _specificity(range_: _Range, offer: _Offer) -> int | None:
-    """How exactly a range names an offer, from 0 (``*/*``) to 3 (type and version); None when it does not."""
+    """Return how exactly a range names an offer, from 0 (``*/*``) to 3 (type and version), or None."""
     if range_.name == offer.media_type:
         if "version" not in range_.params:
             return 2
@@ -107,7 +117,7 @@ def _specificity(range_: _Range, offer: _Offer) -> int | None:
 
 def _parse(header: str) -> list[_Range]:
     ranges = []
-    for item in header.split(",")[:_MOST_RANGES]:
+    for item in header.split(",")[:_MAX_RANGES]:
         name, *raw_params = (part.strip() for part in item.split(";"))
         params = {}
         for raw in raw_params:

@@ -1,6 +1,6 @@
-"""What the web needs to know of the daemon: a port that ``app`` implements, and plain values that cross it.
+"""What the pages need from the daemon: a protocol that ``daemon`` implements, and the values that it returns.
 
-Nothing here holds a secret: addresses are ``host:port`` or a socket's path, texts are safe to show.
+No value holds a secret: addresses are ``host:port`` or the path of a socket, and texts are safe to show.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, Protocol
 
 @dataclass(frozen=True, slots=True)
 class InfoSummary:
-    """Of the newest INFO samples of a target; None where the server does not say."""
+    """Some of the newest INFO samples of a target. Values that the server does not report are None."""
 
     connected_clients: int | None
     used_memory_bytes: int | None
@@ -20,43 +20,43 @@ class InfoSummary:
 
 
 class FailingCollector(NamedTuple):
-    """A collector whose newest run failed."""
+    """A collector that failed in its newest run."""
 
     name: str
     reason: str
     #: safe to show
     error: str
-    #: the commands that are denied, as an ACL names them
+    #: the denied commands, in the spelling of an ACL
     commands: Sequence[str]
-    #: the user that they are denied to
+    #: the user who lacks the permission for these commands
     user: str
 
 
 @dataclass(frozen=True, slots=True)
 class TargetView:
-    """One target as the pages show it, at one moment."""
+    """The state of one target at one moment, as the pages show it."""
 
     name: str
-    #: ``host:port`` or the socket's path
+    #: ``host:port`` or the path of a socket
     address: str
     #: ``connected``, ``disconnected`` or ``error: <reason>: <safe text>``
     status: str
-    #: the newest probe succeeded within its deadline
+    #: whether the newest probe succeeded within its deadline
     up: bool
     latency_seconds: float | None
-    #: how long ago the newest probe ended
+    #: time since the newest probe ended
     probe_age_seconds: float | None
     #: ``closed``, ``open`` or ``half_open``
     breaker: str
     software: str
     version: str
     role: str
-    #: age of the oldest sample that is served
+    #: age of the INFO samples
     sample_age_seconds: float | None
     labels: Mapping[str, str]
-    #: None when no sample is fresh enough
+    #: None if no sample is fresh enough
     stats: InfoSummary | None
-    #: the collectors whose newest run failed
+    #: the collectors that failed in their newest run
     failing: Sequence[FailingCollector]
 
 
@@ -64,18 +64,18 @@ Only = Literal["exporter", "targets"]
 
 
 class MetricsFilter(NamedTuple):
-    """A part of the metrics; None is everything."""
+    """Selects a part of the metrics. A field of None selects everything."""
 
-    #: names of collectors: what the servers say through others is left out
+    #: names of collectors; metrics of other collectors are left out
     collectors: frozenset[str] | None = None
-    #: names of families, as ``# TYPE`` of the text format spells them
+    #: names of families, in the spelling of ``# TYPE`` in the text format
     names: frozenset[str] | None = None
-    #: of what: the daemon itself, the targets, or both
+    #: only the metrics of the daemon itself, or only those of the targets
     only: Only | None = None
 
 
 class SdTarget(NamedTuple):
-    """A target as service discovery needs to know it."""
+    """A target for the service discovery of Prometheus."""
 
     name: str
     address: str
@@ -83,7 +83,7 @@ class SdTarget(NamedTuple):
 
 
 class PendingChange(NamedTuple):
-    """A change of a target that failed, and is tried again."""
+    """A change of a target that failed and will be retried."""
 
     target: str
     #: ``open``, ``move`` or ``close``
@@ -93,22 +93,26 @@ class PendingChange(NamedTuple):
 
 
 class DaemonInterface(Protocol):
-    """The running exporter, seen from its pages. Nothing here touches a target's network."""
+    """The running daemon as its pages see it. No method connects to a target."""
 
     version: str
 
     async def metrics(self, *, openmetrics: bool, gzip: bool) -> bytes:
-        """Return the whole page of metrics, already compressed when ``gzip``."""
+        """Return the whole page of metrics, compressed if ``gzip``."""
         ...
 
     async def filtered_metrics(
-        self, target: str | None, wanted: MetricsFilter, *, openmetrics: bool, gzip: bool
+        self, target: str | None, metrics_filter: MetricsFilter, *, openmetrics: bool, gzip: bool
     ) -> bytes:
-        """Return a part of the metrics: of one target, by its name, or of all and of the daemon itself."""
+        """Return a part of the metrics: of one target, or, for None, of all targets and of the daemon itself."""
         ...
 
-    def find(self, wanted: str) -> str | None:
-        """Return the name of the target that has this name or address, or None."""
+    def find(self, name_or_address: str) -> str | None:
+        """Return the name of the target with this name or address, or None if there is no such target."""
+        ...
+
+    def target(self, name: str) -> TargetView:
+        """Return the target with this name. Raises ``KeyError`` if there is no such target."""
         ...
 
     def target_names(self) -> Sequence[str]:
@@ -116,7 +120,7 @@ class DaemonInterface(Protocol):
         ...
 
     def sd_targets(self) -> Iterable[SdTarget]:
-        """Yield every target as service discovery needs it."""
+        """Yield all targets for service discovery."""
         ...
 
     def collectors(self) -> Sequence[str]:
@@ -124,37 +128,37 @@ class DaemonInterface(Protocol):
         ...
 
     def metric_names(self) -> Sequence[str]:
-        """Return the names of all families that there may be."""
+        """Return the names of all families that the page of metrics can have."""
         ...
 
     def scrape_failed(self) -> None:
-        """Take note of a request for one target that could not be served."""
+        """Count a request for one target that could not be served."""
         ...
 
     def targets(self) -> Sequence[TargetView]:
-        """Return every target, in the order of the configuration."""
+        """Return all targets, in the order of the configuration."""
         ...
 
     def pending(self) -> Sequence[PendingChange]:
-        """Return the changes of targets that failed and are tried again."""
+        """Return the changes of targets that failed and will be retried."""
         ...
 
     def ready(self) -> bool:
-        """Whether the first samples are in."""
+        """Return whether every target was polled once."""
         ...
 
     def healthy(self) -> bool:
-        """Whether our own loop turns; a Redis that is down does not matter."""
+        """Return whether the event loop of the daemon runs on time, whatever the state of the targets."""
         ...
 
     def uptime_seconds(self) -> float:
-        """Return the time since start."""
+        """Return the time since the start of the daemon."""
         ...
 
     async def reload(self) -> str | None:
-        """Read the configuration again, all or nothing: None, or a text for the user that says why not."""
+        """Read the configuration again, and apply all of it or nothing. Return None, or the reason for the user."""
         ...
 
     def count_request(self, path: str, status: int, seconds: float) -> None:
-        """Take note of one answer: ``path`` is a known route or ``other``, ``seconds`` what making it took."""
+        """Count a response. ``path`` is a known route or ``other``, ``seconds`` the time to make the response."""
         ...

@@ -1,51 +1,19 @@
-"""What the JSON pages say, as plain dicts; decided from views alone, so no page ever waits for a target."""
+"""Build the bodies of the JSON pages as plain dicts. They need only views, so no page waits for a target."""
 
-import difflib
 import math
 from collections.abc import Sequence
 from typing import Any
 
 from redis_pulse.web.interface import FailingCollector, InfoSummary, PendingChange, SdTarget, TargetView
+from redis_pulse.web.query import MAX_NAMES, QueryError
 
-_MOST_NAMES = 20
-#: Among so many a similar name is looked for: a thousand take 13 ms of the loop.
-_MOST_COMPARED = 500
 _UNITS = "KMGTP"
 
 
-class UnknownTargetError(Exception):
-    """The request names no target, or one that is not there: ``status`` and ``body`` of the answer."""
-
-    def __init__(self, status: int, body: dict[str, Any]) -> None:
-        super().__init__(body["message"])
-        self.status = status
-        self.body = body
-
-
-def find_target(views: Sequence[TargetView], wanted: str | None) -> TargetView:
-    """Return the target of that name or address; the only one when none is named.
-
-    Raises ``UnknownTargetError``: 404 for a target that is not there, 400 when there are several to choose from, 503
-    when there is none at all.
-    """
-    if not wanted:
-        if len(views) == 1:
-            return views[0]
-        if not views:
-            raise UnknownTargetError(503, _error("no target is configured"))
-        message = f"there are {len(views)} targets: say which, for example ?target={views[0].name}"
-        raise UnknownTargetError(400, _error(message, targets=_some_names(views)))
-    for view in views:
-        if view.name == wanted:
-            return view
-    for view in views:
-        if view.address == wanted:
-            return view
-    near = difflib.get_close_matches(wanted[:200], [view.name for view in views[:_MOST_COMPARED]], n=3, cutoff=0.5)
-    message = f"no target is named {wanted[:200]!r}"
-    if near:
-        message += f": did you mean {' or '.join(near)}?"
-    raise UnknownTargetError(404, _error(message, targets=near or _some_names(views)))
+def query_error(error: QueryError) -> dict[str, Any]:
+    """Return the body for a query that cannot be served."""
+    names = list(error.targets[:MAX_NAMES])
+    return _error(str(error), **({"targets": names} if names else {}))
 
 
 def ping(view: TargetView) -> tuple[int, dict[str, Any]]:
@@ -63,49 +31,51 @@ def ping(view: TargetView) -> tuple[int, dict[str, Any]]:
 
 def stats(view: TargetView) -> tuple[int, dict[str, Any]]:
     """Return status and body for the newest INFO samples of a target."""
-    found = view.stats
-    if found is None:
+    summary = view.stats
+    if summary is None:
         return 503, _error(f"no fresh sample of this server: {down_reason(view)}", target=view.name)
     return 200, {
-        "connected_clients": found.connected_clients,
-        "used_memory_human": format_bytes(found.used_memory_bytes),
-        "total_commands_processed": found.total_commands_processed,
-        "keyspace_hits": found.keyspace_hits,
-        "keyspace_misses": found.keyspace_misses,
-        "hit_rate": hit_rate(found),
+        "connected_clients": summary.connected_clients,
+        "used_memory_human": format_bytes(summary.used_memory_bytes),
+        "total_commands_processed": summary.total_commands_processed,
+        "keyspace_hits": summary.keyspace_hits,
+        "keyspace_misses": summary.keyspace_misses,
+        "hit_rate": hit_rate(summary),
         "target": view.name,
     }
 
 
-def health_status(views: Sequence[TargetView], *, loop_turns: bool) -> str:
-    """Return ``unhealthy`` when no target is connected, ``healthy`` when every one is and all collectors work.
+def health_status(views: Sequence[TargetView], *, is_loop_healthy: bool) -> str:
+    """Return ``healthy``, ``degraded`` or ``unhealthy``.
 
-    Everything between is ``degraded``.
+    It is unhealthy if no target is connected or the event loop is stuck.
+    It is healthy if every target is connected and all collectors work.
     """
     connected = sum(view.up for view in views)
-    if not connected or not loop_turns:
+    if not connected or not is_loop_healthy:
         return "unhealthy"
-    is_whole = connected == len(views) and not any(view.failing for view in views)
-    return "healthy" if is_whole else "degraded"
+    is_complete = connected == len(views) and not any(view.failing for view in views)
+    return "healthy" if is_complete else "degraded"
 
 
-def health_code(status: str, *, loop_turns: bool, always_200: bool) -> int:
+def health_code(status: str, *, is_loop_healthy: bool, always_200: bool) -> int:
     """Return the HTTP status of ``/health``.
 
-    With ``always_200`` it says only whether we live. A supervisor that asks redis_exporter's ``/health`` would
-    otherwise restart us, or take Redis out of its service, in the very outage that we are to record.
+    With ``always_200`` only the event loop of the daemon counts. Supervisors set up for redis_exporter query
+    ``/health``. In an outage of Redis they would restart the daemon, or take Redis out of its service.
+    That is the very outage that the daemon must record.
     """
-    is_well = loop_turns if always_200 else status != "unhealthy"
-    return 200 if is_well else 503
+    is_healthy = is_loop_healthy if always_200 else status != "unhealthy"
+    return 200 if is_healthy else 503
 
 
 def health_redis(view: TargetView) -> dict[str, Any]:
-    """Return how the connection to one target is."""
+    """Return the state of the connection to a target."""
     return {"status": view.status, "latency_ms": milliseconds(view.latency_seconds)}
 
 
 def health_target(view: TargetView) -> dict[str, Any]:
-    """Return what ``/health`` says of one target."""
+    """Return the part of ``/health`` for one target."""
     return {
         "redis": health_redis(view),
         "breaker": view.breaker,
@@ -113,44 +83,47 @@ def health_target(view: TargetView) -> dict[str, Any]:
         "role": view.role,
         "version": view.version,
         "sample_age_seconds": rounded(view.sample_age_seconds),
-        "failing": {one.name: _failing(one) for one in view.failing},
+        "failing": {collector.name: _failing(collector) for collector in view.failing},
     }
 
 
 def pending(changes: Sequence[PendingChange]) -> dict[str, dict[str, str]]:
-    """Return what ``/health`` says of changes that failed: target, step and error."""
-    found: dict[str, dict[str, str]] = {}
+    """Return the part of ``/health`` for changes that failed: the error of each step of each target."""
+    errors: dict[str, dict[str, str]] = {}
     for change in changes:
-        found.setdefault(change.target, {})[change.step] = change.error
-    return found
+        errors.setdefault(change.target, {})[change.step] = change.error
+    return errors
 
 
-def _failing(one: FailingCollector) -> dict[str, Any]:
-    found: dict[str, Any] = {"reason": one.reason, "error": one.error}
-    if one.commands:
-        found |= {"user": one.user, "commands": list(one.commands)}
-    return found
+def _failing(collector: FailingCollector) -> dict[str, Any]:
+    body: dict[str, Any] = {"reason": collector.reason, "error": collector.error}
+    if collector.commands:
+        body |= {"user": collector.user, "commands": list(collector.commands)}
+    return body
 
 
-def sd_group(place: SdTarget) -> dict[str, Any]:
-    """Return a target as http_sd tells it: ``instance`` is the Redis, and relabelling has only to say where we are."""
-    labels = {"__metrics_path__": "/scrape", "__param_target": place.name, "instance": place.address}
-    return {"targets": [place.address], "labels": {**place.labels, **labels}}
+def sd_group(target: SdTarget) -> dict[str, Any]:
+    """Return a target as a target group of http_sd. ``instance`` is the address of the Redis server.
+
+    So relabelling only has to replace ``__address__`` by the address of the daemon.
+    """
+    labels = {"__metrics_path__": "/scrape", "__param_target": target.name, "instance": target.address}
+    return {"targets": [target.address], "labels": {**target.labels, **labels}}
 
 
 def down_reason(view: TargetView) -> str:
-    """Return why a target is not up, or has no samples, in words."""
+    """Return in words why a target is not up or has no samples."""
     if view.status == "connected":
-        return "connected, and no answer yet"
+        return "connected, no reply yet"
     return view.status.removeprefix("error: ")
 
 
-def hit_rate(found: InfoSummary) -> float | None:
-    """Return the share of lookups that found their key, in percent; None when there were none."""
-    if found.keyspace_hits is None or found.keyspace_misses is None:
+def hit_rate(summary: InfoSummary) -> float | None:
+    """Return the percentage of lookups that found their key, or None if there were no lookups."""
+    if summary.keyspace_hits is None or summary.keyspace_misses is None:
         return None
-    lookups = found.keyspace_hits + found.keyspace_misses
-    return round(100 * found.keyspace_hits / lookups, 2) if lookups > 0 else None
+    lookups = summary.keyspace_hits + summary.keyspace_misses
+    return round(100 * summary.keyspace_hits / lookups, 2) if lookups > 0 else None
 
 
 def format_bytes(count: int | None) -> str | None:
@@ -164,18 +137,14 @@ def format_bytes(count: int | None) -> str | None:
 
 
 def milliseconds(seconds: float | None) -> float | None:
-    """Return milliseconds with microseconds after the point; None for what is not a number."""
+    """Return seconds as milliseconds with three decimals, or None if they are not a finite number."""
     return None if seconds is None else rounded(seconds * 1000)
 
 
 def rounded(value: float | None) -> float | None:
-    """Return three digits after the point; None for what JSON cannot say."""
+    """Return a value with three decimals, or None if JSON cannot express it."""
     return None if value is None or not math.isfinite(value) else round(value, 3)
 
 
 def _error(message: str, **more: Any) -> dict[str, Any]:
     return {"status": "error", "message": message, **more}
-
-
-def _some_names(views: Sequence[TargetView]) -> list[str]:
-    return [view.name for view in views[:_MOST_NAMES]]

@@ -1,18 +1,22 @@
-"""What a request for a part of the metrics asks: for one target, some collectors, some names; read with distrust.
+"""Read the query of a request: which target, and which part of the metrics. A query is not trusted.
 
-A request chooses among what the configuration and discovery named, and can add nothing to it: no host, no credential.
+A request selects from the targets, collectors and metrics that this daemon has. It can add no host and no credential.
 """
 
-import difflib
 from collections.abc import Callable, Sequence
 
 from starlette.datastructures import QueryParams
 
-from redis_pulse.config import parse_url
+from redis_pulse.config import closest_names, parse_url
 from redis_pulse.web.interface import DaemonInterface, MetricsFilter
 
-_LONGEST = 200
-#: What a request may tell redis_exporter, and the setting that does so here.
+#: Characters of a value that are repeated in a message.
+_MAX_LENGTH = 200
+#: Names of targets that are listed in a message.
+MAX_NAMES = 20
+#: Targets that are searched for a similar name. A thousand take 13 ms of the event loop.
+_MAX_COMPARED = 500
+#: Parameters of redis_exporter, and the setting that has the same effect here.
 _FOREIGN = {
     "check-keys": "collectors: {keys: {patterns: […]}}",
     "check-single-keys": "collectors: {keys: {keys: […]}}",
@@ -22,29 +26,31 @@ _FOREIGN = {
     "tls-server-name": "tls: {server_name: …}",
     "tls_server_name": "tls: {server_name: …}",
 }
-_MOST_NAMES = 20
-_MOST_COMPARED = 500
 
 
 class QueryError(Exception):
-    """The request cannot be served: ``status`` and a text for whoever sent it, which repeats no secret."""
+    """The query cannot be served. The text is for the client and repeats no secret.
 
-    def __init__(self, status: int, text: str) -> None:
+    ``status`` is the HTTP status. ``targets`` are the names of targets that the client may have meant.
+    """
+
+    def __init__(self, status: int, text: str, targets: Sequence[str] = ()) -> None:
         super().__init__(text)
         self.status = status
+        self.targets = targets
 
 
 def parse_filters(query: QueryParams, daemon: DaemonInterface) -> MetricsFilter:
-    """Return the filters of a request: ``collectors[]``, ``name[]``, ``only``.
+    """Return the filters of a request: ``collectors[]``, ``name[]`` and ``only``.
 
-    Raises AskedError for unknown ones, and for parameters of redis_exporter that no request can set here.
+    Raises ``QueryError`` for unknown names, and for parameters of redis_exporter that have no effect here.
     """
     if foreign := next((key for key, value in query.items() if value and key in _FOREIGN), None):
         flag = foreign.replace("_", "-")
         raise QueryError(
             400,
-            f"{foreign}: a request cannot say what is read here, the configuration does: set {_FOREIGN[foreign]} for "
-            f"this target; `redis-pulse migrate-flags -- -{flag}=…` prints it",
+            f"{foreign}: a request cannot choose what is read here: set {_FOREIGN[foreign]} for this target in the "
+            f"configuration; `redis-pulse migrate-flags -- -{flag}=…` prints this setting",
         )
     collectors = _parse_names("collectors[]", query, daemon.collectors, "collector")
     names = _parse_names("name[]", query, daemon.metric_names, "metric")
@@ -60,50 +66,82 @@ def parse_filters(query: QueryParams, daemon: DaemonInterface) -> MetricsFilter:
 
 
 def parse_target(query: QueryParams, daemon: DaemonInterface) -> str:
-    """Return the name of the target that a request asks for, by its name, its address or a URL of its address.
+    """Return the name of the one target in the query.
 
-    Raises AskedError: 400 when it names none, several, or credentials; 404 for one that is not known here.
+    Raises ``QueryError``: 400 if the query has no target or several, and as ``_find_target`` does.
     """
-    asked = query.getlist("target")
-    if len(asked) != 1 or not asked[0].strip():
-        raise QueryError(400, f"say which target, once: /scrape?target=NAME; {_some(daemon.target_names())}")
-    text = asked[0].strip()
+    values = query.getlist("target")
+    if len(values) != 1 or not values[0].strip():
+        names = daemon.target_names()
+        raise QueryError(400, f"name exactly one target: /scrape?target=NAME; {_list_names(names)}", names)
+    return _find_target(values[0].strip(), daemon)
+
+
+def parse_optional_target(query: QueryParams, daemon: DaemonInterface) -> str:
+    """Return the name of the target in the query. Without one, return the name of the only target.
+
+    Raises ``QueryError``: 503 if there is no target, 400 if there are several, and as ``_find_target`` does.
+    """
+    if text := query.get("target", "").strip():
+        return _find_target(text, daemon)
+    names = daemon.target_names()
+    if not names:
+        raise QueryError(503, _list_names(names))
+    if len(names) > 1:
+        raise QueryError(400, f"there are {len(names)} targets: choose one, for example ?target={names[0]}", names)
+    return names[0]
+
+
+def _find_target(text: str, daemon: DaemonInterface) -> str:
+    """Return the name of the target with this name, this address or a URL of this address.
+
+    Raises ``QueryError``: 400 if the text has credentials, 404 if there is no such target.
+    """
     if (name := daemon.find(text)) is not None:
         return name
     if "@" in text:
-        raise QueryError(400, "a target is named without user name and password: its own are in the configuration")
-    address = _address(text)
+        raise QueryError(400, "name a target without user name and password: the configuration holds them")
+    address = _parse_address(text)
     if address is not None and (name := daemon.find(address)) is not None:
         return name
-    shown = text[:_LONGEST]
-    near = difflib.get_close_matches(shown, daemon.target_names()[:_MOST_COMPARED], n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else _some(daemon.target_names())
-    raise QueryError(404, f"no target is known as {shown!r}, neither by name nor by address: {hint}")
+    shown, names = text[:_MAX_LENGTH], daemon.target_names()
+    similar = closest_names(shown, names[:_MAX_COMPARED], cutoff=0.5)
+    hint = _suggest(similar) if similar else _list_names(names)
+    raise QueryError(404, f"no target has the name or address {shown!r}: {hint}", similar or names)
 
 
-def _address(text: str) -> str | None:
+def _parse_address(text: str) -> str | None:
     try:
-        return parse_url(text[:_LONGEST]).endpoint.address
+        return parse_url(text[:_MAX_LENGTH]).endpoint.address
     except ValueError:
         return None
 
 
-def _parse_names(key: str, query: QueryParams, names: Callable[[], Sequence[str]], kind: str) -> frozenset[str] | None:
-    """Return what is chosen; ``names`` is asked only then: it collects much, and most scrapes choose nothing."""
+def _parse_names(
+    key: str, query: QueryParams, known_names: Callable[[], Sequence[str]], kind: str
+) -> frozenset[str] | None:
+    """Return the selected names, or None if the query selects none.
+
+    ``known_names`` is called only if there are some, because it gathers much, and most scrapes select nothing.
+    """
     if key not in query:
         return None
-    known, asked = names(), frozenset(query.getlist(key))
-    unknown = sorted(asked.difference(known))
+    known, selected = known_names(), frozenset(query.getlist(key))
+    unknown = sorted(selected.difference(known))
     if unknown:
-        shown = unknown[0][:_LONGEST]
-        near = difflib.get_close_matches(shown, known, n=3, cutoff=0.6)
-        hint = f": did you mean {' or '.join(near)}?" if near else ""
+        shown = unknown[0][:_MAX_LENGTH]
+        similar = closest_names(shown, known)
+        hint = f": {_suggest(similar)}" if similar else ""
         raise QueryError(400, f"{key}: no {kind} is named {shown!r}{hint}")
-    return asked
+    return selected
 
 
-def _some(names: Sequence[str]) -> str:
+def _suggest(names: Sequence[str]) -> str:
+    return f"did you mean {' or '.join(names)}?"
+
+
+def _list_names(names: Sequence[str]) -> str:
     if not names:
-        return "no target is known"
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return f"known are {', '.join(names[:_MOST_NAMES])}{more}"
+        return "no target is configured"
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return f"known targets are {', '.join(names[:MAX_NAMES])}{more}"

@@ -1,233 +1,62 @@
-"""Opens the socket that we listen on, and says clearly why when it cannot be opened.
+"""Serve the pages: open the listening socket, accept connections, and run uvicorn in the event loop of the daemon.
 
-Accepts connections for the HTTP server: at most some at once, and without haste when descriptors run out.
+uvicorn gets our socket and our connection limits, and it leaves signals to the daemon.
 
-asyncio's own way tries as often as the backlog is long in one turn of the loop, and for each try that finds no
-descriptor it logs a line and sets a timer. Here one try that fails ends the turn, and the next comes a second later.
-
-Runs uvicorn inside our own loop: our socket, our limits, our signals.
+``Acceptor`` takes the place of asyncio's own server. In one turn of the event loop asyncio accepts as often as its
+backlog is long. Each time that no file descriptor is left, it logs a line and sets a timer. ``Acceptor`` accepts a few
+connections a turn. If no descriptor is left, it ends the turn and tries again a second later.
 """
 
 import asyncio
 import contextlib
 import errno
 import logging
-import re
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from redis_pulse import file_descriptors, log
 from redis_pulse.blocking import NAMES, BlockedError
-from redis_pulse.web.connection_limits import ConnectionLimits, limited
+from redis_pulse.config import ListenAddress, parse_listen
+from redis_pulse.web.connection_limits import ConnectionLimits, limited_protocol
 
-#: Clients that may wait to be accepted. A loop that turns accepts them within milliseconds; one that does not turn
-#: should refuse the next, not keep it.
+#: Clients that may wait to be accepted. A healthy event loop accepts them within milliseconds. A loop that is stuck
+#: should refuse further clients, not let them wait.
 _BACKLOG = 128
-_TRIES = 100
-_ALL = ("", "*", "::")
+#: Ports that are tried if the first one is in use.
+_MAX_FALLBACK_PORTS = 100
+#: Hosts that mean every address of the machine.
+_ALL_ADDRESSES = ("", "*", "::")
+#: Seconds for the host name of the listen address to resolve.
+_RESOLVE_TIMEOUT = 10.0
+#: Connections that are accepted in one turn of the event loop. Pings may be due meanwhile.
+_MAX_ACCEPTS = 32
+#: Seconds until the next try if no file descriptor was left.
+PAUSE = 1.0
+#: Seconds between two log lines about it.
+_LOG_INTERVAL = 60.0
+#: uvicorn checks this often whether it has finished, twice while it stops.
+_TICK = 0.25
+#: Seconds for the connections that were accepted last to send their requests. They sent them before the stop.
+_LAST_REQUESTS = 0.05
 
-
-class ListenError(Exception):
-    """We cannot listen there; ``str(error)`` names the address, the reason and the cure."""
-
-
-class ListenAddress(NamedTuple):
-    """An address to listen on; an empty host means all of them, port 0 means any free one."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def parse_listen(text: str) -> ListenAddress:
-    """Read ``:9121``, ``127.0.0.1:9121``, ``[::1]:9121``, ``localhost:9121`` or just ``9121``.
-
-    Raises ``ListenError`` for anything else.
-    """
-    text = text.strip()
-    found = re.fullmatch(
-        r"(?:(?:\[(?P<v6>[0-9A-Fa-f:.]+(?:%\S+)?)\]|(?P<host>[^\s:/\[\]]*)):)?(?P<port>[0-9]{1,5})", text
-    )
-    if found is None:
-        cure = "write HOST:PORT, for example :9121, 127.0.0.1:9121 or [::1]:9121"
-        if text.count(":") > 1 and "[" not in text and "/" not in text:
-            cure = f"an IPv6 address stands in brackets, for example [{text.rpartition(':')[0]}]:9121"
-        raise ListenError(f"cannot listen on {text[:100]!r}: {cure}")
-    port = int(found["port"])
-    if port > 65535:
-        raise ListenError(f"cannot listen on {text!r}: a port is at most 65535")
-    return ListenAddress(found["v6"] or found["host"] or "", port)
-
-
-def bind(listen: str, *, fallback: bool = False) -> socket.socket:
-    """Return a socket that listens on the address; with ``fallback`` on the next free port when it is in use.
-
-    ``:9121`` listens on IPv6 and IPv4 where the machine has both, on IPv4 where it has only that. The port is taken
-    when this returns: connections wait until a server serves the socket. Raises ``ListenError``.
-    """
-    wanted = parse_listen(listen)
-    last = min(wanted.port + _TRIES, 65535) if fallback and wanted.port else wanted.port
-    for port in range(wanted.port, last + 1):
-        try:
-            return _open(ListenAddress(wanted.host, port))
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE or port == last:
-                raise ListenError(_explain(wanted, last, error)) from None
-    raise AssertionError("unreachable")  # pragma: no cover
-
-
-def _open(where: ListenAddress) -> socket.socket:
-    if where.host in _ALL:
-        try:
-            return _listening(socket.AF_INET6, ("::", where.port), dual=True)
-        except OSError as error:
-            # No IPv6 here, or it is switched off. A port in use is in use, whatever the family.
-            if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.ENOPROTOOPT):
-                raise
-        return _listening(socket.AF_INET, ("0.0.0.0", where.port))  # noqa: S104  what ":9121" asks for
-    found = socket.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM)
-    # A name such as localhost has both families; most clients try IPv4 in any case.
-    family, _, _, _, address = min(found, key=lambda info: info[0] != socket.AF_INET)
-    return _listening(family, address)
-
-
-def _listening(family: int, address: tuple[object, ...], *, dual: bool = False) -> socket.socket:
-    # asyncio sets TCP_NODELAY only where the protocol is named; without it every answer waits 40 ms for an ACK.
-    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual else 1)
-        sock.bind(address)
-        # Two sockets may be bound to one port with SO_REUSEADDR; only listening shows that it is taken.
-        sock.listen(_BACKLOG)
-        sock.setblocking(False)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-def _explain(where: ListenAddress, last: int, error: OSError) -> str:
-    place = f"cannot listen on {where}"
-    if isinstance(error, socket.gaierror):
-        return f"{place}: the host name does not resolve; use an address of this machine, or :{where.port} for all"
-    if error.errno == errno.EADDRINUSE and last > where.port:
-        return f"{place}: it is in use, and so are the ports up to {last}; choose another one (--listen)"
-    if error.errno == errno.EADDRINUSE:
-        other = ListenAddress(where.host, where.port + 1 if where.port < 65535 else where.port - 1)
-        return (
-            f"{place}: the port is in use, perhaps by another redis-pulse; stop that program "
-            f"(`ss -ltnp 'sport = :{where.port}'` names it) or choose another port (--listen {other})"
-        )
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return f"{place}: not permitted; ports below 1024 want privileges, choose a higher one (--listen :9121)"
-    if error.errno == errno.EADDRNOTAVAIL:
-        return f"{place}: this machine has no such address; use one it has, or :{where.port} for all of them"
-    return f"{place}: {error.strerror or error}"
-
-
-#: Connections accepted in one turn of the loop: pings are due meanwhile.
-AT_ONCE = 32
-#: Seconds until it is tried again when there was no descriptor, and between two lines that tell so.
-PAUSE, QUIET = 1.0, 60.0
 _log = log.get("web")
 
 
-class Acceptor:
-    """Gives every connection of a listening socket a protocol, until ``close``."""
-
-    def __init__(self, sock: socket.socket, make: Callable[[], asyncio.Protocol]) -> None:
-        self._sock = sock
-        self._make = make
-        self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self._told: float | None = None
-        self._is_closed = False
-        self._resume()
-
-    def close(self) -> None:
-        """Take what waits in the queue of the kernel, for it would get a reset; then listen no more."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        if self._timer is not None:
-            self._timer.cancel()
-        self._loop.remove_reader(self._sock.fileno())
-        while self._accept_one():
-            pass
-        self._sock.close()
-
-    async def wait_closed(self) -> None:
-        """Wait until every connection has its protocol."""
-        await asyncio.gather(*self._tasks)
-
-    def _resume(self) -> None:
-        self._timer = None
-        self._loop.add_reader(self._sock.fileno(), self._accept)
-
-    def _accept(self) -> None:
-        for _ in range(AT_ONCE):
-            if not self._accept_one():
-                return
-
-    def _accept_one(self) -> bool:
-        """Accept a connection; return whether to try for another one."""
-        try:
-            conn, _ = self._sock.accept()
-        except (BlockingIOError, InterruptedError):
-            return False
-        except ConnectionAbortedError:
-            return True
-        except OSError as error:
-            self._wait(error)
-            return False
-        conn.setblocking(False)
-        task = self._loop.create_task(self._begin(conn))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return True
-
-    async def _begin(self, conn: socket.socket) -> None:
-        with suppress(OSError):  # it is gone already
-            await self._loop.connect_accepted_socket(self._make, conn)
-
-    def _wait(self, error: OSError) -> None:
-        if not self._is_closed:
-            self._loop.remove_reader(self._sock.fileno())  # it stays readable, and would wake us at once
-            self._timer = self._loop.call_later(PAUSE, self._resume)
-        now = self._loop.time()
-        if self._told is not None and now - self._told < QUIET:
-            return
-        self._told = now
-        cure = (
-            f"the limit of open files is {file_descriptors.limit()}" if error.errno in file_descriptors.LACKING else ""
-        )
-        _log.error("clients must wait: no connection can be accepted", error=error.strerror, cure=cure)
-
-
-#: uvicorn looks for the end of its work this often, twice while it stops.
-_TICK = 0.25
-#: Seconds for the name that we listen on to resolve.
-_RESOLVED = 10.0
-#: Seconds for what was accepted last of all to send its request: it was sent before we stopped, so it is here.
-_LAST = 0.05
+class ListenError(Exception):
+    """The daemon cannot listen on an address. ``str(error)`` has the address, the reason and a hint."""
 
 
 class HttpServer:
-    """Serves an ASGI application on one address from ``start`` to ``stop``.
+    """Serves an ASGI application on one address, from ``start`` to ``stop``.
 
-    ``listen`` is as ``parse_listen`` reads it. With ``fallback`` a port in use is no error: the next free one is taken.
-    ``on_refused`` is called with one of ``limits.REFUSAL_REASONS`` for every client that asked too much.
+    ``listen`` is an address as ``config.parse_listen`` accepts it.
+    With ``fallback`` the next free port is used if the port is in use.
+    ``on_refused`` is called with one of ``REFUSAL_REASONS`` for every client that exceeds ``limits``.
     """
 
     def __init__(
@@ -242,12 +71,12 @@ class HttpServer:
         self._listen = listen
         self._fallback = fallback
         self._port = 0
-        self._server: _Server | None = None
+        self._server: _UvicornServer | None = None
         self._task: asyncio.Task[None] | None = None
         limits = limits or ConnectionLimits()
         self._config: dict[str, Any] = {
             "app": app,
-            "http": limited(limits, on_refused),
+            "http": limited_protocol(limits, on_refused),
             "timeout_keep_alive": limits.keep_alive,
             "interface": "asgi3",
             "loop": "none",
@@ -257,19 +86,19 @@ class HttpServer:
             "log_level": logging.ERROR,
             "access_log": False,
             "server_header": False,
-            "date_header": False,  # uvicorn's comes from its ticks; `routes` adds ours
+            "date_header": False,  # ``main_loop`` of uvicorn would set it; ``app`` adds the header instead
             "proxy_headers": False,
         }
 
     async def start(self) -> None:
-        """Open the socket and serve; returns when requests are answered. Raises ``ListenError``."""
+        """Open the socket, and return when requests are served. Raises ``ListenError``."""
         try:
             listen = partial(bind, self._listen, fallback=self._fallback)
-            sock = await NAMES.run(("listen", self._listen, object()), listen, within=_RESOLVED)
+            sock = await NAMES.run(("listen", self._listen, object()), listen, within=_RESOLVE_TIMEOUT)
         except BlockedError:
             raise ListenError(f"cannot listen on {self._listen}: the host name does not resolve in time") from None
         self._port = int(sock.getsockname()[1])
-        self._server = _Server(uvicorn.Config(**self._config))
+        self._server = _UvicornServer(uvicorn.Config(**self._config))
         self._task = asyncio.create_task(self._server.serve(sockets=[sock]), name="http server")
         serving = asyncio.create_task(self._server.serving.wait())
         await asyncio.wait({self._task, serving}, return_when=asyncio.FIRST_COMPLETED)
@@ -278,15 +107,15 @@ class HttpServer:
             sock.close()
             await self._task
             raise RuntimeError("the HTTP server ended before it served")  # pragma: no cover
-        self._task.add_done_callback(self._ended)
+        self._task.add_done_callback(self._on_ended)
 
     @property
     def port(self) -> int:
-        """The port that is served: the real one where the address asked for a free one. 0 before ``start``."""
+        """The port in use, also if the address has port 0. It is 0 before ``start``."""
         return self._port
 
     async def stop(self, grace: float = 2.0) -> None:
-        """Accept nothing more, let answers under way be fetched for ``grace`` seconds, then cut what is left."""
+        """Accept no more connections, wait ``grace`` seconds for responses in progress, then cut off the rest."""
         server, task = self._server, self._task
         if server is None or task is None:
             return
@@ -298,20 +127,23 @@ class HttpServer:
             server.force_exit = True
             for connection in list(server.server_state.connections):
                 connection.transport.abort()
-            for answering in list(server.server_state.tasks):
-                answering.cancel()
+            for request in list(server.server_state.tasks):
+                request.cancel()
             await asyncio.wait({task}, timeout=2 * _TICK)
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
-    def _ended(self, task: "asyncio.Task[None]") -> None:
+    def _on_ended(self, task: "asyncio.Task[None]") -> None:
         if self._task is task and not task.cancelled():
             _log.error("the HTTP server has stopped by itself", exc_info=task.exception())
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's server, which tells when it serves, waits to be told to stop, and leaves signals to us."""
+class _UvicornServer(uvicorn.Server):
+    """uvicorn's server with two events: ``serving`` is set when it serves, and it stops when ``stopping`` is set.
+
+    It accepts connections with ``Acceptor``, and it does not handle signals.
+    """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -319,24 +151,171 @@ class _Server(uvicorn.Server):
         self.stopping = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        def make() -> asyncio.Protocol:
-            kind: Any = self.config.http_protocol_class
-            return kind(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)  # type: ignore[no-any-return]
+        def make_protocol() -> asyncio.Protocol:
+            protocol: Any = self.config.http_protocol_class
+            return protocol(  # type: ignore[no-any-return]
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            )
 
-        self.servers = [Acceptor(sock, make) for sock in sockets or ()]  # type: ignore[misc]  # all that uvicorn asks of one
+        # ``Acceptor`` has all methods of a server that uvicorn calls.
+        self.servers = [Acceptor(sock, make_protocol) for sock in sockets or ()]  # type: ignore[misc]
         self.started = True
         self.serving.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
-        await asyncio.sleep(_LAST)
+        await asyncio.sleep(_LAST_REQUESTS)
         await super().shutdown(sockets)
 
     async def main_loop(self) -> None:
-        # uvicorn looks ten times a second whether to stop: two thirds of all that an idle daemon would do.
+        # uvicorn would check ten times a second whether to stop. That is two thirds of the work of an idle daemon.
         await self.stopping.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+class Acceptor:
+    """Gives every connection of a listening socket a protocol, until ``close``."""
+
+    def __init__(self, sock: socket.socket, make_protocol: Callable[[], asyncio.Protocol]) -> None:
+        self._sock = sock
+        self._make_protocol = make_protocol
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._logged_at: float | None = None
+        self._is_closed = False
+        self._resume()
+
+    def close(self) -> None:
+        """Accept the connections in the queue of the kernel, which would be reset, and close the socket."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._loop.remove_reader(self._sock.fileno())
+        while self._accept_one():
+            pass
+        self._sock.close()
+
+    async def wait_closed(self) -> None:
+        """Wait until every accepted connection has its protocol."""
+        await asyncio.gather(*self._tasks)
+
+    def _resume(self) -> None:
+        self._timer = None
+        self._loop.add_reader(self._sock.fileno(), self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(_MAX_ACCEPTS):
+            if not self._accept_one():
+                return
+
+    def _accept_one(self) -> bool:
+        """Accept a connection. Return whether there may be another one."""
+        try:
+            connection, _ = self._sock.accept()
+        except (BlockingIOError, InterruptedError):
+            return False
+        except ConnectionAbortedError:
+            return True
+        except OSError as error:
+            self._pause(error)
+            return False
+        connection.setblocking(False)
+        task = self._loop.create_task(self._connect_protocol(connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
+
+    async def _connect_protocol(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # the client has left already
+            await self._loop.connect_accepted_socket(self._make_protocol, connection)
+
+    def _pause(self, error: OSError) -> None:
+        if not self._is_closed:
+            self._loop.remove_reader(self._sock.fileno())  # the socket stays readable, and would wake the loop at once
+            self._timer = self._loop.call_later(PAUSE, self._resume)
+        now = self._loop.time()
+        if self._logged_at is not None and now - self._logged_at < _LOG_INTERVAL:
+            return
+        self._logged_at = now
+        is_shortage = error.errno in file_descriptors.SHORTAGE_ERRNOS
+        hint = f"the limit of open files is {file_descriptors.limit()}" if is_shortage else ""
+        _log.error("clients must wait: no connection can be accepted", error=error.strerror, cure=hint)
+
+
+def bind(listen: str, *, fallback: bool = False) -> socket.socket:
+    """Return a socket that listens on the address. With ``fallback`` it uses the next free port if that is in use.
+
+    ``:9121`` listens on IPv6 and IPv4, or on IPv4 alone if the machine has no IPv6. From now on the kernel accepts
+    connections. They wait until a server serves the socket. Raises ``ListenError``.
+    """
+    try:
+        address = parse_listen(listen)
+    except ValueError as error:
+        raise ListenError(f"cannot listen on {listen[:100]!r}: it {error}") from None
+    last_port = min(address.port + _MAX_FALLBACK_PORTS, 65535) if fallback and address.port else address.port
+    for port in range(address.port, last_port + 1):
+        try:
+            return _open(ListenAddress(address.host, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or port == last_port:
+                raise ListenError(_describe_failure(address, last_port, error)) from None
+    raise AssertionError("unreachable")  # pragma: no cover
+
+
+def _open(address: ListenAddress) -> socket.socket:
+    if address.host in _ALL_ADDRESSES:
+        try:
+            return _listen_on(socket.AF_INET6, ("::", address.port), dual=True)
+        except OSError as error:
+            # The machine has no IPv6, or it is switched off. A port that is in use is so for both families.
+            if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.ENOPROTOOPT):
+                raise
+        return _listen_on(socket.AF_INET, ("0.0.0.0", address.port))  # noqa: S104  ":9121" means all addresses
+    infos = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    # A name such as localhost has both families. Most clients try IPv4 in any case.
+    family, _, _, _, sockaddr = min(infos, key=lambda info: info[0] != socket.AF_INET)
+    return _listen_on(family, sockaddr)
+
+
+def _listen_on(family: int, sockaddr: tuple[object, ...], *, dual: bool = False) -> socket.socket:
+    # asyncio sets TCP_NODELAY only if the protocol is named. Without it every response waits 40 ms for an ACK.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual else 1)
+        sock.bind(sockaddr)
+        # With SO_REUSEADDR two sockets can be bound to one port. Only listening shows that the port is in use.
+        sock.listen(_BACKLOG)
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _describe_failure(address: ListenAddress, last_port: int, error: OSError) -> str:
+    """Return the text of a ``ListenError``."""
+    problem = f"cannot listen on {address}"
+    if isinstance(error, socket.gaierror):
+        return f"{problem}: the host name does not resolve; use an address of this machine, or :{address.port} for all"
+    if error.errno == errno.EADDRINUSE and last_port > address.port:
+        return f"{problem}: it is in use, and so are the ports up to {last_port}; choose another one (--listen)"
+    if error.errno == errno.EADDRINUSE:
+        other = ListenAddress(address.host, address.port + 1 if address.port < 65535 else address.port - 1)
+        return (
+            f"{problem}: the port is in use, perhaps by another redis-pulse; stop that program "
+            f"(`ss -ltnp 'sport = :{address.port}'` names it) or choose another port (--listen {other})"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"{problem}: not permitted; ports below 1024 need privileges, choose a higher one (--listen :9121)"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{problem}: this machine has no such address; use one that it has, or :{address.port} for all"
+    return f"{problem}: {error.strerror or error}"

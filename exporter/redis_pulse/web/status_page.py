@@ -1,4 +1,4 @@
-"""The status page: one plain document for people, without scripts or anything fetched from elsewhere."""
+"""Build the status page: one HTML document for people. It has no scripts and loads nothing from other sites."""
 
 import base64
 import hashlib
@@ -7,8 +7,8 @@ from html import escape
 
 from redis_pulse.web.interface import TargetView
 
-#: Rows of the table; who has more targets has a dashboard, and the loop has other work.
-_MOST_ROWS = 200
+#: Rows of the table. More targets are for a dashboard, and the event loop has other work.
+_MAX_ROWS = 200
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1c2126;--soft:#5f6b76;--line:#dfe4e8;--back:#fff;--card:#f6f8f9;--link:#b3261e;
@@ -34,19 +34,19 @@ td small{display:block;color:var(--soft);overflow-wrap:anywhere}
 """
 
 _HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-#: The policy of the page: its own style by its hash, an empty icon, nothing else.
+#: The policy of the page allows its own style (by its hash) and an empty icon, and nothing else.
 POLICY = f"default-src 'none'; style-src 'sha256-{_HASH}'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
 
 
 def status(
     views: Sequence[TargetView], *, version: str, uptime_seconds: float, telemetry_path: str = "/metrics"
 ) -> str:
-    """Return the page as HTML: what is down comes first, the rest in the order of the configuration.
+    """Return the page as HTML. Targets that are down come first, the rest in the order of the configuration.
 
     Links are relative, so the page works behind a proxy that serves it under a prefix.
     """
     up = sum(view.up for view in views)
-    shown = sorted(views, key=lambda view: view.up)[:_MOST_ROWS]
+    shown = sorted(views, key=lambda view: view.up)[:_MAX_ROWS]
     summary = f"{up} of {len(views)} target{'' if len(views) == 1 else 's'} up" if views else "no targets"
     links = (telemetry_path, "/sd", "/health", "/redis/ping", "/redis/stats", "/-/ready", "/-/healthy")
     return "".join(
@@ -58,25 +58,36 @@ def status(
             f'<header>\n<h1>redis-pulse</h1>\n<div class="soft"><span class="{_tone(up, len(views))}">{summary}</span>',
             f" · version {escape(version)} · running for {_duration(uptime_seconds)}</div>\n</header>\n",
             f"<nav>{' '.join(_link(path) for path in links)}</nav>\n<main>\n{_table(shown)}",
-            f'<p class="soft">{len(views) - len(shown)} more are not shown; <a href="health">/health</a> has all.</p>\n'
-            if len(shown) < len(views)
-            else "",
+            _hidden(len(views) - len(shown)),
             "</main>\n</body>\n</html>\n",
         )
     )
 
 
+#: Column headings, and the attributes of their cells.
+_COLUMNS = {
+    "Target": "",
+    "Status": "",
+    "Latency": ' class="number"',
+    "Breaker": "",
+    "Role": "",
+    "Server": "",
+    "Sample age": ' class="number"',
+}
+
+
 def _table(views: Sequence[TargetView]) -> str:
     if not views:
         return '<p class="soft">No target is configured yet.</p>\n'
-    heads = ("Target", "Status", "Latency", "Breaker", "Role", "Server", "Sample age")
-    head = "".join(f"<th{_NUMBER if name in _NUMBERS else ''} scope=col>{name}</th>" for name in heads)
+    headings = "".join(f"<th{attributes} scope=col>{name}</th>" for name, attributes in _COLUMNS.items())
     rows = "".join(_row(view) for view in views)
-    return f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n'
+    return f'<div class="scroll"><table>\n<thead><tr>{headings}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n'
 
 
-_NUMBERS = ("Latency", "Sample age")
-_NUMBER = ' class="number"'
+def _hidden(count: int) -> str:
+    if not count:
+        return ""
+    return f'<p class="soft">{count} more targets are not shown here, but in <a href="health">/health</a>.</p>\n'
 
 
 def _row(view: TargetView) -> str:
@@ -99,10 +110,10 @@ _NONE = '<span class="soft">—</span>'
 
 
 def _failing(view: TargetView) -> str:
-    """Return which collectors fail and why; nothing while the target is away, since then all do."""
+    """Return which collectors fail and why, or nothing if the target is down, because then all fail."""
     if not view.up or not view.failing:
         return ""
-    names = ", ".join(f"{one.name} ({one.reason})" for one in view.failing)
+    names = ", ".join(f"{collector.name} ({collector.reason})" for collector in view.failing)
     return f"<small>failing: {escape(names)}</small>"
 
 
@@ -123,7 +134,7 @@ def _latency(seconds: float | None) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """Return a time as people say it: ``4.2 s``, ``12 min``, ``3 h 5 min``, ``12 d 4 h``."""
+    """Return a time in units that are easy to read: ``4.2 s``, ``12 min``, ``3 h 5 min``, ``12 d 4 h``."""
     minutes = int(seconds // 60)
     if minutes < 1:
         return f"{seconds:.1f} s"

@@ -1,4 +1,4 @@
-"""Names are the clients' own choice: sums stay true and series stay few whatever they choose."""
+"""Clients choose their names. Whatever they choose, sums stay correct and the number of series stays limited."""
 
 from collections import Counter
 
@@ -17,107 +17,107 @@ def client(**fields: str) -> ClientFields:
     return {"id": "1", "flags": "N", **{name.replace("_", "-"): text for name, text in fields.items()}}
 
 
-def tell(
-    *clients: ClientFields, most: int = 50, names: LabelLimiter[tuple[str, str, str, str]] | None = None
+def aggregate(
+    *clients: ClientFields, max_names: int = 50, names: LabelLimiter[tuple[str, str, str, str]] | None = None
 ) -> list[CollectorItem]:
-    tally = ClientAggregator()
+    aggregator = ClientAggregator()
     for one in clients:
-        tally.add(one)
-    return list(tally.samples(names or LabelLimiter(), LabelLimiter(), most, 0.0))
+        aggregator.add(one)
+    return list(aggregator.samples(names or LabelLimiter(), LabelLimiter(), max_names, 0.0))
 
 
-def values(found: list[CollectorItem]) -> dict[Key, float]:
-    samples = [sample for sample in found if isinstance(sample, Sample) and (sample.value or sample.metric is not FLAG)]
+def values(items: list[CollectorItem]) -> dict[Key, float]:
+    samples = [sample for sample in items if isinstance(sample, Sample) and (sample.value or sample.metric is not FLAG)]
     read = {(sample.metric.name, *sample.labels): sample.value for sample in samples}
-    assert len(read) == len(samples), "a series stands twice"
+    assert len(read) == len(samples), "duplicate series"
     return read
 
 
-def test_clients_are_summed_up_by_user_name_and_library() -> None:
+def test_clients_are_aggregated_by_user_name_and_library() -> None:
     shop = {"user": "shop", "name": "checkout", "lib_name": "redis-py", "lib_ver": "5.0.1"}
-    found = tell(
+    items = aggregate(
         client(**shop, tot_mem="1000", omem="50", age="7", idle="3"),
         client(**shop, tot_mem="2000", omem="20", age="70", idle="1"),
         client(user="default", name="", tot_mem="5", omem="0", age="1", idle="0"),
     )
-    of = tuple(shop.values())
-    plain = ("default", "", "", "")
-    assert values(found) == {
-        ("clients", *of): 2,
-        ("clients_memory_bytes", *of): 3000,
-        ("clients_output_buffer_bytes", *of): 70,
-        ("clients_output_buffer_max_bytes", *of): 50,
-        ("clients_age_max_seconds", *of): 70,
-        ("clients_idle_max_seconds", *of): 3,
-        ("clients", *plain): 1,
-        ("clients_memory_bytes", *plain): 5,
-        ("clients_output_buffer_bytes", *plain): 0,
-        ("clients_output_buffer_max_bytes", *plain): 0,
-        ("clients_age_max_seconds", *plain): 1,
-        ("clients_idle_max_seconds", *plain): 0,
+    shop_labels = tuple(shop.values())
+    default_labels = ("default", "", "", "")
+    assert values(items) == {
+        ("clients", *shop_labels): 2,
+        ("clients_memory_bytes", *shop_labels): 3000,
+        ("clients_output_buffer_bytes", *shop_labels): 70,
+        ("clients_output_buffer_max_bytes", *shop_labels): 50,
+        ("clients_age_max_seconds", *shop_labels): 70,
+        ("clients_idle_max_seconds", *shop_labels): 3,
+        ("clients", *default_labels): 1,
+        ("clients_memory_bytes", *default_labels): 5,
+        ("clients_output_buffer_bytes", *default_labels): 0,
+        ("clients_output_buffer_max_bytes", *default_labels): 0,
+        ("clients_age_max_seconds", *default_labels): 1,
+        ("clients_idle_max_seconds", *default_labels): 0,
         ("clients_with_flag", "normal"): 3,
     }
 
 
-def test_what_an_old_server_does_not_say_is_left_out() -> None:
-    assert values(tell({"id": "1", "name": "a", "age": "5"})) == {
+def test_fields_missing_on_old_servers_are_left_out() -> None:
+    assert values(aggregate({"id": "1", "name": "a", "age": "5"})) == {
         ("clients", "", "a", "", ""): 1,
         ("clients_age_max_seconds", "", "a", "", ""): 5,
     }
 
 
-def test_what_is_no_number_is_counted_and_the_client_too() -> None:
-    found = tell(client(user="a", tot_mem="1e3", age="-1", idle="9"), client(user="a", tot_mem="7", age=""))
-    assert values(found)["clients", "a", "", "", ""] == 2
-    assert values(found)["clients_memory_bytes", "a", "", "", ""] == 7
-    assert [item.location for item in found if isinstance(item, UnreadableField)] == [
+def test_client_with_unreadable_numbers_is_still_counted() -> None:
+    items = aggregate(client(user="a", tot_mem="1e3", age="-1", idle="9"), client(user="a", tot_mem="7", age=""))
+    assert values(items)["clients", "a", "", "", ""] == 2
+    assert values(items)["clients_memory_bytes", "a", "", "", ""] == 7
+    assert [item.location for item in items if isinstance(item, UnreadableField)] == [
         "CLIENT LIST/tot-mem (sum)",
         "CLIENT LIST/age (max)",
     ]
 
 
-def test_above_the_cap_clients_are_put_together_by_user() -> None:
-    """So that sums by user stay true."""
+def test_clients_above_the_limit_are_merged_by_user() -> None:
+    """So sums by user stay correct."""
     pods = [client(user="shop", name=f"pod-{number}", tot_mem="10", age=str(number)) for number in range(9)]
-    found = tell(client(user="admin", name="cli"), client(user="admin", name="cli"), *pods, most=2)
-    read = values(found)
+    items = aggregate(client(user="admin", name="cli"), client(user="admin", name="cli"), *pods, max_names=2)
+    read = values(items)
     assert read["clients", "admin", "cli", "", ""] == 2
     assert read["clients", "shop", "overflow", "overflow", "overflow"] == 8
     assert read["clients_memory_bytes", "shop", "overflow", "overflow", "overflow"] == 80
     assert read["clients_age_max_seconds", "shop", "overflow", "overflow", "overflow"] == 8
-    assert [item.values for item in found if isinstance(item, OverflowCount)] == [8]
+    assert [item.values for item in items if isinstance(item, OverflowCount)] == [8]
 
 
-def test_users_have_a_cap_too() -> None:
-    read = values(tell(*(client(user=f"user-{number}") for number in range(9)), most=2))
+def test_users_have_a_limit_too() -> None:
+    read = values(aggregate(*(client(user=f"user-{number}") for number in range(9)), max_names=2))
     counts = [value for key, value in read.items() if key[0] == "clients"]
     assert sorted(counts) == [1, 1, 1, 1, 5]
     assert read["clients", "overflow", "overflow", "overflow", "overflow"] == 5
 
 
-def test_a_client_that_calls_itself_overflow_is_counted_there() -> None:
-    poser = client(user="a", name="overflow", lib_name="overflow", lib_ver="overflow")
-    read = values(tell(poser, poser, client(user="a", name="b"), most=1))
+def test_client_with_the_name_overflow_is_counted_there() -> None:
+    overflow = client(user="a", name="overflow", lib_name="overflow", lib_ver="overflow")
+    read = values(aggregate(overflow, overflow, client(user="a", name="b"), max_names=1))
     assert read["clients", "a", "overflow", "overflow", "overflow"] == 3
 
 
-def test_a_name_keeps_its_series_when_others_grow_bigger() -> None:
+def test_name_keeps_its_series_when_others_grow_larger() -> None:
     names: LabelLimiter[tuple[str, str, str, str]] = LabelLimiter(60)
-    tell(client(name="a"), most=1, names=names)
-    assert values(tell(client(name="a"), client(name="b"), client(name="b"), most=1, names=names)) == {
+    aggregate(client(name="a"), max_names=1, names=names)
+    assert values(aggregate(client(name="a"), client(name="b"), client(name="b"), max_names=1, names=names)) == {
         ("clients", "", "a", "", ""): 1,
         ("clients", "", "overflow", "overflow", "overflow"): 2,
         ("clients_with_flag", "normal"): 3,
     }
 
 
-def test_a_name_as_long_as_a_book_is_cut() -> None:
-    assert max(len(label) for key in values(tell(client(name="x" * 1_000_000))) for label in key) <= 200
+def test_very_long_name_is_cut() -> None:
+    assert max(len(label) for key in values(aggregate(client(name="x" * 1_000_000))) for label in key) <= 200
 
 
-def test_flags_have_their_words_and_unknown_ones_their_letter() -> None:
-    found = tell(client(flags="Pb"), client(flags="bZ"), client(flags="N"), client(flags="é!"))
-    assert values(found) == {
+def test_known_flags_are_words_and_unknown_flags_are_letters() -> None:
+    items = aggregate(client(flags="Pb"), client(flags="bZ"), client(flags="N"), client(flags="é!"))
+    assert values(items) == {
         ("clients", "", "", "", ""): 4,
         ("clients_with_flag", "pubsub"): 1,
         ("clients_with_flag", "blocked"): 2,
@@ -127,17 +127,17 @@ def test_flags_have_their_words_and_unknown_ones_their_letter() -> None:
     }
 
 
-def test_a_flag_that_nobody_bears_is_0() -> None:
-    flags = {sample.labels[0]: sample.value for sample in tell() if isinstance(sample, Sample)}
+def test_flag_without_clients_is_zero() -> None:
+    flags = {sample.labels[0]: sample.value for sample in aggregate() if isinstance(sample, Sample)}
     assert flags["blocked"] == flags["monitor"] == 0
 
 
 @given(st.lists(st.fixed_dictionaries({"user": st.sampled_from("ab"), "name": st.text(max_size=1)})), st.integers(1, 4))
-def test_no_client_is_lost_and_the_cap_holds(clients: list[dict[str, str]], most: int) -> None:
-    found = tell(*(client(**one, tot_mem="1") for one in clients), most=most)
-    counts = [sample for sample in found if isinstance(sample, Sample) and sample.metric is CLIENTS]
-    assert len(counts) <= 2 * most + 1
+def test_no_client_is_lost_and_the_limit_holds(clients: list[dict[str, str]], max_names: int) -> None:
+    items = aggregate(*(client(**one, tot_mem="1") for one in clients), max_names=max_names)
+    counts = [sample for sample in items if isinstance(sample, Sample) and sample.metric is CLIENTS]
+    assert len(counts) <= 2 * max_names + 1
     by_user = Counter(one["user"] for one in clients)
-    if len(by_user) <= most:
+    if len(by_user) <= max_names:
         assert {user: sum(s.value for s in counts if s.labels[0] == user) for user in by_user} == by_user
-    assert sum(s.value for s in found if isinstance(s, Sample) and s.metric is MEMORY) == len(clients)
+    assert sum(s.value for s in items if isinstance(s, Sample) and s.metric is MEMORY) == len(clients)

@@ -1,4 +1,4 @@
-"""One series a client: the established names, and times that do not wobble."""
+"""One series per client: the names of redis_exporter, and stable times."""
 
 from collections.abc import Iterable
 
@@ -18,24 +18,24 @@ LINE = (
 NOW = 1795380000.7
 
 
-def listed(
-    *lines: str, now: float = NOW, before: PerClientSeries | None = None, include_port: bool = False
+def build(
+    *lines: str, now: float = NOW, previous: PerClientSeries | None = None, include_port: bool = False
 ) -> PerClientSeries:
-    listing = PerClientSeries(now, before, include_port=include_port)
+    series = PerClientSeries(now, previous, include_port=include_port)
     for line in lines:
         client = parse_client(line)
         assert client is not None
-        listing.add(client)
-    return listing
+        series.add(client)
+    return series
 
 
-def values(found: Iterable[CollectorItem]) -> dict[str, float]:
-    return {sample.metric.name: sample.value for sample in found if isinstance(sample, Sample)}
+def values(items: Iterable[CollectorItem]) -> dict[str, float]:
+    return {sample.metric.name: sample.value for sample in items if isinstance(sample, Sample)}
 
 
-def test_a_client_has_the_established_series() -> None:
-    found = listed(LINE).samples()
-    assert values(found) == {
+def test_client_has_the_series_of_redis_exporter() -> None:
+    items = build(LINE).samples()
+    assert values(items) == {
         "connected_client_info": 1,
         "connected_client_output_buffer_memory_usage_bytes": 9,
         "connected_client_total_memory_consumed_bytes": 37658,
@@ -50,14 +50,14 @@ def test_a_client_has_the_established_series() -> None:
         "connected_client_created_at_timestamp": 1795379930,
         "connected_client_idle_since_timestamp": 1795379995,
     }
-    assert {sample.labels for sample in found if isinstance(sample, Sample) and sample.metric is not INFO} == {
+    assert {sample.labels for sample in items if isinstance(sample, Sample) and sample.metric is not INFO} == {
         ("6", "cart")
     }
 
 
 @pytest.mark.parametrize(("include_port", "port"), [(False, ""), (True, "53196")])
-def test_the_port_is_told_on_request(include_port: bool, port: str) -> None:
-    info = listed(LINE, include_port=include_port).samples()[0]
+def test_port_is_published_on_request(include_port: bool, port: str) -> None:
+    info = build(LINE, include_port=include_port).samples()[0]
     assert isinstance(info, Sample)
     assert dict(zip(INFO.labels, info.labels, strict=True)) == {
         "id": "6",
@@ -72,51 +72,51 @@ def test_the_port_is_told_on_request(include_port: bool, port: str) -> None:
 
 
 @pytest.mark.parametrize("server", recorded.SERVERS)
-def test_real_lists_are_read_without_a_rest(server: str) -> None:
-    listing = PerClientSeries(NOW)
+def test_real_lists_are_read_completely(server: str) -> None:
+    series = PerClientSeries(NOW)
     for client in parse_client_list(recorded.replies(server)["CLIENT LIST"].decode()):
         assert client is not None
-        listing.add(client)
-    found = listing.samples()
-    assert all(isinstance(item, Sample) for item in found)
-    assert len(found) == 9 * (12 if server.startswith("redis-7.0") else 13)  # watch came later
+        series.add(client)
+    items = series.samples()
+    assert all(isinstance(item, Sample) for item in items)
+    assert len(items) == 9 * (12 if server.startswith("redis-7.0") else 13)  # Redis 7.0 has no watch
 
 
-def test_times_stay_as_they_were_while_the_seconds_are_rounded_this_way_and_that() -> None:
-    first = listed(LINE)
-    second = listed(LINE.replace("age=70 idle=5", "age=85 idle=20"), now=NOW + 15.4, before=first)
+def test_times_do_not_change_when_ages_are_rounded_differently() -> None:
+    first = build(LINE)
+    second = build(LINE.replace("age=70 idle=5", "age=85 idle=20"), now=NOW + 15.4, previous=first)
     assert values(first.samples())["connected_client_created_at_timestamp"] == 1795379930
     assert second.times == first.times
 
 
-def test_an_id_that_is_given_to_another_client_after_a_restart_has_other_times() -> None:
-    second = listed(LINE.replace("age=70 idle=5", "age=2 idle=2"), now=NOW + 15, before=listed(LINE))
+def test_id_reused_after_a_restart_gets_new_times() -> None:
+    second = build(LINE.replace("age=70 idle=5", "age=2 idle=2"), now=NOW + 15, previous=build(LINE))
     assert second.times == {(CREATED, "6"): 1795380013, (IDLE_SINCE, "6"): 1795380013}
 
 
-def test_clients_that_are_gone_are_forgotten() -> None:
-    assert listed(before=listed(LINE)).times == {}
+def test_disconnected_clients_are_forgotten() -> None:
+    assert build(previous=build(LINE)).times == {}
 
 
-def test_what_an_old_server_does_not_say_is_left_out_and_what_makes_no_sense_is_counted() -> None:
-    found = listed("id=6 addr=? name=a age=old idle= sub=x psub=1").samples()
-    assert values(found) == {
+def test_missing_fields_are_left_out_and_unreadable_ones_counted() -> None:
+    items = build("id=6 addr=? name=a age=old idle= sub=x psub=1").samples()
+    assert values(items) == {
         "connected_client_info": 1,
         "connected_client_pattern_matching_subscriptions_count": 1,
     }
-    assert [item.location for item in found if isinstance(item, UnreadableField)] == [
+    assert [item.location for item in items if isinstance(item, UnreadableField)] == [
         "CLIENT LIST/sub",
         "CLIENT LIST/age",
     ]
 
 
-def test_an_id_that_comes_twice_makes_one_series() -> None:
-    found = listed(LINE, LINE).samples()
-    assert [item for item in found if not isinstance(item, Sample)] == [UnreadableField("CLIENT LIST/id")]
+def test_duplicate_id_makes_one_series() -> None:
+    items = build(LINE, LINE).samples()
+    assert [item for item in items if not isinstance(item, Sample)] == [UnreadableField("CLIENT LIST/id")]
 
 
-def test_there_is_an_end_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(per_client, "MOST", 2)
-    found = listed(*(f"id={number}" for number in range(5))).samples()
-    assert [item for item in found if not isinstance(item, Sample)] == [OverflowCount("CLIENT LIST/id", 3)]
-    assert len(found) == 3
+def test_clients_above_the_limit_are_only_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(per_client, "MAX_CLIENTS", 2)
+    items = build(*(f"id={number}" for number in range(5))).samples()
+    assert [item for item in items if not isinstance(item, Sample)] == [OverflowCount("CLIENT LIST/id", 3)]
+    assert len(items) == 3

@@ -18,14 +18,14 @@ from tests import recordings
 from tests.fakes import FakeCommands, ManualClock, every_info
 
 HERE = Path(__file__).parents[1]
-#: Name → kind and labels of every metric that dashboards out there know.
+#: Name → kind and labels of each metric of redis_exporter, which existing dashboards use.
 ESTABLISHED = {
     name: (kind, labels)
     for name, kind, labels in (line.split("\t") for line in (HERE / "established.tsv").read_text().splitlines())
 }
-#: INFO field, name and kind of those that are one field (of SERVER EXT, where the server is a Tile38).
+#: INFO field, name and kind of those that are one field. The fields of a Tile38 come from SERVER EXT.
 ESTABLISHED_FIELDS = [tuple(line.split("\t")) for line in (HERE / "established-info.tsv").read_text().splitlines()]
-#: Those that are made of several fields, or bear labels.
+#: Those that are computed from several fields, or have labels.
 ESTABLISHED_OTHERS = [
     "instance_info",
     "start_time_seconds",
@@ -54,14 +54,14 @@ ESTABLISHED_OTHERS = [
     "latency_percentiles_usec",
     "module_info",
 ]
-#: Every row of what comes out of INFO.
-ROWS: list[MetricSpec] = [
-    row
+#: All metrics from INFO.
+METRICS: list[MetricSpec] = [
+    metric
     for collector in (
         COLLECTOR,
         *(each.COLLECTOR for each in (commandstats, errorstats, latencystats, modules, tile38)),
     )
-    for row in collector.metrics
+    for metric in collector.metrics
 ]
 OWN_SECTIONS = ("Server", "Clients", "Memory", "Persistence", "Stats", "Replication", "CPU", "Cluster", "Keyspace")
 
@@ -71,63 +71,67 @@ Values = dict[tuple[str, ...], float]
 async def read(
     reply: Any, server: Server | None = None, collector: InfoCollector = COLLECTOR, **options: Any
 ) -> tuple[Values, list[str]]:
-    """Return values by name (without prefix) and labels, and the places that could not be read.
+    """Return the values by name (without prefix) and labels, and the locations of unreadable fields.
 
-    The server gives the same reply to every form of INFO; one that tells nothing is an error, named ``INFO`` here.
+    The server sends the same reply to each form of INFO. For a reply without any field return the location ``INFO``.
     """
     chosen = InfoOptions(**({"empty_databases": 1} | options))
     try:
-        found = list(await collector.collect(server or Server(), FakeCommands(every_info(reply)), chosen))
+        items = list(await collector.collect(server or Server(), FakeCommands(every_info(reply)), chosen))
     except EmptyReplyError:
         return {}, ["INFO"]
-    samples = [sample for sample in found if isinstance(sample, Sample)]
+    samples = [sample for sample in items if isinstance(sample, Sample)]
     values = {(sample.metric.name, *sample.labels): sample.value for sample in samples}
-    assert len(values) == len(samples), "a series stands twice"
-    return values, [part.location for part in found if isinstance(part, UnreadableField)]
+    assert len(values) == len(samples), "duplicate series"
+    return values, [part.location for part in items if isinstance(part, UnreadableField)]
 
 
-# The table against what is established
+# INFO_METRICS compared with redis_exporter
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.full_name in ESTABLISHED], ids=lambda row: row.name)
-def test_an_established_name_has_its_type_and_labels(row: Any) -> None:
-    assert (row.kind, ",".join(row.labels)) == ESTABLISHED[row.full_name]
+@pytest.mark.parametrize(
+    "metric", [metric for metric in METRICS if metric.full_name in ESTABLISHED], ids=lambda metric: metric.name
+)
+def test_metric_of_redis_exporter_has_its_type_and_labels(metric: MetricSpec) -> None:
+    assert (metric.kind, ",".join(metric.labels)) == ESTABLISHED[metric.full_name]
 
 
 @pytest.mark.parametrize(("field", "name", "kind"), ESTABLISHED_FIELDS)
-def test_every_established_field_has_its_row(field: str, name: str, kind: str) -> None:
-    assert [row.kind for row in ROWS if row.field == field and row.full_name == name] == [kind]
+def test_each_field_of_redis_exporter_has_its_metric(field: str, name: str, kind: str) -> None:
+    assert [metric.kind for metric in METRICS if metric.field == field and metric.full_name == name] == [kind]
 
 
-def test_every_established_metric_of_several_fields_is_there() -> None:
-    assert set(ESTABLISHED_OTHERS) <= {row.name for row in ROWS}
+def test_each_metric_of_redis_exporter_from_several_fields_exists() -> None:
+    assert set(ESTABLISHED_OTHERS) <= {metric.name for metric in METRICS}
 
 
-def test_rows_of_one_field_stand_in_one_section() -> None:
-    """The search in other sections may then never find another field of the same name."""
+def test_metrics_of_one_field_have_the_same_section() -> None:
+    """So the search in other sections never finds another field of the same name."""
     sections: dict[str, str] = {}
-    for row in INFO_METRICS:
-        assert sections.setdefault(row.field, row.section) == row.section, row.field
+    for metric in INFO_METRICS:
+        assert sections.setdefault(metric.field, metric.section) == metric.section, metric.field
 
 
 @pytest.mark.parametrize("server", recordings.SERVERS)
-@pytest.mark.parametrize("who", recordings.WHO)
-def test_a_row_names_the_section_in_which_real_servers_have_it(server: str, who: str) -> None:
-    info = parse_info(recordings.info(server, who).decode())
-    for row in INFO_METRICS:
-        assert {section for section, fields in info.items() if row.field in fields} <= {row.section}, row.name
+@pytest.mark.parametrize("role", recordings.ROLES)
+def test_metric_has_the_section_in_which_real_servers_write_its_field(server: str, role: str) -> None:
+    info = parse_info(recordings.info(server, role).decode())
+    for metric in INFO_METRICS:
+        assert {section for section, fields in info.items() if metric.field in fields} <= {metric.section}, metric.name
 
 
-#: Numbers of the own sections that get no row: what they say is said better by another one, or is of no use over time.
-WITHOUT_ROW = (HERE / "without-row.txt").read_text().split()
+#: Fields with a number that get no metric. Another field is better, or the number is useless over time.
+WITHOUT_METRIC = (HERE / "fields-without-metric.txt").read_text().split()
 
 
 @pytest.mark.parametrize("server", recordings.SERVERS)
-@pytest.mark.parametrize("who", recordings.WHO)
-def test_no_number_of_the_own_sections_is_silently_unknown(server: str, who: str) -> None:
-    """A new server version fails here until every new field has a row or stands in without-row.txt."""
-    known = {row.field for row in COLLECTOR.metrics} | set(WITHOUT_ROW) | {*INSTANCE.labels, *SLAVE_INFO.labels}
-    info = parse_info(recordings.info(server, who).decode())
+@pytest.mark.parametrize("role", recordings.ROLES)
+def test_each_number_of_a_real_server_has_a_metric_or_is_listed(server: str, role: str) -> None:
+    """A new server version fails here until each new field has a metric or is in fields-without-metric.txt."""
+    known = (
+        {metric.field for metric in COLLECTOR.metrics} | set(WITHOUT_METRIC) | {*INSTANCE.labels, *SLAVE_INFO.labels}
+    )
+    info = parse_info(recordings.info(server, role).decode())
     numbers = {f for s in OWN_SECTIONS for f, text in info.get(s, {}).items() if re.fullmatch(r"-?\d+(\.\d+)?%?", text)}
     assert {field for field in numbers - known if not field.startswith("used_active_time_io_thread_")} == set()
 
@@ -136,26 +140,26 @@ def test_no_number_of_the_own_sections_is_silently_unknown(server: str, who: str
 
 
 @pytest.mark.parametrize("server", recordings.SERVERS)
-@pytest.mark.parametrize("who", recordings.WHO)
-async def test_real_replies_are_read_without_a_rest(server: str, who: str) -> None:
-    values, unreadable = await read(recordings.info(server, who))
+@pytest.mark.parametrize("role", recordings.ROLES)
+async def test_real_replies_are_read_completely(server: str, role: str) -> None:
+    values, unreadable = await read(recordings.info(server, role))
     assert unreadable == []
-    assert len(values) > {"info": 130, "info-replica": 130, "info-sentinel": 60}[who]
+    assert len(values) > {"info": 130, "info-replica": 130, "info-sentinel": 60}[role]
     assert values["start_time_seconds",] > 1.7e9
-    if who != "info-sentinel":
+    if role != "info-sentinel":
         assert (values["db_keys", "db0"], values["db_keys", "db3"]) == (53 if server.endswith("-modules") else 50, 1)
         assert values["cluster_enabled",] == 0
 
 
 @pytest.mark.parametrize("server", recordings.SERVERS)
-async def test_a_primary_tells_of_its_replica(server: str) -> None:
+async def test_primary_reports_its_replica(server: str) -> None:
     values, _ = await read(recordings.info(server))
     assert values["role", "master"] == 1
     assert values["role", "slave"] == values["role", "sentinel"] == 0
     [offset] = [value for (name, *_), value in values.items() if name == "connected_slave_offset_bytes"]
     assert 0 < offset <= values["master_repl_offset",]
-    [(address, behind)] = [(labels, value) for (name, *labels), value in values.items() if name == "replica_lag_bytes"]
-    assert behind == values["master_repl_offset",] - offset
+    [(address, lag)] = [(labels, value) for (name, *labels), value in values.items() if name == "replica_lag_bytes"]
+    assert lag == values["master_repl_offset",] - offset
     assert values["replica_lag_seconds", *address] in (0, 1)
     assert values["memory_maxmemory_ratio",] == values["memory_used_bytes",] / 2**30
     [(ip, port, state)] = [labels for name, *labels in values if name == "connected_slave_lag_seconds"]
@@ -167,7 +171,7 @@ async def test_a_primary_tells_of_its_replica(server: str) -> None:
 
 
 @pytest.mark.parametrize("server", recordings.SERVERS)
-async def test_a_replica_tells_of_its_master(server: str) -> None:
+async def test_replica_reports_its_master(server: str) -> None:
     values, _ = await read(recordings.info(server, "info-replica"))
     [(host, port, read_only)] = [labels for name, *labels in values if name == "slave_info"]
     assert (host, read_only) == ("127.0.0.1", "1")
@@ -179,14 +183,14 @@ async def test_a_replica_tells_of_its_master(server: str) -> None:
 
 
 @pytest.mark.parametrize("server", recordings.SERVERS)
-async def test_a_sentinel_has_its_role_though_its_info_has_none(server: str) -> None:
-    known = Server()
-    values, _ = await read(recordings.info(server, "info-sentinel"), known)
+async def test_sentinel_has_a_role_although_its_info_has_none(server: str) -> None:
+    server_info = Server()
+    values, _ = await read(recordings.info(server, "info-sentinel"), server_info)
     assert values["role", "sentinel"] == 1
-    assert (known.role, known.mode) == ("sentinel", "sentinel")
+    assert (server_info.role, server_info.mode) == ("sentinel", "sentinel")
 
 
-async def test_the_identity_of_a_valkey_is_its_own_and_not_the_redis_it_claims_to_be() -> None:
+async def test_valkey_is_identified_by_its_own_version() -> None:
     values, _ = await read(recordings.info("valkey-9.1.2"), server := Server())
     [labels] = [labels for name, *labels in values if name == "instance_info"]
     identity = dict(zip(ESTABLISHED["redis_instance_info"][1].split(","), labels, strict=True))
@@ -199,7 +203,7 @@ async def test_the_identity_of_a_valkey_is_its_own_and_not_the_redis_it_claims_t
     assert (server.software, server.version) == ("valkey", "9.1.2")
 
 
-async def test_a_redis_has_empty_labels_for_what_only_valkey_says() -> None:
+async def test_labels_that_only_valkey_reports_are_empty_for_redis() -> None:
     values, _ = await read(recordings.info("redis-7.0.15"))
     [labels] = [labels for name, *labels in values if name == "instance_info"]
     assert labels[1] == "7.0.15"
@@ -207,20 +211,20 @@ async def test_a_redis_has_empty_labels_for_what_only_valkey_says() -> None:
 
 
 @pytest.mark.parametrize(("server", "keys"), [("redis-8.2.3", 1), ("valkey-9.1.2", 1)])
-async def test_keys_with_expiring_fields_are_not_taken_for_cached_ones(server: str, keys: int) -> None:
-    """Redis and Valkey add a fourth pair of different names; KeyDB's fourth is another thing."""
+async def test_keys_with_expiring_fields_are_not_mistaken_for_cached_ones(server: str, keys: int) -> None:
+    """Redis and Valkey add a fourth pair with different names. The fourth pair of KeyDB has another meaning."""
     values, _ = await read(recordings.info(server))
     assert values["db_keys_with_expiring_items", "db3"] == keys
     assert not any(name == "db_keys_cached" for name, *_ in values)
 
 
-async def test_io_threads_are_told_apart() -> None:
+async def test_each_io_thread_has_its_own_series() -> None:
     values, _ = await read("# CPU\r\nused_active_time_io_thread_1:0.5\r\nused_active_time_io_thread_12:1.25\r\n")
     assert values["active_time_io_thread_seconds_total", "1"] == 0.5
     assert values["active_time_io_thread_seconds_total", "12"] == 1.25
 
 
-# Units, words, places
+# Units, words, sections
 
 
 @pytest.mark.parametrize(
@@ -237,54 +241,54 @@ async def test_io_threads_are_told_apart() -> None:
         ("# Clients\nmaxclients:10000", "max_clients", 10000),
     ],
 )
-async def test_a_field_is_published_in_the_unit_that_its_name_promises(line: str, name: str, value: float) -> None:
+async def test_field_is_published_in_the_unit_of_its_name(line: str, name: str, value: float) -> None:
     values, unreadable = await read(line)
     assert values[name,] == pytest.approx(value)
     assert not unreadable
 
 
-async def test_a_field_of_another_own_section_is_found() -> None:
-    """Redis Enterprise, Dragonfly and others group fields in their own way, or not at all."""
+async def test_field_in_another_section_is_read() -> None:
+    """Redis Enterprise, Dragonfly and others group fields differently, or not at all."""
     assert (await read("# Clients\nused_memory:7\n"))[0]["memory_used_bytes",] == 7
     assert (await read("used_memory:7\n"))[0]["memory_used_bytes",] == 7
     assert (await read("# MEMORY\nused_memory:7\n"))[0]["memory_used_bytes",] == 7
 
 
-async def test_the_rows_own_section_comes_first() -> None:
+async def test_section_of_the_definition_comes_first() -> None:
     values, _ = await read("# Server\nused_memory:1\n# Memory\nused_memory:2\n# Stats\nused_memory:3\n")
     assert values["memory_used_bytes",] == 2
 
 
 @pytest.mark.parametrize("section", ["Commandstats", "Modules", "used_version", "Errorstats", "Keyspace", "Keysizes"])
-async def test_sections_full_of_foreign_names_lend_no_field(section: str) -> None:
+async def test_sections_with_names_chosen_by_users_are_not_searched(section: str) -> None:
     values, _ = await read(
         f"# Server\nhz:10\n# {section}\nused_memory:7\nslave0:ip=h,port=1,state=online,offset=1,lag=0\n"
     )
     assert not {"memory_used_bytes", "connected_slave_offset_bytes"} & {name for name, *_ in values}
 
 
-async def test_an_absent_field_is_no_sample_and_an_empty_one_neither() -> None:
+async def test_missing_or_empty_field_gives_no_sample() -> None:
     values, unreadable = await read("# Memory\r\nused_memory:\r\nmaxmemory:0\r\n")
     assert values == {("memory_max_bytes",): 0}
     assert not unreadable
 
 
-async def test_memory_is_put_in_proportion_only_where_there_is_a_limit() -> None:
-    """Divided by 0, the limit of most servers, it would be infinite or missing at a whim."""
+async def test_memory_ratio_exists_only_with_a_limit() -> None:
+    """Most servers have the limit 0, and a division by 0 would give infinity."""
     assert (await read("# Memory\nused_memory:25\nmaxmemory:100\n"))[0]["memory_maxmemory_ratio",] == 0.25
     for limit in ("0", "", "-5", "none"):
         assert ("memory_maxmemory_ratio",) not in (await read(f"# Memory\nused_memory:25\nmaxmemory:{limit}\n"))[0]
     assert ("memory_maxmemory_ratio",) not in (await read("# Memory\nmaxmemory:100\n"))[0]
 
 
-async def test_an_active_replica_has_both_roles() -> None:
-    """KeyDB: it takes writes, so there is a master, and it follows one."""
+async def test_active_replica_has_both_roles() -> None:
+    """An active replica of KeyDB accepts writes like a master, and follows a master."""
     values, _ = await read("# Replication\nrole:active-replica\n")
     assert [values["role", role] for role in ("master", "slave", "sentinel")] == [1, 1, 0]
 
 
 @pytest.mark.parametrize("section", ["KeyDB", "Stats", "CPU"])
-async def test_what_only_keydb_says_is_found_in_whatever_section(section: str) -> None:
+async def test_fields_of_keydb_are_read_in_any_section(section: str) -> None:
     fields = "server_threads:2\nlong_lock_waits:7\ncurrent_client_thread:1\nstorage_provider_read_hits:5\n"
     values, unreadable = await read(f"# {section}\n{fields}")
     assert values == {
@@ -297,7 +301,7 @@ async def test_what_only_keydb_says_is_found_in_whatever_section(section: str) -
     assert not unreadable
 
 
-async def test_labels_that_change_at_a_restart_can_be_left_empty() -> None:
+async def test_labels_that_change_at_a_restart_can_be_empty() -> None:
     server = "# Server\nredis_version:7.0.15\nrun_id:abc\nprocess_id:5\n"
     values, _ = await read(server, instance_labels=("redis_version",))
     [labels] = [labels for name, *labels in values if name == "instance_info"]
@@ -311,7 +315,7 @@ async def test_labels_that_change_at_a_restart_can_be_left_empty() -> None:
 # Replicas, master, databases
 
 
-async def test_replicas_are_told_apart_by_address_and_state() -> None:
+async def test_replicas_are_labelled_with_address_and_state() -> None:
     values, unreadable = await read(
         "# Replication\r\nrole:master\r\n"
         "slave0:ip=10.0.0.7,port=6379,state=online,offset=2228,lag=0\r\n"
@@ -328,14 +332,14 @@ async def test_replicas_are_told_apart_by_address_and_state() -> None:
     }
 
 
-async def test_two_replicas_that_announce_the_same_address_make_one_series() -> None:
+async def test_replicas_with_the_same_address_make_one_series() -> None:
     line = "ip=10.0.0.7,port=6379,state=online,offset={},lag=0"
     values, unreadable = await read(f"# Replication\nslave0:{line.format(5)}\nslave1:{line.format(6)}\n")
     assert values["connected_slave_offset_bytes", "10.0.0.7", "6379", "online"] == 5
     assert unreadable == ["Replication/slaveN"]
 
 
-async def test_a_replica_whose_link_is_down_says_so() -> None:
+async def test_replica_reports_that_its_link_is_down() -> None:
     values, _ = await read(
         "# Replication\nrole:slave\nmaster_host:::1\nmaster_port:6379\nmaster_link_status:down\n"
         "master_last_io_seconds_ago:-1\nmaster_link_down_since_seconds:33\nslave_repl_offset:1\n"
@@ -345,7 +349,7 @@ async def test_a_replica_whose_link_is_down_says_so() -> None:
     assert values["master_link_down_since_seconds", "::1", "6379"] == 33
 
 
-async def test_databases_are_read_by_name_in_any_order() -> None:
+async def test_pairs_of_a_database_are_read_by_name_in_any_order() -> None:
     values, _ = await read("# Keyspace\ndb7:avg_ttl=1500,new=5,cached_keys=2,keys=4,expires=3\n")
     assert {key: value for key, value in values.items() if key[-1] == "db7"} == {
         ("db_keys", "db7"): 4,
@@ -355,19 +359,19 @@ async def test_databases_are_read_by_name_in_any_order() -> None:
     }
 
 
-async def test_a_database_line_that_makes_no_sense_costs_itself_only() -> None:
+async def test_unreadable_database_line_does_not_affect_others() -> None:
     values, unreadable = await read("# Keyspace\ndb0:keys=x,expires=1\ndb1:none\ndb2:keys=2\ndbx:keys=9\n")
     assert values == {("db_keys_expiring", "db0"): 1, ("db_keys", "db2"): 2}
     assert unreadable == ["Keyspace/dbN:keys"] * 2
 
 
-async def test_an_empty_server_has_no_keys_rather_than_no_sample() -> None:
+async def test_empty_server_has_zero_keys_instead_of_no_sample() -> None:
     values, _ = await read("# Server\r\nhz:10\r\n# Keyspace\r\n")
     assert values == {("hz",): 10, ("db_keys", "db0"): 0, ("db_keys_expiring", "db0"): 0}
     assert (await read("# Server\r\nhz:10\r\n"))[0] == {("hz",): 10}
 
 
-async def test_as_many_empty_databases_are_shown_as_are_asked_for() -> None:
+async def test_configured_number_of_empty_databases_is_published() -> None:
     values, _ = await read("# Keyspace\ndb1:keys=5,expires=1\n", empty_databases=3)
     assert {key: value for key, value in values.items() if key[0] == "db_keys"} == {
         ("db_keys", "db0"): 0,
@@ -375,10 +379,10 @@ async def test_as_many_empty_databases_are_shown_as_are_asked_for() -> None:
         ("db_keys", "db2"): 0,
     }
     assert (await read("# Server\nhz:10\n# Keyspace\n", empty_databases=0))[0] == {("hz",): 10}
-    assert InfoOptions().empty_databases == 16  # as `databases` has it unless it is set
+    assert InfoOptions().empty_databases == 16  # the default of the server's `databases`
 
 
-async def test_a_cluster_node_has_one_database() -> None:
+async def test_cluster_node_has_one_database() -> None:
     values, _ = await read("# Server\nredis_mode:cluster\n# Keyspace\n", empty_databases=16)
     assert [db for name, *labels in values if name == "db_keys" for db in labels] == ["db0"]
 
@@ -386,61 +390,63 @@ async def test_a_cluster_node_has_one_database() -> None:
 # Start time
 
 
-def started(now_usec: int | None, uptime: int, run_id: str = "a") -> str:
+def server_section(now_usec: int | None, uptime: int, run_id: str = "a") -> str:
     clock = "" if now_usec is None else f"server_time_usec:{now_usec}\n"
     return f"# Server\nrun_id:{run_id}\n{clock}uptime_in_seconds:{uptime}\n"
 
 
-async def test_the_start_time_comes_from_the_servers_own_clock() -> None:
-    """Its whole seconds minus its uptime are exact, whatever our own clock says."""
+async def test_start_time_comes_from_the_clock_of_the_server() -> None:
+    """Its whole seconds minus its uptime are exact, whatever the local clock shows."""
     for late in (0, 1, 499_999, 999_999):
-        values, _ = await read(started(1_795_380_100_000_000 + late, 100), collector=InfoCollector(ManualClock(5.0)))
+        values, _ = await read(
+            server_section(1_795_380_100_000_000 + late, 100), collector=InfoCollector(ManualClock(5.0))
+        )
         assert values["start_time_seconds",] == 1_795_380_000
 
 
-async def test_the_start_time_does_not_wobble_with_our_clock() -> None:
+async def test_start_time_is_stable_when_computed_from_the_local_clock() -> None:
     clock, server = ManualClock(1_795_380_000.0), Server()
     seen = set()
     for tenth in range(100):
-        values, _ = await read(started(None, tenth // 10), server, InfoCollector(clock))
+        values, _ = await read(server_section(None, tenth // 10), server, InfoCollector(clock))
         seen.add(values["start_time_seconds",])
         clock.advance(0.1)
     assert seen == {1_795_380_000.0}
 
 
-async def test_a_restart_moves_the_start_time_at_once() -> None:
+async def test_restart_changes_the_start_time_immediately() -> None:
     server, collector = Server(), InfoCollector(ManualClock(1000.0))
-    first, _ = await read(started(None, 100, "a"), server, collector)
-    restarted, _ = await read(started(None, 99, "b"), server, collector)
+    first, _ = await read(server_section(None, 100, "a"), server, collector)
+    restarted, _ = await read(server_section(None, 99, "b"), server, collector)
     assert restarted["start_time_seconds",] == first["start_time_seconds",] + 1
 
 
-async def test_an_uptime_that_makes_no_sense_costs_the_start_time_only() -> None:
+async def test_unreadable_uptime_affects_only_the_start_time() -> None:
     values, unreadable = await read("# Server\nuptime_in_seconds:long\nhz:10\n")
     assert values == {("hz",): 10}
     assert unreadable == ["Server/uptime_in_seconds", "Server/server_time_usec"]
 
 
-# Replies that are broken
+# Malformed replies
 
 
 @pytest.mark.parametrize(
     "text", ["nan", "inf", "-inf", "1_000", " 1", "0x10", "1e999", "٣", "4294967296M", "ok!", "1,5"]
 )
-async def test_a_field_that_is_no_number_costs_its_own_sample_only(text: str) -> None:
+async def test_field_without_a_number_does_not_affect_others(text: str) -> None:
     values, unreadable = await read(f"# Clients\r\nconnected_clients:{text}\r\nblocked_clients:3\r\n")
     assert values == {("blocked_clients",): 3}
     assert unreadable == ["Clients/connected_clients"]
 
 
 @pytest.mark.parametrize("reply", [None, 5, [], [b"# Server"], b"", b"\x00\xff", "no field at all"])
-async def test_a_reply_that_is_no_info_is_an_error_and_teaches_nothing(reply: Any) -> None:
+async def test_reply_that_is_not_info_is_an_error_and_changes_nothing(reply: Any) -> None:
     server = Server(version="7.0.15", role="master", run_id="a")
     assert await read(reply, server) == ({}, ["INFO"])
     assert (server.version, server.role) == ("7.0.15", "master")
 
 
-async def test_bytes_that_are_no_text_harm_no_other_field() -> None:
+async def test_invalid_utf8_does_not_affect_other_fields() -> None:
     values, unreadable = await read(b"# Server\r\nos:\xff\xfe\r\nhz:10\r\n")
     assert values["hz",] == 10
     assert any("\ufffd\ufffd" in labels for name, *labels in values if name == "instance_info")
@@ -458,7 +464,7 @@ _VALUES = st.one_of(
         st.tuples(st.sampled_from(["keys", "expires", "avg_ttl", "ip", "port", "offset", "lag"]), st.text(max_size=4))
     ).map(lambda pairs: ",".join(f"{key}={value}" for key, value in pairs)),
 )
-_BROKEN = st.lists(
+_MALFORMED = st.lists(
     st.one_of(
         st.sampled_from(_LINES),
         st.builds("{}:{}".format, st.sampled_from(_FIELDS), _VALUES),
@@ -469,56 +475,56 @@ _BROKEN = st.lists(
 )
 
 
-@given(_BROKEN, st.sampled_from(["\r\n", "\n"]))
-async def test_no_text_breaks_it(lines: list[str], end: str) -> None:
+@given(_MALFORMED, st.sampled_from(["\r\n", "\n"]))
+async def test_any_text_is_read_without_an_exception(lines: list[str], end: str) -> None:
     values, unreadable = await read(
         end.join(lines).encode("utf-8", errors="surrogatepass"), Server(), InfoCollector(ManualClock())
     )
     assert all(isinstance(value, float) and abs(value) < float("inf") for value in values.values())
-    assert all("/" in place or place == "INFO" for place in unreadable)
+    assert all("/" in location or location == "INFO" for location in unreadable)
 
 
 @given(st.binary(max_size=200) | st.none() | st.integers() | st.lists(st.none()))
-async def test_no_reply_breaks_it(reply: Any) -> None:
+async def test_any_reply_is_read_without_an_exception(reply: Any) -> None:
     values, unreadable = await read(reply)
     assert values or unreadable
 
 
 @given(st.data())
-async def test_one_broken_line_of_a_real_reply_costs_no_other_line(data: st.DataObject) -> None:
+async def test_malformed_line_of_a_real_reply_does_not_affect_others(data: st.DataObject) -> None:
     lines = recordings.info("redis-7.0.15").decode().split("\r\n")
-    numbers = [n for n, line in enumerate(lines) if line.partition(":")[0] in {row.field for row in INFO_METRICS}]
-    broken = data.draw(st.sampled_from(numbers))
-    field = lines[broken].partition(":")[0]
-    whole, _ = await read("\r\n".join(lines))
-    lines[broken] = f"{field}:{data.draw(st.sampled_from(['nan', '1_0', 'x', '--1', '0b1']))}"
+    numbers = [n for n, line in enumerate(lines) if line.partition(":")[0] in {m.field for m in INFO_METRICS}]
+    malformed = data.draw(st.sampled_from(numbers))
+    field = lines[malformed].partition(":")[0]
+    before, _ = await read("\r\n".join(lines))
+    lines[malformed] = f"{field}:{data.draw(st.sampled_from(['nan', '1_0', 'x', '--1', '0b1']))}"
     values, unreadable = await read("\r\n".join(lines))
-    lost = {(row.name,) for row in INFO_METRICS if row.field == field} | {("start_time_seconds",)}
+    lost = {(metric.name,) for metric in INFO_METRICS if metric.field == field} | {("start_time_seconds",)}
     if field in ("used_memory", "maxmemory"):
         lost.add(("memory_maxmemory_ratio",))
-    of_several = {"instance_info"} | ({"replica_lag_bytes"} if field == "master_repl_offset" else set())
-    kept = {key for key in whole if key not in lost and key[0] not in of_several}
+    from_several_fields = {"instance_info"} | ({"replica_lag_bytes"} if field == "master_repl_offset" else set())
+    kept = {key for key in before if key not in lost and key[0] not in from_several_fields}
     assert kept <= values.keys()
-    assert all(values[key] == whole[key] for key in kept)
+    assert all(values[key] == before[key] for key in kept)
     assert f"{field}" in unreadable[0]
 
 
-def test_every_server_has_info() -> None:
+def test_each_server_has_info() -> None:
     assert COLLECTOR.applies(Server(mode="sentinel"))
 
 
-async def test_the_underflow_of_an_unsigned_number_is_left_out_and_counted_once() -> None:
-    """An idle Redis 8.2 has one at every poll: a standing alert would tell nobody anything."""
+async def test_underflow_of_an_unsigned_number_is_left_out_and_counted_once() -> None:
+    """An idle Redis 8.2 reports one at each poll. A permanent alert would not help any user."""
     server, text = Server(), "# Server\nrun_id:%s\n# Memory\nused_memory_dataset:18446744073709525176\nmaxmemory:0\n"
     for run_id, unreadable in (("a", ["Memory/used_memory_dataset"]), ("a", []), ("b", ["Memory/used_memory_dataset"])):
-        values, found = await read(text % run_id, server)
+        values, locations = await read(text % run_id, server)
         assert ("memory_used_dataset_bytes",) not in values
-        assert found == unreadable
+        assert locations == unreadable
 
 
 @pytest.mark.parametrize(
     "text", ["# Server\r\n# Memory\r\n", "# Server\r\nunknown:1\r\n", "# Memory\r\nused_memory:N/A\r\n"]
 )
-async def test_a_server_of_which_nothing_can_be_published_is_an_error(text: str) -> None:
-    """A target without a single metric, and without an error, looks healthy."""
+async def test_reply_without_any_known_field_is_an_error(text: str) -> None:
+    """Otherwise a target without any metric would look healthy."""
     assert await read(text) == ({}, ["INFO"])

@@ -1,4 +1,4 @@
-"""Whom a replica follows, and how far behind a primary sees its replicas, in the odd forms of INFO."""
+"""Masters of a replica and lag of replicas, in the unusual forms of INFO."""
 
 from redis_pulse.collectors.info.replication import read_masters, read_replicas
 from redis_pulse.metric import Sample
@@ -7,22 +7,22 @@ Values = dict[tuple[str, ...], float]
 
 
 def masters(text: str) -> tuple[Values, int]:
-    """Return values by name and labels, and how many parts could not be read."""
-    found = list(read_masters(dict(line.split(":", 1) for line in text.split())))
-    samples = [one for one in found if isinstance(one, Sample)]
-    return {(one.metric.name, *one.labels): one.value for one in samples}, len(found) - len(samples)
+    """Return the values by name and labels, and the number of unreadable parts."""
+    items = list(read_masters(dict(line.split(":", 1) for line in text.split())))
+    samples = [one for one in items if isinstance(one, Sample)]
+    return {(one.metric.name, *one.labels): one.value for one in samples}, len(items) - len(samples)
 
 
-def lags(*lines: str, reached: str = "1000") -> tuple[Values, int]:
-    """Return the lag of every replica, and how many parts could not be read."""
-    found = list(read_replicas({f"slave{number}": line for number, line in enumerate(lines)}, reached))
-    samples = [one for one in found if isinstance(one, Sample)]
+def lags(*lines: str, primary_offset: str = "1000") -> tuple[Values, int]:
+    """Return the lag of each replica, and the number of unreadable parts."""
+    items = list(read_replicas({f"slave{number}": line for number, line in enumerate(lines)}, primary_offset))
+    samples = [one for one in items if isinstance(one, Sample)]
     values = {(one.metric.name, *one.labels): one.value for one in samples if one.metric.name.startswith("replica_")}
-    return values, len(found) - len(samples)
+    return values, len(items) - len(samples)
 
 
-def test_every_one_of_several_masters_has_its_own_series() -> None:
-    """KeyDB writes the offset without a number after each of them: the one that stays is the last one's."""
+def test_each_of_several_masters_has_its_own_series() -> None:
+    """KeyDB writes the offset without a number after each master, so it belongs to the last one."""
     values, bad = masters(
         "role:active-replica master_host:10.0.0.1 master_port:6379 master_link_status:up master_last_io_seconds_ago:3 "
         "master_sync_in_progress:0 slave_read_only:0 master_1_host:fe80::2 master_1_port:6380 "
@@ -43,23 +43,23 @@ def test_every_one_of_several_masters_has_its_own_series() -> None:
     assert not bad
 
 
-def test_a_master_may_have_an_offset_of_its_own() -> None:
+def test_numbered_offset_belongs_to_its_master() -> None:
     values, _ = masters("master_host:a master_port:1 slave_repl_offset:5 master_1_host:b slave_1_repl_offset:6")
     assert values["slave_repl_offset", "b", ""] == 6
     assert ("slave_repl_offset", "a", "1") not in values
 
 
-def test_one_master_that_comes_twice_makes_one_series() -> None:
+def test_duplicate_master_makes_one_series() -> None:
     values, bad = masters("master_host:a master_port:1 master_1_host:a master_1_port:1 master_2_link_status:up")
     assert values == {("slave_info", "a", "1", ""): 1}
     assert bad == 1
 
 
-def test_a_primary_follows_nobody() -> None:
+def test_primary_has_no_master() -> None:
     assert masters("role:master connected_slaves:0 master_repl_offset:5 master_failover_state:no-failover") == ({}, 0)
 
 
-def test_lag_is_what_the_primary_has_and_the_replica_has_not_acknowledged() -> None:
+def test_lag_is_the_difference_of_offset_and_acknowledged_offset() -> None:
     values, bad = lags(
         "ip=10.0.0.7,port=6379,state=online,offset=900,lag=1", "ip=10.0.0.8,port=6379,state=online,offset=1000,lag=0"
     )
@@ -72,18 +72,18 @@ def test_lag_is_what_the_primary_has_and_the_replica_has_not_acknowledged() -> N
     assert not bad
 
 
-def test_a_replica_ahead_of_the_moment_is_not_behind() -> None:
-    """Its line may be written after the primary's own offset was."""
+def test_replica_ahead_of_its_primary_has_no_lag() -> None:
+    """The server may write the line of a replica after its own offset."""
     assert lags("ip=h,port=1,state=online,offset=1001")[0] == {("replica_lag_bytes", "h", "1"): 0}
 
 
-def test_a_replica_that_still_receives_the_dataset_has_no_lag() -> None:
-    """Its offset is 0 then, and its lag would be the whole history."""
+def test_replica_that_receives_the_dataset_has_no_lag() -> None:
+    """Its offset is 0 meanwhile, so its lag would be the whole history."""
     assert lags("ip=h,port=1,state=wait_bgsave,offset=0,lag=0", "ip=h,port=2,state=send_bulk,offset=0,lag=0")[0] == {}
 
 
-def test_offsets_that_make_no_sense_are_no_lag() -> None:
+def test_unreadable_offsets_give_no_lag() -> None:
     assert lags("ip=h,port=1,state=online,offset=x,lag=1") == ({("replica_lag_seconds", "h", "1"): 1}, 1)
-    assert lags("ip=h,port=1,state=online,offset=5", reached="x")[0] == {}
-    assert lags("ip=h,port=1,state=online,offset=5", reached="")[0] == {}
+    assert lags("ip=h,port=1,state=online,offset=5", primary_offset="x")[0] == {}
+    assert lags("ip=h,port=1,state=online,offset=5", primary_offset="")[0] == {}
     assert lags("ip=h,port=1,state=online,lag=-1")[0] == {}

@@ -19,26 +19,26 @@ BILLING = [b"name", b"billing", b"consumers", 1, b"pending", 2, b"last-delivered
 
 
 async def read(commands: Any, *names: str, groups: int = 50, consumers: int = 0) -> list[CollectorItem]:
-    wanted = [(0, name.encode()) for name in names]
-    found = await StreamReader(commands, 0, groups, consumers).read(wanted)
-    assert list(found) == wanted
-    return [one for each in found.values() for one in each]
+    keys = [(0, name.encode()) for name in names]
+    results = await StreamReader(commands, 0, groups, consumers).read(keys)
+    assert list(results) == keys
+    return [one for items in results.values() for one in items]
 
 
-def values(found: list[CollectorItem]) -> dict[str, float]:
+def values(items: list[CollectorItem]) -> dict[str, float]:
     """Return values by metric and labels."""
-    samples = [one for one in found if isinstance(one, Sample)]
+    samples = [one for one in items if isinstance(one, Sample)]
     return {" ".join([one.metric.name.removeprefix("stream_"), *one.labels[1:]]): one.value for one in samples}
 
 
 def space(groups: Any, stream: Any = (), consumers: Any = ()) -> FakeKeyspace:
     replies = {"STREAM": list(stream), "GROUPS": groups, "CONSUMERS": list(consumers)}
-    return FakeKeyspace({}, instead={"TYPE": b"stream", "XINFO": lambda *words: replies[words[1]]})
+    return FakeKeyspace({}, overrides={"TYPE": b"stream", "XINFO": lambda *words: replies[words[1]]})
 
 
 @pytest.mark.parametrize("server", keys.SERVERS)
 async def test_real_streams_are_read_by_field_name(server: str) -> None:
-    got = values(await read(keys.commands(server), "orders", consumers=10))
+    actual = values(await read(keys.commands(server), "orders", consumers=10))
     expected = {
         "length orders": 9,
         "groups orders": 2,
@@ -52,29 +52,31 @@ async def test_real_streams_are_read_by_field_name(server: str) -> None:
         "group_consumer_messages_pending orders billing bob": 2,
         "group_consumers orders mailing": 0,
     }
-    assert {name: got.get(name) for name in expected} == expected
-    assert 0 <= got["group_consumer_idle_seconds orders billing bob"] < 10
+    assert {name: actual.get(name) for name in expected} == expected
+    assert 0 <= actual["group_consumer_idle_seconds orders billing bob"] < 10
     newer = {"entries_added_total orders": 10, "max_deleted_entry_id orders": 1795380000002}
-    assert {name: got.get(name) for name in newer} == (newer if server != "redis-6.2.14" else dict.fromkeys(newer))
+    assert {name: actual.get(name) for name in newer} == (newer if server != "redis-6.2.14" else dict.fromkeys(newer))
 
 
 @pytest.mark.parametrize("server", keys.SERVERS)
-async def test_an_empty_stream_has_ids_of_zero_and_what_is_no_stream_is_not_asked(server: str) -> None:
+async def test_empty_stream_has_ids_of_zero_and_other_keys_are_not_read(server: str) -> None:
     commands = keys.commands(server)
-    got = values(await read(commands, "log", "string", "missing"))
-    assert (got["length log"], got["first_entry_id log"], got["last_generated_id log"]) == (0, 0, 5)
-    assert not any("XINFO" in asked and "LOG" not in asked for asked in commands.asked)  # it would be an error reply
+    actual = values(await read(commands, "log", "string", "missing"))
+    assert (actual["length log"], actual["first_entry_id log"], actual["last_generated_id log"]) == (0, 0, 5)
+    assert not any(
+        "XINFO" in asked and "LOG" not in asked for asked in commands.requests
+    )  # they would be error replies
 
 
-async def test_consumers_are_asked_only_on_request() -> None:
+async def test_consumers_are_read_only_on_request() -> None:
     commands = keys.commands(keys.SERVERS[0])
     await read(commands, "orders")
-    assert not any("CONSUMERS" in asked for asked in commands.asked)
+    assert not any("CONSUMERS" in asked for asked in commands.requests)
 
 
-async def test_a_lag_that_the_server_does_not_know_has_no_sample() -> None:
-    got = values(await read(space([BILLING]), "s"))
-    assert got == {
+async def test_unknown_lag_has_no_sample() -> None:
+    actual = values(await read(space([BILLING]), "s"))
+    assert actual == {
         "group_consumers s billing": 1,
         "group_messages_pending s billing": 2,
         "group_last_delivered_id s billing": 7,
@@ -84,38 +86,38 @@ async def test_a_lag_that_the_server_does_not_know_has_no_sample() -> None:
 async def test_groups_and_consumers_beyond_their_limits_are_counted() -> None:
     groups = [[b"name", b"%d" % number, b"pending", number] for number in range(5)]
     consumers = [[b"name", b"c%d" % number, b"pending", number, b"idle", 0] for number in range(4)]
-    found = await read(space(groups, consumers=consumers), "s", groups=2, consumers=3)
-    assert [one for one in found if isinstance(one, OverflowCount)] == [
+    items = await read(space(groups, consumers=consumers), "s", groups=2, consumers=3)
+    assert [one for one in items if isinstance(one, OverflowCount)] == [
         OverflowCount("XINFO GROUPS/name", 3),
         *[OverflowCount("XINFO CONSUMERS/name", 1)] * 2,
     ]
-    assert len(values(found)) == 2 + 2 * 3 * 2
+    assert len(values(items)) == 2 + 2 * 3 * 2
 
 
-async def test_bad_parts_cost_only_themselves() -> None:
-    found = await read(space([BILLING, [b"no", b"name"], b"x"], stream=[b"length", b"x", b"groups", 1]), "s")
-    assert [one.location for one in found if isinstance(one, UnreadableField)] == [
+async def test_bad_parts_lose_only_their_own_samples() -> None:
+    items = await read(space([BILLING, [b"no", b"name"], b"x"], stream=[b"length", b"x", b"groups", 1]), "s")
+    assert [one.location for one in items if isinstance(one, UnreadableField)] == [
         "XINFO STREAM/length",
         *["XINFO GROUPS/name"] * 2,
     ]
-    assert values(found)["groups s"] == 1
+    assert values(items)["groups s"] == 1
 
 
-async def test_a_denied_stream_costs_only_itself() -> None:
-    denied = FakeKeyspace({}, instead={"TYPE": b"stream", "XINFO": KeyDeniedError("no")})
+async def test_denied_stream_is_unreadable() -> None:
+    denied = FakeKeyspace({}, overrides={"TYPE": b"stream", "XINFO": KeyDeniedError("no")})
     assert await read(denied, "s") == [UnreadableField("XINFO STREAM"), UnreadableField("XINFO GROUPS")]
-    nowhere = FakeKeyspace({}, instead={"TYPE": KeyDeniedError("no")})
-    assert await read(nowhere, "s") == []
+    denied_type = FakeKeyspace({}, overrides={"TYPE": KeyDeniedError("no")})
+    assert await read(denied_type, "s") == []
 
 
 @pytest.mark.parametrize("error", [PermissionDeniedError("no"), LoadingError("loading")])
-async def test_what_concerns_the_server_goes_to_the_runner(error: TargetError) -> None:
+async def test_error_of_the_whole_server_is_raised(error: TargetError) -> None:
     with pytest.raises(type(error)):
-        await read(FakeKeyspace({}, instead={"TYPE": b"stream", "XINFO": error}), "s")
+        await read(FakeKeyspace({}, overrides={"TYPE": b"stream", "XINFO": error}), "s")
 
 
 @given(ODD, ODD, ODD)
-async def test_no_reply_breaks_it(stream: Any, groups: Any, consumers: Any) -> None:
+async def test_any_reply_raises_nothing(stream: Any, groups: Any, consumers: Any) -> None:
     replies = {"STREAM": stream, "GROUPS": groups, "CONSUMERS": consumers}
-    odd = FakeKeyspace({}, instead={"TYPE": b"stream", "XINFO": lambda *words: replies[words[1]]})
+    odd = FakeKeyspace({}, overrides={"TYPE": b"stream", "XINFO": lambda *words: replies[words[1]]})
     await read(odd, "s", consumers=3)

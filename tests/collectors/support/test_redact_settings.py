@@ -1,4 +1,4 @@
-"""Rather too much is hidden than too little, and what is not secret can still be read."""
+"""In doubt a value is hidden, but settings that are not secret can be read."""
 
 import time
 
@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redis_pulse.collectors.support.redact_settings import (
-    HIDDEN,
-    LONGEST,
-    MOST,
+    MAX_LENGTH,
+    MAX_SETTINGS,
     SettingsOptions,
     is_secret,
     settings_samples,
 )
+from redis_pulse.log.processors import HIDDEN
 from redis_pulse.metric import OverflowCount, Sample, gauge
 from redis_pulse.parse.reply import as_pairs
 from tests.recordings import topology
@@ -58,9 +58,9 @@ SECRET_VALUES = [
     "AKIAIOSFODNN7EXAMPLE",
     "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
     "5e884898da28047151d0e56f8dc62927",
-    "x" * (LONGEST + 1),
+    "x" * (MAX_LENGTH + 1),
 ]
-HARMLESS = {
+NOT_SECRET = {
     "notify-keyspace-events": "AKE",
     "tracking-table-max-keys": "1000000",
     "maxmemory-policy": "allkeys-lru",
@@ -86,24 +86,24 @@ def shown(settings: dict[str, str], options: SettingsOptions = EVERYTHING) -> tu
 
 
 @pytest.mark.parametrize("name", SECRET_NAMES)
-def test_a_name_that_sounds_like_a_secret_hides_its_value_and_its_number(name: str) -> None:
+def test_secret_name_hides_its_value_and_its_number(name: str) -> None:
     assert shown({name: "12345"}) == ({name: HIDDEN}, {})
     assert shown({name.upper(): "yes"}) == ({name.upper(): HIDDEN}, {})
 
 
 @pytest.mark.parametrize("value", SECRET_VALUES)
-def test_a_value_that_looks_like_a_secret_is_hidden_whatever_its_name(value: str) -> None:
+def test_secret_value_is_hidden_with_any_name(value: str) -> None:
     assert shown({"some-setting": value}) == ({"some-setting": HIDDEN}, {})
 
 
-@pytest.mark.parametrize(("name", "value"), HARMLESS.items())
-def test_what_is_no_secret_is_shown(name: str, value: str) -> None:
+@pytest.mark.parametrize(("name", "value"), NOT_SECRET.items())
+def test_other_value_is_shown(name: str, value: str) -> None:
     assert not is_secret(name, value)
 
 
 @pytest.mark.parametrize("server", topology.SERVERS)
 @pytest.mark.parametrize("command", ["CONFIG GET *", "SENTINEL CONFIG GET *"])
-def test_of_a_real_server_no_secret_is_seen_and_little_else_is_hidden(server: str, command: str) -> None:
+def test_only_the_secrets_of_a_real_server_are_hidden(server: str, command: str) -> None:
     settings = as_pairs(topology.reply(server, command)).fields
     texts, _ = shown(settings)
     assert topology.PLANTED in settings.values()
@@ -116,46 +116,46 @@ def test_of_a_real_server_no_secret_is_seen_and_little_else_is_hidden(server: st
 @pytest.mark.parametrize(
     "name", ["tls-auth-clients", "x-auth-enabled", "hide-user-passwords-in-log", "use_token_cache"]
 )
-def test_a_switch_that_sounds_like_a_secret_is_shown_as_long_as_it_says_yes_or_no(name: str) -> None:
+def test_switch_with_a_secret_name_is_shown_if_it_is_yes_or_no(name: str) -> None:
     assert shown({name: "yes"}) == ({name: "yes"}, {})
     assert shown({name: "no"}) == ({name: "no"}, {})
 
 
 @pytest.mark.parametrize("value", ["1", "0", "true", "on", "hunter2", "YES"])
-def test_of_a_switch_that_nobody_here_has_heard_of_all_else_is_hidden(value: str) -> None:
+def test_other_value_of_a_switch_with_a_secret_name_is_hidden(value: str) -> None:
     assert shown({"x-auth-enabled": value}) == ({"x-auth-enabled": HIDDEN}, {})
 
 
-def test_settings_that_are_known_to_be_no_secret_are_shown() -> None:
+def test_settings_that_are_known_not_to_be_secret_are_shown() -> None:
     assert shown({"tls-auth-clients": "optional", "tls-auth-clients-user": "CN", "key-load-delay": "0"}) == (
         {"tls-auth-clients": "optional", "tls-auth-clients-user": "CN", "key-load-delay": "0"},
         {"key-load-delay": 0},
     )
 
 
-def test_an_empty_value_is_shown_for_it_says_that_there_is_no_password() -> None:
+def test_empty_value_is_shown_because_it_means_no_password() -> None:
     assert shown({"requirepass": ""}) == ({"requirepass": ""}, {})
 
 
-def test_numbers_have_a_series_of_their_own() -> None:
+def test_numbers_have_their_own_series() -> None:
     _, numbers = shown({"maxclients": "10000", "min": "-1", "f": "0.5", "w": "yes", "p": "10%", "n": "nan", "e": ""})
     assert numbers == {"maxclients": 10000, "min": -1, "f": 0.5}
 
 
-def test_the_cure_for_what_is_hidden_too_much_and_too_little() -> None:
+def test_options_hide_and_show_settings() -> None:
     options = SettingsOptions(hide=("proc-*",), show=("x-auth-mode", "proc-title"))
     assert shown({"x-auth-mode": "ldap", "proc-title": "x", "requirepass": "x"}, options)[0] == {
         "x-auth-mode": "ldap",
-        "proc-title": HIDDEN,  # hiding is stronger
+        "proc-title": HIDDEN,  # hide overrides show
         "requirepass": HIDDEN,
     }
 
 
-def test_a_flood_of_settings_is_cut_and_counted() -> None:
-    flood = {f"setting-{number:05}": "1" for number in range(MOST + 7)} | {"x" * (LONGEST + 1): "1"}
-    found = list(settings_samples(KEY_VALUE, VALUE, flood, EVERYTHING))
-    assert sum(isinstance(item, Sample) for item in found) == 2 * MOST
-    assert [item.values for item in found if isinstance(item, OverflowCount)] == [8]
+def test_settings_beyond_the_limits_are_counted() -> None:
+    settings = {f"setting-{number:05}": "1" for number in range(MAX_SETTINGS + 7)} | {"x" * (MAX_LENGTH + 1): "1"}
+    items = list(settings_samples(KEY_VALUE, VALUE, settings, EVERYTHING))
+    assert sum(isinstance(item, Sample) for item in items) == 2 * MAX_SETTINGS
+    assert [item.values for item in items if isinstance(item, OverflowCount)] == [8]
 
 
 @given(
@@ -163,14 +163,14 @@ def test_a_flood_of_settings_is_cut_and_counted() -> None:
     st.text(alphabet="abcxyz-_.", max_size=8),
     st.text(min_size=1, max_size=40).filter(lambda value: value not in ("yes", "no")),
 )
-def test_whatever_stands_around_the_word_and_in_the_value_it_is_hidden(name: str, around: str, value: str) -> None:
+def test_secret_word_in_a_name_hides_any_value(name: str, around: str, value: str) -> None:
     assert is_secret(name.format(around, around), value)
 
 
 @pytest.mark.parametrize("part", ["key ", "key", "a:", "=", " ", "pass  ", "x@", ":", "://", "A1"])
-def test_no_value_keeps_the_patterns_busy(part: str) -> None:
-    """The loop stands still meanwhile; a pattern that backtracks without end would take minutes."""
+def test_patterns_are_fast_for_any_value(part: str) -> None:
+    """They block the event loop. A pattern with endless backtracking would take minutes."""
     began = time.process_time()
-    is_secret("some-setting", (part * LONGEST)[: LONGEST - 1] + "\n")
-    is_secret("some-setting", "key" + " " * (LONGEST - 3))
+    is_secret("some-setting", (part * MAX_LENGTH)[: MAX_LENGTH - 1] + "\n")
+    is_secret("some-setting", "key" + " " * (MAX_LENGTH - 3))
     assert time.process_time() - began < 1

@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redis_pulse.collectors.support.cardinality import DistinctCounter
-from redis_pulse.collectors.support.scan import KeyScan, ScanOptions, ScanSet, keys_in, next_count, scan_metrics
+from redis_pulse.collectors.support.scan import (
+    KeyScan,
+    ScanContext,
+    ScanOptions,
+    ScanSet,
+    keys_in,
+    next_count,
+    scan_metrics,
+)
 from redis_pulse.collectors.support.time_budget import TimeBudget, TimeBudgetOptions
 from redis_pulse.config.option_types import DatabaseKey
 from redis_pulse.errors import LoadingError, PermissionDeniedError, TargetError
@@ -16,149 +24,152 @@ from tests.fake_keyspace import FakeKeyspace, fake_sleep, time_budget
 from tests.fakes import ManualClock
 
 ALL = DatabaseKey(0, "*")
-ROWS = scan_metrics("test")
+METRICS = scan_metrics("test")
 KEYS = {b"key:%d" % number: b"x" for number in range(1000)}
 SERVER = Server(run_id="one", fields={"db0": "keys=1000,expires=0,avg_ttl=0"})
 ODD = st.none() | st.integers() | st.binary(max_size=3) | st.lists(st.integers() | st.binary(max_size=3), max_size=3)
 
 
-async def count(tally: DistinctCounter, keys: list[bytes]) -> None:
-    tally.add(keys)
+async def add_keys(counter: DistinctCounter, keys: list[bytes]) -> None:
+    counter.add(keys)
 
 
-async def step(
+def new_context(space: FakeKeyspace, server: Server = SERVER, **options: Any) -> ScanContext:
+    parsed = ScanOptions(**{"pause": 0, **options})
+    return ScanContext(server, space, parsed, time_budget(space.clock, parsed))
+
+
+async def resume(
     scan: KeyScan[DistinctCounter], space: FakeKeyspace, server: Server = SERVER, **options: Any
 ) -> UnreadableField | None:
-    """Do one run; each command takes a millisecond."""
-    told = ScanOptions(**{"pause": 0, **options})
-    return await scan.resume(server, space, told, time_budget(space.clock, told), count)
+    """Run one scan until its budget is exhausted."""
+    return await scan.resume(new_context(space, server, **options), add_keys)
 
 
-def keyspace(**said: Any) -> FakeKeyspace:
-    return FakeKeyspace({0: KEYS}, each=0.001, **said)
+def keyspace(**overrides: Any) -> FakeKeyspace:
+    """Return a keyspace in which each command takes a millisecond."""
+    return FakeKeyspace({0: KEYS}, seconds_per_command=0.001, **overrides)
 
 
-def scan(space: FakeKeyspace, at: DatabaseKey = ALL) -> KeyScan[DistinctCounter]:
-    return KeyScan(at, DistinctCounter, space.clock)
+def new_scan(space: FakeKeyspace, pattern: DatabaseKey = ALL) -> KeyScan[DistinctCounter]:
+    return KeyScan(pattern, DistinctCounter, space.clock)
 
 
-async def test_a_pass_with_time_enough_is_done_in_one_run() -> None:
+async def test_pass_with_enough_time_is_complete_after_one_run() -> None:
     space = keyspace()
-    one = scan(space)
-    await step(one, space)
-    assert one.latest is not None
-    assert (one.latest.count, one.complete, len(space.asked)) == (1000, True, 10)
-    assert [sample.value for sample in one.samples(ROWS)] == [1, pytest.approx(0.01), 0]
+    scan = new_scan(space)
+    await resume(scan, space)
+    assert scan.latest is not None
+    assert (scan.latest.count, scan.between_passes, len(space.sent)) == (1000, True, 10)
+    assert [sample.value for sample in scan.samples(METRICS)] == [1, pytest.approx(0.01), 0]
 
 
-async def test_a_pass_goes_on_in_the_next_run_and_is_published_only_when_it_is_complete() -> None:
+async def test_pass_continues_in_the_next_run_and_is_published_when_complete() -> None:
     space = keyspace()
-    one = scan(space)
-    await step(one, space, budget=0.0035)
-    assert one.latest is None
-    assert [sample.value for sample in one.samples(ROWS)] == [0.4]
+    scan = new_scan(space)
+    await resume(scan, space, budget=0.0035)
+    assert scan.latest is None
+    assert [sample.value for sample in scan.samples(METRICS)] == [0.4]
     space.clock.advance(15)
-    await step(one, space, budget=0.0035)
-    assert one.progress == 0.8
-    await step(one, space, budget=0.0015)
-    assert one.latest is not None
-    assert one.latest.count == 1000
-    assert one.seconds == pytest.approx(15.01)
+    await resume(scan, space, budget=0.0035)
+    assert scan.progress == 0.8
+    await resume(scan, space, budget=0.0015)
+    assert scan.latest is not None
+    assert scan.latest.count == 1000
+    assert scan.seconds == pytest.approx(15.01)
     space.clock.advance(5)
-    await step(one, space, budget=0.0005)
-    progress, duration, age = (sample.value for sample in one.samples(ROWS))
+    await resume(scan, space, budget=0.0005)
+    progress, duration, age = (sample.value for sample in scan.samples(METRICS))
     assert (progress, duration, age) == (0.1, pytest.approx(15.01), pytest.approx(5.001))
-    assert one.latest.count == 1000  # of the pass before
+    assert scan.latest.count == 1000  # of the previous pass
 
 
 @pytest.mark.parametrize(("pattern", "steps"), [("*", [100] * 10), ("key:99*", [100, 200, 300, 300, 300])])
-async def test_steps_are_small_where_many_keys_come_back_and_larger_where_few_do(
-    pattern: str, steps: list[int]
-) -> None:
-    """What a step costs the server grows with the keys it walks, and what it costs us with those it returns."""
+async def test_steps_grow_when_they_return_few_keys(pattern: str, steps: list[int]) -> None:
+    """The cost for the server grows with the walked keys, the cost for the exporter with the returned keys."""
     space = keyspace()
-    await step(scan(space, DatabaseKey(0, pattern)), space)
-    assert [args[5] for args in space.asked] == steps
+    await resume(new_scan(space, DatabaseKey(0, pattern)), space)
+    assert [args[5] for args in space.sent] == steps
 
 
-async def test_steps_shrink_again_where_many_keys_come_back() -> None:
-    assert [next_count(count, found) for count, found in ((300, 160), (150, 160), (100, 400))] == [150, 100, 100]
+async def test_steps_shrink_when_they_return_many_keys() -> None:
+    assert [next_count(count, keys) for count, keys in ((300, 160), (150, 160), (100, 400))] == [150, 100, 100]
 
 
-async def test_a_count_that_was_told_is_kept_to() -> None:
+async def test_configured_count_is_used_for_every_step() -> None:
     space = keyspace()
-    await step(scan(space, DatabaseKey(0, "none")), space, count=350)
-    assert [args[5] for args in space.asked] == [350] * 3
+    await resume(new_scan(space, DatabaseKey(0, "none")), space, count=350)
+    assert [args[5] for args in space.sent] == [350] * 3
 
 
-async def test_after_each_step_there_is_a_pause_as_long_as_it_took_also_before_the_next_scan() -> None:
-    space, rests = keyspace(), list[float]()
-    pace = TimeBudget(TimeBudgetOptions(budget=1), space.clock, fake_sleep(space.clock, rests))
+async def test_pause_after_each_step_is_as_long_as_the_step() -> None:
+    """This includes the last step of a scan, before the first step of the next scan."""
+    space, pauses = keyspace(), list[float]()
+    budget = TimeBudget(TimeBudgetOptions(budget=1), space.clock, fake_sleep(space.clock, pauses))
     scans = ScanSet(DistinctCounter, space.clock)
-    places = (DatabaseKey(0, "key:*"), DatabaseKey(0, "*"))
-    await scans.resume(places, SERVER, space, ScanOptions(), pace, lambda _: count)
-    assert (len(space.asked), rests) == (20, pytest.approx([0.001] * 19))
+    patterns = (DatabaseKey(0, "key:*"), DatabaseKey(0, "*"))
+    await scans.resume(patterns, ScanContext(SERVER, space, ScanOptions(), budget), lambda _: add_keys)
+    assert (len(space.sent), pauses) == (20, pytest.approx([0.001] * 19))
 
 
-async def test_a_run_pauses_for_its_share() -> None:
+async def test_run_pauses_for_its_share() -> None:
     space = keyspace()
-    await step(scan(space), space, budget=60, pause=0.75)
+    await resume(new_scan(space), space, budget=60, pause=0.75)
     assert space.clock.now == pytest.approx(1000 + 0.01 + 0.024, abs=0.004)
 
 
-async def test_a_key_that_comes_twice_is_counted_once() -> None:
-    space = keyspace(twice=True)
-    one = scan(space)
-    await step(one, space)
-    assert one.latest is not None
-    assert (one.latest.count, one.latest.seen) == (1000, 1900)
+async def test_key_that_scan_returns_twice_is_counted_once() -> None:
+    space = keyspace(duplicate_keys=True)
+    scan = new_scan(space)
+    await resume(scan, space)
+    assert scan.latest is not None
+    assert (scan.latest.count, scan.latest.seen) == (1000, 1900)
 
 
-async def test_another_process_begins_anew() -> None:
+async def test_restarted_server_is_scanned_from_the_beginning() -> None:
     space = keyspace()
-    one = scan(space)
-    await step(one, space, budget=0.0035)
-    await step(one, space, Server(run_id="two", fields=SERVER.fields))
-    assert [args[1] for args in space.asked][4:6] == ["0", "100"]
-    assert one.latest is not None
-    assert one.latest.count == 1000
+    scan = new_scan(space)
+    await resume(scan, space, budget=0.0035)
+    await resume(scan, space, Server(run_id="two", fields=SERVER.fields))
+    assert [args[1] for args in space.sent][4:6] == ["0", "100"]
+    assert scan.latest is not None
+    assert scan.latest.count == 1000
 
 
-async def test_a_database_without_keys_is_not_touched() -> None:
-    """SELECT of a database that there is not would cost the connection."""
+async def test_database_without_keys_is_not_scanned() -> None:
+    """SELECT of a database that does not exist would cost the connection."""
     space = keyspace()
-    one = scan(space, DatabaseKey(7, "*"))
-    await step(one, space)
-    assert (one.latest and one.latest.count, space.asked) == (0, [])
+    scan = new_scan(space, DatabaseKey(7, "*"))
+    await resume(scan, space)
+    assert (scan.latest and scan.latest.count, space.sent) == (0, [])
 
 
-async def test_a_cancelled_step_is_taken_again() -> None:
+async def test_cancelled_step_is_repeated() -> None:
     space = keyspace()
-    one = scan(space)
+    scan = new_scan(space)
 
-    async def never(_tally: DistinctCounter, _keys: list[bytes]) -> None:
+    async def cancel(_counter: DistinctCounter, _keys: list[bytes]) -> None:
         raise asyncio.CancelledError
 
-    told = ScanOptions()
     with pytest.raises(asyncio.CancelledError):
-        await one.resume(SERVER, space, told, time_budget(space.clock, told), never)
-    await step(one, space)
-    assert one.latest is not None
-    assert (one.latest.count, one.latest.seen) == (1000, 1000)
+        await scan.resume(new_context(space), cancel)
+    await resume(scan, space)
+    assert scan.latest is not None
+    assert (scan.latest.count, scan.latest.seen) == (1000, 1000)
 
 
 @pytest.mark.parametrize("reply", [b"7", [b"7"], [b"x", []], [7, []], [b"7", None], [b"9" * 21, []]])
-async def test_a_reply_that_makes_no_sense_ends_the_pass(reply: Any) -> None:
-    space = keyspace(instead={"SCAN": reply})
-    one = scan(space)
-    assert await step(one, space) == UnreadableField("SCAN/cursor")
-    assert one.latest is None
+async def test_invalid_reply_ends_the_pass(reply: Any) -> None:
+    space = keyspace(overrides={"SCAN": reply})
+    scan = new_scan(space)
+    assert await resume(scan, space) == UnreadableField("SCAN/cursor")
+    assert scan.latest is None
 
 
 @given(st.lists(ODD, min_size=2, max_size=2))
-async def test_no_reply_breaks_it(reply: Any) -> None:
-    space = keyspace(instead={"SCAN": reply})
-    await step(scan(space), space, budget=0.003)
+async def test_any_reply_raises_nothing(reply: Any) -> None:
+    space = keyspace(overrides={"SCAN": reply})
+    await resume(new_scan(space), space, budget=0.003)
 
 
 @pytest.mark.parametrize(
@@ -171,60 +182,70 @@ async def test_no_reply_breaks_it(reply: Any) -> None:
         ({"db0": "keys=٣"}, None),
     ],
 )
-def test_what_info_says_of_a_database(fields: dict[str, str], keys: int | None) -> None:
+def test_number_of_keys_comes_from_info(fields: dict[str, str], keys: int | None) -> None:
     assert keys_in(Server(fields=fields), 0) == keys
 
 
-def test_what_info_says_of_other_databases_of_a_node_of_a_cluster() -> None:
-    """Most have one database only, and INFO does not tell those from others."""
+def test_unlisted_database_of_a_cluster_node_is_unknown() -> None:
+    """Most cluster nodes have one database, and INFO does not show whether a node supports more."""
     node = Server(mode="cluster", fields={"db0": "keys=7", "db2": "keys=1"})
     assert [keys_in(node, db) for db in (0, 1, 2)] == [7, None, 1]
 
 
-async def run(
-    scans: ScanSet[DistinctCounter], space: FakeKeyspace, places: tuple[DatabaseKey, ...], **options: Any
+async def resume_all(
+    scans: ScanSet[DistinctCounter], space: FakeKeyspace, patterns: tuple[DatabaseKey, ...], **options: Any
 ) -> list[UnreadableField]:
-    told = ScanOptions(**{"pause": 0, "count": 100, **options})
-    return await scans.resume(places, Server(), space, told, time_budget(space.clock, told), lambda _: count)
+    context = new_context(space, Server(), **{"count": 100, **options})
+    return await scans.resume(patterns, context, lambda _: add_keys)
 
 
-async def test_scans_share_a_budget_in_turn() -> None:
+async def test_scans_take_turns_on_one_budget() -> None:
     space = keyspace()
     scans = ScanSet(DistinctCounter, space.clock)
-    places = (DatabaseKey(0, "key:1*"), DatabaseKey(0, "key:2*"), DatabaseKey(0, "key:3*"))
-    asked = []
+    patterns = (DatabaseKey(0, "key:1*"), DatabaseKey(0, "key:2*"), DatabaseKey(0, "key:3*"))
+    turns = []
     for _ in range(5):
-        before = len(space.asked)
-        await run(scans, space, places, budget=0.0065)
-        asked.append([str(args[3])[4] for args in space.asked[before:]])
-    assert ["".join(patterns) for patterns in asked] == ["1111111", "1112222", "2222223", "3333333", "3311111"]
-    assert [one.latest and one.latest.count for one in scans] == [112 - 1, 111, 111]
+        before = len(space.sent)
+        await resume_all(scans, space, patterns, budget=0.0065)
+        turns.append("".join(str(args[3])[4] for args in space.sent[before:]))
+    assert turns == ["1111111", "1112222", "2222223", "3333333", "3311111"]
+    assert [scan.latest and scan.latest.count for scan in scans] == [112 - 1, 111, 111]
 
 
-async def test_scans_of_small_databases_are_all_done_once_a_run() -> None:
+async def test_removed_pattern_leaves_the_turn_to_the_first_one() -> None:
+    space = keyspace()
+    scans = ScanSet(DistinctCounter, space.clock)
+    patterns = (DatabaseKey(0, "key:1*"), DatabaseKey(0, "key:2*"), DatabaseKey(0, "key:3*"))
+    await resume_all(scans, space, patterns, budget=0.0105)
+    before = len(space.sent)
+    await resume_all(scans, space, (patterns[0], patterns[2]), budget=0.0005)
+    assert [args[3] for args in space.sent[before:]] == ["key:1*"]
+
+
+async def test_scans_of_small_databases_are_complete_after_one_run() -> None:
     space = FakeKeyspace({0: {b"a": b""}, 1: {b"b": b"", b"c": b""}})
     scans = ScanSet(DistinctCounter, space.clock)
-    await run(scans, space, (DatabaseKey(0, "*"), DatabaseKey(1, "*")))
-    assert ([one.latest and one.latest.count for one in scans], len(space.asked)) == ([1, 2], 2)
-    await run(scans, space, (DatabaseKey(1, "*"),))
-    assert [one.pattern.db for one in scans] == [1]
+    await resume_all(scans, space, (DatabaseKey(0, "*"), DatabaseKey(1, "*")))
+    assert ([scan.latest and scan.latest.count for scan in scans], len(space.sent)) == ([1, 2], 2)
+    await resume_all(scans, space, (DatabaseKey(1, "*"),))
+    assert [scan.pattern.db for scan in scans] == [1]
 
 
-async def test_a_database_that_there_is_not_costs_only_its_own_scan() -> None:
-    class Space(FakeKeyspace):
+async def test_missing_database_stops_only_its_own_scan() -> None:
+    class SmallKeyspace(FakeKeyspace):
         async def pipeline(self, commands: Any, *, db: int | None = None) -> list[Any]:
             if db == 99:
                 raise TargetError("DB index is out of range")
             return await super().pipeline(commands, db=db)
 
-    space = Space({0: {b"a": b""}}, ManualClock())
+    space = SmallKeyspace({0: {b"a": b""}}, ManualClock())
     scans = ScanSet(DistinctCounter, space.clock)
-    assert await run(scans, space, (DatabaseKey(99, "*"), DatabaseKey(0, "*"))) == [UnreadableField("SCAN")]
-    assert [one.latest and one.latest.count for one in scans] == [None, 1]
+    assert await resume_all(scans, space, (DatabaseKey(99, "*"), DatabaseKey(0, "*"))) == [UnreadableField("SCAN")]
+    assert [scan.latest and scan.latest.count for scan in scans] == [None, 1]
 
 
 @pytest.mark.parametrize("error", [PermissionDeniedError("no"), LoadingError("loading")])
-async def test_what_concerns_the_server_goes_to_the_runner(error: TargetError) -> None:
-    space = keyspace(instead={"SCAN": error})
+async def test_error_of_the_whole_server_is_raised(error: TargetError) -> None:
+    space = keyspace(overrides={"SCAN": error})
     with pytest.raises(type(error)):
-        await run(ScanSet(DistinctCounter, space.clock), space, (ALL,))
+        await resume_all(ScanSet(DistinctCounter, space.clock), space, (ALL,))

@@ -1,4 +1,4 @@
-"""A cluster of fake nodes on real sockets: each says of the others what it is told to."""
+"""A cluster of fake nodes on real sockets; the test sets what each node reports about the others."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
@@ -17,7 +17,7 @@ from tests.harness import target_settings
 
 @dataclass(frozen=True)
 class Line:
-    """What a line of CLUSTER NODES says of one node."""
+    """One line of CLUSTER NODES, which describes one node."""
 
     id: str
     address: str
@@ -26,23 +26,25 @@ class Line:
     epoch: int = 1
     slots: str = ""
 
-    def text(self, asked: str) -> str:
-        flags = f"myself,{self.flags}" if self.id == asked else self.flags
+    def text(self, queried: str) -> str:
+        flags = f"myself,{self.flags}" if self.id == queried else self.flags
         return f"{self.id} {self.address} {flags} {self.master} 0 0 {self.epoch} connected {self.slots}".rstrip()
 
 
-def text(lines: list[Line], asked: str = "") -> str:
-    """Write CLUSTER NODES as the node ``asked`` answers it."""
-    return "".join(f"{line.text(asked)}\n" for line in lines)
+def cluster_nodes_text(lines: list[Line], queried: str = "") -> str:
+    """Return the reply of the node ``queried`` to CLUSTER NODES."""
+    return "".join(f"{line.text(queried)}\n" for line in lines)
 
 
 class FakeNode(FakeServer):
-    """A node whose ``sees`` is what it says of the cluster; ``shards`` answers CLUSTER SHARDS."""
+    """A node of a cluster."""
 
-    def __init__(self, identity: str) -> None:
+    def __init__(self, node_id: str) -> None:
         super().__init__()
-        self.id = identity
-        self.sees: Callable[[], list[Line]] = list
+        self.id = node_id
+        #: returns the reply to CLUSTER NODES, as lines
+        self.view: Callable[[], list[Line]] = list
+        #: the reply to CLUSTER SHARDS
         self.shards: Response = error("ERR Unknown subcommand or wrong number of arguments for 'SHARDS'")
 
     @property
@@ -51,23 +53,23 @@ class FakeNode(FakeServer):
 
     @property
     def line(self) -> Line:
-        """What another one says of it while nothing is the matter."""
+        """What another node reports about this node while both are healthy."""
         return Line(self.id, f"127.0.0.1:{self.port}@{self.port + 10000}")
 
-    def asked_for(self, word: str) -> int:
-        """How often it was asked."""
-        return sum(command[:2] == ("CLUSTER", word) for command in self.received)
+    def request_count(self, subcommand: str) -> int:
+        """Return how often the node received a subcommand of CLUSTER."""
+        return sum(command[:2] == ("CLUSTER", subcommand) for command in self.received)
 
-    def _behaviour(self, command: tuple[str, ...]) -> Response:
+    def _response(self, command: tuple[str, ...]) -> Response:
         if command[:2] == ("CLUSTER", "NODES") and "CLUSTER" not in self._scripts:
-            return bulk(text(self.sees(), self.id))
+            return bulk(cluster_nodes_text(self.view(), self.id))
         if command[:2] == ("CLUSTER", "SHARDS"):
             return self.shards
-        return super()._behaviour(command)
+        return super()._response(command)
 
 
-def endpoints_are(*endpoints: str | None) -> Reply:
-    """Make the reply of CLUSTER SHARDS in which nodes want to be reached there."""
+def shards_reply(*endpoints: str | None) -> Reply:
+    """Return the reply to CLUSTER SHARDS of nodes that prefer these endpoints."""
     parts = []
     for endpoint in endpoints:
         value = b"$-1\r\n" if endpoint is None else b"$%d\r\n%b\r\n" % (len(endpoint), endpoint.encode())
@@ -79,26 +81,26 @@ def endpoints_are(*endpoints: str | None) -> Reply:
 
 @dataclass
 class ClusterSetup:
-    """A source of a fake cluster, with what the daemon lends it."""
+    """A fake cluster, and the context of a source that follows it."""
 
     stack: AsyncExitStack
     nodes: dict[str, FakeNode] = field(default_factory=dict)
     lines: dict[str, Line] = field(default_factory=dict)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     clock: ManualClock = field(default_factory=ManualClock)
-    allowed: Callable[[Endpoint], bool] = lambda _endpoint: True
-    refused: list[tuple[str, str]] = field(default_factory=list)
+    is_allowed: Callable[[Endpoint], bool] = lambda _endpoint: True
+    rejected: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.instruments = DiscoveryMetrics(self.registry)
+        self.metrics = DiscoveryMetrics(self.registry)
 
     async def start(self, shape: str) -> None:
-        """Start nodes: ``"a a1 b b1"`` are two masters, which share the slots, with a replica each."""
+        """Start nodes: ``"a a1 b b1"`` are two masters that share the slots, and one replica of each."""
         for name in shape.split():
             node = await self.stack.enter_async_context(FakeNode(name))
             self.nodes[name] = node
             self.lines[name] = node.line
-            node.sees = lambda: list(self.lines.values())
+            node.view = lambda: list(self.lines.values())
         masters = [name for name in self.nodes if len(name) == 1]
         share = 16384 // len(masters)
         for name in self.nodes:
@@ -110,17 +112,17 @@ class ClusterSetup:
                 self.change(name, flags="slave", master=name[0])
 
     def change(self, name: str, **parts: str | int) -> None:
-        """Let every node see something else of one."""
+        """Change what all nodes report about one node."""
         self.lines[name] = replace(self.lines[name], **parts)  # type: ignore[arg-type]
 
-    def sees(self, name: str, lines: list[Line]) -> None:
-        """Let one node see something of its own."""
-        self.nodes[name].sees = lambda: lines
+    def set_view(self, name: str, lines: list[Line]) -> None:
+        """Set what one node reports about all nodes."""
+        self.nodes[name].view = lambda: lines
 
     def address(self, name: str) -> str:
         return f"127.0.0.1:{self.nodes[name].port}"
 
-    def source(
+    def make_source(
         self,
         *seeds: str,
         owner: bool = True,
@@ -128,44 +130,45 @@ class ClusterSetup:
         template: dict[str, object] | None = None,
         **options: object,
     ) -> ClusterSource:
-        """Make the source whose seeds are these nodes."""
-        first, *_ = endpoints = [self.nodes[seed].endpoint for seed in seeds]
-        of_first = target_settings(f"redis://{first.address}", name="cart", **(template or {}))
-        found = SourceSettings(
+        """Return a source with these nodes as seeds."""
+        endpoints = [self.nodes[seed].endpoint for seed in seeds]
+        first_seed = target_settings(f"redis://{endpoints[0].address}", name="cart", **(template or {}))
+        cluster_settings = ClusterSettings(**{"prefer": "ip", **options})
+        settings = SourceSettings(
             "cluster",
             "cart",
-            ClusterSettings(**{"prefer": "ip", **options}),
-            of_first,
-            seeds=tuple(of_first.at(endpoint, "cart") for endpoint in endpoints),
+            cluster_settings,
+            first_seed,
+            seeds=tuple(first_seed.at(endpoint, "cart") for endpoint in endpoints),
         )
-        around = SourceContext(
-            self.instruments,
+        context = SourceContext(
+            self.metrics,
             self.clock,
             ConnectLimiter(),
             request_refresh=lambda: None,
-            reject=lambda why, what: self.refused.append((why, what)),
+            reject=lambda reason, description: self.rejected.append((reason, description)),
             probe_status=lambda _name: None,
             is_owner=owner,
-            allowed=self._may_be,
-            known=known,
+            is_allowed=self._is_allowed_now,
+            known_targets=known,
         )
-        source = ClusterSource(found, around)
+        source = ClusterSource(settings, cluster_settings, context)
         self.stack.push_async_callback(source.aclose)
         return source
 
-    def _may_be(self, endpoint: Endpoint) -> bool:
-        return self.allowed(endpoint)
+    def _is_allowed_now(self, endpoint: Endpoint) -> bool:
+        return self.is_allowed(endpoint)  # a test may replace it after the source was made
 
-    async def found(self, source: ClusterSource) -> set[str]:
-        """Refresh, and return the nodes that are targets, by their names where they have one."""
+    async def refresh_names(self, source: ClusterSource) -> set[str]:
+        """Refresh, and return the nodes that are targets: their names, or the addresses of unknown nodes."""
         names = {self.address(name): name for name in self.nodes}
         return {names.get(target.address, target.address) for target in await source.refresh()}
 
     def value(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(name, {"cluster": "cart", **labels})
 
-    def counts(self, name: str, label: str) -> Iterator[tuple[str, float]]:
-        """Yield what is not 0 of a family, by one of its labels."""
+    def nonzero(self, name: str, label: str) -> Iterator[tuple[str, float]]:
+        """Yield the samples of a family that are not 0, by one of their labels."""
         for family in self.registry.collect():
             for sample in family.samples:
                 if sample.name == name and sample.value:

@@ -1,10 +1,10 @@
-"""Which of the addresses that a node announces counts."""
+"""Which of its announced addresses a node is reached at."""
 
 import pytest
 
 from redis_pulse.config import parse_url
 from redis_pulse.discovery.cluster.topology import healthiest, node_endpoint
-from redis_pulse.parse.cluster_nodes import ClusterNode, Preferred, parse_nodes
+from redis_pulse.parse.cluster_nodes import ClusterNode, EndpointType, parse_nodes
 
 SEED = parse_url("redis://cart.example.org:7000").endpoint
 
@@ -14,7 +14,7 @@ def node(address: str, flags: str = "master") -> ClusterNode:
 
 
 @pytest.mark.parametrize(
-    ("address", "preferred", "wanted"),
+    ("address", "preferred", "expected"),
     [
         ("10.0.0.7:6379@1", "ip", "10.0.0.7:6379"),
         ("10.0.0.7:6379@1,Cart-0.Cart", "ip", "10.0.0.7:6379"),
@@ -27,35 +27,35 @@ def node(address: str, flags: str = "master") -> ClusterNode:
         ("10.0.0.7:0@0", "ip", None),
     ],
 )
-def test_the_preferred_address_counts_and_else_the_other_one(
-    address: str, preferred: Preferred, wanted: str | None
+def test_missing_preferred_address_is_replaced_by_the_other_one(
+    address: str, preferred: EndpointType, expected: str | None
 ) -> None:
-    found = node_endpoint(node(address), SEED, preferred)
-    assert (found and found.address) == wanted
+    endpoint = node_endpoint(node(address), SEED, preferred)
+    assert (endpoint and endpoint.address) == expected
 
 
-def test_a_node_that_does_not_know_its_address_is_where_it_was_asked() -> None:
+def test_node_without_its_own_address_is_where_it_was_queried() -> None:
     assert node_endpoint(node(":6379@1", "myself,master"), SEED, "ip") == SEED
 
 
 @pytest.mark.parametrize("flags", ["handshake", "master,noaddr"])
-def test_one_that_is_not_there_yet_or_any_more_has_no_place(flags: str) -> None:
+def test_node_in_handshake_or_without_address_has_no_endpoint(flags: str) -> None:
     assert node_endpoint(node("10.0.0.7:6379@1", flags), SEED, "ip") is None
 
 
-def test_all_nodes_are_reached_over_tls_when_one_is() -> None:
-    """The port is the right one: a node names the port of the kind of connection on which it is asked."""
+def test_all_nodes_use_tls_if_the_queried_node_does() -> None:
+    """The port is correct: a node announces the port for the kind of connection on which the query arrived."""
     seed = parse_url("rediss://10.0.0.1:6380").endpoint
     assert node_endpoint(node("10.0.0.7:6380@1"), seed, "ip") == parse_url("rediss://10.0.0.7:6380").endpoint
 
 
 @pytest.mark.parametrize("host", ["a b", "user@host", "../x", "a/b", "-x", "x" * 300, "a%0d"])
-def test_what_is_no_name_is_not_used_as_one(host: str) -> None:
-    with pytest.raises(ValueError, match="announces a name that is none"):
+def test_invalid_host_name_is_an_error(host: str) -> None:
+    with pytest.raises(ValueError, match="announces an invalid host name"):
         node_endpoint(node("10.0.0.7:6379@1")._replace(hostname=host), SEED, "hostname")
 
 
-def test_of_two_nodes_at_one_place_the_one_that_is_well_counts() -> None:
-    here, there = (parse_url(address).endpoint for address in ("10.0.0.7:6379", "10.0.0.8:6379"))
-    found = healthiest({"old": here, "new": here, "far": there}, {"old": "fail", "new": "ok", "far": "fail"})
-    assert found == {here: "new", there: "far"}
+def test_healthy_node_counts_when_two_share_an_endpoint() -> None:
+    shared, other = (parse_url(address).endpoint for address in ("10.0.0.7:6379", "10.0.0.8:6379"))
+    nodes = healthiest({"old": shared, "new": shared, "far": other}, {"old": "fail", "new": "ok", "far": "fail"})
+    assert nodes == {shared: "new", other: "far"}

@@ -1,4 +1,4 @@
-"""Every node of a cluster is found, as most of them see it; nothing is lost by who goes or errs."""
+"""A source finds all nodes that most nodes see; lost and faulty nodes remove no other node."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from redis_pulse.discovery import DiscoveryError
-from redis_pulse.discovery.cluster.source import FAILURES_SHOWN, PREFERENCE_LASTS, VIEWS
+from redis_pulse.discovery.cluster.source import FAILURES_BEFORE_CLEAR, NODES_PER_REFRESH, PREFERENCE_REFRESHES
 from redis_pulse.discovery.cluster.topology import STATES
-from redis_pulse.discovery.manager import MAKERS
-from tests.discovery.cluster.fake_cluster import ClusterSetup, FakeNode, Line, endpoints_are
+from redis_pulse.discovery.manager import make_source
+from tests.discovery.cluster.fake_cluster import ClusterSetup, FakeNode, Line, shards_reply
 from tests.fakes import Response, error
 from tests.harness import eventually, target_settings
 
@@ -19,406 +19,405 @@ CHANGES, DISAGREE = "redis_cluster_topology_changes_total", "redis_cluster_topol
 
 
 @pytest.fixture
-async def room() -> AsyncIterator[ClusterSetup]:
+async def setup() -> AsyncIterator[ClusterSetup]:
     async with AsyncExitStack() as stack:
         yield ClusterSetup(stack)
 
 
-async def test_one_seed_leads_to_every_node(room: ClusterSetup) -> None:
-    await room.start("a a1 b b1 c c1")
-    source = room.source("a", template={"labels": {"team": "web"}})
+async def test_one_seed_leads_to_all_nodes(setup: ClusterSetup) -> None:
+    await setup.start("a a1 b b1 c c1")
+    source = setup.make_source("a", template={"labels": {"team": "web"}})
     targets = await source.refresh()
-    assert {target.name for target in targets} == {f"cart/{room.address(name)}" for name in room.nodes}
+    assert {target.name for target in targets} == {f"cart/{setup.address(name)}" for name in setup.nodes}
     assert all(target.labels == {"team": "web", "cluster": "cart"} for target in targets)
-    assert room.value(NODES, role="master", state="ok") == 3
-    assert room.value(NODES, role="replica", state="ok") == 3
-    assert dict(room.counts(SLOTS, "state")) == {"covered": 16384}
-    replicas = {shard: room.value("redis_cluster_topology_shard_replicas", shard=shard) for shard in ("0", "5461")}
+    assert setup.value(NODES, role="master", state="ok") == 3
+    assert setup.value(NODES, role="replica", state="ok") == 3
+    assert dict(setup.nonzero(SLOTS, "state")) == {"covered": 16384}
+    replicas = {shard: setup.value("redis_cluster_topology_shard_replicas", shard=shard) for shard in ("0", "5461")}
     assert replicas == {"0": 1, "5461": 1}
-    assert room.value(DISAGREE) == 0
-    assert dict(room.counts(CHANGES, "change")) == {}
+    assert setup.value(DISAGREE) == 0
+    assert dict(setup.nonzero(CHANGES, "change")) == {}
 
 
-async def test_the_maker_makes_it(room: ClusterSetup) -> None:
-    await room.start("a")
-    made = room.source("a")
-    assert type(MAKERS["cluster"](made.settings, made._context)) is type(made)
+async def test_make_source_returns_a_cluster_source(setup: ClusterSetup) -> None:
+    await setup.start("a")
+    source = setup.make_source("a")
+    assert type(make_source(source.settings, source._context)) is type(source)
 
 
-async def test_every_role_and_state_is_there_from_the_start(room: ClusterSetup) -> None:
-    await room.start("a")
-    await room.source("a").refresh()
+async def test_all_roles_and_states_have_samples_after_the_first_refresh(setup: ClusterSetup) -> None:
+    await setup.start("a")
+    await setup.make_source("a").refresh()
     for role in ("master", "replica"):
         for state in STATES:
-            assert room.value(NODES, role=role, state=state) is not None
+            assert setup.value(NODES, role=role, state=state) is not None
 
 
-async def test_masters_alone_are_watched_when_that_is_wished(room: ClusterSetup) -> None:
-    await room.start("a a1 b b1")
-    assert await room.found(room.source("a", replicas=False)) == {"a", "b"}
-    assert room.value(NODES, role="replica", state="ok") == 2
+async def test_replicas_option_limits_targets_to_masters(setup: ClusterSetup) -> None:
+    await setup.start("a a1 b b1")
+    assert await setup.refresh_names(setup.make_source("a", replicas=False)) == {"a", "b"}
+    assert setup.value(NODES, role="replica", state="ok") == 2
 
 
-async def test_the_loss_of_the_seed_loses_nothing(room: ClusterSetup) -> None:
-    await room.start("a b c")
-    source = room.source("a")
+async def test_lost_seed_removes_no_target(setup: ClusterSetup) -> None:
+    await setup.start("a b c")
+    source = setup.make_source("a")
     await source.refresh()
-    await room.nodes["a"].stop()
-    room.change("a", flags="master,fail")
-    assert await room.found(source) == {"a", "b", "c"}
-    assert room.value(NODES, role="master", state="fail") == 1
-    assert room.value(SLOTS, state="failing") == 5461
-    assert room.value(DISAGREE) == 0
+    await setup.nodes["a"].stop()
+    setup.change("a", flags="master,fail")
+    assert await setup.refresh_names(source) == {"a", "b", "c"}
+    assert setup.value(NODES, role="master", state="fail") == 1
+    assert setup.value(SLOTS, state="failing") == 5461
+    assert setup.value(DISAGREE) == 0
 
 
-async def test_a_seed_that_is_gone_is_made_up_for_by_the_next_one(room: ClusterSetup) -> None:
-    await room.start("a b c")
-    await room.nodes["a"].stop()
-    assert await room.found(room.source("a", "b")) == {"a", "b", "c"}
+async def test_next_seed_replaces_a_lost_one(setup: ClusterSetup) -> None:
+    await setup.start("a b c")
+    await setup.nodes["a"].stop()
+    assert await setup.refresh_names(setup.make_source("a", "b")) == {"a", "b", "c"}
 
 
-async def test_after_a_reload_the_nodes_known_before_are_asked_when_no_seed_answers(room: ClusterSetup) -> None:
-    await room.start("a b c")
-    await room.nodes["a"].stop()
-    known = [target_settings(f"redis://{room.address(name)}", name=name) for name in "abc"]
-    assert await room.found(room.source("a", known=lambda: known)) == {"a", "b", "c"}
+async def test_known_nodes_are_queried_after_a_reload_if_no_seed_replies(setup: ClusterSetup) -> None:
+    await setup.start("a b c")
+    await setup.nodes["a"].stop()
+    known = [target_settings(f"redis://{setup.address(name)}", name=name) for name in "abc"]
+    assert await setup.refresh_names(setup.make_source("a", known=lambda: known)) == {"a", "b", "c"}
 
 
-async def test_a_reload_that_names_another_cluster_leads_there(room: ClusterSetup) -> None:
-    await room.start("a b")
-    await room.start("x")
-    room.sees("x", [replace(room.lines["x"], slots="0-16383")])
-    known = [target_settings(f"redis://{room.address('a')}", name="a")]
-    assert await room.found(room.source("x", known=lambda: known)) == {"x"}
-    assert room.nodes["a"].accepted == 0
+async def test_reload_with_another_cluster_follows_that_one(setup: ClusterSetup) -> None:
+    await setup.start("a b")
+    await setup.start("x")
+    setup.set_view("x", [replace(setup.lines["x"], slots="0-16383")])
+    known = [target_settings(f"redis://{setup.address('a')}", name="a")]
+    assert await setup.refresh_names(setup.make_source("x", known=lambda: known)) == {"x"}
+    assert setup.nodes["a"].accepted == 0
 
 
-async def test_when_nobody_answers_what_was_known_stays_and_is_not_shown_as_true_for_long(room: ClusterSetup) -> None:
-    await room.start("a b")
-    source = room.source("a")
+async def test_gauges_vanish_after_several_refreshes_without_a_reply(setup: ClusterSetup) -> None:
+    await setup.start("a b")
+    source = setup.make_source("a")
     await source.refresh()
-    for node in room.nodes.values():
+    for node in setup.nodes.values():
         await node.stop()
-    for _ in range(FAILURES_SHOWN):
-        assert room.value(SLOTS, state="covered") == 16384
-        with pytest.raises(DiscoveryError, match="no node of the cluster answers: 127"):
+    for _ in range(FAILURES_BEFORE_CLEAR):
+        assert setup.value(SLOTS, state="covered") == 16384
+        with pytest.raises(DiscoveryError, match="no node of the cluster replies: 127"):
             await source.refresh()
-    assert room.value(SLOTS, state="covered") is None
-    assert room.value(DISAGREE) is None
-    assert room.value(CHANGES, change="role") == 0, "what was counted stays"
+    assert setup.value(SLOTS, state="covered") is None
+    assert setup.value(DISAGREE) is None
+    assert setup.value(CHANGES, change="role") == 0, "counters stay"
 
 
-async def test_a_server_that_is_no_cluster_is_said_to_be_none(room: ClusterSetup) -> None:
-    await room.start("a")
-    room.nodes["a"].script("CLUSTER", error("ERR This instance has cluster support disabled"))
+async def test_server_outside_a_cluster_is_an_error_with_its_message(setup: ClusterSetup) -> None:
+    await setup.start("a")
+    setup.nodes["a"].script("CLUSTER", error("ERR This instance has cluster support disabled"))
     with pytest.raises(DiscoveryError, match="cluster support disabled"):
-        await room.source("a").refresh()
+        await setup.make_source("a").refresh()
 
 
-async def test_an_answer_that_says_nothing_is_no_view(room: ClusterSetup) -> None:
-    await room.start("a")
-    room.sees("a", [])
+async def test_empty_reply_is_an_error(setup: ClusterSetup) -> None:
+    await setup.start("a")
+    setup.set_view("a", [])
     with pytest.raises(DiscoveryError, match="cannot be read"):
-        await room.source("a").refresh()
+        await setup.make_source("a").refresh()
 
 
-async def test_nodes_come_and_go_and_are_counted(room: ClusterSetup) -> None:
-    await room.start("a b")
-    source = room.source("a")
+async def test_added_and_removed_nodes_are_counted(setup: ClusterSetup) -> None:
+    await setup.start("a b")
+    source = setup.make_source("a")
     await source.refresh()
-    late = await room.stack.enter_async_context(FakeNode("late"))
-    room.nodes["late"], room.lines["late"] = late, late.line
-    late.sees = lambda: [*room.lines.values()]
-    assert await room.found(source) == {"a", "b", "late"}
-    del room.lines["late"]
-    assert await room.found(source) == {"a", "b"}
-    assert dict(room.counts(CHANGES, "change")) == {"node_added": 1, "node_removed": 1}
+    late = await setup.stack.enter_async_context(FakeNode("late"))
+    setup.nodes["late"], setup.lines["late"] = late, late.line
+    late.view = lambda: [*setup.lines.values()]
+    assert await setup.refresh_names(source) == {"a", "b", "late"}
+    del setup.lines["late"]
+    assert await setup.refresh_names(source) == {"a", "b"}
+    assert dict(setup.nonzero(CHANGES, "change")) == {"node_added": 1, "node_removed": 1}
 
 
-async def test_one_in_handshake_is_counted_and_no_target(room: ClusterSetup) -> None:
-    """Its id is made up, and nobody knows yet whether it belongs to the cluster at all."""
-    await room.start("a b")
-    source = room.source("a")
-    room.lines["shy"] = Line("shy", "127.0.0.1:1@2", flags="handshake")
-    assert await room.found(source) == {"a", "b"}
-    assert room.value(NODES, role="master", state="handshake") == 1
-    assert room.value(DISAGREE) == 0
+async def test_node_in_handshake_is_counted_and_no_target(setup: ClusterSetup) -> None:
+    """Its id is temporary, and it may never become a member of the cluster."""
+    await setup.start("a b")
+    source = setup.make_source("a")
+    setup.lines["shy"] = Line("shy", "127.0.0.1:1@2", flags="handshake")
+    assert await setup.refresh_names(source) == {"a", "b"}
+    assert setup.value(NODES, role="master", state="handshake") == 1
+    assert setup.value(DISAGREE) == 0
 
 
-async def test_one_without_an_address_is_counted_and_no_target(room: ClusterSetup) -> None:
-    await room.start("a b")
-    source = room.source("a")
-    room.lines["lost"] = Line("lost", ":0@0", flags="slave,noaddr", master="a")
-    assert await room.found(source) == {"a", "b"}
-    assert room.value(NODES, role="replica", state="noaddr") == 1
+async def test_node_without_address_is_counted_and_no_target(setup: ClusterSetup) -> None:
+    await setup.start("a b")
+    source = setup.make_source("a")
+    setup.lines["lost"] = Line("lost", ":0@0", flags="slave,noaddr", master="a")
+    assert await setup.refresh_names(source) == {"a", "b"}
+    assert setup.value(NODES, role="replica", state="noaddr") == 1
 
 
-async def test_a_failover_changes_roles_and_moves_no_slot(room: ClusterSetup) -> None:
-    await room.start("a a1 b b1 c c1")
-    source = room.source("a")
+async def test_failover_changes_roles_and_moves_no_slot(setup: ClusterSetup) -> None:
+    await setup.start("a a1 b b1 c c1")
+    source = setup.make_source("a")
     await source.refresh()
-    room.change("a1", flags="master", master="-", slots=room.lines["a"].slots, epoch=9)
-    room.change("a", flags="slave", master="a1", slots="", epoch=9)
+    setup.change("a1", flags="master", master="-", slots=setup.lines["a"].slots, epoch=9)
+    setup.change("a", flags="slave", master="a1", slots="", epoch=9)
     await source.refresh()
-    assert dict(room.counts(CHANGES, "change")) == {"role": 2}
-    assert room.value("redis_cluster_topology_shard_replicas", shard="0") == 1
+    assert dict(setup.nonzero(CHANGES, "change")) == {"role": 2}
+    assert setup.value("redis_cluster_topology_shard_replicas", shard="0") == 1
 
 
-async def test_slots_that_move_to_another_shard_are_counted(room: ClusterSetup) -> None:
-    await room.start("a b")
-    source = room.source("a")
+async def test_slots_moved_to_another_shard_are_counted(setup: ClusterSetup) -> None:
+    await setup.start("a b")
+    source = setup.make_source("a")
     await source.refresh()
-    room.change("a", slots="10-8191")
-    room.change("b", slots="0-9 8192-16383", epoch=9)
+    setup.change("a", slots="10-8191")
+    setup.change("b", slots="0-9 8192-16383", epoch=9)
     await source.refresh()
-    assert dict(room.counts(CHANGES, "change")) == {"slots": 10}
-    shards = {shard for shard, _ in room.counts("redis_cluster_topology_shard_replicas", "shard")}
+    assert dict(setup.nonzero(CHANGES, "change")) == {"slots": 10}
+    shards = {shard for shard, _ in setup.nonzero("redis_cluster_topology_shard_replicas", "shard")}
     assert shards == set(), "no shard has a replica"
-    assert room.value("redis_cluster_topology_shard_replicas", shard="10") == 0
-    assert room.value("redis_cluster_topology_shard_replicas", shard="8192") is None
+    assert setup.value("redis_cluster_topology_shard_replicas", shard="10") == 0
+    assert setup.value("redis_cluster_topology_shard_replicas", shard="8192") is None
 
 
-async def test_a_node_that_moves_is_a_new_target_and_counted_as_an_address(room: ClusterSetup) -> None:
-    await room.start("a b")
-    source = room.source("a")
+async def test_moved_node_is_a_new_target_and_counts_as_address_change(setup: ClusterSetup) -> None:
+    await setup.start("a b")
+    source = setup.make_source("a")
     await source.refresh()
-    other = await room.stack.enter_async_context(FakeNode("b"))
-    other.sees = room.nodes["b"].sees
-    room.nodes["b"] = other
-    room.change("b", address=f"127.0.0.1:{other.port}@1")
-    assert await room.found(source) == {"a", "b"}
-    assert dict(room.counts(CHANGES, "change")) == {"address": 1}
+    other = await setup.stack.enter_async_context(FakeNode("b"))
+    other.view = setup.nodes["b"].view
+    setup.nodes["b"] = other
+    setup.change("b", address=f"127.0.0.1:{other.port}@1")
+    assert await setup.refresh_names(source) == {"a", "b"}
+    assert dict(setup.nonzero(CHANGES, "change")) == {"address": 1}
 
 
-async def test_one_that_failed_and_was_replaced_at_its_address_does_not_hide_the_new_one(room: ClusterSetup) -> None:
-    await room.start("a b")
-    room.lines = {"old": Line("0ld", f"{room.address('b')}@1", flags="slave,fail", master="a"), **room.lines}
-    targets = [target.address for target in await room.source("a").refresh()]
-    assert sorted(targets) == sorted([room.address("a"), room.address("b")])
+async def test_failed_node_does_not_hide_its_replacement_at_the_same_address(setup: ClusterSetup) -> None:
+    await setup.start("a b")
+    setup.lines = {"old": Line("0ld", f"{setup.address('b')}@1", flags="slave,fail", master="a"), **setup.lines}
+    targets = [target.address for target in await setup.make_source("a").refresh()]
+    assert sorted(targets) == sorted([setup.address("a"), setup.address("b")])
 
 
-# -- who is believed
+# -- which view counts
 
 
-async def test_a_node_that_sees_another_topology_is_counted_and_outvoted(room: ClusterSetup) -> None:
-    await room.start("a b c")
-    source = room.source("a")
-    stale = [replace(line, slots="0-16383" if name == "a" else "") for name, line in room.lines.items()]
-    room.sees("a", stale)
-    assert await room.found(source) == {"a", "b", "c"}
-    assert room.value(DISAGREE) == 1
-    assert dict(room.counts(SLOTS, "state")) == {"covered": 16384}
-    assert room.value("redis_cluster_topology_shard_replicas", shard="5461") == 0
+async def test_dissenting_node_is_counted_and_outvoted(setup: ClusterSetup) -> None:
+    await setup.start("a b c")
+    source = setup.make_source("a")
+    stale = [replace(line, slots="0-16383" if name == "a" else "") for name, line in setup.lines.items()]
+    setup.set_view("a", stale)
+    assert await setup.refresh_names(source) == {"a", "b", "c"}
+    assert setup.value(DISAGREE) == 1
+    assert dict(setup.nonzero(SLOTS, "state")) == {"covered": 16384}
+    assert setup.value("redis_cluster_topology_shard_replicas", shard="5461") == 0
 
 
-async def test_a_node_that_does_not_answer_does_not_disagree(room: ClusterSetup) -> None:
-    await room.start("a b c")
-    await room.nodes["c"].stop()
-    await room.source("a").refresh()
-    assert room.value(DISAGREE) == 0
+async def test_unreachable_node_does_not_disagree(setup: ClusterSetup) -> None:
+    await setup.start("a b c")
+    await setup.nodes["c"].stop()
+    await setup.make_source("a").refresh()
+    assert setup.value(DISAGREE) == 0
 
 
-async def test_a_node_that_hangs_holds_up_a_look_no_longer_than_its_deadline(room: ClusterSetup) -> None:
-    await room.start("a b c")
-    room.nodes["c"].script("CLUSTER", "never")
-    source = room.source("a", template={"poll": {"timeout": 0.05}})
-    assert await room.found(source) == {"a", "b", "c"}
-    assert room.value(DISAGREE) == 0
-    assert room.nodes["c"].asked_for("NODES") == 1
+async def test_hanging_node_delays_a_refresh_only_until_its_deadline(setup: ClusterSetup) -> None:
+    await setup.start("a b c")
+    setup.nodes["c"].script("CLUSTER", "never")
+    source = setup.make_source("a", template={"poll": {"timeout": 0.05}})
+    assert await setup.refresh_names(source) == {"a", "b", "c"}
+    assert setup.value(DISAGREE) == 0
+    assert setup.nodes["c"].request_count("NODES") == 1
 
 
-async def test_how_a_node_is_doing_is_what_most_think(room: ClusterSetup) -> None:
-    """One that is cut off from the bus suspects all the others, and they suspect it."""
-    await room.start("a b c")
-    source = room.source("a")
-    others = [replace(room.lines[name], flags="master,fail?") for name in "bc"]
-    room.sees("a", [room.lines["a"], *others])
+async def test_state_of_a_node_is_the_opinion_of_most_nodes(setup: ClusterSetup) -> None:
+    """A node that is cut off from the cluster bus suspects all others, and they suspect it."""
+    await setup.start("a b c")
+    source = setup.make_source("a")
+    others = [replace(setup.lines[name], flags="master,fail?") for name in "bc"]
+    setup.set_view("a", [setup.lines["a"], *others])
     await source.refresh()
-    assert room.value(NODES, role="master", state="ok") == 3
-    assert room.value(DISAGREE) == 0, "of who owns what they think the same"
+    assert setup.value(NODES, role="master", state="ok") == 3
+    assert setup.value(DISAGREE) == 0, "they agree on the owners of slots"
 
 
-async def test_a_node_that_was_reset_takes_no_other_along(room: ClusterSetup) -> None:
-    await room.start("a b c")
-    source = room.source("a")
+async def test_reset_node_removes_no_other_node(setup: ClusterSetup) -> None:
+    await setup.start("a b c")
+    source = setup.make_source("a")
     await source.refresh()
-    room.sees("a", [replace(room.lines["a"], slots="")])
-    assert await room.found(source) == {"a", "b", "c"}
-    assert room.value(DISAGREE) == 1
+    setup.set_view("a", [replace(setup.lines["a"], slots="")])
+    assert await setup.refresh_names(source) == {"a", "b", "c"}
+    assert setup.value(DISAGREE) == 1
 
 
-async def test_a_node_that_was_reset_takes_no_other_along_even_when_it_alone_answers(room: ClusterSetup) -> None:
-    await room.start("a b c")
-    source = room.source("a")
+async def test_reset_node_removes_no_other_node_even_if_only_it_replies(setup: ClusterSetup) -> None:
+    await setup.start("a b c")
+    source = setup.make_source("a")
     await source.refresh()
-    room.sees("a", [replace(room.lines["a"], slots="")])
+    setup.set_view("a", [replace(setup.lines["a"], slots="")])
     for name in "bc":
-        await room.nodes[name].stop()
-    with pytest.raises(DiscoveryError, match="do not know the others any more"):
+        await setup.nodes[name].stop()
+    with pytest.raises(DiscoveryError, match="have lost the other nodes"):
         await source.refresh()
 
 
-async def test_a_seed_that_was_reset_is_outvoted_from_the_start(room: ClusterSetup) -> None:
-    await room.start("a b c")
-    room.sees("a", [replace(room.lines["a"], slots="")])
-    assert await room.found(room.source("a", "b")) == {"a", "b", "c"}
-    assert room.value(DISAGREE) == 1
+async def test_reset_seed_is_outvoted_in_the_first_refresh(setup: ClusterSetup) -> None:
+    await setup.start("a b c")
+    setup.set_view("a", [replace(setup.lines["a"], slots="")])
+    assert await setup.refresh_names(setup.make_source("a", "b")) == {"a", "b", "c"}
+    assert setup.value(DISAGREE) == 1
 
 
-async def test_a_cluster_that_was_made_anew_at_the_same_addresses_is_taken(room: ClusterSetup) -> None:
-    await room.start("a b")
-    source = room.source("a")
+async def test_new_cluster_at_the_same_addresses_replaces_the_old_one(setup: ClusterSetup) -> None:
+    await setup.start("a b")
+    source = setup.make_source("a")
     await source.refresh()
-    anew = {name: replace(line, id=f"new-{name}") for name, line in room.lines.items()}
-    room.lines = anew
-    for node in room.nodes.values():
+    setup.lines = {name: replace(line, id=f"new-{name}") for name, line in setup.lines.items()}
+    for node in setup.nodes.values():
         node.id = f"new-{node.id}"
-    assert await room.found(source) == {"a", "b"}
-    assert dict(room.counts(CHANGES, "change")) == {"node_added": 2, "node_removed": 2, "slots": 16384}
+    assert await setup.refresh_names(source) == {"a", "b"}
+    assert dict(setup.nonzero(CHANGES, "change")) == {"node_added": 2, "node_removed": 2, "slots": 16384}
 
 
-async def test_another_cluster_that_got_the_address_of_a_lost_node_is_not_taken(room: ClusterSetup) -> None:
-    """Where addresses are used again, as pods' are; unless the configuration itself names that one."""
-    await room.start("a b")
-    source = room.source("a")
+async def test_foreign_cluster_at_the_address_of_a_lost_node_is_rejected(setup: ClusterSetup) -> None:
+    """Addresses of pods are used again. A seed in the configuration would be trusted."""
+    await setup.start("a b")
+    source = setup.make_source("a")
     await source.refresh()
-    await room.nodes["a"].stop()
-    foreign = room.nodes["b"]
+    await setup.nodes["a"].stop()
+    foreign = setup.nodes["b"]
     foreign.id = "foreign"
-    foreign.sees = lambda: [Line("foreign", f"127.0.0.1:{foreign.port}@1", slots="0-16383", epoch=99)]
-    with pytest.raises(DiscoveryError, match="do not know the others any more"):
+    foreign.view = lambda: [Line("foreign", f"127.0.0.1:{foreign.port}@1", slots="0-16383", epoch=99)]
+    with pytest.raises(DiscoveryError, match="have lost the other nodes"):
         await source.refresh()
 
 
-async def test_a_cluster_that_shrinks_by_most_of_its_nodes_is_believed(room: ClusterSetup) -> None:
-    await room.start("a b c d e")
-    source = room.source("a")
+async def test_cluster_that_loses_most_of_its_nodes_is_trusted(setup: ClusterSetup) -> None:
+    await setup.start("a b c d e")
+    source = setup.make_source("a")
     await source.refresh()
     for name in "bcde":
-        del room.lines[name]
-        await room.nodes[name].stop()
-    room.change("a", slots="0-16383", epoch=9)
-    assert await room.found(source) == {"a"}
+        del setup.lines[name]
+        await setup.nodes[name].stop()
+    setup.change("a", slots="0-16383", epoch=9)
+    assert await setup.refresh_names(source) == {"a"}
 
 
-# -- at what cost
+# -- the cost of a refresh
 
 
-async def test_a_refresh_costs_one_command_a_node(room: ClusterSetup) -> None:
-    await room.start("a a1 b b1")
-    source = room.source("a")
+async def test_refresh_costs_one_command_per_node(setup: ClusterSetup) -> None:
+    await setup.start("a a1 b b1")
+    source = setup.make_source("a")
     for _ in range(3):
         await source.refresh()
-    assert {node.asked_for("NODES") for node in room.nodes.values()} == {3}
-    assert {node.accepted for node in room.nodes.values()} == {1}, "the connection stays"
-    assert all(node.received == [("CLUSTER", "NODES")] * 3 for node in room.nodes.values())
+    assert {node.request_count("NODES") for node in setup.nodes.values()} == {3}
+    assert {node.accepted for node in setup.nodes.values()} == {1}, "the connections stay"
+    assert all(node.received == [("CLUSTER", "NODES")] * 3 for node in setup.nodes.values())
 
 
-async def test_of_many_nodes_so_many_are_asked_in_turns(room: ClusterSetup) -> None:
-    count = 2 * VIEWS + 8
-    await room.start(" ".join(["a", *(f"a{number}" for number in range(1, count))]))
-    source = room.source("a")
+async def test_large_cluster_is_queried_in_turns(setup: ClusterSetup) -> None:
+    count = 2 * NODES_PER_REFRESH + 8
+    await setup.start(" ".join(["a", *(f"a{number}" for number in range(1, count))]))
+    source = setup.make_source("a")
     await source.refresh()
-    first = sum(node.asked_for("NODES") for node in room.nodes.values())
-    assert first == VIEWS + 1, "the seed, and so many more"
+    first = sum(node.request_count("NODES") for node in setup.nodes.values())
+    assert first == NODES_PER_REFRESH + 1, "the seed, and NODES_PER_REFRESH more"
     for _ in range(3):
         await source.refresh()
-    asked = [node.asked_for("NODES") for node in room.nodes.values()]
-    assert sum(asked) == first + 3 * VIEWS
-    assert min(asked) >= 1, "everybody has had a turn"
-    await eventually(lambda: not any(node.connected for node in room.nodes.values()))  # no connection stays open
+    counts = [node.request_count("NODES") for node in setup.nodes.values()]
+    assert sum(counts) == first + 3 * NODES_PER_REFRESH
+    assert min(counts) >= 1, "each node has had a turn"
+    await eventually(lambda: not any(node.connected for node in setup.nodes.values()))  # no connection stays open
 
 
-async def test_of_many_nodes_all_are_asked_when_it_is_not_clear_what_most_see(room: ClusterSetup) -> None:
-    count = 2 * VIEWS + 8
-    await room.start(" ".join(["a", *(f"a{number}" for number in range(1, count))]))
-    lines = list(room.lines.values())
+async def test_large_cluster_is_queried_completely_without_a_majority(setup: ClusterSetup) -> None:
+    count = 2 * NODES_PER_REFRESH + 8
+    await setup.start(" ".join(["a", *(f"a{number}" for number in range(1, count))]))
+    lines = list(setup.lines.values())
     stale = [line for line in lines if line.id != "a1"]
-    for name in list(room.nodes)[2 : VIEWS // 2]:
-        room.sees(name, stale)
-    assert len(await room.source("a").refresh()) == count
-    assert room.value(DISAGREE) == VIEWS // 2 - 2
-    assert min(node.asked_for("NODES") for node in room.nodes.values()) == 1
+    for name in list(setup.nodes)[2 : NODES_PER_REFRESH // 2]:
+        setup.set_view(name, stale)
+    assert len(await setup.make_source("a").refresh()) == count
+    assert setup.value(DISAGREE) == NODES_PER_REFRESH // 2 - 2
+    assert min(node.request_count("NODES") for node in setup.nodes.values()) == 1
 
 
-async def test_of_many_nodes_one_that_disagrees_is_found_and_then_watched(room: ClusterSetup) -> None:
-    count = 2 * VIEWS + 8
-    await room.start(" ".join(["a", *(f"a{number}" for number in range(1, count))]))
-    source = room.source("a")
+async def test_dissenting_node_of_a_large_cluster_is_queried_each_time(setup: ClusterSetup) -> None:
+    count = 2 * NODES_PER_REFRESH + 8
+    await setup.start(" ".join(["a", *(f"a{number}" for number in range(1, count))]))
+    source = setup.make_source("a")
     for _ in range(4):
         await source.refresh()
-    before = sum(node.asked_for("NODES") for node in room.nodes.values())
-    room.sees("a30", [line for line in room.lines.values() if line.id != "a7"])
+    before = sum(node.request_count("NODES") for node in setup.nodes.values())
+    setup.set_view("a30", [line for line in setup.lines.values() if line.id != "a7"])
     seen: list[float] = []
     for _ in range(6):
         await source.refresh()
-        seen.append(room.value(DISAGREE) or 0)
+        seen.append(setup.value(DISAGREE) or 0)
     assert seen[-1] == 1
-    assert seen == sorted(seen), "once found it is asked each time"
-    assert sum(node.asked_for("NODES") for node in room.nodes.values()) == before + 6 * VIEWS
-    room.nodes["a30"].sees = room.nodes["a"].sees
+    assert seen == sorted(seen), "a known dissenter is queried in each refresh"
+    assert sum(node.request_count("NODES") for node in setup.nodes.values()) == before + 6 * NODES_PER_REFRESH
+    setup.nodes["a30"].view = setup.nodes["a"].view
     await source.refresh()
-    assert room.value(DISAGREE) == 0
+    assert setup.value(DISAGREE) == 0
 
 
-async def test_a_change_that_all_know_is_believed_at_once_though_few_are_asked(room: ClusterSetup) -> None:
-    count = 2 * VIEWS + 8
-    await room.start(" ".join(["a", *(f"a{number}" for number in range(1, count))]))
-    source = room.source("a")
+async def test_change_known_to_all_nodes_is_trusted_at_once(setup: ClusterSetup) -> None:
+    count = 2 * NODES_PER_REFRESH + 8
+    await setup.start(" ".join(["a", *(f"a{number}" for number in range(1, count))]))
+    source = setup.make_source("a")
     for _ in range(4):
         await source.refresh()
-    del room.lines["a9"]
+    del setup.lines["a9"]
     assert len(await source.refresh()) == count - 1
-    assert room.value(DISAGREE) == 0
+    assert setup.value(DISAGREE) == 0
 
 
-async def test_a_node_that_is_down_is_left_in_peace_by_its_own_breaker(room: ClusterSetup) -> None:
-    await room.start("a b c")
-    source = room.source("a", template={"breaker": {"failure_threshold": 1, "open_interval": 30}})
+async def test_breaker_limits_connections_to_a_node_that_is_down(setup: ClusterSetup) -> None:
+    await setup.start("a b c")
+    source = setup.make_source("a", template={"breaker": {"failure_threshold": 1, "open_interval": 30}})
     await source.refresh()
-    room.nodes["c"].greeting = "reset"
-    await room.nodes["c"].drop()
+    setup.nodes["c"].greeting = "reset"
+    await setup.nodes["c"].drop()
     for _ in range(6):
-        room.clock.advance(10)
+        setup.clock.advance(10)
         await source.refresh()
-    assert room.nodes["c"].accepted <= 5
-    assert room.value(NODES, role="master", state="ok") == 3
+    assert setup.nodes["c"].accepted <= 5
+    assert setup.value(NODES, role="master", state="ok") == 3
 
 
-# -- where they are
+# -- which addresses count
 
 
-async def test_no_server_is_asked_that_may_not_be_a_target(room: ClusterSetup) -> None:
-    """A node that announces a foreign host must not make us show it our password."""
-    await room.start("a b c")
-    away = room.nodes["c"].endpoint
-    room.allowed = lambda endpoint: endpoint != away
-    source = room.source("a", template={"password": "correct-horse"})
-    assert await room.found(source) == {"a", "b"}
+async def test_server_outside_the_allow_list_gets_no_connection(setup: ClusterSetup) -> None:
+    """An announced foreign host must not receive our password."""
+    await setup.start("a b c")
+    foreign = setup.nodes["c"].endpoint
+    setup.is_allowed = lambda endpoint: endpoint != foreign
+    source = setup.make_source("a", template={"password": "correct-horse"})
+    assert await setup.refresh_names(source) == {"a", "b"}
     await source.refresh()
-    assert room.nodes["c"].accepted == 0
-    assert ("not_allowed", f"{away.address} is not in discovery.allow") in room.refused
+    assert setup.nodes["c"].accepted == 0
+    assert ("not_allowed", f"{foreign.address} is not in discovery.allow") in setup.rejected
 
 
-async def test_nobody_is_followed_to_where_a_node_redirects(room: ClusterSetup) -> None:
-    await room.start("a b")
-    room.nodes["b"].script("CLUSTER", error(f"MOVED 7 127.0.0.1:{room.nodes['a'].port}"))
-    assert await room.found(room.source("a")) == {"a", "b"}
-    assert room.nodes["a"].asked_for("NODES") == 1
+async def test_redirect_of_a_node_is_not_followed(setup: ClusterSetup) -> None:
+    await setup.start("a b")
+    setup.nodes["b"].script("CLUSTER", error(f"MOVED 7 127.0.0.1:{setup.nodes['a'].port}"))
+    assert await setup.refresh_names(setup.make_source("a")) == {"a", "b"}
+    assert setup.nodes["a"].request_count("NODES") == 1
 
 
-async def test_a_seed_may_be_asked_though_the_list_does_not_name_it(room: ClusterSetup) -> None:
-    """The configuration names it; whether it may be a target as well is not for the source to say."""
-    await room.start("a")
-    room.allowed = lambda _endpoint: False
-    assert await room.found(room.source("a")) == {"a"}
+async def test_seed_outside_the_allow_list_is_queried(setup: ClusterSetup) -> None:
+    """The configuration names it. The manager decides whether it may also be a target."""
+    await setup.start("a")
+    setup.is_allowed = lambda _endpoint: False
+    assert await setup.refresh_names(setup.make_source("a")) == {"a"}
 
 
-async def test_a_name_that_is_none_is_refused(room: ClusterSetup) -> None:
-    await room.start("a b")
-    room.change("b", address="evil/../:6379@16379")
-    assert await room.found(room.source("a")) == {"a"}
-    assert room.refused == [("unreadable", "node b announces a name that is none")]
+async def test_invalid_host_name_is_rejected(setup: ClusterSetup) -> None:
+    await setup.start("a b")
+    setup.change("b", address="evil/../:6379@16379")
+    assert await setup.refresh_names(setup.make_source("a")) == {"a"}
+    assert setup.rejected == [("unreadable", "node b announces an invalid host name")]
 
 
 @pytest.mark.parametrize(
@@ -431,36 +430,36 @@ async def test_a_name_that_is_none_is_refused(room: ClusterSetup) -> None:
         ("announced", "?", "localhost"),
     ],
 )
-async def test_which_address_counts_is_a_setting(
-    room: ClusterSetup, prefer: str, announced: str | None, host: str
+async def test_prefer_option_selects_the_address(
+    setup: ClusterSetup, prefer: str, announced: str | None, host: str
 ) -> None:
-    await room.start("a b")
+    await setup.start("a b")
     for name in "ab":
-        room.change(name, address=f"127.0.0.1:{room.nodes[name].port}@1,localhost")
+        setup.change(name, address=f"127.0.0.1:{setup.nodes[name].port}@1,localhost")
         if announced is not None:
-            room.nodes[name].shards = endpoints_are(announced)
-    targets = await room.source("a", prefer=prefer).refresh()
-    assert {target.address for target in targets} == {f"{host}:{room.nodes[name].port}" for name in "ab"}
+            setup.nodes[name].shards = shards_reply(announced)
+    targets = await setup.make_source("a", prefer=prefer).refresh()
+    assert {target.address for target in targets} == {f"{host}:{setup.nodes[name].port}" for name in "ab"}
 
 
-async def test_nodes_that_want_to_be_reached_where_the_cluster_was_are_reached_there(room: ClusterSetup) -> None:
-    """cluster-preferred-endpoint-type unknown-endpoint: all nodes are behind one address, each at its own port."""
-    await room.start("a b")
+async def test_unknown_preferred_endpoint_means_the_address_of_the_seed(setup: ClusterSetup) -> None:
+    """With ``cluster-preferred-endpoint-type unknown-endpoint``, all nodes share one address with different ports."""
+    await setup.start("a b")
     for name in "ab":
-        room.change(name, address=f"10.255.255.1:{room.nodes[name].port}@1")
-        room.nodes[name].shards = endpoints_are(None)
-    assert await room.found(room.source("a", prefer="announced")) == {"a", "b"}
+        setup.change(name, address=f"10.255.255.1:{setup.nodes[name].port}@1")
+        setup.nodes[name].shards = shards_reply(None)
+    assert await setup.refresh_names(setup.make_source("a", prefer="announced")) == {"a", "b"}
 
 
-async def test_what_the_nodes_prefer_is_asked_of_one_and_seldom(room: ClusterSetup) -> None:
-    await room.start("a b")
-    room.nodes["a"].shards = room.nodes["b"].shards = endpoints_are("127.0.0.1")
-    source = room.source("a", prefer="announced")
-    for _ in range(PREFERENCE_LASTS):
+async def test_preferred_endpoint_is_queried_rarely_and_from_one_node(setup: ClusterSetup) -> None:
+    await setup.start("a b")
+    setup.nodes["a"].shards = setup.nodes["b"].shards = shards_reply("127.0.0.1")
+    source = setup.make_source("a", prefer="announced")
+    for _ in range(PREFERENCE_REFRESHES):
         await source.refresh()
-    assert sum(node.asked_for("SHARDS") for node in room.nodes.values()) == 1
+    assert sum(node.request_count("SHARDS") for node in setup.nodes.values()) == 1
     await source.refresh()
-    assert sum(node.asked_for("SHARDS") for node in room.nodes.values()) == 2
+    assert sum(node.request_count("SHARDS") for node in setup.nodes.values()) == 2
 
 
 @pytest.mark.parametrize(
@@ -470,54 +469,52 @@ async def test_what_the_nodes_prefer_is_asked_of_one_and_seldom(room: ClusterSet
         "NOPERM User exporter has no permissions to run the 'cluster|shards' command",
     ],
 )
-async def test_without_shards_the_nodes_are_reached_at_their_ips(room: ClusterSetup, denial: str) -> None:
-    await room.start("a b")
+async def test_nodes_without_cluster_shards_are_reached_at_their_ips(setup: ClusterSetup, denial: str) -> None:
+    await setup.start("a b")
     for name in "ab":
-        room.change(name, address=f"127.0.0.1:{room.nodes[name].port}@1,localhost")
-        room.nodes[name].shards = error(denial)
-    source = room.source("a", prefer="announced")
-    assert await room.found(source) == {"a", "b"}
-    assert await room.found(source) == {"a", "b"}
-    assert sum(node.asked_for("SHARDS") for node in room.nodes.values()) == 1
+        setup.change(name, address=f"127.0.0.1:{setup.nodes[name].port}@1,localhost")
+        setup.nodes[name].shards = error(denial)
+    source = setup.make_source("a", prefer="announced")
+    assert await setup.refresh_names(source) == {"a", "b"}
+    assert await setup.refresh_names(source) == {"a", "b"}
+    assert sum(node.request_count("SHARDS") for node in setup.nodes.values()) == 1
 
 
-@pytest.mark.parametrize("trouble", ["reset", error("LOADING the dataset is in memory"), error("NOAUTH")])
-async def test_a_node_in_trouble_says_nothing_of_what_is_preferred_so_the_next_is_asked(
-    room: ClusterSetup, trouble: Response
-) -> None:
-    await room.start("a b")
+@pytest.mark.parametrize("failure", ["reset", error("LOADING the dataset is in memory"), error("NOAUTH")])
+async def test_next_node_is_queried_for_the_preference_if_one_fails(setup: ClusterSetup, failure: Response) -> None:
+    await setup.start("a b")
     for name in "ab":
-        room.change(name, address=f"127.0.0.1:{room.nodes[name].port}@1,localhost")
-    room.nodes["a"].shards, room.nodes["b"].shards = trouble, endpoints_are("localhost")
-    with pytest.raises(DiscoveryError, match="which address the nodes prefer is not known"):
-        await room.source("a", prefer="announced").refresh()
-    targets = await room.source("a", "b", prefer="announced").refresh()
+        setup.change(name, address=f"127.0.0.1:{setup.nodes[name].port}@1,localhost")
+    setup.nodes["a"].shards, setup.nodes["b"].shards = failure, shards_reply("localhost")
+    with pytest.raises(DiscoveryError, match="it is unknown which address the nodes prefer"):
+        await setup.make_source("a", prefer="announced").refresh()
+    targets = await setup.make_source("a", "b", prefer="announced").refresh()
     assert {target.endpoint.host for target in targets} == {"localhost"}
 
 
-async def test_a_lone_node_that_does_not_know_its_address_is_where_it_was_asked(room: ClusterSetup) -> None:
-    await room.start("a")
-    room.change("a", address=f":{room.nodes['a'].port}@1")
-    room.nodes["a"].shards = endpoints_are("")
-    assert await room.found(room.source("a", prefer="announced")) == {"a"}
+async def test_single_node_without_its_own_address_is_where_it_was_queried(setup: ClusterSetup) -> None:
+    await setup.start("a")
+    setup.change("a", address=f":{setup.nodes['a'].port}@1")
+    setup.nodes["a"].shards = shards_reply("")
+    assert await setup.refresh_names(setup.make_source("a", prefer="announced")) == {"a"}
 
 
-# -- whose it is
+# -- who publishes
 
 
-async def test_a_shard_that_does_not_own_the_cluster_publishes_only_its_targets(room: ClusterSetup) -> None:
-    await room.start("a b")
-    source = room.source("a", owner=False)
-    assert await room.found(source) == {"a", "b"}
-    assert room.value(SLOTS, state="covered") is None
-    assert room.value(CHANGES, change="role") is None
+async def test_shard_that_does_not_own_the_cluster_publishes_only_targets(setup: ClusterSetup) -> None:
+    await setup.start("a b")
+    source = setup.make_source("a", owner=False)
+    assert await setup.refresh_names(source) == {"a", "b"}
+    assert setup.value(SLOTS, state="covered") is None
+    assert setup.value(CHANGES, change="role") is None
 
 
-async def test_a_source_that_is_closed_meanwhile_asks_and_tells_nothing_more(room: ClusterSetup) -> None:
-    await room.start("a b")
-    source = room.source("a")
+async def test_closed_source_neither_queries_nor_publishes(setup: ClusterSetup) -> None:
+    await setup.start("a b")
+    source = setup.make_source("a")
     await source.aclose()
     with pytest.raises(DiscoveryError):
         await source.refresh()
-    assert [node.accepted for node in room.nodes.values()] == [0, 0]
-    assert room.value(SLOTS, state="covered") is None
+    assert [node.accepted for node in setup.nodes.values()] == [0, 0]
+    assert setup.value(SLOTS, state="covered") is None

@@ -42,7 +42,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
-{{- /* The Secret with the password, and the key in it: {"name": …, "key": …}; name is empty where there is none. */}}
+{{- /* The Secret with the password, and its key: {"name": …, "key": …}. Without a Secret the name is empty. */}}
 {{- define "redis-pulse.password" -}}
 {{- $auth := .Values.auth }}
 {{- $found := dict "name" "" "key" "" }}
@@ -85,21 +85,21 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
-{{- /* Combinations that cannot work, each with its cure. */}}
+{{- /* Combinations that cannot work, each with a hint. */}}
 {{- define "redis-pulse.check" -}}
 {{- if .Values.script }}
-{{- fail "script is of prometheus-redis-exporter: mount the script with extraVolumes and extraVolumeMounts, and name its file in config.collectors.scripts" }}
+{{- fail "script is a value of prometheus-redis-exporter: mount the script with extraVolumes and extraVolumeMounts, and name its file in config.collectors.scripts" }}
 {{- end }}
 {{- $tls := .Values.redisTlsConfig }}
 {{- if or $tls.serverCertFile.secret.name $tls.serverKeyFile.secret.name }}
-{{- fail "redisTlsConfig.serverCertFile and .serverKeyFile: redis-pulse serves plain HTTP; put what speaks TLS before it, and see docs/security.md" }}
+{{- fail "redisTlsConfig.serverCertFile and .serverKeyFile: redis-pulse serves plain HTTP; put a proxy with TLS in front, and see docs/security.md" }}
 {{- end }}
 {{- if gt (int .Values.shards) 1 }}
 {{- if .Values.serviceMonitor.multipleTarget }}
-{{- fail "shards and serviceMonitor.multipleTarget do not go together: each pod answers for its own targets only; leave multipleTarget out, the page of each pod has all of them" }}
+{{- fail "shards and serviceMonitor.multipleTarget cannot be combined: each pod answers for its own targets only; leave multipleTarget out, because the page of each pod has all its targets" }}
 {{- end }}
 {{- if gt (int .Values.replicaCount) 1 }}
-{{- fail "shards and replicaCount do not go together: shards is the number of pods" }}
+{{- fail "shards and replicaCount cannot be combined: shards is the number of pods" }}
 {{- end }}
 {{- end }}
 {{- if and .Values.serviceMonitor.multipleTarget (not .Values.serviceMonitor.targets) }}

@@ -1,4 +1,4 @@
-{{- /* The pod, of the Deployment or of the StatefulSet. */}}
+{{- /* The pod of the Deployment or of the StatefulSet. */}}
 {{- define "redis-pulse.pod" -}}
 {{- $config := include "redis-pulse.config" . }}
 {{- $password := include "redis-pulse.password" . | fromYaml }}
@@ -18,7 +18,7 @@ metadata:
 spec:
   serviceAccountName: {{ include "redis-pulse.serviceAccountName" . }}
   automountServiceAccountToken: false
-  # The variables that Kubernetes would set for each Service have names like those of our settings.
+  # Kubernetes would set variables for each Service with names like those of our settings.
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
   {{- with .Values.image.pullSecrets }}
@@ -190,7 +190,7 @@ spec:
 {{- end }}
 {{- end }}
 {{- if gt (int .Values.shards) 1 }}
-# The number of the pod, which ends its host name, is the number of its share.
+# The number at the end of the host name of the pod is the number of its shard.
 - name: REDIS_PULSE_SHARD
   value: auto/{{ int .Values.shards }}
 {{- end }}

@@ -1,5 +1,5 @@
-"""The replication part of INFO: whom a replica follows, and how far behind its replicas a primary sees them."""
-# ruff: noqa: E501 - a row is one line
+"""The replication part of INFO: the masters of a replica, and the lag of the replicas of a primary."""
+# ruff: noqa: E501 - one line per metric definition
 
 import re
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from redis_pulse.metric import MetricSpec, Sample, UnreadableField, gauge, parse_number
 from redis_pulse.parse.info import ReplicaInfo, parse_replica
 
-_MASTER = ("master_host", "master_port")
-_REPLICA = ("slave_ip", "slave_port", "slave_state")
-_ADDRESS = ("slave_ip", "slave_port")
+_MASTER_LABELS = ("master_host", "master_port")
+_REPLICA_LABELS = ("slave_ip", "slave_port", "slave_state")
+_ADDRESS_LABELS = ("slave_ip", "slave_port")
 
 
 def _link_up(text: str) -> float:
@@ -17,43 +17,43 @@ def _link_up(text: str) -> float:
 
 
 def _if_known(text: str) -> float | None:
-    """Read a lag, which is -1 where the server does not know it."""
+    """Return a lag, or None for -1, which means that the server does not know it."""
     value = parse_number(text)
     return None if value is None or value < 0 else value
 
 
 # fmt: off
-SLAVE_INFO = gauge("Replication", "slave_read_only", "slave_info", "Always 1 on a replica; the labels name its master.", labels=(*_MASTER, "read_only"))
-#: Fields of a replica, which bear its master's address. KeyDB may have more masters: master_1_host, and so on.
-OF_A_REPLICA = (
-    gauge("Replication", "master_link_status", "master_link_up", "1 while the link to the master is up.", _link_up, labels=_MASTER),
-    gauge("Replication", "master_last_io_seconds_ago", "master_last_io_seconds_ago", "Time since the master was last heard of, -1 while the link is down.", labels=_MASTER),
-    gauge("Replication", "master_link_down_since_seconds", "master_link_down_since_seconds", "Time since the link to the master went down, only while it is, -1 when it never was up.", labels=_MASTER),
-    gauge("Replication", "master_sync_in_progress", "master_sync_in_progress", "1 while the replica receives the whole dataset.", labels=_MASTER),
-    gauge("Replication", "slave_repl_offset", "slave_repl_offset", "Replication offset that the replica has reached.", labels=_MASTER),
+SLAVE_INFO = gauge("Replication", "slave_read_only", "slave_info", "Always 1 on a replica; the labels name its master.", labels=(*_MASTER_LABELS, "read_only"))
+#: Fields of a replica, labelled with the address of its master. A KeyDB may have several masters.
+REPLICA_METRICS = (
+    gauge("Replication", "master_link_status", "master_link_up", "1 while the link to the master is up.", _link_up, labels=_MASTER_LABELS),
+    gauge("Replication", "master_last_io_seconds_ago", "master_last_io_seconds_ago", "Time since the last data from the master, -1 while the link is down.", labels=_MASTER_LABELS),
+    gauge("Replication", "master_link_down_since_seconds", "master_link_down_since_seconds", "Time since the link to the master went down, or -1 if it never was up. Present only while it is down.", labels=_MASTER_LABELS),
+    gauge("Replication", "master_sync_in_progress", "master_sync_in_progress", "1 while the replica receives the whole dataset.", labels=_MASTER_LABELS),
+    gauge("Replication", "slave_repl_offset", "slave_repl_offset", "Replication offset that the replica has reached.", labels=_MASTER_LABELS),
 )
-REPLICA_OFFSET = gauge("Replication", "slaveN:offset", "connected_slave_offset_bytes", "Replication offset that a connected replica has acknowledged.", labels=_REPLICA)
-REPLICA_LAG = gauge("Replication", "slaveN:lag", "connected_slave_lag_seconds", "Time since a connected replica last acknowledged its offset.", _if_known, labels=_REPLICA)
-LAG_BYTES = gauge("Replication", "slaveN:offset", "replica_lag_bytes", "Bytes of the replication stream that an online replica has not acknowledged yet.", labels=_ADDRESS)
-LAG_SECONDS = gauge("Replication", "slaveN:lag", "replica_lag_seconds", "Time since an online replica last acknowledged its offset, in whole seconds.", _if_known, labels=_ADDRESS)
+REPLICA_OFFSET = gauge("Replication", "slaveN:offset", "connected_slave_offset_bytes", "Replication offset that a connected replica has acknowledged.", labels=_REPLICA_LABELS)
+REPLICA_LAG = gauge("Replication", "slaveN:lag", "connected_slave_lag_seconds", "Time since a connected replica last acknowledged its offset.", _if_known, labels=_REPLICA_LABELS)
+LAG_BYTES = gauge("Replication", "slaveN:offset", "replica_lag_bytes", "Bytes of the replication stream that an online replica has not acknowledged yet.", labels=_ADDRESS_LABELS)
+LAG_SECONDS = gauge("Replication", "slaveN:lag", "replica_lag_seconds", "Time since an online replica last acknowledged its offset, in whole seconds.", _if_known, labels=_ADDRESS_LABELS)
 # fmt: on
-REPLICATION: tuple[MetricSpec, ...] = (SLAVE_INFO, *OF_A_REPLICA, REPLICA_OFFSET, REPLICA_LAG, LAG_BYTES, LAG_SECONDS)
+REPLICATION: tuple[MetricSpec, ...] = (
+    SLAVE_INFO,
+    *REPLICA_METRICS,
+    REPLICA_OFFSET,
+    REPLICA_LAG,
+    LAG_BYTES,
+    LAG_SECONDS,
+)
 
 _REPLICA_FIELD = re.compile(r"slave[0-9]+")
-_OTHER_MASTER = re.compile(r"(master|slave)_([0-9]+)_(.+)")
+_NUMBERED_FIELD = re.compile(r"(master|slave)_([0-9]+)_(.+)")
 
 
 def read_masters(replication: dict[str, str]) -> Iterator[Sample | UnreadableField | None]:
-    """Read whom a replica follows; of several masters the first has no number, the next are ``master_1_host`` and so on."""
-    masters = {"": replication}
-    for field, text in replication.items():
-        if other := _OTHER_MASTER.fullmatch(field):
-            masters.setdefault(other[2], {})[f"{other[1]}_{other[3]}"] = text
-    if len(masters) > 1 and "slave_repl_offset" in replication:  # it comes once a master: the last one's counts
-        masters = {"": {**replication}} | dict(list(masters.items())[1:])
-        list(masters.values())[-1].setdefault("slave_repl_offset", masters[""].pop("slave_repl_offset"))
+    """Read the masters of a replica, and the state of its link to each."""
     seen: set[tuple[str, str]] = set()
-    for fields in masters.values():
+    for fields in _fields_by_master(replication):
         if "master_host" not in fields:
             continue
         master = fields["master_host"], fields.get("master_port", "")
@@ -62,39 +62,60 @@ def read_masters(replication: dict[str, str]) -> Iterator[Sample | UnreadableFie
             continue
         seen.add(master)
         yield SLAVE_INFO.sample(1.0, *master, replication.get("slave_read_only", ""))
-        for metric in OF_A_REPLICA:
+        for metric in REPLICA_METRICS:
             if metric.field in fields:
                 yield metric.parse(fields[metric.field], *master)
 
 
-def read_replicas(replication: dict[str, str], reached: str) -> Iterator[Sample | UnreadableField | None]:
-    """Read the slaveN lines of a primary whose own offset is ``reached``."""
+def _fields_by_master(replication: dict[str, str]) -> list[dict[str, str]]:
+    """Return the fields of each master, without a number in their names.
+
+    The fields of the first master have no number. Those of the next ones are ``master_1_host`` and so on.
+    """
+    first = dict(replication)
+    others: dict[str, dict[str, str]] = {}
+    for field, text in replication.items():
+        if match := _NUMBERED_FIELD.fullmatch(field):
+            others.setdefault(match[2], {})[f"{match[1]}_{match[3]}"] = text
+    masters = [first, *others.values()]
+    if others and "slave_repl_offset" in first:
+        # KeyDB writes this field without a number after each master, so its value is the one of the last master.
+        offset = first.pop("slave_repl_offset")
+        masters[-1].setdefault("slave_repl_offset", offset)
+    return masters
+
+
+def read_replicas(replication: dict[str, str], primary_offset: str) -> Iterator[Sample | UnreadableField | None]:
+    """Read the slaveN lines of a primary, and compute the lag of its replicas behind ``primary_offset``."""
     seen: set[tuple[str, str, str]] = set()
     online: dict[tuple[str, str], ReplicaInfo] = {}
     for field, text in replication.items():
         if not _REPLICA_FIELD.fullmatch(field):
             continue
         replica = parse_replica(text)
-        if replica is None or replica[:3] in seen:  # a series may stand on a page only once
+        if replica is None or replica[:3] in seen:  # a page must not contain a series twice
             yield UnreadableField("Replication/slaveN")
             continue
         seen.add(replica[:3])
-        if replica.state == "online":  # before, it has no offset: it receives the whole dataset
+        if replica.state == "online":  # before, the replica receives the whole dataset and has no offset
             online[replica[:2]] = replica
         for metric, value in ((REPLICA_OFFSET, replica.offset), (REPLICA_LAG, replica.lag)):
             if value is not None:
                 yield metric.parse(value, *replica[:3])
     for address, replica in online.items():
-        if (behind := _behind(reached, replica.offset or "")) is not None:
-            yield LAG_BYTES.sample(behind, *address)
+        if (lag_bytes := _lag_bytes(primary_offset, replica.offset or "")) is not None:
+            yield LAG_BYTES.sample(lag_bytes, *address)
         if replica.lag is not None and isinstance(lag := LAG_SECONDS.parse(replica.lag, *address), Sample):
             yield lag
 
 
-def _behind(reached: str, offset: str) -> float | None:
-    """Return how many bytes a replica is behind; None where its offset or its primary's is unknown."""
+def _lag_bytes(primary_offset: str, replica_offset: str) -> float | None:
+    """Return how many bytes a replica is behind its primary, or None if one of the offsets is unknown.
+
+    The line of a replica may be newer than the offset of the primary. Then the difference is negative, and 0 is returned.
+    """
     try:
-        ahead, behind = parse_number(reached), parse_number(offset)
+        primary, replica = parse_number(primary_offset), parse_number(replica_offset)
     except ValueError:
-        return None  # counted by the fields' own rows
-    return None if ahead is None or behind is None else max(0.0, ahead - behind)
+        return None  # the metrics of these fields report it
+    return None if primary is None or replica is None else max(0.0, primary - replica)

@@ -1,6 +1,6 @@
-"""The rows of streams, groups and consumers: fields of XINFO by name, so that servers may add and reorder them.
+"""Reads XINFO of a batch of streams, their groups and their consumers.
 
-XINFO of a batch of streams, their groups and their consumers.
+Fields are found by name, because servers may add and reorder them.
 """
 
 import re
@@ -9,34 +9,38 @@ from typing import Any, NamedTuple
 
 from redis_pulse.collectors.support.labels import label_value, unreadable_database
 from redis_pulse.collectors.support.scan import Name
-from redis_pulse.commands import UNSUPPORTED, Commands
+from redis_pulse.commands import UNSUPPORTED, Args, Commands
 from redis_pulse.errors import KeyDeniedError, TargetError
 from redis_pulse.metric import CollectorItem, Kind, MetricSpec, OverflowCount, Sample, UnreadableField
 from redis_pulse.parse.reply import as_integer, as_list, as_map, as_text, command_word, reply_or_none
 
 _ID = re.compile(rb"(\d{1,20})-(\d{1,20})", re.ASCII)
-Read = Callable[[Any], float | None]
+#: Converts the value of a field; returns None if it is invalid.
+ConvertField = Callable[[Any], float | None]
 
 
-def moment(reply: Any) -> float | None:
-    """Return the first part of an id such as ``1526985054069-0``: milliseconds, where the server makes the ids."""
-    found = _ID.fullmatch(reply) if isinstance(reply, bytes) else None
-    return float(found[1]) if found else None
+def id_milliseconds(reply: Any) -> float | None:
+    """Return the first part of an id such as ``1526985054069-0``, or None if it is invalid.
+
+    It is a Unix time in milliseconds if the server generates the ids.
+    """
+    match = _ID.fullmatch(reply) if isinstance(reply, bytes) else None
+    return float(match[1]) if match else None
 
 
-def entry(reply: Any) -> float | None:
-    """Return the first part of the id of ``[id, [field, value, …]]``; 0 when there is no entry."""
-    return 0.0 if reply is None else moment((as_list(reply) or [None])[0])
+def entry_milliseconds(reply: Any) -> float | None:
+    """Return the first part of the id in ``[id, [field, value, …]]``, 0 without an entry, or None if it is invalid."""
+    return 0.0 if reply is None else id_milliseconds((as_list(reply) or [None])[0])
 
 
-def milliseconds(reply: Any) -> float | None:
-    """Milliseconds to seconds."""
+def seconds(reply: Any) -> float | None:
+    """Convert milliseconds to seconds; return None if the reply is not an integer."""
     value = as_integer(reply)
     return None if value is None else value / 1e3
 
 
 class StreamMetric:
-    """A row, and how to read its field from a nested reply."""
+    """A metric, and how to convert the field of a nested reply that it comes from."""
 
     def __init__(
         self,
@@ -46,18 +50,18 @@ class StreamMetric:
         name: str,
         text: str,
         labels: tuple[str, ...],
-        read: Read = as_integer,
+        convert: ConvertField = as_integer,
     ) -> None:
         self.metric = MetricSpec(kind, f"XINFO {command}", field, name, text, labels=labels)
-        self._read = read
+        self._convert = convert
 
-    def found(self, fields: Mapping[str, Any], *labels: str) -> Iterator[Sample | UnreadableField]:
-        """Yield its sample; nothing when the server has no such field, or does not know its value."""
+    def samples(self, fields: Mapping[str, Any], *labels: str) -> Iterator[Sample | UnreadableField]:
+        """Yield the sample. Yield nothing if the server does not have the field or does not know its value."""
         if self.metric.field not in fields:
             return
         reply = fields[self.metric.field]
-        if reply is not None or self._read is entry:
-            yield self.metric.sample_or_unreadable(self._read(reply), *labels)
+        if reply is not None or self._convert is entry_milliseconds:
+            yield self.metric.sample_or_unreadable(self._convert(reply), *labels)
 
 
 _STREAM, _GROUP, _CONSUMER = ("db", "stream"), ("db", "stream", "group"), ("db", "stream", "group", "consumer")
@@ -76,7 +80,7 @@ STREAM = (
         "stream_last_generated_id",
         "Millisecond part of the id that was generated last.",
         _STREAM,
-        moment,
+        id_milliseconds,
     ),
     StreamMetric(
         "gauge",
@@ -85,7 +89,7 @@ STREAM = (
         "stream_max_deleted_entry_id",
         "Millisecond part of the highest id that was deleted; 0 when none was.",
         _STREAM,
-        moment,
+        id_milliseconds,
     ),
     StreamMetric(
         "counter", "STREAM", "entries-added", "stream_entries_added_total", "Entries ever added to a stream.", _STREAM
@@ -97,7 +101,7 @@ STREAM = (
         "stream_first_entry_id",
         "Millisecond part of the id of the first entry; 0 when the stream is empty.",
         _STREAM,
-        entry,
+        entry_milliseconds,
     ),
     StreamMetric(
         "gauge",
@@ -106,7 +110,7 @@ STREAM = (
         "stream_last_entry_id",
         "Millisecond part of the id of the last entry; 0 when the stream is empty.",
         _STREAM,
-        entry,
+        entry_milliseconds,
     ),
     StreamMetric("gauge", "STREAM", "groups", "stream_groups", "Consumer groups of a stream.", _STREAM),
 )
@@ -127,12 +131,12 @@ GROUP = (
         "stream_group_last_delivered_id",
         "Millisecond part of the id that was delivered last.",
         _GROUP,
-        moment,
+        id_milliseconds,
     ),
     StreamMetric(
-        "gauge", "GROUPS", "entries-read", "stream_group_entries_read", "Entries that a group was given.", _GROUP
+        "gauge", "GROUPS", "entries-read", "stream_group_entries_read", "Entries delivered to a group.", _GROUP
     ),
-    StreamMetric("gauge", "GROUPS", "lag", "stream_group_lag", "Entries that a group was not given yet.", _GROUP),
+    StreamMetric("gauge", "GROUPS", "lag", "stream_group_lag", "Entries not delivered to a group yet.", _GROUP),
 )
 CONSUMER = (
     StreamMetric(
@@ -150,7 +154,7 @@ CONSUMER = (
         "stream_group_consumer_idle_seconds",
         "Time since a consumer last tried to read.",
         _CONSUMER,
-        milliseconds,
+        seconds,
     ),
 )
 
@@ -160,65 +164,74 @@ class StreamReader(NamedTuple):
 
     commands: Commands
     db: int
-    #: Groups of a stream that are read, and consumers of a group; 0 asks for no consumers at all.
+    #: Maximum groups of a stream that are read.
     max_groups: int
+    #: Maximum consumers of a group that are read; 0 requests no consumers.
     max_consumers: int
 
     async def read(self, names: list[Name]) -> dict[Name, list[CollectorItem]]:
-        """Return what was found of each; nothing of a key that is missing, or is no stream. Raises TargetError."""
-        found: dict[Name, list[CollectorItem]] = {name: [] for name in names}
+        """Return the results of each name: nothing for a key that is missing or not a stream. Raises TargetError."""
+        results: dict[Name, list[CollectorItem]] = {name: [] for name in names}
         try:
-            kinds = await self._ask([("TYPE", command_word(key)) for _, key in names])
+            kinds = await self._pipeline([("TYPE", command_word(key)) for _, key in names])
         except TargetError as error:
             return {name: [unreadable_database(error, self.db, "TYPE")] for name in names}
-        there = [name for name, kind in zip(names, kinds, strict=True) if as_text(kind) == "stream"]
-        asked = [("XINFO", what, command_word(key)) for _, key in there for what in ("STREAM", "GROUPS")]
-        replies = iter(await self._ask(asked))
-        for name in there:
+        streams = [name for name, kind in zip(names, kinds, strict=True) if as_text(kind) == "stream"]
+        commands: list[Args] = [
+            ("XINFO", what, command_word(key)) for _, key in streams for what in ("STREAM", "GROUPS")
+        ]
+        replies = await self._pipeline(commands)
+        for name, stream, groups in zip(streams, replies[::2], replies[1::2], strict=True):
             labels = (f"db{self.db}", label_value(name[1]))
-            found[name] += _rows(STREAM, "XINFO STREAM", next(replies), labels)
-            found[name] += await self._groups(name, next(replies), labels)
-        return found
+            results[name] += _samples(STREAM, "XINFO STREAM", stream, labels)
+            results[name] += await self._groups(name, groups, labels)
+        return results
 
     async def _groups(self, name: Name, reply: Any, labels: tuple[str, str]) -> list[CollectorItem]:
-        groups, found = _named(reply, "XINFO GROUPS", self.max_groups)
-        for group, read in groups:
-            found += _rows(GROUP, "XINFO GROUPS", read, (*labels, label_value(group)))
+        """Return the results of the groups of one stream, and of their consumers. Raises TargetError."""
+        groups, results = _by_name(reply, "XINFO GROUPS", self.max_groups)
+        for group, fields in groups:
+            results += _samples(GROUP, "XINFO GROUPS", fields, (*labels, label_value(group)))
         if self.max_consumers and groups:
-            asked = [("XINFO", "CONSUMERS", command_word(name[1]), command_word(group)) for group, _ in groups]
-            for (group, _), consumers in zip(groups, await self._ask(asked), strict=True):
-                named, others = _named(consumers, "XINFO CONSUMERS", self.max_consumers)
-                found += others
-                for consumer, read in named:
-                    found += _rows(
-                        CONSUMER, "XINFO CONSUMERS", read, (*labels, label_value(group), label_value(consumer))
-                    )
-        return found
+            commands: list[Args] = [
+                ("XINFO", "CONSUMERS", command_word(name[1]), command_word(group)) for group, _ in groups
+            ]
+            for (group, _), consumers in zip(groups, await self._pipeline(commands), strict=True):
+                by_name, problems = _by_name(consumers, "XINFO CONSUMERS", self.max_consumers)
+                results += problems
+                for consumer, fields in by_name:
+                    consumer_labels = (*labels, label_value(group), label_value(consumer))
+                    results += _samples(CONSUMER, "XINFO CONSUMERS", fields, consumer_labels)
+        return results
 
-    async def _ask(self, asked: list[Any]) -> list[Any]:
-        replies = await self.commands.pipeline(asked, db=self.db)
+    async def _pipeline(self, commands: list[Args]) -> list[Any]:
+        """Return the replies; None for an error that concerns one key. Raises TargetError for other errors."""
+        replies = await self.commands.pipeline(commands, db=self.db)
         for reply in replies:
             if isinstance(reply, UNSUPPORTED) and not isinstance(reply, KeyDeniedError):
                 raise reply
         return [reply_or_none(reply) for reply in replies]
 
 
-def _rows(rows: tuple[StreamMetric, ...], place: str, reply: Any, labels: tuple[str, ...]) -> Iterator[CollectorItem]:
-    read = as_map(reply)
-    if read is None:
-        yield UnreadableField(place)
+def _samples(
+    metrics: tuple[StreamMetric, ...], location: str, reply: Any, labels: tuple[str, ...]
+) -> Iterator[CollectorItem]:
+    """Yield the samples in a flat list of fields and values."""
+    fields = as_map(reply)
+    if fields is None:
+        yield UnreadableField(location)
         return
-    for row in rows:
-        yield from row.found(read, *labels)
+    for metric in metrics:
+        yield from metric.samples(fields, *labels)
 
 
-def _named(reply: Any, place: str, most: int) -> tuple[list[tuple[bytes, Any]], list[CollectorItem]]:
-    """Return at most ``most`` parts of a reply with their names, and what must be said of the others."""
+def _by_name(reply: Any, location: str, limit: int) -> tuple[list[tuple[bytes, Any]], list[CollectorItem]]:
+    """Return at most ``limit`` parts of a reply with their names, and what to report about the other parts."""
     parts = as_list(reply)
     if parts is None:
-        return [], [UnreadableField(place)]
+        return [], [UnreadableField(location)]
     named = {name: part for part in parts if isinstance(name := (as_map(part) or {}).get("name"), bytes)}
-    found: list[CollectorItem] = [UnreadableField(f"{place}/name")] * (len(parts) - len(named))
-    if len(named) > most:
-        found.append(OverflowCount(f"{place}/name", len(named) - most))
-    return list(named.items())[:most], found
+    problems: list[CollectorItem] = [UnreadableField(f"{location}/name")] * (len(parts) - len(named))
+    if len(named) > limit:
+        problems.append(OverflowCount(f"{location}/name", len(named) - limit))
+    return list(named.items())[:limit], problems

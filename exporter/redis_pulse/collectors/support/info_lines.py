@@ -1,44 +1,53 @@
-"""The INFO reply, for all collectors that read a part of it: sent once a poll, parsed once.
+"""Reads INFO for the collectors that need a part of it: sent once a poll, parsed once.
 
-Servers differ in how they are asked for every section. ``INFO everything`` is of Redis 7 and Valkey, Dragonfly and
-others know ``INFO all``, old servers know ``INFO`` alone. To a section that they do not know some answer with an error,
-some with nothing, some with its heading alone. So one way after the other is tried. The first one that tells something
-is kept until the server behind the target is another one, or has nothing more to tell in that way.
+Servers differ in how they return all sections. Redis 7 and Valkey support ``INFO everything``. Dragonfly and others
+support ``INFO all``, and old servers only ``INFO``. For an unknown section, a server returns an error, nothing, or the
+heading alone. ``read_info`` therefore tries one form after another and remembers the first one that returns fields.
+It searches again when another server is behind the target, or when the form returns no fields any more.
 
-INFO lines whose field is a prefix and a name that somebody else chose: ``cmdstat_get:calls=1,usec=7``.
+Some lines of INFO have a prefix and a name that users or modules choose: ``cmdstat_get:calls=1,usec=7``.
+``named_lines`` returns them by name. ``InfoLineCollector`` is the base class of their collectors.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Self
+from operator import is_not
+from typing import ClassVar, Self
 
 from redis_pulse.collectors.support.labels import OVERFLOW, LabelLimiter
 from redis_pulse.commands import Commands
 from redis_pulse.errors import EmptyReplyError, TargetError, UnknownCommandError
 from redis_pulse.metric import CollectorItem, MetricSpec, OverflowCount, UnreadableField
-from redis_pulse.parse.info import Info, has_fields, parse_info, parse_pairs, translated
-from redis_pulse.parse.reply import as_text
+from redis_pulse.parse.info import Info, has_fields, normalize, parse_info, parse_pairs
+from redis_pulse.parse.reply import as_text, parse_uint
 from redis_pulse.server_info import InfoQuery, Server
 
-#: The words after INFO, the fullest reply first.
+#: Name → its pairs, as text.
+NamedLines = dict[str, dict[str, str]]
+#: Item of a line → the metric of its value. The only label of the metric is the name.
+LineMetrics = Mapping[str, MetricSpec]
+
+#: The words after INFO, the most complete form first.
 _INFO_ARGUMENTS: tuple[tuple[str, ...], ...] = (("everything",), ("all",), ())
-#: What is asked one by one of a server that has nothing to say to the others.
+#: The sections to request one by one if a server returns no fields for the forms above.
 SECTIONS = (
     *("server", "clients", "memory", "persistence", "stats", "replication", "cpu", "modules", "commandstats"),
     *("errorstats", "latencystats", "cluster", "keyspace"),
 )
-#: A server answers these errors where Redis answers nothing; any other error is one that the next way would meet too.
+#: Some servers return these errors where Redis returns nothing. Any other error would also follow the next form.
 _TRY_NEXT = (TargetError, UnknownCommandError)
+#: Names of more characters get no series of their own.
+MAX_NAME_LENGTH = 100
 
 
 async def read_info(server: Server, commands: Commands) -> Info:
-    """Return the sections of INFO. Raises TargetError: EmptyReplyError for a server that tells nothing at all."""
+    """Return the sections of INFO. Raises TargetError; EmptyReplyError if the server returns no fields at all."""
     known = server.info_query
     if known is not None:
         try:
-            if has_fields(info := await _ask(server, commands, known.arguments)):
+            if has_fields(info := await _query(server, commands, known.arguments)):
                 if known.is_same_server(info):
                     return info
-                known = None  # it is another server: does it tell more in another way?
+                known = None  # another server: it may return more fields for another form
         except TargetError as error:
             if not _may_try_next(error):
                 raise
@@ -47,10 +56,11 @@ async def read_info(server: Server, commands: Commands) -> Info:
 
 
 async def _find_query(server: Server, commands: Commands) -> Info:
+    """Return INFO in the first form that has fields, and remember the form in ``server``. Raises TargetError."""
     failures: list[TargetError] = []
     for words in _INFO_ARGUMENTS:
         try:
-            info = await _ask(server, commands, (words,))
+            info = await _query(server, commands, (words,))
         except TargetError as error:
             if not _may_try_next(error):
                 raise
@@ -62,7 +72,7 @@ async def _find_query(server: Server, commands: Commands) -> Info:
     if not failures or not isinstance(failures[-1], UnknownCommandError):
         sections = tuple([(name,) for name in SECTIONS if await _has_section(server, commands, name, failures)])
         if sections:
-            info = await _ask(server, commands, sections)
+            info = await _query(server, commands, sections)
             server.info_query = InfoQuery.from_info(sections, info)
             return info
     if failures:
@@ -72,7 +82,7 @@ async def _find_query(server: Server, commands: Commands) -> Info:
 
 async def _has_section(server: Server, commands: Commands, section: str, failures: list[TargetError]) -> bool:
     try:
-        return has_fields(await _ask(server, commands, ((section,),)))
+        return has_fields(await _query(server, commands, ((section,),)))
     except TargetError as error:
         if not _may_try_next(error):
             raise
@@ -80,92 +90,77 @@ async def _has_section(server: Server, commands: Commands, section: str, failure
     return False
 
 
-async def _ask(server: Server, commands: Commands, asked: Iterable[tuple[str, ...]]) -> Info:
-    """Send INFO with each of the words; a reply that was parsed already is not parsed again."""
-    replies = [await commands.execute("INFO", *words) for words in asked]
+async def _query(server: Server, commands: Commands, arguments: Iterable[tuple[str, ...]]) -> Info:
+    """Send INFO once for each of the arguments. Replies that were already parsed are not parsed again."""
+    replies = [await commands.execute("INFO", *words) for words in arguments]
     newest = server.newest_info
-    if newest is None or len(newest[0]) != len(replies) or any(map(_differ, newest[0], replies)):
+    if newest is None or len(newest[0]) != len(replies) or any(map(is_not, newest[0], replies)):
         text = "\n".join([as_text(reply) or "" for reply in replies])
-        newest = server.newest_info = (replies, text, translated(parse_info(text)))
+        newest = server.newest_info = (replies, text, normalize(parse_info(text)))
     info: Info = newest[2]
     return info
-
-
-def _differ(one: Any, other: Any) -> bool:
-    return one is not other
 
 
 def _may_try_next(error: TargetError) -> bool:
     return type(error) in _TRY_NEXT
 
 
-#: Longer names get no series of their own.
-MAX_LENGTH = 100
-#: Name → its pairs, as text.
-NamedLines = dict[str, dict[str, str]]
-#: Item of a line → the row of its value, whose one label is the name.
-Rows = Mapping[str, MetricSpec]
-
-
 class InfoLineCollector:
-    """What the collectors of such lines have in common: they read INFO, and remember who has series of its own."""
+    """Base class of collectors that read named lines of INFO. It remembers which names have series of their own."""
 
     default: ClassVar[bool] = True
     commands: ClassVar[tuple[str, ...]] = ("info",)
 
     def __init__(self) -> None:
-        self._places = LabelLimiter[str]()
+        self._limiter = LabelLimiter[str]()
 
     def for_target(self) -> Self:
-        """Return one that remembers which names of this target have series of their own."""
+        """Return a new collector, which remembers the names of one target."""
         return type(self)()
 
     def applies(self, server: Server) -> bool:
-        """Everything but a Sentinel has such lines."""
+        """Return True unless the server is a Sentinel, which does not have such lines."""
         return server.mode != "sentinel"
 
 
 def named_lines(info: Info, section: str, prefix: str) -> NamedLines:
-    """Return the lines of a section by name, without the prefix; another line of the section is passed over."""
+    """Return the lines of a section that start with the prefix, by the name after it."""
     fields = info.get(section, {})
     return {field[len(prefix) :]: parse_pairs(text) for field, text in fields.items() if field.startswith(prefix)}
 
 
-def admit_names(places: LabelLimiter[str], keyed: NamedLines, item: str, most: int) -> frozenset[str]:
-    """Return the names that get series of their own, ``most`` of them: who had one before, then by weight.
+def admit_names(limiter: LabelLimiter[str], lines: NamedLines, item: str, limit: int) -> frozenset[str]:
+    """Return at most ``limit`` names that get series of their own.
 
-    ``item`` is the one to weigh by. A name as long as a novel gets none, nor does one that is called ``overflow``.
+    Names that already had series come first, then those with the largest value of ``item``.
+    A name that is too long gets no series, and neither does one that is called ``overflow``.
     """
     weights = {
-        name: _weight(pairs.get(item, ""))
-        for name, pairs in keyed.items()
-        if len(name) <= MAX_LENGTH and name != OVERFLOW
+        name: float(parse_uint(pairs.get(item, "")) or 0)
+        for name, pairs in lines.items()
+        if len(name) <= MAX_NAME_LENGTH and name != OVERFLOW
     }
-    return places.admit(weights, most)
+    return limiter.admit(weights, limit)
 
 
-def line_samples(keyed: NamedLines, rows: Rows, own: frozenset[str]) -> Iterator[CollectorItem]:
-    """Read every line by its items; those without series of their own are summed up as ``overflow``.
+def line_samples(lines: NamedLines, metrics: LineMetrics, admitted: frozenset[str]) -> Iterator[CollectorItem]:
+    """Yield the samples of each admitted name, and the sums of all other names as ``overflow``.
 
-    The first of ``rows`` must be in every line, the others came with later servers.
+    Each line must have the first item of ``metrics``. The other items are missing from older servers.
     """
-    first = next(iter(rows.values()))
-    rest: dict[MetricSpec, float] = {}
-    for name, pairs in keyed.items():
+    first = next(iter(metrics.values()))
+    overflow: dict[MetricSpec, float] = {}
+    for name, pairs in lines.items():
         if first.field.rpartition(":")[2] not in pairs:
             yield UnreadableField(first.location)
-        for item, row in rows.items():
-            if item not in pairs or (read := row.parse(pairs[item], name)) is None:
+        for item, metric in metrics.items():
+            if item not in pairs or (result := metric.parse(pairs[item], name)) is None:
                 continue
-            if name in own or isinstance(read, UnreadableField):
-                yield read
+            if name in admitted or isinstance(result, UnreadableField):
+                yield result
             else:
-                rest[row] = rest.get(row, 0.0) + read.value
-    for row, value in rest.items():
-        yield row.sample(value, OVERFLOW)
-    if more := sum(1 for name in keyed if name not in own):
+                overflow[metric] = overflow.get(metric, 0.0) + result.value
+    for metric, value in overflow.items():
+        yield metric.sample(value, OVERFLOW)
+    if more := sum(1 for name in lines if name not in admitted):
         yield OverflowCount(first.location, more)
-
-
-def _weight(text: str) -> float:
-    return float(text) if text.isdecimal() and text.isascii() and len(text) < 20 else 0.0

@@ -1,9 +1,10 @@
-"""Which values of a label have series of their own, where others choose the values: at most so many, and steadily.
+"""Label values that users of the server choose, such as key, client and command names.
 
-Were the most frequent ones chosen afresh each time, values near the limit would come and go with every poll, and each
-would leave its series behind in Prometheus.
+Their number and length have no limit, and their bytes need not be text. Three helpers handle that:
 
-Keys and nested replies as plain values: for labels, for commands, for rows.
+- ``LabelLimiter`` decides which values get series of their own. The others are summed as ``overflow``.
+- ``label_value`` makes a valid, short label value of any name.
+- ``unreadable_database`` reports a database without values, in place of its series.
 """
 
 import heapq
@@ -15,35 +16,42 @@ from typing import Generic, TypeVar
 from redis_pulse.errors import NoDatabaseError, TargetError
 from redis_pulse.metric import UnreadableField
 
-#: The label value of all those that have none of their own.
+#: The label value that stands for all values without series of their own.
 OVERFLOW = "overflow"
+#: Maximum characters of a label value.
+MAX_LABEL_LENGTH = 200
 Value = TypeVar("Value", bound=Hashable)
 
 
 class LabelLimiter(Generic[Value]):
-    """Who has a place keeps it while it is there, and for ``keep`` seconds after; newcomers get what is free."""
+    """Admits a limited number of label values. An admitted value stays while it exists, and ``keep`` seconds longer.
+
+    Choosing the largest values again in each poll would be wrong: values near the limit would appear and disappear.
+    Each of them would leave its series behind in Prometheus.
+    """
 
     def __init__(self, keep: float = inf) -> None:
         self._keep = keep
-        self._seen: dict[Value, float] = {}
+        self._last_seen: dict[Value, float] = {}
 
-    def admit(self, weights: Mapping[Value, float], most: int, now: float = 0.0) -> frozenset[Value]:
-        """Return those of ``weights`` that have a place, of which there are ``most``; the heaviest come first."""
-        self._seen = {value: seen for value, seen in self._seen.items() if value in weights or now - seen <= self._keep}
-        newcomers = {value: weight for value, weight in weights.items() if value not in self._seen}
-        for value in heapq.nlargest(max(0, most - len(self._seen)), newcomers, key=newcomers.__getitem__):
-            self._seen[value] = now
-        seated = frozenset(value for value in weights if value in self._seen)
-        self._seen |= dict.fromkeys(seated, now)
-        return seated
-
-
-#: Characters of a label value; a longer name is cut, and told from others by a digest.
-MAX_LABEL_LENGTH = 200
+    def admit(self, weights: Mapping[Value, float], limit: int, now: float = 0.0) -> frozenset[Value]:
+        """Return the admitted values. New values in ``weights`` fill the free places, the heaviest first."""
+        self._last_seen = {
+            value: seen for value, seen in self._last_seen.items() if value in weights or now - seen <= self._keep
+        }
+        new = {value: weight for value, weight in weights.items() if value not in self._last_seen}
+        for value in heapq.nlargest(max(0, limit - len(self._last_seen)), new, key=new.__getitem__):
+            self._last_seen[value] = now
+        admitted = frozenset(value for value in weights if value in self._last_seen)
+        self._last_seen |= dict.fromkeys(admitted, now)
+        return admitted
 
 
 def label_value(name: bytes | str) -> str:
-    """Return a name that users chose as a label value: bytes that are no UTF-8 become U+FFFD, a long one is cut."""
+    """Return a name as a label value. Bytes that are not UTF-8 become U+FFFD.
+
+    A name that is too long is cut. A digest at its end keeps it different from other names with the same beginning.
+    """
     raw = name.encode("utf-8", errors="replace") if isinstance(name, str) else name
     text = raw[: 4 * MAX_LABEL_LENGTH + 4].decode("utf-8", errors="replace")
     if len(raw) <= MAX_LABEL_LENGTH or len(text) <= MAX_LABEL_LENGTH:
@@ -51,13 +59,13 @@ def label_value(name: bytes | str) -> str:
     return f"{text[: MAX_LABEL_LENGTH - 10]}…{blake2b(raw, digest_size=4).hexdigest()}"
 
 
-def unreadable_database(error: TargetError, db: int, place: str) -> UnreadableField:
-    """Return what an error says that concerns one database alone: it was refused, or there is none of that number.
+def unreadable_database(error: TargetError, db: int, location: str) -> UnreadableField:
+    """Return the unreadable field of an error that concerns one database: it does not exist, or it was refused.
 
-    Raises the error when it concerns the whole server.
+    Raise the error if it concerns the whole server.
     """
     if isinstance(error, NoDatabaseError):
         return UnreadableField(f"SELECT/db{db}")
     if type(error) is TargetError:
-        return UnreadableField(place)
+        return UnreadableField(location)
     raise error

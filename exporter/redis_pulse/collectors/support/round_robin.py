@@ -1,4 +1,7 @@
-"""Many things to look at, each poll as many as its budget allows; what was found of the others stands meanwhile."""
+"""Reads many items over several polls: each poll as many as its budget allows.
+
+The newest results of the items that were not read in this poll stay published.
+"""
 
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
 from typing import Generic, NamedTuple, TypeVar
@@ -6,61 +9,64 @@ from typing import Generic, NamedTuple, TypeVar
 from redis_pulse.collectors.support.time_budget import Clock, TimeBudget
 from redis_pulse.metric import CollectorItem, Sample
 
-Thing = TypeVar("Thing", bound=Hashable)
-#: Look at some things and return what was found of each.
-ReadBatch = Callable[[list[Thing]], Awaitable[dict[Thing, list[CollectorItem]]]]
+Item = TypeVar("Item", bound=Hashable)
+#: Reads some items and returns the results of each.
+ReadBatch = Callable[[list[Item]], Awaitable[dict[Item, list[CollectorItem]]]]
 
 
-class _Seen(NamedTuple):
+class _LastRead(NamedTuple):
     at: float
-    found: list[CollectorItem]
+    results: list[CollectorItem]
 
 
-class RoundRobin(Generic[Thing]):
-    """Things in the order in which their turn comes: what was never looked at first, then what was longest ago."""
+class RoundRobin(Generic[Item]):
+    """Items in the order of their turns: first those that were never read, then those that were read longest ago."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._things: dict[Thing, _Seen | None] = {}
+        self._items: dict[Item, _LastRead | None] = {}
 
     async def run(
         self,
-        things: Iterable[Thing],
-        pace: TimeBudget,
-        batch: int,
-        look: ReadBatch[Thing],
-        alike: Callable[[Thing], Hashable],
+        items: Iterable[Item],
+        budget: TimeBudget,
+        batch_size: int,
+        read_batch: ReadBatch[Item],
+        batch_key: Callable[[Item], Hashable],
     ) -> None:
-        """Look at each of ``things`` once, as long as the pace allows, in batches of things that are ``alike``.
+        """Read each of ``items`` once, until the budget is exhausted. Items that are not listed any more are forgotten.
 
-        Things that are no longer among them are forgotten.
+        A batch holds items with the same ``batch_key``, which is the database for example.
         """
-        wanted = dict.fromkeys(things)
-        new: dict[Thing, _Seen | None] = {thing: None for thing in wanted if self._things.get(thing) is None}
-        self._things = new | {thing: seen for thing, seen in self._things.items() if seen and thing in wanted}
-        waiting = list(self._things)
+        wanted = dict.fromkeys(items)
+        new: dict[Item, _LastRead | None] = {item: None for item in wanted if self._items.get(item) is None}
+        self._items = new | {item: last for item, last in self._items.items() if last and item in wanted}
+        waiting = list(self._items)
         while waiting:
-            kind = alike(waiting[0])
-            turn = [thing for thing in waiting if alike(thing) == kind][:batch]
-            await pace.wait()
-            found = await look(turn)
+            key = batch_key(waiting[0])
+            batch = [item for item in waiting if batch_key(item) == key][:batch_size]
+            await budget.pause()
+            results = await read_batch(batch)
             now = self._clock()
-            for thing in turn:
-                del self._things[thing]
-                self._things[thing] = _Seen(now, found.get(thing, []))
-            if pace.exhausted:
+            for item in batch:
+                del self._items[item]  # insert it again at the end
+                self._items[item] = _LastRead(now, results.get(item, []))
+            if budget.exhausted:
                 return
-            taken = set(turn)
-            waiting = [thing for thing in waiting if thing not in taken]
+            done = set(batch)
+            waiting = [item for item in waiting if item not in done]
 
     def results(self) -> Iterator[CollectorItem]:
-        """Yield what was last found of everything; what could not be read is told once, when it was met."""
-        for thing, seen in self._things.items():
-            if seen is not None:
-                yield from seen.found
-                self._things[thing] = seen._replace(found=[one for one in seen.found if isinstance(one, Sample)])
+        """Yield the newest results of all items.
+
+        Results other than samples, such as unreadable fields, are yielded only once: the poller counts them.
+        """
+        for item, last in self._items.items():
+            if last is not None:
+                yield from last.results
+                self._items[item] = last._replace(results=[one for one in last.results if isinstance(one, Sample)])
 
     def age(self) -> float:
-        """Return how long ago the thing was looked at whose turn comes next, in seconds; 0 when there is none."""
+        """Return the age of the oldest results in seconds, or 0 if no item was read yet."""
         now = self._clock()
-        return max((now - seen.at for seen in self._things.values() if seen is not None), default=0.0)
+        return max((now - last.at for last in self._items.values() if last is not None), default=0.0)

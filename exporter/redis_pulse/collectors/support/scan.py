@@ -1,15 +1,16 @@
-"""The names that scans found: so many of them that have series, and how many there are besides.
+"""SCAN in small steps: a pass over a database continues where the previous poll stopped.
 
-The rows by which a collector that scans says how far it is, and how old what it serves is.
+``KeyScan`` runs the passes over one database and passes the keys of each step to the collector.
+``ScanSet`` holds the scans of one collector, which share one time budget.
+``NameSet`` is a result of a pass: the names found, up to a limit. ``merge_names`` merges those of several scans.
+``scan_metrics`` returns metrics for the progress of a pass, and for duration and age of the newest complete one.
 
-SCAN in small steps: a pass over a database goes on where the poll before it stopped.
-
-What a pass found is published when it is complete, as a whole, and stands until the next one is. The rows of
-``scan_rows`` say how far the pass under way is, how long the newest complete one took and how old it is.
-SCAN may return a key twice while the server resizes a table; ``DistinctCounter`` (``_distinct.py``) sees to that.
+The result of a pass is published as a whole when the pass is complete. It stays until the next pass is complete.
+SCAN may return a key twice while the server resizes a table. Results therefore count keys with ``DistinctCounter``.
 """
 
 import re
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -23,24 +24,107 @@ from redis_pulse.metric import MetricSpec, Sample, UnreadableField, gauge
 from redis_pulse.parse.reply import as_list
 from redis_pulse.server_info import Server
 
-#: The database of a name, and the name.
+#: The result of a pass, for example a ``NameSet`` or a ``DistinctCounter``.
+PassResult = TypeVar("PassResult")
+#: Adds the keys of one step to the result of a pass.
+AddKeys = Callable[[PassResult, list[bytes]], Awaitable[None]]
+#: A database and the name of a key in it.
 Name = tuple[int, bytes]
+
+#: Limits of COUNT, the number of keys that the server walks in one step.
+MIN_COUNT, MAX_COUNT = 100, 300
+#: Names beyond the limit of a ``NameSet`` that are counted exactly; above this the count is an estimate.
+_EXACT_REST = 1000
+_DATABASE = re.compile(r"db\d+")
+_KEYS = re.compile(r"\bkeys=(\d{1,18})\b", re.ASCII)
+
+
+class ScanOptions(TimeBudgetOptions, RoleOptions):
+    """Step size of a scan, its time budget, and the roles of the servers it runs on."""
+
+    count: PositiveCount | None = Field(
+        None,
+        le=10_000,
+        description="COUNT of SCAN, the keys that the server walks at once; by default 100, up to 300 if few match.",
+    )
+
+
+class ScanContext(NamedTuple):
+    """What one poll gives to each scan."""
+
+    server: Server
+    commands: Commands
+    options: ScanOptions
+    budget: TimeBudget
+
+
+class ScanMetrics(NamedTuple):
+    """The metrics that report how complete and how recent the scans of a collector are."""
+
+    progress: MetricSpec
+    duration: MetricSpec
+    age: MetricSpec
+
+
+def scan_metrics(collector: str) -> ScanMetrics:
+    """Return the scan metrics of one collector, with the labels ``db`` and ``pattern``."""
+    labels = ("db", "pattern")
+    return ScanMetrics(
+        gauge(
+            "SCAN",
+            "cursor",
+            f"{collector}_scan_progress_ratio",
+            "Estimated share of the database that the current pass has walked; 1 between passes.",
+            labels=labels,
+        ),
+        gauge(
+            "SCAN",
+            "duration",
+            f"{collector}_scan_duration_seconds",
+            "Time from start to end of the newest complete pass, including the time between polls.",
+            labels=labels,
+        ),
+        gauge(
+            "SCAN",
+            "age",
+            f"{collector}_scan_age_seconds",
+            "Time since the end of the newest complete pass, which the values come from.",
+            labels=labels,
+        ),
+    )
+
+
+def keys_in(server: Server, db: int) -> int | None:
+    """Return how many keys a database has according to INFO, or None if INFO does not tell.
+
+    INFO lists only databases with keys. If it lists any database, the others have 0 keys.
+    A cluster node is the exception: it may support database 0 only. Other unlisted databases are unknown there.
+    """
+    if (line := server.fields.get(f"db{db}")) is not None:
+        match = _KEYS.search(line)
+        return int(match[1]) if match else None
+    if server.mode == "cluster" and db:
+        return None
+    return 0 if any(map(_DATABASE.fullmatch, server.fields)) else None
 
 
 class NameSet:
-    """The first ``limit`` names of a pass, which are the same in each pass while keys stay, and a count of the rest."""
+    """The first ``limit`` names of a pass, and a count of the other names.
+
+    The first names are the same in each pass while the keys of the database do not change.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._rest = DistinctCounter(1000)
+        self._rest = DistinctCounter(_EXACT_REST)
         self.kept: dict[bytes, None] = {}
 
     async def add(self, keys: list[bytes]) -> None:
-        """Take in what one step found; for ``KeyScan``."""
+        """Add the keys of one step. It is a coroutine because ``AddKeys`` requires one."""
         self.add_all(keys)
 
     def add_all(self, keys: Iterable[bytes]) -> None:
-        """Take in some names."""
+        """Add some names."""
         for key in keys:
             if key in self.kept:
                 continue
@@ -51,110 +135,43 @@ class NameSet:
 
     @property
     def more(self) -> int:
-        """How many names there were besides."""
+        """The number of names beyond the limit."""
         return self._rest.count
 
 
-class ScanMetrics(NamedTuple):
-    """The rows by which a collector says how complete and how fresh its scans are."""
+class KeyScan(Generic[PassResult]):
+    """Scans one database in consecutive passes; ``new_result`` makes the empty result of each pass."""
 
-    progress: MetricSpec
-    duration: MetricSpec
-    age: MetricSpec
-
-
-def scan_metrics(collector: str) -> ScanMetrics:
-    """Make the rows of one collector; labels are ``db`` and ``pattern``."""
-    labels = ("db", "pattern")
-    return ScanMetrics(
-        gauge(
-            "SCAN",
-            "cursor",
-            f"{collector}_scan_progress_ratio",
-            "Estimated share of the database that the pass under way has walked; 1 when no pass is under way.",
-            labels=labels,
-        ),
-        gauge(
-            "SCAN",
-            "duration",
-            f"{collector}_scan_duration_seconds",
-            "Time from the begin to the end of the newest complete pass, waiting for the next poll included.",
-            labels=labels,
-        ),
-        gauge(
-            "SCAN",
-            "age",
-            f"{collector}_scan_age_seconds",
-            "Time since the end of the newest complete pass, from which the values are.",
-            labels=labels,
-        ),
-    )
-
-
-Tally = TypeVar("Tally")
-#: Take a batch of keys into a tally.
-Take = Callable[[Tally, list[bytes]], Awaitable[None]]
-#: Keys that the server walks in a step.
-LEAST, MOST = 100, 300
-_DATABASE = re.compile(r"db\d+")
-
-
-class ScanOptions(TimeBudgetOptions, RoleOptions):
-    """How a scan goes about it, and on which servers."""
-
-    count: PositiveCount | None = Field(
-        None,
-        le=10_000,
-        description="COUNT of a SCAN, keys the server walks at once; unless set 100, and up to 300 where few match.",
-    )
-
-
-def keys_in(server: Server, db: int) -> int | None:
-    """Return how many keys INFO says a database has; None when it says nothing of any database.
-
-    A node of a cluster may have one database only: then that there are no keys in another one is no answer.
-    """
-    if (line := server.fields.get(f"db{db}")) is not None:
-        found = re.search(r"\bkeys=(\d{1,18})\b", line, re.ASCII)
-        return int(found[1]) if found else None
-    if server.mode == "cluster" and db:
-        return None
-    return 0 if any(map(_DATABASE.fullmatch, server.fields)) else None
-
-
-class KeyScan(Generic[Tally]):
-    """The passes over one database, one after another; each begins with the empty tally that ``start`` makes."""
-
-    def __init__(self, at: DatabaseKey, start: Callable[[], Tally], clock: Clock, *extra: str) -> None:
-        self.pattern = at
-        #: What the newest complete pass found.
-        self.latest: Tally | None = None
-        #: Seconds from the begin to the end of that pass.
+    def __init__(self, pattern: DatabaseKey, new_result: Callable[[], PassResult], clock: Clock, *words: str) -> None:
+        self.pattern = pattern
+        #: Result of the newest complete pass.
+        self.latest: PassResult | None = None
+        #: Duration of this pass in seconds.
         self.seconds = 0.0
         self._ended = 0.0
-        self._start = start
+        self._new_result = new_result
         self._clock = clock
-        self._extra = extra
+        self._words = words  # further words of SCAN, such as TYPE stream
         self._run_id: str | None = None
-        self._begin()
+        self._reset()
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
+        """Discard the current pass. The next step starts a new one."""
         self._cursor = b"0"
         self._began: float | None = None
-        self.under_way = self._start()
+        self.current = self._new_result()
         self._walked = self._size = 0
-        self._count = LEAST
+        self._count = MIN_COUNT
 
-    async def resume(
-        self, server: Server, commands: Commands, options: ScanOptions, pace: TimeBudget, take: Take[Tally]
-    ) -> UnreadableField | None:
-        """Walk on, until the pass is complete or the pace is over. Raises TargetError.
+    async def resume(self, context: ScanContext, add_keys: AddKeys[PassResult]) -> UnreadableField | None:
+        """Continue until the pass is complete or the budget is exhausted. Raises TargetError.
 
-        Nothing is lost when this is cancelled: the step that was under way is taken again.
+        Return None, or the field that could not be read. Cancelling loses nothing: the next call repeats the step.
         """
-        if self._run_id != server.run_id:  # another process has other tables: the cursor means nothing to it
+        server = context.server
+        if self._run_id != server.run_id:  # a cursor is only valid in the process that returned it
             self._run_id = server.run_id
-            self._begin()
+            self._reset()
         if self._began is None:
             size = keys_in(server, self.pattern.db)
             self._began, self._size = self._clock(), size or 0
@@ -162,66 +179,74 @@ class KeyScan(Generic[Tally]):
                 self._finish()
                 return None
         while True:
-            await pace.wait()
-            where = ("SCAN", self._cursor.decode(), "MATCH", self.pattern.key)
-            count = options.count or self._count
-            words: tuple[Word, ...] = (*where, "COUNT", count, *self._extra)
-            (reply,) = await commands.pipeline([words], db=self.pattern.db)  # unlike execute, it keeps no replies
-            if isinstance(reply, TargetError):
-                raise reply
-            cursor, keys = _read(reply)
+            await context.budget.pause()
+            count = context.options.count or self._count
+            cursor, keys = await self._step(context.commands, count)
             if cursor is None:
-                self._begin()
+                self._reset()
                 return UnreadableField("SCAN/cursor")
-            await take(self.under_way, keys)
+            await add_keys(self.current, keys)
             self._cursor = cursor
             self._walked += count
             self._count = next_count(self._count, len(keys))
             if int(cursor) == 0:
                 self._finish()
                 return None
-            if pace.exhausted:
+            if context.budget.exhausted:
                 return None
+
+    async def _step(self, commands: Commands, count: int) -> tuple[bytes | None, list[bytes]]:
+        """Send one SCAN; return the next cursor, or None if the reply is invalid, and the keys. Raises TargetError."""
+        position = ("SCAN", self._cursor.decode(), "MATCH", self.pattern.key)
+        words: tuple[Word, ...] = (*position, "COUNT", count, *self._words)
+        (reply,) = await commands.pipeline([words], db=self.pattern.db)  # execute() would keep the reply for the poll
+        if isinstance(reply, TargetError):
+            raise reply
+        return _parse_step(reply)
 
     def _finish(self) -> None:
         now = self._clock()
-        self.latest, self._ended = self.under_way, now
+        self.latest, self._ended = self.current, now
         self.seconds = now - (now if self._began is None else self._began)
-        self._begin()
+        self._reset()
 
     @property
-    def complete(self) -> bool:
-        """Whether no pass is under way."""
+    def between_passes(self) -> bool:
+        """True if no pass has started since the newest one ended."""
         return self._began is None
 
     @property
     def progress(self) -> float:
-        """The share of the database that the pass under way has walked, by the keys the server walks for a COUNT."""
-        if self.complete:
+        """The share of the database that the current pass has walked.
+
+        It is an estimate: the server walks about COUNT keys in each step.
+        """
+        if self.between_passes:
             return 1.0 if self.latest is not None else 0.0
         return min(self._walked / self._size, 0.99) if self._size else 0.0
 
-    def samples(self, rows: ScanMetrics) -> Iterator[Sample]:
-        """Yield what the rows say of this scan."""
+    def samples(self, metrics: ScanMetrics) -> Iterator[Sample]:
+        """Yield the samples of ``metrics`` for this scan."""
         labels = (f"db{self.pattern.db}", label_value(self.pattern.key))
-        yield rows.progress.sample(self.progress, *labels)
+        yield metrics.progress.sample(self.progress, *labels)
         if self.latest is not None:
-            yield rows.duration.sample(self.seconds, *labels)
-            yield rows.age.sample(self._clock() - self._ended, *labels)
+            yield metrics.duration.sample(self.seconds, *labels)
+            yield metrics.age.sample(self._clock() - self._ended, *labels)
 
 
-def next_count(count: int, found: int) -> int:
-    """Choose the COUNT after one that found so many keys: the fewer come back, the further a step may go.
+def next_count(count: int, keys: int) -> int:
+    """Return the COUNT that follows a step with ``count`` which returned ``keys`` keys.
 
-    A step of ``MOST`` keeps a server busy for a quarter of a millisecond, and us for as long as it returns keys.
+    The fewer keys a step returns, the larger the next step may be. A step of ``MAX_COUNT`` occupies a server for a
+    quarter of a millisecond. It occupies the exporter in proportion to the keys it returns.
     """
-    if found > LEAST * 1.5:
-        return max(LEAST, count // 2)
-    return min(MOST, count * 2) if found < LEAST / 2 else count
+    if keys > MIN_COUNT * 1.5:
+        return max(MIN_COUNT, count // 2)
+    return min(MAX_COUNT, count * 2) if keys < MIN_COUNT / 2 else count
 
 
-def _read(reply: Any) -> tuple[bytes | None, list[bytes]]:
-    """Read ``[cursor, [key, …]]``; the cursor is None when it makes no sense."""
+def _parse_step(reply: Any) -> tuple[bytes | None, list[bytes]]:
+    """Read ``[cursor, [key, …]]``; return None for the cursor if the reply is invalid."""
     cursor, keys = [*(as_list(reply) or []), None, None][:2]
     names = as_list(keys)
     if not isinstance(cursor, bytes) or not cursor.isdigit() or len(cursor) > 20 or names is None:
@@ -229,62 +254,66 @@ def _read(reply: Any) -> tuple[bytes | None, list[bytes]]:
     return cursor, [name for name in names if isinstance(name, bytes)]
 
 
-class ScanSet(Generic[Tally]):
-    """The scans of one collector: they share its budget, and the one whose turn it was goes on first."""
+class ScanSet(Generic[PassResult]):
+    """The scans of one collector, which take turns on one budget.
 
-    def __init__(self, start: Callable[[], Tally], clock: Clock, *extra: str) -> None:
-        self._start = start
+    A poll starts with the scan that the previous poll interrupted. If that scan was complete, the next one starts.
+    """
+
+    def __init__(self, new_result: Callable[[], PassResult], clock: Clock, *words: str) -> None:
+        self._new_result = new_result
         self._clock = clock
-        self._extra = extra
-        self._scans: dict[DatabaseKey, KeyScan[Tally]] = {}
-        self._turn: DatabaseKey | None = None
+        self._words = words
+        self._scans: dict[DatabaseKey, KeyScan[PassResult]] = {}
+        self._next: DatabaseKey | None = None
 
-    def __iter__(self) -> Iterator[KeyScan[Tally]]:
+    def __iter__(self) -> Iterator[KeyScan[PassResult]]:
         return iter(self._scans.values())
 
     async def resume(
         self,
-        places: Sequence[DatabaseKey],
-        server: Server,
-        commands: Commands,
-        options: ScanOptions,
-        pace: TimeBudget,
-        take: Callable[[DatabaseKey], Take[Tally]],
+        patterns: Sequence[DatabaseKey],
+        context: ScanContext,
+        add_keys_of: Callable[[DatabaseKey], AddKeys[PassResult]],
     ) -> list[UnreadableField]:
-        """Let each scan do one pass, or as much of it as the pace allows. Raises TargetError.
+        """Let each scan finish one pass, or as much of it as the budget allows. Raises TargetError.
 
-        A database that cannot be read (there is none of that number) costs only its own scan.
+        ``add_keys_of`` returns the function that adds the keys of a pattern to the result of its pass.
+        Return what could not be read. A database that cannot be read, or does not exist, stops only its own scan.
         """
-        for at in self._scans.keys() - set(places):
-            del self._scans[at]
-        for at in places:
-            if at not in self._scans:
-                self._scans[at] = KeyScan(at, self._start, self._clock, *self._extra)
-        missing = []
-        first = places.index(self._turn) if self._turn in places else 0
-        for place in range(first, first + len(places)):
-            at, after = (places[number % len(places)] for number in (place, place + 1))
+        for pattern in self._scans.keys() - set(patterns):
+            del self._scans[pattern]
+        for pattern in patterns:
+            if pattern not in self._scans:
+                self._scans[pattern] = KeyScan(pattern, self._new_result, self._clock, *self._words)
+        unreadable = []
+        turns = deque(patterns)
+        if self._next in patterns:
+            turns.rotate(-patterns.index(self._next))
+        for pattern in tuple(turns):
+            turns.rotate(-1)
+            scan = self._scans[pattern]
             try:
-                found = await self._scans[at].resume(server, commands, options, pace, take(at))
+                problem = await scan.resume(context, add_keys_of(pattern))
             except TargetError as error:
-                found = unreadable_database(error, at.db, "SCAN")
-            if found is not None:
-                missing.append(found)
-            if pace.exhausted:
-                self._turn = after if self._scans[at].complete else at
+                problem = unreadable_database(error, pattern.db, "SCAN")
+            if problem is not None:
+                unreadable.append(problem)
+            if context.budget.exhausted:
+                self._next = turns[0] if scan.between_passes else pattern
                 break
-        return missing
+        return unreadable
 
 
 def merge_names(scans: Iterable[KeyScan[NameSet]], limit: int) -> tuple[list[Name], int]:
-    """Return at most ``limit`` different names of all scans, and how many have no place.
+    """Return at most ``limit`` different names of all scans, and how many names were left out.
 
-    While the first pass of a scan is under way, what it found so far counts: each name is right by itself.
+    A scan without a complete pass contributes what its first pass found so far: each name alone is correct.
     """
-    found: dict[Name, None] = {}
+    merged: dict[Name, None] = {}
     more = 0
     for scan in scans:
-        names = scan.under_way if scan.latest is None else scan.latest
+        names = scan.current if scan.latest is None else scan.latest
         more += names.more
-        found |= dict.fromkeys((scan.pattern.db, name) for name in names.kept)
-    return list(found)[:limit], more + max(0, len(found) - limit)
+        merged |= dict.fromkeys((scan.pattern.db, name) for name in names.kept)
+    return list(merged)[:limit], more + max(0, len(merged) - limit)

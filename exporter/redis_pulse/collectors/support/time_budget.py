@@ -1,4 +1,4 @@
-"""How long a run may go on, and how much of that time it leaves to others."""
+"""Limits the time of a run, and leaves a share of it to the server and its other clients."""
 
 from asyncio import sleep as asyncio_sleep
 from collections.abc import Awaitable, Callable
@@ -10,8 +10,8 @@ from redis_pulse.config.option_types import Field, PositiveSeconds
 Clock = Callable[[], float]
 Sleep = Callable[[float], Awaitable[None]]
 
-#: Seconds of work before a pause. Where cores are few, whoever works for longer keeps the server and its clients from
-#: one, each time for as long as the kernel lets it. No pause is shorter than the millisecond by which the loop counts.
+#: Seconds of work before a pause. Longer work hurts on machines with few cores. The server and its clients then wait
+#: for a core, as long as the kernel lets them. Shorter work would pause too often: the loop sleeps for at least 1 ms.
 MIN_WORK_BEFORE_PAUSE = 0.0003
 
 
@@ -19,15 +19,13 @@ class TimeBudgetOptions(Options):
     """How long a run may last, and which share of it is pause."""
 
     budget: PositiveSeconds = Field(
-        0.5, le=60, description="Time a poll may spend on it, pauses included; the next poll goes on from there."
+        0.5, le=60, description="Time that one poll may take, including pauses; the next poll continues from there."
     )
-    pause: float = Field(
-        0.5, ge=0, le=0.99, description="Least share of that time in which the server is left in peace."
-    )
+    pause: float = Field(0.5, ge=0, le=0.99, description="Minimum share of this time that is spent in pauses.")
 
 
 class TimeBudget:
-    """One run: ``over`` when its ``share`` of the budget is used up; ``breathe()`` before every batch."""
+    """The time of one run: call ``pause()`` before each batch, and stop after it when ``exhausted`` is true."""
 
     def __init__(
         self, options: TimeBudgetOptions, clock: Clock = monotonic, sleep: Sleep = asyncio_sleep, *, share: float = 1.0
@@ -35,22 +33,25 @@ class TimeBudget:
         self._clock = clock
         self._sleep = sleep
         self._budget = options.budget
-        self._ratio = options.pause / (1 - options.pause)
-        self._since = clock()
-        self._end = self._since + self._budget * share
+        self._pause_per_work = options.pause / (1 - options.pause)
+        self._work_began = clock()
+        self._end = self._work_began + self._budget * share
 
     def extend(self, share: float) -> None:
-        """Begin another part of the run, which has a share of the budget of its own."""
+        """Start another part of the run, which lasts for ``share`` of the whole budget."""
         self._end = self._clock() + self._budget * share
 
     @property
     def exhausted(self) -> bool:
-        """Whether no further batch may begin."""
+        """True if no further batch may start."""
         return self._clock() >= self._end
 
-    async def wait(self) -> None:
-        """Pause in proportion to the work since the last pause, which is the time the last batch took."""
-        worked = self._clock() - self._since
+    async def pause(self) -> None:
+        """Pause in proportion to the work since the last pause.
+
+        Without enough work it returns at once. The work then counts towards the next pause.
+        """
+        worked = self._clock() - self._work_began
         if worked >= MIN_WORK_BEFORE_PAUSE:
-            await self._sleep(worked * self._ratio)
-            self._since = self._clock()
+            await self._sleep(worked * self._pause_per_work)
+            self._work_began = self._clock()

@@ -1,6 +1,6 @@
-"""What is true of a whole cluster, counted: nodes, slots, replicas, and what changed from one view to the next.
+"""Count the nodes, slots, replicas and changes of a whole cluster, and publish them as metrics and log events.
 
-What is true of a whole cluster, to its instruments and to the log.
+The counting functions are pure. ``ClusterMetrics`` publishes their results.
 """
 
 from collections import Counter
@@ -15,21 +15,23 @@ from redis_pulse.telemetry import DiscoveryMetrics
 
 ROLES = ("master", "replica")
 CHANGES = ("node_added", "node_removed", "role", "address", "slots")
+#: Limit for the addresses in one log event.
+MAX_LOGGED_NODES = 10
 
 
 class ClusterCounts(NamedTuple):
-    """What is true of the whole cluster."""
+    """Counts of one topology."""
 
-    #: by role and state; all that there are
+    #: by role and state, with an entry for each combination
     nodes: dict[tuple[str, State], int]
-    #: ``covered``, ``failing`` and ``unassigned``, together 16384
+    #: ``covered``, ``failing`` and ``unassigned``; together 16384
     slots: dict[str, int]
-    #: replicas that are well, by the first slot of their shard
+    #: healthy replicas, by the first slot of their shard
     replicas: dict[str, int]
 
 
 def count_nodes(view: NodeView, state: Mapping[str, State]) -> ClusterCounts:
-    """Count nodes, slots and replicas; ``state`` is of each node."""
+    """Return the counts of nodes, slots and replicas; ``state`` has the state of each node by id."""
     nodes: dict[tuple[str, State], int] = {(role, each): 0 for role in ROLES for each in STATES}
     slots = dict.fromkeys(("covered", "failing", "unassigned"), 0)
     shards: dict[str, str] = {}
@@ -48,37 +50,41 @@ def count_nodes(view: NodeView, state: Mapping[str, State]) -> ClusterCounts:
 
 
 def changes(old: NodeView, new: NodeView) -> dict[str, int]:
-    """Count what changed from one view to the next, by ``CHANGES``.
+    """Return how much changed from one view to the next, by ``CHANGES``.
 
-    ``slots`` counts those that moved to another shard: where a replica took over from its master, none did.
+    ``slots`` counts the slots that moved to another shard. When a replica takes over from its master, no slot moved.
     """
     before, after = ({node.id: node for node in members(view.nodes)} for view in (old, new))
     common = before.keys() & after.keys()
     return {
         "node_added": len(after.keys() - before.keys()),
         "node_removed": len(before.keys() - after.keys()),
-        "role": sum(before[each].role != after[each].role for each in common),
-        "address": sum(_moved(before[each], after[each]) for each in common),
-        "slots": 0 if old.fingerprint == new.fingerprint else _slots_moved(before, after),
+        "role": sum(before[node_id].role != after[node_id].role for node_id in common),
+        "address": sum(_address_changed(before[node_id], after[node_id]) for node_id in common),
+        "slots": 0 if old.fingerprint == new.fingerprint else _count_moved_slots(before, after),
     }
 
 
-def _moved(old: ClusterNode, new: ClusterNode) -> bool:
-    """Whether a node is elsewhere; one whose address was not known did not move."""
+def _address_changed(old: ClusterNode, new: ClusterNode) -> bool:
+    """Return whether a node has another address; a node with an unknown address did not move."""
     return bool(old.ip and new.ip) and (old.ip, old.port, old.hostname) != (new.ip, new.port, new.hostname)
 
 
-def _slots_moved(before: Mapping[str, ClusterNode], after: Mapping[str, ClusterNode]) -> int:
-    pairs = Counter(zip(_owners(before), _owners(after), strict=True))
+def _count_moved_slots(before: Mapping[str, ClusterNode], after: Mapping[str, ClusterNode]) -> int:
+    pairs = Counter(zip(_slot_owners(before), _slot_owners(after), strict=True))
     return sum(count for (old, new), count in pairs.items() if old != new and not _took_over(before, after, old, new))
 
 
 def _took_over(before: Mapping[str, ClusterNode], after: Mapping[str, ClusterNode], old: str, new: str) -> bool:
-    was, now = before.get(new), after.get(old)
-    return bool(old and new) and ((was is not None and was.master == old) or (now is not None and now.master == new))
+    """Return whether two owners of a slot belong to one shard: one of them replicates the other, before or after."""
+    new_before, old_after = before.get(new), after.get(old)
+    return bool(old and new) and (
+        (new_before is not None and new_before.master == old) or (old_after is not None and old_after.master == new)
+    )
 
 
-def _owners(nodes: Mapping[str, ClusterNode]) -> list[str]:
+def _slot_owners(nodes: Mapping[str, ClusterNode]) -> list[str]:
+    """Return the id of the owner of each slot; an empty string for a slot without an owner."""
     owners = [""] * SLOTS
     for node in nodes.values():
         for first, last in node.slots:
@@ -87,16 +93,16 @@ def _owners(nodes: Mapping[str, ClusterNode]) -> list[str]:
 
 
 class ClusterMetrics:
-    """Publishes the topology of the cluster ``name``; without instruments it only logs what changed."""
+    """Publishes the topology of the cluster ``name``; without ``metrics`` it only logs changes."""
 
-    def __init__(self, name: str, instruments: DiscoveryMetrics | None) -> None:
+    def __init__(self, name: str, metrics: DiscoveryMetrics | None) -> None:
         self._name = name
-        self._metrics = instruments
+        self._metrics = metrics
         self._log = log.get("discovery").bind(cluster=name)
-        self._noted = log.StateChangeFilter()
-        if instruments is not None:
+        self._log_filter = log.StateChangeFilter()
+        if metrics is not None:
             for change in CHANGES:
-                instruments.cluster_changes.labels(name, change)
+                metrics.cluster_changes.labels(name, change)
 
     def update(
         self,
@@ -104,46 +110,43 @@ class ClusterMetrics:
         view: NodeView,
         views: Sequence[NodeView],
         state: Mapping[str, State],
-        places: Mapping[str, Endpoint],
+        endpoints: Mapping[str, Endpoint],
     ) -> list[Endpoint]:
-        """Book what there is now; return where those are that do not agree."""
+        """Publish the current topology; return the endpoints of the nodes that see another one."""
         changed = {} if old is None else {change: count for change, count in changes(old, view).items() if count}
-        dissent = dissenting_views(view, views, set(places.values()))
-        where = sorted(one.asked_at.address for one in dissent)
         if changed:
             self._log.info("topology changed", **changed)
-        if self._noted.changed("dissent", tuple(where)) and (where or old is not None):
-            if where:
-                self._log.warning("nodes see another topology than most", nodes=", ".join(where[:10]), count=len(where))
-            else:
-                self._log.info("nodes agree about the topology again")
+        dissenting = [other.asked_at for other in dissenting_views(view, views, set(endpoints.values()))]
+        self._log_dissent(sorted(endpoint.address for endpoint in dissenting), is_first=old is None)
         if self._metrics is not None:
-            self._publish(self._metrics, changed, len(dissent), view, state)
-        return [one.asked_at for one in dissent]
+            self._publish_counts(self._metrics, count_nodes(view, state))
+            self._metrics.cluster_disagreeing.labels(self._name).set(len(dissenting))
+            for change, count in changed.items():
+                self._metrics.cluster_changes.labels(self._name, change).inc(count)
+        return dissenting
 
     def clear(self) -> None:
-        """Show nothing as true that is not known any more; what was counted stays."""
-        if (rows := self._metrics) is not None:
-            for family in (rows.cluster_nodes, rows.cluster_slots, rows.cluster_shard_replicas):
+        """Remove all gauges, because their values are no longer known; the counters stay."""
+        if (metrics := self._metrics) is not None:
+            for family in (metrics.cluster_nodes, metrics.cluster_slots, metrics.cluster_shard_replicas):
                 family.retain((self._name,))
-            rows.cluster_disagreeing.retain((self._name,))
+            metrics.cluster_disagreeing.retain((self._name,))
 
-    def _publish(
-        self,
-        rows: DiscoveryMetrics,
-        changed: Mapping[str, int],
-        dissent: int,
-        view: NodeView,
-        state: Mapping[str, State],
-    ) -> None:
-        counts = count_nodes(view, state)
-        for change, count in changed.items():
-            rows.cluster_changes.labels(self._name, change).inc(count)
-        for (role, each), count in counts.nodes.items():
-            rows.cluster_nodes.labels(self._name, role, each).set(count)
+    def _log_dissent(self, addresses: Sequence[str], *, is_first: bool) -> None:
+        """Log when the dissenting nodes change; the first topology without dissent is no event."""
+        if not self._log_filter.changed("dissent", tuple(addresses)):
+            return
+        if addresses:
+            nodes = ", ".join(addresses[:MAX_LOGGED_NODES])
+            self._log.warning("nodes see another topology than most", nodes=nodes, count=len(addresses))
+        elif not is_first:
+            self._log.info("nodes agree about the topology again")
+
+    def _publish_counts(self, metrics: DiscoveryMetrics, counts: ClusterCounts) -> None:
+        for (role, state), count in counts.nodes.items():
+            metrics.cluster_nodes.labels(self._name, role, state).set(count)
         for kind, count in counts.slots.items():
-            rows.cluster_slots.labels(self._name, kind).set(count)
+            metrics.cluster_slots.labels(self._name, kind).set(count)
         for shard, count in counts.replicas.items():
-            rows.cluster_shard_replicas.labels(self._name, shard).set(count)
-        rows.cluster_shard_replicas.retain((self._name,), {(self._name, shard) for shard in counts.replicas})
-        rows.cluster_disagreeing.labels(self._name).set(dissent)
+            metrics.cluster_shard_replicas.labels(self._name, shard).set(count)
+        metrics.cluster_shard_replicas.retain((self._name,), {(self._name, shard) for shard in counts.replicas})

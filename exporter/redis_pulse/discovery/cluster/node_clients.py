@@ -1,4 +1,7 @@
-"""Asks the nodes of a cluster what they see: one connection and one breaker a node, so many at once, by a deadline."""
+"""Query the nodes of a cluster for their views.
+
+Each node has one connection and one circuit breaker. A limit holds for concurrent queries, and a deadline for all.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -6,118 +9,109 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis_pulse.circuit_breaker import CircuitBreaker
-from redis_pulse.client import ConnectLimiter, TargetClient
+from redis_pulse.client import ConnectLimiter, NullClientObserver, TargetClient
 from redis_pulse.config import Endpoint, TargetSettings
 from redis_pulse.discovery.cluster.topology import NodeView
 from redis_pulse.errors import RejectedError, TargetError
 from redis_pulse.parse.cluster_nodes import parse_nodes
 from redis_pulse.parse.reply import as_text
-from redis_pulse.server_info import Target
 
-#: Questions that are out at once.
-AT_ONCE = 16
-
-
-class _Quiet:
-    """Nobody counts these connects: how a node does is told by the target that it is."""
-
-    def connected(self, seconds: float, error: TargetError | None) -> None:
-        """Take no note."""
-
-    def retried(self, operation: str) -> None:
-        """Take no note."""
+MAX_CONCURRENT_QUERIES = 16
 
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """What came of a round of questions; ``errors`` are those of nodes that gave no view, by address."""
+    """The result of querying some nodes; ``errors`` are those of the nodes without a view, by address."""
 
     views: list[NodeView]
     errors: dict[str, TargetError]
 
 
 class NodeClients:
-    """The sessions with the nodes of one cluster, all with the settings of ``template``."""
+    """The clients of the nodes of one cluster, all with the settings of ``template``."""
 
-    def __init__(self, template: TargetSettings, *, clock: Callable[[], float], ramp: ConnectLimiter) -> None:
-        # One connection will do, and it is used often enough to know that it lives.
+    def __init__(
+        self, template: TargetSettings, *, clock: Callable[[], float], connect_limiter: ConnectLimiter
+    ) -> None:
+        # One connection is enough. It is used so often that a dead connection shows without health checks.
         connection = template.connection.model_copy(update={"max_connections": 1, "health_check_interval": 0.0})
         self._template = template.model_copy(update={"connection": connection})
         self._clock = clock
-        self._connect_limiter = ramp
-        self._sessions: dict[Endpoint, TargetClient] = {}
-        self._places = asyncio.Semaphore(AT_ONCE)
-        #: whether nobody is to be asked any more
+        self._connect_limiter = connect_limiter
+        self._clients: dict[Endpoint, TargetClient] = {}
+        self._semaphore = asyncio.Semaphore(MAX_CONCURRENT_QUERIES)
+        #: whether ``aclose`` was called; no query starts afterwards
         self.closed = False
 
-    async def ask(self, endpoints: Iterable[Endpoint], end: float) -> QueryResult:
-        """Ask for the views of nodes; who does not answer in time, by ``end`` at the latest, has none."""
-        asked = list(dict.fromkeys(endpoints))
-        answers = await asyncio.gather(*(self._view(endpoint, end) for endpoint in asked))
-        views = [answer for answer in answers if isinstance(answer, NodeView)]
-        failed = zip(asked, answers, strict=True)
-        return QueryResult(views, {at.address: answer for at, answer in failed if isinstance(answer, TargetError)})
+    async def query(self, endpoints: Iterable[Endpoint], deadline: float) -> QueryResult:
+        """Query nodes for their views; a node without a reply by ``deadline`` has no view."""
+        queried = list(dict.fromkeys(endpoints))
+        results = await asyncio.gather(*(self._view(endpoint, deadline) for endpoint in queried))
+        views = [result for result in results if isinstance(result, NodeView)]
+        pairs = zip(queried, results, strict=True)
+        return QueryResult(views, {at.address: result for at, result in pairs if isinstance(result, TargetError)})
 
-    async def shards(self, endpoint: Endpoint, end: float) -> Any:
-        """Ask one node for its shards. Raises TargetError."""
-        return await self._execute(endpoint, "SHARDS", end)
+    async def shards(self, endpoint: Endpoint, deadline: float) -> Any:
+        """Return the reply of one node to CLUSTER SHARDS. Raises TargetError."""
+        return await self._execute(endpoint, "SHARDS", deadline)
 
-    async def keep(self, known: Iterable[Endpoint], connected: Iterable[Endpoint]) -> None:
-        """Forget the sessions with all but the ``known`` nodes, and close the connections of all but some of them."""
+    async def retain(self, known: Iterable[Endpoint], connected: Iterable[Endpoint]) -> None:
+        """Drop the clients of all but the ``known`` nodes, and close the connections to all but ``connected``."""
         known, connected = set(known), set(connected)
-        idle = [client for endpoint, client in self._sessions.items() if endpoint not in connected]
-        self._sessions = {endpoint: client for endpoint, client in self._sessions.items() if endpoint in known}
+        idle = [client for endpoint, client in self._clients.items() if endpoint not in connected]
+        self._clients = {endpoint: client for endpoint, client in self._clients.items() if endpoint in known}
         await asyncio.gather(*(client.aclose() for client in idle))
 
     async def aclose(self) -> None:
-        """Close every connection; nobody is asked any more."""
+        """Close every connection, and reject all further queries."""
         self.closed = True
-        await asyncio.gather(*(client.aclose() for client in self._sessions.values()))
+        await asyncio.gather(*(client.aclose() for client in self._clients.values()))
 
-    async def _view(self, endpoint: Endpoint, end: float) -> NodeView | TargetError:
+    async def _view(self, endpoint: Endpoint, deadline: float) -> NodeView | TargetError:
         try:
-            text = as_text(await self._execute(endpoint, "NODES", end))
+            text = as_text(await self._execute(endpoint, "NODES", deadline))
         except TargetError as error:
             return error
         view = NodeView.from_nodes(parse_nodes(text or "").by_id, endpoint)
-        return view or TargetError("the answer to CLUSTER NODES cannot be read")
+        return view or TargetError("the reply to CLUSTER NODES cannot be read")
 
-    async def _execute(self, endpoint: Endpoint, word: str, end: float) -> Any:
-        async with self._places:
+    async def _execute(self, endpoint: Endpoint, subcommand: str, deadline: float) -> Any:
+        async with self._semaphore:
             if self.closed:
-                raise RejectedError("it is not asked any more")
-            deadline = min(end, self._clock() + self._template.poll.timeout)
-            return await self._session(endpoint).commands("topology", deadline).execute("CLUSTER", word)
+                raise RejectedError("the source is closed")
+            deadline = min(deadline, self._clock() + self._template.poll.timeout)
+            return await self._client(endpoint).commands("topology", deadline).execute("CLUSTER", subcommand)
 
-    def _session(self, endpoint: Endpoint) -> TargetClient:
-        if endpoint not in self._sessions:
-            target = Target.of(self._template.at(endpoint, endpoint.address))
-            breaker = CircuitBreaker(target.settings.breaker, self._clock, on_change=lambda *_: None)
-            self._sessions[endpoint] = TargetClient(
-                target, breaker, _Quiet(), clock=self._clock, connect_limiter=self._connect_limiter
+    def _client(self, endpoint: Endpoint) -> TargetClient:
+        if endpoint not in self._clients:
+            target = self._template.at(endpoint, endpoint.address)
+            breaker = CircuitBreaker(target.breaker, self._clock, on_change=lambda *_: None)
+            # The observer counts nothing: the same node is a target, and its probes report its health.
+            self._clients[endpoint] = TargetClient(
+                target, breaker, NullClientObserver(), clock=self._clock, connect_limiter=self._connect_limiter
             )
-        return self._sessions[endpoint]
+        return self._clients[endpoint]
 
 
 class QueryRound:
-    """What was asked in one refresh: nobody twice."""
+    """The queries of one refresh; no node is queried twice."""
 
-    def __init__(self, nodes: NodeClients, end: float) -> None:
-        self.end = end
+    def __init__(self, nodes: NodeClients, deadline: float) -> None:
+        self.deadline = deadline
         self._nodes = nodes
-        self._asked: set[Endpoint] = set()
+        self._queried: set[Endpoint] = set()
         self.views: list[NodeView] = []
-        #: why the first one did not answer
-        self.error = "there is none to ask"
+        #: the error of the first node that was queried
+        self.error = "no node is known"
 
-    async def ask(self, endpoints: Iterable[Endpoint], most: int | None = None) -> bool:
-        """Ask those that were not asked yet; return whether there are views now."""
-        new = [at for at in dict.fromkeys(endpoints) if at not in self._asked][:most]
+    async def query(self, endpoints: Iterable[Endpoint], limit: int | None = None) -> bool:
+        """Query those nodes that this round has not queried yet; return whether they sent a view."""
+        new = [endpoint for endpoint in dict.fromkeys(endpoints) if endpoint not in self._queried][:limit]
         if not new:
             return False
-        answers = await self._nodes.ask(new, self.end)
-        if not self._asked and answers.errors:
-            self.error = "{}: {}".format(*next(iter(answers.errors.items())))
-        self._asked.update(new)
-        self.views += answers.views
-        return bool(answers.views)
+        result = await self._nodes.query(new, self.deadline)
+        if not self._queried and result.errors:
+            self.error = "{}: {}".format(*next(iter(result.errors.items())))
+        self._queried.update(new)
+        self.views += result.views
+        return bool(result.views)

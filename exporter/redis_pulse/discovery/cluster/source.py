@@ -1,10 +1,12 @@
-"""The nodes of a Redis Cluster are targets: found by asking some of them, as most of them see it.
+"""The nodes of a Redis Cluster as targets.
 
     targets: [{name: cart, url: "redis://10.0.0.7:6379", cluster: true}]   →   cart/10.0.0.7:6379, cart/10.0.0.8:6379, …
 
-Every refresh asks up to ``VIEWS`` nodes for CLUSTER NODES, in turns where there are more; all of them only while it is
-not clear what most of them see. Nobody is redirected: a server is asked because the configuration names it, or a node
-that was asked lists it, and only where ``discovery.allow`` lets it be; it is a target when most nodes list it.
+Each refresh sends CLUSTER NODES to at most ``NODES_PER_REFRESH`` nodes. A larger cluster takes turns. The refresh
+queries the other nodes too, but only while it is uncertain what most nodes see.
+
+The source follows no redirect. It queries the servers in the configuration, and the nodes that a queried node lists, if
+``discovery.allow`` contains them. A listed node is a target if most nodes list it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,173 +27,182 @@ from redis_pulse.discovery.cluster.topology import (
     states,
 )
 from redis_pulse.errors import AuthError, RejectedError, SkippedError, TargetError
-from redis_pulse.parse.cluster_nodes import Preferred, State, preferred
+from redis_pulse.parse.cluster_nodes import EndpointType, State, preferred_endpoint
 
-#: What the user of the nodes must be allowed; the second only when ``prefer`` is ``announced``.
+#: The permissions of the user on the nodes; the second one only if ``prefer`` is ``announced``.
 COMMANDS = ("cluster|nodes", "cluster|shards")
-#: Seconds that one look may take.
-LOOK = 20.0
-#: Nodes that are asked at every refresh.
-VIEWS = 16
-#: Refreshes after which it is asked again which of their addresses the nodes prefer.
-PREFERENCE_LASTS = 60
-#: Errors that say nothing of whether a server has a command.
-_NO_ANSWER = (AuthError, RejectedError, SkippedError)
-#: Refreshes in a row that may fail before what they found is no longer shown as true.
-FAILURES_SHOWN = 3
+#: Limit for the queries of one refresh, in seconds.
+QUERY_TIMEOUT = 20.0
+#: Nodes to query at each refresh.
+NODES_PER_REFRESH = 16
+#: Refreshes between two queries for the preferred endpoint type.
+PREFERENCE_REFRESHES = 60
+#: Failed refreshes in a row after which the gauges of the cluster are removed.
+FAILURES_BEFORE_CLEAR = 3
+#: Errors that do not show whether a server has a command.
+_INCONCLUSIVE = (AuthError, RejectedError, SkippedError)
 
 
 class ClusterSource:
-    """One cluster."""
+    """The targets of one cluster."""
 
-    def __init__(self, settings: SourceSettings, around: SourceContext) -> None:
-        if not isinstance(settings.options, ClusterSettings):
-            raise TypeError("these are the settings of another kind of source")
+    def __init__(self, settings: SourceSettings, options: ClusterSettings, context: SourceContext) -> None:
         self.settings = settings
-        self._options = settings.options
-        self._context = around
+        self._options = options
+        self._context = context
         self._seeds = [seed.endpoint for seed in settings.seeds]
-        self._nodes = NodeClients(settings.seeds[0], clock=around.clock, ramp=around.connect_limiter)
-        self._report = ClusterMetrics(settings.name, around.metrics if around.is_owner else None)
+        self._nodes = NodeClients(settings.seeds[0], clock=context.clock, connect_limiter=context.connect_limiter)
+        self._metrics = ClusterMetrics(settings.name, context.metrics if context.is_owner else None)
         self._log = log.get("discovery").bind(cluster=settings.name)
         self._view: NodeView | None = None
-        self._places: dict[str, Endpoint] = {}  # by the node's id
-        self._claims: dict[str, int] = {}  # what each node claimed last
-        self._turn: dict[Endpoint, int] = {}  # the refresh in which each was asked last
+        #: by node id
+        self._endpoints: dict[str, Endpoint] = {}
+        #: the last fingerprint of each node, by node id
+        self._fingerprints: dict[str, int] = {}
+        #: the number of the refresh that queried an endpoint last
+        self._last_queried: dict[Endpoint, int] = {}
         self._dissenters: list[Endpoint] = []
         self._refreshes = 0
         self._failures = 0
-        self._preferred: Preferred | None = None
-        self._preference_asked = -PREFERENCE_LASTS
+        self._preferred: EndpointType | None = None
+        self._preference_queried = -PREFERENCE_REFRESHES
 
     async def refresh(self) -> Sequence[TargetSettings]:
-        """Look at the topology. Raises DiscoveryError when no node says anything that can be believed."""
+        """Query the topology, and return its nodes. Raises DiscoveryError if no view can be trusted."""
         self._refreshes += 1
         try:
-            view, views = await self._query_round()
+            view, views = await self._query_views()
         except DiscoveryError:
             self._failures += 1
-            if self._failures >= FAILURES_SHOWN:
-                self._report.clear()
+            if self._failures >= FAILURES_BEFORE_CLEAR:
+                self._metrics.clear()
             raise
         if self._nodes.closed:
-            raise DiscoveryError("it is not asked any more")
+            raise DiscoveryError("the source is closed")
         self._failures = 0
         state = states(view, views)
-        places = self._place(view, complain=True)
-        self._dissenters = self._report.update(self._view, view, views, state, places)
-        self._view, self._places = view, places
-        self._claims = {
-            voter: claim
-            for voter, claim in {**self._claims, **{one.node_id: one.fingerprint for one in views}}.items()
-            if voter in view.nodes
-        }
-        self._turn |= {one.asked_at: self._refreshes for one in views}
-        self._turn = {at: self._turn.get(at, 0) for at in places.values()}
-        await self._nodes.keep([*places.values()], self._connected(places))
-        return self._targets(view, state, places)
+        endpoints = self._endpoints_in(view, reject=True)
+        self._dissenters = self._metrics.update(self._view, view, views, state, endpoints)
+        self._remember(view, views, endpoints)
+        await self._nodes.retain([*endpoints.values()], self._lasting_connections(endpoints))
+        return self._targets(view, state, endpoints)
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._nodes.aclose()
 
-    # -- whom to ask
+    def _remember(self, view: NodeView, views: Sequence[NodeView], endpoints: dict[str, Endpoint]) -> None:
+        self._view, self._endpoints = view, endpoints
+        fingerprints = {**self._fingerprints, **{voter.node_id: voter.fingerprint for voter in views}}
+        self._fingerprints = {node_id: one for node_id, one in fingerprints.items() if node_id in view.nodes}
+        self._last_queried |= {voter.asked_at: self._refreshes for voter in views}
+        self._last_queried = {endpoint: self._last_queried.get(endpoint, 0) for endpoint in endpoints.values()}
 
-    async def _query_round(self) -> tuple[NodeView, list[NodeView]]:
-        """Return the view that counts, and all that were seen."""
-        round_ = QueryRound(self._nodes, self._context.clock() + LOOK)
-        before = self._claims if self._view is not None else {}
-        for endpoints in self._ways():
-            if await round_.ask(endpoints):
-                view = await self._agreed(round_, before)
+    # -- which nodes to query
+
+    async def _query_views(self) -> tuple[NodeView, list[NodeView]]:
+        """Return the view that counts, and one view per node that replied. Raises DiscoveryError."""
+        query_round = QueryRound(self._nodes, self._context.clock() + QUERY_TIMEOUT)
+        before = self._fingerprints if self._view is not None else {}
+        for endpoints in self._candidates():
+            if await query_round.query(endpoints):
+                view = await self._trusted_view(query_round, before)
                 if view is not None:
-                    return view, list(by_node_id(round_.views).values())
-        if round_.views:
-            raise DiscoveryError("the nodes that answer do not know the others any more; those stay")
-        raise DiscoveryError(f"no node of the cluster answers: {round_.error}")
+                    return view, list(by_node_id(query_round.views).values())
+        if query_round.views:
+            raise DiscoveryError("the nodes that reply have lost the other nodes; the known nodes stay")
+        raise DiscoveryError(f"no node of the cluster replies: {query_round.error}")
 
-    def _ways(self) -> Iterable[Iterable[Endpoint]]:
-        """Yield whom to ask; the next ones only when nothing came of those before."""
+    def _candidates(self) -> Iterable[Iterable[Endpoint]]:
+        """Yield groups of nodes to query; the next group is needed only if the groups before had no trusted view."""
         if self._view is not None:
-            known = [at for at in self._places.values() if self._may_ask(at)]
-            due = sorted(known, key=lambda at: (at not in self._dissenters, self._turn.get(at, 0)))
-            due = due[: max(VIEWS, len(self._dissenters))]
-            self._turn |= dict.fromkeys(due, self._refreshes)
+            known = [endpoint for endpoint in self._endpoints.values() if self._may_query(endpoint)]
+            due = sorted(known, key=lambda one: (one not in self._dissenters, self._last_queried.get(one, 0)))
+            due = due[: max(NODES_PER_REFRESH, len(self._dissenters))]
+            self._last_queried |= dict.fromkeys(due, self._refreshes)
             yield due
             yield known
         yield self._seeds
-        yield [target.endpoint for target in self._context.known() if self._may_ask(target.endpoint)]
+        yield [target.endpoint for target in self._context.known_targets() if self._may_query(target.endpoint)]
 
-    async def _agreed(self, round_: QueryRound, before: dict[str, int]) -> NodeView | None:
-        """Ask further nodes as long as need be, and return what most of them see."""
-        await self._learn_preference(round_)
+    async def _trusted_view(self, query_round: QueryRound, before: dict[str, int]) -> NodeView | None:
+        """Return the view of most nodes, or None if no view can be trusted; query more nodes if necessary."""
+        await self._learn_preference(query_round)
         if self._view is None:
-            await round_.ask(self._unheard(round_.views), most=VIEWS)
-        if not has_majority(round_.views, before):
-            await round_.ask(self._unheard(round_.views))
-        return majority_view(round_.views, self._view, before, self._seeds)
+            await query_round.query(self._listed_without_view(query_round.views), limit=NODES_PER_REFRESH)
+        if not has_majority(query_round.views, before):
+            await query_round.query(self._listed_without_view(query_round.views))
+        return majority_view(query_round.views, self._view, before, self._seeds)
 
-    def _may_ask(self, at: Endpoint) -> bool:
-        return at in self._seeds or self._context.allowed(at)
+    def _may_query(self, endpoint: Endpoint) -> bool:
+        return endpoint in self._seeds or self._context.is_allowed(endpoint)
 
-    def _unheard(self, views: Sequence[NodeView]) -> list[Endpoint]:
-        """Return where the nodes are that some view lists and that gave none themselves."""
-        heard = by_node_id(views).keys()
-        found = dict.fromkeys(at for view in views for id_, at in self._place(view).items() if id_ not in heard)
-        return list(found)
+    def _listed_without_view(self, views: Sequence[NodeView]) -> list[Endpoint]:
+        """Return the endpoints of the nodes that a view lists, but that have sent no view themselves."""
+        replied = by_node_id(views).keys()
+        listed = (item for view in views for item in self._endpoints_in(view).items())
+        return list(dict.fromkeys(endpoint for node_id, endpoint in listed if node_id not in replied))
 
-    async def _learn_preference(self, round_: QueryRound) -> None:
-        """Ask one node which of their addresses the nodes prefer: once, and now and then."""
+    async def _learn_preference(self, query_round: QueryRound) -> None:
+        """Learn which of their addresses the nodes prefer: one node is queried, once and then at long intervals."""
         if self._options.prefer != "announced":
             self._preferred = self._options.prefer
             return
-        if self._refreshes - self._preference_asked < PREFERENCE_LASTS:
+        if self._refreshes - self._preference_queried < PREFERENCE_REFRESHES:
             return
-        trouble: TargetError | None = None
-        for view in round_.views:
+        last_error: TargetError | None = None
+        for view in query_round.views:
             try:
-                found = preferred(await self._nodes.shards(view.asked_at, round_.end))
+                preferred = preferred_endpoint(await self._nodes.shards(view.asked_at, query_round.deadline))
             except TargetError as error:
-                trouble = error
-                if error.unavailable or isinstance(error, _NO_ANSWER):
+                last_error = error
+                if error.unavailable or isinstance(error, _INCONCLUSIVE):
                     continue
-                found = "ip"  # it is not there (Redis 6), or denied: the address that all nodes have
+                # The command does not exist (Redis 6), or the user may not run it. Every node has an IP address.
+                preferred = "ip"
                 self._log.info("preferred addresses not known", error=str(error), taken="ip")
-            if found is not None:  # a node that never met another one cannot say
-                self._preference_asked = self._refreshes
-            self._preferred = found or "ip"
+            if preferred is not None:  # a node that never met another node does not know the preference
+                self._preference_queried = self._refreshes
+            self._preferred = preferred or "ip"
             return
         if self._preferred is None:
-            raise DiscoveryError(f"which address the nodes prefer is not known: {trouble}")
+            raise DiscoveryError(f"it is unknown which address the nodes prefer: {last_error}")
 
-    # -- what came of it
+    # -- the result
 
-    def _place(self, view: NodeView, *, complain: bool = False) -> dict[str, Endpoint]:
-        """Return where the nodes of a view are, but for those that may not be there."""
-        found: dict[str, Endpoint] = {}
+    def _endpoints_in(self, view: NodeView, *, reject: bool = False) -> dict[str, Endpoint]:
+        """Return the endpoint of each node in a view, except for invalid ones and those that are not allowed.
+
+        ``reject`` makes these exceptions visible: the context records them.
+        """
+        endpoints: dict[str, Endpoint] = {}
         for node in members(view.nodes):
             try:
-                at = node_endpoint(node, view.asked_at, self._preferred or "ip")
+                endpoint = node_endpoint(node, view.asked_at, self._preferred or "ip")
             except ValueError as error:
-                if complain:
+                if reject:
                     self._context.reject("unreadable", f"node {node.id[:40]} {error}")
                 continue
-            if at is None:
+            if endpoint is None:
                 continue
-            if self._may_ask(at):
-                found[node.id] = at
-            elif complain:
-                self._context.reject("not_allowed", f"{at.address} is not in discovery.allow")
-        return found
+            if self._may_query(endpoint):
+                endpoints[node.id] = endpoint
+            elif reject:
+                self._context.reject("not_allowed", f"{endpoint.address} is not in discovery.allow")
+        return endpoints
 
-    def _connected(self, places: dict[str, Endpoint]) -> list[Endpoint]:
-        """Return to whom the connections stay open: to all when all are asked each time, else to nobody."""
-        return list(places.values()) if len(places) <= VIEWS else []
+    def _lasting_connections(self, endpoints: dict[str, Endpoint]) -> list[Endpoint]:
+        """Return the nodes to which connections stay open: all, if each refresh queries all, and else none."""
+        return list(endpoints.values()) if len(endpoints) <= NODES_PER_REFRESH else []
 
-    def _targets(self, view: NodeView, state: dict[str, State], places: dict[str, Endpoint]) -> list[TargetSettings]:
-        watched = {id_: at for id_, at in places.items() if self._options.replicas or view.nodes[id_].role == "master"}
+    def _targets(self, view: NodeView, state: dict[str, State], endpoints: dict[str, Endpoint]) -> list[TargetSettings]:
+        watched = {
+            node_id: endpoint
+            for node_id, endpoint in endpoints.items()
+            if self._options.replicas or view.nodes[node_id].role == "master"
+        }
         name = self.settings.name
         return [
-            self.settings.template.at(at, f"{name}/{at.address}", {"cluster": name}).grouped()
-            for at in healthiest(watched, state)
+            self.settings.template.at(endpoint, f"{name}/{endpoint.address}", {"cluster": name}).grouped()
+            for endpoint in healthiest(watched, state)
         ]

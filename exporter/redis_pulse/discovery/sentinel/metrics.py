@@ -1,67 +1,70 @@
-"""What is told of a Sentinel set as a whole."""
+"""Publish what is known of a whole Sentinel set, as metrics and log events."""
 
 from collections.abc import Iterable, Mapping
 
 from redis_pulse import log
-from redis_pulse.discovery.base import SourceContext
-from redis_pulse.discovery.sentinel.master import SentinelMaster
+from redis_pulse.discovery.sentinel.master import MasterUpdate
 from redis_pulse.discovery.sentinel.outage import OutageDelta
+from redis_pulse.telemetry import DiscoveryMetrics
 
 
 class SentinelMetrics:
-    """The series of one set."""
+    """The series of the set ``name``."""
 
-    def __init__(self, name: str, around: SourceContext) -> None:
+    def __init__(self, name: str, metrics: DiscoveryMetrics) -> None:
         self._name = name
-        self._rows = around.metrics
+        self._metrics = metrics
         self._log = log.get("discovery")
 
-    def sentinels(self, up: Mapping[str, bool]) -> None:
-        """Tell which Sentinels answer."""
+    def update_sentinels(self, up: Mapping[str, bool]) -> None:
+        """Publish which Sentinels reply, by address."""
         for address, value in up.items():
-            self._rows.sentinel_up.labels(self._name, address).set(value)
-        self._rows.sentinel_up.retain((self._name,), {(self._name, address) for address in up})
+            self._metrics.sentinel_up.labels(self._name, address).set(value)
+        self._metrics.sentinel_up.retain((self._name,), {(self._name, address) for address in up})
 
-    def master(self, master: SentinelMaster, moves: int) -> None:
-        """Tell what the Sentinels say of a master, which moved so often since."""
-        whose = (self._name, master.name)
-        self._rows.failovers.labels(*whose).inc(moves)
-        self._rows.disagreeing.labels(*whose).set(master.disagreeing)
-        if master.quorum is None:
-            self._rows.quorum_ok.retain(whose)
+    def update_master(self, master: str, update: MasterUpdate) -> None:
+        """Publish what the Sentinels report about a master."""
+        labels = (self._name, master)
+        self._metrics.failovers.labels(*labels).inc(update.moves)
+        self._metrics.disagreeing.labels(*labels).set(update.disagreeing)
+        if update.quorum is None:
+            self._metrics.quorum_ok.retain(labels)
         else:
-            self._rows.quorum_ok.labels(*whose).set(master.quorum)
+            self._metrics.quorum_ok.labels(*labels).set(update.quorum)
 
-    def missing(self, master: str, passed: OutageDelta) -> None:
-        """Count time without a master."""
-        self._rows.master_missing.labels(self._name, master).inc(passed.seconds)
-        if passed.failover is not None:
-            self._rows.last_failover.labels(self._name, master).set(passed.failover)
-            self._log.info("the new master answers", source=self._name, master=master, after=round(passed.failover, 3))
+    def add_outage(self, master: str, delta: OutageDelta) -> None:
+        """Count time without a master, and publish the duration of a failover that is complete."""
+        self._metrics.master_missing.labels(self._name, master).inc(delta.seconds)
+        if delta.failover_seconds is not None:
+            self._metrics.last_failover.labels(self._name, master).set(delta.failover_seconds)
+            after = round(delta.failover_seconds, 3)
+            self._log.info("the new master answers", source=self._name, master=master, after=after)
 
     def all_unreachable(self, masters: Iterable[str]) -> None:
-        """Say of each master that there is no quorum that we could see, and nothing of who disagrees."""
+        """Publish that no quorum is visible for any master; who disagrees is unknown."""
         for master in masters:
-            self._rows.quorum_ok.labels(self._name, master).set(0)
-            self._rows.disagreeing.retain((self._name, master))
+            self._metrics.quorum_ok.labels(self._name, master).set(0)
+            self._metrics.disagreeing.retain((self._name, master))
 
     def log_move(self, master: str, old: str, new: str) -> None:
-        """Log that a master is somewhere else."""
+        """Log that a master has another address."""
         self._log.info("the master moved", source=self._name, master=master, old=old, new=new)
 
     def forget(self, master: str) -> None:
-        """Drop every series of a master that nobody watches any more."""
-        for rows in (self._rows.failovers, self._rows.master_missing):
-            rows.retain((self._name, master))
+        """Remove every series of a master that the Sentinels no longer watch."""
+        for family in (self._metrics.failovers, self._metrics.master_missing):
+            family.retain((self._name, master))
+        self._metrics.last_failover.retain((self._name, master))
         self._forget_state(master)
 
     def close(self) -> None:
-        """Drop what is only true while we ask; what was counted stays, for a source of the same name may follow."""
-        self._rows.sentinel_up.retain((self._name,))
+        """Remove the state, which is only valid while the source runs.
+
+        The counters stay, because a source with the same name may follow. It continues to count.
+        """
+        self._metrics.sentinel_up.retain((self._name,))
         self._forget_state()
 
     def _forget_state(self, *master: str) -> None:
-        for rows in (self._rows.quorum_ok, self._rows.disagreeing):
-            rows.retain((self._name, *master))
-        if master:
-            self._rows.last_failover.retain((self._name, *master))
+        for family in (self._metrics.quorum_ok, self._metrics.disagreeing):
+            family.retain((self._name, *master))

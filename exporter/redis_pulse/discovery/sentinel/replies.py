@@ -1,70 +1,75 @@
-"""What one Sentinel says, from its replies to plain values. Pure."""
+"""Parse the replies of one Sentinel into plain values. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from redis_pulse.config import parse_url
 from redis_pulse.errors import PermissionDeniedError, TargetError
-from redis_pulse.parse.reply import as_list, as_text
+from redis_pulse.parse.reply import as_list, as_text, parse_uint
 from redis_pulse.parse.sentinel import as_instances, parse_ckquorum
 
-#: Of every Sentinel; then of every master, with its name.
-FIRST = (("SENTINEL", "MYID"), ("SENTINEL", "MASTERS"))
-_WORDS = ("GET-MASTER-ADDR-BY-NAME", "SLAVES", "SENTINELS", "CKQUORUM")
+#: The commands for a Sentinel itself; those of ``commands_for`` follow.
+COMMON_COMMANDS = (("SENTINEL", "MYID"), ("SENTINEL", "MASTERS"))
+#: For each master; its name is the argument.
+_MASTER_SUBCOMMANDS = ("GET-MASTER-ADDR-BY-NAME", "SLAVES", "SENTINELS", "CKQUORUM")
 
 
 class MasterReport(NamedTuple):
-    """What one Sentinel says of one master; addresses are ``host:port``."""
+    """What one Sentinel reports about one master; addresses are ``host:port``."""
 
-    #: where it sends clients
+    #: where the Sentinel sends clients
     address: str
-    #: the higher, the newer its configuration; each failover makes a new one
+    #: the version of the configuration; each failover increases it
     epoch: int
-    #: address → run id, empty while it is not known
+    #: address → run id, which is empty while it is unknown
     replicas: Mapping[str, str] = {}
-    #: the other Sentinels: id → address
+    #: the other Sentinels: run id → address
     sentinels: Mapping[str, str] = {}
-    #: whether a failover could be agreed and done; None when it does not say
+    #: whether the Sentinels could agree on a failover and perform it; None if the Sentinel does not report it
     quorum: bool | None = None
-    #: seconds for which the master has not answered this Sentinel, when it takes it for down
-    silent: float | None = None
+    #: seconds since the master last replied to this Sentinel; None if the Sentinel does not consider it down
+    silent_seconds: float | None = None
 
 
 class SentinelReply(NamedTuple):
-    """What one Sentinel says; ``id`` is empty when it does not tell."""
+    """The replies of one Sentinel in one round; ``run_id`` is empty if the Sentinel does not report it."""
 
-    id: str
+    run_id: str
+    #: by name
     masters: Mapping[str, MasterReport]
-    #: every master that it watches, asked for or not
+    #: all masters that the Sentinel watches, whether requested or not
     names: tuple[str, ...]
-    #: whether it denies us the list of replicas
-    denied: bool = False
+    #: whether the Sentinel denied the list of replicas
+    replicas_denied: bool = False
 
 
 def commands_for(names: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return the commands that ask for these masters."""
-    return [("SENTINEL", word, name) for name in names for word in _WORDS]
+    """Return the commands that request reports about these masters."""
+    return [("SENTINEL", subcommand, name) for name in names for subcommand in _MASTER_SUBCOMMANDS]
 
 
 def parse_replies(replies: Sequence[Any], names: Sequence[str]) -> SentinelReply:
-    """Read the replies to ``FIRST`` and to ``questions(names)``. Raises TargetError when the masters are not told."""
-    own, listed, *rest = replies
+    """Parse the replies to ``COMMON_COMMANDS`` and then to ``commands_for(names)``.
+
+    Raises TargetError if the Sentinel does not list its masters.
+    """
+    run_id, listed, *rest = replies
     if isinstance(listed, TargetError):
         raise listed
     instances = as_instances(listed)
     fields = instances.named if instances else {}
-    told: dict[str, MasterReport] = {}
-    denied = False
-    for place, name in enumerate(names):
-        answers = rest[place * len(_WORDS) :][: len(_WORDS)]
-        denied |= isinstance(answers[1], PermissionDeniedError)
-        if (one := _told(fields.get(name), answers)) is not None:
-            told[name] = one
-    return SentinelReply(as_text(own) or "", told, tuple(sorted(fields)), denied)
+    reports: dict[str, MasterReport] = {}
+    replicas_denied = False
+    for index, name in enumerate(names):
+        master_replies = rest[index * len(_MASTER_SUBCOMMANDS) :][: len(_MASTER_SUBCOMMANDS)]
+        replicas_denied |= isinstance(master_replies[1], PermissionDeniedError)
+        if (report := _report(fields.get(name), master_replies)) is not None:
+            reports[name] = report
+    return SentinelReply(as_text(run_id) or "", reports, tuple(sorted(fields)), replicas_denied)
 
 
 def address_of(host: Any, port: Any) -> str | None:
-    """Return ``host:port`` as all of us spell it; None when it is no address of a server."""
+    """Return ``host:port`` in the normalized form, or None if it is not the address of a server."""
     host, port = as_text(host) or "", as_text(port) or ""
     try:
         endpoint = parse_url(f"[{host}]:{port}" if ":" in host else f"{host}:{port}").endpoint
@@ -74,9 +79,9 @@ def address_of(host: Any, port: Any) -> str | None:
 
 
 def master_in_message(channel: str, text: str) -> str | None:
-    """Return the name of the master that a message is about, if it says so.
+    """Return the name of the master that a message concerns, or None if the message has no name.
 
-    >>> about("+sdown", "slave 10.0.0.2:6379 10.0.0.2 6379 @ cart 10.0.0.1 6379")
+    >>> master_in_message("+sdown", "slave 10.0.0.2:6379 10.0.0.2 6379 @ cart 10.0.0.1 6379")
     'cart'
     """
     words = text.split()
@@ -87,27 +92,28 @@ def master_in_message(channel: str, text: str) -> str | None:
     return words[1] if len(words) > 1 and words[0] == "master" else None
 
 
-def _told(fields: Mapping[str, str] | None, answers: Sequence[Any]) -> MasterReport | None:
+def _report(fields: Mapping[str, str] | None, replies: Sequence[Any]) -> MasterReport | None:
     if fields is None:
         return None
-    where, slaves, sentinels, quorum = answers
-    # Where clients are sent is the new master as soon as there is one; the list still names the old for a while.
-    parts = as_list(where) or [fields.get("ip"), fields.get("port")]
+    master_address, replicas, sentinels, quorum = replies
+    # GET-MASTER-ADDR-BY-NAME is the address for clients: the new master, as soon as there is one. SENTINEL MASTERS
+    # lists the old master for a while longer.
+    parts = as_list(master_address) or [fields.get("ip"), fields.get("port")]
     address = address_of(*parts) if len(parts) == 2 else None
     if address is None:
         return None
     return MasterReport(
         address,
-        _whole(fields.get("config-epoch")) or 0,
-        {place: run_id for place, run_id in _instances(slaves) if place != address},
-        {number: place for place, number in _instances(sentinels) if number},
+        parse_uint(fields.get("config-epoch", "")) or 0,
+        {replica: run_id for replica, run_id in _instances(replicas) if replica != address},
+        {run_id: sentinel for sentinel, run_id in _instances(sentinels) if run_id},
         _quorum(quorum),
-        _silent(fields),
+        _silent_seconds(fields),
     )
 
 
 def _instances(reply: Any) -> Iterator[tuple[str, str]]:
-    """Yield address and run id of all whose address can be read."""
+    """Yield the address and the run id of each instance with a valid address."""
     instances = as_instances(reply)
     for fields in instances.named.values() if instances else ():
         if (address := address_of(fields.get("ip"), fields.get("port"))) is not None:
@@ -119,11 +125,7 @@ def _quorum(reply: Any) -> bool | None:
     return None if verdict is None else verdict.reached
 
 
-def _silent(fields: Mapping[str, str]) -> float | None:
-    milliseconds = _whole(fields.get("last-ok-ping-reply"))
-    down = {"s_down", "o_down"} & set(fields.get("flags", "").split(","))
-    return milliseconds / 1000 if down and milliseconds is not None else None
-
-
-def _whole(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else None
+def _silent_seconds(fields: Mapping[str, str]) -> float | None:
+    milliseconds = parse_uint(fields.get("last-ok-ping-reply", ""))
+    is_down = not {"s_down", "o_down"}.isdisjoint(fields.get("flags", "").split(","))
+    return milliseconds / 1000 if is_down and milliseconds is not None else None

@@ -1,145 +1,163 @@
-"""One Sentinel: asked in rounds, and listened to in between."""
+"""Query one Sentinel in rounds, and receive its messages between the rounds."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from redis_pulse import log
 from redis_pulse.backoff import Backoff
 from redis_pulse.circuit_breaker import CircuitBreaker
-from redis_pulse.client import TargetClient
+from redis_pulse.client import NullClientObserver, OperationCommands, TargetClient
 from redis_pulse.client.pubsub import PubSubConnection
 from redis_pulse.config import BreakerSettings, TargetSettings
 from redis_pulse.discovery.base import SourceContext
-from redis_pulse.discovery.sentinel.replies import FIRST, SentinelReply, commands_for, master_in_message, parse_replies
+from redis_pulse.discovery.sentinel.replies import (
+    COMMON_COMMANDS,
+    SentinelReply,
+    commands_for,
+    master_in_message,
+    parse_replies,
+)
 from redis_pulse.errors import PermissionDeniedError, TargetError, UnknownCommandError
-from redis_pulse.server_info import Target
 
-#: What is sent, as an ACL names it: what docs/acl.md says of the Sentinels' own user.
+#: The commands that are sent, in the words of an ACL; docs/acl.md lists them for the user on the Sentinels.
 COMMANDS = (
     *("ping", "client|setname", "subscribe", "sentinel|myid", "sentinel|masters", "sentinel|get-master-addr-by-name"),
     *("sentinel|slaves", "sentinel|sentinels", "sentinel|ckquorum"),
 )
-#: What is listened to: whatever changes what we say, and nothing else.
+#: The channels of all events that change a target or a metric.
 CHANNELS = (
     *("+switch-master", "+promoted-slave", "+sdown", "-sdown", "+odown", "-odown"),
     *("+slave", "+sentinel", "+monitor", "-monitor", "+reset-master"),
 )
-#: Seconds between two attempts to listen: the first is soon, and one that is denied is not tried again for long.
-RELISTEN_BASE, RELISTEN_CAP, DENIED = 0.2, 5.0, 300.0
-ANSWERING = ("Sentinel answers", "Sentinel does not answer")
-LISTENING = ("listening to a Sentinel", "not listening to a Sentinel")
+#: Seconds between two attempts to subscribe: at least the base, and more after each failure, up to the cap.
+RESUBSCRIBE_BASE, RESUBSCRIBE_CAP = 0.2, 5.0
+#: Seconds between two attempts to subscribe if the Sentinel denies the subscription.
+RESUBSCRIBE_DENIED = 300.0
 
 
-class _Unheard:
-    """Nobody counts our connections to Sentinels: ``redis_sentinel_watch_up`` says enough."""
+class _StateEvents(NamedTuple):
+    """The log events of a state that a Sentinel enters and leaves."""
 
-    def connected(self, seconds: float, error: TargetError | None) -> None:
-        """Take no note."""
+    entered: str
+    left: str
 
-    def retried(self, operation: str) -> None:
-        """Take no note."""
+
+REPLYING = _StateEvents("Sentinel answers", "Sentinel does not answer")
+SUBSCRIBED = _StateEvents("listening to a Sentinel", "not listening to a Sentinel")
 
 
 class SentinelClient:
-    """Asks one Sentinel, and tells ``heard(master)`` of its messages (None: of whatever master).
+    """Queries one Sentinel, and calls ``on_message`` for each of its messages.
 
-    ``names`` are the masters to ask for; empty: all that it watches.
+    The argument is the name of the master, or None for a message that may concern any master. ``names`` are the masters
+    to request. If empty, the client requests all masters that the Sentinel watches.
     """
 
     def __init__(
         self,
         source: str,
         settings: TargetSettings,
-        around: SourceContext,
+        context: SourceContext,
         names: Sequence[str],
-        heard: Callable[[str | None], None],
+        on_message: Callable[[str | None], None],
     ) -> None:
         self._source = source
         self.settings = settings
-        #: whether it answered when it was asked last; None before that
+        #: whether the last query had a reply; None before the first query has ended
         self.up: bool | None = None
-        #: why it did not
+        #: why the last query failed
         self.error = ""
-        #: its id, also while it is down; empty when it never told one, None when it never answered
+        #: kept while the Sentinel is down; empty if it never reported an id, None if it never replied
         self.run_id: str | None = None
-        #: whether it lets us listen; None before that was tried
+        #: whether the subscription works; None before the first attempt has ended
         self.subscribed: bool | None = None
-        self._context = around
-        self._every = not names
+        self._context = context
+        self._requests_all = not names
         self._names = tuple(names)
-        self._on_message = heard
-        # It is asked at every round whatever happened: there are few Sentinels, and much hangs on them.
-        breaker = CircuitBreaker(BreakerSettings(force="closed"), around.clock, on_change=lambda *_: None)
+        self._on_message = on_message
+        # Each round queries each Sentinel, so the breaker never opens. There are few Sentinels, and much depends on
+        # them. The observer counts nothing, because ``redis_sentinel_watch_up`` reports enough.
+        breaker = CircuitBreaker(BreakerSettings(force="closed"), context.clock, on_change=lambda *_: None)
         self._client = TargetClient(
-            Target.of(settings), breaker, _Unheard(), clock=around.clock, connect_limiter=around.connect_limiter
+            settings, breaker, NullClientObserver(), clock=context.clock, connect_limiter=context.connect_limiter
         )
-        self._asking: asyncio.Task[SentinelReply | None] | None = None
-        self._listening: asyncio.Task[None] | None = None
+        self._query_task: asyncio.Task[SentinelReply | None] | None = None
+        self._subscribe_task: asyncio.Task[None] | None = None
         self._log = log.get("discovery")
-        self._noted = log.StateChangeFilter()
+        self._log_filter = log.StateChangeFilter()
 
     @property
     def address(self) -> str:
         """``host:port``."""
         return self.settings.address
 
-    def ask(self) -> "asyncio.Task[SentinelReply | None]":
-        """Ask it, unless a question is still open: then that one's answer is waited for."""
-        if self._asking is None or self._asking.done():
-            self._asking = asyncio.get_running_loop().create_task(self._ask())
-        if self._listening is None:
-            self._listening = asyncio.get_running_loop().create_task(self._listen())
-        return self._asking
+    def query(self) -> "asyncio.Task[SentinelReply | None]":
+        """Return the task of a query: the one still in progress, or else a new one.
+
+        The task returns None if the Sentinel does not reply. The first call also subscribes.
+        """
+        loop = asyncio.get_running_loop()
+        if self._query_task is None or self._query_task.done():
+            self._query_task = loop.create_task(self._query())
+        if self._subscribe_task is None:
+            self._subscribe_task = loop.create_task(self._receive_messages())
+        return self._query_task
 
     async def aclose(self) -> None:
-        """Ask and listen no more."""
-        tasks = [task for task in (self._asking, self._listening) if task is not None]
+        """Stop querying and receiving, and close the connections."""
+        tasks = [task for task in (self._query_task, self._subscribe_task) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._client.aclose()
 
-    async def _ask(self) -> SentinelReply | None:
+    async def _query(self) -> SentinelReply | None:
         commands = self._client.commands("sentinel", self._context.clock() + self.settings.poll.timeout)
         try:
-            view = parse_replies(await commands.pipeline([*FIRST, *commands_for(self._names)]), self._names)
-            if self._every and view.names != self._names:
-                self._names = view.names
-                view = parse_replies(await commands.pipeline([*FIRST, *commands_for(self._names)]), self._names)
+            reply = await self._request(commands)
+            if self._requests_all and reply.names != self._names:
+                self._names = reply.names
+                reply = await self._request(commands)
         except TargetError as error:
             self.up, self.error = False, f"{error.reason}: {error}"
-            self._note(*ANSWERING, self.error)
+            self._log_state(REPLYING, self.error)
             return None
-        self.up, self.error, self.run_id = True, "", view.id
-        self._note(*ANSWERING, "")
-        return view
+        self.up, self.error, self.run_id = True, "", reply.run_id
+        self._log_state(REPLYING)
+        return reply
 
-    async def _listen(self) -> None:
-        backoff = Backoff(RELISTEN_BASE, RELISTEN_CAP)
+    async def _request(self, commands: OperationCommands) -> SentinelReply:
+        replies = await commands.pipeline([*COMMON_COMMANDS, *commands_for(self._names)])
+        return parse_replies(replies, self._names)
+
+    async def _receive_messages(self) -> None:
+        backoff = Backoff(RESUBSCRIBE_BASE, RESUBSCRIBE_CAP)
         while True:
             subscription = PubSubConnection(self.settings, self._context.connect_limiter)
             try:
                 await subscription.open(CHANNELS)
                 backoff.reset()
                 self.subscribed = True
-                self._note(*LISTENING, "")
-                self._on_message(None)  # of what happened meanwhile
+                self._log_state(SUBSCRIBED)
+                self._on_message(None)  # any event may have been missed before the subscription
                 while True:
                     self._on_message(master_in_message(*await subscription.message()))
             except TargetError as error:
                 self.subscribed = False
-                denied = isinstance(error, PermissionDeniedError | UnknownCommandError)
-                self._note(*LISTENING, f"{error.reason}: {error}")
+                is_denied = isinstance(error, PermissionDeniedError | UnknownCommandError)
+                self._log_state(SUBSCRIBED, f"{error.reason}: {error}")
             finally:
                 with suppress(Exception):
                     await subscription.aclose()
-            await asyncio.sleep(DENIED if denied else RELISTEN_BASE + backoff.next())
+            await asyncio.sleep(RESUBSCRIBE_DENIED if is_denied else RESUBSCRIBE_BASE + backoff.next())
 
-    def _note(self, well: str, ill: str, trouble: str) -> None:
-        if not self._noted.changed(well, trouble):
+    def _log_state(self, events: _StateEvents, error: str = "") -> None:
+        """Log that a state was entered, or left because of ``error``; a repeated state is not logged."""
+        if not self._log_filter.changed(events.entered, error):
             return
-        if trouble:
-            self._log.warning(ill, source=self._source, sentinel=self.address, error=trouble)
+        if error:
+            self._log.warning(events.left, source=self._source, sentinel=self.address, error=error)
         else:
-            self._log.info(well, source=self._source, sentinel=self.address)
+            self._log.info(events.entered, source=self._source, sentinel=self.address)

@@ -1,4 +1,4 @@
-"""All Sentinels of a set: those that are configured, and those that these know of, asked together."""
+"""Query all Sentinels of a set together: the configured ones, and those that these report."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,23 +6,23 @@ from dataclasses import replace
 
 from redis_pulse.config import SentinelSettings, SourceSettings, TargetSettings, parse_url
 from redis_pulse.discovery.base import SourceContext
-from redis_pulse.discovery.sentinel.replies import SentinelReply
+from redis_pulse.discovery.sentinel.replies import MasterReport, SentinelReply
 from redis_pulse.discovery.sentinel.sentinel_client import SentinelClient
 
-#: Seconds that the others wait for Sentinels that do not answer, once most of them have.
-GRACE = 0.25
-#: Sentinels that are asked at most: configured ones always, further ones while there is room.
-MOST = 25
+#: Seconds to wait for the remaining Sentinels once most of them have replied.
+STRAGGLER_GRACE = 0.25
+#: Limit for the Sentinels in a pool. The pool always contains the configured ones, and others up to this limit.
+MAX_SENTINELS = 25
 
 
 class SentinelPool:
-    """Their watchers, in the order of the configuration, then as they were met."""
+    """The clients of the Sentinels: first the configured ones in order, then the others in the order of discovery."""
 
-    def __init__(self, settings: SourceSettings, options: SentinelSettings, around: SourceContext) -> None:
+    def __init__(self, settings: SourceSettings, options: SentinelSettings, context: SourceContext) -> None:
         self._settings = settings
-        self._names = options.master
-        self._context = around
-        self._clients = {seed.address: self._watch(seed) for seed in settings.seeds}
+        self._master_names = options.master
+        self._context = context
+        self._clients = {seed.address: self._make_client(seed) for seed in settings.seeds}
         self._seeds = dict(self._clients)
 
     def __iter__(self) -> Iterator[SentinelClient]:
@@ -33,59 +33,76 @@ class SentinelPool:
 
     @property
     def up(self) -> Mapping[str, bool]:
-        """Whether each that was ever asked answered when it was asked last."""
-        return {address: one.up for address, one in self._clients.items() if one.up is not None}
+        """Whether each Sentinel replied to its last query, by address; without those that were never queried."""
+        return {address: client.up for address, client in self._clients.items() if client.up is not None}
 
     @property
     def errors(self) -> str:
-        """Why each does not answer."""
-        return ", ".join(f"{one.address}: {one.error or 'no answer in time'}" for one in self)
+        """Why each Sentinel does not reply."""
+        return ", ".join(f"{client.address}: {client.error or 'no answer in time'}" for client in self)
 
-    async def ask(self) -> list[SentinelReply]:
-        """Ask all at once, and return what each told, none twice (under another address)."""
-        asked = {watcher.ask(): watcher for watcher in self}
-        pending = set(asked)
+    async def query(self) -> list[SentinelReply]:
+        """Query all Sentinels at once; return one reply per Sentinel, even if it has two addresses in the pool."""
+        clients = {client.query(): client for client in self}
+        pending = set(clients)
         while pending:
-            answered = sum(watcher.up is True for task, watcher in asked.items() if task not in pending)
-            patience = GRACE if 2 * answered > len(asked) else None
-            done, pending = await asyncio.wait(pending, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            up = sum(client.up is True for task, client in clients.items() if task not in pending)
+            timeout = STRAGGLER_GRACE if 2 * up > len(clients) else None
+            done, pending = await asyncio.wait(pending, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
             if not done:
                 break
-        views: dict[str, SentinelReply] = {}
-        for task, watcher in asked.items():
-            if task not in pending and (view := task.result()) is not None:
-                views.setdefault(view.id or watcher.address, view)
-        return list(views.values())
+        replies: dict[str, SentinelReply] = {}
+        for task, client in clients.items():
+            if task not in pending and (reply := task.result()) is not None:
+                replies.setdefault(reply.run_id or client.address, reply)
+        return list(replies.values())
 
-    async def update_members(self, views: Sequence[SentinelReply], masters: Mapping[str, str]) -> None:
-        """Ask, from the next round on, also those that these know of; forget those that none knows any more.
+    async def update_members(self, replies: Sequence[SentinelReply], masters: Mapping[str, str]) -> None:
+        """Add the Sentinels that the replies report, and drop those that no reply reports any more.
 
-        Only those count that name the masters (name → address) that we take for right: others may watch another set.
-        None is forgotten while some name others, as in the midst of a failover, nor while no configured one answers:
-        those that were learned are all that there is then.
+        ``masters`` are the elected addresses by name. Only reports with the elected address count, because other
+        Sentinels may watch another set. The pool drops no Sentinel in two cases:
+
+        - A report has another address, as during a failover.
+        - No configured Sentinel replies. Then the pool can only rely on the others.
         """
-        told = [(name, one) for view in views for name, one in view.masters.items()]
-        agreeing = [one for name, one in told if masters.get(name) == one.address]
-        ours = {watcher.run_id for watcher in self._seeds.values()}
-        known: set[str] = set()
-        if "" not in ours:  # who does not tell its id may be one of those that the others tell of
-            known = {address for one in agreeing for number, address in one.sentinels.items() if number not in ours}
-        if len(agreeing) == len(told) and any(watcher.up for watcher in self._seeds.values()):
-            for address in self._clients.keys() - self._seeds.keys() - known:
-                await self._clients.pop(address).aclose()
-        for address in sorted(known - self._clients.keys()):
-            there, seed = parse_url(address).endpoint, self._settings.seeds[0]
-            endpoint = replace(seed.endpoint, host=there.host, port=there.port)
-            if len(self) < MOST and self._context.allowed(endpoint):
-                self._clients[address] = self._watch(seed.at(endpoint, address))
+        reports = [(name, report) for reply in replies for name, report in reply.masters.items()]
+        agreeing = [report for name, report in reports if masters.get(name) == report.address]
+        known = self._known_addresses(agreeing)
+        if len(agreeing) == len(reports) and any(client.up for client in self._seeds.values()):
+            await self._drop_forgotten(known)
+        self._add_new(known)
 
     async def aclose(self) -> None:
-        """Ask nobody any more."""
-        await asyncio.gather(*(watcher.aclose() for watcher in self))
+        """Close all clients."""
+        await asyncio.gather(*(client.aclose() for client in self))
 
-    def _watch(self, settings: TargetSettings) -> SentinelClient:
-        return SentinelClient(self._settings.name, settings, self._context, self._names, self._on_message)
+    def _known_addresses(self, reports: Sequence[MasterReport]) -> set[str]:
+        """Return the addresses of the Sentinels in these reports, without the configured Sentinels.
+
+        The result is empty if a configured Sentinel does not report its run id. It may be one of those in the reports,
+        and would then have two votes.
+        """
+        seed_ids = {client.run_id for client in self._seeds.values()}
+        if "" in seed_ids:
+            return set()
+        return {address for report in reports for run_id, address in report.sentinels.items() if run_id not in seed_ids}
+
+    async def _drop_forgotten(self, known: set[str]) -> None:
+        for address in self._clients.keys() - self._seeds.keys() - known:
+            await self._clients.pop(address).aclose()
+
+    def _add_new(self, known: set[str]) -> None:
+        seed = self._settings.seeds[0]
+        for address in sorted(known - self._clients.keys()):
+            url = parse_url(address)
+            endpoint = replace(seed.endpoint, host=url.endpoint.host, port=url.endpoint.port)
+            if len(self) < MAX_SENTINELS and self._context.is_allowed(endpoint):
+                self._clients[address] = self._make_client(seed.at(endpoint, address))
+
+    def _make_client(self, settings: TargetSettings) -> SentinelClient:
+        return SentinelClient(self._settings.name, settings, self._context, self._master_names, self._on_message)
 
     def _on_message(self, master: str | None) -> None:
-        if master is None or not self._names or master in self._names:
+        if master is None or not self._master_names or master in self._master_names:
             self._context.request_refresh()

@@ -1,165 +1,221 @@
-"""The servers that Sentinels watch: the master and its replicas are targets whose names stay when the master moves.
+"""The servers of a Sentinel set as targets; their names stay when a master moves.
 
-    queue/master, queue/replica-1, queue/replica-2           the one master that is named in ``master``
-    queue/cart/master, queue/cart/replica-1, …               several of them, or all
+    queue/master, queue/replica-1, queue/replica-2           one master, named in ``master``
+    queue/cart/master, queue/cart/replica-1, …               several masters, or all
     queue/sentinel/10.0.0.1:26379                            the Sentinels too, with ``sentinels: true``
 
-All Sentinels that are configured, and those that they know of, are asked in rounds; their messages only make the next
-round come sooner, so a failover is counted once whether it was heard of, or asked for, or both (``everyone``).
-``master`` decides where a master is, ``names`` which replica has which name, ``outage`` how long there was no master.
+Each refresh queries all Sentinels (``sentinel_pool``). A message from a Sentinel only makes the next refresh earlier. A
+failover therefore counts once, whether a message, a refresh or both report it. ``master`` decides where a master is and
+which replica has which number. ``outage`` measures the time without a master.
+
+Each master has one of these states:
+
+    ok ──probe fails──→ missing ──address changes──→ moved ──new server serves──→ accepted, which is ok again
+
+    state     event                                                    next state
+    ok        the probe of the master fails                            missing
+    ok        the Sentinels report another address                     moved
+    missing   the Sentinels report another address                     moved
+    missing   the same server serves as master again                   ok
+    moved     the new server serves as master (accepted)               ok; the duration of the failover is published
+    any       this exporter stops watching the target                  ok; nothing is published
+
+Two loops drive them. The refresh loop of the manager changes addresses. The check loop of this source reads the probes
+every ``CHECK_INTERVAL``. After a move it checks at once. While a master is missing or moved, it checks every
+``OUTAGE_CHECK_INTERVAL``, and it requests a refresh every ``REFRESH_INTERVAL``. This lasts for ``MAX_FAST_CHECK``.
 """
 
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from redis_pulse.config import CanarySettings, SentinelSettings, SourceSettings, TargetSettings, parse_url
 from redis_pulse.discovery.base import DiscoveryError, SourceContext
-from redis_pulse.discovery.sentinel.master import SentinelMaster
+from redis_pulse.discovery.sentinel.master import MasterUpdate, SentinelMaster
 from redis_pulse.discovery.sentinel.metrics import SentinelMetrics
 from redis_pulse.discovery.sentinel.outage import MasterOutage
 from redis_pulse.discovery.sentinel.replies import SentinelReply
 from redis_pulse.discovery.sentinel.sentinel_pool import SentinelPool
 
-#: Seconds between two looks at how the masters do: as often as they are probed; while one is missing; and between two
-#: rounds of questions meanwhile.
-CHECK_INTERVAL, OUTAGE_CHECK_INTERVAL, REFRESH_INTERVAL = 1.0, 0.05, 1.0
-#: Seconds after which nobody expects a missing master to be back in a moment.
+#: Seconds between two checks of the masters, unless the probe interval is shorter.
+CHECK_INTERVAL = 1.0
+#: Seconds between two checks while a master is missing.
+OUTAGE_CHECK_INTERVAL = 0.05
+#: Seconds between two requested refreshes while a master is missing.
+REFRESH_INTERVAL = 1.0
+#: Seconds after which a missing master is unlikely to return in a moment, and the checks become slow again.
 MAX_FAST_CHECK = 60.0
+#: Limit for the names in one message.
+MAX_REPORTED_NAMES = 20
+
+
+@dataclass(slots=True)
+class TrackedMaster:
+    """One master of the set."""
+
+    election: SentinelMaster
+    #: the result of the last election
+    state: MasterUpdate
+    outage: MasterOutage = field(default_factory=MasterOutage)
 
 
 class SentinelSource:
     """The targets of one Sentinel set."""
 
-    def __init__(self, settings: SourceSettings, around: SourceContext) -> None:
-        assert isinstance(settings.options, SentinelSettings)  # noqa: S101  # what the kind says
+    def __init__(self, settings: SourceSettings, options: SentinelSettings, context: SourceContext) -> None:
         self.settings = settings
-        self._options = settings.options
-        self._context = around
-        self._pool = SentinelPool(settings, settings.options, around)
-        self._masters: dict[str, SentinelMaster] = {}
-        self._outages: dict[str, MasterOutage] = {}
-        self._metrics = SentinelMetrics(settings.name, around)
-        self._moved = asyncio.Event()
+        self._options = options
+        self._context = context
+        self._pool = SentinelPool(settings, options, context)
+        self._masters: dict[str, TrackedMaster] = {}
+        self._metrics = SentinelMetrics(settings.name, context.metrics)
+        self._has_moved = asyncio.Event()
         self._check_task: asyncio.Task[None] | None = None
-        self._refresh_requested = around.clock()
+        self._refresh_requested_at = context.clock()
+
+    # -- the refresh loop: where the masters are
 
     async def refresh(self) -> Sequence[TargetSettings]:
-        """Ask the Sentinels, and return the targets of all masters that were ever told of and are still watched.
+        """Query the Sentinels, and return the targets of all masters that they have reported and still watch.
 
-        A set is not divided: the shard that owns it has all of it, and no other asks.
+        A set is not divided among shards: one shard owns all of it, and the others do not query. Raises DiscoveryError
+        if no Sentinel replies, or if the Sentinels watch none of the masters.
         """
         if not self._context.is_owner:
             return ()
-        views = await self._pool.ask()
-        self._metrics.sentinels(self._pool.up)
-        if not views:
+        replies = await self._pool.query()
+        self._metrics.update_sentinels(self._pool.up)
+        if not replies:
             self._metrics.all_unreachable(self._masters)
-            raise DiscoveryError(f"no Sentinel answers: {self._pool.errors}")
-        for name in self._names(views):
-            self._update_master(name, [view for view in views if name in view.masters])
-        if not self._masters:
-            known = sorted({name for view in views for name in view.names})
-            raise DiscoveryError(
-                f"the Sentinels do not watch {' or '.join(self._options.master) or 'anything'}"
-                + (f": they watch {', '.join(known[:20])}" if known else "")
-            )
-        for name in self._options.master:
-            if name not in self._masters:
-                self._context.reject("unknown", f"the Sentinels do not watch {name}")
+            raise DiscoveryError(f"no Sentinel replies: {self._pool.errors}")
+        if not self._options.master:
+            self._forget_unwatched(replies)
+        for name in self._followed_names(replies):
+            self._update_master(name, replies)
+        self._report_unknown_masters(replies)
         if self._check_task is None:
             self._check_task = asyncio.get_running_loop().create_task(self._check_loop())
-        await self._pool.update_members(views, {name: master.address for name, master in self._masters.items()})
+        await self._pool.update_members(replies, {name: one.state.address for name, one in self._masters.items()})
         return self._targets()
 
     async def aclose(self) -> None:
-        """Ask nobody any more."""
+        """Stop all queries and checks, and close the connections."""
         if self._check_task is not None:
             self._check_task.cancel()
             await asyncio.gather(self._check_task, return_exceptions=True)
         await self._pool.aclose()
         self._metrics.close()
 
-    def check_masters(self) -> bool:
-        """See how the masters do, count the time without one; return whether one is missing that may soon be back."""
-        now, missing = self._context.clock(), False
-        for name, master in self._masters.items():
-            feeling = self._context.probe_status(self._name(name, "master"))
-            outage = self._outages[name]
-            passed = outage.update(now, master.address, feeling)
-            if feeling is not None:
-                self._metrics.missing(name, passed)
-            missing |= outage.since is not None and now - outage.since < MAX_FAST_CHECK
-        if missing and now - self._refresh_requested >= REFRESH_INTERVAL:
-            self._refresh_requested = now
-            self._context.request_refresh()
-        return missing
+    def _followed_names(self, replies: Sequence[SentinelReply]) -> Sequence[str]:
+        """Return the names of the masters to follow: the configured ones, or else all that a Sentinel watches."""
+        return self._options.master or sorted({name for reply in replies for name in reply.masters})
 
-    async def _check_loop(self) -> None:
-        calm = min(CHECK_INTERVAL, self.settings.template.probe.interval)
-        while True:
-            self._moved.clear()
-            pause = OUTAGE_CHECK_INTERVAL if self.check_masters() else calm
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._moved.wait()
-
-    def _update_master(self, name: str, views: Sequence[SentinelReply]) -> None:
-        now = self._context.clock()
-        told = [view.masters[name] for view in views]
-        master = self._masters.get(name)
-        if master is None:
-            master = SentinelMaster(name, self._known_replicas(name))
-            self._outages[name] = MasterOutage()
-        before, silent_since = master.address, master.silent_since
-        moves = master.update(told, len(self._pool), now)
-        if not master.address:
+    def _forget_unwatched(self, replies: Sequence[SentinelReply]) -> None:
+        """Forget the masters that no Sentinel watches any more, if most Sentinels have replied."""
+        if 2 * len(replies) <= len(self._pool):
             return
-        self._masters[name] = master
-        if before and before != master.address:
-            feeling = self._context.probe_status(self._name(name, "master"))
-            self._outages[name].moved(now, feeling, silent_since)
-            self._moved.set()  # look at once, and often
-            self._metrics.log_move(name, before, master.address)
-        self._metrics.master(master, moves)
-        if any(view.denied for view in views):
-            self._context.reject("denied", f"the replicas of {name}: the user may not ask SENTINEL SLAVES")
+        watched = {name for reply in replies for name in reply.masters}
+        for name in self._masters.keys() - watched:
+            del self._masters[name]
+            self._metrics.forget(name)
+
+    def _update_master(self, name: str, replies: Sequence[SentinelReply]) -> None:
+        reporting = [reply for reply in replies if name in reply.masters]
+        reports = [reply.masters[name] for reply in reporting]
+        now = self._context.clock()
+        tracked = self._masters.get(name)
+        election = SentinelMaster(self._known_replicas(name)) if tracked is None else tracked.election
+        state = election.update(reports, len(self._pool), now)
+        if state is None:
+            return
+        if tracked is None:
+            self._masters[name] = TrackedMaster(election, state)
+        else:
+            self._record_move(name, tracked, state.address, now)
+            tracked.state = state
+        self._metrics.update_master(name, state)
+        if any(reply.replicas_denied for reply in reporting):
+            self._context.reject("denied", f"the replicas of {name}: the user may not run SENTINEL SLAVES")
+
+    def _record_move(self, name: str, tracked: TrackedMaster, address: str, now: float) -> None:
+        """Begin to measure a failover if a master has another address than before."""
+        before = tracked.state
+        if before.address == address:
+            return
+        status = self._context.probe_status(self._target_name(name, "master"))
+        tracked.outage.master_moved(now, status, before.silent_since)
+        self._has_moved.set()
+        self._metrics.log_move(name, before.address, address)
 
     def _known_replicas(self, name: str) -> dict[int, str]:
-        """Return the replicas that a source with other settings has named before this one, by number."""
-        beginning = self._name(name, "replica-")
-        named = {target.name.removeprefix(beginning): target.address for target in self._context.known()}
-        return {int(number): address for number, address in named.items() if number.isdecimal()}
+        """Return the replicas by number that a source with other settings named before this one."""
+        prefix = self._target_name(name, "replica-")
+        addresses = {target.name.removeprefix(prefix): target.address for target in self._context.known_targets()}
+        return {int(number): address for number, address in addresses.items() if number.isdecimal()}
 
-    def _names(self, views: Sequence[SentinelReply]) -> Sequence[str]:
-        """Return the masters to follow; one that most Sentinels watch no longer is forgotten, unless it is named."""
-        if self._options.master:
-            return self._options.master
-        names = sorted({name for view in views for name in view.masters})
-        if 2 * len(views) > len(self._pool):
-            for gone in self._masters.keys() - set(names):
-                del self._masters[gone], self._outages[gone]
-                self._metrics.forget(gone)
-        return names
+    def _report_unknown_masters(self, replies: Sequence[SentinelReply]) -> None:
+        """Reject the configured masters that no Sentinel watches. Raises DiscoveryError if no master is known."""
+        if not self._masters:
+            wanted = " or ".join(self._options.master) or "any master"
+            watched = sorted({name for reply in replies for name in reply.names})
+            hint = f": they watch {', '.join(watched[:MAX_REPORTED_NAMES])}" if watched else ""
+            raise DiscoveryError(f"the Sentinels do not watch {wanted}{hint}")
+        for name in self._options.master:
+            if name not in self._masters:
+                self._context.reject("unknown", f"the Sentinels do not watch {name}")
 
-    def _name(self, master: str, role: str) -> str:
+    # -- the check loop: whether the masters serve
+
+    async def _check_loop(self) -> None:
+        normal_interval = min(CHECK_INTERVAL, self.settings.template.probe.interval)
+        while True:
+            self._has_moved.clear()
+            interval = OUTAGE_CHECK_INTERVAL if self.check_masters() else normal_interval
+            with suppress(TimeoutError):
+                async with asyncio.timeout(interval):
+                    await self._has_moved.wait()
+
+    def check_masters(self) -> bool:
+        """Read the probes of the masters, and count the time without one; return whether the next check is urgent.
+
+        It is urgent while a master is missing, but only for the first ``MAX_FAST_CHECK`` seconds.
+        """
+        now, is_urgent = self._context.clock(), False
+        for name, tracked in self._masters.items():
+            status = self._context.probe_status(self._target_name(name, "master"))
+            outage = tracked.outage
+            delta = outage.update(now, tracked.state.address, status)
+            if status is not None:
+                self._metrics.add_outage(name, delta)
+            is_urgent |= outage.since is not None and now - outage.since < MAX_FAST_CHECK
+        if is_urgent and now - self._refresh_requested_at >= REFRESH_INTERVAL:
+            self._refresh_requested_at = now
+            self._context.request_refresh()
+        return is_urgent
+
+    # -- targets
+
+    def _target_name(self, master: str, role: str) -> str:
+        """Return the name of a target; it contains the name of the master unless exactly one is configured."""
         return "/".join([self.settings.name, *([] if len(self._options.master) == 1 else [master]), role])
 
     def _targets(self) -> list[TargetSettings]:
-        template, whose = self.settings.template, {"sentinel": self.settings.name}
+        labels = {"sentinel": self.settings.name}
         targets = []
-        for name in sorted(self._masters):
-            master = self._masters[name]
-            places = {"master": master.address}
+        for master in sorted(self._masters):
+            state = self._masters[master].state
+            addresses = {"master": state.address}
             if self._options.replicas:
-                places |= {f"replica-{number}": address for number, address in master.replicas.items()}
-            for role, address in places.items():
-                there = parse_url(address).endpoint
-                endpoint = replace(template.endpoint, host=there.host, port=there.port)
-                targets.append(template.at(endpoint, self._name(name, role), {**whose, "master": name}).grouped())
+                addresses |= {f"replica-{number}": address for number, address in state.replicas.items()}
+            targets += [self._target(master, role, address, labels) for role, address in addresses.items()]
         if self._options.sentinels:
-            for watcher in self._pool:
-                seed = watcher.settings.model_copy(update={"db": 0, "canary": CanarySettings()})
-                targets.append(seed.at(seed.endpoint, f"{self.settings.name}/sentinel/{watcher.address}", whose))
+            for client in self._pool:
+                seed = client.settings.model_copy(update={"db": 0, "canary": CanarySettings()})
+                targets.append(seed.at(seed.endpoint, f"{self.settings.name}/sentinel/{client.address}", labels))
         return targets
+
+    def _target(self, master: str, role: str, address: str, labels: dict[str, str]) -> TargetSettings:
+        template, url = self.settings.template, parse_url(address)
+        endpoint = replace(template.endpoint, host=url.endpoint.host, port=url.endpoint.port)
+        return template.at(endpoint, self._target_name(master, role), {**labels, "master": master}).grouped()

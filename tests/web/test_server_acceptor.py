@@ -1,4 +1,4 @@
-"""Connections are accepted a few at a time, and without haste when there are no descriptors left."""
+"""Tests of ``Acceptor``: it accepts a few connections at a time, and waits if no descriptor is left."""
 
 import asyncio
 import errno
@@ -12,8 +12,8 @@ from redis_pulse.web.server import Acceptor
 from tests.harness import eventually
 
 
-class Greeting(asyncio.Protocol):
-    """Says hello and closes."""
+class HelloProtocol(asyncio.Protocol):
+    """Sends hello and closes."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -21,8 +21,8 @@ class Greeting(asyncio.Protocol):
         transport.close()
 
 
-class Listening(socket.socket):
-    """A listening socket for whose connections there are no descriptors while ``error`` is set."""
+class FailingSocket(socket.socket):
+    """A listening socket that cannot accept connections while ``error`` is set."""
 
     error: int | None = errno.EMFILE
     tries = 0
@@ -34,20 +34,20 @@ class Listening(socket.socket):
         return super().accept()
 
 
-def listening() -> Listening:
-    return Listening(fileno=bind("127.0.0.1:0").detach())
+def failing_socket() -> FailingSocket:
+    return FailingSocket(fileno=bind("127.0.0.1:0").detach())
 
 
 async def connect(sock: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     return await asyncio.open_connection(*sock.getsockname())
 
 
-async def test_without_descriptors_one_try_is_made_and_one_line_logged(
+async def test_lack_of_descriptors_is_logged_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(server, "PAUSE", 0.02)
-    sock = listening()
-    acceptor = Acceptor(sock, Greeting)
+    sock = failing_socket()
+    acceptor = Acceptor(sock, HelloProtocol)
     reader, writer = await connect(sock)
     await eventually(lambda: sock.tries >= 5)
     (record,) = caplog.records
@@ -59,9 +59,9 @@ async def test_without_descriptors_one_try_is_made_and_one_line_logged(
     await acceptor.wait_closed()
 
 
-async def test_it_waits_before_it_tries_again() -> None:
-    sock = listening()
-    acceptor = Acceptor(sock, Greeting)
+async def test_next_try_without_descriptors_waits() -> None:
+    sock = failing_socket()
+    acceptor = Acceptor(sock, HelloProtocol)
     _, writer = await connect(sock)
     await eventually(lambda: sock.tries == 1)
     for _ in range(50):
@@ -72,10 +72,10 @@ async def test_it_waits_before_it_tries_again() -> None:
     acceptor.close()
 
 
-async def test_closing_takes_who_waits_and_then_nobody() -> None:
+async def test_close_accepts_waiting_clients_and_no_others() -> None:
     sock = bind("127.0.0.1:0")
     address = sock.getsockname()
-    acceptor = Acceptor(sock, Greeting)
+    acceptor = Acceptor(sock, HelloProtocol)
     with socket.create_connection(address) as client:
         acceptor.close()
         await acceptor.wait_closed()

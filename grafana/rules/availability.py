@@ -1,4 +1,4 @@
-"""Alerts: is a server there, does it let us in, does it stay."""
+"""Alerts: a server is down, denies access, or keeps failing and recovering."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from grafana.rules.slo import PING
 
 
 def alerts(settings: Settings) -> Group:
-    """Return the alerts on reaching a server."""
+    """Return the alerts on the availability of servers."""
     return Group("redis-pulse-reachable", (*_pings(settings), *_breakers(settings)))
 
 
@@ -30,8 +30,9 @@ def _pings(settings: Settings) -> Iterator[Alert]:
         name="RedisProbeFailureRateHigh",
         idea=f"more than {100 * settings.failure_ratio:g} % of the scheduled pings of 5 minutes failed, and at least 5",
         why=(
-            "Both sides are summed before they are divided, and the whole is scheduled slots: while the breaker is "
-            "open a slot is a failure too. Below 5 failures a ratio says nothing: one lost ping of four would be 25 %."
+            "Both sides are summed before the division. The whole is scheduled pings: while the breaker is open, a "
+            "ping that is not sent is a failure too. Fewer than 5 failures give no meaningful ratio: one lost ping "
+            "of four would be 25 %."
         ),
         expr=f"""
             (
@@ -47,7 +48,7 @@ def _pings(settings: Settings) -> Iterator[Alert]:
         summary="{{ $value | humanizePercentage }} of the pings of Redis server {{ $labels.target }} fail",
         description=(
             "Over 5 minutes {{ $value | humanizePercentage }} of the scheduled pings of {{ $labels.target }} by "
-            "{{ $labels.instance }} failed; clients of this server see errors or timeouts as well."
+            "{{ $labels.instance }} failed. Clients of this server get errors or timeouts as well."
         ),
     )
     yield Alert(
@@ -57,8 +58,9 @@ def _pings(settings: Settings) -> Iterator[Alert]:
             "the newest ping failed"
         ),
         why=(
-            "A server that denies is alive: the breaker stays closed, and only the reason says so. Permission counts "
-            "for the ping alone: collectors that a user may not run are a choice."
+            "A server that denies access is running, so the breaker stays closed, and only the reason shows it. The "
+            "reason permission counts only for the ping. A user without permission for some collectors may be "
+            "intended."
         ),
         expr=f"""
             (
@@ -75,7 +77,7 @@ def _pings(settings: Settings) -> Iterator[Alert]:
         summary="Redis server {{ $labels.target }} does not let the exporter in",
         description=(
             "{{ $labels.target }} denies the credentials of {{ $labels.instance }}: the password or the ACL was "
-            "changed on one side only. The server itself is up, but nothing is known of it."
+            "changed on one side only. The server itself is up, but the exporter cannot read anything from it."
         ),
     )
 
@@ -86,31 +88,33 @@ def _breakers(settings: Settings) -> Iterator[Alert]:
         name="RedisCircuitBreakerOpen",
         idea="the breaker is open or half-open",
         why=(
-            "A breaker goes from open to half_open and back whenever a poll tries it: without `max`, each change would "
-            "start `for` anew."
+            "A breaker changes from open to half_open and back whenever a poll tests it. Without `max`, each change "
+            "would restart `for`."
         ),
         expr=f'max {BY_TARGET} (redis_circuit_breaker_state{{state=~"open|half_open"}}) == 1',
         wait="2m",
         severity="warning",
         summary="The circuit breaker of Redis server {{ $labels.target }} stays open",
         description=(
-            "{{ $labels.instance }} has not polled {{ $labels.target }} for 2 minutes, because it kept failing. What "
-            "is shown of this server is old or missing until a ping is answered."
+            "{{ $labels.instance }} has not polled {{ $labels.target }} for 2 minutes, because it kept failing. The "
+            "metrics of this server are old or missing until a ping is answered."
         ),
     )
     yield Alert(
         name="RedisCircuitBreakerFlapping",
-        idea="it went from closed to open more than 3 times in 15 minutes",
+        idea="the breaker went from closed to open more than 3 times in 15 minutes",
         why=(
-            "Only openings of a closed breaker: each failed trial opens it again, so one that is just down opens often."
+            "Only openings of a closed breaker count: each failed trial opens it again, so the breaker of a server "
+            "that stays down opens often."
         ),
         expr=f"""
             round(sum {BY_TARGET} (increase({opened}[{settings.window("15m")}]))) > 3
         """,
         severity="warning",
-        summary="Redis server {{ $labels.target }} comes and goes",
+        summary="Redis server {{ $labels.target }} keeps failing and recovering",
         description=(
             "The circuit breaker of {{ $labels.target }} in {{ $labels.instance }} opened {{ $value | humanize }} "
-            "times within 15 minutes and closed again in between: the server answers for a while, then it does not."
+            "times within 15 minutes and closed again in between. The server answers for a while, then it fails "
+            "again."
         ),
     )
