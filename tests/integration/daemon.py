@@ -88,7 +88,11 @@ class Daemon:
         """Start the process, and return when it responds to ``/-/healthy``."""
         env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         env |= {name: value for name, value in os.environ.items() if name.startswith(("COVERAGE_", "COV_"))}
-        env |= {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **self._env}
+        env |= {
+            "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "exporter"))),
+            "PYTHONUNBUFFERED": "1",
+            **self._env,
+        }
         listen = f"127.0.0.1:{self.port}"
         command = [sys.executable, "-m", self._module, "--config", str(self.file), "--listen", listen, *self._arguments]
         command = [*self._prlimit, *command]

@@ -168,6 +168,9 @@ def test_messages_of_pages_and_a_reload(start_daemon: Callable[..., Daemon]) -> 
     daemon.configure("targets: [")
     texts.append(daemon.get("/-/reload", "POST")[2])
     daemon.configure({**config, "telemetry_path": "/elsewhere"})
-    texts += [daemon.get("/-/reload", "POST")[2], daemon.log]
-    missing = {part for part in provoked_here("Pages and reload") if part not in "\n".join(texts)}
-    assert not missing
+    texts.append(daemon.get("/-/reload", "POST")[2])
+    parts = provoked_here("Pages and reload")
+    deadline = time.monotonic() + PATIENCE  # a thread of the daemon writes the log, so a line may come later
+    while missing := {part for part in parts if part not in "\n".join([*texts, daemon.log])}:
+        assert time.monotonic() < deadline, missing
+        time.sleep(0.1)
