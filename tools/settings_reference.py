@@ -16,8 +16,7 @@ from redis_pulse.config import (
     format_duration,
 )
 from redis_pulse.config.layered_source import SettingPath
-from redis_pulse.config.settings import Module, TargetEntry
-from redis_pulse.config.sources import (
+from redis_pulse.config.setting_sources import (
     COMMAND_LINE,
     REDIS_EXPORTER_ENV,
     UNPREFIXED_ENV,
@@ -25,6 +24,7 @@ from redis_pulse.config.sources import (
     nested_model,
     setting_fields,
 )
+from redis_pulse.config.settings import Module, TargetEntry
 from redis_pulse.config.types import format_bytes
 
 #: Validators of durations.

@@ -7,7 +7,7 @@ import pytest
 
 from redis_pulse.collectors import load as load_collectors
 from redis_pulse.config import ConfigError, LoadedConfig, load
-from redis_pulse.config.sources import REDIS_EXPORTER_ENV
+from redis_pulse.config.setting_sources import REDIS_EXPORTER_ENV
 from redis_pulse.migrate import FLAG_TABLE, Flag, inherit
 from redis_pulse.migrate.flag_parser import VARIABLES
 

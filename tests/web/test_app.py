@@ -10,6 +10,7 @@ import httpx
 import pytest
 from starlette.types import Message
 
+from redis_pulse.config import telemetry_path_error
 from redis_pulse.web import PendingChange, build
 from redis_pulse.web.handlers import PiecewiseResponse
 from tests.fakes import ManualClock
@@ -26,6 +27,14 @@ PATHS = (
     "/redis/ping",
     "/redis/stats",
 )
+
+
+def test_every_page_is_reserved_and_tested() -> None:
+    """A page with a free path could be hidden by ``telemetry_path``."""
+    router = build(FakeDaemon())._app  # type: ignore[attr-defined]
+    served = {route.path for route in router.routes} - {"/metrics"}
+    assert {path for path in served if not telemetry_path_error(path)} == set()
+    assert served <= {path.partition("?")[0] for path in PATHS} | {"/-/reload"}
 
 
 async def get(daemon: FakeDaemon, path: str, method: str = "GET", **options: Any) -> httpx.Response:

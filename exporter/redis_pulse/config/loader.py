@@ -14,9 +14,17 @@ from redis_pulse.config.file_reader import read_file
 from redis_pulse.config.layered_source import ConfigSource, InheritVariables, location_of_path
 from redis_pulse.config.problems import ConfigError, Problem
 from redis_pulse.config.resolver import CheckCollectors, ConfigResolver
+from redis_pulse.config.setting_sources import (
+    CONFIG,
+    SECRETS_DIR,
+    command_line,
+    dotenv,
+    environment,
+    inherited,
+    secrets,
+)
 from redis_pulse.config.settings import Settings
 from redis_pulse.config.sharding import Shard, resolve_shard
-from redis_pulse.config.sources import CONFIG, SECRETS_DIR, command_line, dotenv, environment, inherited, secrets
 from redis_pulse.config.target import TargetSettings
 from redis_pulse.config.validation_errors import problems_from
 

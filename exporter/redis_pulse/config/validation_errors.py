@@ -15,8 +15,8 @@ from redis_pulse.config.models import (
     SloSettings,
 )
 from redis_pulse.config.problems import Problem, closest_name
+from redis_pulse.config.setting_sources import model_at
 from redis_pulse.config.settings import Settings
-from redis_pulse.config.sources import model_at
 from redis_pulse.config.types import format_duration
 
 #: Groups without secrets: a message may repeat a wrong value.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from redis_pulse.config import ConfigError, LoadedConfig, load
-from redis_pulse.config.sources import ENVIRONMENT, REDIS_EXPORTER_ENV, UNPREFIXED_ENV, setting_fields
+from redis_pulse.config.setting_sources import ENVIRONMENT, REDIS_EXPORTER_ENV, UNPREFIXED_ENV, setting_fields
 
 
 def read(directory: Path, environ: dict[str, str] | None = None, **arguments: object) -> LoadedConfig:
