@@ -136,7 +136,7 @@ def test_no_condition_makes_gaps_in_a_graph(board: Json) -> None:
 
 
 def test_rows_about_optional_features_are_collapsed(board: Json) -> None:
-    """Users without a cluster, a Sentinel, a source of targets or metrics of clients need not scroll past empty panels."""
+    """Users without a cluster, a Sentinel, discovery or metrics of clients need not scroll past empty panels."""
     rows = {one["title"]: one for one in board["panels"] if one["type"] == "row"}
     for title, row in rows.items():
         is_optional = title.startswith(("Cluster", "Sentinel", "Discovery", "Pool"))
