@@ -32,12 +32,16 @@ def row(dashboard: Board) -> None:
     dashboard.fill(
         graph_panel(
             "Clients: a command (p99)",
-            Query(_client_quantile(OPERATION_BUCKETS, "job, server_address"), "{{job}} → {{server_address}}"),
+            Query(
+                _client_quantile(OPERATION_BUCKETS, "job, server_address, server_port"),
+                "{{job}} → {{server_address}} {{server_port}}",
+            ),
             unit="s",
             logarithmic=True,
             description="How long applications wait for a command, by the OpenTelemetry metrics of their Redis client. "
             "Read this row from top to bottom at the time of a peak. The first panel below that has the peak too "
-            "names the cause: the pool, the network, Redis or a CPU limit. If none has it, look at the application.",
+            "names the cause: the pool, the network, Redis or a CPU limit. If none has it, look at the application. "
+            "redis-py exports it with MetricGroup.COMMAND only.",
             empty=_NO_CLIENT,
         ),
         graph_panel(
