@@ -11,7 +11,7 @@ PING = "ping"
 DAEMON_COUNTERS = (
     *("redis_operation", "redis_late_replies", "redis_probe_clock", "redis_circuit_breaker", "redis_connect_phase"),
     *("redis_exporter_", "redis_pings_not_sent", "redis_sentinel_failovers", "redis_sentinel_master_missing"),
-    *("redis_cluster_topology_changes", "process_cpu", "python_gc"),
+    *("redis_connection_tcp_retransmits", "redis_cluster_topology_changes", "process_cpu", "python_gc"),
 )
 #: Scheduled pings by which a target may differ from the elapsed time.
 SCHEDULE_TOLERANCE = 1.0

@@ -1,6 +1,6 @@
 """Dashboard Probe latency: how long a client waits, where the time goes, how reliable the measurement is."""
 
-from grafana import latency_trust
+from grafana import latency_clients, latency_trust
 from grafana.common import Board
 from grafana.heatmaps import heatmap_panel
 from grafana.panels import COUNT, Empty, Query, graph_panel
@@ -34,6 +34,7 @@ def board() -> Board:
     )
     _client_view(dashboard)
     _parts(dashboard)
+    latency_clients.row(dashboard)
     latency_trust.rows(dashboard)
     return dashboard
 
@@ -149,6 +150,7 @@ def _parts(dashboard: Board) -> None:
             "median ping. Slow pings and a fast server: commands wait in a queue, or the network is slow. Both "
             "slow: expensive commands, look at the dashboard Instance.",
         ),
-        width=8,
-        height=9,
+        latency_clients.split_panel(),
+        width=12,
+        height=8,
     )

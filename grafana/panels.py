@@ -17,7 +17,10 @@ BOTTOM = ui_model.LegendPlacement.BOTTOM
 #: The unit of counts: it shows 1,200. An axis with the unit "short" may show 1 K three times.
 COUNT = "locale"
 #: The last words in the legends of secondary series, which are drawn dashed.
-SECONDARY = ("resident", "blocked", "expired", "misses", "out", "limit", "partial", "p50")
+SECONDARY = (
+    *("resident", "blocked", "expired", "misses", "out", "limit", "partial", "p50"),
+    *("network", "smoothed", "longest"),
+)
 #: The last word in the legend of the objective, which is a target value and not a measurement.
 OBJECTIVE = "objective"
 

@@ -32,9 +32,9 @@ def metrics_in_expression(expression: str) -> set[str]:
     return set(words) - _WORDS
 
 
-def expressions_name_known_metrics(expressions: Iterable[str]) -> None:
-    """Assert that all metrics in the expressions exist."""
-    known = metrics()
+def expressions_name_known_metrics(expressions: Iterable[str], *, others: Iterable[str] = ()) -> None:
+    """Assert that all metrics in the expressions exist. ``others`` are metrics that other programs export."""
+    known = metrics().union(others)
     for expression in expressions:
         unknown = metrics_in_expression(expression) - known
         assert not unknown, f"{', '.join(sorted(unknown))}: not exported, but used in {expression}"

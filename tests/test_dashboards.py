@@ -11,9 +11,10 @@ import pytest
 
 from grafana import build
 from grafana.common import Board
+from grafana.latency_clients import FOREIGN
 from grafana.panels import Query, graph_panel
 from grafana.slo_math import WINDOWS
-from tests.metric_names import expressions_name_known_metrics
+from tests.metric_names import expressions_name_known_metrics, metrics_in_expression
 
 FILES = sorted(build.FOLDER.glob("*.json"))
 Json = dict[str, Any]
@@ -135,10 +136,10 @@ def test_no_condition_makes_gaps_in_a_graph(board: Json) -> None:
 
 
 def test_rows_about_optional_features_are_collapsed(board: Json) -> None:
-    """Users without a cluster, a Sentinel or a source of targets need not scroll past empty panels."""
+    """Users without a cluster, a Sentinel, discovery or metrics of clients need not scroll past empty panels."""
     rows = {one["title"]: one for one in board["panels"] if one["type"] == "row"}
     for title, row in rows.items():
-        is_optional = title.startswith(("Cluster", "Sentinel", "Discovery"))
+        is_optional = title.startswith(("Cluster", "Sentinel", "Discovery", "Pool"))
         assert row["collapsed"] is is_optional, title
         assert bool(row["panels"]) is is_optional, title
         assert all(panel["gridPos"]["y"] > row["gridPos"].get("y", 0) for panel in row["panels"]), title
@@ -149,8 +150,16 @@ def test_annotations_show_restarts_role_changes_and_open_breakers(board: Json) -
     assert names == ["Restart", "Role change", "Breaker opened"]
 
 
-def test_queries_use_only_metrics_of_the_exporter(board: Json) -> None:
-    expressions_name_known_metrics(expressions(board))
+def test_queries_use_only_metrics_of_the_exporter_and_listed_others(board: Json) -> None:
+    expressions_name_known_metrics(expressions(board), others=FOREIGN)
+
+
+def test_panel_with_metrics_of_others_says_when_it_is_empty(board: Json) -> None:
+    """Most users have none of them. A panel without data and without a reason would look broken."""
+    for panel in data_panels(board):
+        if any(metrics_in_expression(target["expr"]) & FOREIGN for target in panel["targets"]):
+            assert "Empty when no " in panel["description"], panel["title"]
+            assert panel["fieldConfig"]["defaults"]["noValue"].startswith("no"), panel["title"]
 
 
 def test_panel_ids_are_unique_and_panels_do_not_overlap(board: Json) -> None:

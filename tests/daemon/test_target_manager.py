@@ -1,5 +1,6 @@
 """Targets are added, removed and changed while the daemon runs. Unchanged targets are not disturbed."""
 
+import sys
 from time import monotonic
 
 import pytest
@@ -25,6 +26,19 @@ async def test_added_target_is_polled_at_once_and_probed(manager: ManagerHarness
     await manager.targets.apply([target("a", server.url, probe={"interval": 0.05, "timeout": 1})])
     await eventually(lambda: manager.up("a") == 1 and manager.store.age("a", "info") is not None)
     assert [monitored.target.name for monitored in manager.targets] == ["a"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has TCP_INFO")
+async def test_every_poll_reads_what_the_kernel_knows(manager: ManagerHarness, server: FakeServer) -> None:
+    """The ping connection stays open for days, so one reading at its start says nothing about now."""
+    often = {"interval": 0.05, "timeout": 1}
+    await manager.targets.apply([target("a", server.url, probe=often, poll={"interval": 0.1, "timeout": 0.1})])
+    await eventually(lambda: manager.up("a") == 1)
+    [monitored] = manager.targets
+    first = monitored.prober.tcp_info
+    assert first is not None
+    await eventually(lambda: monitored.prober.tcp_info is not first)
+    assert server.accepted <= 2, "the connection is the same"
 
 
 async def test_removed_target_has_no_series_and_no_connections(manager: ManagerHarness, server: FakeServer) -> None:

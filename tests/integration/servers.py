@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -47,7 +48,8 @@ class RealServer:
     """One server process with its data in ``folder``. ``config`` has directives of its configuration.
 
     ``listen=False`` reserves ``port`` and starts nothing yet. With ``tls`` (certificate, key, CA file) the port
-    speaks TLS only. Administration always uses a unix socket.
+    speaks TLS only. Administration always uses a unix socket. ``enter`` is a command that runs the rest of its
+    line elsewhere, such as ``ip netns exec NAME``.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class RealServer:
         *,
         tls: tuple[Path, Path, Path] | None = None,
         listen: bool = True,
+        enter: Sequence[str] = (),
         **config: str,
     ) -> None:
         self.software = software
@@ -66,6 +69,7 @@ class RealServer:
         self.config = {name.replace("_", "-"): value for name, value in config.items()}
         self._program = binary(software)
         self._listen = listen
+        self._enter = enter
         self._process: subprocess.Popen[bytes] | None = None
         self._admin: redis.Redis | None = None
 
@@ -110,7 +114,11 @@ class RealServer:
             "repl-diskless-sync-delay": "0",
             **self.config,
         }
-        command = [self._program, *(word for name, value in directives.items() for word in (f"--{name}", value))]
+        command = [
+            *self._enter,
+            self._program,
+            *(word for name, value in directives.items() for word in (f"--{name}", value)),
+        ]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline and self._process.poll() is None:

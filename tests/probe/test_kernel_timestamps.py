@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from redis_pulse.client import Received, SentPing
+from redis_pulse.client import Received, SentPing, TcpInfo
 from redis_pulse.config import ProbeSettings
 from tests.fakes import FakeServer
 from tests.harness import TargetHarness, eventually, metric_value
@@ -125,6 +125,11 @@ class ManualProbeConnection:
         self.took = 0.0
         self.certificate_expires = None
         self.numbered = False
+        #: What the kernel knows about it, for the next readings.
+        self.info: TcpInfo | None = None
+
+    def tcp_info(self) -> TcpInfo | None:
+        return self.info
 
     def ping(self) -> SentPing:
         clocks = self.watched.prober._wall_clock

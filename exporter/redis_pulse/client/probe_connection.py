@@ -21,6 +21,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from redis_pulse.client.error_mapping import map_error_reply
+from redis_pulse.client.tcp_info import TcpInfo, read_tcp_info
 from redis_pulse.client.tls import TlsLayer
 from redis_pulse.errors import MaxClientsError, OperationTimeoutError, ProtocolError, TargetError
 
@@ -209,6 +210,10 @@ class ProbeConnection:
     def certificate_expires(self) -> float | None:
         """Unix time at which the server's certificate expires, or None without TLS or without a check."""
         return self._tls.certificate_expires if self._tls else None
+
+    def tcp_info(self) -> TcpInfo | None:
+        """Return what the kernel knows about the connection now, or None where it tells nothing (``tcp_info``)."""
+        return read_tcp_info(self._sock)
 
     def introduce(self, commands: Sequence[tuple[bytes, OnReply]], on_hang_up: Callable[[], None]) -> None:
         """Send commands before the first ping. Each callback receives the reply to its command: None, or the error.

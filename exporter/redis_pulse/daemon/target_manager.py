@@ -271,9 +271,14 @@ class TargetManager:
     def _schedule(self, monitored: MonitoredTarget, events: TargetEventLogger) -> Iterator[Run]:
         """Schedule pings, polls and optional probes. Yield the runs of their predecessors, which are cancelled."""
         target, prober, poller = monitored.target, monitored.prober, monitored.poller
+
+        async def poll(due: float) -> None:
+            prober.read_tcp_info()
+            await poller.poll(due)
+
         self._scheduler.add_callback(target.probe.interval, PROBE, target.name, prober.probe_due, prober.skipped)
         yield self._scheduler.add_async_job(
-            target.poll.interval, POLL, target.name, poller.poll, lambda missed: poller.missed(*missed), now=True
+            target.poll.interval, POLL, target.name, poll, lambda missed: poller.missed(*missed), now=True
         )
         monitored.metrics.callbacks[families.BREAKER_NEXT, ""] = monitored.breaker.seconds_until_attempt
         yield self._schedule_canary(monitored, events)

@@ -32,7 +32,7 @@ import math
 from collections.abc import Callable
 
 from redis_pulse.circuit_breaker import TRIAL_TOLERANCE, CircuitBreaker
-from redis_pulse.client import ProbeConnection, Received, TargetClient
+from redis_pulse.client import ProbeConnection, Received, TargetClient, TcpInfo
 from redis_pulse.errors import (
     AuthError,
     MaxClientsError,
@@ -141,6 +141,8 @@ class Prober:
         self._lost: TargetError | None = None
         self._next_attempt = -math.inf
         metrics.callbacks[families.IN_FLIGHT, PING] = self._check_accounting
+        metrics.callbacks[families.TCP_RTT, ""] = lambda: None if (info := self.tcp_info) is None else info.rtt
+        metrics.callbacks[families.TCP_MIN_RTT, ""] = lambda: None if (info := self.tcp_info) is None else info.min_rtt
 
     @property
     def last(self) -> ProbeResult | None:
@@ -156,6 +158,11 @@ class Prober:
     def last_failure(self) -> TargetError | None:
         """What is wrong with the target: the newest error, except those that only say that the breaker is open."""
         return self._accounting.last_failure
+
+    @property
+    def tcp_info(self) -> TcpInfo | None:
+        """What the kernel knew about the connection at the newest reading. None without a connection over TCP."""
+        return None if self._session is None else self._session.tcp_info
 
     @property
     def is_replaced(self) -> bool:
@@ -212,6 +219,11 @@ class Prober:
         """Return what opened the breaker, or a ping's error with the same reason, because that has the better hint."""
         error, ping_error = self._breaker.rejection_error(), self._accounting.last_failure
         return ping_error.untried() if ping_error is not None and ping_error.reason == error.reason else error
+
+    def read_tcp_info(self) -> None:
+        """Publish what the kernel knows about the connection now: round trips, and what it sent again."""
+        if self._session is not None:
+            self._session.read_tcp_info()
 
     def skipped(self, count: int, newest: float) -> None:
         """Record probes that came due while the exporter was late. The newest was due at ``newest``."""

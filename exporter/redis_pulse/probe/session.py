@@ -3,7 +3,7 @@
 import asyncio
 from typing import Protocol
 
-from redis_pulse.client import ProbeConnection, Received, TargetClient
+from redis_pulse.client import ProbeConnection, Received, TargetClient, TcpInfo
 from redis_pulse.errors import TargetError
 from redis_pulse.telemetry import TargetMetrics, families
 
@@ -40,6 +40,9 @@ class ProbeSession:
         self.connection: ProbeConnection | None = None
         #: Whether it still waits for others to connect.
         self.is_queueing = True
+        #: What the kernel knew about the connection at the newest reading. None if there was none or it tells nothing.
+        self.tcp_info: TcpInfo | None = None
+        self._retransmits = 0  # those of this connection that are counted
         self._task = asyncio.get_running_loop().create_task(self._connect())
 
     def read(self) -> None:
@@ -57,6 +60,18 @@ class ProbeSession:
             self.give_up(_internal_error(error))
             raise
 
+    def read_tcp_info(self) -> None:
+        """Read what the kernel knows about the connection, and count what it has sent again since the last reading.
+
+        The kernel counts from 0 for each connection. So only differences are added, and the metric never decreases.
+        """
+        if self.connection is None:
+            return
+        self.tcp_info = info = self.connection.tcp_info()
+        if info is not None:
+            self._metrics.value(families.TCP_RETRANSMITS).inc(max(0, info.total_retrans - self._retransmits))
+            self._retransmits = max(self._retransmits, info.total_retrans)
+
     def give_up(self, error: TargetError) -> None:
         """Close the connection and report the reason."""
         self._close()
@@ -69,6 +84,7 @@ class ProbeSession:
         await asyncio.gather(self._task, return_exceptions=True)
 
     def _close(self) -> None:
+        self.read_tcp_info()  # most segments are sent again just before a dead connection is given up
         connection, self.connection = self.connection, None
         if connection is not None:
             connection.close()
@@ -79,6 +95,7 @@ class ProbeSession:
                 self.is_queueing = False
                 self.connection = connection = await self._client.connect_probe(self._on_phase)
             connection.listen(self.read)
+            self.read_tcp_info()
             if (expires := connection.certificate_expires) is not None and not self._listener.is_replaced:
                 self._metrics.value(families.CERTIFICATE).set(expires)
             self._listener.connection_opened(connection)

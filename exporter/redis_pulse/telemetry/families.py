@@ -55,6 +55,17 @@ PROBE_CLOCK = _counter(
     "Replies to PINGs by the clock that timed them: kernel (its timestamp), or user (the exporter's own clock).",
     "clock",
 )
+TCP_RTT = _gauge(
+    "redis_connection_tcp_rtt_seconds",
+    "Smoothed round trip of the ping connection, by the kernel. Up to 40 ms of it may be the server's time.",
+)
+TCP_MIN_RTT = _gauge(
+    "redis_connection_tcp_min_rtt_seconds",
+    "Lowest round trip of the ping connection in about 5 minutes, by the kernel: the network's share.",
+)
+TCP_RETRANSMITS = _counter(
+    "redis_connection_tcp_retransmits_total", "TCP segments that the kernel sent again on ping connections."
+)
 CERTIFICATE = _gauge(
     "redis_tls_certificate_expiry_timestamp_seconds", "When the certificate that the server presented expires."
 )
@@ -116,7 +127,7 @@ COLLECTOR_RUN_FAMILIES = (SUCCESS, SUPPORTED, DENIED, COLLECTOR_SECONDS)
 #: In the order of the page. A family that is missing here is not on the page.
 TARGET_FAMILIES = (
     *(UP, OPERATIONS, FAILURES, NOT_SENT, DURATION, RETRIES, LATE_REPLIES, LATE_SECONDS),
-    *(LONGEST, IN_FLIGHT, PHASE, PROBE_CLOCK, CERTIFICATE),
+    *(LONGEST, IN_FLIGHT, PHASE, PROBE_CLOCK, TCP_RTT, TCP_MIN_RTT, TCP_RETRANSMITS, CERTIFICATE),
     *(BREAKER_STATE, BREAKER_TRANSITIONS, BREAKER_OPEN, BREAKER_NEXT, REPLICATION_DELAY),
     *(SUCCESS, SUPPORTED, DENIED, COLLECTOR_SECONDS, SAMPLE_AGE, UNREADABLE, OVERFLOW, TARGET_INFO, SLO_OBJECTIVE),
     *(SCRAPES, SCRAPE_SECONDS, LAST_SCRAPE_SECONDS, LAST_CONNECT_SECONDS, LAST_PING_SECONDS, LAST_ERROR),
