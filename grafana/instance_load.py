@@ -18,6 +18,8 @@ from grafana.promql import (
 from grafana.variables import RED
 
 CALLS, SPENT = "redis_commands_total", "redis_commands_duration_seconds_total"
+SLOW, SLOW_SECONDS = "redis_slow_commands_total", "redis_slow_command_seconds_total"
+SLOW_BY_CLIENT = "redis_slow_commands_by_client_total"
 BY_COMMAND = "sum by (cmd) ({})".format
 CALLS_BY_COMMAND = BY_COMMAND(server_rate(CALLS, also="cmd"))
 TIME_BY_COMMAND = BY_COMMAND(server_rate(SPENT, also="cmd"))
@@ -27,6 +29,7 @@ MOST_CALLS, MOST_TIME = (f"max by (cmd) ({increase(of(metric), WHOLE)})" for met
 def rows(dashboard: Board) -> None:
     """Add the rows to the dashboard."""
     _commands(dashboard)
+    _slow_commands(dashboard)
     _clients(dashboard)
     _network(dashboard)
 
@@ -113,6 +116,49 @@ def _commands(dashboard: Board) -> None:
         width=6,
         height=8,
     )
+
+
+def _slow_commands(dashboard: Board) -> None:
+    none = Empty("no command took longer than slowlog-log-slower-than", "no slow command")
+    nameless = f'label_replace({_by_label(SLOW_BY_CLIENT, "client")}, "client", "(no name)", "client", "")'
+    dashboard.fill(
+        graph_panel(
+            "Slow commands",
+            Query(_by_label(SLOW, "command"), "{{command}}"),
+            unit="ops",
+            stacked=True,
+            description="Commands per second that took longer than slowlog-log-slower-than, by name. KEYS: use SCAN. "
+            "SMEMBERS, HGETALL, LRANGE, ZRANGE: read in parts. DEL: use UNLINK. The entries with their keys: SLOWLOG "
+            "GET 25. overflow: rarer names, and entries that the server dropped before they were read.",
+            empty=none,
+        ),
+        graph_panel(
+            "Time in slow commands",
+            Query(_by_label(SLOW_SECONDS, "command"), "{{command}}"),
+            unit="percentunit",
+            stacked=True,
+            description="Share of the time that the server spent in slow commands, by name. All other clients waited "
+            "meanwhile. Begin with the largest share. A short peak of 100% is a stall that every client noticed.",
+            empty=none,
+        ),
+        graph_panel(
+            "Clients of slow commands",
+            Query(nameless, "{{client}}"),
+            unit="ops",
+            stacked=True,
+            description="Slow commands per second by the name of the client that sent them. Applications choose it "
+            "with CLIENT SETNAME. Give each application a name, so that this graph names the culprit.",
+            empty=none,
+        ),
+        width=8,
+        height=8,
+    )
+
+
+def _by_label(metric: str, label: str) -> str:
+    """Return the rate by a label, of the ten values that grew most. A value that did not grow is left out."""
+    grown = f"max by ({label}) ({increase(of(metric), WHOLE)})"
+    return top(f"sum by ({label}) ({server_rate(metric, also=label)})", f"{grown} > 0", label)
 
 
 def _grown(metric: str) -> str:

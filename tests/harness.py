@@ -10,7 +10,7 @@ from prometheus_client.samples import Sample
 from redis_pulse.client import TargetClient
 from redis_pulse.config import TargetSettings, parse_url
 from redis_pulse.errors import TargetError
-from redis_pulse.metric import CollectorFault
+from redis_pulse.metric import CollectorFault, SlowCommands
 from redis_pulse.probe import ProbeCsvLog, Prober, ProbeResult, WallClockMonitor
 from redis_pulse.telemetry import ExporterMetrics, TargetMetrics
 from tests.fakes import CountingBreaker, ManualClock
@@ -52,6 +52,7 @@ class RecordingObserver:
         self.results: list[ProbeResult] = []
         self.runs: list[tuple[str, str]] = []
         self.faults: dict[str, list[CollectorFault]] = {}
+        self.slow: list[SlowCommands] = []
         self.polls = 0
 
     def connected(self, _seconds: float, error: TargetError | None) -> None:
@@ -77,6 +78,9 @@ class RecordingObserver:
 
     def partial_failures(self, collector: str, faults: Sequence[CollectorFault]) -> None:
         self.faults[collector] = list(faults)
+
+    def slow_commands(self, found: SlowCommands) -> None:
+        self.slow += [found]
 
     def polled(self) -> None:
         self.polls += 1

@@ -199,8 +199,26 @@ class CollectorFault(NamedTuple):
     text: str
 
 
+class SlowCommand(NamedTuple):
+    """One slow command, by its name and the name of its client. ``seconds`` is None if it was unreadable."""
+
+    command: str
+    seconds: float | None
+    client: str
+
+
+class SlowCommands(NamedTuple):
+    """The slow commands since the last poll, the oldest first. They are logged.
+
+    ``unread`` is the number of those that the server dropped before they were read.
+    """
+
+    commands: tuple[SlowCommand, ...]
+    unread: int
+
+
 #: What a collector yields.
-CollectorItem = Sample | UnreadableField | OverflowCount | CollectorFault
+CollectorItem = Sample | UnreadableField | OverflowCount | CollectorFault | SlowCommands
 
 
 def gauge(

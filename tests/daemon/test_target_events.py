@@ -10,7 +10,7 @@ import pytest
 
 from redis_pulse import errors, log
 from redis_pulse.daemon.target_events import TargetEventLogger
-from redis_pulse.metric import CollectorFault
+from redis_pulse.metric import CollectorFault, SlowCommand, SlowCommands
 from redis_pulse.probe import ProbeResult
 from redis_pulse.telemetry import ExporterMetrics
 from tests.fakes import ManualClock
@@ -86,6 +86,17 @@ def test_denied_unsupported_and_partial_failures_are_logged(logged: LoggedEvents
     assert set(logged.events) == {"not permitted", "not supported by this server", "part of a collector fails"}
     denied = next(line for line in logged.lines if line["event"] == "not permitted")
     assert (denied["user"], denied["missing"], denied["target"]) == ("default", "+client|list", "t")
+
+
+def test_slow_commands_are_logged_and_the_rest_is_summarized(logged: LoggedEvents) -> None:
+    slow = SlowCommand("keys", 0.83, "cart-worker")
+    for _ in range(4):
+        logged.logger.slow_commands(SlowCommands((slow,) * 4, unread=0))
+    assert logged.events == ["slow command"] * 10 + ["more slow commands"]
+    assert (logged.lines[0]["target"], logged.lines[0]["client"]) == ("t", "cart-worker")
+    logged.clock.advance(60)
+    logged.logger.polled()
+    assert logged.lines[-1]["left_out"] == 4
 
 
 def test_trials_of_an_open_breaker_are_not_logged(logged: LoggedEvents) -> None:

@@ -84,7 +84,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         def start(name: str, **config: Any) -> RealServer:
             return stack.enter_context(RealServer(folder / name, **config))
 
-        server = start("healthy", maxmemory="64mb", latency_monitor_threshold="1", maxclients="50")
+        slow = {"latency_monitor_threshold": "1", "slowlog_log_slower_than": "1000"}
+        server = start("healthy", maxmemory="64mb", maxclients="50", **slow)
         server.run("SET", "there", "1")
         server.run("BGSAVE")
         replica = start("replica", replicaof=f"127.0.0.1 {server.port}")

@@ -16,7 +16,16 @@ from redis_pulse.config import BreakerSettings, Options, PollSettings
 from redis_pulse.config.option_types import RoleOptions
 from redis_pulse.errors import OperationTimeoutError
 from redis_pulse.exposition import render
-from redis_pulse.metric import CollectorFault, CollectorItem, MetricSpec, OverflowCount, UnreadableField, gauge
+from redis_pulse.metric import (
+    CollectorFault,
+    CollectorItem,
+    MetricSpec,
+    OverflowCount,
+    SlowCommand,
+    SlowCommands,
+    UnreadableField,
+    gauge,
+)
 from redis_pulse.polling import ConfiguredCollector, TargetPoller
 from redis_pulse.sample_store import SampleStore
 from redis_pulse.server_info import Server
@@ -314,6 +323,15 @@ async def test_partial_failure_of_a_collector_is_reported(server: FakeServer) ->
     await polled.poller.poll(0)
     assert polled.observer.faults == {"probe": [fault]}
     assert polled.observer.polls == 1
+    await polled.close()
+
+
+async def test_slow_commands_are_reported_after_a_successful_run(server: FakeServer) -> None:
+    slow = SlowCommands((SlowCommand("keys", 0.83, "cart"),), unread=0)
+    polled = PollerHarness(server.url, FakeCollector(SPEC.sample(1), slow))
+    await polled.poller.poll(0)
+    assert polled.observer.slow == [slow]
+    assert polled.stored() == 1
     await polled.close()
 
 

@@ -13,6 +13,7 @@ from redis_pulse.circuit_breaker import State
 from redis_pulse.config import TargetSettings
 from redis_pulse.daemon.failure_causes import FailureCauses
 from redis_pulse.daemon.log_limiter import LogLimiter
+from redis_pulse.daemon.slow_command_log import SlowCommandLog
 from redis_pulse.errors import (
     AuthError,
     ConnectionRefusedByTargetError,
@@ -26,7 +27,7 @@ from redis_pulse.errors import (
     TlsError,
     UnreachableError,
 )
-from redis_pulse.metric import CollectorFault
+from redis_pulse.metric import CollectorFault, SlowCommands
 from redis_pulse.probe import ProbeResult
 from redis_pulse.telemetry import TargetMetrics
 
@@ -138,6 +139,7 @@ class TargetEventLogger:
         self._slow_reply = slow_reply
         self._outage_log = OutageLog(self._lines)
         self._failure_causes = FailureCauses(self._lines, target.user)
+        self._slow_commands = SlowCommandLog(self._log, clock)
         self._is_slow = False
         self._is_opening_logged = False
 
@@ -197,8 +199,13 @@ class TargetEventLogger:
         """Log the parts of a collector, such as scripts, that fail."""
         self._failure_causes.record_parts(collector, faults)
 
+    def slow_commands(self, found: SlowCommands) -> None:
+        """Log slow commands. Their names are known ones, and nothing else of them is logged."""
+        self._slow_commands.record(found)
+
     def polled(self) -> None:
         """Log what is new after a poll."""
+        self._slow_commands.tick()
         self._failure_causes.log_new()
 
     def breaker_changed(self, old: State, new: State) -> None:

@@ -20,7 +20,7 @@ from redis_pulse.errors import (
     TargetError,
     UnknownCommandError,
 )
-from redis_pulse.metric import CollectorFault, CollectorItem, OverflowCount, Sample, UnreadableField
+from redis_pulse.metric import CollectorFault, CollectorItem, OverflowCount, Sample, SlowCommands, UnreadableField
 from redis_pulse.polling.poll_commands import CachingCommands, PollReplies, RefusedCommands
 from redis_pulse.sample_store import SampleStore
 from redis_pulse.server_info import Server
@@ -60,6 +60,10 @@ class CollectorObserver(Protocol):
 
     def partial_failures(self, collector: str, faults: Sequence[CollectorFault]) -> None:
         """Handle the parts of a collector that returned nothing, in a run that succeeded."""
+        ...
+
+    def slow_commands(self, found: SlowCommands) -> None:
+        """Handle the slow commands that the server has logged since the last poll."""
         ...
 
     def polled(self) -> None:
@@ -229,6 +233,9 @@ class TargetPoller:
         else:
             self._observer.on_collector(name, None)
         self._observer.partial_failures(name, [item for item in items if isinstance(item, CollectorFault)])
+        for item in items:
+            if isinstance(item, SlowCommands):
+                self._observer.slow_commands(item)
 
     def _record_unsupported(self, name: str, error: TargetError, seconds: float) -> None:
         self._store.forget(self._name, name)

@@ -30,6 +30,15 @@ def test_place_of_a_missing_value_is_kept_for_some_time() -> None:
     assert limiter.admit({"b": 1}, limit=1, now=121) == {"b"}
 
 
+def test_kept_values_include_those_that_are_missing_now() -> None:
+    limiter = LabelLimiter[str](keep=60)
+    limiter.admit({"a": 1}, limit=2, now=0)
+    limiter.admit({"b": 1}, limit=2, now=60)
+    assert set(limiter.kept) == {"a", "b"}
+    limiter.admit({}, limit=2, now=61)
+    assert set(limiter.kept) == {"b"}
+
+
 @given(st.lists(WEIGHTS), st.integers(1, 5))
 def test_admitted_values_never_exceed_the_limit(rounds: list[dict[str, int]], limit: int) -> None:
     limiter = LabelLimiter[str](keep=2)

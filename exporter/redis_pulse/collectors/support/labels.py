@@ -9,6 +9,7 @@ Their number and length have no limit, and their bytes need not be text. Three h
 
 import heapq
 from collections.abc import Hashable, Mapping
+from collections.abc import Set as AbstractSet
 from hashlib import blake2b
 from math import inf
 from typing import Generic, TypeVar
@@ -45,6 +46,11 @@ class LabelLimiter(Generic[Value]):
         admitted = frozenset(value for value in weights if value in self._last_seen)
         self._last_seen |= dict.fromkeys(admitted, now)
         return admitted
+
+    @property
+    def kept(self) -> AbstractSet[Value]:
+        """All admitted values, including those that were not in the newest ``weights``."""
+        return self._last_seen.keys()
 
 
 def label_value(name: bytes | str) -> str:
