@@ -21,6 +21,8 @@ MAX_SKIPS = 2
 MAX_LINES_PER_CHANGE = 2
 #: Log lines without a target, for each event and for each reload.
 MAX_LINES_PER_EVENT, MAX_LINES_PER_RELOAD = 10, 3
+#: Events that are no changes of a target. The daemon limits their number by itself.
+BOUNDED_EVENTS = ('event="slow command"', 'event="more slow commands"')
 #: Texts that no log line may have: each is a fault of the daemon, even during an event.
 FORBIDDEN = ("Traceback (most recent call last)", "was never retrieved", "was never awaited", "Task was destroyed")
 
@@ -187,10 +189,11 @@ def log_lines(
 
     ``stalls``: how often the machine stopped. Any server may have seemed silent then, so each counts as a change.
     """
-    counts = Counter(line.target for line in lines if line.target)
+    of_changes = [line for line in lines if not any(event in line.text for event in BOUNDED_EVENTS)]
+    counts = Counter(line.target for line in of_changes if line.target)
     for target, count in sorted(counts.items()):
         if count > MAX_LINES_PER_CHANGE * (changes.get(target, 0) + stalls):
-            texts = [line.text for line in lines if line.target == target]
+            texts = [line.text for line in of_changes if line.target == target]
             yield f"{target}: {count} log lines for {changes.get(target, 0)} changes: {_summary(texts)}"
     texts = [line.text for line in lines if not line.target]
     if len(texts) > MAX_LINES_PER_EVENT * events + MAX_LINES_PER_RELOAD * reloads:

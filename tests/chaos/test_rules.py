@@ -206,6 +206,8 @@ def test_at_most_two_log_lines_for_each_change_of_a_target() -> None:
     more = [*lines, lines[0]]
     assert_problem(rules.log_lines(more, changes, events=1, reloads=0), "^a: 3 log lines for 1 changes")
     assert_no_problem(rules.log_lines(more, changes, events=1, reloads=0, stalls=1))
+    slow = parse_log_line('event="slow command" target=a command=keys')
+    assert_no_problem(rules.log_lines([*lines, *[slow] * 10], changes, events=1, reloads=0))
     assert_problem(rules.log_lines(lines, {"a": 1}, events=1, reloads=0), "^b c: 1 log lines for 0 changes")
 
 

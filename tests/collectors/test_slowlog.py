@@ -304,7 +304,9 @@ async def test_failover_within_a_poll_makes_no_jump() -> None:
     assert (await other_server(old, older)).values() == {}
     assert (await other_server([], older, server_time_usec=f"{NOON}000000")).values() == {}
     same_newest_id = [entry(10, b"SORT")]
-    assert (await other_server(old, same_newest_id)).values() == {}
+    log = await other_server(old, same_newest_id)
+    await log.add(entry(11), entry(12))
+    assert log.values() == {"keys": 2}, "the log of the new server is followed at once"
     assert (await other_server(old, [entry(2**62)])).values() == {}
 
 

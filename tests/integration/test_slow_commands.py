@@ -1,13 +1,15 @@
 """Slow commands of real servers are counted and logged once, by name and client, and never with an argument."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 import redis
 
 from tests.integration.daemon import Daemon
 from tests.integration.pages import Page
-from tests.integration.servers import RealServer
+from tests.integration.proxy import Proxy
+from tests.integration.servers import RealServer, free_port
 
 pytestmark = pytest.mark.integration
 
@@ -95,3 +97,28 @@ def test_restart_makes_no_jump(server: RealServer, watch: Watch) -> None:
 
     page = daemon.wait_for(lambda page: page.value("redis_slowlog_length") == 1 and (page.value(UPTIME) or 0) >= 2)
     assert page.sum(TOTAL) <= 1
+
+
+def test_failover_behind_an_address_makes_no_jump(
+    stack: ExitStack, software: str, start_server: Start, start_daemon: Watch
+) -> None:
+    """The log of the new server is full of older entries with higher ids."""
+    first, second = start_server(software), start_server(software)
+    first.run("EVAL", BUSY, 0)
+    second.run("CONFIG", "SET", "slowlog-log-slower-than", "0")
+    for _ in range(300):
+        second.run("PING")
+    second.run("CONFIG", "SET", "slowlog-log-slower-than", "10000")
+    proxy = stack.enter_context(Proxy(first.port, free_port()))
+    target = {"name": "it", "url": f"redis://127.0.0.1:{proxy.port}", "collectors": ["info", "slowlog"]}
+    daemon = start_daemon(config={"targets": [target]})
+    daemon.wait_for(is_counting)
+    first.run("EVAL", BUSY, 0)
+    daemon.wait_for(lambda page: page.sum(TOTAL) == 1)
+    proxy.to_port = second.port
+    proxy.reset()
+    page = daemon.wait_for(lambda page: (page.value("redis_slowlog_last_id") or 0) >= 300)
+    assert page.sum(TOTAL) == 1
+    second.run("EVAL", BUSY, 0)
+    daemon.wait_for(lambda page: page.value(TOTAL, command="eval") == 2)
+    assert daemon.page().sum(TOTAL) == 2

@@ -205,6 +205,8 @@ class SlowLogCollector:
         self._position = SlowLogPosition()
         self._commands = NamedTotals(USUAL)
         self._clients = NamedTotals(("",))
+        #: The samples of all sums. They are built again only when there are new entries.
+        self._samples: tuple[Sample, ...] = ()
 
     def for_target(self) -> Self:
         """Return a copy. It remembers the newest entry that it read, and what it counted."""
@@ -221,9 +223,9 @@ class SlowLogCollector:
         items: list[CollectorItem] = [LENGTH.sample_or_unreadable(length), *_newest_samples(newest)]
         if newest is not None and (not newest or parse_entry(newest[0]) is not None):
             items += await self._count(server, commands, options, newest, length or 0)
-        else:  # the samples above report it
-            self._add((), 0, options)
-        return [*items, *self._samples()]
+        elif not self._samples:
+            self._add(_NewEntries(), options)
+        return [*items, *self._samples]
 
     async def _count(
         self, server: Server, commands: Commands, options: SlowLogOptions, newest: list[Any], length: int
@@ -239,7 +241,9 @@ class SlowLogCollector:
         new = self._position.advance((one for one in parsed if one is not None), expected)
         items: list[CollectorItem] = [UnreadableField(COMMANDS.location) for one in parsed if one is None]
         items += [UnreadableField(SECONDS.location) for one in new.entries if one.seconds is None]
-        overflowed = self._add(new.entries, new.unread, options)
+        if self._samples and not new.entries and not new.unread:
+            return items
+        overflowed = self._add(new, options)
         if overflowed or new.unread:
             items.append(OverflowCount(COMMANDS.location, overflowed + new.unread))
         if new.entries or new.unread:
@@ -247,22 +251,24 @@ class SlowLogCollector:
             items.append(SlowCommands(slow, new.unread))
         return items
 
-    def _add(self, entries: Iterable[SlowLogEntry], unread: int, options: SlowLogOptions) -> int:
+    def _add(self, new: _NewEntries, options: SlowLogOptions) -> int:
         """Count entries by command and by client. Return the number of names without their own series."""
         by_command: dict[str, _Total] = {}
         by_client: dict[str, _Total] = {}
-        for entry in entries:
+        for entry in new.entries:
             one = _Total(1.0, entry.seconds or 0.0)
             by_command[entry.command] = _sum(by_command.get(entry.command, _Total()), one)
             by_client[entry.client] = _sum(by_client.get(entry.client, _Total()), one)
-        if unread:
+        if new.unread:
             for totals in (by_command, by_client):
-                totals[OVERFLOW] = _sum(totals.get(OVERFLOW, _Total()), _Total(float(unread)))
+                totals[OVERFLOW] = _sum(totals.get(OVERFLOW, _Total()), _Total(float(new.unread)))
         now = self._clock()
         overflowed = self._commands.add(by_command, options.max_commands, now)
-        return overflowed + self._clients.add(by_client, options.max_clients, now)
+        overflowed += self._clients.add(by_client, options.max_clients, now)
+        self._samples = tuple(self._total_samples())
+        return overflowed
 
-    def _samples(self) -> Iterator[Sample]:
+    def _total_samples(self) -> Iterator[Sample]:
         for command, total in self._commands.totals():
             yield COMMANDS.sample(total.entries, command)
             yield SECONDS.sample(total.seconds, command)
