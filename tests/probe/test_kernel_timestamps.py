@@ -50,8 +50,7 @@ async def test_delay_of_the_event_loop_is_subtracted_and_published(server: FakeS
     await watched.ended(1)
     await watched.probe_due()
     await server.arrived("PING", 2)
-    await eventually(lambda: server.received[-1][0] == "PING")
-    await asyncio.sleep(0)  # the server has answered, and the reply is unread
+    await wait_for_unread_reply(watched)
     block()
     await watched.ended(2)
     seconds = watched.observer.results[-1].seconds
