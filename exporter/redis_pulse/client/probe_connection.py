@@ -27,6 +27,8 @@ from redis_pulse.errors import MaxClientsError, OperationTimeoutError, ProtocolE
 _LINUX = sys.platform.startswith("linux")
 #: Linux option: put a timestamp on received data, in ns of CLOCK_REALTIME. ``socket`` names it since Python 3.14.
 _SO_TIMESTAMPNS = 35
+_TCP_INFO: int | None = getattr(socket, "TCP_INFO", None) if _LINUX else None
+_TCP_INFO_BYTES = 256
 _TIMESPEC = struct.Struct("@ll")
 #: Bytes for the control message with the timestamp.
 _CONTROL_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
@@ -221,6 +223,23 @@ class ProbeConnection:
             self._on_introduction_reply, self._on_hang_up = [on_reply for _, on_reply in commands], on_hang_up
             with suppress(OSError, ssl.SSLError):
                 self._sock.send(self._tls.encrypt(data) if self._tls else data)
+
+    def tcp_info(self) -> bytes | None:
+        """Return Linux' TCP_INFO of the connection, or None where there is none."""
+        if _TCP_INFO is None or self._sock.family not in (socket.AF_INET, socket.AF_INET6):
+            return None
+        try:
+            return self._sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _TCP_INFO_BYTES)
+        except OSError:
+            return None
+
+    @property
+    def peer(self) -> tuple[int, Any] | None:
+        """Address family and address of the server, or None if the connection is lost. TLS needs more than these."""
+        try:
+            return None if self._tls is not None else (int(self._sock.family), self._sock.getpeername())
+        except OSError:
+            return None
 
     def ping(self) -> SentPing:
         """Send one PING now. Raises TargetError when it cannot be sent: the connection is then unusable."""

@@ -27,7 +27,7 @@ from redis_pulse.errors import (
     UnreachableError,
 )
 from redis_pulse.metric import CollectorFault
-from redis_pulse.probe import ProbeResult
+from redis_pulse.probe import ProbeObserver, ProbeResult
 from redis_pulse.telemetry import TargetMetrics
 
 CONNECT = "connect"
@@ -138,6 +138,8 @@ class TargetEventLogger:
         self._slow_reply = slow_reply
         self._outage_log = OutageLog(self._lines)
         self._failure_causes = FailureCauses(self._lines, target.user)
+        #: receives the same events to find stalls
+        self.stalls: ProbeObserver | None = None
         self._is_slow = False
         self._is_opening_logged = False
 
@@ -158,10 +160,22 @@ class TargetEventLogger:
         """Log when an outage begins, changes its reason or ends, and when replies become slow or fast again."""
         self._lines.tick()
         self._outage_log.on_probe(result)
+        if self.stalls is not None:
+            self.stalls.on_probe(result)
         if result.error is None and result.seconds is not None:
             self._check_slow(result.seconds)
         if not isinstance(result.error, RejectedError):
             self._failure_causes.on_probe(is_up=result.error is None)
+
+    def on_overdue(self, due: float) -> None:
+        """Pass on that a ping has waited long."""
+        if self.stalls is not None:
+            self.stalls.on_overdue(due)
+
+    def on_late_reply(self, due: float, at: float, seconds: float) -> None:
+        """Pass on the reply to a ping that had timed out."""
+        if self.stalls is not None:
+            self.stalls.on_late_reply(due, at, seconds)
 
     def _check_slow(self, seconds: float) -> None:
         limit, was_slow = self._slow_reply, self._is_slow

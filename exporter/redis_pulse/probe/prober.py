@@ -106,6 +106,9 @@ class Prober:
         settings = client.target
         self._timeout = settings.probe.timeout
         self._max_silence = settings.probe.silence
+        self._overdue_after = settings.stalls.threshold if settings.stalls.enabled else math.inf
+        #: The newest ping that was reported as overdue.
+        self._reported: InflightPing[PendingPing] | None = None
         self._trial_interval = settings.probe.trial_interval * (1 - TRIAL_TOLERANCE)
         self._client = client
         self._breaker = breaker
@@ -151,6 +154,23 @@ class Prober:
     def downtime(self) -> DowntimeEstimator:
         """When the target last answered, and since when it is down."""
         return self._accounting.downtime
+
+    @property
+    def connection(self) -> ProbeConnection | None:
+        """The connection for pings, while there is one."""
+        return None if self._session is None else self._session.connection
+
+    @property
+    def waiting_since(self) -> float | None:
+        """When the oldest unanswered PING was sent, or None if all are answered. It may have timed out."""
+        oldest = self._inflight.oldest
+        return None if oldest is None else oldest.sent
+
+    @property
+    def newest_send(self) -> float | None:
+        """When the newest unanswered PING was sent, or None if all are answered."""
+        newest = self._inflight.newest
+        return None if newest is None else newest.sent
 
     @property
     def last_failure(self) -> TargetError | None:
@@ -337,6 +357,8 @@ class Prober:
         if self._timer.is_set:
             return
         deadline = self._inflight.next_deadline()
+        if deadline is not None and (oldest := self._inflight.oldest_undecided) is not self._reported and oldest:
+            deadline = min(deadline, oldest.sent + self._overdue_after)
         if self._waiting:
             waiting = self._waiting[0].due + self._timeout
             deadline = waiting if deadline is None else min(deadline, waiting)
@@ -345,8 +367,17 @@ class Prober:
 
     def _wake(self) -> None:
         self._process_deadlines()
+        self._report_overdue()
         self._set_timer()
         self._notify_drained()
+
+    def _report_overdue(self) -> None:
+        """Report the oldest ping in flight once, if it waits for longer than ``stalls.threshold``."""
+        oldest = self._inflight.oldest_undecided
+        if oldest is None or oldest is self._reported or self._now() < oldest.sent + self._overdue_after:
+            return
+        self._reported = oldest
+        self._accounting.overdue(oldest.token)
 
     def _notify_drained(self) -> None:
         if self._drained is not None and not self.in_flight and not self._drained.done():

@@ -1,0 +1,1 @@
+"""Finds stalls of targets, collects their evidence and names their causes."""
