@@ -137,15 +137,15 @@ def parse_snapshot(raw: bytes, at: float) -> Snapshot:
 def clean_command(name: Any) -> str:
     """Return a command name in lower case, or ``other`` if it is no plausible name.
 
-    >>> clean_command(b"KEYS"), clean_command("JSON.GET"), clean_command(b"\\xff"), clean_command("a b"), clean_command(7)
-    ('keys', 'json.get', 'other', 'other', 'other')
+    >>> clean_command(b"KEYS"), clean_command("JSON.GET"), clean_command(bytes([255])), clean_command("a b")
+    ('keys', 'json.get', 'other', 'other')
     """
     text = (as_text(name) or "").lower()
     return text if _COMMAND.fullmatch(text) else "other"
 
 
 def clean_client(name: Any) -> str:
-    """Return the name that a client gave itself, or an empty text if it could be an address or anything else."""
+    """Return the name that a client gave itself, or an empty text. A name that could be an address is dropped."""
     text = as_text(name) or ""
     return text if _CLIENT.fullmatch(text) else ""
 
@@ -198,7 +198,8 @@ class Evidence:
     kernel_clock: bool = True
     #: The longest delay of our own event loop in the window.
     loop_lag: float = 0.0
-    #: An older snapshot, which gives the usual rates; the newest one before the stall; the first one after it began.
+    #: An older snapshot (1 to 60 s before), which gives the usual rates. Then the newest one before ``started``.
+    #: Then the first one whose reply arrived when the longest wait was over. A poll that was in flight counts.
     earlier: Snapshot | None = None
     before: Snapshot | None = None
     after: Snapshot | None = None
@@ -277,8 +278,10 @@ def _to_plain(evidence: Evidence, share: float) -> dict[str, Any]:
         if (rows := getattr(evidence, name)) is not None:
             longest = sorted(rows, key=lambda entry: -entry.seconds)[:entries]
             plain[name] = [
-                [entry.id, _rounded(entry.started), _rounded(entry.seconds), clean_command(entry.command)]
-                + [clean_client(entry.client)]
+                (
+                    *(entry.id, _rounded(entry.started), _rounded(entry.seconds)),
+                    *(clean_command(entry.command), clean_client(entry.client)),
+                )
                 for entry in longest
             ]
     if evidence.latency_events is not None:
@@ -288,8 +291,10 @@ def _to_plain(evidence: Evidence, share: float) -> dict[str, Any]:
         ]
     samples = evidence.tcp[: MAX_TCP_SAMPLES - 4] + evidence.tcp[MAX_TCP_SAMPLES - 4 :][-4:]
     plain["tcp"] = [
-        [_rounded(tcp.at), tcp.unacked, tcp.retransmits, tcp.backoff, tcp.total_retrans, tcp.notsent_bytes]
-        + [_rounded(tcp.since_send)]
+        (
+            *(_rounded(tcp.at), tcp.unacked, tcp.retransmits, tcp.backoff),
+            *(tcp.total_retrans, tcp.notsent_bytes, _rounded(tcp.since_send)),
+        )
         for tcp in samples
     ]
     plain["missing"] = {clean_command(key): _cut(value) for key, value in [*evidence.missing.items()][:MAX_SOURCES]}
