@@ -22,23 +22,13 @@ Cause = Literal[
 Certainty = Literal["sure", "likely"]
 CAUSES: tuple[Cause, ...] = get_args(Cause)
 
-#: Commands that may take long without any CPU. For all others, idle time means that the process was stopped.
-_MAY_SLEEP = frozenset(
-    (
-        *("debug", "migrate", "save", "bgsave", "bgrewriteaof", "config", "cluster", "shutdown", "module", "acl"),
-        *("replicaof", "slaveof", "failover"),
-    )
-)
-_SCRIPTS = frozenset(("eval", "evalsha", "eval_ro", "evalsha_ro", "fcall", "fcall_ro"))
-#: Commands in constant time. A slow one that removed a key paid for a lazy expiry.
-_CONSTANT_TIME = frozenset(
-    (
-        *("get", "hget", "exists", "ttl", "pttl", "type", "strlen", "llen", "scard", "zcard", "hlen", "sismember"),
-        *("zscore", "hexists", "expire", "pexpire", "expireat", "pexpireat", "persist", "touch", "object"),
-    )
-)
 #: Commands per second that fill the main thread even if each is cheap.
 _MANY_PER_SECOND = 5000
+#: A command that used less CPU than this share of its time was stopped inside. A contended host leaves it a half.
+_STOPPED_SHARE = 0.4
+
+#: Causes after which no rule can add anything.
+_FINAL: frozenset[Cause] = frozenset(("exporter", "loading", "restart", "network", "unknown"))
 
 _DO: dict[Cause, str] = {
     "command": "Replace this command by one that works in small batches (SCAN, UNLINK, smaller ranges, ASYNC).",
@@ -75,6 +65,8 @@ class Finding(NamedTuple):
     seconds: float
     why: str
     do: str = ""
+    #: The part of ``seconds`` in which the process needs no CPU.
+    slept: float = 0.0
 
 
 def classify(evidence: Evidence) -> Verdict:
@@ -87,7 +79,8 @@ def classify(evidence: Evidence) -> Verdict:
             continue
         found.append(finding)
         facts.named[finding.cause] = finding.seconds
-        if finding.seconds >= 0.5 * facts.wait:
+        facts.slept += finding.slept
+        if finding.cause in _FINAL:
             break
     winner = next((finding for finding in found if finding.seconds >= 0.5 * facts.wait), None)
     winner = winner or max(found, key=lambda finding: finding.seconds)
@@ -110,9 +103,9 @@ def _unknown(facts: Facts, why: str, do: str) -> Finding:
 def exporter(facts: Facts) -> Finding | None:
     """Blame our own delay: by the kernel's timestamps, no reply was late."""
     evidence = facts.evidence
-    if evidence.ended_by != "reply":
+    if evidence.ended_by not in ("reply", "unknown"):
         return None
-    if evidence.kernel_clock and 0 < facts.wait < evidence.threshold:
+    if evidence.ended_by == "reply" and evidence.kernel_clock and 0 < facts.wait < evidence.threshold:
         why = f"by the kernel's clock no ping took longer than {seconds_text(facts.wait)}"
         return Finding("exporter", "sure", facts.wait, why)
     if not evidence.kernel_clock and facts.wait > 0 and evidence.loop_lag >= 0.5 * facts.wait:
@@ -155,7 +148,7 @@ def restart(facts: Facts) -> Finding | None:
 def network(facts: Facts) -> Finding | None:
     """Detect that no ACK came for the ping: cable, route, or the whole machine frozen."""
     seconds, retransmits = facts.unacknowledged()
-    if seconds >= 0.5 * facts.wait or (retransmits and seconds > 0):
+    if seconds > 0 and (seconds >= 0.5 * facts.wait or retransmits):
         why = f"no ACK for {seconds_text(seconds)} of {seconds_text(facts.wait)}, {retransmits} retransmissions"
         return Finding("network", "sure", max(seconds, 0.5 * facts.wait), why)
     return None
@@ -192,25 +185,30 @@ def command(facts: Facts) -> Finding | None:
         return None
     took = f"{top.name.upper()} took {seconds_text(top.seconds)} ({top.source})"
     explained = min(top.seconds, facts.wait)
-    if top.name not in _MAY_SLEEP:
+    if not top.may_sleep:
         if facts.cpu is None:
             return _unknown(
                 facts, f"{took}, but CPU use is missing", "Allow INFO cpu: it tells a slow command from a stop."
             )
-        if facts.cpu.used < 0.25 * min(top.seconds, facts.cpu.window):
+        if facts.cpu.used < _STOPPED_SHARE * min(top.seconds, facts.cpu.window):
             why = f"{took}, but the process used only {seconds_text(facts.cpu.used)} of CPU: stopped inside it"
             return Finding("not_running", "likely", explained, why)
         if facts.idle and explained >= 0.5 * facts.wait:
             why = f"{took}, but no CPU was used while the pings waited"
             return _unknown(facts, why, "Compare CPU and slow log of this record; they contradict each other.")
+    if top.is_constant_time and facts.delta("expired_keys") is None:
+        return _unknown(facts, f"{took}, and expired_keys is missing", "Allow INFO stats in the ACL of the exporter.")
     cause, certainty = _kind_of(top, facts)
-    return Finding(cause, certainty, explained, took + (", and keys expired" if cause == "expire" else ""))
+    why = took + (", and keys expired" if cause == "expire" else "")
+    return Finding(cause, certainty, explained, why, slept=explained if top.may_sleep else 0.0)
 
 
 def _kind_of(top: CommandTime, facts: Facts) -> tuple[Cause, Certainty]:
-    if top.name in _SCRIPTS:
+    if top.is_script:
         return "script", "sure"
-    if top.name in _CONSTANT_TIME and facts.grew("expired_keys"):
+    if top.name in ("bgsave", "bgrewriteaof"):
+        return "fork", "likely"
+    if top.is_constant_time and facts.grew("expired_keys"):
         return "expire", "likely"
     if facts.busy or top.name == "debug":
         return "command", "sure"
@@ -220,7 +218,7 @@ def _kind_of(top: CommandTime, facts: Facts) -> tuple[Cause, Certainty]:
 def retransmissions(facts: Facts) -> Finding | None:
     """Blame the network if the kernel had to send again, and the server was not busy."""
     before, after = facts.evidence.retransmits_before, facts.evidence.retransmits_after
-    if before is None or after is None or after <= before or facts.busy:
+    if before is None or after is None or after <= before or facts.busy or facts.named:
         return None
     why = f"the kernel sent {after - before} times again, and the server was not busy"
     return Finding("network", "likely", facts.wait, why)
@@ -247,15 +245,18 @@ def disk(facts: Facts) -> Finding | None:
     """Detect that the AOF waited for the disk."""
     for event in facts.evidence.latency_events or ():
         if event.name.startswith("aof-") and event.milliseconds / 1000 >= max(0.1, 0.5 * facts.wait):
+            seconds = min(facts.wait, event.milliseconds / 1000)
             why = f"the latency event {event.name} took {seconds_text(event.milliseconds / 1000)}"
-            return Finding("disk", "sure", facts.wait, why)
+            return Finding("disk", "sure", seconds, why, slept=seconds)
     if facts.busy:
         return None
     if facts.grew("aof_delayed_fsync"):
-        return Finding("disk", "likely", facts.wait, "a write waited for an fsync (aof_delayed_fsync)")
+        rest = facts.rest
+        return Finding("disk", "likely", rest, "a write waited for an fsync (aof_delayed_fsync)", slept=rest)
     seconds = (facts.delta("eventloop_duration_aof_sum") or 0.0) / 1e6
     if seconds >= max(0.1, 0.5 * facts.wait):
-        return Finding("disk", "sure", facts.wait, f"the event loop spent {seconds_text(seconds)} in the AOF")
+        why = f"the event loop spent {seconds_text(seconds)} in the AOF"
+        return Finding("disk", "sure", min(seconds, facts.wait), why, slept=seconds)
     return None
 
 
@@ -270,7 +271,9 @@ def paused(facts: Facts) -> Finding | None:
     why = "a malformed command was refused at once while pings waited"
     if pauses:
         certainty: Certainty = "sure" if facts.taken else "likely"
-        return Finding("paused", certainty, _idle_or_all(facts), f"{why}, and CLIENT PAUSE was called")
+        return Finding("paused", certainty, facts.rest, f"{why}, and CLIENT PAUSE was called", slept=facts.rest)
+    if facts.named:
+        return None
     return _unknown(
         facts, f"{why}, but commandstats shows no CLIENT PAUSE", "Allow INFO commandstats, and look for a lost reply."
     )
@@ -285,20 +288,22 @@ def no_cpu(facts: Facts) -> Finding | None:
 
 def not_running(facts: Facts) -> Finding | None:
     """Conclude a stop if the ping arrived, no CPU was used, and nothing was logged."""
-    is_rest = bool(facts.named) and facts.idle_seconds >= 0.5 * facts.wait
-    if not facts.idle and not is_rest:
+    idle = facts.idle_seconds - facts.slept
+    if not (idle >= 0.25 * facts.wait if facts.named else facts.idle):
         return None
     if (doubt := _doubt_of_stop(facts)) is not None:
-        return _unknown(facts, *doubt)
+        return None if facts.named else _unknown(facts, *doubt)
     used = facts.cpu.used if facts.cpu is not None else 0.0
     why = f"the ping was taken, but the process used {seconds_text(used)} of CPU and logged nothing for it"
-    return Finding("not_running", "likely", facts.idle_seconds, why)
+    return Finding("not_running", "likely", idle, why)
 
 
 def _doubt_of_stop(facts: Facts) -> tuple[str, str] | None:
     """Return what else could explain an idle process, and what would tell; None if nothing could."""
     evidence, after = facts.evidence, facts.after
-    if not facts.taken and evidence.connected is not True:
+    knows_loss = evidence.retransmits_before is not None and evidence.retransmits_after is not None
+    is_local = "unix" in evidence.missing.get("tcp_info", "")
+    if not is_local and not (knows_loss and (facts.taken or evidence.connected is True)):
         return (
             "the process was idle, or the network lost the ping: TCP_INFO is missing",
             "TCP_INFO needs Linux and TCP.",
@@ -308,7 +313,7 @@ def _doubt_of_stop(facts: Facts) -> tuple[str, str] | None:
             "the process was stopped, or its clients were paused: the test with a malformed command is missing",
             "Switch the malformed command on, and allow INFO commandstats.",
         )
-    if not facts.calls and not (evidence.slow_entries is not None or evidence.command_log is not None):
+    if not facts.calls and not facts.has_log:
         return "idle, but neither slow log nor commandstats can be read", "Allow SLOWLOG GET and INFO commandstats."
     aof = after.text("aof_enabled") if after is not None else None
     knows_disk = after is not None and after.number("eventloop_duration_aof_sum") is not None
@@ -326,6 +331,10 @@ def saturated(facts: Facts) -> Finding | None:
     """Conclude saturation if the main thread was busy with commands, and no single one is to blame."""
     if not facts.busy or facts.named or facts.cpu is None:
         return None
+    if not facts.calls and not facts.has_log:
+        return _unknown(facts, "busy, but neither slow log nor commandstats can be read", "Allow SLOWLOG GET and INFO.")
+    if any(facts.delta(name) is None for name in ("evicted_keys", "expired_keys", "expire_cycle_cpu_milliseconds")):
+        return _unknown(facts, "busy, and counters of expiry and eviction are missing", "Allow INFO stats.")
     top = facts.beyond_usual()
     if not facts.evidence.slow_entries and not facts.evidence.command_log and top is not None:
         is_one = top.seconds >= 0.3 * facts.wait and top.longest >= max(0.02, 0.05 * facts.wait)
@@ -360,11 +369,6 @@ def unknown(facts: Facts) -> Finding | None:
     lost = ", the connection was lost, and the same process answers" if facts.evidence.ended_by == "reset" else ""
     why = f"CPU use of {share} is neither busy nor idle, and nothing was logged{lost}"
     return _unknown(facts, why, "Look at CPU limits of the server, and set latency-monitor-threshold to 100.")
-
-
-def _idle_or_all(facts: Facts) -> float:
-    """Return what a pause explains: all, except what a measured cause already explains."""
-    return max(0.0, facts.wait - sum(facts.named.values())) if facts.named else facts.wait
 
 
 RULES: tuple[Callable[[Facts], Finding | None], ...] = (

@@ -20,6 +20,23 @@ _LATE_END = 2.0
 BUSY_SHARE, IDLE_SHARE = 0.5, 0.3
 
 
+#: Commands that may take long without any CPU. For all others, idle time means that the process was stopped.
+_MAY_SLEEP = frozenset(
+    (
+        *("debug", "migrate", "save", "bgsave", "bgrewriteaof", "config", "cluster", "shutdown", "module", "acl"),
+        *("replicaof", "slaveof", "failover"),
+    )
+)
+_SCRIPTS = frozenset(("eval", "evalsha", "eval_ro", "evalsha_ro", "fcall", "fcall_ro"))
+#: Commands in constant time. A slow one that removed a key paid for a lazy expiry.
+_CONSTANT_TIME = frozenset(
+    (
+        *("get", "hget", "exists", "ttl", "pttl", "type", "strlen", "llen", "scard", "zcard", "hlen", "sismember"),
+        *("zscore", "hexists", "expire", "pexpire", "expireat", "pexpireat", "persist", "touch", "object"),
+    )
+)
+
+
 class CpuUse(NamedTuple):
     """CPU seconds of the main thread over wall time: bounds during the wait, and what the whole window used."""
 
@@ -37,13 +54,32 @@ class CommandTime(NamedTuple):
     longest: float
     source: str
 
+    @property
+    def may_sleep(self) -> bool:
+        """Return whether it may take long without any CPU."""
+        return self.name in _MAY_SLEEP
+
+    @property
+    def is_script(self) -> bool:
+        """Return whether it runs a script or a function."""
+        return self.name in _SCRIPTS
+
+    @property
+    def is_constant_time(self) -> bool:
+        """Return whether it never takes long by itself."""
+        return self.name in _CONSTANT_TIME
+
 
 @dataclass
 class Facts:
-    """The evidence of one stall as numbers. ``named`` is what earlier rules already explain, in seconds."""
+    """The evidence of one stall as numbers.
+
+    ``named`` is what earlier rules already explain, in seconds. ``slept`` is the part of it that needs no CPU.
+    """
 
     evidence: Evidence
     named: dict[str, float] = field(default_factory=dict)
+    slept: float = 0.0
 
     def __post_init__(self) -> None:
         evidence = self.evidence
@@ -55,7 +91,7 @@ class Facts:
         #: The state before the stall counts only if it is of the same process.
         self.before = evidence.before
         self.other_process = self._is_other_process()
-        if self.other_process:
+        if self.other_process or not self._is_same_process():
             self.before = None
         self.cpu = self._cpu_use()
         self.calls = self._calls()
@@ -81,9 +117,21 @@ class Facts:
         return 0.0 if self.cpu is None else self.wait * min(1.0, max(0.0, 1.0 - self.cpu.high))
 
     @property
+    def rest(self) -> float:
+        """Return the part of the wait that no rule explains yet."""
+        return max(0.0, self.wait - sum(self.named.values()))
+
+    @property
     def taken(self) -> bool:
         """Return whether the host of the server acknowledged the ping, although the reply was late."""
         return bool(self.samples) and not any(map(_is_unacknowledged, self.samples))
+
+    @property
+    def has_log(self) -> bool:
+        """Return whether a slow log or command log was read whose times can be compared with ours."""
+        logs = [log for log in (self.evidence.slow_entries, self.evidence.command_log) if log is not None]
+        knows_time = self.after is not None and self.after.number("server_time_usec") is not None
+        return bool(logs) and (knows_time or not any(logs))
 
     def delta(self, name: str) -> float | None:
         """Return by how much a counter grew; None if it is missing, or if it went back."""
@@ -175,6 +223,15 @@ class Facts:
         was, now = self.before.number("uptime_in_seconds"), self.after.number("uptime_in_seconds")
         return was is not None and now is not None and now + 2 < was
 
+    def _is_same_process(self) -> bool:
+        """Return whether both snapshots are of one process. A lost connection makes that doubtful without a run_id."""
+        if self.before is None or self.after is None or self.evidence.ended_by == "reply":
+            return True
+        if self.before.text("run_id") is not None and self.after.text("run_id") is not None:
+            return True
+        was, now = self.before.number("uptime_in_seconds"), self.after.number("uptime_in_seconds")
+        return was is not None and now is not None and abs((now - was) - (self.after.at - self.before.at)) < 3
+
     def _calls(self) -> dict[str, tuple[int, float]]:
         if self.before is None or self.after is None:
             return {}
@@ -222,11 +279,13 @@ def _is_unacknowledged(sample: TcpSample) -> bool:
 
 
 def _finite(value: float) -> float:
-    return value if math.isfinite(value) else 0.0
+    """Return the number, or 0 for one that no clock shows."""
+    return value if abs(value) < 1e12 else 0.0
 
 
 def seconds_text(seconds: float) -> str:
     """Spell a duration: ``1.24 s`` or ``85 ms``."""
+    seconds = min(max(seconds, 0.0), 1e9)
     return f"{seconds:.2f} s" if seconds >= 0.1 else f"{seconds * 1000:.0f} ms"
 
 
