@@ -225,7 +225,7 @@ class ProbeConnection:
                 self._sock.send(self._tls.encrypt(data) if self._tls else data)
 
     def tcp_info(self) -> bytes | None:
-        """Return Linux' TCP_INFO of the connection, or None where there is none."""
+        """Return Linux' TCP_INFO of the connection, or None on systems and sockets without it."""
         if _TCP_INFO is None or self._sock.family not in (socket.AF_INET, socket.AF_INET6):
             return None
         try:

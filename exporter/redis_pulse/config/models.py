@@ -149,7 +149,7 @@ class StallSettings(Options):
         0.1, ge=0.01, description="A PING that waits for this long, or times out, begins a stall."
     )
     enquire: bool = Field(
-        True, description="Whether the server is asked for the cause while it stalls, and read once a second before."
+        True, description="Whether the server is queried for the cause of a stall, and read once a second before one."
     )
     snapshot_interval: PositiveSeconds = Field(
         1.0, ge=0.5, description="Time between two short INFO, to compare a stall with the time before it."

@@ -27,7 +27,8 @@ from redis_pulse.errors import (
     UnreachableError,
 )
 from redis_pulse.metric import CollectorFault
-from redis_pulse.probe import ProbeObserver, ProbeResult
+from redis_pulse.probe import ProbeResult
+from redis_pulse.stalls import PingOutcome, StallMonitor, StallRecord, Verdict
 from redis_pulse.telemetry import TargetMetrics
 
 CONNECT = "connect"
@@ -139,7 +140,7 @@ class TargetEventLogger:
         self._outage_log = OutageLog(self._lines)
         self._failure_causes = FailureCauses(self._lines, target.user)
         #: receives the same events to find stalls
-        self.stalls: ProbeObserver | None = None
+        self.stalls: StallMonitor | None = None
         self._is_slow = False
         self._is_opening_logged = False
 
@@ -161,7 +162,8 @@ class TargetEventLogger:
         self._lines.tick()
         self._outage_log.on_probe(result)
         if self.stalls is not None:
-            self.stalls.on_probe(result)
+            reason = None if result.error is None else result.error.reason
+            self.stalls.on_outcome(PingOutcome(*result[:3], reason, result.was_sent, result.kernel_clock))
         if result.error is None and result.seconds is not None:
             self._check_slow(result.seconds)
         if not isinstance(result.error, RejectedError):
@@ -172,10 +174,17 @@ class TargetEventLogger:
         if self.stalls is not None:
             self.stalls.on_overdue(due)
 
-    def on_late_reply(self, due: float, at: float, seconds: float) -> None:
+    def on_late_reply(self, due: float, _at: float, seconds: float) -> None:
         """Pass on the reply to a ping that had timed out."""
         if self.stalls is not None:
-            self.stalls.on_late_reply(due, at, seconds)
+            self.stalls.on_late_reply(due, seconds)
+
+    def on_stall(self, record: StallRecord, verdict: Verdict) -> None:
+        """Log a stall that has ended, with its cause."""
+        seconds = round(record.seconds, 3)
+        self._lines.log(
+            ("stall", verdict.cause), "warning", "stall", seconds=seconds, cause=verdict.cause, why=verdict.why
+        )
 
     def _check_slow(self, seconds: float) -> None:
         limit, was_slow = self._slow_reply, self._is_slow

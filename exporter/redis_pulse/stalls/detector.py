@@ -1,7 +1,8 @@
 """Finds the stalls of one target in the outcomes of its pings. Plain state and times, no I/O.
 
-A stall lasts from the due time of the first ping that waited for ``threshold`` or timed out, to the arrival of the
-first reply in time after it. A target that cannot be reached is an outage and no stall. A lost connection ends a stall.
+A stall begins at the due time of the first ping that waited for ``threshold`` or timed out. It ends when the first
+reply in time after it arrives. A target that cannot be reached is an outage, which
+is no stall. A lost connection ends a stall.
 
     overdue(due, now)    a ping still waits; returns the episode if one begins
     observe(outcome)     a ping has ended; returns the episode if one ends
@@ -64,10 +65,10 @@ class StallDetector:
 
     def overdue(self, due: float, now: float) -> Episode | None:
         """Record that a ping still waits. Return the episode that begins with it, or None."""
+        begun = self._begin(due) if self.running is None else None
         if self.running is not None:
-            self.running.measure(due, max(0.0, now - due))
-            return None
-        return self._begin(due)
+            self.running.measure(due, now - due)
+        return begun
 
     def observe(self, outcome: PingOutcome) -> Episode | None:
         """Record the end of a ping. Return the episode that ends with it, or None."""
@@ -95,7 +96,7 @@ class StallDetector:
             self.running.measure(due, seconds)
 
     def end(self, at: float, ended_by: EndedBy = "unknown") -> Episode | None:
-        """End the running episode without a reply. Return it, or None if there is none."""
+        """End the running episode without a reply. Return it, or None."""
         episode, self.running = self.running, None
         if episode is not None:
             episode.ended, episode.ended_by = at, ended_by
