@@ -10,6 +10,7 @@ found. ``--check`` writes nothing and prints the verdicts. Kinds of the network 
 import argparse
 import contextlib
 import ctypes
+import math
 import os
 import random
 import select
@@ -119,7 +120,7 @@ class Observer(threading.Thread):
         self.grid = 0.0
         self._snapshots: list[Snapshot] = []
         self._slow_id, self._events = -1, set[Any]()
-        self._refused: bool | None = None
+        self._refused_at: float | None = None
         self._is_connected: bool | None = None
 
     def run(self) -> None:
@@ -179,15 +180,15 @@ class Observer(threading.Thread):
         return time.monotonic() - sent, tcp, "reset"
 
     def _probe(self, address: tuple[str, int]) -> None:
-        self._refused = self._is_connected = None
-        self._is_connected = self._refused = False
+        self._is_connected, self._refused_at = False, math.inf
         with contextlib.suppress(OSError), socket.socket() as probe:
             begun = time.monotonic()
             probe.settimeout(0.3)
             probe.connect(address)
             self._is_connected = time.monotonic() - begun < 0.08
             probe.sendall(b"ECHO\r\n")
-            self._refused = bool(probe.recv(100))
+            if probe.recv(100):
+                self._refused_at = time.monotonic()
 
     def _finish(
         self, ping: Link, ask: Link, started: float, wall: float, wait: float, tcp: list[TcpSample], ended: EndedBy
@@ -195,6 +196,7 @@ class Observer(threading.Thread):
         before = next((kept for kept in reversed(self._snapshots) if kept.at <= started), None)
         earlier = self._snapshots[0] if self._snapshots and self._snapshots[0] is not before else None
         retransmits = tcp[-1].total_retrans if tcp else None
+        refused_at = self._refused_at if tcp else None
         if ended in ("reset", "loading"):
             ask = self._reconnect()
         if not self._asked or ended in ("reset", "loading"):
@@ -208,10 +210,10 @@ class Observer(threading.Thread):
                 started=started, ended=time.monotonic(), started_wall=wall, ended_wall=time.time(), seconds=wait,
                 ended_by=ended, earlier=earlier, before=before, after=after, slow_entries=tuple(slow),
                 latency_events=tuple(events), latency_threshold=threshold, tcp=tuple(tcp), retransmits_before=0,
-                retransmits_after=retransmits, connected=self._is_connected, malformed_refused=self._refused,
+                retransmits_after=retransmits, connected=self._is_connected,
+                malformed_refused=None if refused_at is None else refused_at < started + wait - 0.02,
             )
         )  # fmt: skip
-        self._snapshots.clear()
 
     def _reconnect(self) -> Link:
         """Wait until a server can be asked again: at most 10 s, also if it still loads."""
@@ -272,7 +274,9 @@ class Bench:
         self.start()
         self.sock = str(self.server.folder / "admin.sock")
         self.turns = self._turns_per_second()
-        self.load = subprocess.Popen([sys.executable, "-m", "tests.stalls.record_evidence", "--load", self.sock])
+        self.load = subprocess.Popen(
+            ["nice", "-n", "15", sys.executable, "-m", "tests.stalls.record_evidence", "--load", self.sock]
+        )
         self.observer = Observer((host, self.server.port), self.namespaces[-1] if self.namespaces else None)
         self.observer.start()
         time.sleep(4)
@@ -283,6 +287,9 @@ class Bench:
             if self.namespaces:
                 self.server._program = self._in_namespace(self.server._program)
             self.server.start()
+            if os.geteuid() == 0:  # a busy machine must not starve the server: that would be a cause of its own
+                self.sock = str(self.server.folder / "admin.sock")
+                os.setpriority(os.PRIO_PROCESS, self.pid, -20)
         finally:
             for name in self._environment:
                 del os.environ[name]
@@ -507,7 +514,7 @@ def _load(path: str) -> None:
 
 
 def _flood_with_cheap_commands(path: str) -> None:
-    links = [Link(path).socket for _ in range(150)]
+    links = [Link(path).socket for _ in range(80)]
     chunk = b"*2\r\n$8\r\nBITCOUNT\r\n$4\r\nbits\r\n" * 400
     for link in links:
         link.setblocking(False)
@@ -566,6 +573,8 @@ def main() -> None:
     if options.flood:
         _flood_with_cheap_commands(options.flood)
         return
+    if os.geteuid() == 0:
+        os.setpriority(os.PRIO_PROCESS, 0, -15)
     servers: tuple[Software, ...] = ("redis", "valkey")
     for software in [server for server in servers if server in options.server]:
         for label, evidence in _record_all(software, options.only.split(","), options.times):

@@ -24,8 +24,9 @@ CAUSES: tuple[Cause, ...] = get_args(Cause)
 
 #: Commands per second that fill the main thread even if each is cheap.
 _MANY_PER_SECOND = 5000
-#: A command that used less CPU than this share of its time was stopped inside. A contended host leaves it a half.
-_STOPPED_SHARE = 0.4
+#: A command that used less CPU than this share of its time was stopped inside. A contended host may leave it a half.
+#: Between the two shares, the evidence contradicts itself.
+_STOPPED_SHARE, _DOUBTFUL_SHARE = 0.25, 0.4
 
 #: Causes after which no rule can add anything.
 _FINAL: frozenset[Cause] = frozenset(("exporter", "loading", "restart", "network", "unknown"))
@@ -190,12 +191,13 @@ def command(facts: Facts) -> Finding | None:
             return _unknown(
                 facts, f"{took}, but CPU use is missing", "Allow INFO cpu: it tells a slow command from a stop."
             )
-        if facts.cpu.used < _STOPPED_SHARE * min(top.seconds, facts.cpu.window):
+        share = facts.cpu.used / min(top.seconds, facts.cpu.window)
+        if share < _STOPPED_SHARE:
             why = f"{took}, but the process used only {seconds_text(facts.cpu.used)} of CPU: stopped inside it"
             return Finding("not_running", "likely", explained, why)
-        if facts.idle and explained >= 0.5 * facts.wait:
-            why = f"{took}, but no CPU was used while the pings waited"
-            return _unknown(facts, why, "Compare CPU and slow log of this record; they contradict each other.")
+        if (facts.idle or share < _DOUBTFUL_SHARE) and explained >= 0.5 * facts.wait:
+            why = f"{took}, but little CPU was used while the pings waited: stopped inside it, or a starved host"
+            return _unknown(facts, why, "Compare the CPU of the host with that of the server.")
     if top.is_constant_time and facts.delta("expired_keys") is None:
         return _unknown(facts, f"{took}, and expired_keys is missing", "Allow INFO stats in the ACL of the exporter.")
     cause, certainty = _kind_of(top, facts)
@@ -315,6 +317,11 @@ def _doubt_of_stop(facts: Facts) -> tuple[str, str] | None:
         )
     if not facts.calls and not facts.has_log:
         return "idle, but neither slow log nor commandstats can be read", "Allow SLOWLOG GET and INFO commandstats."
+    if sum(seconds for _, seconds in facts.calls.values()) >= 0.5 * facts.wait and not facts.named:
+        return (
+            "commands took most of the time, but the process got little CPU: starved, saturated, or stopped",
+            "Compare the CPU of the host with that of the server.",
+        )
     aof = after.text("aof_enabled") if after is not None else None
     knows_disk = after is not None and after.number("eventloop_duration_aof_sum") is not None
     threshold = evidence.latency_threshold or 0
