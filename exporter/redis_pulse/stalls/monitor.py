@@ -249,6 +249,12 @@ class StallMonitor:
     async def _complete(self, case: StallCase) -> None:
         """Wait for the enquiry of a stall that has ended, ask again if its answer came too early, and conclude."""
         episode = case.episode
+        try:
+            await self._wait_for_answers(case, episode)
+        finally:  # also when the target is removed
+            self._conclude(case, episode)
+
+    async def _wait_for_answers(self, case: StallCase, episode: Episode) -> None:
         if case.enquiry is not None:
             await asyncio.wait({case.enquiry})  # it has its own deadline
         longest_end = (episode.longest_started or episode.started) + episode.seconds
@@ -256,7 +262,6 @@ class StallMonitor:
         if info is not None and info.at < longest_end:
             with suppress(TargetError):
                 case.answers = await self._questioner.enquire(AFTER_STALL)
-        self._conclude(case, episode)
 
     def _conclude(self, case: StallCase, episode: Episode) -> None:
         case.retransmits_after = self._retransmits_now()
