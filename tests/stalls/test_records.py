@@ -69,3 +69,18 @@ def test_own_delay_is_counted_once_and_has_no_target() -> None:
     assert (kept.target, kept.cause, kept.seconds) == (None, "exporter", 0.5)
     assert registry.lag_between(100.6, 100.7) == 0.5
     assert registry.lag_between(102.0, 103.0) == 0.0
+
+
+def test_many_stalls_at_once_are_recognized() -> None:
+    registry = StallRegistry()
+    for number, name in enumerate(("a", "b", "c", "d", "e", "f", "g")):
+        registry.watch(name, "h1" if name in "abcd" else name)
+        if name in "abc":
+            registry.add(record(number, name, started=10.0 + number, ended=20.0))
+    assert registry.others_at_once("a", 10.0, 15.0) == "3 of 4 targets of this host stalled at once"
+    assert registry.others_at_once("a", 10.0, 11.5) == "", "two are few"
+    registry.add(record(9, "e", started=10.0, ended=20.0))
+    assert registry.others_at_once("e", 10.0, 15.0) == "4 of 7 targets stalled at once"
+    registry.forget("a")
+    registry.forget("b")
+    assert registry.others_at_once("e", 10.0, 15.0) == ""

@@ -85,6 +85,7 @@ class StallMonitor:
         self._recovered = asyncio.Event()
         self._is_up = False
         self._retransmits: int | None = None
+        registry.watch(target.name, target.endpoint.host or target.address)
         #: The owner sets it before the first ping.
         self.prober: WatchedProber | None = None
         metrics.callbacks[families.STALL_IN_PROGRESS, ""] = lambda: float(self._detector.running is not None)
@@ -271,6 +272,10 @@ class StallMonitor:
             self._registry.drop_running(self._target)
             self._registry.record_own_delay(evidence.started_wall, episode.seconds, verdict)
             return
+        if others := self._registry.others_at_once(
+            self._target, evidence.started_wall, evidence.started_wall + episode.seconds
+        ):
+            verdict = verdict._replace(why=f"{verdict.why}; {others}")
         commands = case.shown_commands(evidence) if self._settings.show_commands else ()
         record = replace(self._record(case, verdict), evidence=evidence.to_json(), commands=commands)
         self._registry.add(record)

@@ -15,6 +15,8 @@ from redis_pulse.stalls.causes import Verdict
 MAX_PER_TARGET, MAX_TOTAL = 20, 500
 #: A record is shortened to this many bytes of JSON: shown commands first, then its evidence.
 MAX_RECORD_BYTES: Final = 8192
+#: So many targets that stall at once are worth a word.
+MANY_AT_ONCE: Final = 3
 #: Seconds. Shorter delays of our own event loop are not remembered. Those below the second number are no stalls.
 MIN_LAG, MIN_OWN_DELAY = 0.01, 0.1
 
@@ -81,8 +83,34 @@ class StallRegistry:
         self._counts: Counter[str | None] = Counter()
         self._running: dict[str, StallRecord] = {}
         self._last: dict[str, StallRecord] = {}
+        self._hosts: dict[str, str] = {}  # by target
         self._numbers = itertools.count(1)
         self._lags: deque[tuple[float, float]] = deque(maxlen=256)
+
+    def watch(self, target: str, host: str) -> None:
+        """Remember the host of a target, to recognize stalls of many targets at once."""
+        self._hosts[target] = host
+
+    def others_at_once(self, target: str, started: float, ended: float) -> str:
+        """Return in words how many other targets stalled between these times, or an empty text if they are few.
+
+        Many are ``MANY_AT_ONCE`` targets of the same host, or half of all targets.
+        """
+        stalled = {
+            record.target
+            for record in self._last.values()
+            if record.target is not None and record.started < ended and (record.ended is None or record.ended > started)
+        }
+        stalled.add(target)
+        host = self._hosts.get(target)
+        at_host = sum(self._hosts.get(other) == host for other in stalled)
+        if host is not None and at_host >= MANY_AT_ONCE:
+            return (
+                f"{at_host} of {sum(one == host for one in self._hosts.values())} targets of this host stalled at once"
+            )
+        if len(stalled) >= MANY_AT_ONCE and 2 * len(stalled) >= len(self._hosts):
+            return f"{len(stalled)} of {len(self._hosts)} targets stalled at once"
+        return ""
 
     def next_id(self) -> int:
         """Return the number of a new record."""
@@ -111,6 +139,7 @@ class StallRegistry:
         """Forget the running and the last stall of a target that is not monitored any more. Its records stay."""
         self._running.pop(target, None)
         self._last.pop(target, None)
+        self._hosts.pop(target, None)
 
     def newest(
         self, target: str | None = None, cause: str | None = None, limit: int = MAX_TOTAL
