@@ -5,6 +5,7 @@ from redis_pulse.client.operation_commands import GuardedCall, OperationCommands
 from redis_pulse.client.pool import ConnectLimiter
 from redis_pulse.client.probe_connect import PHASES, phases_of
 from redis_pulse.client.probe_connection import ProbeConnection, Received, SentPing
+from redis_pulse.client.tcp_info import TcpInfo
 
 __all__ = [
     "PHASES",
@@ -17,5 +18,6 @@ __all__ = [
     "Received",
     "SentPing",
     "TargetClient",
+    "TcpInfo",
     "phases_of",
 ]

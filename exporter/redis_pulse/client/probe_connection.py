@@ -21,14 +21,13 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from redis_pulse.client.error_mapping import map_error_reply
+from redis_pulse.client.tcp_info import TcpInfo, read_tcp_info
 from redis_pulse.client.tls import TlsLayer
 from redis_pulse.errors import MaxClientsError, OperationTimeoutError, ProtocolError, TargetError
 
 _LINUX = sys.platform.startswith("linux")
 #: Linux option: put a timestamp on received data, in ns of CLOCK_REALTIME. ``socket`` names it since Python 3.14.
 _SO_TIMESTAMPNS = 35
-_TCP_INFO: int | None = getattr(socket, "TCP_INFO", None) if _LINUX else None
-_TCP_INFO_BYTES = 256
 _TIMESPEC = struct.Struct("@ll")
 #: Bytes for the control message with the timestamp.
 _CONTROL_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
@@ -212,6 +211,10 @@ class ProbeConnection:
         """Unix time at which the server's certificate expires, or None without TLS or without a check."""
         return self._tls.certificate_expires if self._tls else None
 
+    def tcp_info(self) -> TcpInfo | None:
+        """Return what the kernel knows about the connection now, or None where it tells nothing (``tcp_info``)."""
+        return read_tcp_info(self._sock)
+
     def introduce(self, commands: Sequence[tuple[bytes, OnReply]], on_hang_up: Callable[[], None]) -> None:
         """Send commands before the first ping. Each callback receives the reply to its command: None, or the error.
 
@@ -223,15 +226,6 @@ class ProbeConnection:
             self._on_introduction_reply, self._on_hang_up = [on_reply for _, on_reply in commands], on_hang_up
             with suppress(OSError, ssl.SSLError):
                 self._sock.send(self._tls.encrypt(data) if self._tls else data)
-
-    def tcp_info(self) -> bytes | None:
-        """Return Linux' TCP_INFO of the connection, or None on systems and sockets without it."""
-        if _TCP_INFO is None or self._sock.family not in (socket.AF_INET, socket.AF_INET6):
-            return None
-        try:
-            return self._sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _TCP_INFO_BYTES)
-        except OSError:
-            return None
 
     @property
     def peer(self) -> tuple[int, Any] | None:

@@ -19,9 +19,9 @@ from redis_pulse.stalls.case import StallCase
 from redis_pulse.stalls.causes import Verdict, classify
 from redis_pulse.stalls.detector import Episode, PingOutcome, StallDetector
 from redis_pulse.stalls.enquiry import QUESTIONS, Ask, EnquirySlots, Questioner, try_fresh_connection
+from redis_pulse.stalls.evidence import TcpSample
 from redis_pulse.stalls.records import StallRecord, StallRegistry
 from redis_pulse.stalls.snapshots import SnapshotHistory
-from redis_pulse.stalls.tcp_reader import read_tcp_sample
 from redis_pulse.telemetry import TargetMetrics, families
 
 #: Seconds for an enquiry after the end of its stall, and in all.
@@ -181,20 +181,28 @@ class StallMonitor:
         if case is None or prober is None or (sent := prober.newest_send) is None:
             return
         connection, now = prober.connection, self._clock()
-        raw = None if connection is None else connection.tcp_info()
-        sample = None if raw is None else read_tcp_sample(raw, now, now - sent)
-        if sample is None:
+        info = None if connection is None else connection.tcp_info()
+        if info is None:
             case.missing["tcp_info"] = "not available"
             return
         if len(case.tcp) >= _MAX_TCP_SAMPLES:
             del case.tcp[_MAX_TCP_SAMPLES // 2]
-        case.tcp.append(sample)
+        case.tcp.append(
+            TcpSample(
+                at=now,
+                unacked=info.unacked,
+                retransmits=info.retransmits,
+                backoff=info.backoff,
+                total_retrans=info.total_retrans,
+                notsent_bytes=info.notsent_bytes or 0,
+                since_send=now - sent,
+            )
+        )
 
     def _retransmits_now(self) -> int | None:
         connection = None if self.prober is None else self.prober.connection
-        raw = None if connection is None else connection.tcp_info()
-        sample = None if raw is None else read_tcp_sample(raw, 0.0, 0.0)
-        return None if sample is None else sample.total_retrans
+        info = None if connection is None else connection.tcp_info()
+        return None if info is None else info.total_retrans
 
     async def _test_fresh(self, case: StallCase, peer: tuple[int, Any]) -> None:
         waiting = None if self.prober is None else self.prober.waiting_since
