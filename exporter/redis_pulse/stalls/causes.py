@@ -295,8 +295,7 @@ def not_running(facts: Facts) -> Finding | None:
         return None
     if (doubt := _doubt_of_stop(facts)) is not None:
         return None if facts.named else _unknown(facts, *doubt)
-    used = facts.cpu.used if facts.cpu is not None else 0.0
-    why = f"the ping was taken, but the process used {seconds_text(used)} of CPU and logged nothing for it"
+    why = f"the ping was taken, but the process did not run for {seconds_text(idle)} and logged nothing for it"
     return Finding("not_running", "likely", idle, why)
 
 
@@ -326,7 +325,8 @@ def _doubt_of_stop(facts: Facts) -> tuple[str, str] | None:
     knows_disk = after is not None and after.number("eventloop_duration_aof_sum") is not None
     threshold = evidence.latency_threshold or 0
     knows_disk |= evidence.latency_events is not None and 0 < threshold <= 500 * facts.wait
-    if aof != "0" and not knows_disk:
+    is_complete = after is not None and after.text("loading") is not None
+    if not is_complete or (aof != "0" and not knows_disk):
         return (
             "the process was stopped, or waited for the disk of the AOF: no evidence tells",
             "Set latency-monitor-threshold to 100, and allow LATENCY LATEST and CONFIG GET.",
