@@ -181,11 +181,11 @@ def test_stall_without_a_lost_connection_is_logged_with_its_length(server: RealS
     daemon.wait_for(lambda page: page.operations() > first.operations() + 20)
     server.thaw()
     daemon.wait_until_up()
-    daemon.wait_for(lambda page: page.up() == 1 and "answering again" in daemon.log)
+    daemon.wait_for(lambda page: page.up() == 1 and "event=stall" in daemon.log)
     target_lines = [line for line in daemon.log.splitlines() if "logger=exporter.target" in line]
     events = [line.partition("event=")[2].partition(" target=")[0] for line in target_lines]
-    assert events == ["connected", '"not answering"', '"answering again"'], target_lines
-    assert "seconds=" in target_lines[-1]
+    assert events == ["connected", '"not answering"', '"answering again"', "stall"], target_lines
+    assert all("seconds=" in line for line in target_lines[2:])
 
 
 def test_server_that_dies_and_returns_is_one_line_for_each(server: RealServer, watch: Watch) -> None:
