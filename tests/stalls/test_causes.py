@@ -168,6 +168,10 @@ CASES: dict[str, tuple[Evidence, str]] = {
         ),
         "disk sure",
     ),
+    "stopped in a write of the AOF": (
+        stall(latency_events=(LatencyEvent("aof-write-alone", 9e8, 990),), latency_threshold=100),
+        "unknown likely",
+    ),
     "event loop in the AOF": (
         stall(
             before=info(99.5, eventloop_duration_aof_sum=0),

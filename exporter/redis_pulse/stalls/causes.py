@@ -249,6 +249,8 @@ def disk(facts: Facts) -> Finding | None:
         if event.name.startswith("aof-") and event.milliseconds / 1000 >= max(0.1, 0.5 * facts.wait):
             seconds = min(facts.wait, event.milliseconds / 1000)
             why = f"the latency event {event.name} took {seconds_text(event.milliseconds / 1000)}"
+            if event.name == "aof-write-alone" and facts.idle:  # no fsync ran, and a write alone rarely waits
+                return _unknown(facts, f"{why}: a disk, or a stop inside the write", "Look at the disk of the AOF.")
             return Finding("disk", "sure", seconds, why, slept=seconds)
     if facts.busy:
         return None
@@ -305,10 +307,7 @@ def _doubt_of_stop(facts: Facts) -> tuple[str, str] | None:
     knows_loss = evidence.retransmits_before is not None and evidence.retransmits_after is not None
     is_local = "unix" in evidence.missing.get("tcp_info", "")
     if not is_local and not (knows_loss and (facts.taken or evidence.connected is True)):
-        return (
-            "the process was idle, or the network lost the ping: TCP_INFO is missing",
-            "TCP_INFO needs Linux and TCP.",
-        )
+        return "the process was idle, or the network lost the ping: no TCP_INFO", "TCP_INFO needs Linux and TCP."
     if evidence.malformed_refused is None and (facts.calls_of("client|pause")[0] or not facts.calls):
         return (
             "the process was stopped, or its clients were paused: the test with a malformed command is missing",
