@@ -50,6 +50,8 @@ class RecordingObserver:
         self.connects: list[str] = []
         self.retries: list[str] = []
         self.results: list[ProbeResult] = []
+        self.overdue: list[float] = []
+        self.late_replies: list[tuple[float, float]] = []
         self.runs: list[tuple[str, str]] = []
         self.faults: dict[str, list[CollectorFault]] = {}
         self.slow: list[SlowCommands] = []
@@ -63,6 +65,12 @@ class RecordingObserver:
 
     def on_probe(self, result: ProbeResult) -> None:
         self.results.append(result)
+
+    def on_overdue(self, due: float) -> None:
+        self.overdue.append(due)
+
+    def on_late_reply(self, due: float, _at: float, seconds: float) -> None:
+        self.late_replies.append((due, seconds))
 
     def on_collector(self, collector: str, error: Exception | None) -> None:
         self.runs.append((collector, "ok" if error is None else getattr(error, "reason", type(error).__name__)))

@@ -26,7 +26,7 @@ LAYERS = {
     "cli": 8,
     "daemon": 7,
     **dict.fromkeys(("web", "scheduling", "demo", "migrate"), 6),
-    **dict.fromkeys(("polling", "probe", "discovery", "exposition"), 5),
+    **dict.fromkeys(("polling", "probe", "discovery", "exposition", "stalls"), 5),
     **dict.fromkeys(("collectors", "client", "sample_store", "telemetry"), 4),
     **dict.fromkeys(("circuit_breaker", "commands", "parse", "server_info"), 3),
     **dict.fromkeys(("config", "errors", "metric", "text_format", "log", "backoff", "startup_signals"), 2),

@@ -11,7 +11,7 @@ layer  modules
 6      ``web``       pages over HTTP · ``scheduling`` which job is due when
        ``demo``      embedded servers · ``migrate`` converts the flags of redis_exporter
 5      ``polling``   runs the collectors of one target · ``probe`` pings and the other client-side measurements
-       ``discovery`` finds targets · ``exposition`` renders ``/metrics``
+       ``discovery`` finds targets · ``exposition`` renders ``/metrics`` · ``stalls`` why a target was slow
 4      ``collectors``  one module or package per source of server metrics · ``client`` talks to one target
        ``sample_store``  latest samples per target and collector · ``telemetry`` the metrics of the daemon itself
 3      ``circuit_breaker``  closed, open, half-open · ``commands`` facts about commands

@@ -266,3 +266,19 @@ def test_renamed_commands_of_module_and_target_are_merged(tmp_path: Path) -> Non
     ).targets
     assert {name: word.get_secret_value() for name, word in first.commands.items()} == {"config": "c", "info": "b"}
     assert second.commands == {}
+
+
+def test_stall_settings_come_from_target_module_and_top(tmp_path: Path) -> None:
+    loaded = load_yaml(
+        tmp_path,
+        """
+        stalls: {threshold: 200ms, enquire: false}
+        modules: {near: {stalls: {threshold: 50ms}}}
+        targets:
+          - {url: a, module: near, stalls: {detect_pause: false}}
+          - {url: b}
+        """,
+    )
+    first, second = loaded.targets
+    assert (first.stalls.threshold, first.stalls.enquire, first.stalls.detect_pause) == (0.05, False, False)
+    assert (second.stalls.threshold, second.stalls.enquire, second.stalls.detect_pause) == (0.2, False, True)

@@ -12,6 +12,7 @@ from redis_pulse import errors, log
 from redis_pulse.daemon.target_events import TargetEventLogger
 from redis_pulse.metric import CollectorFault, SlowCommand, SlowCommands
 from redis_pulse.probe import ProbeResult
+from redis_pulse.stalls import PingOutcome, StallMonitor
 from redis_pulse.telemetry import ExporterMetrics
 from tests.fakes import ManualClock
 from tests.harness import metric_value, target_settings
@@ -116,3 +117,21 @@ def test_connects_and_retries_are_counted(logged: LoggedEvents) -> None:
     assert metric_value(logged.metrics, "redis_operation_failures_total", operation="connect", reason="dns") == 1
     assert metric_value(logged.metrics, "redis_operation_duration_seconds_count", operation="connect") == 2
     assert metric_value(logged.metrics, "redis_operation_retries_total", operation="info") == 1
+
+
+class BrokenStallMonitor(StallMonitor):
+    """Raises for every ping, as a bug would."""
+
+    def __init__(self) -> None:
+        pass
+
+    def on_outcome(self, outcome: PingOutcome) -> None:
+        raise RuntimeError(outcome)
+
+
+def test_bug_in_the_stalls_is_logged_once_and_costs_no_ping(logged: LoggedEvents) -> None:
+    logged.logger.stalls = BrokenStallMonitor()
+    logged.on_probe(0.01)
+    logged.on_probe(0.01)
+    assert sorted(logged.events) == ["connected", "stalls are no longer recorded"]
+    assert logged.logger.stalls is None

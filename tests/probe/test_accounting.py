@@ -9,9 +9,10 @@ from redis_pulse.probe.clock import RoundTrip
 
 def test_finished_probe_has_a_duration_only_if_it_succeeded() -> None:
     ping, round_trip, error = PendingPing(10.0, None), RoundTrip(0.25, 0.01), OperationTimeoutError("no answer in time")
-    assert finish(ping, 11.0, None, round_trip) == ProbeResult(10.0, 11.0, 0.25, None)
-    assert finish(ping, 11.0, error, round_trip) == ProbeResult(10.0, 11.0, None, error)
-    assert finish(ping, 11.0, error) == ProbeResult(10.0, 11.0, None, error)
+    is_stamped = round_trip.clock == "kernel"
+    assert finish(ping, 11.0, None, round_trip) == ProbeResult(10.0, 11.0, 0.25, None, False, is_stamped)
+    assert finish(ping, 11.0, error, round_trip) == ProbeResult(10.0, 11.0, None, error, False, is_stamped)
+    assert finish(ping, 11.0, error) == ProbeResult(10.0, 11.0, None, error, was_sent=False)
 
 
 def test_value_is_the_longest_of_the_current_and_the_previous_window() -> None:

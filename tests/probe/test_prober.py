@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redis_pulse.client import ConnectLimiter
-from redis_pulse.config import BreakerSettings, ConnectionSettings, PollSettings, ProbeSettings
+from redis_pulse.config import BreakerSettings, ConnectionSettings, PollSettings, ProbeSettings, StallSettings
 from redis_pulse.probe.session import ProbeSession
 from tests.fakes import GARBAGE, LOADING, MAXCLIENTS, NOAUTH, PONG, FakeServer, ManualClock, Reply, error
 from tests.harness import TargetHarness, eventually, metric_value
@@ -646,4 +646,37 @@ async def test_pings_that_waited_for_a_connection_respect_the_limit(server: Fake
     assert watched.prober.balanced
     assert (watched.prober.in_flight, watched.not_sent()) == (3, 2)
     server.release()
+    await watched.close()
+
+
+async def test_ping_is_reported_once_when_it_is_overdue(server: FakeServer) -> None:
+    """It is reported while it waits, so a stall can be examined before its ping has an outcome."""
+    probe, stalls = ProbeSettings(interval=1, timeout=5), StallSettings(enabled=True)
+    watched = TargetHarness(server.url, probe=probe, stalls=stalls, breaker=PATIENT, clock=monotonic)
+    await watched.probe_due()
+    await watched.ended(1)
+    assert watched.observer.overdue == []
+    server.hold()
+    began = monotonic()
+    await watched.probe_due()
+    await eventually(lambda: bool(watched.observer.overdue))
+    assert monotonic() - began >= 0.1
+    assert len(watched.observer.results) == 1
+    await asyncio.sleep(0.25)
+    assert len(watched.observer.overdue) == 1
+    server.release()
+    await watched.ended(2)
+    await watched.close()
+
+
+async def test_late_reply_is_reported_with_its_whole_wait(server: FakeServer) -> None:
+    watched = TargetHarness(server.url, breaker=PATIENT)
+    await watched.probe_due()
+    await watched.ended(1)
+    server.hold()
+    await watched.probes_due(2)
+    watched.clock.advance(1.5)
+    server.release()
+    await eventually(lambda: len(watched.observer.late_replies) == 2)
+    assert [round(seconds, 3) for _, seconds in watched.observer.late_replies] == [2.5, 1.5]
     await watched.close()

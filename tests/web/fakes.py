@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp
 
+from redis_pulse.stalls import StallRecord
 from redis_pulse.web import (
     ConnectionLimits,
     FailingCollector,
@@ -74,6 +75,7 @@ class FakeDaemon:
     version: str = "0.1.0"
     page: bytes = b"redis_up 1\n"
     changes: Sequence[PendingChange] = ()
+    records: Sequence[StallRecord] = ()
     is_ready: bool = True
     is_healthy: bool = True
     reload_error: str | None = None
@@ -87,6 +89,10 @@ class FakeDaemon:
     gate: asyncio.Event | None = None
     #: set when ``metrics`` is called
     called: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def stalls(self, target: str | None, cause: str | None, limit: int) -> Iterable[StallRecord]:
+        matching = [one for one in self.records if target in (None, one.target) and cause in (None, one.cause)]
+        return matching[:limit]
 
     async def metrics(self, *, openmetrics: bool, gzip: bool) -> bytes:
         self.called.set()

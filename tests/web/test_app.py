@@ -11,6 +11,7 @@ import pytest
 from starlette.types import Message
 
 from redis_pulse.config import telemetry_path_error
+from redis_pulse.stalls import StallRecord, Verdict
 from redis_pulse.web import PendingChange, build
 from redis_pulse.web.handlers import PiecewiseResponse
 from tests.fakes import ManualClock
@@ -21,6 +22,7 @@ PATHS = (
     "/metrics",
     "/scrape?target=cache",
     "/sd",
+    "/stalls",
     "/health",
     "/-/healthy",
     "/-/ready",
@@ -128,6 +130,7 @@ async def test_health_of_one_target() -> None:
                 "version": "9.1.2",
                 "sample_age_seconds": 4.0,
                 "failing": {},
+                "last_stall": None,
             }
         },
     }
@@ -363,3 +366,52 @@ async def test_long_page_is_sent_in_pieces() -> None:
 
 async def _nothing() -> Message:
     raise AssertionError("the response must not receive anything")
+
+
+STALL = StallRecord(
+    7, "cache", 1000.0, 1001.5, 1.25, slow=1, timeouts=1, verdict=Verdict("command", "sure", "KEYS took 1.2 s", "Scan.")
+)
+RUNNING = StallRecord(8, "cache", 2000.0, None, 0.5)
+
+
+async def test_stalls_are_listed_with_cause_and_evidence() -> None:
+    response = await get(FakeDaemon(records=[RUNNING, STALL]), "/stalls")
+    assert response.headers["content-type"] == "application/json"
+    running, ended = response.json()
+    assert (running["ended"], running["cause"]) == (None, None)
+    assert ended == {
+        "id": 7,
+        "target": "cache",
+        "started": "1970-01-01T00:16:40.000Z",
+        "ended": "1970-01-01T00:16:41.500Z",
+        "seconds": 1.25,
+        "slots": {"slow": 1, "timeout": 1},
+        "cause": "command",
+        "certainty": "sure",
+        "why": "KEYS took 1.2 s",
+        "do": "Scan.",
+        "evidence": {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [("", [8, 7]), ("?cause=command", [7]), ("?limit=1", [8]), ("?target=cache", [8, 7]), ("?cause=fork", [])],
+)
+async def test_stalls_are_selected(query: str, ids: list[int]) -> None:
+    response = await get(FakeDaemon(records=[RUNNING, STALL]), f"/stalls{query}")
+    assert [record["id"] for record in response.json()] == ids
+
+
+@pytest.mark.parametrize(
+    ("query", "status"), [("?cause=x", 400), ("?limit=-1", 400), ("?limit=9999999", 400), ("?target=x", 404)]
+)
+async def test_unknown_stall_query_is_rejected(query: str, status: int) -> None:
+    assert (await get(FakeDaemon(records=[STALL]), f"/stalls{query}")).status_code == status
+
+
+async def test_health_has_the_last_stall_without_its_evidence() -> None:
+    response = await get(FakeDaemon(views=[replace(UP, last_stall=STALL)]), "/health")
+    last = response.json()["targets"]["cache"]["last_stall"]
+    assert (last["id"], last["cause"]) == (7, "command")
+    assert "evidence" not in last

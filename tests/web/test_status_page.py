@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from redis_pulse.stalls import StallRecord, Verdict
 from redis_pulse.web import TargetView, status_page
 from tests.web.fakes import DEGRADED, DOWN, UP
 
@@ -34,7 +35,7 @@ def test_failing_collectors_are_shown_if_the_target_is_up() -> None:
 
 def test_links_are_relative_for_proxies_with_a_prefix() -> None:
     links = re.findall(r'<a href="([^"]*)"', page(UP))
-    assert links == ["metrics", "sd", "health", "redis/ping", "redis/stats", "-/ready", "-/healthy"]
+    assert links == ["metrics", "sd", "stalls", "health", "redis/ping", "redis/stats", "-/ready", "-/healthy"]
 
 
 def test_all_values_are_escaped() -> None:
@@ -114,3 +115,10 @@ def test_uptime_has_readable_units(seconds: float, text: str) -> None:
 
 def test_latency_of_seconds_is_shown_in_seconds() -> None:
     assert "1.50 s" in page(replace(UP, latency_seconds=1.5))
+
+
+def test_last_stall_is_shown_with_its_cause() -> None:
+    record = StallRecord(1, "cache", 1.0, 2.0, 0.25, verdict=Verdict("not_running", "likely", "why", "do"))
+    running = replace(record, ended=None, verdict=None)
+    assert "last stall: 0.25 s, not running" in page(replace(UP, last_stall=record))
+    assert "stall now: 0.25 s, cause not known yet" in page(replace(UP, last_stall=running))

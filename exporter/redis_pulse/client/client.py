@@ -201,7 +201,7 @@ class TargetClient:
         database = target.db if db is None else db
         while True:
             try:
-                return await self._send(commands, database, ticket)
+                return await self._send(commands, database, ticket, target.connection.socket_timeout)
             except (ConnectionResetByTargetError, OperationTimeoutError) as error:
                 timed_out = isinstance(error, OperationTimeoutError)
                 if retries <= 0 or (timed_out and not target.connection.retry_on_timeout):
@@ -211,7 +211,19 @@ class TargetClient:
             retries -= 1
             self._observer.retried(operation)
 
-    async def _send(self, commands: Sequence[Args], db: int, ticket: QueueTicket) -> list[Any]:
+    async def ask(self, commands: Sequence[Args], within: float) -> list[Any]:
+        """Send commands to the server for their evidence, with a deadline of ``within`` seconds of their own.
+
+        The breaker neither allows nor counts them, and nothing is sent again. An error reply is a value. Raises
+        TargetError when there is no reply.
+        """
+        try:
+            async with asyncio.timeout(within):
+                return await self._send(commands, self.target.db, QueueTicket(), within)
+        except TimeoutError:
+            raise OperationTimeoutError("no answer in time") from None
+
+    async def _send(self, commands: Sequence[Args], db: int, ticket: QueueTicket, within: float) -> list[Any]:
         pool = self._pools.get(db)
         if pool is None:
             pool = self._pools[db] = make_pool(
@@ -228,7 +240,7 @@ class TargetClient:
             if not connection.is_connected:
                 self._names_sent.pop(connection, None)
             await connection.connect(ticket)
-            async with asyncio.timeout(self.target.connection.socket_timeout):
+            async with asyncio.timeout(within):
                 replies = await self._write_and_read(connection, commands)
         except BaseException as error:
             if connection is not None:

@@ -227,6 +227,14 @@ class ProbeConnection:
             with suppress(OSError, ssl.SSLError):
                 self._sock.send(self._tls.encrypt(data) if self._tls else data)
 
+    @property
+    def peer(self) -> tuple[int, Any] | None:
+        """Address family and address of the server, or None if the connection is lost. TLS needs more than these."""
+        try:
+            return None if self._tls is not None else (int(self._sock.family), self._sock.getpeername())
+        except OSError:
+            return None
+
     def ping(self) -> SentPing:
         """Send one PING now. Raises TargetError when it cannot be sent: the connection is then unusable."""
         number, data = None, PING

@@ -27,6 +27,7 @@ from redis_pulse.config.models import (
     ProbeLogSettings,
     ProbeSettings,
     SloSettings,
+    StallSettings,
     TlsSettings,
 )
 from redis_pulse.config.problems import ConfigError, Problem, closest_name, closest_names
@@ -66,6 +67,7 @@ __all__ = [
     "Shard",
     "SloSettings",
     "SourceSettings",
+    "StallSettings",
     "TargetGroup",
     "TargetSettings",
     "TlsSettings",

@@ -1,4 +1,4 @@
-"""The groups of settings: probe, poll, breaker, canary, slo, tls, connection, web, log and probe_log."""
+"""The groups of settings: probe, poll, breaker, canary, slo, stalls, tls, connection, web, log and probe_log."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -138,6 +138,29 @@ class SloSettings(Options):
     )
     objective: float = Field(
         0.999, gt=0, lt=1, description="Availability objective: the share of PINGs that must succeed."
+    )
+
+
+class StallSettings(Options):
+    """Stalls: when the server kept a client waiting, and why."""
+
+    enabled: bool = Field(False, description="Whether stalls are recorded, with their cause.")
+    threshold: PositiveSeconds = Field(
+        0.1, ge=0.01, description="A PING that waits for this long, or times out, begins a stall."
+    )
+    enquire: bool = Field(
+        True, description="Whether the server is queried for the cause of a stall, and read once a second before one."
+    )
+    snapshot_interval: PositiveSeconds = Field(
+        1.0, ge=0.5, description="Time between two short INFO, to compare a stall with the time before it."
+    )
+    detect_pause: bool = Field(
+        True,
+        description="Whether a malformed command on a new connection tells CLIENT PAUSE from a stopped process. Each "
+        "one adds 1 to the ERR errors of the server.",
+    )
+    show_commands: bool = Field(
+        False, description="Whether records show the arguments of slow commands. They may hold data of users."
     )
 
 

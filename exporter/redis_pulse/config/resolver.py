@@ -23,6 +23,7 @@ from redis_pulse.config.models import (
     PollSettings,
     ProbeSettings,
     SloSettings,
+    StallSettings,
     TlsSettings,
 )
 from redis_pulse.config.option_types import ScriptFile, own_metrics
@@ -236,6 +237,7 @@ class ConfigResolver:
             breaker=_merge_group(BreakerSettings, "breaker", layers),
             canary=_merge_group(CanarySettings, "canary", layers),
             slo=_merge_group(SloSettings, "slo", layers),
+            stalls=_merge_group(StallSettings, "stalls", layers),
             commands={command: name for module in modules for command, name in module.commands.items()},
             collectors=_merge_collectors(layers, self._sets),
         )

@@ -21,6 +21,7 @@ from redis_pulse.config.models import (
     ProbeLogSettings,
     ProbeSettings,
     SloSettings,
+    StallSettings,
     TlsSettings,
     WebSettings,
 )
@@ -102,6 +103,7 @@ class Module(Options):
     breaker: BreakerSettings | None = Field(None, description="Overrides the group breaker.")
     canary: CanarySettings | None = Field(None, description="Overrides the group canary.")
     slo: SloSettings | None = Field(None, description="Overrides the group slo.")
+    stalls: StallSettings | None = Field(None, description="Overrides the group stalls.")
     commands: RenamedCommands = Field(
         {}, description="Commands that the server has under another name (rename-command): {config: NAME}."
     )
@@ -166,6 +168,7 @@ class Settings(BaseSettings):
     breaker: BreakerSettings = BreakerSettings()
     canary: CanarySettings = CanarySettings()
     slo: SloSettings = SloSettings()
+    stalls: StallSettings = StallSettings()
     connection: ConnectionSettings = ConnectionSettings()
     tls: TlsSettings = TlsSettings()
     log: LogSettings = LogSettings()

@@ -16,6 +16,7 @@ from redis_pulse.config.models import (
     PollSettings,
     ProbeSettings,
     SloSettings,
+    StallSettings,
     TlsSettings,
 )
 from redis_pulse.config.types import Options
@@ -47,6 +48,7 @@ class TargetSettings(Options):
     breaker: BreakerSettings = BreakerSettings()
     canary: CanarySettings = CanarySettings()
     slo: SloSettings = SloSettings()
+    stalls: StallSettings = StallSettings()
     #: The names that the server has for renamed commands.
     commands: dict[str, SecretStr] = Field({})
     #: Whether discovery found it as a node of a cluster or as a server of a Sentinel set.

@@ -227,7 +227,7 @@ def parse_listen(text: str) -> ListenAddress:
 
 
 #: The paths of other pages. One that ends with ``/`` is reserved with all paths below it.
-RESERVED_PATHS = ("/", "/scrape", "/sd", "/health", "/-/", "/redis/")
+RESERVED_PATHS = ("/", "/scrape", "/sd", "/stalls", "/health", "/-/", "/redis/")
 _PATH = re.compile(r"/[A-Za-z0-9/._~-]*")
 
 

@@ -13,6 +13,7 @@ from redis_pulse.config.models import (
     PollSettings,
     ProbeSettings,
     SloSettings,
+    StallSettings,
 )
 from redis_pulse.config.problems import Problem, closest_name
 from redis_pulse.config.setting_sources import model_at
@@ -20,7 +21,10 @@ from redis_pulse.config.settings import Settings
 from redis_pulse.config.types import format_duration
 
 #: Groups without secrets: a message may repeat a wrong value.
-_WITHOUT_SECRETS = (ProbeSettings, PollSettings, BreakerSettings, SloSettings, ConnectionSettings, LogSettings)
+_WITHOUT_SECRETS = (
+    *(ProbeSettings, PollSettings, BreakerSettings, SloSettings, StallSettings),
+    *(ConnectionSettings, LogSettings),
+)
 _MESSAGES = {
     "missing": "is missing",
     "string_type": "must be text: put it in quotes",

@@ -11,7 +11,7 @@ import signal
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from time import monotonic, perf_counter
+from time import monotonic, perf_counter, time
 
 from redis_pulse import __version__, file_descriptors, log, startup_signals
 from redis_pulse.collectors import load
@@ -145,7 +145,11 @@ def _build(loaded: LoadedConfig, metrics: ExporterMetrics, reload: ConfigLoader)
         systemd.tick()
         facade.tick()
 
-    loop_monitor = LoopMonitor(metrics.loop_lag.observe, scheduler.realign, clock=monotonic, on_tick=tick)
+    def on_lag(seconds: float) -> None:
+        metrics.loop_lag.observe(seconds)
+        targets.stalls.record_lag(monotonic(), time(), seconds)
+
+    loop_monitor = LoopMonitor(on_lag, scheduler.realign, clock=monotonic, on_tick=tick)
     return _Components(scheduler, targets, target_sync, facade, systemd, gc_monitor, loop_monitor, probe_log)
 
 

@@ -29,6 +29,7 @@ from redis_pulse.errors import (
 )
 from redis_pulse.metric import CollectorFault, SlowCommands
 from redis_pulse.probe import ProbeResult
+from redis_pulse.stalls import PingOutcome, StallMonitor, StallRecord, Verdict
 from redis_pulse.telemetry import TargetMetrics
 
 CONNECT = "connect"
@@ -140,6 +141,8 @@ class TargetEventLogger:
         self._outage_log = OutageLog(self._lines)
         self._failure_causes = FailureCauses(self._lines, target.user)
         self._slow_commands = SlowCommandLog(self._log, clock)
+        #: receives the same events to find stalls
+        self.stalls: StallMonitor | None = None
         self._is_slow = False
         self._is_opening_logged = False
 
@@ -160,10 +163,39 @@ class TargetEventLogger:
         """Log when an outage begins, changes its reason or ends, and when replies become slow or fast again."""
         self._lines.tick()
         self._outage_log.on_probe(result)
+        if (stalls := self.stalls) is not None:
+            reason = None if result.error is None else result.error.reason
+            outcome = PingOutcome(*result[:3], reason, result.was_sent, result.kernel_clock)
+            self._guard_stalls(lambda: stalls.on_outcome(outcome))
         if result.error is None and result.seconds is not None:
             self._check_slow(result.seconds)
         if not isinstance(result.error, RejectedError):
             self._failure_causes.on_probe(is_up=result.error is None)
+
+    def on_overdue(self, due: float) -> None:
+        """Pass on that a ping has waited long."""
+        if (stalls := self.stalls) is not None:
+            self._guard_stalls(lambda: stalls.on_overdue(due))
+
+    def on_late_reply(self, due: float, _at: float, seconds: float) -> None:
+        """Pass on the reply to a ping that had timed out."""
+        if (stalls := self.stalls) is not None:
+            self._guard_stalls(lambda: stalls.on_late_reply(due, seconds))
+
+    def _guard_stalls(self, call: Callable[[], None]) -> None:
+        """Keep a bug in the stalls away from the pings. Log it once, and record no more stalls of this target."""
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001  # the measurement goes on
+            self.stalls = None
+            self._log.error("stalls are no longer recorded", exc_info=error)
+
+    def on_stall(self, record: StallRecord, verdict: Verdict) -> None:
+        """Log a stall that has ended, with its cause."""
+        seconds = round(record.seconds, 3)
+        self._lines.log(
+            ("stall", verdict.cause), "warning", "stall", seconds=seconds, cause=verdict.cause, why=verdict.why
+        )
 
     def _check_slow(self, seconds: float) -> None:
         limit, was_slow = self._slow_reply, self._is_slow

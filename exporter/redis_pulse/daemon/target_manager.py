@@ -23,12 +23,13 @@ from redis_pulse.probe.cold_connect import ColdConnectProbe
 from redis_pulse.probe.replication_delay import HeartbeatRegistry
 from redis_pulse.sample_store import SampleStore
 from redis_pulse.scheduling import Scheduler
+from redis_pulse.stalls import EnquirySlots, StallMonitor, StallRegistry
 from redis_pulse.telemetry import ExporterMetrics, TargetMetrics, families
 from redis_pulse.web import PendingChange
 
 __all__ = ["MonitoredTarget", "TargetDiff", "TargetManager", "difference"]
 
-POLL, PROBE, CANARY, COLD = "poll", "probe", "canary", "cold_connect"
+POLL, PROBE, CANARY, COLD, SNAPSHOT = "poll", "probe", "canary", "cold_connect", "snapshot"
 #: Seconds before a failed change is retried: the first delay and the longest.
 RETRY_BASE, RETRY_CAP = 1.0, 60.0
 
@@ -86,6 +87,9 @@ class TargetManager:
         #: shared by all targets and sources
         self.connect_limiter = ConnectLimiter()
         self._probe_log = probe_log
+        #: the records of all targets
+        self.stalls = StallRegistry(metrics.own_delay)
+        self._enquiry_slots = EnquirySlots()
         self._apply_lock = asyncio.Lock()
         # A unique key: values of another exporter, or of an earlier process, must not be taken for ours.
         self._instance = f"{socket.gethostname()}-{secrets.token_hex(4)}"
@@ -215,12 +219,13 @@ class TargetManager:
     def _remove_series(self, name: str) -> list[Run]:
         """Remove the jobs and series of a target. Return its runs, which are cancelled."""
         runs = []
-        for kind in (PROBE, POLL, CANARY, COLD):
+        for kind in (PROBE, POLL, CANARY, COLD, SNAPSHOT):
             try:
                 runs.append(self._scheduler.remove(kind, name))
             except Exception as error:  # noqa: BLE001  # the rest is removed all the same
                 self._pending.failed(name, "close", error)
         self._store.forget(name)
+        self.stalls.forget(name)
         self._metrics.remove_target(name)
         return runs
 
@@ -250,6 +255,7 @@ class TargetManager:
             self._keep_samples(before.target, target, names)
         metrics.value(families.SLO_OBJECTIVE).set(target.slo.objective)
         metrics.open_seconds = breaker.seconds_not_closed
+        events.stalls = stalls = self._stall_monitor(target, client, metrics, events)
         prober = Prober(
             client,
             breaker,
@@ -262,7 +268,9 @@ class TargetManager:
         poller = TargetPoller(
             client, collectors, self._store, metrics, events, ping_error=lambda: prober.last_failure, clock=self._clock
         )
-        monitored = MonitoredTarget(target, breaker, client, prober, poller, metrics)
+        if stalls is not None:
+            stalls.prober = prober
+        monitored = MonitoredTarget(target, breaker, client, prober, poller, metrics, stalls)
         runs = list(self._schedule(monitored, events))
         if before is not None:
             self._shutdown.drain(before, runs)
@@ -282,6 +290,7 @@ class TargetManager:
         )
         monitored.metrics.callbacks[families.BREAKER_NEXT, ""] = monitored.breaker.seconds_until_attempt
         yield self._schedule_canary(monitored, events)
+        yield self._schedule_snapshots(monitored)
         yield self._schedule_cold_connect(monitored)
 
     def _schedule_canary(self, monitored: MonitoredTarget, events: TargetEventLogger) -> Run:
@@ -302,6 +311,31 @@ class TargetManager:
         return self._scheduler.add_async_job(
             target.canary.interval, CANARY, target.name, canary.run, lambda missed: canary.missed(*missed)
         )
+
+    def _stall_monitor(
+        self, target: TargetSettings, client: TargetClient, metrics: TargetMetrics, events: TargetEventLogger
+    ) -> StallMonitor | None:
+        if not target.stalls.enabled:
+            return None
+        return StallMonitor(
+            target,
+            client.ask,
+            self.stalls,
+            self._enquiry_slots,
+            metrics,
+            events.on_stall,
+            clock=self._clock,
+            wall=lambda: self._wall_clock_monitor.wall() / 1e9,
+        )
+
+    def _schedule_snapshots(self, monitored: MonitoredTarget) -> Run:
+        target, stalls = monitored.target, monitored.stalls
+        if stalls is None or not target.stalls.enquire:
+            return self._scheduler.remove(SNAPSHOT, target.name)
+        self._scheduler.add_callback(
+            target.stalls.snapshot_interval, SNAPSHOT, target.name, stalls.snapshot_due, lambda _count, _newest: None
+        )
+        return None
 
     def _schedule_cold_connect(self, monitored: MonitoredTarget) -> Run:
         target = monitored.target

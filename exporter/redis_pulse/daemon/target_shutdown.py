@@ -16,6 +16,7 @@ from redis_pulse.daemon.pending_changes import PendingChanges
 from redis_pulse.errors import TargetError
 from redis_pulse.polling import TargetPoller
 from redis_pulse.probe import Prober
+from redis_pulse.stalls import StallMonitor
 from redis_pulse.telemetry import TargetMetrics
 
 #: Seconds to close one client or prober, and to close everything at the end.
@@ -39,6 +40,7 @@ class MonitoredTarget:
     prober: Prober
     poller: TargetPoller
     metrics: TargetMetrics
+    stalls: StallMonitor | None = None
 
 
 class TargetShutdown:
@@ -91,6 +93,8 @@ class TargetShutdown:
         name, prober = monitored.target.name, monitored.prober
         try:
             await _wait_for_end(runs)
+            if monitored.stalls is not None:
+                await self._try_close(name, monitored.stalls.close)
             await self._try_close(name, monitored.client.aclose)  # pings have a connection of their own
             async with asyncio.timeout(2 * monitored.target.probe.timeout + DRAIN_GRACE):
                 await prober.drain()
@@ -105,7 +109,8 @@ class TargetShutdown:
     async def _close(self, monitored: MonitoredTarget, runs: Sequence[Run]) -> None:
         await _wait_for_end(runs)
         name, backoff = monitored.target.name, self._make_backoff()
-        open_parts = [monitored.prober.stop, monitored.client.aclose]
+        stalls = () if monitored.stalls is None else (monitored.stalls.close,)
+        open_parts = [*stalls, monitored.prober.stop, monitored.client.aclose]
         while open_parts := [close for close in open_parts if not await self._try_close(name, close)]:
             if self._is_stopping:
                 return

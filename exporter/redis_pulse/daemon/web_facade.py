@@ -17,6 +17,7 @@ from redis_pulse.daemon.target_sync import TargetSync
 from redis_pulse.exposition import PageBuilder, PageFilter
 from redis_pulse.polling.poller import INFO
 from redis_pulse.sample_store import SampleStore
+from redis_pulse.stalls import StallRecord
 from redis_pulse.telemetry import ExporterMetrics
 from redis_pulse.web import FailingCollector, InfoSummary, MetricsFilter, PendingChange, SdTarget, TargetView
 
@@ -149,6 +150,10 @@ class DaemonFacade:
         """Return the current state of all targets."""
         return [self._target_view(monitored) for monitored in self._targets]
 
+    def stalls(self, target: str | None, cause: str | None, limit: int) -> Iterable[StallRecord]:
+        """Return stalls, the running ones first, then the newest first."""
+        return self._targets.stalls.newest(target, cause, limit)
+
     def pending(self) -> Sequence[PendingChange]:
         """Return the changes of targets that failed and will be retried."""
         return self._targets.pending
@@ -252,6 +257,7 @@ class DaemonFacade:
             sample_age_seconds=self._store.age(target.name, INFO),
             labels=target.labels,
             stats=self._info_summary(target.name),
+            last_stall=self._targets.stalls.last(target.name),
             failing=[
                 FailingCollector(name, failure.error.reason, str(failure.error), failure.commands, target.user)
                 for name, failure in monitored.poller.failing.items()

@@ -28,6 +28,10 @@ class ProbeResult(NamedTuple):
     at: float
     seconds: float | None
     error: TargetError | None
+    #: Whether its PING was sent.
+    was_sent: bool = True
+    #: Whether the kernel timed the reply.
+    kernel_clock: bool = False
 
 
 class ProbeObserver(Protocol):
@@ -35,6 +39,14 @@ class ProbeObserver(Protocol):
 
     def on_probe(self, result: ProbeResult) -> None:
         """Handle the result of a scheduled probe that is now the newest."""
+        ...
+
+    def on_overdue(self, due: float) -> None:
+        """Handle that the PING due at ``due`` has waited longer than ``stalls.threshold`` and still waits."""
+        ...
+
+    def on_late_reply(self, due: float, at: float, seconds: float) -> None:
+        """Handle the reply, read at ``at``, to a PING that had timed out. It took ``seconds``."""
         ...
 
 
@@ -149,7 +161,8 @@ def finish(
     A failure has no duration, even if there was a reply: an error reply, or a reply after the deadline.
     """
     seconds = round_trip.seconds if round_trip is not None and error is None else None
-    return ProbeResult(ping.due, at, seconds, error)
+    is_stamped = round_trip is not None and round_trip.clock == "kernel"
+    return ProbeResult(ping.due, at, seconds, error, ping.sent is not None, is_stamped)
 
 
 class ProbeAccounting:
@@ -233,6 +246,13 @@ class ProbeAccounting:
         self._metrics.late_seconds.set(round_trip.seconds)
         if status is not None:
             self.failed(ping, OperationTimeoutError("no answer in time"), round_trip)
+        if not self.is_replaced:
+            self._observer.on_late_reply(ping.due, self._wall_clock.now(), round_trip.seconds)
+
+    def overdue(self, ping: PendingPing) -> None:
+        """Report a ping that still waits after ``stalls.threshold``."""
+        if not self.is_replaced:
+            self._observer.on_overdue(ping.due)
 
     def not_sent(self, ping: PendingPing, error: TargetError) -> None:
         """Record a ping that was not sent because the target did not answer before.

@@ -9,6 +9,7 @@ the round trip must not exceed the wait. Otherwise the round trip is taken from 
 the delay of the exporter's own event loop, but it is never wrong by a clock step.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -78,3 +79,33 @@ def round_trip(
         if took_ns <= waited * 1e9 + CLOCK_TOLERANCE_NS:
             return RoundTrip(took_ns / 1e9, max(0, read_ns - kernel_timestamp) / 1e9)
     return RoundTrip(max(0.0, waited), None)
+
+
+class OneShotTimer:
+    """Calls ``callback()`` once, after a delay. It can be set again."""
+
+    __slots__ = ("_callback", "_handle")
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self._callback = callback
+        self._handle: asyncio.TimerHandle | None = None
+
+    @property
+    def is_set(self) -> bool:
+        """Whether a call is scheduled."""
+        return self._handle is not None
+
+    def set(self, seconds: float) -> None:
+        """Schedule the call after ``seconds``, or as soon as possible if that is negative. Replaces an earlier call."""
+        self.stop()
+        self._handle = asyncio.get_running_loop().call_later(max(0.0, seconds), self._run)
+
+    def stop(self) -> None:
+        """Cancel the call, if one is scheduled."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _run(self) -> None:
+        self._handle = None
+        self._callback()

@@ -98,6 +98,11 @@ class InflightPings(Generic[T]):
         return self._queue[0] if self._queue else None
 
     @property
+    def newest(self) -> InflightPing[T] | None:
+        """The ping that was sent last among those without a reply, or None."""
+        return self._queue[-1] if self._queue else None
+
+    @property
     def full(self) -> bool:
         """Whether so many replies are outstanding that no further ping may be sent."""
         return len(self._queue) >= self.max_outstanding
@@ -171,6 +176,11 @@ class InflightPings(Generic[T]):
     def next_deadline(self) -> float | None:
         """Return when ``expire`` has something to do next, or None if no ping is in flight."""
         return self._queue[self._overdue].sent + self.timeout if self.in_flight else None
+
+    @property
+    def oldest_undecided(self) -> InflightPing[T] | None:
+        """The oldest ping without an outcome, or None."""
+        return self._queue[self._overdue] if self.in_flight else None
 
     def close_all(self) -> list[InflightPing[T]]:
         """End all pings in flight and return them, oldest first: the connection is gone, and no reply will come."""

@@ -29,7 +29,6 @@ deadline. A probe that waits for a connection keeps waiting at the old address. 
 
 import asyncio
 import math
-from collections.abc import Callable
 
 from redis_pulse.circuit_breaker import TRIAL_TOLERANCE, CircuitBreaker
 from redis_pulse.client import ProbeConnection, Received, TargetClient, TcpInfo
@@ -49,7 +48,7 @@ from redis_pulse.probe.accounting import (
     ProbeObserver,
     ProbeResult,
 )
-from redis_pulse.probe.clock import WallClockMonitor, round_trip
+from redis_pulse.probe.clock import OneShotTimer, WallClockMonitor, round_trip
 from redis_pulse.probe.csv_log import ProbeCsvLog
 from redis_pulse.probe.inflight import InflightPing, InflightPings, PingSequence
 from redis_pulse.probe.session import ProbeSession
@@ -57,36 +56,6 @@ from redis_pulse.telemetry import TargetMetrics, families
 
 #: Seconds. A send that took longer was preempted, so it is uncertain when the PING left.
 MAX_CERTAIN_SEND = 0.0005
-
-
-class OneShotTimer:
-    """Calls ``callback()`` once, after a delay. It can be set again."""
-
-    __slots__ = ("_callback", "_handle")
-
-    def __init__(self, callback: Callable[[], None]) -> None:
-        self._callback = callback
-        self._handle: asyncio.TimerHandle | None = None
-
-    @property
-    def is_set(self) -> bool:
-        """Whether a call is scheduled."""
-        return self._handle is not None
-
-    def set(self, seconds: float) -> None:
-        """Schedule the call after ``seconds``, or as soon as possible if that is negative. Replaces an earlier call."""
-        self.stop()
-        self._handle = asyncio.get_running_loop().call_later(max(0.0, seconds), self._run)
-
-    def stop(self) -> None:
-        """Cancel the call, if one is scheduled."""
-        if self._handle is not None:
-            self._handle.cancel()
-            self._handle = None
-
-    def _run(self) -> None:
-        self._handle = None
-        self._callback()
 
 
 class Prober:
@@ -106,6 +75,9 @@ class Prober:
         settings = client.target
         self._timeout = settings.probe.timeout
         self._max_silence = settings.probe.silence
+        self._overdue_after = settings.stalls.threshold if settings.stalls.enabled else math.inf
+        #: The newest ping that was reported as overdue.
+        self._reported: InflightPing[PendingPing] | None = None
         self._trial_interval = settings.probe.trial_interval * (1 - TRIAL_TOLERANCE)
         self._client = client
         self._breaker = breaker
@@ -153,6 +125,23 @@ class Prober:
     def downtime(self) -> DowntimeEstimator:
         """When the target last answered, and since when it is down."""
         return self._accounting.downtime
+
+    @property
+    def connection(self) -> ProbeConnection | None:
+        """The connection for pings, while there is one."""
+        return None if self._session is None else self._session.connection
+
+    @property
+    def waiting_since(self) -> float | None:
+        """When the oldest unanswered PING was sent, or None if all are answered. It may have timed out."""
+        oldest = self._inflight.oldest
+        return None if oldest is None else oldest.sent
+
+    @property
+    def newest_send(self) -> float | None:
+        """When the newest unanswered PING was sent, or None if all are answered."""
+        newest = self._inflight.newest
+        return None if newest is None else newest.sent
 
     @property
     def last_failure(self) -> TargetError | None:
@@ -349,6 +338,8 @@ class Prober:
         if self._timer.is_set:
             return
         deadline = self._inflight.next_deadline()
+        if deadline is not None and (oldest := self._inflight.oldest_undecided) is not self._reported and oldest:
+            deadline = min(deadline, oldest.sent + self._overdue_after)
         if self._waiting:
             waiting = self._waiting[0].due + self._timeout
             deadline = waiting if deadline is None else min(deadline, waiting)
@@ -357,8 +348,17 @@ class Prober:
 
     def _wake(self) -> None:
         self._process_deadlines()
+        self._report_overdue()
         self._set_timer()
         self._notify_drained()
+
+    def _report_overdue(self) -> None:
+        """Report the oldest ping in flight once, if it waits for longer than ``stalls.threshold``."""
+        oldest = self._inflight.oldest_undecided
+        if oldest is None or oldest is self._reported or self._now() < oldest.sent + self._overdue_after:
+            return
+        self._reported = oldest
+        self._accounting.overdue(oldest.token)
 
     def _notify_drained(self) -> None:
         if self._drained is not None and not self.in_flight and not self._drained.done():

@@ -59,6 +59,8 @@ class ExporterMetrics:
         self.loop_lag = histogram(
             "loop_lag_seconds", "Time from the due time of a timer until the event loop ran it.", LAG_BUCKETS
         )
+        self.stalls = counter("stalls", "Delays of the exporter's own event loop of 0.1 s or more.")
+        self.stall_seconds = counter("stall_seconds", "Duration of these delays.")
         self.render_seconds = histogram("page_render_seconds", "Time to build one page.", RENDER_BUCKETS)
         self.probe_accuracy = ProbeAccuracyMetrics(registry)
         self.discovery = DiscoveryMetrics(registry)
@@ -92,6 +94,11 @@ class ExporterMetrics:
             self.missed_runs.labels(kind, "late")
             self.missed_runs.labels(kind, "overrun")
             self.job_errors.labels(kind)
+
+    def own_delay(self, seconds: float) -> None:
+        """Count a delay of the exporter's own event loop that was as long as a stall."""
+        self.stalls.inc()
+        self.stall_seconds.inc(seconds)
 
     def missed(self, kind: str, late: int, overrun: int) -> None:
         """Count runs that never started: the exporter was too late, or the run before had not ended."""

@@ -86,6 +86,18 @@ REPLICATION_DELAY = _gauge(
     "Age of the oldest write of the canary that the replica lacks; 0 if it has the newest.",
     "replica",
 )
+STALLS = _counter("redis_stalls_total", "Stalls that ended, by their cause.", "cause")
+STALL_SECONDS = _counter(
+    "redis_stall_seconds_total", "Longest waits of the stalls that ended, by their cause.", "cause"
+)
+STALL_LAST_TIME = _gauge("redis_stall_last_timestamp_seconds", "When the newest stall of a cause began.", "cause")
+STALL_LAST_SECONDS = _gauge("redis_stall_last_seconds", "Longest wait in the newest stall of a cause.", "cause")
+STALL_IN_PROGRESS = _gauge("redis_stall_in_progress", "1 while a ping waits for longer than stalls.threshold.")
+STALL_EVIDENCE = _gauge(
+    "redis_stall_evidence_available",
+    "1 if the newest enquiry of a stall had this source of evidence, 0 if it was denied or missing.",
+    "source",
+)
 SUCCESS = _gauge("redis_collector_success", "1 if the newest run of a collector worked.", "collector")
 SUPPORTED = _gauge("redis_collector_supported", "0 if the server lacks what a collector reads.", "collector")
 DENIED = _gauge(
@@ -129,6 +141,7 @@ TARGET_FAMILIES = (
     *(UP, OPERATIONS, FAILURES, NOT_SENT, DURATION, RETRIES, LATE_REPLIES, LATE_SECONDS),
     *(LONGEST, IN_FLIGHT, PHASE, PROBE_CLOCK, TCP_RTT, TCP_MIN_RTT, TCP_RETRANSMITS, CERTIFICATE),
     *(BREAKER_STATE, BREAKER_TRANSITIONS, BREAKER_OPEN, BREAKER_NEXT, REPLICATION_DELAY),
+    *(STALLS, STALL_SECONDS, STALL_LAST_TIME, STALL_LAST_SECONDS, STALL_IN_PROGRESS, STALL_EVIDENCE),
     *(SUCCESS, SUPPORTED, DENIED, COLLECTOR_SECONDS, SAMPLE_AGE, UNREADABLE, OVERFLOW, TARGET_INFO, SLO_OBJECTIVE),
     *(SCRAPES, SCRAPE_SECONDS, LAST_SCRAPE_SECONDS, LAST_CONNECT_SECONDS, LAST_PING_SECONDS, LAST_ERROR),
 )

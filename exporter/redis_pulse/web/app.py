@@ -61,6 +61,7 @@ def build(
         telemetry_path: _Endpoint(handlers.metrics),
         "/scrape": _Endpoint(handlers.scrape),
         "/sd": _Endpoint(handlers.discover),
+        "/stalls": _Endpoint(handlers.stalls),
         "/health": _Endpoint(handlers.health),
         "/-/healthy": _Endpoint(handlers.healthy),
         "/-/ready": _Endpoint(handlers.ready),

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from redis_pulse.web import json_responses, status_page
 from redis_pulse.web.content_negotiation import accepts_gzip, choose_format
 from redis_pulse.web.interface import DaemonInterface, MetricsFilter, TargetView
-from redis_pulse.web.query import QueryError, parse_filters, parse_optional_target, parse_target
+from redis_pulse.web.query import QueryError, parse_filters, parse_optional_target, parse_stall_query, parse_target
 
 #: Targets that are written before other tasks get a turn. Other work must not wait for a long page.
 _SLICE = 50
@@ -113,6 +113,20 @@ class Handlers:
             telemetry_path=self._telemetry_path,
         )
         return HTMLResponse(page, headers={"content-security-policy": status_page.POLICY})
+
+    async def stalls(self, request: Request) -> Response:
+        """Respond to ``/stalls`` with the newest stalls, their causes and their evidence."""
+        try:
+            target, cause, limit = parse_stall_query(request.query_params, self._daemon)
+        except QueryError as error:
+            body = _json(json_responses.query_error(error)) + "\n"
+            return Response(body, error.status, media_type="application/json")
+        records = []
+        for index, record in enumerate(self._daemon.stalls(target, cause, limit)):
+            if index % _SLICE == _SLICE - 1:
+                await asyncio.sleep(0)
+            records.append(_json(record.to_plain()))
+        return Response(f"[{', '.join(records)}]\n", media_type="application/json")
 
     async def health(self, _request: Request) -> Response:
         """Respond to ``/health`` with the state of all targets; see ``health_code`` for the HTTP status."""

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
+from redis_pulse.stalls import StallRecord
+
 
 @dataclass(frozen=True, slots=True)
 class InfoSummary:
@@ -58,6 +60,8 @@ class TargetView:
     stats: InfoSummary | None
     #: the collectors that failed in their newest run
     failing: Sequence[FailingCollector]
+    #: the newest stall, or None
+    last_stall: StallRecord | None = None
 
 
 Only = Literal["exporter", "targets"]
@@ -137,6 +141,10 @@ class DaemonInterface(Protocol):
 
     def targets(self) -> Sequence[TargetView]:
         """Return all targets, in the order of the configuration."""
+        ...
+
+    def stalls(self, target: str | None, cause: str | None, limit: int) -> Iterable[StallRecord]:
+        """Return stalls, the running ones first, then the newest first. None selects all targets, or all causes."""
         ...
 
     def pending(self) -> Sequence[PendingChange]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from redis_pulse.stalls import StallRecord
 from redis_pulse.web.interface import FailingCollector, InfoSummary, PendingChange, SdTarget, TargetView
 from redis_pulse.web.query import MAX_NAMES, QueryError
 
@@ -84,7 +85,13 @@ def health_target(view: TargetView) -> dict[str, Any]:
         "version": view.version,
         "sample_age_seconds": rounded(view.sample_age_seconds),
         "failing": {collector.name: _failing(collector) for collector in view.failing},
+        "last_stall": None if view.last_stall is None else _stall(view.last_stall),
     }
+
+
+def _stall(record: StallRecord) -> dict[str, Any]:
+    """Return a stall without its evidence."""
+    return {name: value for name, value in record.to_plain().items() if name not in ("target", "evidence", "commands")}
 
 
 def pending(changes: Sequence[PendingChange]) -> dict[str, dict[str, str]]:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from starlette.datastructures import QueryParams
 
 from redis_pulse.config import closest_names, parse_url
+from redis_pulse.stalls.causes import CAUSES
+from redis_pulse.stalls.records import MAX_TOTAL
 from redis_pulse.web.interface import DaemonInterface, MetricsFilter
 
 #: Characters of a value that are repeated in a message.
@@ -16,6 +18,8 @@ _MAX_LENGTH = 200
 MAX_NAMES = 20
 #: Targets that are searched for a similar name. A thousand take 13 ms of the event loop.
 _MAX_COMPARED = 500
+#: Digits of a limit.
+_MAX_DIGITS = 6
 #: Parameters of redis_exporter, and the setting that has the same effect here.
 _FOREIGN = {
     "check-keys": "collectors: {keys: {patterns: […]}}",
@@ -90,6 +94,16 @@ def parse_optional_target(query: QueryParams, daemon: DaemonInterface) -> str:
     if len(names) > 1:
         raise QueryError(400, f"there are {len(names)} targets: choose one, for example ?target={names[0]}", names)
     return names[0]
+
+
+def parse_stall_query(query: QueryParams, daemon: DaemonInterface) -> tuple[str | None, str | None, int]:
+    """Return target, cause and limit of a request for stalls. Raises ``QueryError`` for unknown values."""
+    text, cause, limit = query.get("target", "").strip(), query.get("cause") or None, query.get("limit", "")
+    if cause is not None and cause not in CAUSES:
+        raise QueryError(400, f"cause: must be one of {', '.join(CAUSES)}")
+    if limit and not (limit.isdecimal() and len(limit) <= _MAX_DIGITS):
+        raise QueryError(400, "limit: must be a whole number")
+    return _find_target(text, daemon) if text else None, cause, int(limit) if limit else MAX_TOTAL
 
 
 def _find_target(text: str, daemon: DaemonInterface) -> str:

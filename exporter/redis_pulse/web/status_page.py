@@ -48,7 +48,7 @@ def status(
     up = sum(view.up for view in views)
     shown = sorted(views, key=lambda view: view.up)[:_MAX_ROWS]
     summary = f"{up} of {len(views)} target{'' if len(views) == 1 else 's'} up" if views else "no targets"
-    links = (telemetry_path, "/sd", "/health", "/redis/ping", "/redis/stats", "/-/ready", "/-/healthy")
+    links = (telemetry_path, "/sd", "/stalls", "/health", "/redis/ping", "/redis/stats", "/-/ready", "/-/healthy")
     return "".join(
         (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
@@ -97,7 +97,7 @@ def _row(view: TargetView) -> str:
     server = f"{view.software} {view.version}".strip()
     return (
         f"<tr><td>{escape(view.name)}<small>{escape(view.address)}</small>{labels}</td>"
-        f'<td class="{tone}">{escape(view.status)}{_failing(view)}</td>'
+        f'<td class="{tone}">{escape(view.status)}{_failing(view)}{_stall(view)}</td>'
         f'<td class="number">{_latency(view.latency_seconds)}</td>'
         f'<td class="{breaker}">{escape(view.breaker.replace("_", " "))}</td>'
         f"<td>{escape(view.role) or _NONE}</td><td>{escape(server) or _NONE}</td>"
@@ -115,6 +115,15 @@ def _failing(view: TargetView) -> str:
         return ""
     names = ", ".join(f"{collector.name} ({collector.reason})" for collector in view.failing)
     return f"<small>failing: {escape(names)}</small>"
+
+
+def _stall(view: TargetView) -> str:
+    """Return the newest stall and its cause, or nothing."""
+    if (record := view.last_stall) is None:
+        return ""
+    when = "stall now" if record.ended is None else "last stall"
+    cause = "cause not known yet" if record.cause is None else record.cause.replace("_", " ")
+    return f"<small>{when}: {record.seconds:.3g} s, {escape(cause)}</small>"
 
 
 def _labels(labels: Mapping[str, str]) -> str:
