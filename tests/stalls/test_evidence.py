@@ -182,3 +182,10 @@ def test_json_keeps_the_totals_of_commands_that_it_leaves_out() -> None:
     assert again is not None
     assert sum(calls for calls, _ in again.commands.values()) == 200
     assert sum(seconds for _, seconds in again.commands.values()) == pytest.approx(100.0)
+
+
+def test_renamed_command_is_a_secret_and_gets_no_name() -> None:
+    """``rename-command KEYS 8f3a…`` protects a command, and the slow log contains the new name."""
+    reply = [[7, 1_700_000_000, 900_000, [b"b840fc02d524045429", b"*"], b"10.0.0.7:5000", b"cart-worker"]]
+    (entry,) = parse_slow_log(reply)
+    assert (entry.command, entry.client) == ("other", "cart-worker")

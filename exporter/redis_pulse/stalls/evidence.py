@@ -16,6 +16,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal, Self, get_args
 
+from redis_pulse.parse.command_names import command_name
 from redis_pulse.parse.info import parse_info
 from redis_pulse.parse.reply import as_integer, as_list, as_text
 
@@ -160,9 +161,10 @@ def parse_slow_log(reply: Any, limit: int = 128) -> tuple[SlowEntry, ...]:
         number, started, microseconds = (as_integer(part) for part in parts[:3])
         if number is None or started is None or microseconds is None or microseconds < 0:
             continue
-        words = as_list(parts[3]) or [None]
+        # Only known names pass: ``rename-command`` makes a secret of a name, and servers log the new one.
+        command = command_name(as_list(parts[3]) or []).partition("|")[0]
         client = clean_client(parts[5]) if len(parts) > 5 else ""
-        entries.append(SlowEntry(number, float(started), microseconds / 1e6, clean_command(words[0]), client))
+        entries.append(SlowEntry(number, float(started), microseconds / 1e6, command, client))
     return tuple(entries)
 
 
