@@ -20,8 +20,13 @@ FROM ${BASE}
 COPY --from=build /opt/redis-pulse /opt/redis-pulse
 ENV PATH=/opt/redis-pulse/bin:$PATH PYTHONUNBUFFERED=1
 # The daemon writes no files. So its imports from the standard library are compiled here: slim images do not contain them.
-RUN python -c "import redis_pulse.cli, redis_pulse.daemon"
+# Imports that wait until they are needed are in the second half.
+RUN python -c "import redis_pulse.cli, redis_pulse.daemon, redis_pulse.collectors; redis_pulse.collectors.load(); \
+import redis_pulse.web.status_handlers, redis_pulse.config.yaml_groups, redis_pulse.keyspace_sampling, tomllib, difflib"
 ENV PYTHONDONTWRITEBYTECODE=1
+# Charts and operators for redis_exporter start it by these names. A small image may have no `ln`.
+RUN python -c "import os; os.symlink('redis-pulse', '/opt/redis-pulse/bin/redis_exporter'); \
+os.symlink('/opt/redis-pulse/bin/redis-pulse', '/redis_exporter')"
 USER 65532:65532
 EXPOSE 9121
 STOPSIGNAL SIGTERM

@@ -19,10 +19,10 @@ CHECK := $(BIN)/python -m pip --disable-pip-version-check check
 SERVER := $(strip $(REDIS_URL)$(REDIS_ADDR)$(REDIS_PULSE_CONFIG)$(findstring --redis-url,$(ARGS))$(findstring --config,$(ARGS)) \
 	$(shell grep -oE '^(export +)?(REDIS_URL|REDIS_ADDR|REDIS_PULSE_CONFIG)=' .env 2>/dev/null))
 
-.PHONY: help run demo test alerts chaos check format docs lock image bench screenshots clean
+.PHONY: help run demo test alerts chaos stalls simulate attack soak fuzz check format docs lock audit sbom image bench screenshots clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	@if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c '$(NEW_ENOUGH)'; then \
@@ -64,8 +64,19 @@ run: $(VENV)/.run ## run the daemon: on REDIS_URL if it is set, otherwise on an 
 demo: $(VENV)/.run ## run the daemon on an embedded primary and replica with an artificial workload
 	@exec $(BIN)/python -m redis_pulse demo $(ARGS)
 
-test: $(VENV)/.dev ## run all tests, with branch coverage (ARGS="-k breaker --no-cov" for a part)
-	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+# Most tests wait for real processes, so four run at once on two cores. Those of a file share its servers, so one worker runs them.
+WORKERS ?= 4
+PARALLEL := -n $(WORKERS) --dist loadfile
+# Without ARGS, it leaves out what `make test-all` adds. With ARGS, it leaves out nothing that they select.
+test: $(VENV)/.dev ## run the quick tests, with branch coverage (ARGS="-k breaker --no-cov" for a part of all tests)
+	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term $(if $(ARGS),$(ARGS),-m "not (alerts or slow or alone)")
+
+# Each test runs once: those of `make test`, then the slow ones, then those that need the machine for themselves. Coverage is added.
+.PHONY: test-all
+test-all: override ARGS :=
+test-all: test ## run all tests, with branch coverage, as CI does
+	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-append --cov-report= -m "slow and not (alerts or alone)"
+	$(BIN)/python -m pytest --cov --cov-append --cov-report=term -m "alone and not alerts"
 
 # In CI the table is only compared, because the seconds differ between machines.
 alerts: $(VENV)/.dev ## break real servers, check which alerts fire, and write docs/alert-matrix.md (5 minutes)
@@ -74,6 +85,26 @@ alerts: $(VENV)/.dev ## break real servers, check which alerts fire, and write d
 # SEED alone repeats one round. With MINUTES, rounds with increasing seeds follow each other, beginning with SEED.
 chaos: $(VENV)/.dev ## disturb the daemon and real servers at random, and check it from outside (MINUTES=120, SEED=7)
 	$(BIN)/python -m chaos.run $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
+# SEED repeats a plan. FULL=1 makes all kinds of stalls, not only the quick ones. QUIET is a number of minutes without any.
+stalls: $(VENV)/.dev ## make stalls on real servers, and check the causes that the daemon names (TIMES=3, FULL=1, SEED=7, QUIET=10)
+	$(BIN)/python -m stalls_bench.run $(if $(TIMES),--times $(TIMES)) $(if $(SEED),--seed $(SEED)) $(if $(FULL),--full) \
+		$(if $(ONLY),--only $(ONLY)) $(if $(filter command line,$(origin SERVER)),--server $(SERVER)) $(if $(QUIET),--quiet $(QUIET)) $(ARGS)
+
+# Without ONLY, all attacks of the two reviews are made, each on a new daemon: about 20 minutes.
+attack: $(VENV)/.dev ## attack the installed wheel, and print what each attack costs (ONLY=H1,M2 TARGETS=20)
+	$(BIN)/python -m attack.run $(if $(ONLY),--only $(ONLY)) $(if $(TARGETS),--targets $(TARGETS)) $(ARGS)
+
+soak: $(VENV)/.dev ## change targets, scrape and rotate for an hour, and check that nothing grows (MINUTES=5)
+	$(BIN)/python -m attack.soak $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
+# Each target gets its share of the executions. The same SEED gives the same input. A finding is written to fuzz-found/.
+fuzz: $(VENV)/.dev ## give random input to every parser and every collector (RUNS=1000000, SEED=7)
+	$(BIN)/python -m fuzz.run $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+# SEED alone repeats one seed. With HOURS, seeds follow each other until that many target-hours are simulated.
+simulate: $(VENV)/.dev ## run the daemon on a virtual clock and a simulated network (HOURS=3000 target-hours, SEED=7)
+	$(BIN)/python -m simulate.run $(if $(SEED),--seed $(SEED)) $(if $(HOURS),--hours $(HOURS)) $(ARGS)
 
 check: $(VENV)/.dev ## check lint, format, types, layers and stale generated files
 	$(BIN)/ruff check .
@@ -92,7 +123,7 @@ docs: $(VENV)/.dev ## render tables in docs/ and README, dashboards and rules fr
 	$(BIN)/python -m tools.render
 
 # Lock files: dev for tests and tools, run for `make run`, image for the daemon alone, deploy for the tools that test deploy/,
-# build for the tools that build the wheel.
+# build for the tools that build the wheel, audit for those of `make audit` and `make sbom`.
 UV := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 # Dependencies of the wheels with helm that are never imported.
 CARRIERS := aws-cdk-lib aws-cdk-asset-awscli-v1 aws-cdk-asset-node-proxy-agent-v6 aws-cdk-cloud-assembly-schema constructs jsii cattrs \
@@ -102,7 +133,22 @@ lock: $(VENV)/.dev ## write the lock files (UPGRADE=1 for the newest versions)
 	$(BIN)/$(UV) --extra demo -c requirements/dev.lock pyproject.toml -o requirements/run.lock
 	$(BIN)/$(UV) -c requirements/dev.lock pyproject.toml -o requirements/image.lock
 	$(BIN)/$(UV) -c requirements/dev.lock $(CARRIERS:%=--no-emit-package %) requirements/deploy.in -o requirements/deploy.lock
+	$(BIN)/$(UV) -c requirements/dev.lock requirements/audit.in -o requirements/audit.lock
 	printf 'hatchling\neditables\n' | $(BIN)/$(UV) -c requirements/dev.lock - -o requirements/build.lock
+
+# Installs the tools of `audit` and `sbom` beside those of the tests.
+$(VENV)/.audit: $(VENV)/.locked-audit | $(VENV)/.dev
+	@touch $@
+
+audit: $(VENV)/.audit ## compare the lock files with known advisories (exit code 2: no source of advisories replied)
+	$(BIN)/python -m tools.audit
+
+sbom: $(VENV)/.audit ## write the bills of materials of the wheel and the image to dist/ (CycloneDX)
+	$(BIN)/python -m tools.sbom
+
+.PHONY: image-digest
+image-digest: $(BIN)/python ## write the current digest of the base image into the Dockerfile (needs its registry)
+	$(BIN)/python -m tools.image_digest
 
 image: ## build the container image redis-pulse:dev
 	docker build -t redis-pulse:dev --build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null)" $(ARGS) .

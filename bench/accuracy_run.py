@@ -24,13 +24,18 @@ STALL, EVERY = 2.0, 10.0
 PAGE_TIMEOUT = 30.0  # seconds
 
 
-def measure(who: str, folder: Path, count: int, seconds: float, *, stalls: bool) -> Window:
-    """Run one program against ``count`` servers for ``seconds``, or longer if a round of stalls needs more time."""
+def measure(
+    who: str, folder: Path, count: int, seconds: float, *, stalls: bool, explains_stalls: bool = True
+) -> Window:
+    """Run one program against ``count`` servers for ``seconds``, or longer if a round of stalls needs more time.
+
+    With ``explains_stalls``, redis-pulse takes its snapshots for the causes of stalls, as by default.
+    """
     folder.mkdir()
     seconds = max(seconds, EVERY + STALL) if stalls else seconds
     with EchoServer(folder, count) as server:
-        run = _ours if who == OURS else _naive
-        with run(folder, server) as (pid, port):
+        run = _ours(folder, server, explains_stalls=explains_stalls) if who == OURS else _naive(folder, server)
+        with run as (pid, port):
             time.sleep(SETTLE + count / 100)
             if port:
                 load.page(
@@ -57,12 +62,13 @@ def measure(who: str, folder: Path, count: int, seconds: float, *, stalls: bool)
 
 
 @contextmanager
-def _ours(folder: Path, server: EchoServer) -> Iterator[tuple[int, int]]:
+def _ours(folder: Path, server: EchoServer, *, explains_stalls: bool) -> Iterator[tuple[int, int]]:
     """Run redis-pulse with INFO, its defaults and a probe log. Yield its process id and the port of its page."""
     config = folder / "redis-pulse.yaml"
     settings = {
         "probe": {"timeout": "5s"},  # longer than a stall, so that its full length is measured
         "collectors": ["info"],
+        "stalls": {"enabled": explains_stalls},
         "probe_log": {"file": str(folder / "log.csv"), "size": 1 << 30},
         "targets": [{"name": f"t{number}", "url": url} for number, url in enumerate(server.urls)],
     }

@@ -1,104 +1,178 @@
-"""Watch one fleet of servers: a start, a quiet window, and a window with scrapes. Measure the cost of each."""
+"""Watch one fleet of servers: a start, and windows without and with scrapes. Measure the cost of each."""
 
+import csv
+import json
 import math
 import os
-import re
 import statistics
 import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import checkout
 import load
+import trustme
 import yaml
-from process import Program
+from fleet_load import MemoryWatch, Scrapers, SmallPage, ages, count_samples, forget_peak, resident, waited
+from process import Program, cpu_of
 from quantiles import cuts
 
 from tests.integration.echo import EchoServer
-from tests.integration.probe_log import LoggedProbe, read_log
 
-SCRAPES = 4  # of each encoding
-LOG = "probe.csv"
+LOG, TARGETS = "probe.csv", "targets.json"
 TIMEOUT = 30.0  # seconds until the fleet is up, and for a page
+HEALTHY = "/-/healthy"
+#: Other small pages, each measured in a window of its own. The largest of them take too long to be requested often.
+PAGES = {"/-/ready": 0.01, "/redis/ping?target=t0": 0.01, "/health": 0.2, "/": 0.2}
+#: Seconds of the longest of these windows, and of the one with plain pages.
+PAGE_SECONDS, PLAIN_SECONDS = 8.0, 15.0
+#: Share of the targets that others replace at each churn.
+CHURN = 0.01
+#: Share of a window for which the daemon may wait for a core. Beyond it, how late something was says nothing about it.
+MAX_WAITING = 0.15
+QUIET, GZIP, PLAIN, SMALL = "quiet", "gzip", "plain", "small"
+WINDOWS = (QUIET, GZIP, PLAIN, SMALL)
 
 
-class Pings(NamedTuple):
-    """Pings of the answering servers in a window, from the probe log. Times are p50, p99 and max in ms."""
-
-    late: tuple[float, ...]  # from the due time of a PING until it was sent
-    took: tuple[float, ...]
-    skipped: int
-    failed: int  # for any reason, including skipped
-
-
-class Cost(NamedTuple):
-    """The measurements of one fleet. Durations are in seconds, CPU is in seconds per second."""
+class Plan(NamedTuple):
+    """How to measure a fleet. Durations are in seconds."""
 
     targets: int
     bad: int
-    start: float  # until every good target has received a PING and an INFO
-    start_cpu: float  # CPU seconds spent for it
-    cpu: float
-    rss: float  # MB
-    server: dict[str, float]  # counters of the servers, per second
-    connections: int
-    samples: int
-    pages: dict[str, tuple[float, int]]  # by encoding: median seconds, size
-    waits: dict[str, float]  # longest wait for a small page: quiet, scraped
-    pings: dict[str, Pings]  # starting, quiet, scraped
+    packages: Path  # the folder with the package to measure
+    collectors: str
+    seconds: float
+    long: float  # of the window with gzip pages
+    scrapers: int
+    every: float
+    tls: float
+    churn: float
+    still: bool
+    probe_log: bool
+    settings: dict[str, Any]
+    windows: tuple[str, ...]
 
 
-def measure(folder: Path, behind: int, count: int, bad: int, *, collectors: str, seconds: float) -> Cost:
-    """Watch ``count`` servers: ``bad`` of them hang, and ``bad`` refuse. The rest reply like the server ``behind``."""
+@dataclass
+class Window:
+    """A period, and what it cost. Memory is in MB, times of pings and pages in ms, shares are of one core.
+
+    A window that was left out has no numbers.
+    """
+
+    seconds: float = 0.0
+    cpu: float = math.nan
+    loop_cpu: float = math.nan  # of the thread with the event loop
+    waiting: float = math.nan
+    server_cpu: float = math.nan
+    rss: float = math.nan
+    peak: float = math.nan
+    memory: list[float] = field(default_factory=list)
+    server: dict[str, float] = field(default_factory=dict)  # counters of the servers, a second
+    connections: int = 0
+    longest: float = math.nan  # wait for the small page
+    page: list[float] = field(default_factory=list)  # median and longest, and MB
+    late: list[float] = field(default_factory=list)  # from the due time of a PING until it was sent: p50, p99, max
+    took: list[float] = field(default_factory=list)
+    skipped: int = 0
+    failed: int = 0  # for any reason, including skipped
+
+
+def measure(folder: Path, behind: int, plan: Plan) -> dict[str, Any]:
+    """Watch a fleet whose servers reply like the server ``behind``. Return the measurements, ready for JSON."""
     folder.mkdir()
-    with EchoServer(folder, count, behind=behind, hang=bad, refuse=bad) as servers:
+    good = plan.targets - 2 * plan.bad
+    spare = max(1, round(plan.targets * CHURN)) * 5 if plan.churn else 0
+    options: dict[str, Any] = {"hang": plan.bad, "refuse": plan.bad, "behind" if plan.still else "changing": behind}
+    secure = round(good * plan.tls)
+    if secure:
+        options |= {"tls": secure, "certificate": _certificate(folder)}
+    with EchoServer(folder, plan.targets + spare, **options) as servers:
         began = time.perf_counter()
-        with _daemon(folder, servers, collectors) as program:
-            _wait_until_up(servers, count - 2 * bad)
+        urls = [url.replace("redis", "rediss") if number < secure else url for number, url in enumerate(servers.urls)]
+        with _daemon(folder, urls, plan) as program:
+            wait_until_up(servers, good)
             start, start_cpu = time.perf_counter() - began, program.cpu()
             time.sleep(2)
-            load.page(program.port, "", TIMEOUT)  # rendering everything for the first page is not measured
-            measurement = _Measurement(program, servers)
-            measurement.measure_quiet(seconds)
-            measurement.measure_scrapes()
+            load.page(program.port, load.PROMETHEUS, TIMEOUT)  # rendering everything for the first page is not measured
+            time.sleep(1)
+            measurement = _Measurement(folder, program, servers, urls, plan)
+            missing = ""
+            try:
+                measurement.measure()
+            except (OSError, SystemExit) as error:  # what was measured until then is still worth something
+                missing = repr(error)
+                print(f"- {plan.targets} targets: the measurement ended early: {missing}", file=sys.stderr)
             time.sleep(2.5)  # the log is written a second late
-            rss = program.rss()
-        good = set(servers.ports[: count - 2 * bad])
-        probes = [probe for probe in read_log(folder / LOG) if probe.port in good]
-        return Cost(
-            targets=count,
-            bad=bad,
-            start=start,
-            start_cpu=start_cpu,
-            cpu=measurement.cpu,
-            rss=rss,
-            server=measurement.server,
-            connections=measurement.connections,
-            samples=measurement.samples,
-            pages=measurement.pages,
-            waits=measurement.waits,
-            pings={name: _pings(probes, *window) for name, window in measurement.windows.items()},
-        )
+        measurement.evaluate()
+        if plan.probe_log:
+            _add_pings(folder / LOG, set(servers.ports[:good]), measurement.periods, measurement.windows)
+        return {
+            "targets": plan.targets,
+            "bad": plan.bad,
+            "missing": missing,
+            "start": start,
+            "start_cpu": start_cpu,
+            "windows": {name: vars(window) for name, window in measurement.windows.items()},
+            "samples": measurement.samples,
+            "age": measurement.age,
+            "pages": measurement.pages,
+            "holds": measurement.holds,
+        }
 
 
-def _daemon(folder: Path, servers: EchoServer, collectors: str) -> Program:
-    targets = [{"name": f"t{number}", "url": url} for number, url in enumerate(servers.urls)]
-    config: dict[str, Any] = {"targets": targets, "probe_log": {"file": str(folder / LOG), "size": 1 << 30}}
-    if collectors != "default":
-        config["collectors"] = collectors.split(",")
+def _certificate(folder: Path) -> Path:
+    """Write a certificate with its key, and the authority that the daemon trusts."""
+    authority, file = trustme.CA(), folder / "server.pem"
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(file))
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    return file
+
+
+def _daemon(folder: Path, urls: list[str], plan: Plan) -> Program:
+    config: dict[str, Any] = dict(plan.settings)
+    if plan.probe_log:
+        config["probe_log"] = {"file": str(folder / LOG), "size": 1 << 30}
+    if plan.collectors != "default":
+        names = plan.collectors.split(",")
+        config["collectors"] = names[0] if names == ["lean"] else names
+    if plan.tls:
+        config["tls"] = {"ca_file": str(folder / "ca.pem")}
+    if plan.churn:
+        write_targets(folder / TARGETS, urls, plan.targets, 0)
+        config["discovery"] = {"files": [{"path": str(folder / TARGETS), "interval": "1s"}]}
+    else:
+        config["targets"] = [{"name": f"t{number}", "url": url} for number, url in enumerate(urls)]
     (folder / "redis-pulse.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "redis_pulse", "--config", str(folder / "redis-pulse.yaml")]
     env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    env["PYTHONPATH"] = str(checkout.PACKAGES)
+    env["PYTHONPATH"] = str(plan.packages)
     return Program(
         "redis-pulse", [*command, "--listen", "127.0.0.1:{port}"], env, folder / "stderr.log", TIMEOUT, idle=True
     )
 
 
-def _wait_until_up(servers: EchoServer, good: int) -> None:
+def write_targets(file: Path, urls: list[str], count: int, turn: int) -> None:
+    """Write ``count`` targets into a file for the discovery. With each turn, a few of them are others.
+
+    The first half never changes. t0 is among it, and is requested by its name.
+    """
+    stay, step = count // 2, max(1, round(count * CHURN))
+    moving = list(range(stay, len(urls)))
+    first = turn * step % len(moving)
+    chosen = [*range(stay), *(moving[first:] + moving[:first])[: count - stay]]
+    groups = [{"targets": [urls[number]], "labels": {"__name": f"t{number}"}} for number in chosen]
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps(groups))
+    new.rename(file)
+
+
+def wait_until_up(servers: EchoServer, good: int) -> None:
     """Wait until the servers have received as many PINGs and INFOs as there are targets that answer."""
     deadline = time.monotonic() + TIMEOUT
     while True:
@@ -112,55 +186,144 @@ def _wait_until_up(servers: EchoServer, good: int) -> None:
 
 
 class _Measurement:
-    """The measurements of a daemon that watches a fleet. Windows are in ns of CLOCK_REALTIME."""
+    """The measurements of a daemon that watches a fleet. Periods are in ns of CLOCK_REALTIME."""
 
-    def __init__(self, program: Program, servers: EchoServer) -> None:
-        self._program, self._servers = program, servers
-        self.windows: dict[str, tuple[int, int]] = {"starting": (0, time.time_ns())}
-        self.waits: dict[str, float] = {}
+    def __init__(self, folder: Path, program: Program, servers: EchoServer, urls: list[str], plan: Plan) -> None:
+        self._folder, self._program, self._servers, self._urls, self._plan = folder, program, servers, urls, plan
+        self.windows: dict[str, Window] = {name: Window() for name in ("starting", QUIET, GZIP, PLAIN)}
+        self.periods: dict[str, tuple[int, int]] = {"starting": (0, time.time_ns())}
+        self._pages: list[tuple[float, bytes]] = []
+        self.samples: list[float] = []
+        self.age: list[float] = []
+        self.pages: dict[str, float] = {}
+        self.holds: dict[str, float] = {}
 
-    def measure_quiet(self, seconds: float) -> None:
-        """Measure the cost of polls and pings; then measure how long a small page takes."""
-        began_ns = time.time_ns()
-        before, cpu, began = Counter(self._servers.counters()), self._program.cpu(), time.perf_counter()
-        time.sleep(seconds)
+    def measure(self) -> None:
+        """Measure one window after the other: quiet, gzip, plain, and one for each other small page."""
+        plan, port = self._plan, self._program.port
+        if QUIET in plan.windows:
+            with self._window(QUIET):
+                time.sleep(plan.seconds)
+            small = SmallPage(port, HEALTHY, TIMEOUT)
+            with small.requested():
+                time.sleep(3)
+            self.windows[QUIET].longest = small.longest
+        if GZIP in plan.windows:
+            self._pages = self._scraped(GZIP, load.PROMETHEUS, plan.long).pages
+        if PLAIN in plan.windows:
+            self._scraped(PLAIN, "", min(plan.seconds, PLAIN_SECONDS))
+        for path, pause in PAGES.items() if SMALL in plan.windows else ():
+            self._small_page(path, pause)
+
+    def evaluate(self) -> None:
+        """Read the pages, when the daemon has ended: that takes seconds of a core."""
+        if self._pages:
+            self.samples = list(count_samples(self._pages[-1][1], self._plan.targets))
+            self.age = list(cuts(ages(self._pages)))
+
+    def _scraped(self, name: str, headers: str, seconds: float) -> Scrapers:
+        """Measure a window with scrapes, and the small page meanwhile."""
+        plan, port = self._plan, self._program.port
+        scrapers = Scrapers(port, plan.scrapers, plan.every, headers, TIMEOUT)
+        load.page(port, headers, TIMEOUT)  # the first page of its kind renders more than the others
+        time.sleep(1)
+        small, memory = SmallPage(port, HEALTHY, TIMEOUT), MemoryWatch(self._program.pid)
+        with self._window(name), small.requested(), memory.watched(), self._churn():
+            scrapers.run(seconds)
+        window = self.windows[name]
+        window.longest = small.longest
+        window.memory = memory.megabytes
+        times = scrapers.seconds or [math.inf]
+        window.page = [statistics.median(times) * 1e3, max(times) * 1e3, scrapers.size / 1e6]
+        return scrapers
+
+    def _small_page(self, path: str, pause: float) -> None:
+        """Request a page beside scrapes. Then beside another small page, which shows how long it holds the loop."""
+        plan, port = self._plan, self._program.port
+        seconds = min(plan.seconds, PAGE_SECONDS)
+        page = SmallPage(port, path, TIMEOUT, pause)
+        with page.requested():
+            Scrapers(port, plan.scrapers, plan.every, load.PROMETHEUS, TIMEOUT).run(seconds)
+        self.pages[path] = page.longest
+        if pause > 0.1:
+            time.sleep(1)
+            small = SmallPage(port, HEALTHY, TIMEOUT, 0.002)
+            with SmallPage(port, path, TIMEOUT, pause).requested(), small.requested():
+                time.sleep(seconds / 2)
+            self.holds[path] = small.longest
+
+    @contextmanager
+    def _window(self, name: str) -> Iterator[None]:
+        """Measure what the block costs."""
+        program, servers, pid = self._program, self._servers, self._program.pid
+        forget_peak(pid)
+        before, waits = Counter(servers.counters()), waited(pid)
+        cpu, loop_cpu, server_cpu = program.cpu(), _thread_cpu(pid), cpu_of(servers.pid)
+        began, began_ns = time.perf_counter(), time.time_ns()
+        yield
         elapsed = time.perf_counter() - began
-        self.cpu = (self._program.cpu() - cpu) / elapsed
-        after = Counter(self._servers.counters())
-        self.server = {name: (after[name] - before[name]) / elapsed for name in after}
-        self.connections = after["open"]
-        self.windows["quiet"] = (began_ns, time.time_ns())
-        self.waits["quiet"] = load.longest_wait(self._program.port, threading.Timer(3, lambda: None), TIMEOUT)
+        memory, after = resident(pid), Counter(servers.counters())
+        self.periods[name] = began_ns, time.time_ns()
+        self.windows[name] = Window(
+            seconds=elapsed,
+            cpu=(program.cpu() - cpu) / elapsed,
+            loop_cpu=(_thread_cpu(pid) - loop_cpu) / elapsed,
+            waiting=sum(now - waits.get(thread, 0.0) for thread, now in waited(pid).items()) / elapsed,
+            server_cpu=(cpu_of(servers.pid) - server_cpu) / elapsed,
+            rss=memory["VmRSS"],
+            peak=memory["VmHWM"],
+            server={key: (after[key] - before[key]) / elapsed for key in after},
+            connections=after["open"],
+        )
 
-    def measure_scrapes(self) -> None:
-        """Fetch the page several times. Fetch a small page meanwhile, which shows whether the event loop is blocked."""
-        began_ns = time.time_ns()
-        times: dict[str, list[float]] = {"plain": [], "gzip": []}
-        bodies = {"plain": b"", "gzip": b""}
-        longest = 0.0
-        for encoding in ("plain", "gzip") * SCRAPES:
-            if math.inf in times["plain"] + times["gzip"]:
-                break
+    @contextmanager
+    def _churn(self) -> Iterator[None]:
+        """Replace some targets again and again until the block ends, if that is wanted."""
+        is_over = threading.Event()
 
-            def scrape(encoding: str = encoding) -> None:
-                headers = load.PROMETHEUS if encoding == "gzip" else ""
-                seconds, bodies[encoding] = load.page(self._program.port, headers, TIMEOUT)
-                times[encoding].append(seconds)
+        def replace() -> None:
+            turn = 0
+            while not is_over.wait(self._plan.churn):
+                turn += 1
+                write_targets(self._folder / TARGETS, self._urls, self._plan.targets, turn)
 
-            longest = max(longest, load.longest_wait(self._program.port, threading.Thread(target=scrape), TIMEOUT))
-            time.sleep(0.5)
-        self.waits["scraped"] = longest
-        self.windows["scraped"] = (began_ns, time.time_ns())
-        self.samples = len(re.findall(rb"^[a-z]", bodies["plain"].partition(b"\r\n\r\n")[2], re.MULTILINE))
-        self.pages = {name: (statistics.median(times[name] or [math.inf]), len(body)) for name, body in bodies.items()}
+        thread = threading.Thread(target=replace if self._plan.churn else is_over.wait)
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            thread.join()
 
 
-def _pings(probes: list[LoggedProbe], began: int, ended: int) -> Pings:
-    """Return the figures of the probes that were due between two times in ns."""
-    inside = [probe for probe in probes if began <= probe.due < ended]
-    return Pings(
-        cuts([(probe.sent - probe.due) / 1e6 for probe in inside if probe.sent]),
-        cuts([probe.seconds * 1e3 for probe in inside if probe.outcome == "success"]),
-        sum(probe.reason == "skipped" for probe in inside),
-        sum(probe.outcome != "success" for probe in inside),
-    )
+def _thread_cpu(pid: int) -> float:
+    """Return the CPU seconds of the first thread of a process."""
+    return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+def _add_pings(file: Path, ports: set[int], periods: dict[str, tuple[int, int]], windows: dict[str, Window]) -> None:
+    """Add the figures of the probe log to each window, for these ports. An hour has millions of lines."""
+    late: dict[str, list[float]] = {name: [] for name in windows}
+    took: dict[str, list[float]] = {name: [] for name in windows}
+    with file.open(newline="") as lines:
+        for row in csv.DictReader(lines):
+            if not row["reason"] and row["outcome"] is None:
+                continue  # the line is incomplete
+            if int(row["port"]) not in ports or (name := _period(int(row["due_ns"]), periods)) is None:
+                continue
+            if row["sent_ns"]:
+                late[name].append((int(row["sent_ns"]) - int(row["due_ns"])) / 1e6)
+            if row["outcome"] == "success":
+                took[name].append((int(row["received_ns"]) - int(row["sent_ns"])) / 1e6)
+            else:
+                windows[name].failed += 1
+                windows[name].skipped += row["reason"] == "skipped"
+    for name, window in windows.items():
+        window.late, window.took = (
+            list(cuts(values)) if len(values) > 1 else [] for values in (late[name], took[name])
+        )
+
+
+def _period(moment: int, periods: dict[str, tuple[int, int]]) -> str | None:
+    """Return the period that contains this moment, or None."""
+    return next((name for name, (began, ended) in periods.items() if began <= moment < ended), None)

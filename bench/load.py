@@ -21,12 +21,12 @@ LAST_CHUNK = b"\r\n0\r\n\r\n"
 
 
 class Connection:
-    """One kept-alive connection that requests ``/metrics``."""
+    """One kept-alive connection that requests ``/metrics``, or another path."""
 
-    def __init__(self, port: int, headers: str) -> None:
+    def __init__(self, port: int, headers: str, path: str = "/metrics") -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=5)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._request = f"GET /metrics HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n".encode()
+        self._request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n".encode()
         self._sent = 0.0
         self.response = bytearray()
 
@@ -54,6 +54,21 @@ class Connection:
         if length := re.search(rb"(?i)\r\ncontent-length: *(\d+)", head):
             return len(self.response) >= end + 4 + int(length[1])
         return self.response.endswith(LAST_CHUNK)
+
+
+def body(response: bytes) -> bytes:
+    """Return the body of a response, without the frames of its chunks."""
+    head, _, rest = response.partition(b"\r\n\r\n")
+    if b"transfer-encoding: chunked" not in head.lower():
+        return rest
+    parts, position = [], 0
+    while True:
+        end = rest.index(b"\r\n", position)
+        size = int(rest[position:end], 16)
+        if not size:
+            return b"".join(parts)
+        parts.append(rest[end + 2 : end + 2 + size])
+        position = end + 4 + size
 
 
 def fetch(port: int, headers: str = PROMETHEUS) -> bytes:

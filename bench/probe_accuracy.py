@@ -42,7 +42,14 @@ def main() -> None:
         for number, case in enumerate(cases):
             for who in (OURS, NAIVE) if number % 2 else (NAIVE, OURS):
                 run_folder = Path(folder) / f"{number}-{who[:5]}"
-                case.windows[who] = measure(who, run_folder, case.count, options.seconds, stalls=case.stalls)
+                case.windows[who] = measure(
+                    who,
+                    run_folder,
+                    case.count,
+                    options.seconds,
+                    stalls=case.stalls,
+                    explains_stalls=not options.no_causes,
+                )
     report(cases, options)
 
 
@@ -56,6 +63,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--targets", type=counts, default=[1, 100, 1000], help="numbers of targets; 0: none")
     parser.add_argument("--stall", type=counts, default=[100], help="numbers of targets with stalls; 0: none")
     parser.add_argument("--seconds", type=float, default=12.0, help="measuring time for each case and program")
+    parser.add_argument("--no-causes", action="store_true", help="switch off what finds the causes of stalls")
     return parser.parse_args()
 
 

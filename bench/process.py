@@ -10,7 +10,7 @@ from typing import Self
 
 import load
 
-START_TIMEOUT = 15.0  # seconds until a program must serve, by default
+START_TIMEOUT = 60.0  # seconds until a program must serve, by default; a busy machine needs most of it
 
 
 def free_port() -> int:

@@ -46,6 +46,7 @@ PICTURES = {
     "latency": Picture("redis-pulse-latency", depth=30),
     "slo": Picture("redis-pulse-slo"),
     "resilience": Picture("redis-pulse-resilience", depth=40),
+    "keyspace": Picture("redis-pulse-keyspace"),
 }
 
 

@@ -36,7 +36,7 @@ class Showcase:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        cache = {"maxmemory": "6mb", "maxmemory_policy": "allkeys-lru", "latency_monitor_threshold": "10"}
+        cache = {"maxmemory": "6mb", "maxmemory_policy": "allkeys-lfu", "latency_monitor_threshold": "10"}
         cache |= {
             "repl_backlog_size": "256kb",
             "slowlog_log_slower_than": "5000",
@@ -58,6 +58,10 @@ class Showcase:
             {"name": name, "url": server.url, "labels": {"team": name.partition("-")[0]}}
             for name, server in self.servers.items()
         ]
+        keys = {"keyspace_sample": {"keys_per_second": 500, "server_share": 0.02, "window": "60s"}}
+        for target in targets:
+            if target["name"] in ("sessions", "payments", "queue"):
+                target["collectors"] = {"default": True, **keys}
         targets.append({"name": "queue-sentinel", "url": f"redis://127.0.0.1:{sentinel}"})
         config = {
             "probe": {"interval": "200ms", "timeout": "500ms", "cold_connect": "2s"},

@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -51,10 +52,21 @@ class Usage(NamedTuple):
 
 
 class Daemon:
-    """The process ``python -m redis_pulse --config FILE``, and a thread that reads its log."""
+    """The process ``python -m redis_pulse --config FILE``, and a thread that reads its log.
 
-    def __init__(self, checkout: Path, folder: Path, config: Path, clock: Path | None) -> None:
+    Without ``checkout`` the package must be installed for ``python``.
+    """
+
+    def __init__(
+        self, checkout: Path | None, folder: Path, config: Path, clock: Path | None, *, python: str = sys.executable
+    ) -> None:
         self.port = free_port()
+        #: further environment variables, for the next start
+        self.env: dict[str, str] = {}
+        #: for pages with TLS, and for pages with a login
+        self.tls: ssl.SSLContext | None = None
+        self.headers: dict[str, str] = {}
+        self._python = python
         self.lines: list[LogLine] = []
         self._checkout, self._folder, self._config, self._clock = checkout, folder, config, clock
         self._popen: subprocess.Popen[bytes] | None = None
@@ -75,12 +87,14 @@ class Daemon:
     def start(self) -> None:
         """Start the process, and return when it replies to requests."""
         env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-        env |= {"PYTHONPATH": str(self._checkout / "exporter"), "PYTHONUNBUFFERED": "1"}
+        env |= {"PYTHONUNBUFFERED": "1"} | self.env
+        if self._checkout is not None:
+            env["PYTHONPATH"] = str(self._checkout / "exporter")
         if self._clock is not None:
             env |= {"LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(self._clock)}
             env |= {"FAKETIME_CACHE_DURATION": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1"}
         listen = f"127.0.0.1:{self.port}"
-        command = [sys.executable, "-m", "redis_pulse", "--config", str(self._config), "--listen", listen]
+        command = [self._python, "-m", "redis_pulse", "--config", str(self._config), "--listen", listen]
         self._popen = subprocess.Popen(
             killed_with_parent(command),
             cwd=self._folder,
@@ -124,9 +138,12 @@ class Daemon:
 
     def get(self, path: str, timeout: float) -> tuple[int, str]:
         """Send one request on a new connection. Return status and text."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        if self.tls is None:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        else:
+            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=self.tls)
         try:
-            connection.request("GET", path)
+            connection.request("GET", path, headers=self.headers)
             response = connection.getresponse()
             return response.status, response.read().decode()
         finally:

@@ -22,7 +22,7 @@ MAX_LINES_PER_CHANGE = 2
 #: Log lines without a target, for each event and for each reload.
 MAX_LINES_PER_EVENT, MAX_LINES_PER_RELOAD = 10, 3
 #: Events that are no changes of a target. The daemon limits their number by itself.
-BOUNDED_EVENTS = ('event="slow command"', 'event="more slow commands"')
+BOUNDED_EVENTS = ('event="slow command"', 'event="more slow commands"', "event=stall ")
 #: Texts that no log line may have: each is a fault of the daemon, even during an event.
 FORBIDDEN = ("Traceback (most recent call last)", "was never retrieved", "was never awaited", "Task was destroyed")
 
@@ -94,6 +94,32 @@ def accounting(page: Page, targets: Iterable[str], reported: Mapping[str, float]
         if missing and missing != reported.get(target):
             explanation = "pings without an outcome" if missing > 0 else "too many outcomes"
             yield f"{target}: pings - (outcomes + in flight) = {missing:+g}: {explanation}"
+
+
+def operations_accounting(page: Page) -> Iterator[str]:
+    """Every run of another operation, such as a collector, has one outcome. One run of each may not have ended.
+
+    A timeout is a failure. The histogram has it too if something was sent, so both sums are possible. A reason appears
+    with its first failure, and is shown as 0 for some seconds. Until then this operation cannot be judged.
+    """
+    runs, failures, timeouts, durations = (Counter[tuple[str, str]]() for _ in range(4))
+    at_zero = set()
+    for name, counter in (
+        ("redis_operations_total", runs),
+        ("redis_operation_failures_total", failures),
+        ("redis_operation_duration_seconds_count", durations),
+    ):
+        for labels, value in page.matching(name):
+            key = labels["target"], labels["operation"]
+            counter[key] += int(value)
+            if "reason" in labels and not value:
+                at_zero.add(key)
+            if labels.get("reason") == "timeout":
+                timeouts[key] += int(value)
+    for key, total in sorted(runs.items()):
+        most = durations[key] + failures[key]
+        if key[1] != PING and key not in at_zero and not most - timeouts[key] <= total <= most + 1:
+            yield f"{key[0]}: {total} runs of {key[1]} have {most - timeouts[key]} to {most} outcomes"
 
 
 def ping_schedule(first: Page, last: Page, target: str, interval: float) -> Iterator[str]:

@@ -4,11 +4,11 @@ import json
 import sys
 from pathlib import Path
 
-from grafana import instance, latency, overview, resilience, slo
+from grafana import instance, keyspace, latency, overview, resilience, slo
 
 FOLDER = Path(__file__).parent / "dashboards"
 #: To add a dashboard, add a module with a function ``board()``.
-BOARDS = (overview.board, instance.board, latency.board, slo.board, resilience.board)
+BOARDS = (overview.board, instance.board, latency.board, slo.board, resilience.board, keyspace.board)
 
 
 def build_all() -> dict[Path, str]:

@@ -24,10 +24,20 @@ AnyPanel = stat.Panel | timeseries.Panel | heatmap.Panel | statetimeline.Panel |
 class Board:
     """A dashboard that is filled from left to right, row by row."""
 
-    def __init__(self, uid: str, title: str, description: str, *, since: str = "now-1h", slo: bool = False) -> None:
+    def __init__(
+        self,
+        uid: str,
+        title: str,
+        description: str,
+        *,
+        since: str = "now-1h",
+        slo: bool = False,
+        histograms: bool = False,
+    ) -> None:
         """Create the dashboard ``<TAG> / <title>``. The ``uid`` must never change: links and bookmarks use it.
 
-        With ``slo``, the dashboard also has variables for the objective and the latency edge.
+        With ``slo``, the dashboard also has variables for the objective and the latency edge. With ``histograms``, it
+        has one that chooses classic or native histograms.
         """
         self.uid = uid
         self._id = self._x = self._y = self._height = 0
@@ -43,7 +53,13 @@ class Board:
             .time(since, "now")
             .refresh("30s")
             .tooltip(model.DashboardCursorSync.CROSSHAIR)
-            .variables([*variables.common(), *(variables.objectives() if slo else ())])
+            .variables(
+                [
+                    *variables.common(),
+                    *(variables.objectives() if slo else ()),
+                    *([variables.histograms()] if histograms else ()),
+                ]
+            )
             .annotations(list(variables.annotations()))
             .link(
                 dashboard.DashboardLink(TAG)
@@ -87,8 +103,10 @@ class Board:
         """Return the dashboard as Grafana's JSON model."""
         self._end_row()
         built: dict[str, Any] = json.loads(json.dumps(self._builder.build(), cls=JSONEncoder))
-        for annotation in built["annotations"]["list"]:  # the SDK has no fields for the text and the step
+        for annotation in built["annotations"]["list"]:  # the SDK has no fields for the text, the step and the time
             annotation |= {"titleFormat": f"{annotation['name']}: {{{{target}}}}", "step": "30s"}
+            if annotation["name"] == variables.STALL:
+                annotation |= {"textFormat": "{{cause}}", "useValueForTime": True}
         return built
 
     def _next_line(self) -> None:

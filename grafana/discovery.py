@@ -65,6 +65,16 @@ def rows(dashboard: Board) -> None:
             empty=Empty("every target of every source was accepted", "all accepted"),
         ),
         graph_panel(
+            "Targets beyond a limit",
+            Query(f"sum {BY_SOURCE} ({own('redis_exporter_discovery_left_out_targets')})", SOURCE),
+            unit=COUNT,
+            limits=[(1, RED)],
+            least_top=1,
+            description="Servers that a source names and that are not watched, because discovery.max_targets or "
+            "another limit is reached. Correct the source, or give the exporter more memory and raise the limit.",
+            empty=NO_SOURCE,
+        ),
+        graph_panel(
             "Shards",
             Query(
                 f"max by (job, instance, shard, shards) ({own('redis_exporter_shard_info')})",

@@ -1,11 +1,11 @@
 """Dashboard Instance: everything about one server, or a few servers together; choose them as targets."""
 
-from grafana import instance_load, instance_safety, instance_state, instance_topology
+from grafana import instance_load, instance_safety, instance_state, instance_topology, stalls
 from grafana.common import Board, failures_panel
 from grafana.panels import Query, State, graph_panel, states_panel
 from grafana.promql import (
     BREAKER,
-    DURATION_BUCKETS,
+    DURATIONS,
     LONGEST_PING,
     PING,
     PING_P99,
@@ -20,15 +20,17 @@ from grafana.variables import GREEN, ORANGE, RED, YELLOW
 
 
 def board() -> Board:
-    """Return the dashboard: health, load, stored data, replication and persistence, then cluster and Sentinel."""
+    """Return the dashboard: health, stalls, load, data, replication and persistence, then cluster and Sentinel."""
     dashboard = Board(
         "redis-pulse-instance",
         "Instance",
-        "One server in detail: health, commands, memory, clients, keys, replication, persistence, network, and its "
-        "role in a cluster or in Sentinel. Choose it as the target. You can also choose several servers.",
+        "One server in detail: health, stalls, commands, memory, clients, keys, replication, persistence, network, and "
+        "its role in a cluster or in Sentinel. Choose it as the target. You can also choose several servers.",
         slo=True,
+        histograms=True,
     )
     _health(dashboard)
+    stalls.row(dashboard)
     instance_load.rows(dashboard)
     instance_state.rows(dashboard)
     instance_safety.rows(dashboard)
@@ -49,7 +51,7 @@ def _health(dashboard: Board) -> None:
                 Column("Mode", label="redis_mode"),
                 Column("Policy", label="maxmemory_policy"),
                 Column("Running for", worst("redis_uptime_in_seconds"), "dtdurations", decimals=0),
-                Column("Ping p50", quantile(0.5, DURATION_BUCKETS, PING), "s"),
+                Column("Ping p50", quantile(0.5, DURATIONS, PING), "s"),
                 Column("Ping p99", PING_P99, "s", [(None, GOOD), (0.01, ORANGE), (0.1, RED)]),
                 Column("Breaker", BREAKER, texts={0: ("closed", GOOD), 1: ("half-open", YELLOW), 2: ("open", RED)}),
                 Column("Sample age", SAMPLE_AGE, "s", [(None, GOOD), (30, ORANGE), (45, RED)], decimals=0),
@@ -76,7 +78,7 @@ def _health(dashboard: Board) -> None:
         graph_panel(
             "Ping",
             Query(PING_P99, "{{target}} p99"),
-            Query(quantile(0.5, DURATION_BUCKETS, PING), "{{target}} p50"),
+            Query(quantile(0.5, DURATIONS, PING), "{{target}} p50"),
             Query(LONGEST_PING, "{{target}} max"),
             Query("vector($edge)", "objective"),
             unit="s",

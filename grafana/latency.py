@@ -1,12 +1,13 @@
 """Dashboard Probe latency: how long a client waits, where the time goes, how reliable the measurement is."""
 
-from grafana import latency_clients, latency_trust
+from grafana import latency_clients, latency_trust, stalls
 from grafana.common import Board
 from grafana.heatmaps import heatmap_panel
 from grafana.panels import COUNT, Empty, Query, graph_panel
 from grafana.promql import (
     BY_TARGET,
-    DURATION_BUCKETS,
+    DURATIONS,
+    HISTOGRAMS,
     LONGEST_PING,
     PING,
     PING_P99,
@@ -18,21 +19,23 @@ from grafana.promql import (
 )
 from grafana.variables import RED
 
-PING_BUCKETS = rate(of(DURATION_BUCKETS, PING))
-PHASES = "redis_connect_phase_duration_seconds_bucket"
+PING_BUCKETS = rate(of(DURATIONS, PING))
+PHASES = f"redis_connect_phase_duration_{HISTOGRAMS}"
 SLOTS = rate(of("redis_operations_total", PING))
 FAILURES = "redis_operation_failures_total"
 
 
 def board() -> Board:
-    """Return the dashboard: ping latency, its parts, failed and late pings, then the exporter's own share."""
+    """Return the dashboard: ping latency, stalls, its parts, failed and late pings, then the exporter's own share."""
     dashboard = Board(
         "redis-pulse-latency",
         "Probe latency",
         "How long a client of each server waits, where that time goes, and whether the measurement can be trusted.",
         slo=True,
+        histograms=True,
     )
     _client_view(dashboard)
+    stalls.row(dashboard)
     _parts(dashboard)
     latency_clients.row(dashboard)
     latency_trust.rows(dashboard)
@@ -57,7 +60,7 @@ def _client_view(dashboard: Board) -> None:
         graph_panel(
             "Ping quantiles",
             *(
-                Query(quantile(q, DURATION_BUCKETS, PING, by=""), legend)
+                Query(quantile(q, DURATIONS, PING, by=""), legend)
                 for q, legend in ((0.5, "median"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9"))
             ),
             Query(f"max({of('redis_operation_duration_max_seconds', PING)})", "max"),
@@ -118,7 +121,7 @@ def _parts(dashboard: Board) -> None:
         graph_panel(
             "Phases of connecting (p99), and a ping",
             Query(quantile(0.99, PHASES, by="phase"), "{{phase}}"),
-            Query(quantile(0.99, DURATION_BUCKETS, PING, by="operation"), "{{operation}}"),
+            Query(quantile(0.99, DURATIONS, PING, by="operation"), "{{operation}}"),
             unit="s",
             logarithmic=True,
             description="dns, tcp, tls and auth delay clients that open a new connection. Slow dns: the resolver. "
@@ -128,7 +131,7 @@ def _parts(dashboard: Board) -> None:
         graph_panel(
             "A client without a pool",
             *(
-                Query(quantile(q, DURATION_BUCKETS, 'operation="cold_connect"', by=""), legend)
+                Query(quantile(q, DURATIONS, 'operation="cold_connect"', by=""), legend)
                 for q, legend in ((0.5, "median"), (0.99, "p99"))
             ),
             unit="s",
@@ -143,7 +146,7 @@ def _parts(dashboard: Board) -> None:
                 calculated(total(server_rate(spent, also="cmd")), total(server_rate(calls, also="cmd"))),
                 "{{target}} server",
             ),
-            Query(quantile(0.5, DURATION_BUCKETS, PING), "{{target}} ping p50"),
+            Query(quantile(0.5, DURATIONS, PING), "{{target}} ping p50"),
             unit="s",
             logarithmic=True,
             description="Mean duration of a command as the server measures it, without waiting and network, and the "

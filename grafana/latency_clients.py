@@ -1,4 +1,4 @@
-"""Row of the dashboard Probe latency: what clients measure, the network, our pings and CPU limits, below each other.
+"""Row of the dashboard Probe latency: what clients measure, the network, our pings, CPU limits and stalls.
 
 Metrics of other exporters have no label ``target``, and their jobs are not ours. So the variables of the dashboard do
 not choose among them.
@@ -6,9 +6,10 @@ not choose among them.
 
 from grafana_foundation_sdk.builders import timeseries
 
+from grafana import stalls
 from grafana.common import Board
 from grafana.panels import Empty, Query, graph_panel
-from grafana.promql import BY_TARGET, DURATION_BUCKETS, LONGEST_PING, PING, WHOLE, increase, of, quantile, rate, worst
+from grafana.promql import BY_TARGET, DURATIONS, LONGEST_PING, PING, WHOLE, increase, of, quantile, rate, worst
 from grafana.variables import RED
 
 #: OpenTelemetry's names for database clients, as Prometheus spells them. redis-py and go-redis use them.
@@ -91,7 +92,7 @@ def row(dashboard: Board) -> None:
         ),
         graph_panel(
             "Redis: our pings",
-            Query(quantile(0.99, DURATION_BUCKETS, PING), "{{target}}"),
+            Query(quantile(0.99, DURATIONS, PING), "{{target}}"),
             Query(LONGEST_PING, "{{target}} longest"),
             unit="s",
             logarithmic=True,
@@ -109,6 +110,7 @@ def row(dashboard: Board) -> None:
             "command. Raise the limit, or remove it. The variables at the top do not choose containers.",
             empty=Empty("no container was throttled, or nothing exports metrics of cAdvisor", "nothing throttled"),
         ),
+        stalls.seconds_panel("Redis: stall seconds, by cause"),
         width=24,
         height=6,
     )
@@ -123,7 +125,7 @@ def split_panel() -> timeseries.Panel:
     network = worst("redis_connection_tcp_min_rtt_seconds")
     return graph_panel(
         "A ping, split into network and server",
-        Query(f"clamp_min({quantile(0.5, DURATION_BUCKETS, PING)} - {network}, 1e-6)", "{{target}} server"),
+        Query(f"clamp_min({quantile(0.5, DURATIONS, PING)} - {network}, 1e-6)", "{{target}} server"),
         Query(network, "{{target}} network"),
         unit="s",
         logarithmic=True,

@@ -1,11 +1,11 @@
 """Dashboard Fleet overview: are all servers up, which one misses its objective, can the measurement be trusted."""
 
-from grafana import overview_table, topology
+from grafana import overview_table, stalls, topology
 from grafana.common import Board, failures_panel
 from grafana.panels import COUNT, Query, State, graph_panel, stat_panel, states_panel
 from grafana.promql import (
     BY_TARGET,
-    DURATION_BUCKETS,
+    DURATIONS,
     FAILURE_RATIO,
     NOT_CLOSED,
     PING,
@@ -30,17 +30,19 @@ MAX_AGE = 45
 
 
 def board() -> Board:
-    """Return the dashboard: stats of the whole fleet, the table of servers, then graphs of the worst servers."""
+    """Return the dashboard: stats of the whole fleet, the table of servers, stalls, then the worst servers."""
     dashboard = Board(
         "redis-pulse-overview",
         "Fleet overview",
         "Which Redis and Valkey servers are down or slow, and can the measurement be trusted.",
         slo=True,
+        histograms=True,
     )
     _at_a_glance(dashboard)
     dashboard.row("Servers")
     dashboard.add(overview_table.panel(), width=24, height=11)
     _availability(dashboard)
+    stalls.row(dashboard)
     _worst(dashboard)
     topology.rows(dashboard)
     return dashboard
@@ -130,7 +132,7 @@ def _worst(dashboard: Board) -> None:
     dashboard.fill(
         graph_panel(
             "Slowest servers (ping p99)",
-            Query(top(PING_P99, quantile(0.99, DURATION_BUCKETS, PING, window=WHOLE)), "{{target}}"),
+            Query(top(PING_P99, quantile(0.99, DURATIONS, PING, window=WHOLE)), "{{target}}"),
             Query("vector($edge)", "objective"),
             unit="s",
             logarithmic=True,

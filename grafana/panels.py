@@ -68,7 +68,7 @@ def stat_panel(
     panel = (
         stat.Panel()
         .title(title)
-        .description(_described(description, empty))
+        .description(described(description, empty))
         .unit(unit)
         .datasource(DATASOURCE)
         .with_target(target(Query(expr, title), 0))
@@ -102,7 +102,7 @@ def graph_panel(
     panel = (
         timeseries.Panel()
         .title(title)
-        .description(_described(description, empty))
+        .description(described(description, empty))
         .unit(unit)
         .datasource(DATASOURCE)
         .no_value(empty.shown)
@@ -153,7 +153,7 @@ def states_panel(
     panel = (
         statetimeline.Panel()
         .title(title)
-        .description(_described(description, empty))
+        .description(described(description, empty))
         .unit("none")
         .datasource(DATASOURCE)
         .mappings([model.ValueMap(options=mapping)])
@@ -188,7 +188,8 @@ def target(query: Query, index: int) -> prometheus.Dataquery:
     return prometheus.Dataquery().expr(query.expr).legend_format(query.legend).range().ref_id(chr(ord("A") + index))
 
 
-def _described(description: str, empty: Empty) -> str:
+def described(description: str, empty: Empty) -> str:
+    """Return a description that says when the panel has no data."""
     return f"{description} Empty when {empty.when}." if empty.when else description
 
 

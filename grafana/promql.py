@@ -95,11 +95,17 @@ _FAILURES = "redis_operation_failures_total"
 #: The outcome of a ping may be scraped one scrape later than its start. So a short window may hold more failures than
 #: scheduled pings.
 FAILURE_RATIO = f"clamp_max({ratio(rate(of(_FAILURES, PING)), rate(of('redis_operations_total', PING)))}, 1)"
+#: The end of the name of a histogram, which a variable chooses. It is ``seconds_bucket`` for classic ones, and
+#: ``seconds`` for native ones. Native ones have no label ``le``, so ``sum by (le)`` is right for both.
+HISTOGRAMS = "$histograms"
+#: What quantiles are computed from.
+DURATIONS = f"redis_operation_duration_{HISTOGRAMS}"
+#: What counts the pings up to an edge. Only classic histograms have it.
 DURATION_BUCKETS = "redis_operation_duration_seconds_bucket"
 _LONGEST = f"max {BY_TARGET} ({of('redis_operation_duration_max_seconds', PING)})"
 #: NaN, which is a gap in the graph, while no ping was measured: 0 would look like a perfect ping.
 LONGEST_PING = f"{_LONGEST} / ({_LONGEST} > bool 0)"
-PING_P99 = quantile(0.99, DURATION_BUCKETS, PING)
+PING_P99 = quantile(0.99, DURATIONS, PING)
 SAMPLE_AGE = worst("redis_sample_age_seconds")
 OLDEST_SAMPLE = f"max {BY_TARGET} (max_over_time({of('redis_sample_age_seconds')}[$__rate_interval]))"
 NOT_CLOSED = worst("redis_circuit_breaker_state", 'state!="closed"')

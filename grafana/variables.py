@@ -11,6 +11,9 @@ GREEN, YELLOW, ORANGE, RED, BLUE, PURPLE = "green", "yellow", "orange", "red", "
 OBJECTIVES, OBJECTIVE = ("0.9", "0.95", "0.99", "0.995", "0.999", "0.9995", "0.9999"), "0.999"
 EDGE = "0.01"
 
+#: The annotation whose value is the moment to mark, in milliseconds.
+STALL = "Stall"
+
 Variable = dashboard.DatasourceVariable | dashboard.QueryVariable | dashboard.CustomVariable
 
 
@@ -52,14 +55,36 @@ def objectives() -> list[Variable]:
     ]
 
 
+def histograms() -> Variable:
+    """Return the variable that chooses the histograms of the quantiles. Its value is the end of their name."""
+    choices = {"classic": "seconds_bucket", "native": "seconds"}
+    return (
+        dashboard.CustomVariable("histograms")
+        .label("Histograms")
+        .description(
+            "What the quantiles are computed from. Native histograms are exact to 4.4 %, but need a Prometheus "
+            "in which they are enabled."
+        )
+        .values(", ".join(f"{name} : {value}" for name, value in choices.items()))
+        .current(model.VariableOption(selected=True, text="classic", value=choices["classic"]))
+        .options(
+            [
+                model.VariableOption(selected=name == "classic", text=name, value=value)
+                for name, value in choices.items()
+            ]
+        )
+    )
+
+
 def annotations() -> list[dashboard.AnnotationQuery]:
-    """Return the annotations: restarts, role changes and circuit breakers that opened."""
+    """Return the annotations: restarts, role changes, circuit breakers that opened, and stalls."""
     opened = increase(of("redis_circuit_breaker_transitions_total", 'to_state="open"'), "1m")
     master = of("redis_role", 'role="master"')
     return [
         _annotation("Restart", f"max by (target) (resets({of('redis_uptime_in_seconds')}[2m])) > 0", BLUE),
         _annotation("Role change", f"max by (target) (changes({master}[2m])) > 0", PURPLE),
         _annotation("Breaker opened", f"max by (target) ({opened}) > 0", RED),
+        _annotation(STALL, f"max by (target, cause) (1000 * {of('redis_stall_last_timestamp_seconds')})", ORANGE),
     ]
 
 

@@ -17,6 +17,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "commandstats": {"max_commands": 20},
     "latency_histogram": {"max_commands": 4},
     "latencystats": {"max_commands": 8},
+    "cluster": {"migration_status": True},
     "clients": {"per_client": True, "include_port": True},
     "config": {"include_config_metrics": True},
     "key_counts": {"patterns": ["kind:*", "db3=user:*"]},
@@ -29,6 +30,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "pfcount": True,
     },
     "sentinel": {"include_config_metrics": True, "include_peer_info": True},
+    "slot_stats": {"top": 2},
     "scripts": {"files": [str(Path(__file__).with_name("busy.lua"))]},
     "streams": {"patterns": ["stream:*"], "streams": ["stream:orders"], "per_consumer": True},
 }

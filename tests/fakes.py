@@ -17,6 +17,7 @@ from typing import Any, Literal, Self
 from redis_pulse.circuit_breaker import CircuitBreaker, Permit, Verdict
 from redis_pulse.collectors.support import info_lines
 from redis_pulse.errors import TargetError
+from tests.patience import at_most
 
 
 class ManualClock:
@@ -236,7 +237,7 @@ class FakeServer:
 
     async def arrived(self, name: str, count: int = 1, *, within: float = 5.0) -> None:
         """Wait until so many commands of this name have arrived."""
-        async with asyncio.timeout(within), self._arrived:
+        async with at_most(within), self._arrived:
             await self._arrived.wait_for(lambda: self.count(name) >= count)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -7,13 +7,18 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from redis_pulse import metric
 from redis_pulse.client import TargetClient
+from redis_pulse.commands import Args
 from redis_pulse.config import TargetSettings, parse_url
 from redis_pulse.errors import TargetError
-from redis_pulse.metric import CollectorFault, SlowCommands
+from redis_pulse.metric import CollectorFault, LatencySpikes, SlowCommands
 from redis_pulse.probe import ProbeCsvLog, Prober, ProbeResult, WallClockMonitor
+from redis_pulse.sample_store import SampleStore
 from redis_pulse.telemetry import ExporterMetrics, TargetMetrics
+from redis_pulse.telemetry.series import SECONDS_AT_ZERO
 from tests.fakes import CountingBreaker, ManualClock
+from tests.patience import Patience
 
 
 def target_settings(url: str = "redis://127.0.0.1:1", **changes: Any) -> TargetSettings:
@@ -36,11 +41,30 @@ def all_samples(metrics: ExporterMetrics) -> list[Sample]:
     return samples + [sample for family in metrics.collect_own() for sample in family.samples]
 
 
+def end_first_zeros(metrics: ExporterMetrics, clock: ManualClock) -> None:
+    """Let pages show the counters that are 0 at first."""
+    all_samples(metrics)
+    clock.advance(SECONDS_AT_ZERO)
+
+
+def put(store: SampleStore, target: str, collector: str, samples: Iterable[metric.Sample], max_age: float) -> None:
+    """Render and store samples at once."""
+    rendering = store.render(target, samples)
+    while True:
+        try:
+            rendering.send(None)
+        except StopIteration as end:
+            store.put(target, collector, end.value, max_age)
+            return
+
+
 async def eventually(condition: Callable[[], bool], within: float = 5.0) -> None:
-    """Let the event loop run until a condition is true."""
-    async with asyncio.timeout(within):
-        while not condition():
-            await asyncio.sleep(0.001)
+    """Let the event loop run until a condition is true. Raises TimeoutError."""
+    patience = Patience(within)
+    while not condition():
+        if patience.is_over:
+            raise TimeoutError(f"did not happen within {within} s")
+        await asyncio.sleep(0.001)
 
 
 class RecordingObserver:
@@ -49,12 +73,15 @@ class RecordingObserver:
     def __init__(self) -> None:
         self.connects: list[str] = []
         self.retries: list[str] = []
+        self.replies: list[tuple[Args, Any]] = []
         self.results: list[ProbeResult] = []
         self.overdue: list[float] = []
         self.late_replies: list[tuple[float, float]] = []
         self.runs: list[tuple[str, str]] = []
         self.faults: dict[str, list[CollectorFault]] = {}
         self.slow: list[SlowCommands] = []
+        self.spikes: list[LatencySpikes] = []
+        self.not_renewed: list[str] = []
         self.polls = 0
 
     def connected(self, _seconds: float, error: TargetError | None) -> None:
@@ -62,6 +89,12 @@ class RecordingObserver:
 
     def retried(self, operation: str) -> None:
         self.retries.append(operation)
+
+    def replied(self, commands: Sequence[Args], replies: Sequence[Any]) -> None:
+        self.replies += zip(commands, replies, strict=True)
+
+    def token_not_renewed(self, reason: str) -> None:
+        self.not_renewed.append(reason)
 
     def on_probe(self, result: ProbeResult) -> None:
         self.results.append(result)
@@ -90,6 +123,9 @@ class RecordingObserver:
     def slow_commands(self, found: SlowCommands) -> None:
         self.slow += [found]
 
+    def latency_spikes(self, found: LatencySpikes) -> None:
+        self.spikes += [found]
+
     def polled(self) -> None:
         self.polls += 1
 
@@ -115,6 +151,8 @@ class TargetHarness:
         **changes: Any,
     ) -> None:
         self.clock = ManualClock()
+        #: how long pages have shown a new counter as 0
+        self.pages = ManualClock()
         now = clock or self.clock
         wall_clock = WallClockMonitor(now, wall or (lambda: round(now() * 1e9)))
         self.observer = RecordingObserver()
@@ -128,7 +166,7 @@ class TargetHarness:
         )
         self.client = TargetClient(self.target, self.breaker, self.observer, clock=now, wall_clock=wall_clock.wall)
         self.target_metrics: TargetMetrics = self.metrics.add_target(
-            "t", ["ping"], buckets=tuple(self.target.probe.buckets), address="a", labels={}
+            "t", ["ping"], buckets=tuple(self.target.probe.buckets), address="a", labels={}, clock=self.pages
         )
         self.prober = Prober(
             self.client, self.breaker, self.target_metrics, self.observer, wall_clock=wall_clock, csv_log=csv_log
@@ -153,6 +191,7 @@ class TargetHarness:
         return metric_value(self.metrics, "redis_operations_total", operation=operation)
 
     def failures(self, reason: str, operation: str = "ping") -> float:
+        end_first_zeros(self.metrics, self.pages)
         return metric_value(self.metrics, "redis_operation_failures_total", operation=operation, reason=reason)
 
     def not_sent(self) -> float:

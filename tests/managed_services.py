@@ -1,55 +1,119 @@
-"""Fakes, on a real socket, of servers that are in no package: managed services and other software.
+"""Doubles, on a real socket, of managed services and of servers that are in no package.
 
-Each has the known replies of such a server, shortened: INFO, some commands, and its error for all other commands.
+Each answers as its documentation and public captures say: forms and fields of INFO, errors, refused commands.
+``docs/servers.md`` says which of it was ever tried with the real service. The replies to all other commands are the
+recorded ones of a real server.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from redis_pulse.errors import TargetError, UnknownCommandError
+from tests import recordings, replay
 from tests.fakes import Command, FakeServer, Reply, Response, error
 
+#: Stands for the INFO of a double in ``forms``.
+INFO = "the INFO of this server"
+#: The errors for a command that a server does not have. ``{rest}`` are the words after its name.
+BACKTICKS = "ERR unknown command `{name}`, with args beginning with: {backticks}"
+QUOTES = "ERR unknown command '{name}', with args beginning with: {quotes}"
+NOPERM = "NOPERM this user has no permissions to run the '{acl}' command"
 
-@dataclass(frozen=True)
-class ServiceProfile:
-    """The replies of one kind of server."""
 
-    #: The INFO text; line ends are converted to CRLF.
-    info: str
-    #: Command → reply.
+@dataclass(frozen=True, kw_only=True)
+class Double:
+    """How one kind of server or service answers."""
+
+    #: The INFO texts of its nodes. The nodes answer INFO in turn.
+    infos: Sequence[str]
+    #: Form of INFO → its reply. All other forms return ``INFO``.
+    forms: Mapping[str, Any] = field(default_factory=dict)
+    #: Server and role of the recorded session whose replies it sends; empty if it has no other commands.
+    session: tuple[str, str] = ("", "")
+    #: Command → reply, in place of the recorded one.
     replies: Mapping[str, Any] = field(default_factory=dict)
-    #: The error for an unknown command; ``{name}`` and ``{sub}`` are the words of the command.
-    unknown: str = "ERR unknown command '{name}'"
-    #: Command → error, for commands with another error.
-    refused: Mapping[str, str] = field(default_factory=dict)
+    #: Commands that it refuses, by their first word or first two words, and the error.
+    refused: frozenset[str] = frozenset()
+    refusal: str = QUOTES
+    #: The error for all other commands without a reply.
+    unknown: str = QUOTES
+    #: An address of the service, as its documentation writes it.
+    host: str = ""
+    #: The service to which the login of the target belongs.
+    login_service: str = ""
+    #: What must be published.
+    software: str
+    service: str = ""
 
 
-class ProfileServer(FakeServer):
-    """A server that sends the replies of a profile, and records its error replies."""
+class DoubleServer(FakeServer):
+    """A server that answers like a double, and records its error replies."""
 
-    def __init__(self, profile: ServiceProfile) -> None:
+    def __init__(self, double: Double) -> None:
         super().__init__()
-        self.profile = profile
+        self.double = double
         #: Each command that got an error as its reply.
         self.refused: list[str] = []
+        self._infos = 0
+        self._session = replay.load(*double.session) if double.session[0] else {}
 
     def _response(self, command: Command) -> Response:
         name, sub = command[0].upper(), (command[1].upper() if len(command) > 1 else "")
-        replies = {"PING": b"PONG", "SELECT": b"OK", "INFO": encode_info(self.profile.info)} | dict(
-            self.profile.replies
-        )
+        if name == "PING":
+            return Reply(encode(command[1] if sub else b"PONG"))
+        if name == "INFO":
+            return self._info(sub.lower())
+        if name in self.double.refused or f"{name} {sub}" in self.double.refused:
+            return self._error(command, self.double.refusal)
         for key in (" ".join(command).upper(), f"{name} {sub}", name):
-            if key in replies:
-                return Reply(encode(replies[key]))
-        self.refused.append(f"{name} {sub}")
-        texts = (self.profile.refused.get(key) for key in (f"{name} {sub}", name))
-        text = next((text for text in texts if text is not None), self.profile.unknown)
-        return error(text.format(name=command[0], sub=command[1] if sub else ""))
+            if key in self.double.replies:
+                return self._reply(command, self.double.replies[key])
+        if name in ("SELECT", "AUTH") or (name, sub) in (("CLIENT", "SETNAME"), ("CLIENT", "SETINFO")):
+            return Reply(b"+OK\r\n")
+        recorded = self._recorded(command)
+        return self._error(command, self.double.unknown) if recorded is None else self._reply(command, recorded)
+
+    def _info(self, form: str) -> Response:
+        reply = self.double.forms.get(form, INFO)
+        if reply == INFO:
+            # A client asks one node for all forms of INFO.
+            reply = encode_info(self.double.infos[self._infos % len(self.double.infos)])
+            self._infos += 1
+        return self._reply(("INFO", form), reply)
+
+    def _recorded(self, command: Command) -> Any:
+        """Return the reply to the most similar recorded command, or None."""
+        for words in (len(command), 2, 1):
+            wanted = [word.upper() for word in command[:words]]
+            for (db, args), replies in self._session.items():
+                if db is None and [str(word).upper() for word in args[:words]] == wanted:
+                    return replies[-1]
+        return None
+
+    def _reply(self, command: Command, reply: Any) -> Response:
+        if not isinstance(reply, TargetError):
+            return Reply(encode(reply))
+        if isinstance(reply, UnknownCommandError):
+            return self._error(command, self.double.unknown)
+        return self._error(command, str(reply))
+
+    def _error(self, command: Command, text: str) -> Response:
+        name, rest = command[0], command[1:]
+        self.refused.append(" ".join(command).upper())
+        words = {
+            "name": name,
+            "sub": rest[0] if rest else "",
+            "quotes": "".join(f"'{word}' " for word in rest),
+            "backticks": "".join(f"`{word}`, " for word in rest),
+            "acl": "|".join(word.lower() for word in command[:2]),
+        }
+        return error(text.format(**words))
 
 
 def encode_info(text: str) -> bytes:
-    """Return the text in the format of INFO: without the first line break, each line ended by CRLF."""
-    return text.strip("\n").replace("\n", "\r\n").encode() + b"\r\n"
+    """Return the text in the format of INFO: each line ended by CRLF."""
+    return text.strip("\n").replace("\r\n", "\n").replace("\n", "\r\n").encode() + b"\r\n"
 
 
 def encode(reply: Any) -> bytes:
@@ -63,298 +127,251 @@ def encode(reply: Any) -> bytes:
             return b"*%d\r\n" % len(reply) + b"".join(map(encode, reply))
         case str():
             return encode(reply.encode())
+        case TargetError():
+            return f"-{reply}\r\n".encode()
     return b"$%d\r\n%b\r\n" % (len(reply), reply)
 
 
-#: A service behind HTTP: INFO has few fields and unusual section names, and most commands are missing.
-UPSTASH = ServiceProfile(
-    info="""
-# Server
-upstash_version:1.12.4
-redis_version:6.2.6
-redis_mode:standalone
-uptime_in_seconds:8640000
+def managed(name: str) -> str:
+    """Return the INFO of a service."""
+    return (recordings.REPLIES / "managed" / f"{name}.txt").read_text(encoding="utf-8")
 
-# Clients
-connected_clients:3
-maxclients:1000
 
-# Data
-total_data_size:52428800
-max_data_size:268435456
+def compatible(name: str) -> str:
+    """Return the INFO of a compatible server."""
+    return (recordings.REPLIES / "compatible" / f"{name}.txt").read_text(encoding="utf-8")
 
-# Memory
-used_memory:52428800
-maxmemory:268435456
 
-# Keyspace
-db0:keys=1204,expires=17
-""",
-    replies={"DBSIZE": 1204, "SCAN": [b"0", []]},
-    unknown="ERR Command is not available: '{name}'. See https://upstash.com/docs/redis/overall/rediscompatibility",
+def edited(text: str, fields: Mapping[str, str], without: Sequence[str] = ()) -> str:
+    """Return an INFO text with other values of some fields, and without some fields."""
+    lines = []
+    for line in text.replace("\r\n", "\n").split("\n"):
+        name, colon, _ = line.partition(":")
+        if colon and name in without:
+            continue
+        lines.append(f"{name}:{fields[name]}" if colon and name in fields else line)
+    return "\n".join(lines)
+
+
+def recorded(server: str, role: str) -> str:
+    """Return the INFO of a recorded session."""
+    [reply] = {bytes(replies[-1]) for (_, args), replies in replay.load(server, role).items() if args[0] == "INFO"}
+    return reply.decode()
+
+
+VALKEY = ("valkey-8.1.8", "primary")
+VALKEY_NODE = ("valkey-8.1.8", "cluster")
+REDIS = ("redis-7.0.15", "primary")
+#: What the services of AWS write into these fields.
+_AWS_FIELDS = {
+    "redis_git_sha1": "0",
+    "redis_git_dirty": "0",
+    "redis_build_id": "0",
+    "gcc_version": "0.0.0",
+    "process_id": "1",
+    "executable": "-",
+    "config_file": "-",
+}
+_WRITES = frozenset({"BGREWRITEAOF", "BGSAVE", "DEBUG", "MIGRATE", "SAVE", "SHUTDOWN", "REPLICAOF", "SLAVEOF"})
+_ENTERPRISE_REFUSES = frozenset(
+    {"LATENCY LATEST", "LATENCY DOCTOR", "LATENCY RESET", "MEMORY STATS", "MEMORY DOCTOR", "LASTSAVE", "ROLE"}
+    | {"ACL LOG", "CLUSTER", "COMMANDLOG", "DEBUG", "READONLY", "CONFIG RESETSTAT"}
 )
+#: Redis Enterprise has a part of the settings, and an error for all others.
+_ENTERPRISE_REPLIES = {
+    "CONFIG GET MAXMEMORY": ["maxmemory", "0"],
+    "CONFIG GET": TargetError("ERR Unsupported CONFIG parameter: {sub}"),
+}
+_KEYDB_REPLIES = {
+    "CONFIG GET": ["maxmemory", "0", "maxclients", "10000"],
+    "CLIENT LIST": "id=7 addr=10.0.0.9:53312 laddr=10.0.0.2:6379 fd=12 name= age=3 idle=0 flags=N db=0 sub=0 psub=0"
+    " multi=-1 qbuf=26 qbuf-free=40928 argv-mem=10 obl=0 oll=0 omem=0 tot-mem=61466 events=r cmd=client"
+    " user=default redir=-1\n",
+    "SLOWLOG LEN": 1,
+    "SLOWLOG GET": [[4, 1795379990, 12071, ["KEYS", "*"], "10.0.0.9:53312", ""]],
+    "LATENCY LATEST": [["command", 1795379991, 12, 400]],
+}
+_DRAGONFLY_REPLIES = {
+    "CONFIG GET": ["maxclients", "64000", "maxmemory", "1073741824", "dbnum", "16"],
+    "CLIENT LIST": "id=3 addr=10.0.0.1:40000 laddr=10.0.0.2:6379 fd=9 name=web tid=1 irqmatch=0 pipeline=0 age=51"
+    " idle=0 tot-cmds=12 phase=process db=0 lib-name=redis-py lib-ver=5.2.1\r\n",
+    "SLOWLOG LEN": 0,
+    "SLOWLOG GET": [],
+    "ACL LOG": [],
+}
 
-#: A managed Redis without CONFIG and some other commands. The remaining ones are those of Redis, but its ACL denies
-#: LATENCY and SLOWLOG.
-ELASTICACHE = ServiceProfile(
-    info="""
-# Server
-redis_version:7.1.0
-redis_mode:cluster
-os:Amazon ElastiCache
-arch_bits:64
-run_id:0
-tcp_port:6379
-uptime_in_seconds:5127
-uptime_in_days:0
-hz:10
-configured_hz:10
+SERVICES: dict[str, Double] = {
+    "elasticache": Double(
+        infos=[edited(recorded(*VALKEY_NODE), _AWS_FIELDS | {"os": "Amazon ElastiCache"})],
+        session=VALKEY_NODE,
+        refused=_WRITES | {"CONFIG", "SYNC"},
+        host="clustercfg.cart.ab12cd.euw1.cache.amazonaws.com",
+        software="valkey",
+        service="elasticache",
+    ),
+    "elasticache-serverless": Double(
+        infos=[
+            managed("elasticache-serverless"),
+            edited(
+                managed("elasticache-serverless"),
+                {
+                    "run_id": "0000000000000000000000000000000000000002",
+                    "total_commands_processed": "50",
+                    "keyspace_hits": "7",
+                },
+            ),
+        ],
+        session=("redis-7.0.15", "cluster"),
+        refused=_WRITES | {"CONFIG", "LATENCY", "MEMORY", "MODULE"},
+        host="cart-ab12cd.serverless.euw1.cache.amazonaws.com",
+        software="redis",
+        service="elasticache-serverless",
+    ),
+    "memorydb": Double(
+        infos=[
+            edited(
+                recorded(*VALKEY_NODE),
+                _AWS_FIELDS | {"os": "Amazon MemoryDB", "valkey_version": "7.3.0", "run_id": ""},
+                without=("server_mode", "valkey_release_stage"),
+            )
+        ],
+        session=VALKEY_NODE,
+        refused=_WRITES | {"CONFIG", "MODULE", "PSYNC", "SYNC", "COMMANDLOG", "ACL SETUSER"},
+        host="clustercfg.cart.ab12cd.memorydb.eu-west-1.amazonaws.com",
+        software="valkey",
+        service="memorydb",
+    ),
+    "azure-cache": Double(
+        infos=[managed("azure-cache")],
+        session=("redis-6.2.14", "primary"),
+        refused=_WRITES | {"CONFIG"},
+        refusal="ERR unknown command",
+        host="cart.redis.cache.windows.net",
+        software="redis",
+        service="azure-cache",
+    ),
+    "azure-managed-redis": Double(
+        infos=[managed("redis-enterprise")],
+        session=REDIS,
+        replies=_ENTERPRISE_REPLIES,
+        refused=_WRITES | _ENTERPRISE_REFUSES,
+        refusal="ERR unknown command '{name}'",
+        host="cart.westeurope.redis.azure.net",
+        software="redis-enterprise",
+        service="azure-managed-redis",
+    ),
+    "redis-cloud": Double(
+        infos=[managed("redis-enterprise")],
+        session=REDIS,
+        replies=_ENTERPRISE_REPLIES,
+        refused=_WRITES | _ENTERPRISE_REFUSES,
+        refusal="ERR unknown command '{name}'",
+        host="redis-12000.c1.eu-west-1-1.ec2.redns.redis-cloud.com",
+        software="redis-enterprise",
+        service="redis-cloud",
+    ),
+    "redis-enterprise": Double(
+        infos=[managed("redis-enterprise")],
+        session=REDIS,
+        replies=_ENTERPRISE_REPLIES,
+        refused=_WRITES | _ENTERPRISE_REFUSES,
+        refusal="ERR unknown command '{name}'",
+        software="redis-enterprise",
+    ),
+    "memorystore": Double(
+        infos=[managed("memorystore")],
+        session=REDIS,
+        refused=_WRITES | {"ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "LASTSAVE", "MONITOR", "OBJECT"},
+        refusal=BACKTICKS,
+        software="redis",
+    ),
+    "memorystore-cluster": Double(
+        infos=[edited(recorded(*VALKEY_NODE), {"valkey_version": "8.0.1", "executable": "", "config_file": ""})],
+        session=VALKEY_NODE,
+        refused=_WRITES | {"ACL", "CONFIG", "LATENCY", "MEMORY", "MODULE", "MONITOR", "SLOWLOG", "COMMANDLOG"},
+        refusal=NOPERM,
+        login_service="memorystore",
+        software="valkey",
+        service="memorystore",
+    ),
+    "aiven": Double(
+        infos=[edited(recorded(*VALKEY), {"executable": "", "config_file": ""})],
+        session=VALKEY,
+        refused=_WRITES | {"CLUSTER", "COMMAND", "FAILOVER", "ACL", "CONFIG", "LASTSAVE", "MONITOR", "ROLE"},
+        refusal=NOPERM,
+        host="cart-shop.a.aivencloud.com",
+        software="valkey",
+        service="aiven",
+    ),
+    "digitalocean": Double(
+        infos=[recorded(*VALKEY)],
+        session=VALKEY,
+        host="db-valkey-ams3-1-do-user-1-0.b.db.ondigitalocean.com",
+        software="valkey",
+        service="digitalocean",
+    ),
+    "upstash": Double(
+        infos=[compatible("upstash")],
+        forms={"everything": b"# everything\r\n"},
+        replies={"DBSIZE": 15, "SCAN": [b"0", []], "CONFIG GET": [], "ACL LOG": []},
+        unknown="ERR Command is not available: '{name}'. See https://upstash.com/docs/redis/overall/rediscompatibility",
+        host="eu1-cart-1.upstash.io",
+        software="upstash",
+        service="upstash",
+    ),
+}
 
-# Clients
-connected_clients:12
-cluster_connections:4
-maxclients:65000
-blocked_clients:0
+SERVERS: dict[str, Double] = {
+    "dragonfly": Double(
+        infos=[compatible("dragonfly")],
+        forms={"everything": b""},
+        replies=_DRAGONFLY_REPLIES,
+        refused=frozenset({"LATENCY"}),
+        refusal="Unknown subcommand or wrong number of arguments for '{sub}'. Try LATENCY HELP.",
+        unknown="ERR unknown command `{name}`",
+        software="dragonfly",
+    ),
+    "garnet": Double(
+        infos=[compatible("garnet")],
+        forms={"everything": TargetError("ERR Invalid section everything. Try INFO HELP")},
+        replies={"SLOWLOG LEN": 0, "SLOWLOG GET": [], "CONFIG GET": [], "LATENCY HISTOGRAM": []},
+        unknown="ERR unknown command",
+        software="garnet",
+    ),
+    "keydb": Double(
+        infos=[compatible("keydb")],
+        replies=_KEYDB_REPLIES,
+        refused=frozenset({"LATENCY HISTOGRAM"}),
+        refusal="ERR Unknown subcommand or wrong number of arguments for '{sub}'. Try LATENCY HELP.",
+        unknown=BACKTICKS,
+        software="keydb",
+    ),
+    "kvrocks": Double(
+        infos=[compatible("kvrocks")],
+        forms={"everything": b""},
+        replies={"SLOWLOG LEN": 0, "SLOWLOG GET": [], "CONFIG GET": ["maxclients", "10000"]},
+        unknown=BACKTICKS,
+        software="kvrocks",
+    ),
+    "pika": Double(
+        infos=[compatible("pika")],
+        forms={"everything": TargetError("ERR syntax error")},
+        replies={"SLOWLOG LEN": 0, "SLOWLOG GET": []},
+        unknown='ERR unknown command "{name}"',
+        software="pika",
+    ),
+    "redict": Double(
+        infos=[compatible("redict")],
+        session=REDIS,
+        software="redict",
+    ),
+    "tile38": Double(
+        infos=[compatible("tile38")],
+        forms={"everything": b"", "all": b""},
+        replies={"SERVER EXT": ["tile38_num_objects", "1833", "tile38_heap_size", "5308416"]},
+        unknown="ERR unknown command '{name}'",
+        software="tile38",
+    ),
+}
 
-# Memory
-used_memory:28311552
-used_memory_human:27.00M
-maxmemory:3461349376
-maxmemory_policy:volatile-lru
-mem_fragmentation_ratio:1.09
-
-# Stats
-total_connections_received:1502
-total_commands_processed:188211
-instantaneous_ops_per_sec:12
-keyspace_hits:5117
-keyspace_misses:31
-evicted_keys:0
-total_error_replies:4
-
-# Replication
-role:master
-connected_slaves:1
-slave0:ip=10.0.3.17,port=6379,state=online,offset=1201,lag=1
-master_repl_offset:1201
-
-# CPU
-used_cpu_sys:2.213412
-used_cpu_user:9.884211
-
-# Commandstats
-cmdstat_get:calls=5148,usec=10123,usec_per_call=1.97,rejected_calls=0,failed_calls=0
-cmdstat_info:calls=311,usec=15123,usec_per_call=48.63
-
-# Errorstats
-errorstat_ERR:count=4
-
-# Cluster
-cluster_enabled:1
-
-# Keyspace
-db0:keys=5123,expires=4711,avg_ttl=86399000,subexpiry=0
-""",
-    replies={"CLUSTER INFO": "cluster_state:ok\r\ncluster_slots_assigned:16384\r\ncluster_known_nodes:2\r\n"},
-    unknown="ERR unknown command '{name}', with args beginning with: '{sub}' ",
-    refused={
-        "LATENCY": "NOPERM this user has no permissions to run the 'latency|{sub}' command",
-        "SLOWLOG": "NOPERM this user has no permissions to run the 'slowlog|{sub}' command",
-        "CLIENT": "NOPERM this user has no permissions to run the 'client|{sub}' command or its subcommand",
-    },
-)
-
-#: Another engine with its own fields. It writes -1 for unknown values, and six values in a line of the keyspace.
-DRAGONFLY = ServiceProfile(
-    info="""
-# Server
-redis_version:7.4.0
-dragonfly_version:df-v1.35.1
-redis_mode:standalone
-arch_bits:64
-os:Linux 6.1.0 x86_64
-thread_count:4
-multiplexing_api:iouring
-tcp_port:6379
-uptime_in_seconds:11933
-uptime_in_days:0
-
-# Clients
-connected_clients:14
-max_clients:64000
-client_read_buffer_bytes:3328
-blocked_clients:0
-pipeline_queue_length:0
-
-# Memory
-used_memory:1049856
-used_memory_human:1.00MiB
-used_memory_peak:1059856
-fibers_stack_vms:8781600
-used_memory_rss:29327360
-maxmemory:17091985408
-maxmemory_human:15.92GiB
-cache_mode:store
-
-# Stats
-total_connections_received:14
-total_commands_processed:6613722
-instantaneous_ops_per_sec:10063
-instantaneous_input_kbps:-1
-instantaneous_output_kbps:-1
-total_reads_processed:6613722
-expired_keys:11803
-evicted_keys:0
-hard_evictions:0
-keyspace_hits:615673450
-keyspace_misses:2089512
-defrag_attempt_total:0
-
-# Tiered
-tiered_entries:0
-
-# Persistence
-current_snapshot_perc:0
-last_success_save:1795379000
-last_saved_file:
-loading:0
-saving:0
-
-# Replication
-role:master
-connected_slaves:1
-slave0:ip=10.0.3.18,port=6379,state=stable_sync,lag=0
-master_replid:d612fa8c6d30ba2ab02ba1e2e1d3d0ba4ba6fd68
-
-# Cpu
-used_cpu_sys:76.921
-used_cpu_user:421.331
-used_cpu_sys_children:0.0
-
-# Commandstats
-cmdstat_get:calls=512,usec=2331,usec_per_call=4.55273
-cmdstat_info:calls=3,usec=951,usec_per_call=317
-
-# Keyspace
-db0:keys=4,expires=0,hits=602214,misses=55680191,hit_ratio=1.07,avg_ttl=-1
-db741:keys=55660026,expires=0,hits=602214,misses=55680191,hit_ratio=1.07,avg_ttl=-1
-
-# Cluster
-cluster_enabled:0
-""",
-    replies={
-        "CONFIG GET": ["maxclients", "64000", "maxmemory", "17091985408", "dbnum", "16"],
-        "CLIENT LIST": "id=3 addr=10.0.0.1:40000 laddr=10.0.0.2:6379 fd=9 name=web tid=1 irqmatch=0 pipeline=0 age=51"
-        " idle=0 tot-cmds=12 phase=process db=0 lib-name=redis-py lib-ver=5.2.1\r\n",
-        "SLOWLOG LEN": 0,
-        "SLOWLOG GET": [],
-        "LATENCY LATEST": [],
-    },
-    unknown="ERR unknown command `{name}`",
-    refused={"LATENCY": "Unknown subcommand or wrong number of arguments for '{sub}'. Try LATENCY HELP."},
-)
-
-#: A fork of Redis 6 with threads and several masters.
-KEYDB = ServiceProfile(
-    info="""
-# Server
-redis_version:6.3.4
-redis_git_sha1:7e7e5e57
-redis_mode:standalone
-os:Linux 6.1.0 x86_64
-process_id:1
-run_id:2ad066d000b5404878de3b70f638b85aff6de528
-tcp_port:6379
-server_time_usec:1795380000000000
-uptime_in_seconds:1234
-hz:10
-configured_hz:10
-executable:/usr/local/bin/keydb-server
-availability_zone:
-features:cluster_mget
-
-# Clients
-connected_clients:30
-cluster_connections:0
-maxclients:10000
-client_recent_max_input_buffer:2
-client_recent_max_output_buffer:0
-blocked_clients:0
-tracking_clients:0
-current_client_thread:1
-thread_0_clients:16
-thread_1_clients:14
-
-# Memory
-used_memory:10663608
-used_memory_rss:12242944
-used_memory_peak_perc:98.21%
-maxmemory:0
-maxmemory_policy:noeviction
-storage_provider:none
-
-# Stats
-total_connections_received:31
-total_commands_processed:2204
-keyspace_hits:2
-keyspace_misses:1
-cached_keys:12
-storage_provider_read_hits:0
-storage_provider_read_misses:0
-long_lock_waits:7
-
-# Replication
-role:active-replica
-master_global_link_status:down
-connected_masters:2
-master_host:10.0.0.2
-master_port:6379
-master_link_status:up
-master_last_io_seconds_ago:0
-master_sync_in_progress:0
-slave_repl_offset:1101
-master_1_host:10.0.0.3
-master_1_port:6379
-master_1_link_status:down
-master_1_last_io_seconds_ago:-1
-master_1_sync_in_progress:0
-slave_1_repl_offset:1
-master_1_link_down_since_seconds:17
-slave_priority:100
-slave_read_only:0
-connected_slaves:0
-master_repl_offset:1200
-
-# CPU
-used_cpu_sys:18.211
-used_cpu_user:20.313
-server_threads:2
-long_lock_waits:7
-used_cpu_sys_main_thread:18.011
-used_cpu_user_main_thread:20.113
-
-# Errorstats
-
-# Cluster
-cluster_enabled:0
-
-# Keyspace
-db0:keys=12,expires=3,avg_ttl=4711,cached_keys=12
-
-# KeyDB
-mvcc_depth:0
-""",
-    replies={
-        "CONFIG GET": ["maxmemory", "0", "maxclients", "10000"],
-        "CLIENT LIST": "id=7 addr=10.0.0.9:53312 laddr=10.0.0.2:6379 fd=12 name= age=3 idle=0 flags=N db=0 sub=0 psub=0"
-        " multi=-1 qbuf=26 qbuf-free=40928 argv-mem=10 obl=0 oll=0 omem=0 tot-mem=61466 events=r cmd=client"
-        " user=default redir=-1\n",
-        "SLOWLOG LEN": 1,
-        "SLOWLOG GET": [[4, 1795379990, 12071, ["KEYS", "*"], "10.0.0.9:53312", ""]],
-        "LATENCY LATEST": [["command", 1795379991, 12, 400]],
-    },
-    unknown="ERR unknown command `{name}`, with args beginning with: `{sub}`, ",
-    refused={"LATENCY": "ERR Unknown subcommand or wrong number of arguments for '{sub}'. Try LATENCY HELP."},
-)
-
-PROFILES = {"upstash": UPSTASH, "elasticache": ELASTICACHE, "dragonfly": DRAGONFLY, "keydb": KEYDB}
+DOUBLES: dict[str, Double] = SERVICES | SERVERS

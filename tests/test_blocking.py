@@ -109,6 +109,22 @@ async def test_failed_thread_start_raises_no_thread_error(monkeypatch: pytest.Mo
     assert await threads.run("a", lambda: 1, within=5) == 1
 
 
+async def test_loop_does_not_wait_until_a_new_thread_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "_start_joinable_thread" if hasattr(threading, "_start_joinable_thread") else "_start_new_thread"
+    start_now, waiting = getattr(threading, name), []
+
+    def wait_for_a_core(*args: object, **kwargs: object) -> None:
+        waiting.append(lambda: start_now(*args, **kwargs))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading, name, wait_for_a_core)
+        call = asyncio.create_task(DeadlineThreads("t").run("a", lambda: 1, within=5))
+        await asyncio.sleep(0)
+        assert not call.done()
+    waiting[0]()
+    assert await call == 1
+
+
 def test_hung_thread_does_not_delay_end_of_loop(gate: threading.Event) -> None:
     async def main() -> None:
         with pytest.raises(BlockedError):

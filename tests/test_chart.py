@@ -196,6 +196,29 @@ def test_values_file_of_the_chart_of_redis_exporter_works_here() -> None:
     assert extra["data"] == {"extra": "r"}
 
 
+def test_pages_with_tls_and_a_login_are_probed_and_scraped() -> None:
+    manifests = render("--values", str(CHART / "ci" / "web-config-values.yaml"))
+    spec = pod(manifests)
+    [container] = spec["containers"]
+    assert variables(manifests)["REDIS_PULSE_WEB_CONFIG_FILE"] == "/etc/redis-pulse/web/web-config.yaml"
+    assert variables(manifests)["REDIS_PULSE_WEB_OPEN_PROBES"] == "true"
+    for probe in ("livenessProbe", "readinessProbe"):
+        assert container[probe]["httpGet"]["scheme"] == "HTTPS"
+    assert {"name": "web-config", "mountPath": "/etc/redis-pulse/web", "readOnly": True} in container["volumeMounts"]
+    [volume] = [volume for volume in spec["volumes"] if volume["name"] == "web-config"]
+    assert volume["projected"]["sources"] == [{"secret": {"name": "pulse-web"}}, {"secret": {"name": "pulse-tls"}}]
+    [endpoint] = single(manifests, "ServiceMonitor")["spec"]["endpoints"]
+    assert endpoint["scheme"] == "https"
+    assert endpoint["basicAuth"]["username"] == {"name": "scrape", "key": "username"}
+
+
+def test_pages_without_tls_are_probed_over_plain_http() -> None:
+    [container] = pod(render("--set", "webConfig.existingSecret=web"))["containers"]
+    assert "scheme" not in container["livenessProbe"]["httpGet"]
+    assert variables(render())["REDIS_URL"]
+    assert "REDIS_PULSE_WEB_CONFIG_FILE" not in variables(render())
+
+
 def test_several_targets_are_watched_and_scraped_separately() -> None:
     manifests = render("--values", str(CHART / "ci" / "targets-values.yaml"))
     written = yaml.safe_load(single(manifests, "ConfigMap")["data"]["redis-pulse.yaml"])
@@ -298,7 +321,8 @@ ONE_TARGET = "serviceMonitor.multipleTarget=true,serviceMonitor.targets[0].name=
         ("redisAddressConfig.enabled=true", "set redisAddress"),
         ("auth.enabled=true", "set auth.existingSecret"),
         ("script.configmap=lua", "config.collectors.scripts"),
-        ("redisTlsConfig.serverKeyFile.secret.name=tls", "see docs/security.md"),
+        ("redisTlsConfig.serverKeyFile.secret.name=tls", "use webConfig, and see docs/exposing.md"),
+        ("webConfig.tls=true", "need webConfig.existingSecret"),
     ],
 )
 def test_impossible_setting_is_rejected_with_a_hint(setting: str, hint: str) -> None:

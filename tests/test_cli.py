@@ -76,13 +76,11 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         (["check-config", "a.yaml", "--config", "b.yaml"], "there are too many arguments"),
         (["serve", "--verbose"], "--verbose can only be used with --version"),
         (["serve", "--no-secrets"], "--no-secrets can only be used with check-config"),
+        (["--redis-url", "a", "--calm"], "--calm can only be used with demo"),
         (["serve", "--config", "-"], "--config - can only be used with check-config"),
-        (["-redis.addr=hunter2"], "-redis.addr is a flag of redis_exporter: redis-pulse migrate-flags -- FLAGS…"),
-        (["--redis.addr=hunter2"], "--redis.addr is a flag of redis_exporter: redis-pulse migrate-flags -- FLAGS…"),
-        (["-check-keys", "hunter2*"], "-check-keys is a flag of redis_exporter"),
-        (["-check-keys=hunter2 a"], "-check-keys is a flag of redis_exporter"),
-        (["-debug"], "-debug is a flag of redis_exporter"),
-        (["serve", "--include-system-metrics"], "--include-system-metrics is a flag of redis_exporter"),
+        (["-redis.password=hunter2", "-redis.addr"], "-redis.addr needs a value"),
+        (["-export-client-list=hunter2"], "-export-client-list must be true or false"),
+        (["-redis.adr=hunter2"], "there is no flag -redis.adr: did you mean -redis.addr?"),
     ],
 )
 def test_bad_arguments_end_with_2_and_are_not_repeated(
@@ -97,6 +95,12 @@ def test_bad_arguments_end_with_2_and_are_not_repeated(
 def test_bad_value_of_an_option_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--log-level", "loud"]) == 2
     assert "--log-level must be one of 'debug'" in capsys.readouterr().err
+
+
+def test_check_config_tells_of_adopted_targets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "c.yaml").write_text("scrape: {adopt: {allow: [10.0.0.0/8], max: 7}}")
+    assert main(["check-config", "c.yaml"]) == 0
+    assert capsys.readouterr().out == "ok: up to 7 that scrapes name\n"
 
 
 def test_check_config_lists_targets_and_warnings(
@@ -302,12 +306,17 @@ def test_demo_monitors_its_own_servers(monkeypatch: pytest.MonkeyPatch, capsys: 
     def run(loaded: LoadedConfig, **others: object) -> int:
         assert [target.name for target in loaded.targets] == ["primary", "replica"]
         assert (others["port_fallback"], callable(others["alongside"])) == (True, True)
+        assert all(target.stalls.enabled for target in loaded.targets)
         others["started"](9121)  # type: ignore[operator]
         return 0
 
     monkeypatch.setattr(lifecycle, "run", run)
     assert main(["demo"]) == 0
-    assert "http://localhost:9121/" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "http://localhost:9121/\n" in out
+    assert "http://localhost:9121/stalls " in out
+    assert main(["demo", "--calm"]) == 0
+    assert "stall" not in capsys.readouterr().out
 
 
 def test_port_in_use_ends_with_1_and_no_traceback(tmp_path: Path) -> None:
@@ -358,3 +367,35 @@ def _error_text(folder: Path) -> str:
     except ConfigError as error:
         return str(error)
     return ""
+
+
+def test_config_prints_every_value_with_its_origin_and_no_secret(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.yaml").write_text("probe: {interval: 2s}\ntargets: [{url: 'redis://u:hunter2@a'}]\n")
+    assert main(["config", "c.yaml"]) == 0
+    out = capsys.readouterr().out
+    assert "probe.interval: 2s  # c.yaml:1\n" in out
+    assert "poll.interval: 15s  # default\n" in out
+    assert "targets[0].url: redis://***@a  # c.yaml:2\n" in out
+    assert "hunter2" not in out
+
+
+def test_config_with_problems_prints_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "c.yaml").write_text("probe: {intervall: 2s}\n")
+    assert main(["config", str(tmp_path / "c.yaml")]) == 1
+    assert "did you mean interval" in capsys.readouterr().err
+
+
+def test_config_into_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(
+        "targets:\n" + "".join(f"- {{name: t{n}, url: 'redis://10.0.0.{n % 250}:{7000 + n}'}}\n" for n in range(2000))
+    )
+    command = f"{sys.executable} -m redis_pulse config c.yaml | head -n 1; echo ${{PIPESTATUS[0]}}"
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "exporter")}
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "0"
+    assert done.stderr == ""

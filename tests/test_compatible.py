@@ -42,6 +42,7 @@ SERVERS = {
     "keydb": CompatibleServer(INFO, INFO, "keydb", "6.3.4"),
     "kvrocks": CompatibleServer(b"", INFO, "kvrocks", "2.17.0"),
     "pika": CompatibleServer(TargetError("syntax error"), INFO, "pika", "3.3.6"),
+    "redict": CompatibleServer(INFO, INFO, "redict", "7.3.6"),
     "tile38": CompatibleServer(b"", b"", "tile38", "1.33.4"),
     "upstash": CompatibleServer(b"# everything\r\n", b"# all\r\n", "upstash", "1.13.3"),
 }
@@ -111,7 +112,7 @@ async def test_all_fields_are_readable(name: str) -> None:
 async def test_server_has_its_own_name_and_version(name: str) -> None:
     _, server, _ = await polls(name)
     assert (server.software, server.version) == (SERVERS[name].software, SERVERS[name].version)
-    info = f'redis_server_info{{target="{name}",software="{server.software}",version="{server.version}"}} 1'
+    info = f'redis_server_info{{target="{name}",software="{server.software}",version="{server.version}",'
     assert info in await page(name)
 
 

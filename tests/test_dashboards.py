@@ -13,6 +13,7 @@ from grafana import build
 from grafana.common import Board
 from grafana.latency_clients import FOREIGN
 from grafana.panels import Query, graph_panel
+from grafana.promql import HISTOGRAMS
 from grafana.slo_math import WINDOWS
 from tests.metric_names import expressions_name_known_metrics, metrics_in_expression
 
@@ -46,7 +47,7 @@ def data_panels(board: Json) -> Iterator[Json]:
 
 def expressions(board: Json) -> Iterator[str]:
     for panel in data_panels(board):
-        yield from (target["expr"] for target in panel["targets"])
+        yield from (target["expr"].replace(HISTOGRAMS, "seconds_bucket") for target in panel["targets"])
     yield from (annotation["expr"] for annotation in board["annotations"]["list"])
 
 
@@ -114,6 +115,20 @@ def test_every_panel_and_annotation_queries_the_chosen_data_source(board: Json) 
             assert target.get("datasource", panel["datasource"]) == panel["datasource"]
 
 
+def test_quantiles_are_of_the_histograms_that_the_variable_chooses(board: Json) -> None:
+    """Classic is the default: most servers of Prometheus have no native histograms."""
+    found = [one for one in board["templating"]["list"] if one["name"] == "histograms"]
+    queries = [target["expr"] for panel in data_panels(board) for target in panel["targets"]]
+    assert bool(found) is any(HISTOGRAMS in query for query in queries)
+    assert not any("quantile" in query and "redis_operation_duration_seconds" in query for query in queries)
+    for one in found:
+        assert {option["text"]: option["value"] for option in one["options"]} == {
+            "classic": "seconds_bucket",
+            "native": "seconds",
+        }
+        assert one["current"]["value"] == "seconds_bucket"
+
+
 def test_no_window_is_shorter_than_the_resolution_of_a_graph(board: Json) -> None:
     """With a scrape interval of a minute, a fixed [1m] is empty. So only burn rates and annotations have one."""
     has_burn_rates = board["uid"] in ("redis-pulse-slo", "redis-pulse-overview")
@@ -139,15 +154,26 @@ def test_rows_about_optional_features_are_collapsed(board: Json) -> None:
     """Users without a cluster, a Sentinel, discovery or metrics of clients need not scroll past empty panels."""
     rows = {one["title"]: one for one in board["panels"] if one["type"] == "row"}
     for title, row in rows.items():
-        is_optional = title.startswith(("Cluster", "Sentinel", "Discovery", "Pool"))
+        is_optional = title.startswith(("Cluster", "Sentinel", "Discovery", "Pool", "How sure", "Sizes of all keys"))
         assert row["collapsed"] is is_optional, title
         assert bool(row["panels"]) is is_optional, title
         assert all(panel["gridPos"]["y"] > row["gridPos"].get("y", 0) for panel in row["panels"]), title
 
 
-def test_annotations_show_restarts_role_changes_and_open_breakers(board: Json) -> None:
+def test_annotations_show_restarts_role_changes_open_breakers_and_stalls(board: Json) -> None:
     names = [one["name"] for one in board["annotations"]["list"]]
-    assert names == ["Restart", "Role change", "Breaker opened"]
+    assert names == ["Restart", "Role change", "Breaker opened", "Stall"]
+    stall = board["annotations"]["list"][-1]
+    assert stall["useValueForTime"], "the value is the moment at which the stall began"
+    assert stall["textFormat"] == "{{cause}}"
+    assert stall["expr"].startswith("max by (target, cause) (1000 * redis_stall_last_timestamp_seconds{")
+
+
+@pytest.mark.parametrize("name", ["overview", "instance", "latency"])
+def test_dashboards_about_servers_show_their_stalls(name: str) -> None:
+    board: Json = json.loads((build.FOLDER / f"redis-pulse-{name}.json").read_text(encoding="utf-8"))
+    titles = [panel["title"] for panel in data_panels(board)]
+    assert {"Stalls in the chosen time", "Stall seconds by cause"} <= set(titles)
 
 
 def test_queries_use_only_metrics_of_the_exporter_and_listed_others(board: Json) -> None:

@@ -126,6 +126,34 @@ def test_grafana_has_its_data_sources_and_dashboards() -> None:
     assert (DASHBOARDS / home.name).exists()
 
 
+def test_compose_with_tls_mounts_the_files_that_both_sides_name() -> None:
+    merged = yaml.safe_load((DEPLOY / "compose.web-config.yaml").read_text(encoding="utf-8"))["services"]
+    pulse, prometheus = merged["redis-pulse"], merged["prometheus"]
+    assert pulse["environment"]["REDIS_PULSE_WEB_CONFIG_FILE"].startswith("/etc/redis-pulse/web/")
+    assert pulse["volumes"] == ["./web:/etc/redis-pulse/web:ro"]
+    assert prometheus["volumes"] == ["./web:/etc/prometheus-secrets:ro"]
+    plain = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yaml").read_text())
+    secure = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.web-config.yaml").read_text())
+    job = secure["scrape_configs"][0]
+    assert job["tls_config"]["ca_file"].startswith("/etc/prometheus-secrets/")
+    for name in ("scheme", "tls_config", "basic_auth"):
+        del job[name]
+    assert secure == plain, "both configurations of Prometheus have the same jobs and rules"
+
+
+@pytest.mark.parametrize("name", ["prometheus.web-config.yaml", "scrape/web-config.yaml"])
+def test_prometheus_accepts_the_scrape_with_tls_and_a_login(name: str, tmp_path: Path) -> None:
+    need("promtool", "prometheus")
+    scraped = tmp_path / "prometheus.yaml"
+    config = yaml.safe_load((DEPLOY / "prometheus" / name).read_text())
+    [job] = [job for job in config["scrape_configs"] if job["job_name"] == "redis-pulse"]
+    for section, key in ((job["tls_config"], "ca_file"), (job["basic_auth"], "password_file")):
+        section[key] = str(tmp_path / key)
+        (tmp_path / key).write_text("x")
+    scraped.write_text(yaml.safe_dump({"scrape_configs": [job]}))
+    run("promtool", "check", "config", "--syntax-only", str(scraped))
+
+
 def test_prometheus_scrapes_the_service_by_its_name() -> None:
     scraped = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yaml").read_text())
     jobs = {job["job_name"]: job["static_configs"][0]["targets"] for job in scraped["scrape_configs"]}
@@ -206,6 +234,7 @@ def test_systemd_unit_is_hardened_and_reloads() -> None:
     assert unit["DynamicUser"] == unit["NoNewPrivileges"] == unit["PrivateTmp"] == unit["ProtectHome"] == ["yes"]
     assert unit["ProtectSystem"] == ["strict"]
     assert unit["CapabilityBoundingSet"] == [""]
+    assert unit["Nice"] == ["-10"], "beside busy processes, pings are sent in time"
     assert "CPUQuota" not in unit, "a throttled probe would measure its own pauses"
     [credential] = unit["LoadCredential"]
     assert f"/run/credentials/{UNIT.name}/{credential.partition(':')[0]}" in UNIT.read_text(encoding="utf-8")

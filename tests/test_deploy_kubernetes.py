@@ -1,6 +1,7 @@
 """The Kubernetes manifests and those of the Prometheus operator are complete, hardened, and match their schemas."""
 
 import argparse
+import shutil
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,27 @@ def test_configuration_is_valid_and_listens_on_the_container_port(rendered: list
     loaded = config.load(argparse.Namespace(config=str(tmp_path / name)), {}, tmp_path)
     assert loaded.warnings == ()
     assert loaded.settings.listen == f":{pod['ports'][0]['containerPort']}"
+
+
+def test_component_with_tls_and_a_login_changes_the_pod(tmp_path: Path) -> None:
+    """The folder with it is beside the others, because kustomize reads no folder above its own."""
+    shutil.copytree(FOLDER, tmp_path / "base")
+    own = {"resources": ["base"], "components": ["base/web-config"]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(own))
+    manifests = load_manifests(run("kubectl", "kustomize", str(tmp_path)).stdout)
+    deployment = single(manifests, "Deployment")
+    assert schema_errors(deployment) == []
+    assert pod_security_violations(deployment) == []
+    pod = deployment["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    environment = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert environment["REDIS_PULSE_WEB_CONFIG_FILE"] == "/etc/redis-pulse/web/web-config.yaml"
+    assert environment["REDIS_PULSE_WEB_OPEN_PROBES"] == "true"
+    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    for probe in ("livenessProbe", "readinessProbe"):
+        assert container[probe]["httpGet"]["scheme"] == "HTTPS"
+    for name, value in environment.items():
+        assert config.load(None, {name: value, "REDIS_URL": "a"}, tmp_path).settings.web != config.WebSettings()
 
 
 @pytest.mark.parametrize("path", OPERATOR, ids=lambda path: path.stem)

@@ -18,8 +18,8 @@ def tree(root: type[TargetError] = TargetError) -> Iterator[type[TargetError]]:
 
 #: The public contract, word for word.
 CONTRACT = (
-    "timeout refused reset dns unreachable tls auth permission loading busy masterdown readonly maxclients oom misconf "
-    "clusterdown protocol rejected skipped other"
+    "timeout refused reset dns unreachable tls auth permission loading busy overloaded masterdown readonly "
+    "maxclients oom misconf clusterdown protocol too_large rejected skipped other"
 )
 
 
@@ -45,7 +45,7 @@ def test_docstring_of_module_lists_tree_of_errors() -> None:
 def test_error_has_docstring_and_name(error: type[TargetError]) -> None:
     assert error.__name__.endswith("Error")
     assert (error.__doc__ or "").strip()
-    assert re.fullmatch(r"[a-z]+", error.reason)
+    assert re.fullmatch(r"[a-z_]+", error.reason)
     assert str(error("no answer")) == "no answer"
 
 
@@ -60,6 +60,7 @@ def test_only_unreachable_or_unready_servers_are_unavailable() -> None:
         "tls",
         "loading",
         "busy",
+        "overloaded",
         "masterdown",
         "maxclients",
     }

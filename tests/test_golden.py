@@ -30,6 +30,14 @@ SERVERS = sorted({path.parent.name for path in REPLIES.glob("*/session-*.json")}
 ESTABLISHED = {
     line.partition("\t")[0] for line in (HERE / "collectors" / "established.tsv").read_text("utf-8").splitlines()
 }
+#: A name that redis_exporter got after 1.86.
+NEWER_NAMES = {"redis_scripting_engines_count"}
+GAUGE_BUCKETS = {
+    f"{metric.full_name}_bucket"
+    for collector in collectors.load().values()
+    for metric in collector.metrics
+    if metric.kind == "gaugehistogram"
+}
 
 
 async def page(server: str) -> str:
@@ -103,17 +111,22 @@ def test_golden_pages_have_a_metric_of_each_collector() -> None:
         for name in re.findall(r"^# TYPE (\w+)", (GOLDEN / f"{server}.prom").read_text(encoding="utf-8"), re.MULTILINE)
     }
     for name, collector in collectors.load().items():
-        if name != "tile38":  # it is in no package
-            assert names & {metric.full_name for metric in collector.metrics}, name
+        if name not in ("tile38", "hotkeys"):  # Tile38 and Redis 8.6 are in no package
+            own_names = {metric.full_name for metric in collector.metrics}
+            assert names & (own_names | {f"{own}_bucket" for own in own_names}), name
 
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_promtool_reports_only_names_of_redis_exporter(server: str) -> None:
-    """Those names must not change. All other names follow the rules of Prometheus."""
+    """Those names must not change. All other names follow the rules of Prometheus.
+
+    Its text format has no gauge histograms, so promtool takes their buckets for gauges with a bad name.
+    """
     promtool = need("promtool", "prometheus")
     text = (GOLDEN / f"{server}.prom").read_bytes()
     process = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, check=False, timeout=60)
     output = process.stderr.decode() + process.stdout.decode()
     assert process.returncode in (0, 3), output
-    problems = [line for line in output.splitlines() if line.split(" ")[0] not in ESTABLISHED]
+    allowed = ESTABLISHED | NEWER_NAMES | GAUGE_BUCKETS
+    problems = [line for line in output.splitlines() if line.split(" ")[0] not in allowed]
     assert not problems, "\n".join(problems)

@@ -12,6 +12,7 @@ from redis_pulse.metric import (
     UnreadableField,
     counter,
     gauge,
+    gauge_histogram,
     histogram,
     is_underflow,
     msec,
@@ -186,6 +187,21 @@ def test_summary_has_quantiles_a_sum_and_a_count() -> None:
         ("_sum", "", 3.0),
         ("_count", "", 7),
     ]
+
+
+def test_census_has_cumulative_buckets_and_no_sum() -> None:
+    """The sum of all sizes is not known, and OpenMetrics allows no count without a sum."""
+    spec = gauge_histogram("Keysizes", "x", "sizes", "X.", labels=("db",))
+    samples = spec.census([("1", 2), ("3", 5)], 6, "db0")
+    assert [(sample.suffix, sample.edge, sample.value) for sample in samples] == [
+        ("_bucket", "1", 2),
+        ("_bucket", "3", 5),
+        ("_bucket", "+Inf", 6),
+    ]
+    with pytest.raises(ValueError, match="is a gaugehistogram"):
+        spec.distribution([], 0, 0, "db0")
+    with pytest.raises(ValueError, match="is a gauge"):
+        DB.census([], 0, "db0")
 
 
 def test_gauge_has_no_distribution() -> None:

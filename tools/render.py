@@ -16,9 +16,10 @@ from grafana.rules.settings import Settings
 from redis_pulse import collectors, migrate
 from redis_pulse.metric import PREFIX, MetricSpec
 from redis_pulse.telemetry import exporter_metrics
-from tools import acl, settings_reference
+from tools import acl, advice_pages, left_out, scaling, settings_reference
 from tools.chart import add_prometheus_rule, values
 from tools.compat import DIFFERENCES
+from tools.recorded import is_recorded
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,12 +35,16 @@ def rendered() -> dict[Path, str]:
         "docs/compatibility.md": ("differences", _differences()),
         "docs/migrating-from-redis-exporter.md": ("flags", _flags()),
         "docs/alerts.md": ("alerts", _alerts()),
+        "docs/scaling.md": ("cost", scaling.part()),
+        "docs/troubleshooting.md": ("advice", advice_pages.troubleshooting_part()),
+        **{path: ("advice", text) for path, text in advice_pages.runbook_parts().items()},
     }
     pages = {
         ROOT / name: _replace_part((ROOT / name).read_text(encoding="utf-8"), *part) for name, part in parts.items()
     }
     rules = {ROOT / "deploy" / "prometheus" / name: text for name, text in files.rendered(Settings()).items()}
-    return pages | rules | {ROOT / path: text for path, text in build.build_all().items()}
+    findings = {ROOT / path: text for path, text in advice_pages.pages().items()}
+    return pages | findings | rules | {ROOT / path: text for path, text in build.build_all().items()}
 
 
 def stale() -> dict[Path, str]:
@@ -124,6 +129,10 @@ def _collectors() -> str:
     return _table(["collector", "default", "sends", "metrics", "description"], rows)
 
 
+#: Collectors whose metrics name the fields that a server writes. Those of others are often computed.
+_WITH_FIELDS = ("info", "cluster", "commandstats", "key_sizes", "slot_stats")
+
+
 def _metrics() -> str:
     parts = []
     for name, collector in collectors.load().items():
@@ -133,11 +142,16 @@ def _metrics() -> str:
         for metric in collector.metrics:
             sections[metric.section].setdefault(metric.full_name, metric)
         for section, metrics in sections.items():
-            rows = [_row(metric, better.get(metric.full_name)) for metric in metrics.values()]
+            rows = [
+                _row(metric, better.get(metric.full_name), is_read_from_info=name in _WITH_FIELDS)
+                for metric in metrics.values()
+            ]
             parts.append(f"### {section}\n\n{_table(['metric', 'type', 'labels', 'field', 'meaning'], rows)}")
+    left_out_rows = [[f"`{field}`", reason] for field, reason in left_out.LEFT_OUT.items()]
+    parts.append(f"## Fields of INFO without a metric\n\n{_table(['field', 'why'], left_out_rows)}")
     # process_* and python_* come from prometheus_client and differ between systems.
     described = (family for family in exporter_metrics.describe_all() if family.name.startswith(PREFIX))
-    exporter_rows = [[f"`{name}`", kind, _code(labels), text] for name, kind, labels, text in described]
+    exporter_rows = [[f"`{one.name}`", one.kind, _code(one.labels), one.help] for one in described]
     title = "## Metrics of the probes and of the exporter"
     return "\n".join([*parts, f"{title}\n\n{_table(['metric', 'type', 'labels', 'meaning'], exporter_rows)}"])
 
@@ -160,7 +174,8 @@ def _flags() -> str:
 
 
 def _alerts() -> str:
-    return _table(["alert", "severity", "for", "when"], page.rows(Settings()))
+    rows = ([*row, advice_pages.codes_of(row[0][1:].partition("]")[0])] for row in page.rows(Settings()))
+    return _table(["alert", "severity", "for", "when", "findings"], rows)
 
 
 def _better(metrics: Iterable[MetricSpec]) -> dict[str, str]:
@@ -185,8 +200,10 @@ def _quality(metric: MetricSpec) -> tuple[bool, bool, bool]:
     return metric.kind == "counter", metric.full_name.endswith(("_total", "_seconds")), is_si
 
 
-def _row(metric: MetricSpec, better: str | None) -> list[str]:
+def _row(metric: MetricSpec, better: str | None, *, is_read_from_info: bool) -> list[str]:
     meaning = f"{metric.help} *Prefer* `{better}`." if better else metric.help
+    if is_read_from_info and not is_recorded(metric.field):
+        meaning += " †"
     return [f"`{metric.full_name}`", metric.kind, _code(metric.labels), f"`{metric.field}`", meaning]
 
 

@@ -7,9 +7,13 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from redis_pulse.config import (
+    AwsSettings,
+    AzureSettings,
     ClusterSettings,
+    CredentialsSettings,
     DnsSourceSettings,
     FileSourceSettings,
+    GoogleSettings,
     HttpSourceSettings,
     SentinelSettings,
     Settings,
@@ -51,10 +55,13 @@ _SPECIAL_TYPES = {
     "http": "list of URLs",
     "dns": "list of names",
     "allow": "list of networks and names",
+    "allowed_hosts": "list of names",
     "hosts": "list of servers",
     "seeds": "list of servers",
     "master": "list of names",
     "cluster": "true, or mapping",
+    "command": "list of words",
+    **dict.fromkeys(("azure", "google"), "true, or mapping"),
     "buckets": "list of durations",
     "slow_reply": "duration or off",
     "max_reply": "number of bytes",
@@ -84,6 +91,10 @@ def rows() -> list[SettingRow]:
     settings += _model_rows(FileSourceSettings, "discovery.files[].")
     settings += _model_rows(HttpSourceSettings, "discovery.http[].")
     settings += _model_rows(DnsSourceSettings, "discovery.dns[].")
+    settings += _model_rows(CredentialsSettings, "modules.NAME.credentials.")
+    settings += _model_rows(AwsSettings, "modules.NAME.credentials.aws.")
+    settings += _model_rows(AzureSettings, "modules.NAME.credentials.azure.")
+    settings += _model_rows(GoogleSettings, "modules.NAME.credentials.google.")
     of_modules = {row.path.removeprefix("modules.NAME.") for row in settings}
     of_targets = _model_rows(TargetEntry, "targets[].")
     settings += [row for row in of_targets if row.path.removeprefix("targets[].") not in of_modules]

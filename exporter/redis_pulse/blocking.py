@@ -59,6 +59,17 @@ class _Call:
         self.waiters: list[asyncio.Future[Any]] = []
 
 
+class _Started(threading.Event):
+    """``Thread.start`` waits for this event until the new thread runs.
+
+    On a busy machine the new thread waits for a core, and the event loop would wait with it. Nothing here needs that.
+    """
+
+    def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002
+        """Return at once."""
+        return True
+
+
 class DeadlineThreads:
     """Runs blocking calls of one kind. Works with any number of event loops."""
 
@@ -124,7 +135,9 @@ class DeadlineThreads:
         while self._queue and self._counted < self._max_concurrent and self._threads < self._max_threads:
             call = self._take_queued()
             try:
-                threading.Thread(target=self._run_calls, args=(call,), name=self._name, daemon=True).start()
+                thread = threading.Thread(target=self._run_calls, args=(call,), name=self._name, daemon=True)
+                thread._started = _Started()  # type: ignore[attr-defined]  # noqa: SLF001
+                thread.start()
             except RuntimeError:
                 self._counted -= 1
                 self._finish(call, None, NoThreadError())
@@ -175,6 +188,8 @@ def _set_result(future: "asyncio.Future[Any]", result: Any, error: BaseException
 #: One instance for each kind, so that one kind cannot block another.
 #: For secrets and similar files, for target files, and for host names.
 FILES, TARGET_FILES, NAMES = DeadlineThreads("file"), DeadlineThreads("targets"), DeadlineThreads("dns")
+#: For logins that expire: programs, and the libraries of clouds.
+TOKENS = DeadlineThreads("token")
 #: For the configuration, which takes long to read.
 CONFIGURATIONS = DeadlineThreads("configuration", max_concurrent=4, max_threads=4)
 #: For HTTP requests, and for long computations.

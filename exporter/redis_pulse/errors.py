@@ -11,10 +11,11 @@
   * PermissionDeniedError .................... permission
     * KeyDeniedError ......................... permission
   * UnknownCommandError ...................... other
+    * NotOfferedError ........................ other
     * NoDatabaseError ........................ other
   * LoadingError ............................. loading, unavailable
   * BusyError ................................ busy, unavailable
-  * OverloadedError .......................... busy, unavailable
+  * OverloadedError .......................... overloaded, unavailable
   * MasterDownError .......................... masterdown, unavailable
   * ReadOnlyReplicaError ..................... readonly
   * MaxClientsError .......................... maxclients, unavailable
@@ -24,6 +25,7 @@
   * MovedError ............................... other
   * ProtocolError ............................ protocol
     * EmptyReplyError ........................ protocol
+    * TooLargeError .......................... too_large
   * RejectedError ............................ rejected
   * SkippedError ............................. skipped
 
@@ -35,6 +37,17 @@ that refuses a command is alive.
 """
 
 from typing import ClassVar, Self
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Drop the tracebacks of an error and of its causes.
+
+    They refer to frames, and so to whole replies. Often a frame refers to the error too. Then only the garbage
+    collector can free the replies, and it may not run for minutes.
+    """
+    while error is not None and error.__traceback__ is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 class TargetError(Exception):
@@ -121,6 +134,10 @@ class UnknownCommandError(TargetError):
     reason = "other"
 
 
+class NotOfferedError(UnknownCommandError):
+    """The server or the service refuses this command on purpose, as its documentation says."""
+
+
 class NoDatabaseError(UnknownCommandError):
     """The server has no database with this number. It has other databases."""
 
@@ -142,7 +159,7 @@ class BusyError(TargetError):
 class OverloadedError(TargetError):
     """The server cannot check the credentials at the moment (``ERR_IAM_EXHAUSTED`` of Memorystore)."""
 
-    reason = "busy"
+    reason = "overloaded"
     unavailable = True
 
 
@@ -198,6 +215,12 @@ class EmptyReplyError(ProtocolError):
     """The server replied, but the reply contains nothing that is known."""
 
 
+class TooLargeError(ProtocolError):
+    """The reply is larger than a limit: bytes, elements, levels or the length of a line."""
+
+    reason = "too_large"
+
+
 class RejectedError(TargetError):
     """The circuit breaker is open: nothing was sent."""
 
@@ -222,6 +245,7 @@ REASONS: tuple[str, ...] = (
     "permission",
     "loading",
     "busy",
+    "overloaded",
     "masterdown",
     "readonly",
     "maxclients",
@@ -229,6 +253,7 @@ REASONS: tuple[str, ...] = (
     "misconf",
     "clusterdown",
     "protocol",
+    "too_large",
     "rejected",
     "skipped",
     "other",

@@ -8,6 +8,7 @@ import errno
 import os
 import resource
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 
 #: Descriptors of the daemon: standard streams, event loop, listening socket, log, threads that read, and its pages.
@@ -21,6 +22,8 @@ SHORTAGE_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENO
 
 #: How many connects were not made because descriptors or memory were missing. The daemon reads it and logs changes.
 shortages = 0
+#: Called for each of them. The HTTP server closes idle clients, so that the next connect can be made.
+on_shortage: Callable[[], None] | None = None
 
 
 def limit() -> int | None:
@@ -53,10 +56,15 @@ def limit_hint(targets: int) -> str:
     return f"raise the limit of open files to {required} (ulimit -n {required}, LimitNOFILE={required} for systemd)"
 
 
+def is_reserved(descriptor: int) -> bool:
+    """Return whether a new descriptor belongs to the reserve."""
+    total = limit()
+    return total is not None and descriptor >= total - reserve(total)
+
+
 def reject_reserved(descriptor: int) -> None:
     """Raise OSError (EMFILE) if a new descriptor belongs to the reserve."""
-    total = limit()
-    if total is not None and descriptor >= total - reserve(total):
+    if is_reserved(descriptor):
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
@@ -70,3 +78,5 @@ def count_shortage() -> None:
     """Count a connect that was not made because descriptors or memory were missing."""
     global shortages  # noqa: PLW0603  # one process has one limit
     shortages += 1
+    if on_shortage is not None:
+        on_shortage()

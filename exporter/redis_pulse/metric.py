@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from dataclasses import field as attribute
 from typing import Literal, NamedTuple
 
-Kind = Literal["gauge", "counter", "histogram", "summary"]
-KINDS: tuple[Kind, ...] = ("gauge", "counter", "histogram", "summary")
+Kind = Literal["gauge", "counter", "histogram", "gaugehistogram", "summary"]
+KINDS: tuple[Kind, ...] = ("gauge", "counter", "histogram", "gaugehistogram", "summary")
 Convert = Callable[[str], float | None]
 
 PREFIX = "redis_"
@@ -116,9 +116,12 @@ class MetricSpec:
 
     def sample(self, value: float, *labels: str) -> "Sample":
         """Return a sample. Raises ValueError for a wrong number of labels, which the client library would drop."""
+        self._check_labels(labels)
+        return Sample(self, labels, value)
+
+    def _check_labels(self, labels: tuple[str, ...]) -> None:
         if len(labels) != len(self.labels):
             raise ValueError(f"{self.full_name} takes labels {self.labels}, got {len(labels)} values")
-        return Sample(self, labels, value)
 
     def parse(self, text: str, *labels: str) -> "Sample | UnreadableField | None":
         """Return the sample of a field, None if the server has no value, or ``UnreadableField`` for any other text.
@@ -151,20 +154,30 @@ class MetricSpec:
         """
         if self.kind not in ("histogram", "summary"):
             raise ValueError(f"{self.full_name} is a {self.kind}")
-        if len(labels) != len(self.labels):
-            raise ValueError(f"{self.full_name} takes labels {self.labels}, got {len(labels)} values")
+        self._check_labels(labels)
         bucket = "_bucket" if self.kind == "histogram" else ""
         samples = [Sample(self, labels, value, bucket, edge) for edge, value in points]
         if bucket:
             samples.append(Sample(self, labels, count, bucket, "+Inf"))
         return [*samples, Sample(self, labels, total, "_sum"), Sample(self, labels, count, "_count")]
 
+    def census(self, points: Iterable[tuple[str, float]], count: float, *labels: str) -> list["Sample"]:
+        """Return the samples of one gauge histogram: how many things there are now, by their size.
+
+        ``points`` are (upper bound, cumulative count) without ``+Inf``. The sum of all sizes is not known, so there is
+        neither ``_gsum`` nor ``_gcount``: OpenMetrics allows them only together.
+        """
+        if self.kind != "gaugehistogram":
+            raise ValueError(f"{self.full_name} is a {self.kind}")
+        self._check_labels(labels)
+        return [Sample(self, labels, value, "_bucket", edge) for edge, value in (*points, ("+Inf", count))]
+
 
 class Sample(NamedTuple):
     """One value of one metric. ``labels`` are the values of ``metric.labels``, in order.
 
-    Histograms and summaries have several samples. Their ``suffix`` is added to the name. Their ``edge`` is the text of
-    the label ``le`` or ``quantile``.
+    Histograms, gauge histograms and summaries have several samples. Their ``suffix`` is added to the name. Their
+    ``edge`` is the text of the label ``le`` or ``quantile``.
     """
 
     metric: MetricSpec
@@ -205,6 +218,10 @@ class SlowCommand(NamedTuple):
     command: str
     seconds: float | None
     client: str
+    #: Its number in the slow log.
+    number: int | None = None
+    #: How many seconds ago it ended by the server's clock; None if not known.
+    age: float | None = None
 
 
 class SlowCommands(NamedTuple):
@@ -217,8 +234,30 @@ class SlowCommands(NamedTuple):
     unread: int
 
 
+class LatencySpike(NamedTuple):
+    """The newest spike of one event of the server's latency monitor. ``at`` is Unix time of the server."""
+
+    event: str
+    at: int
+    seconds: float
+    #: How many seconds ago it ended by the server's clock; None if not known.
+    age: float | None = None
+
+
+class LatencySpikes(NamedTuple):
+    """The newest spike of every event, in each poll. Those that are new may have been stalls."""
+
+    spikes: tuple[LatencySpike, ...]
+
+
+class WrittenLines(NamedTuple):
+    """All lines of some metrics of one target, as a page shows them. No other item has samples of these metrics."""
+
+    texts: Mapping[MetricSpec, str]
+
+
 #: What a collector yields.
-CollectorItem = Sample | UnreadableField | OverflowCount | CollectorFault | SlowCommands
+CollectorItem = Sample | WrittenLines | UnreadableField | OverflowCount | CollectorFault | SlowCommands | LatencySpikes
 
 
 def gauge(
@@ -238,6 +277,11 @@ def counter(
 def histogram(section: str, item: str, name: str, text: str, *, labels: tuple[str, ...] = ()) -> MetricSpec:
     """Define a distribution that the server reports as counts of buckets."""
     return MetricSpec("histogram", section, item, name, text, parse_number, labels)
+
+
+def gauge_histogram(section: str, item: str, name: str, text: str, *, labels: tuple[str, ...] = ()) -> MetricSpec:
+    """Define a distribution of what exists now. Its buckets go up and down, so ``rate()`` has no meaning for them."""
+    return MetricSpec("gaugehistogram", section, item, name, text, parse_number, labels)
 
 
 def summary(

@@ -7,9 +7,11 @@ module           content
 ``rule``         alert, recorded series, group
 ``slo``          scheduled pings, failures, error ratios, burn rates, budgets; alerts on burn rates
 ``records``      quantiles, mean command time, hit ratio, saturation
+``stalls``       alert: clients keep waiting; the main cause of it in the text of alerts
 ``availability`` alerts: servers that are down, deny access, or keep failing and recovering
 ``exporters``    alerts: the exporter itself, its samples, whether the measurement can be trusted
 ``capacity``     alerts: memory, connections, CPU, error replies
+``keyspace``     alerts: what fills a server
 ``replication``  alerts: masters, links, lag, full resynchronisations
 ``durability``   alerts: snapshots, append-only file, restarts, certificates
 ``topology``     alerts: Cluster and Sentinel

@@ -9,7 +9,7 @@ from grafana.rules.slo import PING
 
 def alerts(settings: Settings) -> Group:
     """Return the alerts on the availability of servers."""
-    return Group("redis-pulse-reachable", (*_pings(settings), *_breakers(settings)))
+    return Group("redis-pulse-reachable", (*_pings(settings), *_logins(settings), *_breakers(settings)))
 
 
 def _pings(settings: Settings) -> Iterator[Alert]:
@@ -78,6 +78,31 @@ def _pings(settings: Settings) -> Iterator[Alert]:
         description=(
             "{{ $labels.target }} denies the credentials of {{ $labels.instance }}: the password or the ACL was "
             "changed on one side only. The server itself is up, but the exporter cannot read anything from it."
+        ),
+    )
+
+
+def _logins(settings: Settings) -> Iterator[Alert]:
+    span = settings.window("3m")
+    yield Alert(
+        name="RedisCredentialsNotRenewed",
+        idea="a login that expires was not renewed for 4 minutes, or has expired",
+        why=(
+            "A renewal that fails is repeated at least once a minute. One failure is in the window for 3 minutes, so "
+            "it raises no alert. A token of AWS has 5 minutes left when its renewal is due."
+        ),
+        expr=f"""
+            sum {BY_TARGET} (increase(redis_credentials_refresh_failures_total[{span}])) > 0
+            or
+            max {BY_TARGET} (redis_credentials_expiry_timestamp_seconds - time()) < 0
+        """,
+        wait="4m",
+        severity="warning",
+        summary="The login to Redis server {{ $labels.target }} is not renewed",
+        description=(
+            "{{ $labels.instance }} cannot renew its login to {{ $labels.target }}. When the login has expired, "
+            "no new connection is possible, and the service may cut the open ones. The reason is in "
+            "redis_credentials_refresh_failures_total."
         ),
     )
 

@@ -71,6 +71,34 @@ def _certificates() -> Iterator[Alert]:
                 "After it has expired, clients that check certificates can no longer connect to {{ $labels.target }}."
             ),
         )
+    reported = (
+        f'label_replace(redis_tls_{certificate}_cert_expires_in_seconds, "certificate", "{certificate}", "", "")'
+        for certificate in ("server", "client", "ca")
+    )
+    all_reported = "\n              or ".join(reported)
+    yield Alert(
+        name="RedisServerCertificateExpiring",
+        idea="the server reports that one of its certificates expires in less than 14 days (Valkey 9.1 and later)",
+        why=(
+            "The exporter sees the certificate that the server shows to clients, if it connects with TLS. The server "
+            "also reports those that it shows to its master and to other nodes, and its certificate authority."
+        ),
+        expr=f"""
+            (
+                 {all_reported}
+            ) < 14 * 86400
+        """,
+        wait="1h",
+        severity="warning",
+        summary=(
+            "The {{ $labels.certificate }} certificate of Redis server {{ $labels.target }} expires in {{ $value | "
+            "humanizeDuration }}"
+        ),
+        description=(
+            "After it has expired, {{ $labels.target }} refuses or loses connections that check it: of clients, of "
+            "replicas or of other nodes."
+        ),
+    )
 
 
 def _news(settings: Settings) -> Iterator[Alert]:

@@ -54,6 +54,19 @@ def _exporters(settings: Settings) -> Iterator[Alert]:
             "would not start with the new one. The log has the reason."
         ),
     )
+    yield Alert(
+        name="RedisExporterWebConfigInvalid",
+        idea="`redis_exporter_web_config_valid == 0`",
+        why="A broken certificate is noticed only when the old one expires. Then no scrape succeeds any more.",
+        expr="redis_exporter_web_config_valid == 0",
+        wait="5m",
+        severity="warning",
+        summary="The Redis exporter {{ $labels.instance }} refuses its web configuration file",
+        description=(
+            "{{ $labels.instance }} cannot use its new web configuration file, or a certificate or token file that it "
+            "names. The previous certificate and users stay in force. A restart would fail. The log has the reason."
+        ),
+    )
 
 
 def _discovery(settings: Settings) -> Iterator[Alert]:
@@ -71,6 +84,20 @@ def _discovery(settings: Settings) -> Iterator[Alert]:
         description=(
             "The source {{ $labels.source }} ({{ $labels.kind }}) does not answer {{ $labels.instance }}. Its known "
             "targets stay, and new targets are not found."
+        ),
+    )
+
+    yield Alert(
+        name="RedisDiscoveryTruncated",
+        idea="a source names more targets than a limit allows, and some are not watched",
+        expr="redis_exporter_discovery_left_out_targets > 0",
+        wait="5m",
+        severity="warning",
+        summary="{{ $value }} Redis servers from {{ $labels.source }} are not watched",
+        description=(
+            "The source {{ $labels.source }} ({{ $labels.kind }}) names {{ $value }} servers beyond a limit of "
+            "{{ $labels.instance }}, usually discovery.max_targets. They are not watched, and no alert about them can "
+            "fire."
         ),
     )
 

@@ -6,7 +6,18 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from grafana.rules import availability, capacity, durability, exporters, records, replication, slo, topology
+from grafana.rules import (
+    availability,
+    capacity,
+    durability,
+    exporters,
+    keyspace,
+    records,
+    replication,
+    slo,
+    stalls,
+    topology,
+)
 from grafana.rules.rule import Alert, Group, Record
 from grafana.rules.settings import Settings
 
@@ -26,7 +37,9 @@ def alerting(settings: Settings) -> tuple[Group, ...]:
         availability.alerts(settings),
         exporters.alerts(settings),
         slo.alerts(settings),
+        stalls.alerts(settings),
         capacity.alerts(settings),
+        keyspace.alerts(settings),
         replication.alerts(settings),
         *durability.alerts(settings),
         topology.alerts(settings),

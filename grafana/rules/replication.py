@@ -110,6 +110,28 @@ def _links(settings: Settings) -> Iterator[Alert]:
             "availability of the replica."
         ),
     )
+    span = settings.window("10m")
+    yield Alert(
+        name="RedisFullSyncStuck",
+        idea="a replica without a link has been receiving the dataset for 10 minutes, and nothing new arrived",
+        why=(
+            "While the master writes a snapshot, and while the replica loads it, nothing arrives. The first may "
+            "take some minutes, so the alert waits. The second is excluded."
+        ),
+        expr=f"""
+            redis_master_link_up == 0
+            and {same} max_over_time(redis_master_sync_in_progress[{span}]) == 1
+            unless {same} changes(redis_master_sync_left_bytes[{span}]) > 0
+            unless {ON_TARGET} redis_loading_dump_file == 1
+        """,
+        wait="10m",
+        severity="warning",
+        summary="The full resynchronisation of the replica {{ $labels.target }} is stuck",
+        description=(
+            "{{ $labels.target }} waits for the dataset of {{ $labels.master_host }}:{{ $labels.master_port }}, and "
+            "nothing arrives. Until it is complete, the replica serves old data or none."
+        ),
+    )
 
 
 def _lag(settings: Settings) -> Iterator[Alert]:

@@ -48,9 +48,14 @@ class Settings:
     connections: float = setting(0.85, "share of maxclients that is a warning")
     cpu: float = setting(0.85, "share of one core that saturates the main thread")
     error_replies: float = setting(0.05, "share of commands answered with an error that is a warning")
+    stalls: int = setting(3, "stalls of a server within 15 minutes that are too many")
     late: float = setting(0.01, "share of pings skipped or sent at an uncertain time that is too high")
     lag_bytes: int = setting(67108864, "bytes that a replica may lag behind")
     lag_seconds: float = setting(10.0, "seconds that a replica may lag behind")
+    fill_days: float = setting(4.0, "days within which growing keys reach maxmemory, which is a warning")
+    fill_window: str = setting("6h", "time whose growth tells when memory will be full")
+    key_share: float = setting(0.1, "share of the memory in one key that is a warning")
+    slot_cpu: float = setting(0.2, "share of one core for one slot that is a warning")
     backup_age: str = setting("1d", "age at which a snapshot is stale")
     group_label: str = setting("replication_group", "label of a target with the name of its replication group")
     scale: float = setting(1.0, "factor for all windows and waits; below 1 only in tests")
@@ -69,16 +74,18 @@ class Settings:
             "connections",
             "cpu",
             "late",
+            "key_share",
+            "slot_cpu",
         )
         for name in (*shares, "error_replies"):
             value = getattr(self, name)
             if not 0 < value < 1:
                 raise ValueError(f"--{name.replace('_', '-')} {value}: must lie between 0 and 1, as 0.999 does")
-        for name in ("edge", "scale", "least_failures", "lag_bytes", "lag_seconds"):
+        for name in ("edge", "scale", "least_failures", "stalls", "lag_bytes", "lag_seconds", "fill_days"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"--{name.replace('_', '-')} {value}: must be above 0")
-        for name in ("poll_interval", "scrape_interval", "backup_age"):
+        for name in ("poll_interval", "scrape_interval", "fill_window", "backup_age"):
             try:
                 seconds(getattr(self, name))
             except ValueError as error:

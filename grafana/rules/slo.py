@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from grafana.rules.rule import BY_TARGET, Alert, Group, Record, Severity
 from grafana.rules.settings import Settings
+from grafana.rules.stalls import main_cause
 
 #: Short windows: rates of the counters themselves.
 SHORT = ("5m", "30m", "1h", "2h", "6h")
@@ -166,6 +167,6 @@ def _burn(settings: Settings, sli: Sli, burn: Burn) -> Alert:
         ),
         description=(
             f"More pings of {{{{ $labels.target }}}} by {{{{ $labels.instance }}}} {sli.happens} than its objective "
-            f"(slo.objective) allows. {late}{burn.spent}."
+            f"(slo.objective) allows. {late}{main_cause(settings.window(burn.pairs[0][0]))} {burn.spent}."
         ),
     )

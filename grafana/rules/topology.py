@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from grafana.rules.rule import BY_TARGET, Alert, Group
-from grafana.rules.settings import Settings
+from grafana.rules.rule import BY_TARGET, ON_TARGET, Alert, Group
+from grafana.rules.settings import Settings, seconds
 
 #: The report of one Sentinel about one master.
 BY_MASTER = "by (job, instance, target, master_name)"
@@ -26,10 +26,12 @@ def of_set(expression: str) -> str:
 
 def alerts(settings: Settings) -> Group:
     """Return the alerts on Cluster and on Sentinel."""
-    return Group("redis-pulse-topology", (*_cluster(), *_whole_clusters(), *_sentinel(settings), *_whole_sets()))
+    return Group(
+        "redis-pulse-topology", (*_cluster(settings), *_whole_clusters(), *_sentinel(settings), *_whole_sets())
+    )
 
 
-def _cluster() -> Iterator[Alert]:
+def _cluster(settings: Settings) -> Iterator[Alert]:
     yield Alert(
         name="RedisClusterDown",
         idea="`redis_cluster_state == 0`",
@@ -57,6 +59,25 @@ def _cluster() -> Iterator[Alert]:
         severity="warning",
         summary="{{ $value }} slots of the cluster have no healthy node, reported by its node {{ $labels.target }}",
         description="Keys of these slots cannot be read or written until a replica is promoted or the slots are moved.",
+    )
+    longest, span = settings.window("30m"), settings.window("10m")
+    moved = "increase(redis_net_cluster_slot_{}_bytes_total[{}]) > 0"
+    yield Alert(
+        name="RedisSlotMigrationStuck",
+        idea="a migration of slots has been active for 30 minutes, and no bytes were moved for 10 minutes",
+        why="Redis does not count the bytes, so there the age decides alone. It needs `migration_status` of `cluster`.",
+        expr=f"""
+            redis_slot_migration_age_seconds > {seconds(longest):g}
+            unless {ON_TARGET} {moved.format("export", span)}
+            unless {ON_TARGET} {moved.format("import", span)}
+        """,
+        wait="5m",
+        severity="warning",
+        summary="The {{ $labels.operation }} of slots of {{ $labels.target }} is stuck",
+        description=(
+            "A migration that began {{ $value | humanizeDuration }} ago does not end. Its slots stay where they were, "
+            "and further migrations of them are refused."
+        ),
     )
 
 

@@ -18,6 +18,8 @@ SETTINGS = Settings(
     late=0.3,
     lag_bytes=1_000_000,
     lag_seconds=4.0,
+    fill_window="90m",
+    slot_cpu=0.1,
     backup_age="10s",
 )
 

@@ -16,7 +16,7 @@ REMOVED_JOB = "redis-pulse-gone"
 
 
 class Exporters:
-    """The four exporters, and their faults."""
+    """The five exporters, and their faults."""
 
     def __init__(self, environment: Environment, folder: Path) -> None:
         server = environment.server("healthy", "valkey")
@@ -29,6 +29,12 @@ class Exporters:
             )
             for name, interval in zip(names, ("500ms", "100ms", "500ms", "500ms"), strict=True)
         }
+        self.web_config = folder / "web.yml"
+        self._write_web_config()
+        self.daemons["insecure"] = Daemon(
+            folder / "exporter-insecure",
+            config={**config(target("of-insecure", server)), "web": {"config_file": str(self.web_config)}},
+        )
         self.file = folder / "gone.json"
         self.file.write_text(json.dumps([{"targets": [f"127.0.0.1:{self.daemons['gone'].port}"]}]))
         self.job = {
@@ -71,11 +77,20 @@ class Exporters:
             heal=restore_configuration,
         )
         yield Fault(
+            "web configuration file is broken",
+            [],
+            inject=lambda: self._write_web_config("nonsense: true\n"),
+            heal=self._write_web_config,
+        )
+        yield Fault(
             "exporter removed from the configuration of Prometheus",
             [],
             inject=lambda: self.file.write_text("[]"),
             heal=nothing,
         )
+
+    def _write_web_config(self, more: str = "") -> None:
+        self.web_config.write_text("http_server_config: {headers: {X-Frame-Options: deny}}\n" + more)
 
     def _starve(self) -> None:
         """Let the exporter run a tenth of the time."""
@@ -97,5 +112,7 @@ def config(*targets: object) -> dict[str, object]:
         "poll": {"interval": "2s", "timeout": "2s", "max_age": "6s"},
         "breaker": {"failure_threshold": 5, "open_interval": "500ms", "open_interval_max": "2s"},
         "slo": {"latency": "100ms"},
+        # A busy machine delays a server for less.
+        "stalls": {"enabled": True, "threshold": "140ms"},
         "targets": list(targets),
     }

@@ -1,6 +1,7 @@
 """Faults between the exporter and a server: down, hung, access denied, slow, or failing for moments."""
 
 import datetime as dt
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -71,6 +72,16 @@ def _denied(environment: Environment) -> Iterator[Fault]:
         inject=rotate,
         heal=restore,
     )
+    server, token = environment.server("login", "valkey"), environment.new_folder("login-token")
+    token.write_text("any")
+    server.run("ACL", "SETUSER", "exporter", "on", "nopass", "~*", "+@all")
+    credentials = {"command": ["/bin/cat", str(token)], "refresh_interval": "1s"}
+    yield Fault(
+        "login cannot be renewed",
+        [target("login", server, username="exporter", credentials=credentials)],
+        inject=token.unlink,
+        heal=partial(token.write_text, "any"),
+    )
     for fault, name, revoked in (("ACL allows no commands", "acl", "-@all"), ("ACL forbids INFO", "acl-info", "-info")):
         server = environment.server(name, "valkey")
         server.run("ACL", "SETUSER", "exporter", "on", "nopass", "~*", "+@all")
@@ -139,11 +150,27 @@ def _slow(environment: Environment) -> Iterator[Fault]:
         inject=sleeper.start,
         heal=sleeper.stop,
     )
+    stopped = environment.server("stops", "valkey")
+    pauser = environment.repeating_thread(lambda: stop_for(stopped, 0.6), 0.7)
+    yield Fault(
+        "process stopped for 0.6 s, again and again",
+        [target("stops", stopped)],
+        inject=pauser.start,
+        heal=pauser.stop,
+    )
+
+
+def stop_for(server: RealServer, seconds: float) -> None:
+    """Stop the process of a server for some time."""
+    server.freeze()
+    time.sleep(seconds)
+    server.thaw()
 
 
 def _intermittent(environment: Environment) -> Iterator[Fault]:
     proxy = environment.proxy(environment.server("two-percent"))
-    frequent = {"probe": {"interval": "30ms", "timeout": "1s"}, "collectors": []}
+    # 33 pings a second meet each delay of the machine, so its stalls would say nothing about the server.
+    frequent = {"probe": {"interval": "30ms", "timeout": "1s"}, "collectors": [], "stalls": {"enabled": False}}
     yield Fault(
         "2 % of the pings fail",
         [target("two-percent", proxy) | frequent],

@@ -68,6 +68,26 @@ def _links(environment: Environment) -> Iterator[Fault]:
         inject=storm.start,
         heal=storm.stop,
     )
+    yield from _stuck(environment)
+
+
+def _stuck(environment: Environment) -> Iterator[Fault]:
+    """With a delay for each key, the child of the master writes nothing for as long as the fault lasts."""
+    master, replica = environment.master_and_replica("stuck", repl_diskless_sync="yes")
+    for number in range(100):
+        master.run("SET", f"key:{number}", "x" * 100)
+
+    def stick() -> None:
+        master.run("CONFIG", "SET", "rdb-key-save-delay", 600_000_000)
+        follow(replica, None)
+        replica.run("SET", "own", "1")
+        follow(replica, master)
+
+    def release() -> None:
+        follow(replica, None)
+        master.run("CONFIG", "SET", "rdb-key-save-delay", 0)
+
+    yield Fault("full resynchronisation stuck", [target("stuck-replica", replica)], inject=stick, heal=release)
 
 
 def _masters(environment: Environment) -> Iterator[Fault]:
@@ -137,6 +157,20 @@ def _clusters(environment: Environment) -> Iterator[Fault]:
         [target(f"slots-{number}", node, **CLUSTER_SETTINGS) for number, node in enumerate(nodes)],
         inject=drop,
         heal=lambda: nodes[0].run("CLUSTER", "ADDSLOTS", "0"),
+    )
+    source, destination, _ = environment.cluster("migration", cluster_node_timeout="600000")
+
+    def migrate() -> None:
+        destination.freeze()
+        node = identity.decode() if isinstance(identity, bytes) else identity
+        source.run("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", 0, 100, "NODE", node)
+
+    identity = destination.run("CLUSTER", "MYID")
+    yield Fault(
+        "slot migration stuck",
+        [target("migration", source, **CLUSTER_SETTINGS)],
+        inject=migrate,
+        heal=destination.thaw,
     )
     others = environment.cluster("nodes", cluster_require_full_coverage="no")
     yield Fault(

@@ -1,6 +1,6 @@
 """Runs the whole matrix once: all servers, all exporters, one Prometheus, one Alertmanager, all faults together.
 
-Each fault has its own servers, so every alert about them comes from that fault.
+Each fault has its own servers, so every alert and every stall of them comes from that fault.
 """
 
 import contextlib
@@ -10,11 +10,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from grafana.rules import files
-from tests.alerts import faults_inside, faults_reach, faults_replication
+from tests.alerts import faults_inside, faults_keys, faults_reach, faults_replication
 from tests.alerts.alert_recorder import AlertRecorder, AlertTexts, FiredAlerts, Inhibitions, inhibitions
 from tests.alerts.environment import Environment
 from tests.alerts.expected import EXPECTED
@@ -30,6 +31,17 @@ HEALTHY_SECONDS = 24
 MIN_FAULT_SECONDS, MAX_FAULT_SECONDS = 45, 100
 #: Seconds within which all alerts must end after the faults are healed.
 RESOLVE_TIMEOUT = 240
+#: Seconds of a stall that is reported where none is expected. A busy machine delays servers for less.
+MIN_UNEXPECTED_STALL = 1.0
+
+
+class Stall(NamedTuple):
+    """A stall that ``/stalls`` shows: of a target, or of an exporter itself. ``started`` is monotonic time."""
+
+    location: str
+    started: float
+    seconds: float
+    cause: str
 
 
 @dataclass
@@ -47,6 +59,9 @@ class MatrixResult:
     texts: set[AlertTexts]
     #: fault → monotonic time of its injection
     injected: dict[str, float] = field(default_factory=dict)
+    #: monotonic time of the end of the faults
+    healed: float = 0.0
+    stalls: list[Stall] = field(default_factory=list)
 
     def fired_by(self, fault: str) -> FiredAlerts:
         """Return the alerts in the locations of a fault: location → alert → seconds since the injection."""
@@ -60,6 +75,23 @@ class MatrixResult:
         """Return the alerts of a location that Alertmanager did not inhibit at the end of the faults."""
         return {name for (where, name), inhibited in self.inhibitions.items() if where == location and not inhibited}
 
+    def causes(self, fault: str) -> dict[str, str]:
+        """Return the cause that explains most of the time in stalls, for each location of a fault that stalled."""
+        causes = {}
+        for location in EXPECTED[fault].fires:
+            stalls = [
+                stall
+                for stall in self.stalls
+                if stall.location == location and self.injected[fault] - 1 < stall.started < self.healed
+            ]
+            longest = max((stall.seconds for stall in stalls), default=0.0)
+            if stalls and (location in EXPECTED[fault].causes or longest >= MIN_UNEXPECTED_STALL):
+                seconds = defaultdict[str, float](float)
+                for stall in stalls:
+                    seconds[stall.cause] += stall.seconds
+                causes[location] = max(seconds, key=seconds.__getitem__)
+        return causes
+
     def fired_elsewhere(self) -> FiredAlerts:
         """Return the alerts in locations that belong to no fault."""
         known = {location for row in EXPECTED.values() for location in row.fires}
@@ -71,7 +103,7 @@ def run(folder: Path) -> MatrixResult:
     with ExitStack() as stack:
         stack.enter_context(raised_priority())
         environment = stack.enter_context(Environment(folder))
-        modules = (faults_reach, faults_inside, faults_replication)
+        modules = (faults_reach, faults_inside, faults_keys, faults_replication)
         faults = [fault for module in modules for fault in module.faults(environment)]
         exporters = Exporters(environment, folder)
         targets_by_exporter: dict[str, list[Any]] = defaultdict(list)
@@ -100,7 +132,9 @@ def run(folder: Path) -> MatrixResult:
         )
         instances = {f"127.0.0.1:{daemon.port}": name for name, daemon in daemons.items()}
         recorder = stack.enter_context(AlertRecorder(prometheus, instances))
-        return _inject_and_heal(faults, recorder, alertmanager)
+        result = _inject_and_heal(faults, recorder, alertmanager)
+        result.stalls = [stall for name, daemon in daemons.items() for stall in _stalls(name, daemon)]
+        return result
 
 
 @contextlib.contextmanager
@@ -122,6 +156,15 @@ def raised_priority() -> Iterator[None]:
 def _all_targets_up(daemon: Daemon) -> bool:
     values = daemon.page().matching("redis_up")
     return bool(values) and all(values.values())
+
+
+def _stalls(exporter: str, daemon: Daemon) -> Iterator[Stall]:
+    """Yield the stalls that have a cause."""
+    to_monotonic = time.monotonic() - time.time()
+    for record in daemon.json("/stalls"):
+        if record["cause"] is not None:
+            started = datetime.fromisoformat(record["started"]).timestamp() + to_monotonic
+            yield Stall(record["target"] or exporter, started, record["seconds"], record["cause"])
 
 
 def _inject_and_heal(faults: list[Fault], recorder: AlertRecorder, alertmanager: Alertmanager) -> MatrixResult:
@@ -163,4 +206,5 @@ def _inject_and_heal(faults: list[Fault], recorder: AlertRecorder, alertmanager:
         still_firing=set(recorder.firing),
         texts=recorder.texts,
         injected=injected,
+        healed=healed,
     )

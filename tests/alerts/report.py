@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.alerts.expected import EXPECTED, AlertsByLocation
 from tests.alerts.matrix import MatrixResult
@@ -9,22 +10,35 @@ from tests.integration.daemon import ROOT
 
 PAGE = ROOT / "docs" / "alert-matrix.md"
 START, END = "<!-- matrix -->\n", "<!-- /matrix -->\n"
-TABLE_HEAD = f"| fault | where | alerts, and the seconds until they fire | sent by Alertmanager |\n{'| --- ' * 4}|\n"
-NO_ALERT = "none"
-_ROW = re.compile(r"\| (?P<fault>.*?) \| `(?P<location>[\w-]+)` \| (?P<fires>.*?) \| (?P<notified>.*?) \|")
+HEADINGS = ("fault", "where", "alerts, and the seconds until they fire", "sent by Alertmanager", "cause named")
+TABLE_HEAD = f"| {' | '.join(HEADINGS)} |\n{'| --- ' * len(HEADINGS)}|\n"
+NO_ALERT, NO_STALL = "none", "-"
+_ROW = re.compile(
+    r"\| (?P<fault>.*?) \| `(?P<location>[\w-]+)` \| (?P<fires>.*?) \| (?P<notified>.*?) \| (?P<cause>.*?) \|"
+)
 _ALERT = re.compile(r"`(\w+)`(?: \((warning|critical)\))?")
+
+
+class ParsedRow(NamedTuple):
+    """The alerts of a fault by location, those of them that are inhibited, and the cause that its stalls have."""
+
+    fires: AlertsByLocation
+    inhibited: AlertsByLocation
+    causes: dict[str, str]
 
 
 def render_table(result: MatrixResult) -> str:
     """Return the table for the result of a run."""
     lines = []
     for fault, row in EXPECTED.items():
+        causes = result.causes(fault)
         for number, (location, alerts) in enumerate(result.fired_by(fault).items()):
             inhibited = row.inhibited.get(location, set())
             in_order = sorted(alerts.items(), key=lambda alert: (round(alert[1]), alert[0]))
             fires = "<br>".join(f"{_format_name(name)} {max(at, 0):.0f}" for name, at in in_order) or NO_ALERT
             notified = ", ".join(_format_name(name) for name, _ in in_order if name not in inhibited) or NO_ALERT
-            lines.append(f"| {fault if number == 0 else ''} | `{location}` | {fires} | {notified} |\n")
+            cause = f"`{causes[location]}`" if location in causes else NO_STALL
+            lines.append(f"| {fault if number == 0 else ''} | `{location}` | {fires} | {notified} | {cause} |\n")
     return TABLE_HEAD + "".join(lines)
 
 
@@ -36,18 +50,20 @@ def write_table(result: MatrixResult, page: Path = PAGE) -> None:
     page.write_text(f"{before}{START}\n{render_table(result)}\n{END}{after}", encoding="utf-8")
 
 
-def parse_table(text: str) -> dict[str, tuple[AlertsByLocation, AlertsByLocation]]:
-    """Return the alerts of each fault by location, and those of them that are inhibited."""
-    expected: dict[str, tuple[AlertsByLocation, AlertsByLocation]] = {}
+def parse_table(text: str) -> dict[str, ParsedRow]:
+    """Return the row of each fault."""
+    parsed: dict[str, ParsedRow] = {}
     fault = ""
     for match in _ROW.finditer(text):
         fault = match["fault"].strip() or fault
-        fires, inhibited = expected.setdefault(fault, ({}, {}))
+        fires, inhibited, causes = parsed.setdefault(fault, ParsedRow({}, {}, {}))
         location, alerts = match["location"], _parse_names(match["fires"])
         fires[location] = alerts
         if not_notified := alerts - _parse_names(match["notified"]):
             inhibited[location] = not_notified
-    return expected
+        if (cause := match["cause"].strip("`")) != NO_STALL:
+            causes[location] = cause
+    return parsed
 
 
 def _format_name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Real servers are broken in 35 ways at once. Exactly the expected alerts must fire, each in its location.
+"""Real servers are broken in 44 ways at once. Exactly the expected alerts must fire, each in its location.
 
 The rules are the released ones, with windows and waits 180 times as short (``tests.alerts.fault.SETTINGS``). The run
 takes four minutes. So it belongs to ``make alerts``, not to ``make test``. It also writes docs/alert-matrix.md.
@@ -43,9 +43,17 @@ def test_fault_raises_its_alerts_and_no_other(result: MatrixResult, fault: str) 
 
 @pytest.mark.parametrize("fault", EXPECTED)
 def test_consequences_of_another_alert_are_inhibited(result: MatrixResult, fault: str) -> None:
-    fires, inhibited = EXPECTED[fault]
+    fires, inhibited, _ = EXPECTED[fault]
     for location, alerts in fires.items():
         assert result.notified(location) == alerts - inhibited.get(location, set()), location
+
+
+@pytest.mark.parametrize("fault", EXPECTED)
+def test_stalls_of_a_fault_have_its_cause(result: MatrixResult, fault: str) -> None:
+    named, expected = result.causes(fault), EXPECTED[fault].causes
+    assert set(named) == set(expected)
+    for location, cause in named.items():
+        assert cause in expected[location] | {"unknown"}, location
 
 
 def test_nothing_fires_in_locations_without_a_fault(result: MatrixResult) -> None:

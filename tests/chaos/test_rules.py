@@ -75,6 +75,38 @@ def test_ping_has_exactly_one_outcome() -> None:
     assert_problem(rules.accounting(page(successes=99), ["a"], {}), "^a:", "-2", "too many")
 
 
+@pytest.mark.parametrize(
+    ("runs", "successes", "refused", "timeouts", "is_right"),
+    [
+        *((10, 7, 3, 0, True), (11, 7, 3, 0, True), (12, 7, 3, 0, False), (9, 7, 3, 0, False), (10, 7, 0, 0, False)),
+        # a timeout after which nothing was observed, one that was observed, and one that was not counted
+        *((10, 7, 0, 3, True), (10, 10, 0, 3, True), (13, 10, 0, 0, False)),
+    ],
+)
+def test_run_of_a_collector_has_exactly_one_outcome(
+    runs: int, successes: int, refused: int, timeouts: int, *, is_right: bool
+) -> None:
+    labels = 'target="a",operation="info"'
+    text = (
+        f"redis_operations_total{{{labels}}} {runs}\nredis_operation_duration_seconds_count{{{labels}}} {successes}\n"
+    )
+    for reason, count in {"refused": refused, "timeout": timeouts}.items():
+        text += f'redis_operation_failures_total{{{labels},reason="{reason}"}} {count}\n' if count else ""
+    problems = rules.operations_accounting(Page(page().text + text))
+    if is_right:
+        assert_no_problem(problems)
+    else:
+        assert_problem(problems, f"a: {runs} runs of info have")
+
+
+def test_operation_with_a_reason_at_0_is_not_judged() -> None:
+    """A page shows the first failures of a reason as 0 for some seconds."""
+    labels = 'target="a",operation="info"'
+    text = f'redis_operations_total{{{labels}}} 9\nredis_operation_failures_total{{{labels},reason="reset"}} '
+    assert_no_problem(rules.operations_accounting(Page(f"{page().text}{text}0\n")))
+    assert_problem(rules.operations_accounting(Page(f"{page().text}{text}5\n")), "a: 9 runs of info have")
+
+
 def test_lost_ping_is_reported_once() -> None:
     assert_no_problem(rules.accounting(page(pings=101), ["a"], {"a": 1}))
     assert_problem(rules.accounting(page(pings=102), ["a"], {"a": 1}), r"\+2")
@@ -207,7 +239,8 @@ def test_at_most_two_log_lines_for_each_change_of_a_target() -> None:
     assert_problem(rules.log_lines(more, changes, events=1, reloads=0), "^a: 3 log lines for 1 changes")
     assert_no_problem(rules.log_lines(more, changes, events=1, reloads=0, stalls=1))
     slow = parse_log_line('event="slow command" target=a command=keys')
-    assert_no_problem(rules.log_lines([*lines, *[slow] * 10], changes, events=1, reloads=0))
+    stall = parse_log_line("event=stall target=a seconds=1.2 cause=command")
+    assert_no_problem(rules.log_lines([*lines, *[slow] * 10, stall], changes, events=1, reloads=0))
     assert_problem(rules.log_lines(lines, {"a": 1}, events=1, reloads=0), "^b c: 1 log lines for 0 changes")
 
 

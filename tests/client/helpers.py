@@ -12,6 +12,7 @@ import trustme
 from redis_pulse import errors
 from redis_pulse.client import ProbeConnection, Received
 from tests.harness import TargetHarness
+from tests.patience import at_most
 
 #: Seconds that are long compared with the time of one reply.
 TICK = 0.05
@@ -47,7 +48,7 @@ async def probe_connection(
 
 async def wait_for_replies(connection: ProbeConnection) -> Received:
     """Wait until replies arrive, because the connection itself never waits."""
-    async with asyncio.timeout(5):
+    async with at_most(5):
         while True:
             if (received := connection.receive()) is not None:
                 return received

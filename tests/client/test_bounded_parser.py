@@ -15,6 +15,7 @@ from redis_pulse import errors
 from redis_pulse.client.bounded_parser import (
     ITEM_OVERHEAD,
     MAX_DEPTH,
+    MAX_ELEMENTS,
     MAX_HANDSHAKE_BYTES,
     BoundedParser,
     parser_factory,
@@ -135,3 +136,83 @@ async def test_large_reply_to_auth_is_rejected() -> None:
 def test_item_of_list_counts_more_than_its_text() -> None:
     """Five received bytes (``:1`` and CRLF) become an object of at least 28 bytes in memory."""
     assert ITEM_OVERHEAD >= 64
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"*%d\r\n" % (MAX_ELEMENTS + 1),
+        b"*2\r\n*%d\r\n" % (MAX_ELEMENTS - 1) + b":1\r\n" * (MAX_ELEMENTS - 1) + b"*2\r\n",
+    ],
+)
+async def test_elements_of_all_lists_have_a_limit(data: bytes) -> None:
+    one = parser(data, max_bytes=2**30)
+    with pytest.raises(errors.TooLargeError, match="more than 100000 elements"):
+        await one.read_response()
+
+
+@pytest.mark.parametrize("data", [b"*20000\r\n" + b":1\r\n" * 20_000, encode(b"x" * 6_000_000)])
+async def test_other_tasks_run_while_a_reply_that_has_arrived_is_read(data: bytes) -> None:
+    one = parser(data, max_bytes=2**24)
+    work = asyncio.create_task(one.read_response())
+    turns = 0
+    while not work.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns >= 20
+    assert len(await work) in (20_000, 6_000_000)
+
+
+async def outcome(one: BoundedParser, count: int) -> list[Any]:
+    """Return the replies, and the error that ended them."""
+    found: list[Any] = []
+    try:
+        for _ in range(count):
+            reply = await one.read_response()
+            found.append(repr(reply))
+    except (errors.ProtocolError, RedisError) as error:
+        found.append((type(error), str(error)))
+    return found
+
+
+@given(
+    st.lists(
+        st.recursive(
+            st.none() | st.integers(-(2**63), 2**63 - 1) | st.binary(max_size=20) | st.text(max_size=5),
+            lambda inner: st.lists(inner, max_size=4),
+            max_leaves=8,
+        ),
+        max_size=5,
+    ),
+    st.binary(max_size=12),
+    st.integers(1, 30),
+)
+async def test_hiredis_and_the_careful_reader_agree(replies: list[Any], rest: bytes, size: int) -> None:
+    """Bulk strings after invalid bytes differ in one way only: hiredis knows the types of RESP3."""
+
+    def wire(reply: Any) -> bytes:
+        if isinstance(reply, str):
+            return b"-ERR " + reply.encode().replace(b"\r", b"").replace(b"\n", b"") + b"\r\n"
+        return encode(reply) if not isinstance(reply, list) else b"*%d\r\n" % len(reply) + b"".join(map(wire, reply))
+
+    rest = bytes(byte for byte in rest if byte not in b"_#,(=~%>|!.:+-")
+    data = b"".join(map(wire, replies)) + rest
+    careful = parser(data)
+    careful._is_careful = True
+    fast = parser(b"")
+    stream = asyncio.StreamReader()
+    rewindable: Any = type(fast._stream)
+    fast._stream = rewindable(stream)
+    work = asyncio.create_task(outcome(fast, len(replies) + 2))
+    for start in range(0, len(data), size):
+        stream.feed_data(data[start : start + size])
+        await asyncio.sleep(0)
+    stream.feed_eof()
+    careful_found: list[Any] = []
+    try:
+        for _ in range(len(replies) + 2):
+            reply = await careful._read_carefully(disable_decoding=True)
+            careful_found.append(repr(reply))
+    except (errors.ProtocolError, RedisError) as error:
+        careful_found.append((type(error), str(error)))
+    assert await work == careful_found

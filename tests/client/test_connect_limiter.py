@@ -4,6 +4,7 @@ import asyncio
 
 from redis_pulse.client import ConnectLimiter
 from tests.harness import eventually
+from tests.patience import at_most
 
 
 async def test_concurrent_connects_are_limited() -> None:
@@ -51,5 +52,5 @@ async def test_cancelled_waiter_takes_no_place() -> None:
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-    async with asyncio.timeout(5), limiter.acquire():
+    async with at_most(5), limiter.acquire():
         pass

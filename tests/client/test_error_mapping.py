@@ -11,7 +11,7 @@ from redis._parsers import BaseParser
 
 from redis_pulse.client.error_mapping import map_error, map_error_reply
 from redis_pulse.errors import REASONS, NoDatabaseError, OverloadedError
-from redis_pulse.log.processors import WITHHELD
+from redis_pulse.masking import WITHHELD
 
 
 def wrapped(cause: BaseException) -> redis_errors.ConnectionError:
@@ -140,7 +140,7 @@ def test_busy_iam_service_is_overload_not_wrong_token(code: str) -> None:
         map_error_reply(reply),
     ):
         assert type(mapped) is OverloadedError
-        assert (mapped.reason, mapped.unavailable) == ("busy", True)
+        assert (mapped.reason, mapped.unavailable) == ("overloaded", True)
 
 
 @pytest.mark.parametrize(
@@ -157,3 +157,16 @@ def test_short_password_in_text_is_not_revealed(secret: str, text: str) -> None:
     reply = "NOPERM User default has no permissions to run the 'info' command"
     assert str(map_error_reply(reply, secret=secret)) == text
     assert map_error_reply(reply, secret=secret).reason == "permission"
+
+
+@pytest.mark.parametrize("secret", ["two  spaces S3K", "tab\tS3K-xx", "line\nS3K-xxx", "a  b"])
+def test_secret_with_blanks_is_hidden_in_every_form(secret: str) -> None:
+    """Servers echo a password unchanged, or with its blanks joined."""
+    for shown in (secret, " ".join(secret.split())):
+        text = f"ERR bad login, you said: u {shown}"
+        for error in (
+            map_error(redis_errors.ResponseError(text), tls=False, secret=secret),
+            map_error_reply(text, secret=secret),
+        ):
+            assert secret not in str(error)
+            assert " ".join(secret.split()) not in str(error)

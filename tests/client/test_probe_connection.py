@@ -1,8 +1,8 @@
 """The connection for pings: encoding, parsing, replies, and the times of both."""
 
 import asyncio
+import select
 import socket
-import struct
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -15,14 +15,12 @@ from hypothesis import strategies as st
 
 from redis_pulse import errors
 from redis_pulse.client import ProbeConnection
-from redis_pulse.client import probe_connection as probe_connection_module
+from redis_pulse.client.kernel_timestamps import SendTimestamps
 from redis_pulse.client.probe_connection import (
     MAX_LINE_BYTES,
     RespLineReader,
-    enable_kernel_timestamps,
     encode_command,
     parse_error,
-    receive_with_timestamp,
 )
 from redis_pulse.config import TlsSettings
 from tests.client.helpers import TICK, probe_connection, read_errors, tls_server, wait_for_replies
@@ -72,39 +70,6 @@ def test_error_line_is_distinguished_from_other_lines() -> None:
     for line in (b"", b":1", b"$5", b"+PONG", b"HTTP/1.1 400 Bad Request"):
         with pytest.raises(errors.ProtocolError):
             parse_error(line, b"+OK")
-
-
-def socket_pair() -> tuple[socket.socket, socket.socket]:
-    client, server = socket.socketpair()
-    client.setblocking(False)
-    return client, server
-
-
-def test_data_without_timestamp_has_none() -> None:
-    client, server = socket_pair()
-    with client, server:
-        enable_kernel_timestamps(client)
-        with pytest.raises(BlockingIOError):
-            receive_with_timestamp(client, 100)
-        server.send(b"x")
-        assert receive_with_timestamp(client, 100) == (b"x", None)
-        server.close()
-        assert receive_with_timestamp(client, 100)[0] == b""
-
-
-def test_timestamp_is_read_from_its_control_message_only() -> None:
-    stamp = (socket.SOL_SOCKET, 35, struct.pack("@ll", 1_700_000_000, 123_456_789))
-    assert (
-        probe_connection_module._kernel_timestamp([(socket.SOL_SOCKET, 1, b"x" * 16), stamp])
-        == 1_700_000_000_123_456_789
-    )
-    for other in ((socket.SOL_SOCKET, 35, b"short"), (0, 35, stamp[2]), (socket.SOL_SOCKET, 36, stamp[2])):
-        assert probe_connection_module._kernel_timestamp([other]) is None
-
-
-def test_timestamps_are_not_enabled_outside_linux(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe_connection_module, "_LINUX", False)
-    enable_kernel_timestamps(None)  # type: ignore[arg-type]
 
 
 async def test_replies_arrive_in_order_of_pings(server: FakeServer) -> None:
@@ -193,11 +158,31 @@ async def test_times_are_taken_before_send_and_after_receive(server: FakeServer)
         before = monotonic(), time_ns()
         sent = connection.ping()
         after = monotonic(), time_ns()
-        assert before[0] <= sent.at <= sent.at + sent.took <= after[0]
+        assert before[0] <= sent.at <= sent.at + sent.took <= after[0] + 1e-6  # two readings of clocks lie between
         assert before[1] <= sent.at_ns <= after[1]
         received = await wait_for_replies(connection)
         assert after[0] <= received.at <= monotonic()
         assert after[1] <= received.at_ns <= time_ns()
+
+
+class LateTimestamps(SendTimestamps):
+    """Say that everything is sent ``delay`` seconds after its system call."""
+
+    def __init__(self, sock: socket.socket, delay: float) -> None:
+        super().__init__(sock)
+        self.delay_ns = round(delay * 1e9)
+
+    def read(self, began: int) -> int:
+        return began + self.delay_ns
+
+
+async def until_timestamps(connection: ProbeConnection) -> None:
+    """Send PINGs until a reply has a timestamp. The kernel begins to take them a moment after the first request."""
+    for _ in range(200):
+        connection.ping()
+        if (await wait_for_replies(connection)).kernel_timestamp is not None:
+            return
+        await asyncio.sleep(0.01)
 
 
 @linux_only
@@ -212,6 +197,7 @@ async def test_kernel_adds_timestamp_to_tcp_data(family: str) -> None:
     try:
         address = f"[{server.host}]" if family == "ipv6" else server.host
         async with probe_connection(f"redis://{address}:{server.port}", real=True) as (connection, _):
+            await until_timestamps(connection)
             sent = connection.ping()
             received = await wait_for_replies(connection)
             assert received.kernel_timestamp is not None
@@ -221,10 +207,58 @@ async def test_kernel_adds_timestamp_to_tcp_data(family: str) -> None:
 
 
 @linux_only
+async def test_kernel_times_the_send_within_its_system_call(server: FakeServer) -> None:
+    """Every ping has the timestamp of its own send, and nothing is left that would wake the event loop."""
+    async with probe_connection(server.url, real=True) as (connection, _):
+        if connection._send_timestamps is None:
+            pytest.skip("this kernel gives no timestamps of sends")
+        connection.is_numbered = True
+        for _ in range(50):
+            before = monotonic(), time_ns()
+            sent = connection.ping()
+            after = monotonic(), time_ns()
+            assert (sent.is_stamped, sent.took) == (True, 0.0)
+            assert before[1] <= sent.at_ns <= after[1]
+            assert before[0] <= sent.at <= after[0] + 1e-6
+            assert not select.select([connection._sock], [], [], 0)[0]
+            received = await wait_for_replies(connection)
+            assert received.kernel_timestamp is None or sent.at_ns <= received.kernel_timestamp
+
+
+@linux_only
+async def test_timestamp_that_nobody_read_wakes_the_listener_once(server: FakeServer) -> None:
+    """An entry of the error queue is an event. If nothing removed it, the event loop would never rest."""
+    held = asyncio.Event()
+    server.script("PING", Reply(b"+PONG\r\n", until=held))
+    async with probe_connection(server.url, real=True) as (connection, _):
+        calls = []
+        connection.listen(lambda: calls.append(connection.receive()))
+        connection._sock.send(encode_command("PING"))
+        await server.arrived("PING", 1)
+        await asyncio.sleep(TICK)
+        assert set(calls) <= {None}
+        assert len(calls) <= 2, "one for the timestamp, one for the reply to the introduction"
+        assert not select.select([connection._sock], [], [], 0)[0]
+        held.set()
+
+
+async def test_ping_that_left_after_its_system_call_is_timed_before_it(server: FakeServer) -> None:
+    """A packet that the kernel held back has waited for the network. That wait belongs to the round trip."""
+    async with probe_connection(server.url) as (connection, _):
+        for delay, expected in ((0, 0), (1, None)):
+            connection._send_timestamps = LateTimestamps(connection._sock, delay)
+            sent = connection.ping()
+            assert (sent.at, sent.at_ns) == (connection._clock(), connection._wall_clock())
+            assert sent.is_stamped == (expected == 0)
+
+
+@linux_only
 async def test_timestamp_is_time_of_arrival_not_of_reading(server: FakeServer) -> None:
     async with probe_connection(server.url, real=True) as (connection, _):
+        await until_timestamps(connection)
+        before = server.count("PING")
         sent = connection.ping()
-        await server.arrived("PING")
+        await server.arrived("PING", before + 1)
         await asyncio.sleep(TICK)  # the reply arrives long before it is read
         received = await wait_for_replies(connection)
         assert received.kernel_timestamp is not None
@@ -236,9 +270,10 @@ async def test_unix_socket_works_without_timestamp(tmp_path: Path) -> None:
         FakeServer(unix_path=tmp_path / "s") as server,
         probe_connection(server.url, real=True) as (connection, phases),
     ):
-        connection.ping()
+        sent = connection.ping()
         received = await wait_for_replies(connection)
         assert (received.lines, received.kernel_timestamp) == ([b"+PONG"], None)
+        assert not sent.is_stamped
         assert list(phases) == ["tcp"]
 
 
@@ -254,6 +289,7 @@ async def test_tls_connection_has_timestamps_despite_tickets(
             sent = connection.ping()
             received = await wait_for_replies(connection)
             assert received.lines == [b"+PONG"]
+            assert sent.is_stamped == (connection._send_timestamps is not None)
             if sys.platform.startswith("linux"):
                 assert received.kernel_timestamp is not None
                 assert sent.at_ns <= received.kernel_timestamp <= received.at_ns

@@ -166,4 +166,6 @@ async def test_any_reply_is_read_without_an_exception(odd: tuple[Any, ...]) -> N
     ],
 )
 def test_valkey_8_1_and_later_have_it(software: str, version: str, mode: str, has_log: bool) -> None:
-    assert COLLECTOR.applies(Server(software=software, version=version, mode=mode)) is has_log
+    server = Server()
+    server.update({f"{software}_version": version, "redis_mode": mode})
+    assert COLLECTOR.applies(server) is has_log

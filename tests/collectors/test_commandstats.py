@@ -46,6 +46,22 @@ async def test_server_before_6_2_has_fewer_metrics() -> None:
     assert not rest
 
 
+async def test_slow_calls_are_counted_and_timed() -> None:
+    """Redis 8.8 writes them in milliseconds. The maximum of several commands is no sum."""
+    slow = "calls=9,usec=1,slowlog_count={},slowlog_time_ms_sum={},slowlog_time_ms_max={}"
+    lines = [("keys", 2, "300.50", "200.25"), ("get", 1, "40.00", "40.00"), ("set", 1, "30.00", "30.00")]
+    text = "".join(f"cmdstat_{name}:{slow.format(*numbers)}\n" for name, *numbers in lines)
+    values, _ = await read("# Commandstats\n" + text.replace("keys:calls=9", "keys:calls=10"), max_commands=1)
+    assert {labels: value for labels, value in values.items() if "_slow_" in labels[0]} == {
+        ("redis_commands_slow_calls_total", "keys"): 2,
+        ("redis_commands_slow_duration_seconds_total", "keys"): 0.3005,
+        ("redis_commands_slow_max_duration_seconds", "keys"): 0.20025,
+        ("redis_commands_slow_calls_total", "overflow"): 2,
+        ("redis_commands_slow_duration_seconds_total", "overflow"): 0.07,
+        ("redis_commands_slow_max_duration_seconds", "overflow"): 0.04,
+    }
+
+
 async def test_order_of_items_and_unknown_items_do_not_matter() -> None:
     values, _ = await read("# Commandstats\ncmdstat_ft.search:failed_calls=1,new=9,usec=5,rejected_calls=2,calls=3\n")
     assert values == {

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from redis_pulse.collectors.config import COLLECTOR
 from redis_pulse.collectors.support.redact_settings import SettingsOptions
-from redis_pulse.errors import LoadingError, PermissionDeniedError
+from redis_pulse.errors import LoadingError, PermissionDeniedError, TargetError
 from redis_pulse.metric import Sample, UnreadableField
 from redis_pulse.server_info import Server
 from tests.fakes import FakeCommands
@@ -23,7 +23,7 @@ Values = dict[tuple[str, ...], float]
 
 
 async def read(commands: FakeCommands, options: SettingsOptions = DEFAULT) -> tuple[Values, list[str]]:
-    items = list(await COLLECTOR.collect(Server(), commands, options))
+    items = list(await COLLECTOR.for_target().collect(Server(), commands, options))
     samples = [sample for sample in items if isinstance(sample, Sample)]
     values = {(sample.metric.name, *sample.labels): sample.value for sample in samples}
     assert len(values) == len(samples), "duplicate series"
@@ -135,3 +135,18 @@ async def test_any_buffer_limit_is_read_without_an_exception(limits: str) -> Non
 def test_sentinel_has_no_config() -> None:
     assert COLLECTOR.applies(Server(mode="standalone"))
     assert not COLLECTOR.applies(Server(mode="sentinel"))
+
+
+async def test_setting_with_an_error_is_requested_once_for_each_server() -> None:
+    """Redis Enterprise has an error for a setting that it does not have. That is no failure of the collector."""
+    commands = settings(maxmemory=[b"maxmemory", b"7"], maxclients=TargetError("Unsupported CONFIG parameter"))
+    commands.replies["CONFIG GET IO-THREADS"] = TargetError("Unsupported CONFIG parameter")
+    collector, server = COLLECTOR.for_target(), Server(run_id="a")
+    for _ in range(2):
+        [sample] = await collector.collect(server, commands, DEFAULT)
+        assert isinstance(sample, Sample)
+        assert (sample.metric.name, sample.value) == ("config_maxmemory", 7)
+    assert commands.requests.count("CONFIG GET MAXCLIENTS") == commands.requests.count("CONFIG GET IO-THREADS") == 1
+    assert commands.requests.count("CONFIG GET MAXMEMORY") == 2
+    await collector.collect(Server(run_id="b"), commands, DEFAULT)
+    assert commands.requests.count("CONFIG GET MAXCLIENTS") == 2

@@ -1,4 +1,3 @@
-import re
 from typing import Any
 
 import pytest
@@ -6,10 +5,11 @@ import pytest
 from redis_pulse.collectors.key_groups import UNCLASSIFIED, GroupCounter, group_of, memory_usage
 from redis_pulse.collectors.support.labels import LabelLimiter
 from redis_pulse.collectors.support.time_budget import TimeBudget, TimeBudgetOptions
+from redis_pulse.config.regular_expressions import MAX_TEXT, compile_expression
 from redis_pulse.errors import LoadingError, UnknownCommandError
 from tests.fake_keyspace import FakeKeyspace, fake_sleep, time_budget
 
-BY_PREFIX = [re.compile("^([a-z]+):")]
+BY_PREFIX = [compile_expression("^([a-z]+):")]
 
 
 @pytest.mark.parametrize(
@@ -21,11 +21,11 @@ BY_PREFIX = [re.compile("^([a-z]+):")]
         (b"user:1", ["^(a)?u"], ""),
         (b"user:1", ["^cart"], UNCLASSIFIED),
         (b"\xff:1", ["^(.):"], "�"),
-        (b"a" * 5000, ["a*"], "a" * 1000),
+        (b"a" * 5000, ["a*"], "a" * MAX_TEXT),
     ],
 )
 def test_first_expression_that_matches_names_the_group(key: bytes, expressions: list[str], group: str) -> None:
-    assert group_of(key, [re.compile(one) for one in expressions]) == group
+    assert group_of(key, [compile_expression(one) for one in expressions]) == group
 
 
 def count(keys: list[tuple[str, int | None]], max_groups: int = 100) -> GroupCounter:

@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 
-from redis_pulse.collectors.latency_histogram import COLLECTOR, EDGES, SECONDS, USEC, LatencyHistogramCollector
+from redis_pulse.collectors.latency_histogram import (
+    COLLECTOR,
+    EDGES,
+    MAX_SLOW,
+    SECONDS,
+    USEC,
+    LatencyHistogramCollector,
+)
 from redis_pulse.errors import PermissionDeniedError, TargetError, UnknownCommandError
 from redis_pulse.exposition import render
 from redis_pulse.metric import CollectorItem, OverflowCount, Sample, UnreadableField
@@ -24,6 +31,8 @@ INFO = "# Server\r\nredis_version:7.0.15\r\n# Commandstats\r\n" + "".join(
         ("ft.search", 1, 2_000_000),
     )
 )
+#: Without the times of commands, only the numbers of calls decide.
+NO_TIMES = "# Server\r\nredis_version:7.0.15\r\n"
 GET = [b"get", [b"calls", 10, b"histogram_usec", [16, 4, 66, 10]]]
 CONFIG = [b"config|get", [b"calls", 2, b"histogram_usec", [33, 2]]]
 GEO = [b"georadius_ro", [b"calls", 1, b"histogram_usec", [16, 1]]]
@@ -137,11 +146,10 @@ async def test_parser_of_openmetrics_reads_the_samples(info: str | TargetError) 
 
 
 async def test_most_called_commands_have_series_and_others_are_merged() -> None:
-    items = await collect([*GEO, *GET, *CONFIG], max_commands=1)
+    items = await collect([*GEO, *GET, *CONFIG], NO_TIMES, max_commands=1)
     values = series(items)
-    assert values["command_latency_seconds_count{get}"] == 10
-    assert values["command_latency_seconds_count{overflow}"] == 3
-    assert values["command_latency_seconds_sum{overflow}"] == 69 / 1e6
+    assert values["command_latency_seconds_bucket{get,+Inf}"] == 10
+    assert values["command_latency_seconds_bucket{overflow,+Inf}"] == 3
     assert values["commands_latencies_usec_bucket{overflow,16}"] == 1
     assert values["commands_latencies_usec_bucket{overflow,33}"] == 3
     assert [item.values for item in items if isinstance(item, OverflowCount)] == [2]
@@ -150,15 +158,15 @@ async def test_most_called_commands_have_series_and_others_are_merged() -> None:
 async def test_command_keeps_its_series_when_others_are_called_more() -> None:
     """Otherwise the counters of ``overflow`` would fall each time, which looks like a restart."""
     collector = COLLECTOR.for_target()
-    await collect(GEO, collector=collector, max_commands=1)
-    values = series(await collect([*GEO, *GET], collector=collector, max_commands=1))
-    assert values["command_latency_seconds_count{georadius_ro}"] == 1
-    assert values["command_latency_seconds_count{overflow}"] == 10
+    await collect(GEO, NO_TIMES, collector=collector, max_commands=1)
+    values = series(await collect([*GEO, *GET], NO_TIMES, collector=collector, max_commands=1))
+    assert values["command_latency_seconds_bucket{georadius_ro,+Inf}"] == 1
+    assert values["command_latency_seconds_bucket{overflow,+Inf}"] == 10
 
 
 async def test_command_with_the_name_overflow_is_counted_there() -> None:
     overflow = [b"overflow", [b"calls", 50, b"histogram_usec", [1, 50]]]
-    values = series(await collect([*overflow, *GET], max_commands=1))
+    values = series(await collect([*overflow, *GET], NO_TIMES, max_commands=1))
     assert values["command_latency_seconds_bucket{overflow,+Inf}"] == 60
 
 
@@ -189,3 +197,32 @@ async def test_error_is_raised() -> None:
 def test_sentinel_has_no_histograms() -> None:
     assert COLLECTOR.applies(Server(mode="standalone"))
     assert not COLLECTOR.applies(Server(mode="sentinel"))
+
+
+async def test_command_with_a_large_share_of_the_time_is_never_merged() -> None:
+    """A search that is called once an hour may be what keeps the server busy."""
+    items = await collect([*GET, *CONFIG, *GEO, *SEARCH], max_commands=1)
+    values = series(items)
+    assert values["commands_latencies_usec_count{ft.search}"] == 1
+    assert values["commands_latencies_usec_count{overflow}"] == 13
+    assert values["command_latency_seconds_sum{overflow}"] == 469 / 1e6
+    assert [item.values for item in items if isinstance(item, OverflowCount)] == [3]
+
+
+async def test_limit_is_passed_rather_than_a_command_with_a_large_share_merged() -> None:
+    collector = COLLECTOR.for_target()
+    await collect(GET, collector=collector, max_commands=1)
+    values = series(await collect([*GET, *CONFIG, *SEARCH], collector=collector, max_commands=1))
+    assert values["commands_latencies_usec_count{get}"] == 10
+    assert values["commands_latencies_usec_count{ft.search}"] == 1
+    assert values["commands_latencies_usec_count{overflow}"] == 2
+
+
+async def test_commands_with_large_shares_do_not_grow_without_limit() -> None:
+    names = [f"c{number}" for number in range(45)]
+    collector = COLLECTOR.for_target()
+    for batch in (names[:15], names[15:30], names[30:]):
+        info = "# Commandstats\r\n" + "".join(f"cmdstat_{name}:calls=1,usec=100\r\n" for name in batch)
+        reply = [part for name in batch for part in (name.encode(), [b"calls", 1, b"histogram_usec", [16, 1]])]
+        await collect(reply, info, collector=collector, max_commands=1)
+    assert len(collector._limiter.kept) <= 1 + MAX_SLOW

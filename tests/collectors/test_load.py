@@ -87,12 +87,20 @@ def test_loaded_collectors_are_read_only() -> None:
         loaded["other"] = loaded["info"]  # type: ignore[index]
 
 
+def updated(fields: dict[str, str]) -> Server:
+    """Return a server that sent these fields of INFO."""
+    server = Server()
+    server.update(fields)
+    return server
+
+
 #: For each collector, at least one of these servers can have its data.
 SERVERS = (
     Server(local=True, version="7.0.15", software="redis", role="master", mode="standalone"),
-    Server(version="9.1.2", software="valkey", role="master", mode="cluster", fields={"cluster_enabled": "1"}),
+    updated({"valkey_version": "9.1.2", "role": "master", "redis_mode": "cluster", "cluster_enabled": "1"}),
     Server(version="7.0.15", software="redis", role="sentinel", mode="sentinel"),
-    Server(version="1.0", software="redis", role="master", fields={"tile38_version": "1.33.0"}),
+    updated({"redis_version": "1.0", "tile38_version": "1.33.0", "role": "master"}),
+    updated({"redis_version": "8.6.0", "role": "master", "redis_mode": "standalone"}),
 )
 
 

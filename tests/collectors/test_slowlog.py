@@ -184,9 +184,9 @@ async def test_new_entries_are_counted_by_command_and_client() -> None:
     assert log.found == [
         SlowCommands(
             (
-                SlowCommand("keys", 0.83, "cart-worker"),
-                SlowCommand("get", 0.02, ""),
-                SlowCommand("keys", 0.02, "cart-worker"),
+                SlowCommand("keys", 0.83, "cart-worker", 6),
+                SlowCommand("get", 0.02, "", 7),
+                SlowCommand("keys", 0.02, "cart-worker", 8),
             ),
             unread=0,
         )

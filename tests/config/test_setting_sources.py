@@ -103,6 +103,14 @@ def test_variables_of_redis_exporter_are_read(tmp_path: Path) -> None:
     assert loaded.targets[0].connection.socket_timeout == loaded.targets[0].connection.socket_connect_timeout == 15
 
 
+def test_password_file_is_stronger_than_a_password_beside_it(tmp_path: Path) -> None:
+    """The chart of Bitnami sets both. They are the same password, and the file can be rotated."""
+    (tmp_path / "password").write_text("hunter2\n")
+    loaded = read(tmp_path, {"REDIS_ADDR": "a", "REDIS_PASSWORD": "8675309", "REDIS_PASSWORD_FILE": "password"})
+    assert loaded.targets[0].credentials() == (None, "hunter2")
+    assert loaded.warnings == ("REDIS_PASSWORD is not used, because REDIS_PASSWORD_FILE is set",)
+
+
 def test_prefixed_beats_unprefixed_beats_redis_exporter_variable(tmp_path: Path) -> None:
     environ = {"REDIS_EXPORTER_CONNECTION_TIMEOUT": "1s", "REDIS_SOCKET_TIMEOUT": "2"}
     assert read(tmp_path, environ).targets[0].connection.socket_timeout == 2
@@ -203,6 +211,14 @@ def test_problems_of_all_sources_are_reported_together(tmp_path: Path) -> None:
         "REDIS_PULSE_POLL_INTERVAL",
         "c.yaml:1:",
     ]
+
+
+def test_dotenv_that_other_users_may_write_is_refused(tmp_path: Path) -> None:
+    """Attack L9: a file in the working folder switched off the checks of certificates."""
+    file = tmp_path / ".env"
+    file.write_text("REDIS_PULSE_TLS_CERT_REQS=none\n")
+    file.chmod(0o666)
+    assert ".env belongs to another user, or other users may write it" in error_text(tmp_path)
 
 
 def test_unreadable_dotenv_is_reported(tmp_path: Path) -> None:

@@ -33,3 +33,23 @@ def test_every_list_of_discovery_gives_a_source(tmp_path: Path, name: str) -> No
     """Without this, a new list would be accepted and ignored."""
     loaded = load_yaml(tmp_path, f"discovery: {{{name}: [{ENTRIES[name]!r}]}}")
     assert len(loaded.sources) == 1
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss"])
+def test_module_with_tls_demands_tls_for_its_targets(tmp_path: Path, scheme: str) -> None:
+    """Its settings would have no effect otherwise, and the password would go out in the clear."""
+    text = f"""
+modules: {{safe: {{tls: {{server_name: x}}}}, plain: {{}}}}
+discovery: {{dns: [{{name: r, module: safe}}], files: [{{path: x.yaml, scheme: {scheme}}}]}}
+"""
+    file, dns = sorted(load_yaml(tmp_path, text).sources, key=lambda source: source.kind, reverse=True)
+    assert dns.template.endpoint.tls
+    assert file.modules["safe"].endpoint.tls
+    assert file.template.endpoint.tls is file.modules["plain"].endpoint.tls is (scheme == "rediss")
+
+
+def test_token_over_http_is_warned_of(tmp_path: Path) -> None:
+    """Attack L11."""
+    (tmp_path / "token").write_text("x\n")
+    text = "discovery: {http: [{url: 'http://inventory/', bearer_token_file: token}]}"
+    assert "discovery.http[0].bearer_token_file: everyone on the way" in str(load_yaml(tmp_path, text).warnings)

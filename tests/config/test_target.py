@@ -20,6 +20,13 @@ def test_without_targets_the_local_server_is_used_with_a_warning(tmp_path: Path)
     assert loaded.warnings[0].startswith("no target is set: watching redis://localhost:6379")
 
 
+def test_each_target_has_the_place_that_declares_it(tmp_path: Path) -> None:
+    text = "targets: [{name: a, url: redis://a}, {name: b, url: redis://b}]"
+    loaded = load_yaml(tmp_path, text, REDIS_URL="redis://c")
+    assert loaded.declared_in == {"a": "c.yaml:1: targets[0]", "b": "c.yaml:1: targets[1]", "c:6379": "REDIS_URL"}
+    assert load(None, {}, tmp_path).declared_in == {"localhost:6379": "no setting: it is the default"}
+
+
 def test_target_overrides_module_and_module_overrides_defaults(tmp_path: Path) -> None:
     (target,) = load_yaml(
         tmp_path,
@@ -35,6 +42,16 @@ def test_target_overrides_module_and_module_overrides_defaults(tmp_path: Path) -
     assert (target.probe.interval, target.probe.timeout, target.probe.silence) == (6, 5, 40)
     assert target.labels == {"team": "shop", "env": "prod"}
     assert target.collectors == {"slowlog": {"max": 1}}
+
+
+@pytest.mark.parametrize(("text", "priority"), [("off", "off"), ("auto", "auto"), ('"off"', "off")])
+def test_priority_is_for_all_targets_together(tmp_path: Path, text: str, priority: str) -> None:
+    loaded = load_yaml(tmp_path, f"probe: {{priority: {text}, interval: 2s}}\ntargets: [{{url: a}}]")
+    assert loaded.settings.probe.priority == priority
+    assert loaded.targets[0].probe.interval == 2
+    assert "priority" not in type(loaded.targets[0].probe).model_fields
+    with pytest.raises(ConfigError, match="priority"):
+        load_yaml(tmp_path, "targets: [{url: a, probe: {priority: off}}]")
 
 
 def test_target_may_have_its_own_buckets(tmp_path: Path) -> None:
@@ -73,6 +90,22 @@ def test_default_poll_limits_depend_on_the_interval(tmp_path: Path) -> None:
     assert (slow.poll.timeout, slow.poll.max_age) == (5, 180)
     assert (fast.poll.timeout, fast.poll.max_age) == (2, 6)
     assert (own.poll.timeout, own.poll.max_age) == (30, 90)
+
+
+def test_scrapes_add_no_polls_to_an_interval_that_a_user_set(tmp_path: Path) -> None:
+    default, slow, fast, both, off = load_yaml(
+        tmp_path,
+        """
+        targets:
+          - {url: a}
+          - {url: b, poll: {interval: 30s}}
+          - {url: c, poll: {interval: 2s}}
+          - {url: d, poll: {interval: 30s, min_interval: 10s}}
+          - {url: e, poll: {align: off}}
+        """,
+    ).targets
+    assert [target.poll.min_interval for target in (default, slow, fast, both, off)] == [5, 30, 2, 10, 5]
+    assert [target.poll.align for target in (default, slow, fast, both, off)] == ["auto"] * 4 + ["off"]
 
 
 def test_strongest_login_is_used(tmp_path: Path) -> None:
@@ -165,6 +198,14 @@ def test_tls_settings_without_tls_get_a_warning(tmp_path: Path) -> None:
 def test_extra_targets_have_no_credentials(tmp_path: Path) -> None:
     loaded = load(None, {"REDIS_PASSWORD": "hunter2"}, tmp_path, extra_targets=[("primary", "redis://127.0.0.1:1")])
     assert [(target.name, target.credentials()) for target in loaded.targets] == [("primary", (None, None))]
+
+
+def test_extra_targets_record_stalls_unless_this_is_switched_off(tmp_path: Path) -> None:
+    extra = [("primary", "redis://127.0.0.1:1")]
+    [target] = load(None, {"REDIS_PULSE_STALLS_THRESHOLD": "200ms"}, tmp_path, extra_targets=extra).targets
+    assert (target.stalls.enabled, target.stalls.threshold) == (True, 0.2)
+    [target] = load(None, {"REDIS_PULSE_STALLS_ENABLED": "false"}, tmp_path, extra_targets=extra).targets
+    assert not target.stalls.enabled
 
 
 def test_check_collectors_is_called_for_every_layer(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from redis_pulse.backoff import Backoff
 from redis_pulse.collectors import load
 from redis_pulse.config import TargetSettings
 from redis_pulse.daemon.target_manager import TargetManager
-from redis_pulse.exposition import render
+from redis_pulse.exposition import render_steps
 from redis_pulse.sample_store import SampleStore
 from redis_pulse.scheduling import Scheduler
 from redis_pulse.telemetry import ExporterMetrics
@@ -26,7 +26,7 @@ class ManagerHarness:
 
     def __init__(self) -> None:
         self.metrics = ExporterMetrics("x")
-        self.store = SampleStore(render, monotonic)
+        self.store = SampleStore(render_steps, monotonic)
         self.scheduler = Scheduler(monotonic, on_missed=lambda *_: None, on_error=lambda *_: None)
         self.targets = TargetManager(
             load(),

@@ -124,6 +124,13 @@ def test_unsupported_collector_is_logged_once(logged: LoggedCauses) -> None:
     assert logged.events == ["not supported by this server"]
 
 
+def test_refusal_on_purpose_is_logged_once_and_is_no_warning(logged: LoggedCauses) -> None:
+    for _ in range(3):
+        logged.causes.record_unsupported("config", errors.NotOfferedError("Amazon ElastiCache does not offer CONFIG"))
+    [line] = logged.lines
+    assert (line["event"], line["level"]) == ("not offered here", "info")
+
+
 def test_bug_of_a_collector_is_logged_once_with_its_traceback(logged: LoggedCauses) -> None:
     for _ in range(3):
         logged.poll(KeyError("x"), "a")

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from redis_pulse import log
 from redis_pulse.config import LoadedConfig, Settings
 from redis_pulse.daemon import lifecycle
+from redis_pulse.stalls import StallRecord, Verdict, to_line
 from redis_pulse.telemetry import ExporterMetrics
 from redis_pulse.web import REFUSAL_REASONS
 from tests.fakes import FakeServer
@@ -120,3 +122,18 @@ async def test_component_that_fails_or_hangs_does_not_keep_others_from_stopping(
     assert stopped == ["the last one"]
     lines = capsys.readouterr().err.splitlines()
     assert ["it broke" in lines[0], "TimeoutError" in lines[1]] == [True, True]
+
+
+async def test_stalls_of_the_time_before_a_restart_are_on_their_page(tmp_path: Path) -> None:
+    record = StallRecord(41, "t", 1e9, 1e9 + 1, 1.0, verdict=Verdict("fork", "sure", "a fork took 1 s", "Wait."))
+    file = tmp_path / "stalls.jsonl"
+    file.write_text(to_line(record))
+    ports: list[int] = []
+    config = loaded("redis://127.0.0.1:1", stalls={"file": file})
+    running = asyncio.create_task(lifecycle.serve(config, reload=lambda: config, started=ports.append))
+    await eventually(lambda: bool(ports))
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[0]}") as client:
+        (stall,) = (await client.get("/stalls?cause=fork")).json()
+    assert (stall["id"], stall["why"]) == (41, "a fork took 1 s")
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(running, 5)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from redis_pulse import log
-from redis_pulse.daemon.log_limiter import MAX_REPEATS, WINDOW, LogLimiter
+from redis_pulse.daemon.log_limiter import MAX_KINDS, MAX_REPEATS, WINDOW, LogLimiter
 from tests.fakes import ManualClock
 
 
@@ -40,6 +40,15 @@ def test_first_line_of_each_kind_is_always_written(limited: LimitedLog) -> None:
     for kind in range(50):
         limited.limiter.log(kind, "warning", f"event {kind}")
     assert len(limited.lines) == 50
+
+
+def test_quiet_kinds_are_forgotten(limited: LimitedLog) -> None:
+    """A server names parts of collectors, so there is no end of kinds."""
+    for number in range(20 * MAX_KINDS):
+        limited.limiter.log(("part", number), "warning", "part of a collector fails")
+        limited.clock.advance(WINDOW / 10)
+    assert len(limited.lines) == 20 * MAX_KINDS
+    assert len(limited.limiter._written_at) <= MAX_KINDS
 
 
 def test_repeated_lines_are_suppressed_beyond_the_limit(limited: LimitedLog) -> None:

@@ -2,7 +2,10 @@
 
 import asyncio
 
-from redis_pulse.daemon.web_facade import ReloadQueue
+import pytest
+
+from redis_pulse.daemon.web_facade import MAX_PAUSE, PAUSE_FACTOR, ReloadQueue
+from tests.fakes import ManualClock
 from tests.harness import eventually
 
 
@@ -27,7 +30,7 @@ class BlockedReload:
 
 async def test_requests_during_a_reload_share_the_next_reload() -> None:
     reload = BlockedReload()
-    reloads = ReloadQueue(reload)
+    reloads = ReloadQueue(reload, interval=0.0, clock=ManualClock())
     first = asyncio.create_task(reloads.request())
     await eventually(lambda: reload.begun == ["a"])
     reload.file = "b"
@@ -44,16 +47,45 @@ async def test_requests_during_a_reload_share_the_next_reload() -> None:
 
 async def test_each_of_successive_requests_reloads() -> None:
     reload = BlockedReload()
-    reloads = ReloadQueue(reload)
+    reloads = ReloadQueue(reload, interval=0.0, clock=ManualClock())
     for _ in range(3):
         reload.released.release()
         await reloads.request()
     assert len(reload.begun) == 3
 
 
+async def test_requests_in_a_row_reload_once_in_an_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, pauses = ManualClock(), list[float]()
+
+    async def reload() -> str | None:
+        clock.advance(duration)
+        return None
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        clock.advance(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    reloads = ReloadQueue(reload, interval=2.0, clock=clock)
+    duration = 0.5
+    for _ in range(3):
+        await reloads.request()
+    assert pauses == [1.5, 1.5]
+    clock.advance(10)
+    duration = 1.0
+    await reloads.request()
+    await reloads.request()
+    assert pauses[2:] == [PAUSE_FACTOR], "a reload that takes longer has a longer pause"
+    clock.advance(10)
+    duration = 100.0
+    await reloads.request()
+    await reloads.request()
+    assert pauses[-1] == MAX_PAUSE
+
+
 async def test_client_that_disconnects_does_not_end_the_reload_of_others() -> None:
     reload = BlockedReload()
-    reloads = ReloadQueue(reload)
+    reloads = ReloadQueue(reload, interval=0.0, clock=ManualClock())
     cancelled, waiting = (asyncio.create_task(reloads.request()) for _ in range(2))
     await eventually(lambda: bool(reload.begun))
     cancelled.cancel()
@@ -63,7 +95,7 @@ async def test_client_that_disconnects_does_not_end_the_reload_of_others() -> No
 
 async def test_stopping_cancels_running_and_queued_reloads() -> None:
     reload = BlockedReload()
-    reloads = ReloadQueue(reload)
+    reloads = ReloadQueue(reload, interval=0.0, clock=ManualClock())
     requests = [asyncio.create_task(reloads.request())]
     await eventually(lambda: bool(reload.begun))
     requests.append(asyncio.create_task(reloads.request()))
@@ -76,7 +108,7 @@ async def test_stopping_cancels_running_and_queued_reloads() -> None:
 
 async def test_stopped_queue_does_not_reload() -> None:
     reload = BlockedReload()
-    reloads = ReloadQueue(reload)
+    reloads = ReloadQueue(reload, interval=0.0, clock=ManualClock())
     await reloads.stop()
     assert await reloads.request() == "the daemon is stopping"
     assert reload.begun == []

@@ -13,9 +13,10 @@ from redis_pulse.daemon.target_events import TargetEventLogger
 from redis_pulse.metric import CollectorFault, SlowCommand, SlowCommands
 from redis_pulse.probe import ProbeResult
 from redis_pulse.stalls import PingOutcome, StallMonitor
+from redis_pulse.status import StatusRegistry
 from redis_pulse.telemetry import ExporterMetrics
 from tests.fakes import ManualClock
-from tests.harness import metric_value, target_settings
+from tests.harness import end_first_zeros, metric_value, target_settings
 
 
 class LoggedEvents:
@@ -25,9 +26,10 @@ class LoggedEvents:
         self.stream = io.StringIO()
         log.setup("debug", "json", self.stream)
         self.metrics = ExporterMetrics("x")
-        target_metrics = self.metrics.add_target("t", [], buckets=(1.0,), address="a", labels={})
         self.clock = ManualClock()
-        self.logger = TargetEventLogger(target_settings(), target_metrics, 0.1, clock=self.clock)
+        target_metrics = self.metrics.add_target("t", [], buckets=(1.0,), address="a", labels={}, clock=self.clock)
+        status = StatusRegistry(lambda: 6000.0).watch("t", 0.01)
+        self.logger = TargetEventLogger(target_settings(), target_metrics, status, 0.1, clock=self.clock)
 
     def on_probe(self, result: float | errors.TargetError) -> None:
         seconds, error = (None, result) if isinstance(result, errors.TargetError) else (result, None)
@@ -113,6 +115,7 @@ def test_connects_and_retries_are_counted(logged: LoggedEvents) -> None:
     logged.logger.connected(0.01, errors.NameResolutionError("x"))
     logged.logger.connected(5, errors.OperationTimeoutError("x"))
     logged.logger.retried("info")
+    end_first_zeros(logged.metrics, logged.clock)
     assert metric_value(logged.metrics, "redis_operations_total", operation="connect") == 3
     assert metric_value(logged.metrics, "redis_operation_failures_total", operation="connect", reason="dns") == 1
     assert metric_value(logged.metrics, "redis_operation_duration_seconds_count", operation="connect") == 2

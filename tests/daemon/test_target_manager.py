@@ -1,5 +1,6 @@
 """Targets are added, removed and changed while the daemon runs. Unchanged targets are not disturbed."""
 
+import asyncio
 import sys
 from time import monotonic
 
@@ -8,6 +9,7 @@ import pytest
 from redis_pulse.collectors import load
 from redis_pulse.config import TargetSettings
 from redis_pulse.daemon.target_manager import difference
+from redis_pulse.probe.accounting import ProbeAccounting
 from redis_pulse.server_info import Server
 from tests.daemon.conftest import ManagerHarness, target
 from tests.fakes import FakeServer
@@ -32,13 +34,14 @@ async def test_added_target_is_polled_at_once_and_probed(manager: ManagerHarness
 async def test_every_poll_reads_what_the_kernel_knows(manager: ManagerHarness, server: FakeServer) -> None:
     """The ping connection stays open for days, so one reading at its start says nothing about now."""
     often = {"interval": 0.05, "timeout": 1}
-    await manager.targets.apply([target("a", server.url, probe=often, poll={"interval": 0.1, "timeout": 0.1})])
+    poll, stalls = {"interval": 0.1, "timeout": 0.1}, {"enabled": False}  # an enquiry has its own connection
+    await manager.targets.apply([target("a", server.url, probe=often, poll=poll, stalls=stalls)])
     await eventually(lambda: manager.up("a") == 1)
     [monitored] = manager.targets
-    first = monitored.prober.tcp_info
+    first, connection = monitored.prober.tcp_info, monitored.prober.connection
     assert first is not None
     await eventually(lambda: monitored.prober.tcp_info is not first)
-    assert server.accepted <= 2, "the connection is the same"
+    assert monitored.prober.connection is connection
 
 
 async def test_removed_target_has_no_series_and_no_connections(manager: ManagerHarness, server: FakeServer) -> None:
@@ -48,6 +51,19 @@ async def test_removed_target_has_no_series_and_no_connections(manager: ManagerH
     assert metric_value(manager.metrics, "redis_operations_total", target="a") == 0
     assert manager.store.age("a", "info") is None
     await eventually(lambda: server.connected == 0)
+
+
+async def test_runs_of_removed_and_moved_targets_store_nothing(manager: ManagerHarness, server: FakeServer) -> None:
+    """Such a run may swallow its cancellation, and go on."""
+    await manager.targets.apply([target("moved"), target("removed", server.url)])
+    before = list(manager.targets)
+    await manager.targets.apply([target("moved", server.url, poll={"interval": 600, "timeout": 5})])
+    await eventually(lambda: manager.store.age("moved", "info") is not None)
+    manager.store.forget("moved")
+    for monitored in before:
+        with pytest.raises(asyncio.CancelledError):
+            await monitored.poller.poll(0.0)
+        assert manager.store.age(monitored.target.name, "info") is None
 
 
 async def test_objective_of_a_target_is_published_from_the_start(manager: ManagerHarness, server: FakeServer) -> None:
@@ -72,10 +88,11 @@ async def test_unchanged_target_keeps_its_connections(manager: ManagerHarness, s
 
 
 def bucket_edges(manager: ManagerHarness, name: str) -> set[str]:
+    labels = {"target": name, "operation": "ping"}
     return {
         sample.labels["le"]
         for sample in all_samples(manager.metrics)
-        if sample.name == "redis_operation_duration_seconds_bucket" and sample.labels["target"] == name
+        if sample.name == "redis_operation_duration_seconds_bucket" and labels.items() <= sample.labels.items()
     }
 
 
@@ -182,8 +199,8 @@ async def test_collectors_that_are_no_longer_configured_leave_no_series(
 async def test_changed_labels_change_nothing_else(manager: ManagerHarness, server: FakeServer) -> None:
     probe = {"interval": 0.05, "timeout": 1}
     await manager.targets.apply([target("a", server.url, probe=probe, labels={"team": "one"})])
-    await eventually(lambda: manager.up("a") == 1 and manager.store.age("a", "info") is not None)
     (before,) = manager.targets
+    await eventually(lambda: manager.up("a") == 1 and before.poller.polled)
     accepted, infos = server.accepted, server.count("INFO")
     await manager.targets.apply([target("a", server.url, probe=probe, labels={"team": "two"})])
     (after,) = manager.targets
@@ -198,31 +215,26 @@ async def test_changed_labels_change_nothing_else(manager: ManagerHarness, serve
     assert (server.accepted, server.count("INFO")) == (accepted, infos)
 
 
-async def test_moves_lose_no_ping_and_keep_the_phase(manager: ManagerHarness, server: FakeServer) -> None:
+async def test_moves_lose_no_ping_and_keep_the_phase(
+    manager: ManagerHarness, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Twelve moves within a second. Each PING leaves an interval after the one before."""
     probe = {"interval": 0.05, "timeout": 1}
     dues: list[float] = []
+    scheduled = ProbeAccounting.scheduled
 
-    def record_dues() -> None:
-        (monitored,) = manager.targets
-        accounting = monitored.prober._accounting
-        scheduled = accounting.scheduled
+    def record(accounting: ProbeAccounting, count: int = 1) -> None:
+        dues.extend([monotonic()] * count)
+        scheduled(accounting, count)
 
-        def record(count: int = 1) -> None:
-            dues.append(monotonic())
-            scheduled(count)
-
-        accounting.scheduled = record  # type: ignore[method-assign]
-
+    monkeypatch.setattr(ProbeAccounting, "scheduled", record)
     async with FakeServer() as other:
         await manager.targets.apply([target("a", server.url, probe=probe)])
-        record_dues()
         grid = manager.scheduler._callbacks["probe", "a"].grid
         for number in range(12):
             before = len(dues)
             await eventually(lambda before=before: len(dues) > before)  # type: ignore[misc]
             await manager.targets.apply([target("a", (other, server)[number % 2].url, probe=probe)])
-            record_dues()
         await eventually(lambda: len(dues) >= 20)
         assert manager.scheduler._callbacks["probe", "a"].grid is grid
         assert manager.pings == len(dues)
@@ -234,9 +246,9 @@ async def test_moves_lose_no_ping_and_keep_the_phase(manager: ManagerHarness, se
 
 async def test_poll_of_a_moved_target_keeps_its_moments(manager: ManagerHarness, server: FakeServer) -> None:
     await manager.targets.apply([target("a", "redis://127.0.0.1:1")])
-    before = manager.scheduler._jobs["poll", "a"].grid
+    before = manager.scheduler._polls["poll", "a"].grid
     await manager.targets.apply([target("a", server.url)])
-    assert manager.scheduler._jobs["poll", "a"].grid is before
+    assert manager.scheduler._polls["poll", "a"].grid is before
     await eventually(lambda: manager.store.age("a", "info") is not None)
 
 

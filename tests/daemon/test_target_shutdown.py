@@ -10,6 +10,7 @@ from redis_pulse.config import ProbeSettings
 from redis_pulse.daemon import target_shutdown
 from redis_pulse.daemon.pending_changes import PendingChanges, Step
 from redis_pulse.daemon.target_shutdown import MonitoredTarget, TargetShutdown
+from redis_pulse.exposition import render_steps
 from redis_pulse.polling import TargetPoller
 from redis_pulse.sample_store import SampleStore
 from tests.fakes import FakeServer
@@ -29,7 +30,7 @@ class ShutdownHarness:
         poller = TargetPoller(
             target.client,
             [],
-            SampleStore(lambda *_: {}, target.clock),
+            SampleStore(render_steps, target.clock),
             target.target_metrics,
             target.observer,
             ping_error=lambda: None,

@@ -1,6 +1,7 @@
 """The declared and the discovered targets of this shard are monitored."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from time import monotonic
 
 import pytest
@@ -19,7 +20,7 @@ from redis_pulse.config.sharding import owner
 from redis_pulse.daemon.target_manager import TargetManager
 from redis_pulse.daemon.target_sync import TargetSync
 from redis_pulse.discovery import DiscoveryError, SourceContext, TargetSource
-from redis_pulse.exposition import render
+from redis_pulse.exposition import render_steps
 from redis_pulse.sample_store import SampleStore
 from redis_pulse.scheduling import Scheduler
 from redis_pulse.telemetry import ExporterMetrics
@@ -50,7 +51,7 @@ class SyncHarness:
     def __init__(self, shard: Shard | None = None) -> None:
         self.metrics = ExporterMetrics("x")
         self.scheduler = Scheduler(monotonic, on_missed=lambda *_: None, on_error=lambda *_: None)
-        self.store = SampleStore(render, monotonic)
+        self.store = SampleStore(render_steps, monotonic)
         self.targets = TargetManager(load(), self.store, self.metrics, self.scheduler, clock=monotonic)
         self.sync = TargetSync(self.targets, self.metrics, self.scheduler, clock=monotonic, shard=shard)
         self.sources: dict[str, FakeSource] = {}
@@ -97,6 +98,15 @@ async def test_declared_targets_come_at_once_and_others_after_their_source(
     assert harness.names == ["own"]
     await eventually(lambda: harness.names == ["own", "x"])
     assert harness.sync.settled
+
+
+async def test_each_target_has_the_place_that_names_it(harness: SyncHarness) -> None:
+    config = loaded(target("own", 1), sources=["a"])
+    await harness.sync.apply(replace(config, declared_in={"own": "redis-pulse.yaml: targets[0]"}))
+    harness.sources["a"].found = [target("x", 2)]
+    await eventually(lambda: harness.names == ["own", "x"])
+    places = [harness.sync.declared_in(name) for name in ("own", "x", "gone")]
+    assert places == ["redis-pulse.yaml: targets[0]", "source a (file)", ""]
 
 
 async def test_source_can_request_an_early_refresh(harness: SyncHarness) -> None:
@@ -160,7 +170,8 @@ async def test_sentinel_set_is_not_divided_between_shards(monkeypatch: pytest.Mo
     found = [target_settings(f"redis://127.0.0.1:{n + 1}", name=f"queue/replica-{n}", labels=labels) for n in range(8)]
     others = [target_settings(f"redis://127.0.0.1:{n + 20}", name=f"own/{n}", labels=labels) for n in range(8)]
     options = SentinelSettings(hosts=("127.0.0.1:26379",))
-    queue = SourceSettings("sentinel", "queue", options, target_settings("redis://to-be-found"))
+    seeds = (target_settings("redis://127.0.0.1:26379"),)
+    queue = SourceSettings("sentinel", "queue", options, target_settings("redis://to-be-found"), seeds=seeds)
     for index in range(2):
         harness = SyncHarness(Shard(index, 2))
         monkeypatch.setattr("redis_pulse.discovery.manager.make_source", harness.make)

@@ -11,10 +11,11 @@ import pytest
 from redis_pulse import log
 from redis_pulse.collectors import load
 from redis_pulse.config import ConfigError, LoadedConfig, Problem, Settings
+from redis_pulse.daemon.status_pages import OwnHistory
 from redis_pulse.daemon.target_manager import TargetManager
 from redis_pulse.daemon.target_sync import TargetSync
 from redis_pulse.daemon.web_facade import DaemonFacade
-from redis_pulse.exposition import PageBuilder, render
+from redis_pulse.exposition import PageBuilder, render_steps
 from redis_pulse.sample_store import SampleStore
 from redis_pulse.scheduling import Scheduler
 from redis_pulse.telemetry import ExporterMetrics
@@ -31,7 +32,7 @@ class FacadeHarness:
         self.next_config: LoadedConfig | Exception = loaded()
         self.before_read: Callable[[], bool] = lambda: True
         self.metrics = ExporterMetrics("x")
-        store = SampleStore(render, monotonic)
+        store = SampleStore(render_steps, monotonic)
         self.scheduler = Scheduler(monotonic, on_missed=lambda *_: None, on_error=lambda *_: None)
         self.targets = TargetManager(load(), store, self.metrics, self.scheduler, clock=monotonic)
         self.facade = DaemonFacade(
@@ -41,7 +42,7 @@ class FacadeHarness:
             self.metrics,
             PageBuilder(store, self.metrics, []),
             reload=self._load_config,
-            is_healthy=lambda: True,
+            own=OwnHistory(self.targets.wall, lambda: True),
             clock=monotonic,
         )
 
@@ -115,7 +116,7 @@ async def test_bad_configuration_changes_nothing_and_returns_the_error(harness: 
 
 
 async def test_page_is_rendered_and_requests_are_counted(harness: FacadeHarness) -> None:
-    assert b"redis_exporter_targets 0\n" in await harness.facade.metrics(openmetrics=False, gzip=False)
+    assert b"redis_exporter_targets 0\n" in bytes(await harness.facade.metrics(openmetrics=False, gzip=False))
     harness.facade.count_request("/metrics", 200, 0.001)
     assert metric_value(harness.metrics, "redis_exporter_http_requests_total", path="/metrics", code="200") == 1
     assert harness.facade.healthy()
@@ -173,3 +174,15 @@ async def test_target_is_found_by_name_before_address(harness: FacadeHarness) ->
 async def test_target_without_a_homonym_is_found_by_its_address(harness: FacadeHarness) -> None:
     await harness.facade.apply_config(loaded(target_settings("redis://127.0.0.1:1")))
     assert harness.facade.find("127.0.0.1:1") == "t"
+
+
+async def test_scrape_records_ages_and_teaches_the_planner(harness: FacadeHarness) -> None:
+    async with FakeServer() as server:
+        server.info = bulk("# Server\r\nredis_version:7.0.0\r\n# Memory\r\nused_memory:1024\r\n")
+        await harness.facade.apply_config(loaded(target_settings(server.url, **QUICK)))
+        await eventually(lambda: harness.facade.targets()[0].sample_age_seconds is not None)
+        harness.facade.scraped(None, "10.0.0.1 x")
+        harness.facade.scraped("t", "10.0.0.1 x")
+    count = metric_value(harness.metrics, "redis_exporter_sample_age_at_scrape_seconds_count")
+    assert count == 2
+    assert list(harness.targets.planner._pages) == ["t"]

@@ -20,6 +20,10 @@ class RecordingContext:
         self.clock = ManualClock()
         self.refresh_requests = 0
         self.rejected: list[str] = []
+        self.rejected_count = 0
+        self.max_targets = 2000
+        #: the names of this shard; None for all
+        self.owned: set[str] | None = None
 
     def build(self) -> SourceContext:
         return SourceContext(
@@ -27,9 +31,15 @@ class RecordingContext:
             self.clock,
             ConnectLimiter(),
             request_refresh=self._request_refresh,
-            reject=lambda reason, description: self.rejected.append(f"{reason}: {description}"),
+            reject=self._reject,
             probe_status=lambda _name: None,
+            owns=lambda name: self.owned is None or name in self.owned,
+            max_targets=lambda: self.max_targets,
         )
+
+    def _reject(self, reason: str, description: str, count: int = 1, /) -> None:
+        self.rejected.append(f"{reason}: {description}")
+        self.rejected_count += count
 
     def _request_refresh(self) -> None:
         self.refresh_requests += 1

@@ -13,12 +13,13 @@ import pytest
 from redis_pulse.config import DnsSourceSettings
 from redis_pulse.discovery import DiscoveryError
 from redis_pulse.discovery.dns_sd import DnsSource
-from tests.discovery.context import source_of
+from tests.discovery.context import RecordingContext, source_of
 
 ZONE = {
     ("redis.test.", "A"): ["10.0.0.2", "10.0.0.1"],
     ("redis.test.", "AAAA"): ["2001:db8::1"],
     ("_redis._tcp.test.", "SRV"): ["0 0 6380 a.test.", "0 0 6381 b.test."],
+    ("_old._tcp.test.", "SRV"): ["0 0 0 .", "0 0 6380 a.test."],
     ("empty.test.", "AAAA"): ["2001:db8::2"],
 }
 
@@ -52,7 +53,10 @@ async def server() -> AsyncIterator[str]:
 
 async def names(server: str, **values: object) -> list[str]:
     options = DnsSourceSettings.model_validate({"server": server, **values})
-    return [target.name for target in await DnsSource(source_of("dns", "x", options), options).refresh()]
+    return [
+        target.name
+        for target in await DnsSource(source_of("dns", "x", options), options, RecordingContext().build()).refresh()
+    ]
 
 
 async def test_addresses_of_a_headless_service_are_targets_in_sorted_order(server: str) -> None:
@@ -66,6 +70,15 @@ async def test_ipv6_address_has_brackets(server: str) -> None:
 
 async def test_srv_records_set_host_and_port(server: str) -> None:
     assert await names(server, name="_redis._tcp.test", type="SRV") == ["a.test:6380", "b.test:6381"]
+
+
+async def test_record_that_names_no_server_costs_only_itself(server: str) -> None:
+    """Attack L2: a record with port 0 says that the service is not here (RFC 2782)."""
+    context = RecordingContext()
+    options = DnsSourceSettings.model_validate({"server": server, "name": "_old._tcp.test", "type": "SRV"})
+    source = DnsSource(source_of("dns", "x", options), options, context.build())
+    assert [target.name for target in await source.refresh()] == ["a.test:6380"]
+    assert context.rejected == ["unreadable: the record 0 0 0 . must have a port between 1 and 65535"]
 
 
 @pytest.mark.parametrize(

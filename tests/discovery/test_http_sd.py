@@ -1,16 +1,20 @@
 """The response of a URL becomes targets; every request is bounded, and its token goes to no other server."""
 
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from redis_pulse.blocking import HTTP_REQUESTS
 from redis_pulse.config import HttpSourceSettings
 from redis_pulse.discovery import DiscoveryError
 from redis_pulse.discovery.http_sd import HttpSource
 from tests.discovery.context import RecordingContext, source_of
+from tests.harness import eventually
 
 
 class Inventory(ThreadingHTTPServer):
@@ -126,3 +130,52 @@ async def test_refused_connection_is_an_error_without_the_url() -> None:
     with pytest.raises(DiscoveryError, match="the request failed: Connection refused") as error:
         await make_source("http://127.0.0.1:1/?token=hunter2").refresh()
     assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["TOPSECRET-1\nTOPSECRET-2\n", "TOP SECRET", "TOPSECRET\x00", "TÖPSECRET", ""])
+async def test_token_that_is_not_one_line_is_refused_without_being_shown(
+    inventory: Inventory, tmp_path: Path, content: str
+) -> None:
+    """Attack H5: the token stood in the log, as part of an exception."""
+    token = tmp_path / "token"
+    token.write_text(content)
+    with pytest.raises(DiscoveryError, match=r"bearer_token_file (is not one line|names an empty file)") as caught:
+        await make_source(inventory.url, bearer_token_file=token).refresh()
+    assert "SECRET" not in str(caught.value)
+    assert inventory.requests == []
+
+
+async def test_proxy_of_the_environment_does_not_receive_the_token(
+    inventory: Inventory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack L11."""
+    token = tmp_path / "token"
+    token.write_text("PROXYTOKEN")
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{inventory.server_port}")
+    with pytest.raises(DiscoveryError):
+        await make_source("http://127.0.0.1:1/redis", bearer_token_file=token).refresh()
+    assert inventory.requests == []
+
+
+async def test_response_that_drips_ends_at_the_deadline_with_its_thread(tmp_path: Path) -> None:
+    """Attack H6: a header of one byte a second kept a thread for hours."""
+    released = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip() -> None:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+                while not released.wait(0.05):
+                    connection.sendall(b"x")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        source = make_source(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout="300ms")
+        with pytest.raises((DiscoveryError, OSError), match=r"in time|no answer"):
+            await source.refresh()
+        try:
+            await eventually(lambda: HTTP_REQUESTS.threads == 0)
+        finally:
+            released.set()
+            thread.join()

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -19,12 +21,14 @@ from redis_pulse.config import (
     parse_url,
 )
 from redis_pulse.config.discovery_models import Kind, SourceOptions
-from redis_pulse.discovery import DiscoveryError, DiscoveryManager, SourceContext, TargetSource
+from redis_pulse.discovery import DiscoveryError, DiscoveryManager, Reject, SourceContext, TargetSource
 from redis_pulse.discovery.manager import make_source
 from redis_pulse.telemetry import DiscoveryMetrics
 from tests.discovery.context import RecordingContext
 from tests.fakes import ManualClock
 from tests.harness import target_settings
+
+LEFT_OUT = "redis_exporter_discovery_left_out_targets"
 
 
 class ScriptedSource:
@@ -60,15 +64,20 @@ class ManagerSetup:
         self.sources: dict[str, ScriptedSource] = {}
         self.changes = 0
         self.wall_time = 1000.0
+        self.clock = ManualClock()
         self.manager = DiscoveryManager(
-            self.metrics, self._make_context, on_change=self._count_change, wall_clock=lambda: self.wall_time
+            self.metrics,
+            self._make_context,
+            on_change=self._count_change,
+            wall_clock=lambda: self.wall_time,
+            clock=self.clock,
         )
 
     async def _count_change(self) -> None:
         self.changes += 1
 
     def _make_context(
-        self, settings: SourceSettings, request_refresh: Callable[[], None], reject: Callable[[str, str], None]
+        self, settings: SourceSettings, request_refresh: Callable[[], None], reject: Reject
     ) -> SourceContext:
         del settings
         return SourceContext(
@@ -194,10 +203,11 @@ async def test_shorter_allow_list_applies_at_once(setup: ManagerSetup) -> None:
 
 
 async def test_unchanged_source_uses_the_new_allow_list(setup: ManagerSetup) -> None:
-    await setup.manager.apply([source("a")], DiscoverySettings())
+    followed = replace(source("a"), seeds=(target_settings("redis://192.168.0.2"),))
+    await setup.manager.apply([followed], DiscoverySettings())
     context = setup.sources["a"].context
     assert context.is_allowed(parse_url("192.168.0.1").endpoint)
-    await setup.manager.apply([source("a")], DiscoverySettings(allow=("10.0.0.0/8",)))
+    await setup.manager.apply([followed], DiscoverySettings(allow=("10.0.0.0/8",)))
     assert not context.is_allowed(parse_url("192.168.0.1").endpoint)
     assert context.is_allowed(parse_url("10.0.0.1").endpoint)
 
@@ -218,6 +228,84 @@ async def test_targets_above_the_limit_are_rejected(setup: ManagerSetup) -> None
     await setup.manager.refresh("file a")
     assert setup.names() == ["x"]
     assert setup.value("redis_exporter_discovery_refused_total", source="a", reason="too_many") == 1
+
+
+async def test_limit_holds_for_all_sources_together(setup: ManagerSetup) -> None:
+    await setup.manager.apply([source("a"), source("b")], DiscoverySettings(max_targets=3))
+    setup.sources["a"].result = [target("a1", "10.0.0.1"), target("a2", "10.0.0.2")]
+    setup.sources["b"].result = [target("b1", "10.0.0.3"), target("b2", "10.0.0.4"), target("b3", "10.0.0.5")]
+    await setup.manager.refresh("file a")
+    await setup.manager.refresh("file b")
+    assert setup.names(target("own", "10.0.0.9")) == ["own", "a1", "a2", "b1"]
+    assert setup.value(LEFT_OUT, source="a") == 0
+    assert setup.value(LEFT_OUT, source="b") == 2
+
+
+async def test_left_out_targets_are_counted_until_there_is_room(setup: ManagerSetup) -> None:
+    await setup.manager.apply([source("a")], DiscoverySettings(max_targets=1))
+    assert setup.value(LEFT_OUT, source="a") == 0
+    setup.sources["a"].result = [target("x", "10.0.0.1"), target("y", "10.0.0.2")]
+    await setup.manager.refresh("file a")
+    assert (setup.names(), setup.value(LEFT_OUT, source="a")) == (["x"], 1)
+    setup.sources["a"].result = [target("x", "10.0.0.1")]
+    await setup.manager.refresh("file a")
+    assert setup.changes == 2, "the number of targets that are left out has changed"
+    assert (setup.names(), setup.value(LEFT_OUT, source="a")) == (["x"], 0)
+
+
+async def test_announced_targets_are_added_little_by_little(
+    setup: ManagerSetup, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Attack M5: one cluster node announced 3000 others, and the next second all of them were watched."""
+    monkeypatch.setattr("redis_pulse.discovery.manager.MAX_NEW_TARGETS", 2)
+    seed = target_settings("redis://10.0.0.1")
+    settings = SourceSettings("cluster", "c", ClusterSettings(), seed, seeds=(seed,))
+    await setup.manager.apply([settings], DiscoverySettings(allow=("10.0.0.0/8",)))
+    setup.sources["c"].result = [target(f"n{number}", f"10.0.0.{number}") for number in range(9)]
+    seen = []
+    for _ in range(4):
+        await setup.manager.refresh("cluster c")
+        watched = len(setup.names())
+        seen.append((watched, setup.registry.get_sample_value(LEFT_OUT, {"kind": "cluster", "source": "c"})))
+    assert seen == [(2, 7), (4, 5), (8, 1), (9, 0)]
+    assert "n2: more new targets than one refresh may add" in caplog.text
+
+
+async def test_file_may_add_all_its_targets_at_once(setup: ManagerSetup, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("redis_pulse.discovery.manager.MAX_NEW_TARGETS", 2)
+    await setup.manager.apply([source("a")], DiscoverySettings())
+    setup.sources["a"].result = [target(f"n{number}", f"10.0.0.{number}") for number in range(9)]
+    await setup.manager.refresh("file a")
+    assert len(setup.names()) == 9
+
+
+async def test_refused_targets_of_a_refresh_have_one_log_line(
+    setup: ManagerSetup, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Attack H3: 400 000 refused targets wrote 84 MB of log."""
+    await setup.manager.apply([source("a")], DiscoverySettings(allow=("10.0.0.0/8",)))
+    for refresh in range(3):
+        setup.sources["a"].result = [
+            target(f"{refresh} {number}", f"192.168.{refresh}.{number}") for number in range(200)
+        ]
+        await setup.manager.refresh("file a")
+    lines: list[Any] = [record.msg for record in caplog.records if record.levelname == "WARNING"]
+    assert len(lines) == 1, "the next line of the same reason waits a minute"
+    assert lines[0]["count"] == 200
+    assert lines[0]["what"].count("192.168.0.") == 3
+    assert setup.value("redis_exporter_discovery_refused_total", source="a", reason="not_allowed") == 600
+
+
+async def test_announced_server_far_from_the_seeds_is_refused(setup: ManagerSetup) -> None:
+    """The manager refuses it, also if the source forgets to ask."""
+    seed = target_settings("redis://10.0.0.1")
+    settings = SourceSettings("cluster", "cart", ClusterSettings(), seed, seeds=(seed,))
+    await setup.manager.apply([settings], DiscoverySettings())
+    setup.sources["cart"].result = [target("x", "10.9.9.9"), target("y", "192.168.0.1"), target("z", "203.0.113.7")]
+    await setup.manager.refresh("cluster cart")
+    assert setup.names() == ["x"]
+    labels = {"kind": "cluster", "source": "cart", "reason": "not_allowed"}
+    assert setup.registry.get_sample_value("redis_exporter_discovery_refused_total", labels) == 2
 
 
 async def test_reload_keeps_an_unchanged_source_and_replaces_others(setup: ManagerSetup) -> None:

@@ -6,11 +6,12 @@ from typing import Literal
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from redis_pulse.exposition import PageBuilder, PageFilter, render
+from redis_pulse.exposition import PageBuilder, PageFilter, render_steps
 from redis_pulse.metric import counter, gauge
 from redis_pulse.sample_store import SampleStore
 from redis_pulse.telemetry import ExporterMetrics
 from tests.fakes import ManualClock
+from tests.harness import put
 
 MEMORY = gauge("Memory", "used_memory", "memory_used_bytes", "Bytes allocated by the server.")
 SLOW = counter("Slowlog", "length", "slowlog_length_total", "Slow commands.")
@@ -22,13 +23,13 @@ class PageSetup:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.metrics = ExporterMetrics("x")
-        self.store = SampleStore(render, self.clock)
-        self.metrics.sample_ages = self.store.ages
+        self.store = SampleStore(render_steps, self.clock)
+        self.metrics.sample_times = self.store.times
         self.page = PageBuilder(self.store, self.metrics, [MEMORY, SLOW])
         for name in ("a", "b"):
             self.metrics.add_target(name, ["ping"], buckets=(0.1,), address=f"{name}:6379", labels={})
-            self.store.put(name, "info", [MEMORY.sample(1.5)], 45)
-            self.store.put(name, "slowlog", [SLOW.sample(4)], 45)
+            put(self.store, name, "info", [MEMORY.sample(1.5)], 45)
+            put(self.store, name, "slowlog", [SLOW.sample(4)], 45)
 
     async def filtered(
         self,
@@ -45,7 +46,7 @@ class PageSetup:
             None if names is None else frozenset(names),
             only,
         )
-        return (await self.page.filtered(page_filter, openmetrics=openmetrics, gzip=False)).decode()
+        return bytes(await self.page.filtered(page_filter, openmetrics=openmetrics, gzip=False)).decode()
 
 
 def series(text: str) -> set[str]:
@@ -54,14 +55,14 @@ def series(text: str) -> set[str]:
 
 async def test_page_of_one_target_has_its_series_of_the_whole_page() -> None:
     setup = PageSetup()
-    whole = series((await setup.page.full(openmetrics=False, gzip=False)).decode())
+    whole = series(bytes(await setup.page.full(openmetrics=False, gzip=False)).decode())
     assert series(await setup.filtered("a")) == {line for line in whole if 'target="a"' in line}
     assert 'redis_sample_age_seconds{target="a",collector="info"}' in series(await setup.filtered("a"))
 
 
 async def test_filter_without_arguments_selects_the_whole_page() -> None:
     setup = PageSetup()
-    whole = (await setup.page.full(openmetrics=False, gzip=False)).decode()
+    whole = bytes(await setup.page.full(openmetrics=False, gzip=False)).decode()
     assert series(await setup.filtered()) == series(whole)
 
 
@@ -91,7 +92,7 @@ async def test_only_exporter_and_only_targets_make_up_the_whole_page() -> None:
     assert "redis_exporter_targets" in of_daemon
     assert 'redis_up{target="a"}' in of_targets
     assert not of_daemon & of_targets
-    assert of_daemon | of_targets == series((await setup.page.full(openmetrics=False, gzip=False)).decode())
+    assert of_daemon | of_targets == series(bytes(await setup.page.full(openmetrics=False, gzip=False)).decode())
 
 
 async def test_outdated_samples_are_not_served() -> None:
@@ -111,7 +112,7 @@ async def test_both_formats_are_read_by_the_parsers_of_prometheus_client() -> No
 async def test_part_can_be_compressed() -> None:
     setup = PageSetup()
     body = await setup.page.filtered(PageFilter("a"), openmetrics=False, gzip=True)
-    assert series(gzip.decompress(body).decode()) == series(await setup.filtered("a"))
+    assert series(gzip.decompress(bytes(body)).decode()) == series(await setup.filtered("a"))
 
 
 async def test_every_family_of_the_page_is_in_the_names() -> None:

@@ -22,6 +22,7 @@ from tests.integration.pages import (
     pending_pings,
 )
 from tests.integration.servers import free_port
+from tests.patience import Patience
 
 ROOT = Path(__file__).parents[2]
 
@@ -100,8 +101,8 @@ class Daemon:
             self._process = subprocess.Popen(
                 command, cwd=self.folder, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline and self._process.poll() is None:
+        patience = Patience(PATIENCE, self._process.pid)
+        while not patience.is_over and self._process.poll() is None:
             with contextlib.suppress(OSError, http.client.HTTPException):
                 if self.get("/-/healthy")[0] == 200:
                     return
@@ -146,12 +147,12 @@ class Daemon:
 
     def wait_for(self, condition: Callable[[Page], object], seconds: float = PATIENCE) -> Page:
         """Scrape until ``condition(page)`` is true, and return that page. Fail with the log if it never is."""
-        deadline = time.monotonic() + seconds
+        patience = Patience(seconds, *(() if self._process is None else (self.pid,)))
         while True:
             page = self.page()
             if condition(page):
                 return page
-            if time.monotonic() > deadline:
+            if patience.is_over:
                 lines = [line for line in page.text.splitlines() if line.startswith(("redis_up", "redis_operation"))]
                 shown = "\n".join(line for line in lines if "bucket" not in line and not line.endswith(" 0.0"))
                 raise AssertionError(f"did not happen within {seconds} s\n{shown}\n--- log\n{self.log[-4000:]}")

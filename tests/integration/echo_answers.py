@@ -52,7 +52,7 @@ class CannedReplies:
         self._behind = socket.create_connection(("127.0.0.1", behind), timeout=5) if behind else None
         self._known: dict[tuple[bytes, ...], bytes] = {}
 
-    def reply_to(self, words: list[bytes]) -> bytes:
+    def reply_to(self, words: list[bytes], port: int = 0) -> bytes:  # the same on each port
         """Return the reply to a command."""
         name = words[0].upper()
         if name == b"HELLO":
@@ -68,7 +68,7 @@ class CannedReplies:
     def _query(self, behind: socket.socket, words: list[bytes]) -> bytes:
         key = tuple(words)
         if key not in self._known:
-            behind.sendall(_encode(words) + _encode([b"ECHO", _END_MARK]))
+            behind.sendall(encode(words) + encode([b"ECHO", _END_MARK]))
             data = b""
             while not data.endswith(_END_REPLY):
                 more = behind.recv(1 << 16)
@@ -79,5 +79,6 @@ class CannedReplies:
         return self._known[key]
 
 
-def _encode(words: list[bytes]) -> bytes:
+def encode(words: list[bytes]) -> bytes:
+    """Return a command as a client sends it."""
     return b"*%d\r\n" % len(words) + b"".join([b"$%d\r\n%s\r\n" % (len(word), word) for word in words])

@@ -7,14 +7,18 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from random import randrange
 
 now, wall = time.monotonic, time.time_ns
 
-_SO_TIMESTAMPNS = 35
+_SO_TIMESTAMPNS, _SO_TIMESTAMPING = 35, 37
+#: Times of the kernel: of sends, numbered and without their data, and of what arrives.
+_SENDS_AND_RECEIVES = 1 << 1 | 1 << 3 | 1 << 4 | 1 << 7 | 1 << 11
 _TIMESPEC = struct.Struct("@ll")
-_CONTROL_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
+_CONTROL_BYTES = socket.CMSG_SPACE(3 * _TIMESPEC.size)
+_ERROR_BYTES = 256
 
 
 class Loop:
@@ -74,14 +78,36 @@ def receive(sock: socket.socket) -> tuple[bytes, int]:
     try:
         data, control, _, _ = sock.recvmsg(65536, _CONTROL_BYTES)
     except (BlockingIOError, InterruptedError):
+        sent_at(sock)  # a time that is not read would wake the loop again and again
         raise
     except OSError:
         return b"", 0
+    return data, _kernel_time(control) or wall()
+
+
+def enable_send_times(sock: socket.socket) -> None:
+    """Let the kernel also take the times of what is sent to a connected socket, where it can."""
+    with suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPING, _SENDS_AND_RECEIVES)
+
+
+def sent_at(sock: socket.socket) -> int | None:
+    """Return when the kernel sent what was sent last, in ns, or None if it gives no such time."""
+    found = None
+    while True:
+        try:
+            control = sock.recvmsg(0, _ERROR_BYTES, socket.MSG_ERRQUEUE)[1]
+        except OSError:
+            return found
+        found = _kernel_time(control) or found
+
+
+def _kernel_time(control: list[tuple[int, int, bytes]]) -> int | None:
     for level, kind, content in control:
-        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
+        if level == socket.SOL_SOCKET and kind in (_SO_TIMESTAMPNS, _SO_TIMESTAMPING):
             seconds, nanoseconds = _TIMESPEC.unpack_from(content)
-            return data, seconds * 1_000_000_000 + nanoseconds
-    return data, wall()
+            return int(seconds * 1_000_000_000 + nanoseconds)
+    return None
 
 
 class Record:

@@ -11,8 +11,9 @@ The server ends with its input. The record has one line per PING, with times in 
 
     port,connection,arrived_ns,left_ns,done_ns,fate
 
-``arrived_ns`` is the kernel timestamp. ``left_ns`` is the time just before the reply was sent, and ``done_ns`` the time
-just after. Both are empty without a reply. Linux only, standard library only.
+``arrived_ns`` and ``left_ns`` are kernel timestamps. Where the kernel does not time sends, ``left_ns`` is the time just
+before the reply was sent. ``done_ns`` is the time just after. Both are empty without a reply. Linux only, standard
+library only: the truth must not come from the code that it judges.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import math
 import os
 import resource
 import socket
+import ssl
 import struct
 import sys
 from collections import Counter, deque
@@ -31,8 +33,10 @@ from functools import partial
 from pathlib import Path
 
 from tests.integration.echo_answers import CannedReplies, split_commands
-from tests.integration.echo_loop import Loop, Record, bind, now, receive, wall
+from tests.integration.echo_changing import ChangingReplies
+from tests.integration.echo_loop import Loop, Record, bind, enable_send_times, now, receive, sent_at, wall
 from tests.integration.echo_script import Fate, Period, Script
+from tests.integration.echo_tls import TlsEnd, server_context
 
 PONG = b"+PONG\r\n"
 #: SO_LINGER of 0 seconds: closing the socket resets the connection.
@@ -44,7 +48,7 @@ FLUSH_INTERVAL = 0.5
 class Connection:
     """A connection. ``pending`` holds what must still be sent: time, data, and the timestamp of the PING it ends."""
 
-    __slots__ = ("buffer", "hung", "latest", "number", "pending", "port", "sock")
+    __slots__ = ("buffer", "hung", "latest", "number", "pending", "port", "sock", "tls")
 
     def __init__(self, sock: socket.socket, port: int, number: int) -> None:
         self.sock, self.port, self.number = sock, port, number
@@ -52,13 +56,27 @@ class Connection:
         self.pending: deque[tuple[float, bytes, int | None]] = deque()
         self.latest = 0.0  # a reply never overtakes the one before
         self.hung = False
+        self.tls: TlsEnd | None = None
 
 
 class EchoServer:
-    """A server with ``count`` ports. On the last ``hang`` of them, no connection is ever accepted."""
+    """A server with ``count`` ports. On the last ``hang`` of them, no connection is ever accepted.
 
-    def __init__(self, count: int, record: Record, script: Script, replies: CannedReplies, hang: int = 0) -> None:
+    The first ``tls`` ports speak TLS, with a context.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        record: Record,
+        script: Script,
+        replies: CannedReplies | ChangingReplies,
+        hang: int = 0,
+        tls: tuple[int, ssl.SSLContext] | None = None,
+    ) -> None:
         self._script, self._replies, self._record = script, replies, record
+        self._tls_count = tls[0] if tls else 0
+        self._tls_context = tls[1] if tls else None
         self._loop = Loop()
         self._open: dict[int, Connection] = {}
         self._listeners: dict[int, socket.socket] = {}
@@ -120,7 +138,10 @@ class EchoServer:
                 sock, _ = listener.accept()
                 sock.setblocking(False)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                enable_send_times(sock)
                 connection = Connection(sock, port, next(self._connections))
+                if self._tls_context is not None and self._numbers[port] < self._tls_count:
+                    connection.tls = TlsEnd(self._tls_context)
                 self._open[sock.fileno()] = connection
                 self.counters["connections"] += 1
                 self._loop.watch(sock.fileno(), partial(self._read, connection))
@@ -143,13 +164,19 @@ class EchoServer:
             self._close(connection)
             return
         self.counters["bytes_in"] += len(data)
+        if connection.tls is not None:
+            try:
+                data = connection.tls.receive(connection.sock, data)
+            except (ssl.SSLError, OSError):
+                self._close(connection)
+                return
         commands, connection.buffer = split_commands(connection.buffer + data)
         for words in commands:
             if words[0] == b"PING":
                 self._ping(connection, arrived, words[1] if len(words) > 1 else None)
             else:
                 self.counters[words[0].upper().decode()] += 1
-                self._reply(connection, now(), self._replies.reply_to(words), None)
+                self._reply(connection, now(), self._replies.reply_to(words, connection.port), None)
         self._send(connection)
 
     def _ping(self, connection: Connection, arrived: int, word: bytes | None) -> None:
@@ -184,10 +211,16 @@ class EchoServer:
         data = b"".join([part for _, part, _ in due])
         left = wall()
         try:
-            connection.sock.sendall(data)
+            if connection.tls is None:
+                connection.sock.sendall(data)
+            else:
+                connection.tls.send(connection.sock, data)
         except OSError:
             return  # the connection is closed, and the next read will notice it
         done = wall()
+        stamp = sent_at(connection.sock)
+        if stamp is not None and left <= stamp <= done:
+            left = stamp
         self.counters["bytes_out"] += len(data)
         for _, _, arrived in due:
             if arrived is not None:
@@ -220,12 +253,17 @@ def main() -> None:
     parser.add_argument("--hang", type=int, default=0, help="how many of the last ports listen but never reply")
     parser.add_argument("--refuse", type=int, default=0, help="how many of the ports before them refuse connections")
     parser.add_argument("--behind", type=int, help="port of a real server, which gets each other command once")
+    parser.add_argument("--changing", type=int, help="the same, but most values of its replies change with time")
+    parser.add_argument("--tls", type=int, default=0, help="how many of the first ports speak TLS")
+    parser.add_argument("--certificate", help="PEM file with the certificate and the key for them")
     parser.add_argument("--scenario", type=Path, help="JSON file, a list of periods that begin at the start")
     options = parser.parse_args()
     hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
     record, script = Record(options.record, options.max_lines), Script(options.delay, options.seed)
-    server = EchoServer(options.ports, record, script, CannedReplies(options.behind), options.hang)
+    replies = ChangingReplies(options.changing) if options.changing else CannedReplies(options.behind)
+    tls = (options.tls, server_context(options.certificate)) if options.tls else None
+    server = EchoServer(options.ports, record, script, replies, options.hang, tls)
     if options.refuse:
         last = options.ports - options.hang
         server.schedule(Period("refuse", now(), math.inf, ports=frozenset(range(last - options.refuse, last))))

@@ -55,10 +55,18 @@ class Page:
         reasons = {} if reason is None else {"reason": reason}
         return self.sum("redis_operation_failures_total", operation=operation, **reasons, **_of(target))
 
+    def has_failed(self, operation: str, reason: str, runs: float = 1) -> bool:
+        """Return whether an operation ever failed for a reason, and ran so often.
+
+        Only the series counts: its first failures are shown as 0 for some seconds.
+        """
+        is_there = bool(self.matching("redis_operation_failures_total", operation=operation, reason=reason))
+        return is_there and self.operations(operation) >= runs
+
     def reasons(self, operation: str = "ping", target: str | None = None) -> dict[str, float]:
-        """Return the number of failures of an operation by reason, without zeros."""
+        """Return the number of failures of an operation by reason. Only pings have reasons that never occurred."""
         samples = self.matching("redis_operation_failures_total", operation=operation, **_of(target))
-        return {dict(labels)["reason"]: value for labels, value in samples.items() if value}
+        return {dict(labels)["reason"]: value for labels, value in samples.items() if value or operation != "ping"}
 
     def operations(self, operation: str = "ping", target: str | None = None) -> float:
         return self.sum("redis_operations_total", operation=operation, **_of(target))

@@ -35,6 +35,7 @@ class Prometheus:
     """Scrapes exporters each second as the job ``redis-pulse``, and evaluates ``rules`` at the interval ``every``.
 
     It sends alerts to the Alertmanager at the port ``alertmanager``. ``jobs`` are further scrape configurations.
+    ``features`` are names for ``--enable-feature``.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Prometheus:
         alertmanager: int | None = None,
         jobs: Sequence[dict[str, Any]] = (),
         every: str = "1s",
+        features: Sequence[str] = (),
     ) -> None:
         ports = [exporter_port] if isinstance(exporter_port, int) else exporter_port
         static = [{"targets": [f"127.0.0.1:{port}" for port in ports]}]
@@ -52,6 +54,7 @@ class Prometheus:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._program = need("prometheus", "prometheus")
+        self._features = features
         self._process: subprocess.Popen[bytes] | None = None
         self._config: dict[str, Any] = {
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": every},
@@ -75,6 +78,7 @@ class Prometheus:
             f"--storage.tsdb.path={self.folder / 'data'}",
             f"--web.listen-address=127.0.0.1:{self.port}",
             "--log.level=warn",
+            *(f"--enable-feature={feature}" for feature in self._features),
         ]
         with (self.folder / "stderr.log").open("wb") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)

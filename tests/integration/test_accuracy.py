@@ -24,6 +24,7 @@ from tests.integration.probe_log import LoggedProbe, wait_for_log
 
 pytestmark = [
     pytest.mark.integration,
+    pytest.mark.alone,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="kernel timestamps exist on Linux only"),
 ]
 
@@ -147,7 +148,8 @@ def test_exporter_adds_little_latency_even_if_its_event_loop_is_blocked(run: Run
         late = run.last.sum("redis_exporter_probe_overhead_seconds_count") - run.last.sum(
             "redis_exporter_probe_overhead_seconds_bucket", le="0.005"
         )
-        assert late / len(pairs) > 0.1 * BLOCKED / PERIOD, "the event loop was not blocked, so the test shows nothing"
+        # Few replies are late: those to pings that left just before a block.
+        assert late / len(pairs) > 0.02 * BLOCKED / PERIOD, "the event loop was not blocked, so the test shows nothing"
 
 
 def test_kernel_timestamps_time_nearly_all_replies(run: Run) -> None:

@@ -31,10 +31,14 @@ from tools import acl
 pytestmark = pytest.mark.integration
 
 PASSWORD = "correct-horse"
-NAMES = list(collectors.load())
+#: The sampler of ``keyspace_sample`` sends its commands, not the collector: ``test_keyspace.py`` tests its line.
+NAMES = [name for name in collectors.load() if name != "keyspace_sample"]
 #: Software → the additions that its servers and the options of ``tests/collector_options.py`` need.
 ADDITIONS = {
-    "valkey": ("Valkey 8.1 or later", acl.LIBRARY_NAME, "servers where HyperLogLogs are counted"),
+    "valkey": (
+        *("Valkey 8.1 or later", "Valkey 9.0 or later", acl.GROUP_BY_COMMAND["cluster|slot-stats"]),
+        *(acl.LIBRARY_NAME, "servers where HyperLogLogs are counted"),
+    ),
     "redis": ("servers where HyperLogLogs are counted",),
 }
 SENTINEL_ADDITIONS = ("Sentinels where the configuration is published",)

@@ -4,7 +4,7 @@ The server's own count of error replies over many polls proves it.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,8 @@ Watch = Callable[..., Daemon]
 PASSWORD = "correct-horse"
 #: Short, so that a test has many polls.
 POLL = {"interval": "150ms", "timeout": "150ms", "max_age": "5s"}
+#: A stall would add an error reply: that to a malformed command.
+NO_STALLS: Mapping[str, bool] = {"enabled": False}
 POLLS = 20
 #: Every collector that is on by default, and the collectors of keys.
 CHOSEN: dict[str, dict[str, list[str]]] = {name: {} for name, one in collectors.load().items() if one.default}
@@ -90,7 +92,7 @@ def test_denied_commands_are_sent_once_until_another_role(software: str, start_s
     server.run("XADD", "s:1", "*", "n", 1)
     server.run("ACL", "SETUSER", "exporter", "on", f">{PASSWORD}", "+ping", "+info")
     before = error_replies(server)
-    daemon = watch(server, username="exporter", password=PASSWORD, poll=POLL, collectors=CHOSEN)
+    daemon = watch(server, username="exporter", password=PASSWORD, poll=POLL, collectors=CHOSEN, stalls=NO_STALLS)
     daemon.wait_until_up()
     page = wait_for_polls(daemon)
     names = denied(page)
@@ -120,7 +122,7 @@ def test_missing_commands_are_sent_once_until_another_server(
     renamed.write_text("".join(f'rename-command {command} ""\n' for command in missing))
     server = start_server(software, include=str(renamed))
     before = error_replies(server)
-    daemon = watch(server, poll=POLL, collectors=CHOSEN)
+    daemon = watch(server, poll=POLL, collectors=CHOSEN, stalls=NO_STALLS)
     daemon.wait_until_up()
     page = wait_for_polls(daemon)
     names = unsupported(page)
@@ -145,7 +147,9 @@ def test_command_denied_later_is_sent_once_and_loses_its_samples(
 ) -> None:
     server = start_server(software)
     server.run("ACL", "SETUSER", "exporter", "on", f">{PASSWORD}", "+@all", "~*")
-    daemon = watch(server, username="exporter", password=PASSWORD, poll=POLL, collectors=["info", "slowlog"])
+    daemon = watch(
+        server, username="exporter", password=PASSWORD, poll=POLL, collectors=["info", "slowlog"], stalls=NO_STALLS
+    )
     daemon.wait_for(lambda page: page.value("redis_slowlog_length") is not None)
     before = error_replies(server)
     server.run("ACL", "SETUSER", "exporter", "-slowlog")
@@ -165,7 +169,7 @@ def test_unreadable_database_affects_only_its_own_collector(
         "ACL", "SETUSER", "exporter", "on", f">{PASSWORD}", "+@all", "~*", *(["-select"] if "denied" in cause else [])
     )
     chosen = {"info": {}, "key_counts": {"patterns": ["db3=user:*"]}, "slowlog": {}}
-    daemon = watch(server, username="exporter", password=PASSWORD, poll=POLL, collectors=chosen)
+    daemon = watch(server, username="exporter", password=PASSWORD, poll=POLL, collectors=chosen, stalls=NO_STALLS)
     daemon.wait_until_up()
     page = wait_for_polls(daemon)
     for operation in ("info", "slowlog", "ping"):

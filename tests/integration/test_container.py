@@ -20,7 +20,7 @@ from tests.integration.daemon import Daemon
 from tests.integration.requirements import missing
 from tests.integration.servers import binary
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 @pytest.fixture

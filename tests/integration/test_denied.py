@@ -67,7 +67,7 @@ def test_user_without_info_is_up_without_server_metrics(server: RealServer, watc
     server.run("ACL", "SETUSER", "exporter", "on", f">{PASSWORD}", "+@connection")
     daemon = watch(server, username="exporter", password=PASSWORD)
     first = daemon.wait_until_up()
-    denied = daemon.wait_for(lambda page: page.failures("info", "permission") >= 1)
+    denied = daemon.wait_for(lambda page: page.has_failed("info", "permission"))
     assert (denied.up(), denied.breaker()) == (1, "closed")
     assert denied.value("redis_collector_success", collector="info") == 0
     assert denied.value("redis_uptime_in_seconds") is None

@@ -22,7 +22,7 @@ from tests.integration.requirements import missing, need
 from tests.integration.servers import RealServer, free_port
 from tests.integration.test_container import docker_error
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 BASE, IMAGE = "redis-pulse-test-base:latest", "redis-pulse-test-image:latest"
 #: Seconds. A build compiles packages, on a machine that may be busy.

@@ -143,7 +143,7 @@ def test_collectors_cause_no_error_replies_and_write_nothing(
     """
     filled.run("CONFIG", "RESETSTAT")
     before = filled.admin.info("persistence")["rdb_changes_since_last_save"]
-    daemon = watch(filled, collectors=collectors(tmp_path))
+    daemon = watch(filled, collectors=collectors(tmp_path), stalls={"enabled": False})
     daemon.wait_for(is_complete)
     daemon.wait_for(lambda page: page.operations("keys") >= 3)
     assert filled.admin.info("stats")["total_error_replies"] == 1

@@ -17,7 +17,7 @@ from tests.integration.pages import Page, assert_pings_follow_the_clock, pending
 from tests.integration.sentinels import Sentinel, SentinelSet
 from tests.integration.servers import RealServer
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 Start = Callable[..., Any]
 Files = tuple[Path, Path, Path]

@@ -12,6 +12,7 @@ from tests.integration.servers import RealServer
 
 pytestmark = [
     pytest.mark.integration,
+    pytest.mark.alone,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has TCP_INFO"),
 ]
 RTT, MIN_RTT = "redis_connection_tcp_rtt_seconds", "redis_connection_tcp_min_rtt_seconds"

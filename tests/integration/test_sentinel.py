@@ -19,7 +19,7 @@ from tests.integration.sentinels import Sentinel, SentinelSet, Writer
 from tests.integration.servers import RealServer, Software
 from tools import acl
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 Start = Callable[..., Daemon]
 Make = Callable[..., SentinelSet]

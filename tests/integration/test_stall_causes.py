@@ -12,7 +12,7 @@ import pytest
 from tests.integration.daemon import Daemon
 from tests.integration.servers import ALL, RealServer
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 QUIET = 10.0
 STALL = 1.3
@@ -92,7 +92,7 @@ def test_each_stall_has_its_cause(watched: tuple[RealServer, Daemon]) -> None:
         last = daemon.json("/health")["targets"]["it"]["last_stall"]
         assert (last["id"], last["cause"]) == (record["id"], record["cause"])
         time.sleep(2.5)
-    assert 'redis_stalls_total{target="it",cause="command"} 1' in daemon.page().text
+    daemon.wait_for(lambda page: 'redis_stalls_total{target="it",cause="command"} 1' in page.text, 20)
 
 
 def test_quiet_server_has_no_stall(watched: tuple[RealServer, Daemon]) -> None:

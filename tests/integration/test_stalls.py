@@ -21,7 +21,7 @@ from tests.integration.probe_log import LoggedProbe, wait_for_log
 from tests.integration.proxy import Proxy
 from tests.integration.servers import RealServer, free_port
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 INTERVAL = 0.1
 PATIENT = {"interval": "100ms", "timeout": "5s"}

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import bcrypt
 import pytest
 import trustme
 
 from tests.integration.daemon import PATIENCE, ROOT, Daemon
 from tests.integration.servers import RealServer, free_port
+from tests.web.certificates import write_config
 
 pytestmark = pytest.mark.integration
 
@@ -29,9 +31,12 @@ ELSEWHERE = (
     *("the limit of open files is low for so many targets", "targets are skipped: there is no descriptor"),
     *("reading took longer than 10 s", "clients must wait: no connection can be accepted"),
     "cannot read the password file",
+    "not offered here",  # test_managed_services.py
     # test_capabilities.py and test_messages.py
     *("not supported by this server", "collector fails", "part of a collector fails"),
     *("the server wants a client certificate", "does this port want TLS?"),
+    # tests/web/test_access_control.py
+    "too many logins of this address are being verified",
 )
 
 
@@ -93,7 +98,7 @@ def test_messages_about_an_invalid_configuration(tmp_path: Path) -> None:
         (tmp_path / f"{name}.yaml").write_text(text)
         outputs.append(output_of("check-config", f"{name}.yaml", folder=tmp_path))
     outputs.append(output_of("check-config", folder=tmp_path, REDIS_EXPORTER_BASIC_AUTH_PASSWORD="pa55"))
-    outputs.append(output_of("-redis.addr=cart:6379", folder=tmp_path))
+    outputs.append(output_of("-tls-server-key-file=key.pem", folder=tmp_path))
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -172,5 +177,24 @@ def test_messages_of_pages_and_a_reload(start_daemon: Callable[..., Daemon]) -> 
     parts = provoked_here("Pages and reload")
     deadline = time.monotonic() + PATIENCE  # a thread of the daemon writes the log, so a line may come later
     while missing := {part for part in parts if part not in "\n".join([*texts, daemon.log])}:
+        assert time.monotonic() < deadline, missing
+        time.sleep(0.1)
+
+
+def test_messages_of_tls_and_logins(start_daemon: Callable[..., Daemon], tmp_path: Path) -> None:
+    targets = [{"name": "a", "url": f"redis://127.0.0.1:{free_port()}"}]
+    write_config(tmp_path, basic_auth_users={"me": bcrypt.hashpw(b"right", bcrypt.gensalt(4)).decode()})
+    web = {"config_file": str(tmp_path / "web.yml"), "open_probes": True}
+    locked = start_daemon(config={"targets": targets, "web": web})
+    texts = [locked.get("/metrics")[2], locked.get("/metrics", headers={"Authorization": "Basic bWU6d3Jvbmc="})[2]]
+    (tmp_path / "web.yml").write_text("broken")
+    locked.get("/metrics")
+    open_daemon = start_daemon(config={"targets": targets})
+    texts.append(open_daemon.get("/", headers={"Host": "pulse.example.com"})[2])
+    headers = ({"Origin": "http://evil.example"}, {"X-Forwarded-For": "10.0.0.9"})
+    texts += [open_daemon.get("/-/reload", "POST", one)[2] for one in headers]
+    parts = provoked_here("TLS and logins of the pages")
+    deadline = time.monotonic() + PATIENCE
+    while missing := {part for part in parts if part not in "\n".join([*texts, locked.log])}:
         assert time.monotonic() < deadline, missing
         time.sleep(0.1)

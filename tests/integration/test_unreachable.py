@@ -37,7 +37,7 @@ def test_untrusted_certificate_is_tls_error_until_ca_is_trusted(
     first = daemon.page()
     untrusted = daemon.wait_for(lambda page: opened_by(page, "tls"))
     assert_reasons(untrusted, "tls")
-    assert untrusted.failures("connect", "tls") > 0
+    assert untrusted.has_failed("connect", "tls")
     daemon.assert_every_ping_counted(first)
     daemon.configure(trusting(paths[2]))
     daemon.reload()
@@ -83,7 +83,7 @@ def test_host_name_that_does_not_exist_is_dns_error(start_server: Start, start_d
     first = daemon.page()
     down = daemon.wait_for(lambda page: opened_by(page, "dns"))
     assert_reasons(down, "dns", "timeout")
-    assert down.failures("connect", "dns") > 0
+    assert down.has_failed("connect", "dns")
     daemon.wait_for(lambda page: page.not_sent() >= 5)
     daemon.assert_every_ping_counted(first)
     server = start_server()

@@ -18,7 +18,7 @@ import yaml
 from tests.integration.daemon import FAST, ROOT
 from tests.integration.servers import RealServer, free_port
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 #: Seconds without a notification after which systemd ends the service. It sends one every second.
 WATCHDOG = 5.0

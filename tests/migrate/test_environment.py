@@ -106,10 +106,8 @@ def test_variable_that_protected_the_pages_stops_the_start(flag: Flag, tmp_path:
     with pytest.raises(ConfigError) as caught:
         loaded(tmp_path, **{flag.variable: SECRET})
     message = str(caught.value)
-    assert message.startswith(
-        f"{flag.variable} protects the pages of redis_exporter, but cannot protect those of redis-pulse ("
-    )
-    assert "reverse proxy" in message
+    assert message.startswith(f"{flag.variable} protects the pages of redis_exporter, but has no effect here (")
+    assert "web configuration file" in message
     assert SECRET not in message
 
 

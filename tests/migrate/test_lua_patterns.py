@@ -1,11 +1,10 @@
-"""A translated Lua pattern finds the same in Python. The results of the examples come from Lua 5.1."""
-
-import re
+"""A translated Lua pattern finds the same with RE2. The results of the examples come from Lua 5.1."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from redis_pulse.config.regular_expressions import compile_expression
 from redis_pulse.migrate.lua_patterns import translate
 
 
@@ -37,7 +36,7 @@ def test_translated_pattern_finds_the_same_as_in_lua(
         with pytest.raises(ValueError, match="captures a position"):
             translate(pattern)
         return
-    match = re.search(translate(pattern), text)
+    match = compile_expression(translate(pattern)).search(text)
     assert (match and match.groups()) == captured
 
 
@@ -53,4 +52,4 @@ def test_any_text_becomes_a_regular_expression_or_is_rejected(pattern: str) -> N
         regex = translate(pattern)
     except ValueError:
         return
-    re.compile(regex)
+    compile_expression(regex)

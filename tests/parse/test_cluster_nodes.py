@@ -116,3 +116,10 @@ def node(endpoint: bytes | None, hostname: bytes | None = None) -> list[Any]:
 )
 def test_preferred_endpoint_comes_from_the_shards(reply: Any, expected: str | None) -> None:
     assert preferred_endpoint(reply) == expected
+
+
+def test_epoch_of_too_many_digits_is_a_bad_line() -> None:
+    """`int` refuses more than 4300 digits with an error, which cost the views of all other nodes."""
+    nodes, bad = parse_nodes(f"07c3 10.0.0.7:6379 master - 0 0 {'9' * 5000} connected\n{REDIS_6}")
+    assert bad == 1
+    assert nodes == parse_nodes(REDIS_6).by_id

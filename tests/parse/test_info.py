@@ -2,7 +2,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_pulse.parse.info import SECTIONS, ReplicaInfo, has_fields, parse_info, parse_pairs, parse_replica
+from redis_pulse.parse.info import (
+    MAX_FIELDS_PER_SECTION,
+    MAX_LINE_LENGTH,
+    MAX_PAIRS,
+    MAX_SECTIONS,
+    SECTIONS,
+    InfoParser,
+    ReplicaInfo,
+    has_fields,
+    parse_info,
+    parse_pairs,
+    parse_replica,
+)
 from tests import recordings
 
 
@@ -148,3 +160,22 @@ def test_key_types_of_a_database_are_summed() -> None:
 def test_headings_alone_are_not_fields() -> None:
     assert not has_fields(parse_info("# Server\r\n# everything\r\n"))
     assert has_fields(parse_info("# Server\r\nhz:10\r\n"))
+
+
+def test_fields_and_sections_beyond_a_limit_are_counted() -> None:
+    """A server chooses how many there are."""
+    parser = InfoParser()
+    parser.feed("# A\n" + "".join([f"field{number}:1\n" for number in range(MAX_FIELDS_PER_SECTION + 7)]))
+    assert parser.dropped == 7
+    assert len(parser.result()["A"]) == MAX_FIELDS_PER_SECTION
+    parser.feed("".join([f"# S{number}\nx:1\n" for number in range(MAX_SECTIONS + 3)]))
+    assert parser.dropped == 7 + 4
+    assert len(parser.result()) == MAX_SECTIONS
+
+
+def test_value_of_a_long_line_is_cut() -> None:
+    assert parse_info("os:" + "x" * 1_000_000) == {"": {"os": "x" * (MAX_LINE_LENGTH - 3)}}
+
+
+def test_pairs_of_one_line_have_a_limit() -> None:
+    assert len(parse_pairs(",".join([f"a{number}=1" for number in range(600)]))) == MAX_PAIRS

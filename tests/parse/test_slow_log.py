@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_pulse.parse.slow_log import SlowLogEntry, client_label, parse_entries, parse_entry
+from redis_pulse.parse.slow_log import SlowLogEntry, client_label, parse_entry
 
 
 def test_entry_has_name_and_client_but_no_argument() -> None:
@@ -20,7 +20,9 @@ def test_entry_before_redis_4_has_no_client() -> None:
 
 def test_unreadable_parts_do_not_affect_others() -> None:
     assert parse_entry([7, b"x", -5, None, None, 3, b"more"]) == SlowLogEntry(7, None, None, "other", "")
-    assert parse_entries([None, [], [b"7"], [-1], [1]]) == [None] * 4 + [SlowLogEntry(1, None, None, "other", "")]
+    assert [parse_entry(one) for one in ([None], [], [b"7"], [-1], [1])] == [None] * 4 + [
+        SlowLogEntry(1, None, None, "other", "")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -8,21 +8,24 @@ from redis_pulse.errors import (
     KeyDeniedError,
     LoadingError,
     NoDatabaseError,
+    NotOfferedError,
     PermissionDeniedError,
     TargetError,
     UnknownCommandError,
 )
 from redis_pulse.polling.poll_commands import DENIED_FOR, CachingCommands, RefusedCommands
+from redis_pulse.server_info import Server
 from tests.fakes import FakeCommands, ManualClock
 
 
 def caching(
     fake: FakeCommands,
     refusals: RefusedCommands | None = None,
-    identity: tuple[str, ...] = ("a",),
+    server: Server | None = None,
     clock: ManualClock | None = None,
 ) -> CachingCommands:
-    return CachingCommands(fake, {}, {} if refusals is None else refusals, identity, clock or ManualClock())
+    server = server or Server(run_id="a")
+    return CachingCommands(fake, {}, {} if refusals is None else refusals, server, clock or ManualClock())
 
 
 async def test_reply_is_kept_for_the_poll_by_command_and_database() -> None:
@@ -44,7 +47,7 @@ async def test_refused_command_is_sent_once_per_server(error: Exception) -> None
     assert fake.requests == ["CONFIG GET A"]
     assert await caching(fake, refusals).execute("CONFIG", "RESETSTAT") == b"OK"
     with pytest.raises(type(error)):
-        await caching(fake, refusals, ("b",)).execute("CONFIG", "GET", "a")
+        await caching(fake, refusals, Server(run_id="b")).execute("CONFIG", "GET", "a")
     assert fake.requests == ["CONFIG GET A", "CONFIG RESETSTAT", "CONFIG GET A"]
 
 
@@ -162,3 +165,45 @@ async def test_remembered_refusal_keeps_no_frames_in_memory() -> None:
     assert fake.requests == ["SCAN 0"]
     _, kept, _ = refusals["SCAN"]
     assert kept.__traceback__ is None
+
+
+def elasticache() -> Server:
+    server = Server()
+    server.update({"redis_version": "7.1.0", "os": "Amazon ElastiCache"})
+    return server
+
+
+@pytest.mark.parametrize(
+    "error", [UnknownCommandError("unknown command"), PermissionDeniedError("NOPERM no"), TargetError("disabled")]
+)
+async def test_command_that_a_service_refuses_on_purpose_is_not_offered(error: TargetError) -> None:
+    """A denied command would be tried again and again, because an operator may grant it. A service never does."""
+    fake = FakeCommands({"CONFIG GET a": error, "SLOWLOG LEN": PermissionDeniedError("NOPERM no")})
+    refusals: RefusedCommands = {}
+    clock = ManualClock()
+    commands = caching(fake, refusals, elasticache(), clock)
+    with pytest.raises(NotOfferedError, match="Amazon ElastiCache does not offer CONFIG GET"):
+        await commands.execute("CONFIG", "GET", "a")
+    assert commands.denied == {}
+    with pytest.raises(PermissionDeniedError):
+        await commands.execute("SLOWLOG", "LEN")
+    clock.advance(DENIED_FOR)
+    for _ in range(2):
+        [reply] = await caching(fake, refusals, elasticache(), clock).pipeline([("CONFIG", "GET", "a")])
+        assert isinstance(reply, NotOfferedError)
+    assert fake.requests == ["CONFIG GET A", "SLOWLOG LEN"]
+
+
+async def test_refusal_in_a_pipeline_is_not_offered_too() -> None:
+    fake = FakeCommands({"CONFIG GET a": PermissionDeniedError("NOPERM no"), "DBSIZE": 3})
+    commands = caching(fake, {}, elasticache())
+    refused, size = await commands.pipeline([("CONFIG", "GET", "a"), ("DBSIZE",)])
+    assert isinstance(refused, NotOfferedError)
+    assert (size, commands.denied) == (3, {})
+
+
+async def test_other_failure_of_such_a_command_stays_what_it_is() -> None:
+    """A busy service may recover. The database that a cluster lacks is no command that the service refuses."""
+    fake = FakeCommands({"CONFIG GET a": LoadingError("x")})
+    with pytest.raises(LoadingError):
+        await caching(fake, {}, elasticache()).execute("CONFIG", "GET", "a")

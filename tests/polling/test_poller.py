@@ -1,13 +1,16 @@
 """The poller measures, isolates, limits and counts collectors. Unsupported commands are sent once."""
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Iterable
+from types import FrameType
 from typing import Any, ClassVar
 
 import pytest
 
 from redis_pulse.client import ConnectLimiter
+from redis_pulse.collectors import load
 from redis_pulse.collectors.base import Stateless
 from redis_pulse.collectors.info import COLLECTOR
 from redis_pulse.collectors.support.info_lines import read_info
@@ -15,7 +18,7 @@ from redis_pulse.commands import Commands
 from redis_pulse.config import BreakerSettings, Options, PollSettings
 from redis_pulse.config.option_types import RoleOptions
 from redis_pulse.errors import OperationTimeoutError
-from redis_pulse.exposition import render
+from redis_pulse.exposition import render_steps
 from redis_pulse.metric import (
     CollectorFault,
     CollectorItem,
@@ -27,10 +30,11 @@ from redis_pulse.metric import (
     gauge,
 )
 from redis_pulse.polling import ConfiguredCollector, TargetPoller
+from redis_pulse.polling.poll_commands import CachingCommands
 from redis_pulse.sample_store import SampleStore
 from redis_pulse.server_info import Server
 from tests.fakes import FakeServer, Reply, bulk, error
-from tests.harness import TargetHarness, all_samples, metric_value
+from tests.harness import TargetHarness, all_samples, end_first_zeros, metric_value
 
 SPEC = gauge("S", "f", "x", "X.")
 
@@ -85,8 +89,8 @@ class PollerHarness(TargetHarness):
 
     def __init__(self, url: str, *collectors: FakeCollector, **changes: Any) -> None:
         super().__init__(url, **changes)
-        self.store = SampleStore(render, self.clock)
-        configured = [ConfiguredCollector(collector, Options()) for collector in collectors]
+        self.store = SampleStore(render_steps, self.clock)
+        configured = [ConfiguredCollector(collector, collector.options()) for collector in collectors]
         self.poller = TargetPoller(
             self.client,
             configured,
@@ -119,9 +123,48 @@ async def test_samples_are_stored_and_the_run_is_reported(server: FakeServer) ->
     assert polled.poller.polled
     assert polled.stored() == 2
     assert (polled.of_collector("success"), polled.of_collector("supported")) == (1, 1)
+    end_first_zeros(polled.metrics, polled.pages)
     assert metric_value(polled.metrics, "redis_exporter_unreadable_fields_total", collector="probe") == 2
     assert metric_value(polled.metrics, "redis_exporter_overflowed_values_total", collector="probe") == 7
     assert polled.total("probe") == 1
+    await polled.close()
+
+
+async def test_reply_to_info_is_not_kept_after_the_poll(server: FakeServer) -> None:
+    """Attack L5: a target kept 12 MB until its next poll. The end of the poll is the last chance to read all fields."""
+    server.script("INFO", bulk("redis_version:7.2.4\r\ncluster_enabled:0\r\nlong:" + "x" * 4000))
+    polled = PollerHarness(server.url, COLLECTOR)  # type: ignore[arg-type]
+    seen: list[int] = []
+    polled.observer.polled = lambda: seen.append(len(polled.poller.server.fields))  # type: ignore[method-assign]
+    await polled.poller.poll(0)
+    assert seen == [3]
+    assert polled.poller.server.newest_info is None
+    assert polled.poller.server.fields == {"cluster_enabled": "0"}
+    await polled.close()
+
+
+@pytest.mark.parametrize("text", ["ERR unknown command 'MEMORY'", "NOPERM no permissions", "ERR wrong"])
+async def test_failed_collector_keeps_no_frames(server: FakeServer, text: str) -> None:
+    """The frames of an error refer to all replies of the poll. Only the garbage collector could free them."""
+    server.script("MEMORY", error(text))
+    polled = PollerHarness(server.url, FakeCollector())
+    await polled.poller.poll(0)  # makes the connection
+    gc.collect()
+    gc.disable()
+    try:
+        await polled.poller.poll(0)
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        left = [one for one in gc.garbage if isinstance(one, FrameType | CachingCommands)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert left == []
+    kept = [failed.error for failed in polled.poller.failing.values()]
+    kept += [error for _, error, _ in polled.poller._refusals.values()]
+    assert kept
+    assert [one.__traceback__ for one in kept] == [None] * len(kept)
     await polled.close()
 
 
@@ -146,6 +189,7 @@ async def test_poll_that_waits_for_other_connects_is_skipped(server: FakeServer,
     assert (polled.failures("skipped", "info"), polled.failures("timeout", "info")) == (1, 0)
     assert metric_value(polled.metrics, "redis_operation_duration_seconds_count", operation="info") == 0
     assert (polled.breaker.failures, polled.breaker.outstanding) == (0, 0)
+    polled.poller._poll = PollSettings(timeout=5)  # it connects now, also on a busy machine
     await polled.poller.poll(0)
     assert polled.observer.runs[-1] == ("info", "ok")
     assert polled.total("info") == 2
@@ -284,6 +328,31 @@ async def test_polls_that_never_started_are_counted_for_every_collector(server: 
     await polled.close()
 
 
+class FakeExpensive(FakeCollector):
+    """A collector that users must switch on."""
+
+    name: ClassVar[str] = "scan"
+    default: ClassVar[bool] = False
+
+
+async def test_incomplete_poll_keeps_samples_of_expensive_collectors(server: FakeServer) -> None:
+    """Scrapes decide how often polls come. They must not decide how often a server is scanned."""
+    polled = PollerHarness(server.url, FakeCollector(SPEC.sample(1)), FakeExpensive(SPEC.sample(2)))
+    await polled.poller.poll(0)
+    await polled.poller.poll(0, complete=False)
+    await polled.poller.poll(0, complete=False)
+    assert (polled.total("probe"), polled.total("scan")) == (3, 1)
+    assert polled.store.fresh("t", "scan") is not None
+    await polled.close()
+
+
+def test_list_of_clients_is_expensive() -> None:
+    """It is long on a server with many clients, although the collector is on by default."""
+    expensive = {name for name, collector in load().items() if ConfiguredCollector(collector, Options()).is_expensive}
+    assert {name for name in expensive if load()[name].default} == {"clients"}
+    assert {"key_groups", "scripts", "streams", "keys"} <= expensive
+
+
 async def test_poll_is_counted_and_publishes_its_first_failure(server: FakeServer) -> None:
     """The names are those of redis_exporter, where a poll is a scrape."""
     collector = FakeCollector(SPEC.sample(1.0), fault=ValueError("a bug"))
@@ -400,10 +469,22 @@ async def test_info_reply_without_fields_is_a_failure(reply: Reply) -> None:
         await polled.close()
 
 
+@pytest.mark.parametrize("reply", [b"+redis_version:7.0.0\r\n", b":7\r\n", b"*1\r\n$5\r\nred:1\r\n"])
+async def test_info_reply_that_is_not_a_bulk_string_is_refused(reply: bytes) -> None:
+    async with FakeServer() as server:
+        server.script("INFO", Reply(reply))
+        polled = PollerHarness(server.url, COLLECTOR)  # type: ignore[arg-type]
+        await polled.poller.poll(0.0)
+        error = polled.poller.failing["info"].error
+        assert (error.reason, str(error)) == ("protocol", "the reply to INFO is not a bulk string")
+        assert polled.poller.server.version == ""
+        await polled.close()
+
+
 async def test_form_of_info_is_chosen_again_after_a_reconnect() -> None:
     """Another server may answer at the same address, and its INFO reply may be too short to show that."""
     async with FakeServer() as server:
-        nothing, text = bulk(""), bulk("# Server\r\nupstash_version:1\r\nredis_version:6.2.6\r\n")
+        nothing, text = bulk(""), bulk("# Server\r\nredis_version:6.2.6\r\n")
         polled = PollerHarness(server.url, InfoReader())
         server.script("INFO", nothing, text, nothing, text, text)
         for _ in range(4):
@@ -494,3 +575,48 @@ async def test_collector_that_no_longer_runs_leaves_nothing_on_the_page(server: 
     await polled.poller.poll(0)
     assert metric_value(polled.metrics, "redis_collector_success", collector="c") == 0
     await polled.close()
+
+
+class StubbornCollector(FakeCollector):
+    """Swallows the cancellation of its run, as ``asyncio.wait_for`` of Python 3.11 does at times."""
+
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            return self.items
+        raise AssertionError("the run was not cancelled")
+
+
+async def test_stopped_poller_stores_nothing_if_its_run_swallows_the_cancellation(server: FakeServer) -> None:
+    """Otherwise the samples of a removed target stay, and those of an old address are shown for the new one."""
+    stubborn, other = StubbornCollector(SPEC.sample(1)), FakeInfo(SPEC.sample(2))
+    polled = PollerHarness(server.url, stubborn, other)
+    run = asyncio.create_task(polled.poller.poll(0.0))
+    await asyncio.sleep(0)
+    run.cancel()
+    polled.poller.stop()
+    await asyncio.wait({run})
+    assert run.cancelled()
+    assert polled.stored() is None
+    assert polled.store.age("t", "info") is None
+    assert server.received == []
+
+
+async def test_counters_continue_when_another_node_answers() -> None:
+    """Prometheus would take each fall for a restart."""
+    async with FakeServer() as server:
+        replies = [
+            bulk(f"# Server\r\nredis_version:7\r\nrun_id:{node}\r\n# Stats\r\ntotal_commands_processed:{count}\r\n")
+            for node, count in [("a", 1000), ("b", 50), ("a", 1010), ("b", 57), ("a", 1012), ("b", 60)]
+        ]
+        server.script("INFO", *replies)
+        polled = PollerHarness(server.url, COLLECTOR)  # type: ignore[arg-type]
+        seen = []
+        for _ in replies:
+            await polled.poller.poll(0)
+            samples = polled.store.fresh("t", "info")
+            assert samples is not None
+            seen.append(samples.value("redis_commands_processed_total"))
+        assert seen == [1000, 50, 1010, 57, 57, 60]
+        await polled.close()

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from redis_pulse import line_file
 from redis_pulse.config import ProbeSettings, parse_url
-from redis_pulse.probe import ProbeCsvLog, csv_log
+from redis_pulse.probe import ProbeCsvLog
 from redis_pulse.probe.csv_log import HEADER, csv_prefix
 from tests.fakes import FakeServer
 from tests.harness import TargetHarness
@@ -35,7 +36,7 @@ def read_lines(file: Path) -> list[dict[str, str]]:
 
 @pytest.fixture(autouse=True)
 def _flush_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_log, "FLUSH_INTERVAL", 0.001)
+    monkeypatch.setattr(line_file, "FLUSH_INTERVAL", 0.001)
 
 
 async def test_every_probe_has_one_line_with_its_outcome(tmp_path: Path) -> None:
@@ -125,6 +126,29 @@ async def test_lines_that_cannot_be_written_are_counted(tmp_path: Path) -> None:
     assert one.lost == [(1, "the disk is too slow"), (2, "No such file or directory")]
 
 
+async def test_link_is_not_followed_and_a_new_file_is_private(tmp_path: Path) -> None:
+    """Attack L8: the log was appended to any file that a link named."""
+    victim, link = tmp_path / "victim", tmp_path / "link.csv"
+    victim.write_text("unchanged")
+    link.symlink_to(victim)
+    lost: list[str] = []
+    log = ProbeCsvLog(link, max_bytes=10_000, backups=1, on_lost=lambda _count, reason: lost.append(reason))
+    log.write("a,b\n")
+    await log.stop()
+    assert victim.read_text() == "unchanged"
+    assert len(lost) == 1
+    log = ProbeCsvLog(tmp_path / "new.csv", max_bytes=10_000, backups=1, on_lost=lambda _count, _reason: None)
+    log.write("a,b\n")
+    await log.stop()
+    assert (tmp_path / "new.csv").stat().st_mode & 0o007 == 0
+
+
 def test_name_with_comma_is_quoted_and_unix_socket_has_no_port() -> None:
     assert csv_prefix('a,"b', parse_url("redis://h:1").endpoint) == '"a,""b",1'
     assert csv_prefix("a", parse_url("unix:///run/s").endpoint) == "a,"
+
+
+@pytest.mark.parametrize("name", ["=HYPERLINK(1)", "+1", "-1", "@x"])
+def test_name_is_no_formula_of_a_spreadsheet(name: str) -> None:
+    """Attack L8: a name from an inventory would be calculated when the file is opened."""
+    assert csv_prefix(name, parse_url("redis://h:1").endpoint) == f"'{name},1"

@@ -1,7 +1,9 @@
 """Which clock times a reply: with real clocks and real sockets, and an event loop that is late."""
 
 import asyncio
+import math
 import select
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -13,6 +15,7 @@ from redis_pulse.client import Received, SentPing, TcpInfo
 from redis_pulse.config import ProbeSettings
 from tests.fakes import FakeServer
 from tests.harness import TargetHarness, eventually, metric_value
+from tests.patience import at_most
 from tests.probe.test_prober import PATIENT
 
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="kernel timestamps exist on Linux only")
@@ -68,7 +71,7 @@ async def wait_for_unread_reply(watched: TargetHarness) -> None:
     session = watched.prober._session
     assert session is not None
     assert session.connection is not None
-    async with asyncio.timeout(5):
+    async with at_most(5):
         while not select.select([session.connection._sock], [], [], 0)[0]:
             await asyncio.sleep(0)
 
@@ -119,6 +122,47 @@ async def test_unix_socket_is_timed_by_the_user_clock(tmp_path: Path) -> None:
         await watched.close()
 
 
+class PreemptedSocket:
+    """A socket whose ``send`` takes long, before the data leaves and after it."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        #: When the data really left: between these two times of the wall clock.
+        self.left = (0, 0)
+
+    def send(self, data: bytes) -> int:
+        block()
+        before = time.time_ns()
+        count = self._sock.send(data)
+        self.left = (before, time.time_ns())
+        block()
+        return count
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._sock, name)
+
+
+@linux_only
+async def test_preempted_send_is_certain_and_no_latency_by_the_kernel(server: FakeServer) -> None:
+    watched = on_real_clocks(server.url)
+    await watched.probe_due()
+    await watched.ended(1)
+    connection = watched.prober.connection
+    assert connection is not None
+    if connection._send_timestamps is None:
+        pytest.skip("this kernel gives no timestamps of sends")
+    preempted = PreemptedSocket(connection._sock)
+    connection._sock = preempted  # type: ignore[assignment]
+    await watched.probe_due()
+    await watched.ended(2)
+    sent = watched.observer.results[-1].sent
+    assert sent is not None
+    assert sent.is_stamped
+    assert preempted.left[0] <= sent.at_ns <= preempted.left[1]
+    assert metric_value(watched.metrics, "redis_exporter_probe_uncertain_sends_total") == 0
+    await watched.close()
+
+
 class ManualProbeConnection:
     """A probe connection whose replies come from the test."""
 
@@ -129,6 +173,7 @@ class ManualProbeConnection:
         self.took = 0.0
         self.certificate_expires = None
         self.numbered = False
+        self.serves_until = math.inf
         #: What the kernel knows about it, for the next readings.
         self.info: TcpInfo | None = None
 
@@ -160,7 +205,7 @@ async def harness_with_manual_connection() -> tuple[TargetHarness, ManualProbeCo
     watched = TargetHarness("redis://127.0.0.1:1", breaker=PATIENT)
     connection = ManualProbeConnection(watched)
 
-    async def connect(_on_phase: object) -> ManualProbeConnection:
+    async def connect(_on_phase: object, *, is_spare: bool) -> ManualProbeConnection:
         return connection
 
     watched.client.connect_probe = connect  # type: ignore[method-assign,assignment]

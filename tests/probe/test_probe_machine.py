@@ -60,7 +60,10 @@ class ManualClient:
         self.connect_limiter = ConnectLimiter()
         self.attempts: list[asyncio.Future[ProbeConnection]] = []
 
-    async def connect_probe(self, _on_phase: Any) -> ProbeConnection:
+    def must_replace(self, _connection: ProbeConnection) -> bool:
+        return False
+
+    async def connect_probe(self, _on_phase: Any, *, is_spare: bool) -> ProbeConnection:
         self.attempts.append(asyncio.get_running_loop().create_future())
         return await self.attempts[-1]
 

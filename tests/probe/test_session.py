@@ -33,7 +33,7 @@ async def test_bug_while_reading_ends_all_probes_and_is_raised() -> None:
 async def test_bug_while_connecting_ends_waiting_probes_and_is_raised() -> None:
     watched = TargetHarness("redis://127.0.0.1:1", breaker=PATIENT)
 
-    async def fault(_on_phase: object) -> None:
+    async def fault(_on_phase: object, **_options: object) -> None:
         raise RuntimeError("a fault")
 
     watched.client.connect_probe = fault  # type: ignore[method-assign,assignment]

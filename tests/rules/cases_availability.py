@@ -3,6 +3,8 @@
 from tests.rules.case import Case
 
 PINGS = 'redis_operations_total{operation="ping"}'
+FAILED_RENEWALS = 'redis_credentials_refresh_failures_total{reason="program"}'
+LOGIN_END = "redis_credentials_expiry_timestamp_seconds"
 
 
 def failed(reason: str, operation: str = "ping") -> str:
@@ -84,6 +86,21 @@ CASES = [
             failed("permission", "slowlog"): "0+1x30",
         },
         {"1m": "", "3m": "", "6m": ""},
+    ),
+    Case(
+        "login is not renewed although it is still valid",
+        {FAILED_RENEWALS: "0x8 0+1x40", LOGIN_END: "3600x48"},
+        {"5m": "", "7m": "RedisCredentialsNotRenewed cart warning"},
+    ),
+    Case(
+        "login has expired",
+        {FAILED_RENEWALS: "0x48", LOGIN_END: "120x48"},
+        {"5m": "", "7m": "RedisCredentialsNotRenewed cart warning"},
+    ),
+    Case(
+        "one renewal failed, and the next one succeeded",
+        {FAILED_RENEWALS: "0x8 1x40", LOGIN_END: "3600x48"},
+        {"4m": "", "5m": "", "6m30s": "", "10m": ""},
     ),
     Case(
         "breaker with failing trials for two minutes is reported once",

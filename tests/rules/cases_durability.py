@@ -61,6 +61,29 @@ CASES = [
         {"50m": "", "65m": "RedisTLSCertificateExpiring cart warning, RedisTLSCertificateExpiring cart critical"},
         step="1m",
     ),
+    Case(
+        "server reports certificates that expire in 13 days, one of them",
+        {
+            "redis_tls_server_cert_expires_in_seconds": f"{300 * DAY}x100",
+            "redis_tls_client_cert_expires_in_seconds": f"{13 * DAY}x100",
+            "redis_tls_ca_cert_expires_in_seconds": f"{3000 * DAY}x100",
+            "redis_tls_server_cert_expires_in_seconds expired": "-60-60x100",
+        },
+        {
+            "50m": "",
+            "65m": "RedisServerCertificateExpiring cart warning, RedisServerCertificateExpiring expired warning",
+        },
+        step="1m",
+    ),
+    Case(
+        "server reports that its certificates expire in 15 days",
+        {
+            "redis_tls_server_cert_expires_in_seconds": f"{15 * DAY}x100",
+            "redis_tls_ca_cert_expires_in_seconds": f"{15 * DAY}x100",
+        },
+        {"65m": ""},
+        step="1m",
+    ),
     Case("certificate expires in 30 days", {EXPIRY: f"{30 * DAY}x100"}, {"65m": ""}, step="1m"),
     Case(
         "restart is reported for a quarter of an hour",

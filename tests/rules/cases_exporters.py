@@ -5,6 +5,7 @@ from tests.rules.cases_availability import PINGS, failed
 
 AGE = 'redis_sample_age_seconds{collector="info"}'
 SUCCESS = 'redis_collector_success{collector="info"}'
+LEFT_OUT = '@redis_exporter_discovery_left_out_targets{kind="http", source="http://sd/"}'
 LOOP_LAG = "@redis_exporter_loop_lag_seconds_bucket"
 
 CASES = [
@@ -32,6 +33,16 @@ CASES = [
         {"5m": "", "8m": ""},
     ),
     Case(
+        "broken web configuration file is reported after five minutes",
+        {"@redis_exporter_web_config_valid": "1x3 0x40"},
+        {"5m": "", "6m": "RedisExporterWebConfigInvalid warning"},
+    ),
+    Case(
+        "certificate that is invalid while it is being renewed raises no alert",
+        {"@redis_exporter_web_config_valid": "1x3 0x4 1x40"},
+        {"5m": "", "8m": ""},
+    ),
+    Case(
         "source of targets fails all the time",
         {
             '@redis_exporter_discovery_refreshes_total{kind="http", source="http://sd/"}': "0+1x100",
@@ -47,6 +58,13 @@ CASES = [
         },
         {"22m": ""},
     ),
+    Case(
+        "source names more targets than the limit",
+        {LEFT_OUT: "0x4 12x40"},
+        {"5m": "", "6m30s": "RedisDiscoveryTruncated warning"},
+    ),
+    Case("source is beyond the limit for a minute", {LEFT_OUT: "0x4 12x4 0x40"}, {"3m": "", "10m": ""}),
+    Case("source is within the limit", {LEFT_OUT: "0x60"}, {"12m": ""}),
     Case(
         "samples become old although the server replies",
         {AGE: "0+15x40", "redis_up": "1x40"},

@@ -81,6 +81,35 @@ CASES = [
         {"6m30s": "", "10m": "", "15m": ""},
     ),
     Case(
+        "replica waits for its dataset, and nothing arrives",
+        {
+            f"redis_master_link_up{{{LINK}}}": "1x3 0x120",
+            f"redis_master_sync_in_progress{{{LINK}}}": "0x3 1x120",
+            f"redis_master_sync_left_bytes{{{LINK}}}": "_x4 1000x120",
+            "redis_loading_dump_file": "0x123",
+        },
+        {"10m": "", "12m": "RedisFullSyncStuck cart warning"},
+    ),
+    Case(
+        "replica starts to receive its dataset again and again, and nothing arrives",
+        {
+            f"redis_master_link_up{{{LINK}}}": "1x3 0x120",
+            f"redis_master_sync_in_progress{{{LINK}}}": "0x3" + " 1x8 0x1" * 12,
+            f"redis_master_sync_left_bytes{{{LINK}}}": "_x3" + " 1000x8 _x1" * 12,
+        },
+        {"10m": "", "12m": "RedisFullSyncStuck cart warning"},
+    ),
+    Case(
+        "replica receives a large dataset for half an hour, and loads it for half an hour",
+        {
+            f"redis_master_link_up{{{LINK}}}": "1x3 0x240 1x20",
+            f"redis_master_sync_in_progress{{{LINK}}}": "0x3 1x240 0x20",
+            f"redis_master_sync_left_bytes{{{LINK}}}": "_x4 120000-1000x119 0x120",
+            "redis_loading_dump_file": "0x123 1x120 0x20",
+        },
+        {"15m": "", "29m": "", "45m": "", "60m": "", "64m": ""},
+    ),
+    Case(
         "six full resynchronisations within half an hour",
         {"redis_replica_full_resyncs_total": "2x10 3x5 4x5 5x5 6x5 7x5 8x60"},
         {"10m": "", "31m": "", "40m": "RedisFullResyncStorm cart warning", "1h35m": ""},

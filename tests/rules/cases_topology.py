@@ -27,7 +27,28 @@ EPOCH = 'redis_sentinel_failover_epoch{master_name="queue"}'
 #: Labels of a Sentinel set that the exporter follows.
 FOLLOWED_SET = 'sentinel="queue", master="mymaster"'
 
+AGE = 'redis_slot_migration_age_seconds{operation="export"}'
+EXPORTED, IMPORTED = (f"redis_net_cluster_slot_{word}_bytes_total" for word in ("export", "import"))
+
 CASES = [
+    Case(
+        "migration of slots moves nothing",
+        {AGE: "0+60x60", EXPORTED: "5000x60", IMPORTED: "0x60"},
+        {"30m": "", "33m": "", "37m": "RedisSlotMigrationStuck cart warning"},
+        step="1m",
+    ),
+    Case(
+        "migration of slots takes long because there is much to move",
+        {AGE: "0+60x60", EXPORTED: "5000+1000x60", IMPORTED: "0x60"},
+        {"37m": "", "55m": ""},
+        step="1m",
+    ),
+    Case(
+        "migration of slots that the server does not count the bytes of",
+        {AGE: "0+60x60", f"{AGE} quick": "0+60x20 0x40"},
+        {"30m": "", "33m": "", "37m": "RedisSlotMigrationStuck cart warning"},
+        step="1m",
+    ),
     Case(
         "node replies CLUSTERDOWN",
         {"redis_cluster_state": "1x3 0x40"},

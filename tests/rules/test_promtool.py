@@ -15,7 +15,19 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from grafana.rules import availability, capacity, durability, exporters, page, records, replication, slo, topology
+from grafana.rules import (
+    availability,
+    capacity,
+    durability,
+    exporters,
+    keyspace,
+    page,
+    records,
+    replication,
+    slo,
+    stalls,
+    topology,
+)
 from grafana.rules.rule import Alert, Group
 from grafana.rules.settings import Settings
 from tests.integration.requirements import need
@@ -24,11 +36,14 @@ from tests.rules import (
     cases_capacity,
     cases_durability,
     cases_exporters,
+    cases_keyspace,
     cases_replication,
     cases_slo,
+    cases_stalls,
     cases_topology,
 )
 from tests.rules.case import Case
+from tests.rules.cases_stalls import TextCase
 
 SETTINGS = Settings()
 Groups = tuple[Group, ...]
@@ -46,7 +61,9 @@ TOPICS = {
     "availability": Topic(cases_availability.CASES, lambda settings: (availability.alerts(settings),)),
     "exporters": Topic(cases_exporters.CASES, lambda settings: (exporters.alerts(settings),)),
     "slo": Topic(cases_slo.CASES, lambda settings: (slo.alerts(settings),), slo.records),
+    "stalls": Topic(cases_stalls.CASES, lambda settings: (stalls.alerts(settings),)),
     "capacity": Topic(cases_capacity.CASES, lambda settings: (capacity.alerts(settings),)),
+    "keyspace": Topic(cases_keyspace.CASES, lambda settings: (keyspace.alerts(settings),)),
     "replication": Topic(
         cases_replication.CASES,
         lambda settings: (replication.alerts(settings),),
@@ -63,9 +80,14 @@ EAGER_SETTINGS: dict[str, tuple[dict[str, object], set[str]]] = {
         {"least_failures": 1, "latency_objective": 0.99999},
         {"RedisErrorBudgetBurnFast", "RedisLatencyBudgetBurnFast", "RedisLatencyBudgetBurnSlow"},
     ),
+    "stalls": ({"stalls": 2}, {"RedisStalls"}),
     "capacity": (
         {"memory": 0.3, "connections": 0.5, "cpu": 0.5, "error_replies": 0.001},
         {"RedisMemoryNearMaxmemory", "RedisConnectionsNearLimit", "RedisMainThreadSaturated", "RedisErrorReplies"},
+    ),
+    "keyspace": (
+        {"fill_days": 40.0, "key_share": 0.02, "slot_cpu": 0.05},
+        {"RedisKeyPatternFillsMemory", "RedisKeyTooLarge", "RedisSlotHot"},
     ),
     "replication": (
         {"lag_bytes": 1000, "lag_seconds": 0.5},
@@ -80,7 +102,9 @@ def promtool() -> str:
     return need("promtool", "prometheus")
 
 
-def promtool_failures(promtool: str, folder: Path, cases: Iterable[Case], recording: Groups, alerting: Groups) -> str:
+def promtool_failures(
+    promtool: str, folder: Path, cases: Iterable[Case | TextCase], recording: Groups, alerting: Groups
+) -> str:
     """Let promtool run these cases with these rules, and return its messages about failures."""
     for file, groups in (("recording.yaml", recording), ("alerts.yaml", alerting)):
         (folder / file).write_text(page.yaml(groups, SETTINGS, "-"), encoding="utf-8")
@@ -107,6 +131,12 @@ def test_expected_alerts_fire_and_no_other(promtool: str, tmp_path: Path, name: 
         recording = (records.records(SETTINGS), replication.records(SETTINGS))
         alerting = tuple(group for group in page.alerting(SETTINGS) if group not in TOPICS["slo"].alerts(SETTINGS))
     failures = promtool_failures(promtool, tmp_path, topic.cases, recording, alerting)
+    assert not failures, failures
+
+
+def test_texts_name_the_main_cause_of_the_stalls(promtool: str, tmp_path: Path) -> None:
+    alerting = (stalls.alerts(SETTINGS), slo.alerts(SETTINGS))
+    failures = promtool_failures(promtool, tmp_path, cases_stalls.TEXTS, slo.records(SETTINGS), alerting)
     assert not failures, failures
 
 

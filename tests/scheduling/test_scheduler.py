@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from redis_pulse.scheduling import STARTUP_STAGGER, MissedRuns, Scheduler
+from redis_pulse.scheduling import STARTUP_STAGGER, MissedRuns, PollPace, Scheduler
 from tests.harness import eventually
 
 
@@ -340,7 +340,11 @@ async def test_callback_can_be_replaced_between_two_moments(harness: SchedulerHa
 
     def add(number: int) -> None:
         harness.scheduler.add_callback(
-            0.02, "probe", "t", lambda due: dues.append((number, due)), lambda count, _newest: skipped.append(count)
+            0.02,
+            "probe",
+            "t",
+            lambda due: dues.append((number, due)),
+            lambda count, _: skipped.append(count if dues else 0),  # the test counts from the first served moment
         )
 
     def was_called(number: int) -> bool:
@@ -369,3 +373,53 @@ async def test_removed_job_is_not_run_by_a_trigger_that_fired_before(harness: Sc
     await asyncio.sleep(0.03)
     await harness.scheduler._on_trigger(job)
     assert len(runs) == before
+
+
+async def test_poll_starts_at_once_and_goes_on(harness: SchedulerHarness) -> None:
+    polls: list[bool] = []
+
+    async def poll(_due: float, complete: bool) -> None:
+        polls.append(complete)
+
+    harness.scheduler.add_poll(PollPace(0.05, 0.05, aligns=True), "poll", "t", poll, ignore)
+    await eventually(lambda: len(polls) >= 3)
+    assert all(polls)
+    assert not harness.errors
+
+
+async def test_replaced_poll_is_cancelled_and_keeps_its_grid_and_place(harness: SchedulerHarness) -> None:
+    started = asyncio.Event()
+
+    async def poll(_due: float, _complete: bool) -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    pace = PollPace(3600.0, 5.0, aligns=True)
+    harness.scheduler.add_poll(pace, "poll", "t", poll, ignore)
+    before = harness.scheduler._polls["poll", "t"]
+    await asyncio.wait_for(started.wait(), 5)
+    cancelled = harness.scheduler.add_poll(pace, "poll", "t", poll, ignore)
+    assert cancelled is not None
+    await asyncio.wait({cancelled})
+    after = harness.scheduler._polls["poll", "t"]
+    assert (after.grid, after.place) == (before.grid, before.place)
+    assert harness.scheduler.planner.targets == 1
+    await harness.scheduler.cancel("poll", "t")
+    assert harness.scheduler.planner.targets == 0
+
+
+async def test_stop_waits_for_polls_and_starts_no_more(harness: SchedulerHarness) -> None:
+    ended: list[float] = []
+    started = asyncio.Event()
+
+    async def poll(_due: float, _complete: bool) -> None:
+        started.set()
+        await asyncio.sleep(0.02)
+        ended.append(monotonic())
+
+    harness.scheduler.add_poll(PollPace(0.01, 0.01, aligns=False), "poll", "t", poll, ignore)
+    await asyncio.wait_for(started.wait(), 5)
+    await harness.scheduler.stop(5)
+    assert ended
+    assert not harness.scheduler._poll_queue._queue
+    assert harness.scheduler._poll_queue._timer is None

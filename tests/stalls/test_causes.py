@@ -1,10 +1,6 @@
 """The cause of a stall is right on recorded evidence of real stalls, and ``unknown`` when evidence is missing."""
 
-import json
-import math
-import re
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,19 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redis_pulse.stalls.causes import CAUSES, RULES, Verdict, classify
-from redis_pulse.stalls.evidence import (
-    KEPT_FIELDS,
-    Evidence,
-    LatencyEvent,
-    SlowEntry,
-    Snapshot,
-    TcpSample,
-)
+from redis_pulse.stalls.evidence import KEPT_FIELDS, Evidence, LatencyEvent, SlowEntry, Snapshot, TcpSample
+from stalls_bench.kinds import KINDS
+from tests.stalls.recordings import EVIDENCE
 
-RECORDED = {path.stem: path for path in sorted((Path(__file__).parent / "recorded").glob("*.json"))}
-EVIDENCE = {name: Evidence.from_json(path.read_text()) for name, path in RECORDED.items()}
-#: Recordings whose evidence does not suffice.
-UNDECIDED = frozenset({"saturated-flood-valkey-3"})
 AT_MOST_LIKELY = ("eviction", "saturated", "not_running")
 #: A part of the evidence → how it looks when it is missing.
 PARTS: dict[str, Any] = {
@@ -103,30 +90,6 @@ def logged(command: str, seconds: float, ended: float = 101.0) -> SlowEntry:
     return SlowEntry(7, float(int(9e8 + ended)), seconds, command)
 
 
-@pytest.mark.parametrize("name", EVIDENCE)
-def test_recorded_stall_has_no_wrong_cause(name: str) -> None:
-    """The file's name says what was done to the server."""
-    verdict = classify(EVIDENCE[name])
-    expected = "unknown" if name in UNDECIDED else name.partition("-")[0]
-    assert verdict.cause == expected, verdict
-
-
-def test_recorded_stalls_are_named_almost_always() -> None:
-    """A recording that stays unknown is kept: to leave it out would embellish the result."""
-    assert EVIDENCE.keys() >= UNDECIDED
-    assert len(UNDECIDED) <= 0.05 * len(EVIDENCE)
-
-
-def test_recordings_cover_both_servers_three_times_each() -> None:
-    counts: dict[str, int] = {}
-    for name in EVIDENCE:
-        counts[name.rpartition("-")[0]] = counts.get(name.rpartition("-")[0], 0) + 1
-    kinds = {name.rpartition("-")[0] for name in counts}
-    wanted = {f"{kind}-{server}" for kind in kinds for server in ("redis", "valkey")}
-    assert wanted - counts.keys() == {"saturated-flood-redis"}  # the flood delayed no ping of Redis 7.0 by 100 ms
-    assert {name: count for name, count in counts.items() if count < 3} == {}
-
-
 CASES: dict[str, tuple[Evidence, str]] = {
     "stopped": (stall(), "not_running likely"),
     "script": (stall(cpu=1.0, slow_entries=(logged("eval", 1.0),)), "script sure"),
@@ -148,6 +111,14 @@ CASES: dict[str, tuple[Evidence, str]] = {
         "eviction likely",
     ),
     "eviction of one key": (stall(cpu=1.0, after={"evicted_keys": 1}), "eviction likely"),
+    "eviction beside an idle expire cycle": (
+        stall(cpu=1.0, after={"evicted_keys": 900_000, "expire_cycle_cpu_milliseconds": 1}),
+        "eviction likely",
+    ),
+    "eviction or expiry": (
+        stall(cpu=1.0, after={"evicted_keys": 9, "expire_cycle_cpu_milliseconds": 100}),
+        "unknown likely",
+    ),
     "fork": (
         stall(cpu=1.0, slow_entries=(logged("bgsave", 0.9),), after={"total_forks": 1, "latest_fork_usec": 900_000}),
         "fork sure",
@@ -180,7 +151,60 @@ CASES: dict[str, tuple[Evidence, str]] = {
         "disk sure",
     ),
     "stopped or disk": (stall(after={"aof_enabled": 1}), "unknown likely"),
-    "stopped, and the disk is known": (stall(after={"aof_enabled": 1}, latency_threshold=100), "not_running likely"),
+    "stopped, and the disk is known": (
+        stall(
+            before=info(99.5, aof_delayed_fsync=0),
+            after={"aof_enabled": 1, "aof_delayed_fsync": 0},
+            latency_threshold=100,
+        ),
+        "not_running likely",
+    ),
+    "command that ended before the wait": (
+        stall(cpu=0.4, slow_entries=(logged("eval", 0.5, ended=98.0),), after={"commands": {"eval": (1, 500_000)}}),
+        "unknown likely",
+    ),
+    "disk just after a command": (
+        stall(
+            cpu=0.4,
+            slow_entries=(logged("eval", 0.6, ended=100.0),),
+            latency_events=(LatencyEvent("aof-fsync-always", 9e8 + 101, 1100),),
+            latency_threshold=100,
+            after={"aof_enabled": 1},
+        ),
+        "disk sure",
+    ),
+    "paused after a command that hid the test": (
+        stall(
+            seconds=1.6,
+            cpu=0.5,
+            slow_entries=(logged("eval", 0.5, ended=100.5),),
+            after={"commands": {"client|pause": (1, 5)}},
+        ),
+        "paused likely",
+    ),
+    "paused after a command before the ping": (
+        stall(
+            seconds=0.6,
+            slow_entries=(logged("eval", 0.3, ended=100.0),),
+            malformed_refused=True,
+            after={"commands": {"client|pause": (1, 5)}, "used_cpu_user": 10 + 0.05 * 99.5 + 0.3},
+        ),
+        "paused sure",
+    ),
+    "paused, and the CPU time of a command before the ping": (
+        stall(
+            seconds=0.5,
+            cpu=0.4,
+            slow_entries=(logged("eval", 0.4, ended=100.0),),
+            malformed_refused=True,
+            after={"commands": {"client|pause": (1, 5)}},
+        ),
+        "paused sure",
+    ),
+    "answered before something else ran": (
+        stall(after={"server_time_usec": int((9e8 + 100.3) * 1e6)}),
+        "unknown likely",
+    ),
     "paused": (stall(malformed_refused=True, after={"commands": {"client|pause": (1, 5)}}), "paused sure"),
     "refused without a pause": (stall(malformed_refused=True), "unknown likely"),
     "paused or stopped": (
@@ -280,7 +304,7 @@ def _without(evidence: Evidence, parts: set[str]) -> Evidence:
     return evidence
 
 
-def _check(verdict: Verdict) -> None:
+def check(verdict: Verdict) -> None:
     assert verdict.cause in CAUSES
     assert verdict.certainty in ("sure", "likely")
     assert not (verdict.cause in AT_MOST_LIKELY and verdict.certainty == "sure")
@@ -295,67 +319,30 @@ EXPECTED = {name: name.partition("-")[0] for name in EVIDENCE} | {
 }
 
 
+#: A part of a pair → its cause.
+PARTS_OF_PAIRS = {"script": "script", "stop": "not_running", "pause": "paused", "fsync": "disk", "fork": "fork"}
+PARTS_OF_PAIRS |= {"keys": "command"}
+PAIRS = {key.replace("+", "_"): {PARTS_OF_PAIRS[part] for part in key.split("+")} for key in KINDS if "+" in key}
+
+
+def other_causes(name: str) -> set[str]:
+    """Return the causes other than the main one. Of two causes, missing evidence may leave the other."""
+    if name.startswith("loading-"):
+        return {"restart"}
+    if "a command" in name:
+        return {"script"}
+    return PAIRS.get(name.split("-")[1], set()) if name in EVIDENCE else set()
+
+
 @settings(max_examples=300)
 @given(st.sampled_from(sorted(KNOWN)), st.sets(st.sampled_from([*PARTS, *GROUPS]), max_size=8))
 def test_missing_evidence_leads_to_unknown_and_to_no_other_cause(name: str, parts: set[str]) -> None:
     """Less evidence may hide a cause. It must not invent one."""
     verdict = classify(_without(KNOWN[name], parts))
-    _check(verdict)
-    allowed = {EXPECTED[name], "unknown"} | ({"restart"} if name.startswith("loading-") else set())
+    check(verdict)
+    allowed = {EXPECTED[name], "unknown", *other_causes(name)}
     if EXPECTED[name] != "unknown":
         assert verdict.cause in allowed, (verdict, parts)
-
-
-NUMBER = st.one_of(st.floats(), st.integers(-(2**63), 2**63 - 1).map(float), st.floats(-5, 200))
-TEXT = st.one_of(
-    st.text(max_size=8), st.integers().map(str), st.floats().map(str), st.sampled_from(["0", "1", "9" * 30])
-)
-SNAPSHOT = st.builds(
-    Snapshot,
-    NUMBER,
-    st.dictionaries(
-        st.sampled_from(["", "Stats"]),
-        st.dictionaries(
-            st.one_of(
-                st.sampled_from(sorted(KEPT_FIELDS)),
-                st.sampled_from(["cmdstat_get", "cmdstat_", "cmdstat_client|pause", "x"]),
-            ),
-            st.one_of(TEXT, st.builds("calls={},usec={}".format, st.integers(), st.integers())),
-        ),
-    ),
-)
-ENTRY = st.builds(SlowEntry, st.integers(), NUMBER, NUMBER, st.sampled_from(["keys", "get", "debug", "", "\x00"]))
-HOSTILE = st.builds(
-    Evidence,
-    started=NUMBER,
-    ended=st.none() | NUMBER,
-    started_wall=NUMBER,
-    seconds=NUMBER,
-    longest_started=st.none() | NUMBER,
-    ended_by=st.sampled_from(["reply", "reset", "loading", "busy", "restart", "unknown"]),
-    kernel_clock=st.booleans(),
-    loop_lag=NUMBER,
-    earlier=st.none() | SNAPSHOT,
-    before=st.none() | SNAPSHOT,
-    after=st.none() | SNAPSHOT,
-    slow_entries=st.none() | st.lists(ENTRY, max_size=4).map(tuple),
-    command_log=st.none() | st.lists(ENTRY, max_size=4).map(tuple),
-    latency_events=st.none()
-    | st.lists(st.builds(LatencyEvent, st.sampled_from(["aof-write", "fork"]), NUMBER, NUMBER), max_size=3).map(tuple),
-    latency_threshold=st.none() | st.integers(),
-    tcp=st.lists(st.builds(TcpSample, NUMBER, *[st.integers()] * 5, NUMBER), max_size=4).map(tuple),
-    retransmits_before=st.none() | st.integers(),
-    retransmits_after=st.none() | st.integers(),
-    connected=st.none() | st.booleans(),
-    malformed_refused=st.none() | st.booleans(),
-    missing=st.dictionaries(st.text(max_size=9), st.text(max_size=999), max_size=3),
-)
-
-
-@settings(max_examples=400)
-@given(HOSTILE)
-def test_hostile_evidence_is_classified_without_exception(evidence: Evidence) -> None:
-    _check(classify(evidence))
 
 
 @pytest.mark.parametrize("name", sorted(KNOWN))
@@ -363,13 +350,6 @@ def test_stored_evidence_gives_the_same_verdict_again(name: str) -> None:
     """Anyone can check a record: its evidence is enough."""
     evidence = KNOWN[name]
     assert classify(Evidence.from_json(evidence.to_json())) == classify(evidence)
-
-
-def test_recorded_verdicts_hold_no_address_and_no_key() -> None:
-    for name, path in RECORDED.items():
-        text = path.read_text() + " ".join(map(str, classify(EVIDENCE[name])[2:]))
-        assert not re.search(r"\d+\.\d+\.\d+\.\d+|zzz|\bw:\d", text), name
-        assert math.isfinite(json.loads(path.read_text())["seconds"])
 
 
 def test_every_part_of_the_evidence_is_known_to_these_tests() -> None:

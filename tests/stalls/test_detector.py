@@ -48,6 +48,32 @@ def test_duration_is_the_longest_wait_including_late_replies(detector: StallDete
     assert (ended.seconds, ended.longest_started, ended.slow, ended.timeouts) == (3.2, 10.0, 1, 3)
 
 
+def test_wait_without_a_reply_lasts_until_the_server_answers_again(detector: StallDetector) -> None:
+    """A connection that is silent for 30 s is replaced. The replies to its pings never come."""
+    for due in range(10, 55):
+        detector.observe(failure(float(due), "timeout"))
+    detector.late_reply(45.0, 14.7)
+    ended = detector.observe(reply(60.0, 0.001))
+    assert ended is not None
+    assert (ended.seconds, ended.longest_started) == (pytest.approx(49.7), 10.0)
+
+
+def test_late_reply_ends_the_wait_of_the_pings_before_it(detector: StallDetector) -> None:
+    detector.observe(failure(10.0, "timeout"))
+    detector.late_reply(10.0, 1.2)
+    detector.observe(reply(20.0, 0.3))
+    ended = detector.observe(reply(21.0, 0.001))
+    assert ended is not None
+    assert ended.seconds == pytest.approx(1.2)
+
+
+def test_lost_connection_ends_the_wait_without_a_reply(detector: StallDetector) -> None:
+    detector.observe(failure(10.0, "timeout"))
+    ended = detector.observe(failure(14.0, "reset", after=0.5))
+    assert ended is not None
+    assert ended.seconds == pytest.approx(4.5)
+
+
 def test_running_stall_is_seen_while_its_ping_is_overdue(detector: StallDetector) -> None:
     clock = ManualClock(10.1)
     episode = detector.overdue(10.0, clock())

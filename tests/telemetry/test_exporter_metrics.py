@@ -38,6 +38,7 @@ def test_labels_of_a_target_appear_on_its_info_series_only() -> None:
 
 def test_lines_are_rendered_again_only_after_a_value_changed() -> None:
     metrics = two_targets()
+    list(metrics.render_targets())
     (a, b) = metrics.render_targets()
     metrics._targets["a"].operation("ping").failed("refused")
     (a_after, b_after) = metrics.render_targets()
@@ -76,11 +77,13 @@ def test_build_info_has_the_labels_that_existing_dashboards_use() -> None:
 def test_ages_of_all_collectors_are_rendered_for_one_target_and_for_all(collectors: int) -> None:
     """They are rendered in steps; a later step must not replace an earlier one."""
     metrics = two_targets()
-    metrics.sample_ages = lambda target: (
-        (name, f"collector-{number}", 1.5) for name in ([target] if target else "ab") for number in range(collectors)
+    names = tuple(f"collector-{number}" for number in range(collectors))
+    metrics.sample_times = lambda target: (
+        (name, names, [1.5] * collectors, [1795380000.25] * collectors) for name in ([target] if target else "ab")
     )
-    lines = metrics.render_target("a")[families.SAMPLE_AGE].decode().splitlines()
-    expected = [f'redis_sample_age_seconds{{target="a",collector="collector-{n}"}} 1.5' for n in range(collectors)]
-    assert lines == expected
-    steps = [part[families.SAMPLE_AGE] for part in metrics.render_targets() if families.SAMPLE_AGE in part]
-    assert b"".join(steps).decode().splitlines() == [*expected, *(line.replace('"a"', '"b"') for line in expected)]
+    for family, value in ((families.SAMPLE_AGE, "1.500"), (families.SAMPLE_TIMESTAMP, "1795380000.250")):
+        lines = metrics.render_target("a")[family].decode().splitlines()
+        expected = [f'{family.name}{{target="a",collector="{name}"}} {value}' for name in names]
+        assert lines == expected
+        steps = [part[family] for part in metrics.render_targets() if family in part]
+        assert b"".join(steps).decode().splitlines() == [*expected, *(line.replace('"a"', '"b"') for line in expected)]

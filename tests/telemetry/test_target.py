@@ -11,26 +11,48 @@ from redis_pulse.errors import (
     SkippedError,
 )
 from redis_pulse.telemetry import ExporterMetrics, OperationMetrics, TargetMetrics, families
+from redis_pulse.telemetry.series import SECONDS_AT_ZERO
 from tests.fakes import ManualClock
-from tests.harness import all_samples, metric_value
+from tests.harness import all_samples, end_first_zeros, metric_value
 
 DURATION = "redis_operation_duration_seconds"
 
 
-def one_target(*operations: str) -> tuple[ExporterMetrics, TargetMetrics]:
+def one_target(*operations: str, clock: ManualClock | None = None) -> tuple[ExporterMetrics, TargetMetrics]:
     metrics = ExporterMetrics("x")
-    return metrics, metrics.add_target("a", operations, buckets=(0.1, 1.0), address="a", labels={})
+    now = clock or ManualClock()
+    return metrics, metrics.add_target("a", operations, buckets=(0.1, 1.0), address="a", labels={}, clock=now)
 
 
-def test_every_reason_starts_at_zero() -> None:
+def test_every_reason_of_the_pings_starts_at_zero() -> None:
     """A rate over a counter that appears only with its first failure misses that failure."""
-    metrics, _ = one_target("ping")
+    metrics, _ = one_target("ping", "connect")
     counts = {
         sample.labels["reason"]: sample.value
         for sample in all_samples(metrics)
         if sample.name == "redis_operation_failures_total" and sample.labels["target"] == "a"
     }
     assert counts == dict.fromkeys(REASONS, 0.0)
+
+
+def test_counters_of_rare_events_have_no_series_before_the_first() -> None:
+    clock = ManualClock()
+    metrics, target = one_target("ping", clock=clock)
+    rare = ("operation_retries_total", "exporter_unreadable_fields_total", "exporter_overflowed_values_total")
+
+    def values() -> dict[str, float]:
+        names = {f"redis_{name}" for name in (*rare, "collector_denied")}
+        return {one.name: one.value for one in all_samples(metrics) if one.name in names}
+
+    target.operation("info").succeeded(0.1)
+    target.record_collector("info", success=True, supported=True, denied=False, seconds=0.1)
+    assert values() == {}
+    target.operation("info").retries.inc()
+    target.record_collector("info", success=True, supported=True, denied=True, seconds=0.1, unreadable=2, overflow=3)
+    assert values() == {**{f"redis_{name}": 0 for name in rare}, "redis_collector_denied": 1}
+    clock.advance(SECONDS_AT_ZERO)
+    target.record_collector("info", success=True, supported=True, denied=False, seconds=0.1)
+    assert list(values().values()) == [1, 0, 2, 3]
 
 
 def test_success_is_observed_and_timeout_is_observed_at_its_deadline() -> None:
@@ -60,8 +82,8 @@ def test_success_is_observed_and_timeout_is_observed_at_its_deadline() -> None:
 def test_run_is_counted_once_with_exactly_one_outcome(
     error: BaseException | None, reason: str | None, observed: float | None
 ) -> None:
-    metrics, target = one_target("canary")
     clock = ManualClock()
+    metrics, target = one_target("canary", clock=clock)
 
     def run(operation: OperationMetrics) -> None:
         with operation.run(clock, timeout=1.0):
@@ -74,6 +96,7 @@ def test_run_is_counted_once_with_exactly_one_outcome(
     else:
         with pytest.raises(type(error)):
             run(target.operation("canary"))
+    end_first_zeros(metrics, clock)
     assert metric_value(metrics, "redis_operations_total", operation="canary") == 1
     failures = {
         sample.labels["reason"]
@@ -86,8 +109,10 @@ def test_run_is_counted_once_with_exactly_one_outcome(
 
 
 def test_missed_runs_are_counted_as_skipped_and_as_timeouts() -> None:
-    metrics, target = one_target("poll")
+    clock = ManualClock()
+    metrics, target = one_target("poll", clock=clock)
     target.operation("poll").missed(late=1, overrun=2)
+    end_first_zeros(metrics, clock)
     assert metric_value(metrics, "redis_operations_total", operation="poll") == 3
     assert metric_value(metrics, "redis_operation_failures_total", operation="poll", reason="skipped") == 1
     assert metric_value(metrics, "redis_operation_failures_total", operation="poll", reason="timeout") == 2
@@ -181,8 +206,9 @@ def test_new_buckets_restart_histograms_but_no_counters() -> None:
     target.address_changed({"address": "one:1"}, (0.25, 2.0), {"ping", "connect", "info", "slowlog"})
     ping.succeeded(0.5)
     ping.total.inc()
-    bounds = {one.labels["le"] for one in all_samples(metrics) if one.name == f"{DURATION}_bucket"}
-    assert bounds == {"0.25", "2.0", "+Inf"}
+    buckets = [one.labels for one in all_samples(metrics) if one.name == f"{DURATION}_bucket"]
+    assert {one["le"] for one in buckets if one["operation"] == "ping"} == {"0.25", "2.0", "+Inf"}
+    assert metric_value(metrics, f"{DURATION}_bucket", operation="info", le="1.0") == 1
     assert metric_value(metrics, f"{DURATION}_bucket", operation="ping", le="2.0") == 1
     assert metric_value(metrics, "redis_operations_total", operation="ping") == 3
     assert metric_value(metrics, "redis_operation_failures_total", operation="ping", reason="reset") == 1

@@ -22,6 +22,9 @@ from redis_pulse.web import (
     TargetView,
     build,
 )
+from redis_pulse.web.query import QueryError
+from tests.patience import at_most
+from tests.web.pages.scenes import FakeStatus, target
 
 STATS = InfoSummary(
     connected_clients=3,
@@ -41,6 +44,8 @@ UP = TargetView(
     software="valkey",
     version="9.1.2",
     role="master",
+    mode="standalone",
+    service="",
     sample_age_seconds=4.0,
     labels={"team": "web"},
     stats=STATS,
@@ -68,6 +73,25 @@ DEGRADED = replace(
 
 
 @dataclass
+class FakeAdoption:
+    """Adopts every target under the name ``cache``, or refuses it with ``error``. It records its calls."""
+
+    is_enabled: bool = False
+    error: QueryError | None = None
+    calls: list[tuple[str, str | None, str | None, float]] = field(default_factory=list)
+    browsers: int = 0
+
+    async def prepare(self, text: str, known: str | None, module: str | None, within: float) -> str:
+        self.calls.append((text, known, module, within))
+        if self.error is not None:
+            raise self.error
+        return "cache"
+
+    def refuse_browser(self) -> None:
+        self.browsers += 1
+
+
+@dataclass
 class FakeDaemon:
     """Returns what its fields hold, and records its calls."""
 
@@ -83,8 +107,13 @@ class FakeDaemon:
     failure: Exception | None = None
     reloads: int = 0
     filtered: list[tuple[str | None, MetricsFilter]] = field(default_factory=list)
+    in_protobuf: list[tuple[str | None, MetricsFilter]] = field(default_factory=list)
     scrapes_failed: int = 0
+    scrapes: list[tuple[str | None, str]] = field(default_factory=list)
     requests: list[tuple[str, int, float]] = field(default_factory=list)
+    #: what the pages for people read
+    status: FakeStatus = field(default_factory=lambda: FakeStatus([target("cache")]))
+    adoption: FakeAdoption = field(default_factory=FakeAdoption)
     #: ``metrics`` waits until it is set
     gate: asyncio.Event | None = None
     #: set when ``metrics`` is called
@@ -109,6 +138,10 @@ class FakeDaemon:
         self.filtered.append((target, metrics_filter))
         return await self.metrics(openmetrics=openmetrics, gzip=gzip)
 
+    async def protobuf_metrics(self, target: str | None, metrics_filter: MetricsFilter, *, gzip: bool) -> bytes:
+        self.in_protobuf.append((target, metrics_filter))
+        return await self.metrics(openmetrics=False, gzip=gzip)
+
     def find(self, name_or_address: str) -> str | None:
         return next((view.name for view in self.views if name_or_address in (view.name, view.address)), None)
 
@@ -126,6 +159,9 @@ class FakeDaemon:
 
     def metric_names(self) -> Sequence[str]:
         return ["redis_up", "redis_memory_used_bytes"]
+
+    def scraped(self, target: str | None, client: str) -> None:
+        self.scrapes.append((target, client))
 
     def scrape_failed(self) -> None:
         self.scrapes_failed += 1
@@ -187,14 +223,14 @@ class RawConnection:
         await self.writer.drain()
 
     async def read_until(self, end: bytes) -> bytes:
-        async with asyncio.timeout(5):
+        async with at_most(5):
             return await self.reader.readuntil(end)
 
     async def read_rest(self) -> bytes:
         """Return all bytes until the server closes or resets the connection."""
         received = b""
         try:
-            async with asyncio.timeout(5):
+            async with at_most(5):
                 while data := await self.reader.read(65536):
                     received += data
         except ConnectionError:

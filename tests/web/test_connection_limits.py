@@ -4,6 +4,9 @@ import asyncio
 import inspect
 import logging
 import re
+import socket
+import struct
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import pytest
@@ -17,9 +20,11 @@ from uvicorn.lifespan.off import LifespanOff
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from redis_pulse.web import REFUSAL_REASONS, ConnectionLimits
+from redis_pulse.web import REFUSAL_REASONS, ClientLimits, ConnectionLimits, HttpServer
 from redis_pulse.web.connection_limits import UVICORN_ATTRIBUTES, LimitedProtocol
 from redis_pulse.web.server import _UvicornServer
+from tests.harness import eventually
+from tests.patience import at_most
 from tests.web.fakes import FakeDaemon, RawConnection, connect, served
 
 SHORT = ConnectionLimits(request_timeout=0.2, response_timeout=0.2, keep_alive=1, linger=0.2)
@@ -52,7 +57,7 @@ def test_uvicorn_has_the_attributes_that_we_use() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ours", "base", "count"), [(LimitedProtocol, HttpToolsProtocol, 11), (_UvicornServer, uvicorn.Server, 4)]
+    ("ours", "base", "count"), [(LimitedProtocol, HttpToolsProtocol, 14), (_UvicornServer, uvicorn.Server, 4)]
 )
 def test_overridden_methods_of_uvicorn_have_the_same_parameters(ours: type, base: type, count: int) -> None:
     names = [name for name, member in vars(ours).items() if inspect.isfunction(member) and name[0] != "_"]
@@ -165,7 +170,7 @@ async def test_response_that_is_not_fetched_is_cut() -> None:
     async with served(daemon, SHORT, refused) as server, connect(server.port) as connection:
         await connection.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
         connection.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        async with asyncio.timeout(5):
+        async with at_most(5):
             while not refused:
                 await asyncio.sleep(0.02)
     assert refused == ["not_fetched"]
@@ -192,14 +197,16 @@ async def test_too_large_head_gets_431(head: bytes) -> None:
 
 async def test_head_within_the_limit_is_served() -> None:
     async with served(FakeDaemon()) as server, connect(server.port) as connection:
-        await connection.send(b"GET /-/healthy HTTP/1.1\r\nConnection: close\r\nX: " + b"a" * 32_000 + b"\r\n\r\n")
+        await connection.send(
+            b"GET /-/healthy HTTP/1.1\r\nHost: pulse\r\nConnection: close\r\nX: " + b"a" * 31_900 + b"\r\n\r\n"
+        )
         assert b" 200 OK" in await connection.read_rest()
 
 
 async def test_many_small_requests_in_one_piece_are_no_large_head() -> None:
     async with served(FakeDaemon(), RELAXED) as server, connect(server.port) as connection:
         sending = asyncio.create_task(
-            connection.send(HEALTHY * 2000 + b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n"),
+            connection.send(HEALTHY * 2000 + b"GET / HTTP/1.1\r\nHost: pulse\r\nConnection: close\r\n\r\n"),
         )
         assert (await connection.read_rest()).count(b"HTTP/1.1 200 ") == 2001
         await sending
@@ -227,7 +234,7 @@ async def test_too_large_body_gets_413_before_anything_is_done(body: bytes) -> N
 async def test_body_within_the_limit_is_read_and_ignored() -> None:
     daemon = FakeDaemon()
     async with served(daemon) as server, connect(server.port) as connection:
-        request = b"POST /-/reload HTTP/1.1\r\nConnection: close\r\nContent-Length: 60000\r\n\r\n"
+        request = b"POST /-/reload HTTP/1.1\r\nHost: pulse\r\nConnection: close\r\nContent-Length: 60000\r\n\r\n"
         await connection.send(request + b"x" * 60_000)
         assert b" 200 OK" in await connection.read_rest()
     assert daemon.reloads == 1
@@ -302,32 +309,105 @@ async def test_upgrade_to_websocket_gets_a_plain_response() -> None:
         assert b" 200 OK" in await connection.read_until(b"ok\n")
 
 
-async def test_connections_beyond_the_limit_get_503() -> None:
+async def test_newest_client_is_served_and_the_oldest_waiting_one_is_closed() -> None:
     refused: list[str] = []
-    limits = replace(RELAXED, connections=16)
-    async with served(FakeDaemon(), limits, refused) as server:
-        kept = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(16)]
-        try:
-            excess = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(4)]
-            responses = [await RawConnection(*streams).read_rest() for streams in excess]
-            for streams in excess:
-                streams[1].transport.abort()
-        finally:
-            for _, writer in kept:
-                writer.transport.abort()
-        assert [response[:13] for response in responses] == [b"HTTP/1.1 503 "] * 2 + [b""] * 2
-        assert refused == ["too_many_connections"] * 4
-        response = b""
-        async with asyncio.timeout(5):
-            while b" 200 OK" not in response:  # until the server has noticed that the others have left
-                async with connect(server.port) as connection:
-                    await connection.send(HEALTHY.replace(b"Host: x", b"Connection: close"))
-                    response = await connection.read_rest()
+    limits = replace(RELAXED, clients=ClientLimits(per_address=16))
+    async with served(FakeDaemon(), limits, refused) as server, AsyncExitStack() as stack:
+        kept = [await stack.enter_async_context(connect(server.port)) for _ in range(16)]
+        for _ in range(4):
+            async with connect(server.port) as newest:
+                await newest.send(HEALTHY)
+                assert b" 200 OK" in await newest.read_until(b"ok\n")
+        assert refused[0] == "too_many_connections"
+        assert await kept[0].read_rest() == b""
+        await kept[15].send(HEALTHY)
+        assert b" 200 OK" in await kept[15].read_until(b"ok\n")
+
+
+async def test_scraper_is_served_while_its_address_opens_slow_connections() -> None:
+    limits = replace(RELAXED, clients=ClientLimits(per_address=16))
+    async with served(FakeDaemon(), limits) as server, AsyncExitStack() as stack:
+        for _ in range(3):
+            for _ in range(40):
+                slow = await stack.enter_async_context(connect(server.port))
+                await slow.send(b"GET /metrics HTTP/1.1\r\nX: ")
+            async with connect(server.port) as scraper:
+                await scraper.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert b"redis_up 1" in await scraper.read_until(b"redis_up 1\n")
+
+
+async def test_client_that_fetches_nothing_gives_way_to_a_new_one() -> None:
+    refused: list[str] = []
+    limits = replace(RELAXED, clients=ClientLimits(per_address=8))
+    daemon = FakeDaemon(page=b"x" * 20_000_000)
+    async with served(daemon, limits, refused) as server, AsyncExitStack() as stack:
+        for _ in range(8):
+            client = await stack.enter_async_context(connect(server.port))
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await client.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 20)
+        await eventually(lambda: len(daemon.requests) == 0 and daemon.called.is_set())
+        async with connect(server.port) as newest:
+            await newest.send(HEALTHY)
+            await newest.read_until(b"ok\n")
+    assert refused[0] == "too_many_connections"
+
+
+async def test_pages_of_clients_that_fetch_nothing_are_bounded() -> None:
+    """Each client gets another page. The client that has waited for the longest time is closed."""
+    refused: list[str] = []
+    limits = replace(RELAXED, clients=ClientLimits(page_bytes=20_000_000))
+    size = 5_000_000
+
+    class Daemon(FakeDaemon):
+        async def metrics(self, *, openmetrics: bool, gzip: bool) -> bytes:
+            return bytes(bytearray(size))
+
+    async with served(Daemon(), limits, refused) as server, AsyncExitStack() as stack:
+        clients = []
+        for count in range(6):
+            client = await stack.enter_async_context(connect(server.port))
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await client.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            expected = min(4, count + 1)
+            await eventually(lambda expected=expected: server.page_bytes == expected * size)  # type: ignore[misc]
+            await asyncio.sleep(0.05)  # the client stalls
+            clients.append(client)
+        assert refused == ["too_many_connections"] * 2
+        for client in clients[:2]:
+            client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            assert len(await client.read_rest()) < size
+    assert server.page_bytes == 0
+
+
+async def test_requests_of_one_client_are_parsed_as_it_fetches_responses() -> None:
+    """The objects of 800 requests would take 2 MB, and those of a whole read buffer 60 MB."""
+    daemon = FakeDaemon(gate=asyncio.Event())
+    assert daemon.gate is not None
+    count = 800
+    async with served(daemon) as server, connect(server.port) as connection:
+        await connection.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        await daemon.called.wait()
+        connection.writer.write(
+            b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n" * count + HEALTHY[:-2] + b"Connection: close\r\n\r\n"
+        )
+        await asyncio.sleep(0.1)
+        (protocol,) = server.connections
+        assert len(protocol.pipeline) <= 60
+        assert len(protocol._unparsed) <= 2 * 16384
+        daemon.gate.set()
+        assert (await connection.read_rest()).count(b"HTTP/1.1 200 ") == count + 2
+
+
+async def test_half_closed_client_gets_the_responses_to_all_its_requests() -> None:
+    async with served(FakeDaemon()) as server, connect(server.port) as connection:
+        await connection.send(HEALTHY * 500)
+        connection.writer.write_eof()
+        assert (await connection.read_rest()).count(b"HTTP/1.1 200 ") == 500
 
 
 def test_every_refusal_reason_is_used() -> None:
     """Each reason is a label value."""
-    source = inspect.getsource(LimitedProtocol)
+    source = inspect.getsource(LimitedProtocol) + inspect.getsource(HttpServer)
     assert all(f'"{reason}"' in source for reason in REFUSAL_REASONS)
 
 
@@ -348,7 +428,7 @@ async def test_requests_in_one_chunk_are_checked_each_by_its_own_head() -> None:
     refused: list[str] = []
     count = 1000
     async with served(FakeDaemon(), RELAXED, refused) as server, connect(server.port) as connection:
-        await connection.send(HEALTHY * count + b"GET /-/healthy HTTP/1.1\r\nConnection: close\r\n")
+        await connection.send(HEALTHY * count + b"GET /-/healthy HTTP/1.1\r\nHost: pulse\r\nConnection: close\r\n")
         await connection.send(b"\r\n")
         assert (await connection.read_rest()).count(b"HTTP/1.1 200 ") == count + 1
     assert refused == []
@@ -371,7 +451,59 @@ async def test_client_that_leaves_ends_all_its_responses(caplog: pytest.LogCaptu
         async with connect(server.port) as connection:
             await connection.send(HEALTHY * 3)
             await connection.read_until(b"\r\n\r\n")
-        async with asyncio.timeout(5):
+        async with at_most(5):
             await ended.wait()
     assert pieces == 399
     assert "socket.send() raised exception" not in caplog.text
+
+
+def requests_in_progress() -> list[asyncio.Task[object]]:
+    return [task for task in asyncio.all_tasks() if "run_asgi" in repr(task)]
+
+
+async def test_request_of_a_client_that_has_left_is_cancelled() -> None:
+    """It would wait for its page, and no limit counts it any more. Clients could leave again and again."""
+    daemon = FakeDaemon(gate=asyncio.Event())
+    async with served(daemon) as server:
+        for _ in range(20):
+            daemon.called.clear()
+            async with connect(server.port) as connection:
+                await connection.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+                await daemon.called.wait()
+                reset_on_close(connection)
+        await eventually(lambda: not server.connections)
+        await eventually(lambda: not requests_in_progress())
+    assert daemon.requests == []
+
+
+async def test_request_of_a_client_that_is_closed_for_a_newer_one_is_cancelled(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    daemon = FakeDaemon(gate=asyncio.Event())
+    limits = replace(RELAXED, clients=ClientLimits(total=8, per_address=4))
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(served(daemon, limits))
+        for _ in range(12):
+            connection = await stack.enter_async_context(connect(server.port))
+            await connection.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        await eventually(lambda: len(server.connections) <= 4 and len(requests_in_progress()) <= 4)
+        assert daemon.gate is not None
+        daemon.gate.set()
+        assert b"redis_up 1\n" in await connection.read_until(b"redis_up 1\n")
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+async def test_reload_goes_on_if_its_client_leaves() -> None:
+    """A script may post and not wait for the response."""
+    daemon = FakeDaemon()
+    async with served(daemon) as server, connect(server.port) as connection:
+        await connection.send(b"POST /-/reload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n")
+        reset_on_close(connection)
+        connection.writer.transport.abort()
+        await eventually(lambda: daemon.reloads == 1)
+
+
+def reset_on_close(connection: RawConnection) -> None:
+    """Let the server notice at once that the client has left, as if unread bytes had arrived."""
+    sock = connection.writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -8,6 +8,7 @@ from redis_pulse.web.content_negotiation import accepts_gzip, choose_format
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 TEXT_1 = "text/plain; version=1.0.0; charset=utf-8"
+PROTOBUF = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
@@ -44,8 +45,37 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
         pytest.param(
             "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,"
             "text/plain;version=0.0.4;q=0.3,*/*;q=0.1",
+            PROTOBUF,
+            id="prometheus-2-with-native-histograms",
+        ),
+        pytest.param(
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;"
+            "escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+            "application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"
+            "text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+            f"{PROTOBUF}; escaping=allow-utf-8",
+            id="prometheus-3-with-native-histograms",
+        ),
+        pytest.param(
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.2,"
+            "text/plain;q=0.3",
             TEXT,
-            id="protobuf-first",
+            id="protobuf-last",
+        ),
+        pytest.param("application/vnd.google.protobuf", TEXT, id="protobuf-without-parameters"),
+        pytest.param("application/*", OPENMETRICS, id="no-protobuf-by-a-wildcard"),
+        pytest.param(
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text", TEXT, id="as-text"
+        ),
+        pytest.param(
+            'application/vnd.google.protobuf; encoding="delimited"; proto="io.prometheus.client.MetricFamily"',
+            PROTOBUF,
+            id="protobuf-quoted",
+        ),
+        pytest.param(
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;escaping=dots",
+            f"{PROTOBUF}; escaping=underscores",
+            id="protobuf-not-dots",
         ),
         pytest.param("text/plain;version=1.0.0", TEXT_1, id="no-escaping"),
         pytest.param("text/plain;version=1.0.0;escaping=dots", f"{TEXT_1}; escaping=underscores", id="not-dots"),
@@ -66,6 +96,7 @@ def test_format_is_the_one_that_the_client_prefers(accept: str, content_type: st
     exposition_format = choose_format(accept)
     assert exposition_format.content_type == content_type
     assert exposition_format.openmetrics == ("openmetrics" in content_type)
+    assert exposition_format.protobuf == ("protobuf" in content_type)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +124,6 @@ def test_gzip_is_used_if_the_client_accepts_it(accept_encoding: str, wanted: boo
 def test_any_header_yields_a_valid_format(header: str) -> None:
     """Any header leads to one of the known formats, in a Content-Type of one line."""
     exposition_format = choose_format(header)
-    assert exposition_format.content_type.startswith((TEXT, TEXT_1, OPENMETRICS))
+    assert exposition_format.content_type.startswith((TEXT, TEXT_1, OPENMETRICS, PROTOBUF))
     assert exposition_format.content_type.isprintable()
     accepts_gzip(header)

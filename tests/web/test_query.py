@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from redis_pulse.web import MetricsFilter
-from tests.web.fakes import DOWN, UP, FakeDaemon, client
+from redis_pulse.web.query import QueryError, scrape_seconds
+from tests.web.fakes import DOWN, UP, FakeAdoption, FakeDaemon, client
 
 SIX = replace(UP, name="six", address="[2001:db8::7]:6379")
 SOCKET = replace(UP, name="local", address="/run/redis.sock")
@@ -187,3 +188,61 @@ async def test_service_discovery_of_a_thousand_targets_is_complete() -> None:
 
 async def test_service_discovery_without_targets_is_an_empty_list() -> None:
     assert json.loads((await get(FakeDaemon(views=[]), "/sd")).text) == []
+
+
+@pytest.mark.parametrize("target", ["redis://10.0.0.9?password=hunter2", "u:hunter2@10.0.0.9", "10.0.0.9?username=a"])
+async def test_credentials_in_a_target_are_not_repeated(target: str) -> None:
+    for adoption in (FakeAdoption(), FakeAdoption(is_enabled=True)):
+        response = await get(FakeDaemon(adoption=adoption), f"/scrape?target={quote(target, safe='')}")
+        assert response.status_code == 400
+        assert "10.0.0.9" not in response.text
+        assert adoption.calls == []
+
+
+async def test_target_that_is_not_monitored_is_adopted_if_that_is_enabled() -> None:
+    daemon = FakeDaemon(adoption=FakeAdoption(is_enabled=True))
+    response = await get(daemon, "/scrape?target=redis://10.0.0.7:6379&module=prod")
+    assert (response.status_code, response.content) == (200, b"redis_up 1\n")
+    assert daemon.adoption.calls == [("redis://10.0.0.7:6379", None, "prod", 5.0)]
+
+
+async def test_monitored_target_is_passed_with_its_name() -> None:
+    daemon = FakeDaemon(adoption=FakeAdoption(is_enabled=True))
+    await get(daemon, "/scrape?target=127.0.0.1:6379")
+    assert daemon.adoption.calls == [("127.0.0.1:6379", "cache", None, 5.0)]
+
+
+async def test_refusal_of_a_target_reaches_the_client_and_is_counted() -> None:
+    error = QueryError(403, "10.0.0.7:6379 is not in scrape.adopt.allow")
+    daemon = FakeDaemon(adoption=FakeAdoption(is_enabled=True, error=error))
+    response = await get(daemon, "/scrape?target=10.0.0.7:6379")
+    assert (response.status_code, response.text) == (403, f"{error}\n")
+    assert daemon.scrapes_failed == 1
+
+
+async def test_bad_filter_adopts_nothing() -> None:
+    daemon = FakeDaemon(adoption=FakeAdoption(is_enabled=True))
+    assert (await get(daemon, "/scrape?target=10.0.0.7&collectors[]=none")).status_code == 400
+    assert (await get(daemon, "/scrape?target=10.0.0.7&module=a&module=b")).status_code == 400
+    assert daemon.adoption.calls == []
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        *((None, 5.0), ("", 5.0), ("x", 5.0), ("nan", 5.0), ("inf", 5.0), ("-1", 5.0), ("0", 5.0)),
+        *(("10.000000", 9.5), ("1", 0.8), ("0.1", 0.08), ("3600", 50.0)),
+    ],
+)
+def test_first_scrape_answers_before_the_announced_timeout(header: str | None, expected: float) -> None:
+    assert scrape_seconds(header) == pytest.approx(expected)
+
+
+async def test_health_does_not_depend_on_adopted_targets() -> None:
+    """A probe of Kubernetes would otherwise restart a daemon because a scrape named a server that is down."""
+    adopted = replace(DOWN, is_adopted=True)
+    for views in ([UP, adopted], [adopted], []):
+        response = await get(FakeDaemon(views=views, adoption=FakeAdoption(is_enabled=True)), "/health")
+        assert (response.status_code, response.json()["status"]) == (200, "healthy")
+    stuck = FakeDaemon(views=[], adoption=FakeAdoption(is_enabled=True), is_healthy=False)
+    assert (await get(stuck, "/health")).status_code == 503

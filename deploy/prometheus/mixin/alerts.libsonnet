@@ -43,6 +43,19 @@
           }
         },
         {
+          "alert": "RedisCredentialsNotRenewed",
+          "expr": "sum by (job, instance, target) (increase(redis_credentials_refresh_failures_total[3m])) > 0\nor\nmax by (job, instance, target) (redis_credentials_expiry_timestamp_seconds - time()) < 0",
+          "for": "4m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "The login to Redis server {{ $labels.target }} is not renewed",
+            "description": "{{ $labels.instance }} cannot renew its login to {{ $labels.target }}. When the login has expired, no new connection is possible, and the service may cut the open ones. The reason is in redis_credentials_refresh_failures_total.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisCredentialsNotRenewed.md"
+          }
+        },
+        {
           "alert": "RedisCircuitBreakerOpen",
           "expr": "max by (job, instance, target) (redis_circuit_breaker_state{state=~\"open|half_open\"}) == 1",
           "for": "2m",
@@ -112,6 +125,19 @@
           }
         },
         {
+          "alert": "RedisExporterWebConfigInvalid",
+          "expr": "redis_exporter_web_config_valid == 0",
+          "for": "5m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "The Redis exporter {{ $labels.instance }} refuses its web configuration file",
+            "description": "{{ $labels.instance }} cannot use its new web configuration file, or a certificate or token file that it names. The previous certificate and users stay in force. A restart would fail. The log has the reason.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisExporterWebConfigInvalid.md"
+          }
+        },
+        {
           "alert": "RedisDiscoveryFailing",
           "expr": "increase(redis_exporter_discovery_failures_total[10m]) / (increase(redis_exporter_discovery_refreshes_total[10m]) > 0) > 0.99",
           "for": "5m",
@@ -122,6 +148,19 @@
             "summary": "The exporter {{ $labels.instance }} gets no targets from {{ $labels.source }}",
             "description": "The source {{ $labels.source }} ({{ $labels.kind }}) does not answer {{ $labels.instance }}. Its known targets stay, and new targets are not found.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisDiscoveryFailing.md"
+          }
+        },
+        {
+          "alert": "RedisDiscoveryTruncated",
+          "expr": "redis_exporter_discovery_left_out_targets > 0",
+          "for": "5m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "{{ $value }} Redis servers from {{ $labels.source }} are not watched",
+            "description": "The source {{ $labels.source }} ({{ $labels.kind }}) names {{ $value }} servers beyond a limit of {{ $labels.instance }}, usually discovery.max_targets. They are not watched, and no alert about them can fire.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisDiscoveryTruncated.md"
           }
         },
         {
@@ -177,7 +216,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} burns its availability budget {{ $value | humanize }} times too fast",
-            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} fail than its objective (slo.objective) allows. This rate uses 2 % of the 30-day budget in an hour.",
+            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} fail than its objective (slo.objective) allows. {{ with query (printf \"topk(1, sum by (cause) (increase(redis_stall_seconds_total{job=%q, instance=%q, target=%q}[1h])) > 0)\" $labels.job $labels.instance $labels.target) }}Main cause of the stalls of the last 1h: {{ . | first | label \"cause\" }} ({{ . | first | value | humanizeDuration }}). docs/stalls.md has a section about it.{{ else }}No stall that ended in the last 1h was recorded.{{ end }} This rate uses 2 % of the 30-day budget in an hour.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisErrorBudgetBurnFast.md"
           }
         },
@@ -190,7 +229,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} burns its availability budget {{ $value | humanize }} times too fast",
-            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} fail than its objective (slo.objective) allows. This rate uses 5 % of the 30-day budget in six hours.",
+            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} fail than its objective (slo.objective) allows. {{ with query (printf \"topk(1, sum by (cause) (increase(redis_stall_seconds_total{job=%q, instance=%q, target=%q}[6h])) > 0)\" $labels.job $labels.instance $labels.target) }}Main cause of the stalls of the last 6h: {{ . | first | label \"cause\" }} ({{ . | first | value | humanizeDuration }}). docs/stalls.md has a section about it.{{ else }}No stall that ended in the last 6h was recorded.{{ end }} This rate uses 5 % of the 30-day budget in six hours.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisErrorBudgetBurnSlow.md"
           }
         },
@@ -203,7 +242,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} burns its availability budget {{ $value | humanize }} times too fast",
-            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} fail than its objective (slo.objective) allows. This rate uses 10 % of the 30-day budget in one to three days.",
+            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} fail than its objective (slo.objective) allows. {{ with query (printf \"topk(1, sum by (cause) (increase(redis_stall_seconds_total{job=%q, instance=%q, target=%q}[1d])) > 0)\" $labels.job $labels.instance $labels.target) }}Main cause of the stalls of the last 1d: {{ . | first | label \"cause\" }} ({{ . | first | value | humanizeDuration }}). docs/stalls.md has a section about it.{{ else }}No stall that ended in the last 1d was recorded.{{ end }} This rate uses 10 % of the 30-day budget in one to three days.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisErrorBudgetBurnTicket.md"
           }
         },
@@ -216,7 +255,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} burns its latency budget {{ $value | humanize }} times too fast",
-            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} are late or fail than its objective (slo.objective) allows. Late is more than 10 ms. This rate uses 2 % of the 30-day budget in an hour.",
+            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} are late or fail than its objective (slo.objective) allows. Late is more than 10 ms. {{ with query (printf \"topk(1, sum by (cause) (increase(redis_stall_seconds_total{job=%q, instance=%q, target=%q}[1h])) > 0)\" $labels.job $labels.instance $labels.target) }}Main cause of the stalls of the last 1h: {{ . | first | label \"cause\" }} ({{ . | first | value | humanizeDuration }}). docs/stalls.md has a section about it.{{ else }}No stall that ended in the last 1h was recorded.{{ end }} This rate uses 2 % of the 30-day budget in an hour.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisLatencyBudgetBurnFast.md"
           }
         },
@@ -229,7 +268,7 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} burns its latency budget {{ $value | humanize }} times too fast",
-            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} are late or fail than its objective (slo.objective) allows. Late is more than 10 ms. This rate uses 5 % of the 30-day budget in six hours.",
+            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} are late or fail than its objective (slo.objective) allows. Late is more than 10 ms. {{ with query (printf \"topk(1, sum by (cause) (increase(redis_stall_seconds_total{job=%q, instance=%q, target=%q}[6h])) > 0)\" $labels.job $labels.instance $labels.target) }}Main cause of the stalls of the last 6h: {{ . | first | label \"cause\" }} ({{ . | first | value | humanizeDuration }}). docs/stalls.md has a section about it.{{ else }}No stall that ended in the last 6h was recorded.{{ end }} This rate uses 5 % of the 30-day budget in six hours.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisLatencyBudgetBurnSlow.md"
           }
         },
@@ -242,8 +281,25 @@
           },
           "annotations": {
             "summary": "Redis server {{ $labels.target }} burns its latency budget {{ $value | humanize }} times too fast",
-            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} are late or fail than its objective (slo.objective) allows. Late is more than 10 ms. This rate uses 10 % of the 30-day budget in one to three days.",
+            "description": "More pings of {{ $labels.target }} by {{ $labels.instance }} are late or fail than its objective (slo.objective) allows. Late is more than 10 ms. {{ with query (printf \"topk(1, sum by (cause) (increase(redis_stall_seconds_total{job=%q, instance=%q, target=%q}[1d])) > 0)\" $labels.job $labels.instance $labels.target) }}Main cause of the stalls of the last 1d: {{ . | first | label \"cause\" }} ({{ . | first | value | humanizeDuration }}). docs/stalls.md has a section about it.{{ else }}No stall that ended in the last 1d was recorded.{{ end }} This rate uses 10 % of the 30-day budget in one to three days.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisLatencyBudgetBurnTicket.md"
+          }
+        }
+      ]
+    },
+    {
+      "name": "redis-pulse-stalls",
+      "rules": [
+        {
+          "alert": "RedisStalls",
+          "expr": "(min_over_time(redis_stall_in_progress[5m]) == 1 unless on (job, instance, target) redis_up == 0)\nor on (job, instance, target)\nround(sum by (job, instance, target) (increase(redis_stalls_total[15m]))) >= 3",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "Clients of Redis server {{ $labels.target }} wait again and again",
+            "description": "{{ $labels.target }} kept pings of {{ $labels.instance }} waiting. {{ with query (printf \"topk(1, sum by (cause) (increase(redis_stall_seconds_total{job=%q, instance=%q, target=%q}[15m])) > 0)\" $labels.job $labels.instance $labels.target) }}Main cause of the stalls of the last 15m: {{ . | first | label \"cause\" }} ({{ . | first | value | humanizeDuration }}). docs/stalls.md has a section about it.{{ else }}No stall that ended in the last 15m was recorded.{{ end }} GET /stalls of the exporter shows each stall with its evidence and what to do. For not_running in Kubernetes, look at container_cpu_cfs_throttled_periods_total of the pod.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisStalls.md"
           }
         }
       ]
@@ -383,6 +439,63 @@
       ]
     },
     {
+      "name": "redis-pulse-keyspace",
+      "rules": [
+        {
+          "alert": "RedisKeyPatternFillsMemory",
+          "expr": "(\n  (\n      predict_linear(redis_keyspace_sample_memory_bytes[6h], 345600)\n    - redis_keyspace_sample_memory_bytes\n  )\n  > on (job, instance, target) group_left ()\n  ((redis_memory_max_bytes > 0) - redis_memory_used_bytes)\n)\nand\n(\n    redis_keyspace_sample_memory_bytes - redis_keyspace_sample_memory_bytes offset 6h\n  > on (job, instance, target, db, pattern, type)\n    sqrt(redis_keyspace_sample_memory_error_bytes ^ 2 + (redis_keyspace_sample_memory_error_bytes offset 6h) ^ 2)\n)\nand on (job, instance, target) redis_instance_info{maxmemory_policy=\"noeviction\"}",
+          "for": "1h",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "Keys {{ $labels.pattern }} will fill Redis server {{ $labels.target }} within days",
+            "description": "{{ $labels.type }} keys {{ $labels.pattern }} in {{ $labels.db }} grow. At this rate they reach maxmemory within 4 days, and {{ $labels.target }} then refuses writes.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisKeyPatternFillsMemory.md"
+          }
+        },
+        {
+          "alert": "RedisKeyTooLarge",
+          "expr": "(\n  redis_keyspace_sample_largest_key_bytes\n  / on (job, instance, target) group_left () redis_memory_used_bytes\n) > 0.1\nand redis_keyspace_sample_largest_key_bytes > 1e7",
+          "for": "10m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "One key takes {{ $value | humanizePercentage }} of the memory of Redis server {{ $labels.target }}",
+            "description": "A {{ $labels.type }} key of the pattern {{ $labels.pattern }} in {{ $labels.db }} is huge. Commands on it block {{ $labels.target }}, and no shard can share it.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisKeyTooLarge.md"
+          }
+        },
+        {
+          "alert": "RedisKeysWithoutExpiry",
+          "expr": "(redis_keyspace_sample_without_expiry_ratio > 0.01 < 0.2)\nand\nredis_keyspace_sample_without_expiry_ratio * redis_keyspace_sample_keys > 1000",
+          "for": "1h",
+          "labels": {
+            "severity": "info"
+          },
+          "annotations": {
+            "summary": "Some keys {{ $labels.pattern }} of Redis server {{ $labels.target }} never expire",
+            "description": "{{ $value | humanizePercentage }} of the {{ $labels.type }} keys {{ $labels.pattern }} have no expiry. All others have one. Some client forgets it, and these keys stay in {{ $labels.db }}.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisKeysWithoutExpiry.md"
+          }
+        },
+        {
+          "alert": "RedisSlotHot",
+          "expr": "rate(redis_slot_cpu_seconds_total[10m]) > 0.2",
+          "for": "15m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "Slot {{ $labels.slot }} uses {{ $value | humanizePercentage }} of a core of {{ $labels.target }}",
+            "description": "The commands on the keys of slot {{ $labels.slot }} use much of the main thread of {{ $labels.target }}. One key in it is hot, or a hash tag {…} binds many keys to it.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisSlotHot.md"
+          }
+        }
+      ]
+    },
+    {
       "name": "redis-pulse-replication",
       "rules": [
         {
@@ -435,6 +548,19 @@
             "summary": "The master {{ $labels.target }} sends its whole dataset again and again",
             "description": "{{ $value | humanize }} full resynchronisations within an hour. Replicas lose the link for longer than the backlog lasts, or are disconnected while they receive. Each costs a fork, network traffic, and the availability of the replica.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisFullResyncStorm.md"
+          }
+        },
+        {
+          "alert": "RedisFullSyncStuck",
+          "expr": "redis_master_link_up == 0\nand on (job, instance, target, master_host, master_port) max_over_time(redis_master_sync_in_progress[10m]) == 1\nunless on (job, instance, target, master_host, master_port) changes(redis_master_sync_left_bytes[10m]) > 0\nunless on (job, instance, target) redis_loading_dump_file == 1",
+          "for": "10m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "The full resynchronisation of the replica {{ $labels.target }} is stuck",
+            "description": "{{ $labels.target }} waits for the dataset of {{ $labels.master_host }}:{{ $labels.master_port }}, and nothing arrives. Until it is complete, the replica serves old data or none.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisFullSyncStuck.md"
           }
         },
         {
@@ -519,6 +645,19 @@
             "description": "After it has expired, clients that check certificates can no longer connect to {{ $labels.target }}.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisTLSCertificateExpiring.md"
           }
+        },
+        {
+          "alert": "RedisServerCertificateExpiring",
+          "expr": "(\n     label_replace(redis_tls_server_cert_expires_in_seconds, \"certificate\", \"server\", \"\", \"\")\n  or label_replace(redis_tls_client_cert_expires_in_seconds, \"certificate\", \"client\", \"\", \"\")\n  or label_replace(redis_tls_ca_cert_expires_in_seconds, \"certificate\", \"ca\", \"\", \"\")\n) < 14 * 86400",
+          "for": "1h",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "The {{ $labels.certificate }} certificate of Redis server {{ $labels.target }} expires in {{ $value | humanizeDuration }}",
+            "description": "After it has expired, {{ $labels.target }} refuses or loses connections that check it: of clients, of replicas or of other nodes.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisServerCertificateExpiring.md"
+          }
         }
       ]
     },
@@ -578,6 +717,19 @@
             "summary": "{{ $value }} slots of the cluster have no healthy node, reported by its node {{ $labels.target }}",
             "description": "Keys of these slots cannot be read or written until a replica is promoted or the slots are moved.",
             "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisClusterSlotsFailing.md"
+          }
+        },
+        {
+          "alert": "RedisSlotMigrationStuck",
+          "expr": "redis_slot_migration_age_seconds > 1800\nunless on (job, instance, target) increase(redis_net_cluster_slot_export_bytes_total[10m]) > 0\nunless on (job, instance, target) increase(redis_net_cluster_slot_import_bytes_total[10m]) > 0",
+          "for": "5m",
+          "labels": {
+            "severity": "warning"
+          },
+          "annotations": {
+            "summary": "The {{ $labels.operation }} of slots of {{ $labels.target }} is stuck",
+            "description": "A migration that began {{ $value | humanizeDuration }} ago does not end. Its slots stay where they were, and further migrations of them are refused.",
+            "runbook_url": "https://github.com/redis-pulse/redis-pulse/blob/main/docs/runbooks/RedisSlotMigrationStuck.md"
           }
         },
         {

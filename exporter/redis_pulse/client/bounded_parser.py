@@ -2,15 +2,26 @@
 
 redis-py reads as many bytes as a server announces. This parser compares the announced length with the limit before it
 reads. The sizes of the items of an array add up. Until the connection is made (AUTH, SELECT), the limit is small.
+
+hiredis reads what is small and usual. It is fast, but it has no limits of its own. It gets only bytes from which it
+cannot build much, and its replies are checked. Everything else is read here, from the start of the batch.
+
+A reply that has arrived is read in slices. Between them other tasks run, for example pings.
 """
 
+import asyncio
+import re
 from collections.abc import Callable
-from typing import Any
+from io import BytesIO
+from typing import Any, Final
 
+import hiredis
 from redis._parsers import _AsyncRESP2Parser
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 
-from redis_pulse.errors import ProtocolError
+from redis_pulse.errors import ProtocolError, TooLargeError
+from redis_pulse.parse.reply import SimpleString
 
 #: Bytes. While connecting, every reply is one line.
 MAX_HANDSHAKE_BYTES = 65536
@@ -18,22 +29,49 @@ MAX_HANDSHAKE_BYTES = 65536
 ITEM_OVERHEAD = 64
 #: Levels of nested arrays. The deepest reply to a command of the exporter has five.
 MAX_DEPTH = 32
+#: Elements of one reply, those of nested arrays included. The largest of a healthy server has 20 000.
+MAX_ELEMENTS = 100_000
+#: Elements, and bytes of a string, after which other tasks may run.
+_ELEMENTS_PER_SLICE, _BYTES_PER_SLICE = 250, 262_144
+#: Bytes that hiredis may hold. A poll with 300 clients has 120 kB.
+_MAX_FAST_BYTES = 131_072
+#: Lengths of lists, added up, for which hiredis may reserve memory. So many elements take half a millisecond.
+_MAX_FAST_ELEMENTS = 10_000
+#: Received bytes → most bytes that the limit counts for them. The shortest element has 3 bytes and counts as 65.
+_COUNTED_PER_BYTE = 22
+#: Bytes of a line. asyncio reads no longer one.
+_MAX_LINE = 65_536
+_READ_SIZE = 65_536
+#: Bytes before a part in which the beginning of a list may be cut.
+_OVERLAP = 24
+_LIST = re.compile(rb"\*([0-9]+)\r")
+_LONG_STRING = re.compile(rb"\$[0-9]{6}")
+#: Lists of RESP3, for which hiredis reserves memory too.
+_OTHER_LISTS = tuple(re.compile(rb"%b[0-9]" % re.escape(kind)) for kind in (b">", b"~", b"|"))
+#: What a reader returns if it has no whole reply.
+_NONE: Final = object()
 
 
 class BoundedParser(_AsyncRESP2Parser):
     """A RESP2 parser for replies of at most ``max_bytes``, once ``allow_full_size`` was called."""
 
-    __slots__ = ("_limit", "_max_bytes", "_remaining")
+    __slots__ = ("_elements", "_fast", "_is_careful", "_limit", "_max_bytes", "_remaining", "_skip")
 
     def __init__(self, socket_read_size: int, *, max_bytes: int) -> None:
         super().__init__(socket_read_size=socket_read_size)
         self._max_bytes = max_bytes
         self._limit = self._remaining = min(MAX_HANDSHAKE_BYTES, max_bytes)
+        self._elements = 0
+        self._fast: _FastBatch | None = None
+        #: Whether replies are read here and not by hiredis, and how many of them hiredis has returned already.
+        self._is_careful, self._skip = False, 0
 
     def on_connect(self, connection: Any) -> None:
         """Start with the small limit."""
         self._limit = min(MAX_HANDSHAKE_BYTES, self._max_bytes)
         super().on_connect(connection)  # type: ignore[no-untyped-call]
+        self._stream = RewindableStream(self._stream)  # type: ignore[assignment,arg-type]
+        self._fast, self._is_careful, self._skip = None, False, 0
 
     def allow_full_size(self) -> None:
         """Allow replies of the full size. Call it when the connection is made."""
@@ -41,17 +79,81 @@ class BoundedParser(_AsyncRESP2Parser):
 
     async def read_response(self, disable_decoding: bool = False) -> Any:
         """Return one reply. Raises ProtocolError when it is too large or invalid: the connection is then unusable."""
-        self._remaining = self._limit
-        return await super().read_response(disable_decoding=disable_decoding)
+        while not self._is_careful:
+            if (reply := await self._read_fast()) is not _NONE:
+                return reply
+        return await self._read_carefully(disable_decoding)
+
+    async def _read_fast(self) -> Any:
+        """Return a reply of hiredis, or _NONE after it has received more or must not read any more."""
+        if (batch := self._fast) is not None:
+            reply = self._next_fast(batch)
+            if reply is not _NONE or self._fast is None:
+                return reply
+        await self._receive()
+        return _NONE
+
+    def _next_fast(self, batch: "_FastBatch") -> Any:
+        """Return the next reply of hiredis, or _NONE. Raise an error reply with which the server closes."""
+        try:
+            reply = batch.reader.gets(False)
+        except Exception:  # noqa: BLE001  # its errors have several classes; the careful reader finds the right one
+            return self._be_careful()
+        if reply is False:
+            return _NONE
+        if not _is_plain(reply) or batch.has_long_line():
+            return self._be_careful()
+        batch.returned += 1
+        if not batch.reader.has_data():
+            self._fast = None  # the reader would keep its buffer
+        if isinstance(reply, RedisConnectionError):
+            raise reply
+        return reply
+
+    async def _receive(self) -> None:
+        """Give hiredis what has arrived, or decide that it must not read it."""
+        if not self._connected:
+            raise RedisConnectionError("closed by the server")
+        data = await self._stream.read(_READ_SIZE)  # type: ignore[union-attr]
+        batch = self._fast
+        if not data and batch is not None:
+            self._be_careful()  # what is wrong may be more than the end
+            return
+        if not data:
+            raise RedisConnectionError("Connection closed by server.")
+        if batch is None:
+            batch = self._fast = _FastBatch(self.parse_error)
+        if not batch.feed(data, min(_MAX_FAST_BYTES, self._limit // _COUNTED_PER_BYTE)):
+            self._be_careful()
+
+    def _be_careful(self) -> Any:
+        """Read the batch again, without hiredis. Replies that it has returned are skipped."""
+        if (batch := self._fast) is not None:
+            self._stream.put_back(b"".join(batch.parts))  # type: ignore[union-attr]
+            self._skip, self._fast = batch.returned, None
+        self._is_careful = True
+        return _NONE
+
+    async def _read_carefully(self, disable_decoding: bool) -> Any:
+        while True:
+            self._remaining, self._elements = self._limit, 0
+            reply = await super().read_response(disable_decoding=disable_decoding)
+            self._is_careful = self._stream.has_front  # type: ignore[union-attr]
+            if not self._skip:
+                return reply
+            self._skip -= 1
 
     async def _read_response(self, disable_decoding: bool = False, depth: int = 0) -> Any:  # noqa: ARG002
         """Return one reply, or one item of an array. Texts stay bytes: nothing is decoded."""
         line = await self._read_line()
         if depth:
             self._consume(len(line) + ITEM_OVERHEAD)
+            self._elements += 1
+            if self._elements % _ELEMENTS_PER_SLICE == 0:
+                await asyncio.sleep(0)
         kind, rest = line[:1], line[1:]
         if kind == b"+":
-            return rest
+            return SimpleString(rest)
         if kind == b"-":
             return self._parse_error_reply(rest)
         if kind not in (b":", b"$", b"*"):
@@ -65,20 +167,44 @@ class BoundedParser(_AsyncRESP2Parser):
             raise ProtocolError("an answer with a length below 0")
         if kind == b"$":
             self._consume(number)
-            return await self._read(number)
+            return await self._read_string(number)
         return await self._read_array(number, depth + 1)
 
     async def _read_line(self) -> bytes:
         try:
             return bytes(await self._readline())
         except ValueError:  # asyncio reads no line of more than 64 KiB
-            raise ProtocolError("a line of more than 65536 bytes") from None
+            raise TooLargeError("a line of more than 65536 bytes") from None
+
+    async def _read_string(self, length: int) -> bytes:
+        """Return a bulk string. A long one is read in pieces, so that the stream holds only a part of it.
+
+        The parser of redis-py keeps what was read (``_chunks``), because a read that was cancelled starts again.
+        """
+        if length <= _BYTES_PER_SLICE or self._buffer:
+            return bytes(await self._read(length))
+        # It grows without a copy, and its value is no copy either. Pieces and their sum would take twice the memory.
+        value, left = BytesIO(), length
+        try:
+            while left:
+                piece = await self._stream.readexactly(min(left, _BYTES_PER_SLICE))  # type: ignore[union-attr]
+                left -= value.write(piece)
+                await asyncio.sleep(0)
+        except asyncio.IncompleteReadError:
+            raise RedisConnectionError("closed by the server") from None
+        finally:
+            self._chunks.append(value.getvalue())
+            self._pos += length - left
+        await self._read(0)  # the CRLF
+        return value.getvalue()
 
     async def _read_array(self, length: int, depth: int) -> list[Any]:
         if depth > MAX_DEPTH:
-            raise ProtocolError(f"more than {MAX_DEPTH} levels of nested lists")
+            raise TooLargeError(f"more than {MAX_DEPTH} levels of nested lists")
         if length * ITEM_OVERHEAD > self._remaining:
             raise self._too_large(length * ITEM_OVERHEAD)
+        if length + self._elements > MAX_ELEMENTS:
+            raise TooLargeError(f"a reply of more than {MAX_ELEMENTS} elements")
         return [await self._read_response(depth=depth) for _ in range(length)]
 
     def _parse_error_reply(self, text: bytes) -> Any:
@@ -94,10 +220,127 @@ class BoundedParser(_AsyncRESP2Parser):
             raise self._too_large(size)
         self._remaining -= size
 
-    def _too_large(self, size: int) -> ProtocolError:
+    def _too_large(self, size: int) -> TooLargeError:
         at_least = self._limit - self._remaining + size
         limit = "poll.max_reply" if self._limit == self._max_bytes else "the limit of a reply to AUTH"
-        return ProtocolError(f"a reply of {at_least} bytes or more, which is larger than {limit} ({self._limit})")
+        return TooLargeError(f"a reply of {at_least} bytes or more, which is larger than {limit} ({self._limit})")
+
+
+class _FastBatch:
+    """Bytes that hiredis reads, from the start of a reply on. It ends where a reply and the received bytes end."""
+
+    __slots__ = ("_announced", "_size", "parts", "reader", "returned")
+
+    def __init__(self, parse_error: Callable[[str], Exception]) -> None:
+        self.reader = hiredis.Reader(replyError=parse_error)
+        #: All bytes of the batch, to read them again if hiredis must not.
+        self.parts: list[bytes] = []
+        #: How many replies were returned.
+        self.returned = 0
+        self._size = self._announced = 0
+
+    def feed(self, data: bytes, max_bytes: int) -> bool:
+        """Let hiredis read some bytes. Return False if it must not."""
+        is_line = not self.parts and data[:1] == b"+"  # hiredis does not tell such a text from a bulk string
+        before = self.parts[-1][-_OVERLAP:] if self.parts else b""
+        self.parts.append(data)
+        self._size += len(data)
+        seen = before + data
+        self._announced += sum(map(int, _LIST.findall(seen)))
+        if (
+            is_line
+            or self._size > max_bytes
+            or self._announced > _MAX_FAST_ELEMENTS
+            or _LONG_STRING.search(seen)
+            or any(kind.search(seen) for kind in _OTHER_LISTS)
+        ):
+            return False
+        self.reader.feed(data)
+        return True
+
+    def has_long_line(self) -> bool:
+        """Return whether there may be a line that is too long."""
+        return self._size > _MAX_LINE and max(map(len, b"".join(self.parts).split(b"\r\n"))) > _MAX_LINE
+
+
+class RewindableStream:
+    """A stream that can take bytes back."""
+
+    __slots__ = ("_at", "_front", "_stream")
+
+    def __init__(self, stream: asyncio.StreamReader) -> None:
+        self._stream = stream
+        #: The bytes that are read next, before those of the stream, and how many of them were read.
+        self._front, self._at = b"", 0
+
+    @property
+    def has_front(self) -> bool:
+        """Whether bytes that were taken back are left."""
+        return self._at < len(self._front)
+
+    def put_back(self, data: bytes) -> None:
+        """Read these bytes next."""
+        self._front, self._at = data + self._front[self._at :], 0
+
+    def _take(self, end: int) -> bytes:
+        """Return the bytes that were taken back, up to an index. Slices of all the rest would be quadratic."""
+        data, self._at = self._front[self._at : end], end
+        if self._at >= len(self._front):
+            self._front, self._at = b"", 0
+        return data
+
+    async def read(self, size: int) -> bytes:
+        """Return some bytes, or none at the end of the stream."""
+        return self._take(self._at + size) if self.has_front else await self._stream.read(size)
+
+    async def readexactly(self, size: int) -> bytes:
+        """Return so many bytes. Raises IncompleteReadError."""
+        if not self.has_front:
+            return await self._stream.readexactly(size)
+        left = len(self._front) - self._at
+        if size <= left:
+            return self._take(self._at + size)
+        # The rest comes first: if it does not come, nothing is lost.
+        rest = await self._stream.readexactly(size - left)
+        return self._take(len(self._front)) + rest
+
+    async def readline(self) -> bytes:
+        """Return the bytes up to a line feed, or to the end of the stream. Raises ValueError for a long line."""
+        if not self.has_front:
+            return await self._stream.readline()
+        if end := self._front.find(b"\n", self._at) + 1:
+            data = self._take(end)
+        else:
+            rest = await self._stream.readline()
+            data = self._take(len(self._front)) + rest
+        if len(data) > _MAX_LINE + 1:
+            raise ValueError("a long line")
+        return data
+
+    @property
+    def _buffer(self) -> bytes | bytearray:
+        """What has arrived. redis-py looks at it."""
+        if self.has_front:
+            return self._front[self._at :]
+        return self._stream._buffer  # type: ignore[attr-defined,no-any-return] # noqa: SLF001
+
+    def at_eof(self) -> bool:
+        """Return whether nothing more will come."""
+        return not self.has_front and self._stream.at_eof()
+
+
+def _is_plain(reply: Any, depth: int = 0) -> bool:
+    """Return whether a reply has only types of RESP2, and not too many levels."""
+    kind = type(reply)
+    if kind is list:
+        if depth >= MAX_DEPTH:
+            return False
+        for item in reply:
+            kind = type(item)
+            if kind is not int and kind is not bytes and not _is_plain(item, depth + 1):
+                return False
+        return True
+    return kind is bytes or kind is int or reply is None or isinstance(reply, ResponseError | RedisConnectionError)
 
 
 def parser_factory(max_bytes: int) -> Callable[..., BoundedParser]:

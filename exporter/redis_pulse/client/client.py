@@ -9,28 +9,24 @@ retry is counted.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from time import monotonic, time_ns
-from typing import Any, Protocol
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 
 from redis_pulse.backoff import Backoff
 from redis_pulse.circuit_breaker import CircuitBreaker
 from redis_pulse.client.client_name import ClientNaming
 from redis_pulse.client.credentials import Credentials
-from redis_pulse.client.error_mapping import (
-    HINT_CLIENT_CERTIFICATE,
-    HINT_TRY_PLAIN,
-    HINT_TRY_TLS,
-    ErrorMapper,
-    is_error_reply,
-    with_hint,
-)
+from redis_pulse.client.error_mapping import HINT_TRY_PLAIN, ErrorMapper, is_error_reply, with_hint, with_tls_hint
+from redis_pulse.client.observer import ClientObserver
 from redis_pulse.client.operation_commands import GuardedCall, OperationCommands
+from redis_pulse.client.pipeline import OperationOf, PipelineReplies
 from redis_pulse.client.pool import ConnectionPool, ConnectLimiter, QueueTicket, make_pool
 from redis_pulse.client.probe_connect import OnPhase, Phase, ProbeConnector
 from redis_pulse.client.probe_connection import ProbeConnection, encode_command
@@ -46,33 +42,10 @@ from redis_pulse.errors import (
     TargetError,
 )
 from redis_pulse.file_descriptors import count_shortage
+from redis_pulse.tokens import TokenRegistry
 
 #: Seconds: the first reconnect delay is at most BASE, and no delay is longer than CAP.
 RECONNECT_BASE, RECONNECT_CAP = 0.1, 5.0
-#: Seconds until a connection that does not close is aborted.
-CLOSE_TIMEOUT = 0.5
-
-
-class ClientObserver(Protocol):
-    """Receives the events of a client. The client never calls a higher layer directly."""
-
-    def connected(self, seconds: float, error: TargetError | None) -> None:
-        """Record an attempt to connect: its duration, and its error if it failed."""
-        ...
-
-    def retried(self, operation: str) -> None:
-        """Record a read that is sent a second time."""
-        ...
-
-
-class NullClientObserver:
-    """Ignores the events of a client, for connections that are not counted."""
-
-    def connected(self, seconds: float, error: TargetError | None) -> None:
-        """Ignore an attempt to connect."""
-
-    def retried(self, operation: str) -> None:
-        """Ignore a retry."""
 
 
 class TargetClient:
@@ -91,6 +64,7 @@ class TargetClient:
         wall_clock: Callable[[], int] = time_ns,
         backoff: Backoff | None = None,
         connect_limiter: ConnectLimiter | None = None,
+        tokens: TokenRegistry | None = None,
     ) -> None:
         self.target = target
         #: limits the concurrent connects of all targets together
@@ -99,9 +73,11 @@ class TargetClient:
         self._observer = observer
         self._clock = clock
         self._wall_clock = wall_clock
-        self._tls_context = TlsContext(target.tls)
-        self._credentials = Credentials(target)
-        self._probe_connector = ProbeConnector(target, self._tls_context.ready, self._credentials, clock)
+        #: makes the TLS context of all connections to the target
+        self.tls_context = TlsContext(target.tls)
+        #: the login of all connections to the target
+        self.credentials = Credentials(target, tokens, on_not_renewed=observer.token_not_renewed)
+        self._probe_connector = ProbeConnector(target, self.tls_context.ready, self.credentials, clock)
         self._uses_tls = target.endpoint.tls
         self._backoff = backoff or Backoff(RECONNECT_BASE, RECONNECT_CAP)
         #: how many connections the polls have made; a new connection may lead to another server
@@ -115,12 +91,17 @@ class TargetClient:
         self._names_sent: WeakKeyDictionary[AbstractConnection, set[Args]] = WeakKeyDictionary()
         #: usual name of a command → its name on this server
         self._renamed_commands = {name.upper(): word.get_secret_value() for name, word in target.commands.items()}
-        self._error_mapper = ErrorMapper(target, self._credentials, self._renamed_commands)
+        self._error_mapper = ErrorMapper(target, self.credentials, self._renamed_commands)
         #: the last phase of the newest probe connect that ended or was cut off
         self._last_phase = ""
         #: whether a poll ever received a reply; if so, the scheme of the URL is right
         self._has_replied = False
         self._hangs_in_tls = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a poll waits for a reply."""
+        return any(pool._in_use_connections for pool in self._pools.values())  # noqa: SLF001  # REDIS_PY_INTERNALS
 
     def start_call(self) -> GuardedCall:
         """Request a permit for one call of several commands, and return the call. Use it in a ``with`` statement."""
@@ -162,10 +143,29 @@ class TargetClient:
                 return await self.execute_batch(commands, operation, deadline, db, ticket, own_call)
         ticket = ticket or QueueTicket()
         async with self.attempt(call, deadline - self._clock(), ticket):
-            replies = await self._send_with_retries(commands, operation, deadline, db, ticket)
-        for reply in replies:
-            if isinstance(reply, TargetError):
-                call.record_error(reply)
+            received = PipelineReplies(commands, self._clock)
+            await self._send_with_retries(lambda _: operation, deadline, db, ticket, received)
+        replies = received.received
+        self._observer.replied(commands, replies)
+        call.record_replies(replies)
+        return replies
+
+    async def execute_pipeline(
+        self, commands: Sequence[Args], operation: OperationOf, deadline: float, call: GuardedCall
+    ) -> PipelineReplies:
+        """Send commands at once, as a part of ``call``. Return the replies that came, and the error after them.
+
+        ``operation`` returns the name under which a command is counted when it is sent again.
+        """
+        replies, ticket = PipelineReplies(commands, self._clock), QueueTicket()
+        try:
+            async with self.attempt(call, deadline - self._clock(), ticket):
+                await self._send_with_retries(operation, deadline, None, ticket, replies)
+        except TargetError as error:
+            replies.end(error)
+        received = replies.received
+        self._observer.replied(commands[: len(received)], received)
+        call.record_replies(received)
         return replies
 
     @asynccontextmanager
@@ -193,23 +193,29 @@ class TargetClient:
         call.record_reply()
 
     async def _send_with_retries(
-        self, commands: Sequence[Args], operation: str, deadline: float, db: int | None, ticket: QueueTicket
-    ) -> list[Any]:
-        """Send commands. Reads are sent again after a lost connection, at most ``poll.retries`` times."""
-        target = self.target
+        self, operation: OperationOf, deadline: float, db: int | None, ticket: QueueTicket, replies: PipelineReplies
+    ) -> None:
+        """Send commands. After a lost connection, reads are sent again, at most ``poll.retries`` times.
+
+        Only commands without a reply are sent again.
+        """
+        target, commands = self.target, replies.commands
         retries = target.poll.retries if all(map(is_read, commands)) else 0
         database = target.db if db is None else db
         while True:
+            rest = commands[len(replies.received) :]
             try:
-                return await self._send(commands, database, ticket, target.connection.socket_timeout)
+                return await self._send(rest, database, ticket, target.connection.socket_timeout, replies)
             except (ConnectionResetByTargetError, OperationTimeoutError) as error:
+                if len(replies.received) == len(commands):
+                    return None  # the deadline passed in the moment when the last reply came
                 timed_out = isinstance(error, OperationTimeoutError)
                 if retries <= 0 or (timed_out and not target.connection.retry_on_timeout):
                     raise
                 if self._clock() >= deadline or self.reconnect_delay_error() is not None:
                     raise
             retries -= 1
-            self._observer.retried(operation)
+            self._observer.retried(operation(commands[len(replies.received)]))
 
     async def ask(self, commands: Sequence[Args], within: float) -> list[Any]:
         """Send commands to the server for their evidence, with a deadline of ``within`` seconds of their own.
@@ -219,29 +225,37 @@ class TargetClient:
         """
         try:
             async with asyncio.timeout(within):
-                return await self._send(commands, self.target.db, QueueTicket(), within)
+                replies = PipelineReplies(commands, self._clock)
+                await self._send(commands, self.target.db, QueueTicket(), within, replies)
+                await self._pools[self.target.db].close_surplus()
+                return replies.received
         except TimeoutError:
             raise OperationTimeoutError("no answer in time") from None
 
-    async def _send(self, commands: Sequence[Args], db: int, ticket: QueueTicket, within: float) -> list[Any]:
+    async def _send(
+        self, commands: Sequence[Args], db: int, ticket: QueueTicket, within: float, replies: PipelineReplies
+    ) -> None:
+        """Send commands, and add their replies as they come."""
         pool = self._pools.get(db)
         if pool is None:
             pool = self._pools[db] = make_pool(
                 self.target,
                 db,
                 self._on_pool_connect,
-                tls_context=self._tls_context,
-                credentials=self._credentials,
+                tls_context=self.tls_context,
+                credentials=self.credentials,
                 connect_limiter=self.connect_limiter,
             )
         connection = None
         try:
             connection = await pool.get_connection()  # type: ignore[no-untyped-call]
+            if connection.is_connected and self._must_replace(connection):
+                await connection.disconnect(nowait=True)
             if not connection.is_connected:
                 self._names_sent.pop(connection, None)
             await connection.connect(ticket)
             async with asyncio.timeout(within):
-                replies = await self._write_and_read(connection, commands)
+                await self._write_and_read(connection, commands, replies)
         except BaseException as error:
             if connection is not None:
                 await connection.disconnect(nowait=True)  # late replies may still arrive on it
@@ -250,19 +264,17 @@ class TargetClient:
             raise
         else:
             self._has_replied = True
-            if any(isinstance(reply, AuthError) for reply in replies):
+            if any(isinstance(reply, AuthError) for reply in replies.received):
                 await connection.disconnect(nowait=True)  # the next connection reads the credentials again
-            return replies
         finally:
             if connection is not None:
                 await pool.release(connection)
 
-    async def _write_and_read(self, connection: AbstractConnection, commands: Sequence[Args]) -> list[Any]:
-        """Send commands and return their replies. The first commands of a connection are sent with the client name."""
+    async def _write_and_read(self, connection: Any, commands: Sequence[Args], replies: PipelineReplies) -> None:
+        """Send commands and add their replies. The first commands of a connection are sent with the client name."""
         sent = self._names_sent.setdefault(connection, set())
         names = [args for args in self.naming.commands() if args not in sent]
-        renamed = [self._with_server_name(args) for args in (*names, *commands)]
-        await connection.send_packed_command(connection.pack_commands(renamed))
+        await connection.send([self._with_server_name(args) for args in (*names, *commands)])
         for args in names:
             sent.add(args)
             try:
@@ -274,28 +286,34 @@ class TargetClient:
             if isinstance(reply, MaxClientsError) or str(reply).startswith("DENIED"):
                 raise reply  # the reason why the server closes the connection; no other reply will come
             self.naming.record_reply(args, reply if isinstance(reply, TargetError) else None)
-        return [await self._read_reply(connection) for _ in commands]
+        for _ in commands:
+            replies.add(await self._read_reply(connection))
+        connection.replied()
 
     def _with_server_name(self, args: Args) -> Args:
         """Return a command with the name that it has on this server."""
         name = self._renamed_commands.get(str(args[0]).upper()) if self._renamed_commands else None
         return args if name is None else (name, *args[1:])
 
-    async def _read_reply(self, connection: AbstractConnection) -> Any:
+    async def _read_reply(self, connection: Any) -> Any:
         """Read one reply. An error reply is returned as a TargetError."""
         try:
-            return await connection.read_response(disconnect_on_error=False)
+            reply = await connection.read_reply()
         except Exception as error:
-            if is_error_reply(error):
-                self._has_replied = True
-                return self._map_error(error)
-            raise
+            if not is_error_reply(error):
+                raise
+            reply = error
+        if isinstance(reply, ResponseError | RedisConnectionError):
+            self._has_replied = True
+            return self._map_error(reply)
+        return reply
 
-    async def connect_probe(self, on_phase: OnPhase = lambda *_: None) -> ProbeConnection:
+    async def connect_probe(self, on_phase: OnPhase = lambda *_: None, *, is_spare: bool = False) -> ProbeConnection:
         """Return a connection for pings, made within ``socket_connect_timeout``.
 
         ``on_phase`` receives the duration of each phase. Raises TargetError. The caller holds a permit of the breaker
-        and has waited for the connect limiter.
+        and has waited for the connect limiter. ``is_spare`` means that another connection works. Then a failure delays
+        nothing else.
         """
         started, sock = self._clock(), None
         is_trial = self._breaker.state != "closed"
@@ -306,17 +324,19 @@ class TargetClient:
             on_phase(phase, seconds)
 
         try:
+            login = await self.credentials.read()  # it may take seconds, which are not those of the server
+            started = self._clock()
             async with asyncio.timeout(self.target.connection.socket_connect_timeout):
-                sock, tls, lines = await self._probe_connector.connect(on_phase_end, is_trial=is_trial)
+                sock, tls, lines, login = await self._probe_connector.connect(login, on_phase_end, is_trial=is_trial)
         except Exception as error:
             if sock is not None:
                 sock.close()  # the deadline passed in the moment when the connect succeeded
             self._hangs_in_tls = isinstance(error, TimeoutError) and self._last_phase == "tls"
-            self._on_connect(self._clock() - started, error)
+            self._on_connect(self._clock() - started, error, is_spare=is_spare)
             raise self._map_error(error) from error
         self._on_connect(self._clock() - started, None)
         connection = ProbeConnection(
-            sock, tls, lines, clock=self._clock, wall_clock=self._wall_clock, map_error=self._map_error
+            sock, tls, lines, clock=self._clock, wall_clock=self._wall_clock, map_error=self._map_error, login=login
         )
         connection.introduce(
             [
@@ -327,30 +347,38 @@ class TargetClient:
         )
         return connection
 
-    def connect_timeout_error(self) -> OperationTimeoutError:
+    def must_replace(self, connection: ProbeConnection) -> bool:
+        """Whether the service will soon cut a connection for pings, and a new login can prevent that."""
+        return self._clock() >= connection.serves_until and self.credentials.has_newer(connection.login)
+
+    def _must_replace(self, connection: Any) -> bool:
+        is_due = asyncio.get_running_loop().time() >= connection.serves_until
+        return is_due and self.credentials.has_newer(connection.login)
+
+    def connect_timeout_error(self) -> TargetError:
         """Return the error of a ping that had no connection in time, with a hint if the TLS handshake hangs."""
+        if self.credentials.is_awaiting_first_token:
+            return SkippedError("the first login is not there yet")
         hangs = self._uses_tls and not self._has_replied and self._last_phase == "tcp"
         return OperationTimeoutError(with_hint("no connection in time", HINT_TRY_PLAIN if hangs else ""))
 
     async def aclose(self) -> None:
         """Close every pooled connection. Raises nothing, and does not wait for the server."""
         for pool in self._pools.values():
-            with suppress(Exception):
-                async with asyncio.timeout(CLOSE_TIMEOUT):
-                    await pool.close_all(CLOSE_TIMEOUT)
+            await pool.close_all()
 
     def _on_pool_connect(self, seconds: float, error: BaseException | None) -> None:
         self.connects += error is None
         self._on_connect(seconds, error)
 
-    def _on_connect(self, seconds: float, error: BaseException | None) -> None:
+    def _on_connect(self, seconds: float, error: BaseException | None, *, is_spare: bool = False) -> None:
         if isinstance(error, asyncio.CancelledError):
             error = OperationTimeoutError("no answer in time")
         mapped = None if error is None else self._map_error(error)
         if mapped is None:
             self._backoff.reset()
             self._reconnect_after = 0.0
-        elif mapped.unavailable or isinstance(mapped, AuthError):
+        elif not is_spare and (mapped.unavailable or isinstance(mapped, AuthError)):
             # Other errors delay nothing: a database that is refused (SELECT) does not concern other databases.
             self._connect_failed_at = self._clock()
             self._reconnect_after = self._connect_failed_at + self._backoff.next()
@@ -369,12 +397,4 @@ class TargetClient:
         """Return the error of a target that never replied with a hint about TLS, where one may help."""
         if self._has_replied or self.target.endpoint.kind == "unix":
             return error
-        is_reset = isinstance(error, ConnectionResetByTargetError)
-        if is_reset and not self._uses_tls:
-            return type(error)(with_hint(str(error), HINT_TRY_TLS))
-        if is_reset and self.target.tls.cert_file is None:
-            # The alert that would name the cause was lost with the connection.
-            return type(error)(with_hint(str(error), HINT_CLIENT_CERTIFICATE))
-        if isinstance(error, OperationTimeoutError) and self._uses_tls and self._hangs_in_tls:
-            return type(error)(with_hint(str(error), HINT_TRY_PLAIN))
-        return error
+        return with_tls_hint(error, self._uses_tls, self.target.tls.cert_file is not None, self._hangs_in_tls)

@@ -19,7 +19,7 @@ from redis_pulse.client.credentials import Credentials
 from redis_pulse.config import TargetSettings, no_entry
 from redis_pulse.errors import TargetError
 from redis_pulse.file_descriptors import SHORTAGE_ERRNOS
-from redis_pulse.log.processors import hide
+from redis_pulse.masking import hide, mask
 
 _MAX_CHARACTERS = 200
 _ERRNO = re.compile(r"\[Errno (-?\d+)\]")
@@ -106,9 +106,9 @@ class ErrorMapper:
     def __call__(self, error: BaseException) -> TargetError:
         """Return the ``TargetError`` for an exception. A ``TargetError`` keeps its class."""
         if not isinstance(error, TargetError):
-            error = map_error(error, tls=self._settings.endpoint.tls, secret=self._credentials.secret)
-            if self._renamed:
-                error = type(error)(_with_usual_names(str(error), self._renamed))
+            mapped = map_error(error, tls=self._settings.endpoint.tls, secret=self._credentials.secret)
+            errors.forget_frames(error)  # redis-py keeps an error in the frame that raised it
+            error = type(mapped)(_with_usual_names(str(mapped), self._renamed)) if self._renamed else mapped
         return self._explain_missing_password(error)
 
     def _explain_missing_password(self, error: TargetError) -> TargetError:
@@ -125,7 +125,7 @@ class ErrorMapper:
 def map_error(error: BaseException, *, tls: bool, secret: str | None = None) -> TargetError:
     """Return the ``TargetError`` for an exception. Its text does not contain ``secret``."""
     kind = _class_of(error, tls=tls)
-    text = _without_secret(_text_of(error), secret)
+    text = _without_secret(_text_of(error, secret), secret)
     if kind is errors.TlsError:
         text = with_hint(text, next((hint for part, hint in _TLS_HINTS if part in text.lower()), ""))
     return kind(text)
@@ -133,13 +133,25 @@ def map_error(error: BaseException, *, tls: bool, secret: str | None = None) -> 
 
 def map_error_reply(text: str, *, secret: str | None = None) -> TargetError:
     """Return the ``TargetError`` for an error reply, given as the server sent it, without its minus."""
-    text = " ".join(text.split())
-    return _class_of_text(text)(_without_secret(text, secret))
+    return _class_of_text(" ".join(text.split()))(_without_secret(_one_line(text, secret), secret))
 
 
 def with_hint(text: str, hint: str) -> str:
     """Return the text of an error together with a hint, which may be empty."""
     return f"{text}; {hint}" if hint else text
+
+
+def with_tls_hint(error: TargetError, uses_tls: bool, has_certificate: bool, hangs_in_tls: bool) -> TargetError:
+    """Return the error of a target that never replied, with a hint about TLS where one may help."""
+    is_reset = isinstance(error, errors.ConnectionResetByTargetError)
+    if is_reset and not uses_tls:
+        return type(error)(with_hint(str(error), HINT_TRY_TLS))
+    if is_reset and not has_certificate:
+        # The alert that would name the cause was lost with the connection.
+        return type(error)(with_hint(str(error), HINT_CLIENT_CERTIFICATE))
+    if isinstance(error, errors.OperationTimeoutError) and uses_tls and hangs_in_tls:
+        return type(error)(with_hint(str(error), HINT_TRY_PLAIN))
+    return error
 
 
 def is_error_reply(error: BaseException) -> bool:
@@ -231,15 +243,21 @@ def _class_by_errno(error: OSError) -> type[TargetError]:
     return errors.UnreachableError if code in _UNREACHABLE else errors.ConnectionResetByTargetError
 
 
-def _text_of(error: BaseException) -> str:
+def _text_of(error: BaseException, secret: str | None) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = _one_line(str(error), secret) or type(error).__name__
     code = getattr(error, "status_code", None)  # redis-py removes it from the text: WRONGPASS, NOAUTH, NOPERM
     return f"{code} {text}" if code and not text.startswith(code) else text
 
 
+def _one_line(text: str, secret: str | None) -> str:
+    """Return a text with one blank between words, without ``secret``. A secret may have several blanks in a row."""
+    joined = " ".join(hide(text, secret).split())
+    return hide(joined, " ".join(secret.split())) if secret else joined
+
+
 def _without_secret(text: str, secret: str | None) -> str:
     text = re.split(r",? with args beginning with", text)[0]
-    text = hide(text, secret)
+    text = mask(hide(text, secret))
     return text if len(text) <= _MAX_CHARACTERS else text[: _MAX_CHARACTERS - 1] + "…"

@@ -4,7 +4,7 @@
 ``OperationCommands`` is the port through which collectors send the commands of one operation with one deadline.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, Self
 
 from redis_pulse.circuit_breaker import CircuitBreaker
@@ -51,6 +51,12 @@ class GuardedCall:
                 self._permit.failure(error)
         elif not isinstance(error, SkippedError):
             self._got_reply = True
+
+    def record_replies(self, replies: Iterable[Any]) -> None:
+        """Record the error replies among these."""
+        for reply in replies:
+            if isinstance(reply, TargetError):
+                self.record_error(reply)
 
     def end(self) -> None:
         """End the call: with a success if the target replied, without a verdict if nothing reached it."""

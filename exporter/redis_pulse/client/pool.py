@@ -7,9 +7,11 @@ All targets share one connect limiter. A thousand concurrent connects would dist
 """
 
 import asyncio
+import math
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import lru_cache
 from time import monotonic
 from typing import Any, Final
 
@@ -19,20 +21,25 @@ from redis.asyncio.connection import AbstractConnection, RedisSSLContext
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.credentials import CredentialProvider
-from redis.exceptions import ResponseError
+from redis.exceptions import AuthenticationError, ResponseError
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from redis_pulse.blocking import resolve
 from redis_pulse.client.bounded_parser import parser_factory
-from redis_pulse.client.credentials import Credentials
+from redis_pulse.client.credentials import Credentials, ServerLogin
+from redis_pulse.client.permitted_addresses import permitted_addresses
 from redis_pulse.client.tls import TlsContext
+from redis_pulse.commands import Args
 from redis_pulse.config import TargetSettings
+from redis_pulse.config.networks import PermittedAddresses
 from redis_pulse.file_descriptors import check_descriptor_available
 
 #: The undocumented attributes of redis-py that this package reads or overrides, by the class that has them.
 #: ``tests/client/test_pool.py`` fails when redis-py loses one.
 REDIS_PY_INTERNALS: Final[tuple[tuple[type, tuple[str, ...]], ...]] = (
     (Connection, ("_connect", "_connection_arguments", "host", "port")),
-    (Connection, ("_parser", "_writer", "health_check_interval", "next_health_check", "socket_connect_timeout")),
+    (Connection, ("_parser", "_writer", "_host_error", "check_health")),
+    (Connection, ("health_check_interval", "next_health_check", "socket_connect_timeout")),
     (UnixDomainSocketConnection, ("_connect", "_parser", "_writer", "health_check_interval", "next_health_check")),
     (SSLConnection, ("_connect", "_connection_arguments", "ssl_context")),
     (RedisSSLContext, ("context",)),
@@ -91,13 +98,39 @@ class ConnectLimiter:
             release()
 
 
+def pack(args: Args) -> bytes:
+    """Return a command as the protocol has it."""
+    words = [word if type(word) is bytes else str(word).encode() for word in args]
+    return b"*%d\r\n" % len(words) + b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])
+
+
+#: The same few commands are sent in each poll.
+_pack_usual = lru_cache(maxsize=256)(pack)
+
+
+def _is_usual(args: Args) -> bool:
+    return len(args) <= 4 and all(type(word) is str and len(word) < 40 for word in args)
+
+
 class _InstrumentedConnection:
     """A connection that reports every attempt to connect to ``on_connect``."""
 
-    def __init__(self, *, on_connect: OnConnect, connect_limiter: ConnectLimiter, **options: Any) -> None:
+    def __init__(
+        self, *, on_connect: OnConnect, connect_limiter: ConnectLimiter, credentials: Credentials | None, **options: Any
+    ) -> None:
         self._on_attempt = on_connect
         self._connect_limiter = connect_limiter
+        self._credentials = credentials
+        self._login_provider = _LoginProvider()
+        #: when another connection must take its place, by the clock of the event loop
+        self.serves_until = math.inf
+        options["credential_provider"] = None if credentials is None else self._login_provider
         super().__init__(**options)
+
+    @property
+    def login(self) -> ServerLogin:
+        """What the connection is logged in with."""
+        return self._login_provider.login
 
     async def connect(self, ticket: QueueTicket | None = None) -> None:
         """Connect, unless it is connected. ``ticket`` tells whether it waits for the connect limiter."""
@@ -106,7 +139,62 @@ class _InstrumentedConnection:
         async with self._connect_limiter.acquire(ticket):
             await self._connect_now()
 
+    async def send(self, commands: Sequence[Args]) -> None:
+        """Send commands at once. The caller limits the time, so redis-py starts no task for it."""
+        await self.check_health()  # type: ignore[attr-defined]
+        writer = self._writer  # type: ignore[attr-defined]
+        writer.write(b"".join([_pack_usual(args) if _is_usual(args) else pack(args) for args in commands]))
+        await writer.drain()
+
+    async def read_reply(self) -> Any:
+        """Return the next reply, with an error reply as a value. The caller limits the time."""
+        try:
+            return await self._parser.read_response(disable_decoding=True)  # type: ignore[attr-defined]
+        except TimeoutError:
+            raise
+        except OSError as error:
+            host = self._host_error()  # type: ignore[attr-defined]
+            raise RedisConnectionError(f"Error while reading from {host} : {error.args}") from error
+
+    def replied(self) -> None:
+        """Record that the server has replied just now, so that no PING must prove that the connection works."""
+        if self.health_check_interval:  # type: ignore[attr-defined]
+            self.next_health_check = asyncio.get_running_loop().time() + self.health_check_interval  # type: ignore[attr-defined]
+
+    async def disconnect(self, nowait: bool = False, *arguments: Any, **named: Any) -> None:
+        """Close it. With ``nowait``, TLS sends its last record, and the socket closes without the reply to it.
+
+        redis-py would leave the socket of a silent server open for half a minute, or until the process ends.
+        """
+        writer = self._writer  # type: ignore[attr-defined]  # super() forgets it
+        try:
+            await super().disconnect(nowait, *arguments, **named)  # type: ignore[misc]
+        finally:
+            if nowait and writer is not None:
+                writer.transport.abort()
+
     async def _connect_now(self) -> None:
+        if self._credentials is None:
+            await self._attempt()
+            return
+        started = monotonic()
+        try:
+            self._login_provider.login = await self._credentials.read()
+        except BaseException as error:
+            self._on_attempt(monotonic() - started, error)
+            raise
+        try:
+            await self._attempt()
+        except AuthenticationError:
+            renewed = await self._credentials.after_rejection(self.login)
+            if renewed is None:
+                raise
+            self._login_provider.login = renewed
+            await self._attempt()
+        self._credentials.accepted(self.login)
+        self.serves_until = asyncio.get_running_loop().time() + self.login.life
+
+    async def _attempt(self) -> None:
         started = monotonic()
         try:
             check_descriptor_available()
@@ -115,9 +203,7 @@ class _InstrumentedConnection:
             self._on_attempt(monotonic() - started, error)
             raise
         self._parser.allow_full_size()  # type: ignore[attr-defined]
-        if self.health_check_interval:  # type: ignore[attr-defined]
-            # A new connection needs no PING to prove that it works.
-            self.next_health_check = asyncio.get_running_loop().time() + self.health_check_interval  # type: ignore[attr-defined]
+        self.replied()
         self._on_attempt(monotonic() - started, None)
 
 
@@ -126,11 +212,16 @@ class _ResolvingConnection(_InstrumentedConnection):
 
     _address: str | None = None
 
+    def __init__(self, *, permitted: PermittedAddresses | None, **options: Any) -> None:
+        self._permitted = permitted
+        super().__init__(**options)
+
     async def _connect(self) -> None:
         last_error: OSError = OSError("no address")
         async with asyncio.timeout(self.socket_connect_timeout):  # type: ignore[attr-defined]
             host, port = self.host, self.port  # type: ignore[attr-defined]
-            addresses = await resolve(host, port, within=self.socket_connect_timeout)  # type: ignore[attr-defined]
+            found = await resolve(host, port, within=self.socket_connect_timeout)  # type: ignore[attr-defined]
+            addresses = permitted_addresses(found, self._permitted)
             for _, address in addresses:
                 self._address = host if "%" in host else address[0]  # address[0] lacks the scope of an IPv6 address
                 try:
@@ -184,30 +275,30 @@ class ConnectionPool(BlockingConnectionPool):
     async def ensure_connection(self, connection: Any) -> None:
         """Do nothing: the caller of ``get_connection`` connects it."""
 
-    async def close_all(self, within: float) -> None:
-        """Close every connection without waiting for the server.
+    async def close_surplus(self) -> None:
+        """Close all idle connections but the one that is used next: two at once are rarely needed."""
+        for connection in self._available_connections[:-1]:
+            if connection in self._available_connections:
+                await connection.disconnect(nowait=True)
 
-        TLS closes its session in the background. A connection that is not closed after ``within`` seconds is aborted.
-        """
+    async def close_all(self) -> None:
+        """Close every connection without waiting for the server."""
         for connection in (*self._available_connections, *self._in_use_connections):
-            writer = connection._writer  # noqa: SLF001  # disconnect() forgets it
             with suppress(Exception):
                 await connection.disconnect(nowait=True)
-            if writer is not None:
-                asyncio.get_running_loop().call_later(within, writer.transport.abort)
 
 
-class _PasswordProvider(CredentialProvider):
-    """Gives redis-py the credentials of a target that has a password or a password file."""
+class _LoginProvider(CredentialProvider):
+    """Gives redis-py the login that its connection has read."""
 
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
+    def __init__(self) -> None:
+        self.login = ServerLogin()
 
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
-        raise NotImplementedError  # it would read a file on the event loop
+        raise NotImplementedError  # only connections of asyncio use it
 
     async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
-        username, password = await self._credentials.read()
+        username, password = self.login.username, self.login.password
         if password is None:
             # A password file without an entry for this server. redis-py sends no AUTH for an empty tuple.
             return ()  # type: ignore[return-value]
@@ -222,10 +313,9 @@ def connection_factory(
     ``on_connect`` and ``connect_limiter`` are not among the arguments.
     """
     endpoint = settings.endpoint
-    has_password = settings.password is not None or settings.password_file is not None
     options: dict[str, Any] = {
         "db": db,
-        "credential_provider": _PasswordProvider(credentials) if has_password else None,
+        "credentials": credentials if settings.has_login else None,
         "protocol": 2,
         "parser_class": parser_factory(settings.poll.max_reply),
         "driver_info": None,
@@ -237,6 +327,7 @@ def connection_factory(
     options |= {
         "host": endpoint.host,
         "port": endpoint.port,
+        "permitted": settings.permitted,
         "socket_keepalive": settings.connection.socket_keepalive,
     }
     if endpoint.tls:

@@ -9,23 +9,23 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Literal
 
 from redis_pulse.blocking import numeric_address, resolve
-from redis_pulse.client.credentials import Credentials
+from redis_pulse.client.credentials import Credentials, ServerLogin
 from redis_pulse.client.error_mapping import map_error_reply
-from redis_pulse.client.probe_connection import RespLineReader, enable_kernel_timestamps, encode_command, parse_error
+from redis_pulse.client.kernel_timestamps import enable_receive_timestamps
+from redis_pulse.client.permitted_addresses import Address, permitted_addresses
+from redis_pulse.client.probe_connection import RespLineReader, encode_command, parse_error
 from redis_pulse.client.tls import TlsLayer
 from redis_pulse.config import Endpoint, TargetSettings
-from redis_pulse.errors import ProtocolError
+from redis_pulse.errors import AuthError, ProtocolError
 from redis_pulse.file_descriptors import reject_reserved
 
 Phase = Literal["dns", "tcp", "tls", "auth"]
 PHASES: tuple[Phase, ...] = ("dns", "tcp", "tls", "auth")
 #: Receives the duration in seconds of each phase that ended, or was cut off at the deadline.
 OnPhase = Callable[[Phase, float], None]
-#: Address family and address, as ``socket.connect`` takes them.
-Address = tuple[int, Any]
 #: Seconds for the TCP handshake of a trial. The kernel repeats a lost SYN after 1 s, and again 2 s later.
 TRIAL_CONNECT_TIMEOUT = 2.0
 #: Seconds. If the peer's kernel acknowledges no data for so long, the path is broken or the host is down.
@@ -65,7 +65,7 @@ def phases_of(settings: TargetSettings) -> list[Phase]:
         "dns": endpoint.kind == "tcp" and numeric_address(endpoint.host, endpoint.port) is None,
         "tcp": True,
         "tls": endpoint.tls,
-        "auth": settings.password is not None or settings.password_file is not None,
+        "auth": settings.has_login,
     }
     return [phase for phase in PHASES if has_phase[phase]]
 
@@ -86,19 +86,18 @@ class ProbeConnector:
         self._clock = clock
 
     async def connect(
-        self, on_phase: OnPhase, *, is_trial: bool = False
-    ) -> tuple[socket.socket, TlsLayer | None, RespLineReader]:
+        self, login: ServerLogin, on_phase: OnPhase, *, is_trial: bool = False
+    ) -> tuple[socket.socket, TlsLayer | None, RespLineReader, ServerLogin]:
         """Return a connected socket with kernel timestamps. Raises TargetError, OSError and ssl.SSLError.
 
-        ``is_trial`` means that the target did not reply recently. The TCP handshake then ends early, so that the next
-        trial soon sends a new SYN.
+        It is logged in with ``login``, or with a renewed one that is returned. ``is_trial`` means that the target did
+        not reply recently. The TCP handshake then ends early, so that the next trial soon sends a new SYN.
         """
         settings, endpoint = self._settings, self._settings.endpoint
         context = await self._tls_context() if endpoint.tls else None
-        username, password = await self._credentials.read()
         sock = await self._open(endpoint, on_phase, is_trial=is_trial)
         try:
-            enable_kernel_timestamps(sock)
+            enable_receive_timestamps(sock)
             tls = None
             if context is not None:
                 tls = TlsLayer(context, settings.tls.server_name or endpoint.host)
@@ -106,13 +105,26 @@ class ProbeConnector:
                     await tls.handshake(sock)
             handshake = _Handshake(sock, tls)
             handshake.read_greeting()
-            if password is not None:
+            if login.password is not None:
                 with self._timed("auth", on_phase):
-                    await handshake.authenticate(username, password)
+                    login = await self._log_in(handshake, login)
         except BaseException:
             sock.close()
             raise
-        return sock, tls, handshake.lines
+        return sock, tls, handshake.lines, login
+
+    async def _log_in(self, handshake: "_Handshake", login: ServerLogin) -> ServerLogin:
+        """Log in, and return the login that the server accepted. A rejected token is renewed, and tried once more."""
+        try:
+            await handshake.authenticate(login.username, login.password or "")
+        except AuthError:
+            renewed = await self._credentials.after_rejection(login)
+            if renewed is None:
+                raise
+            await handshake.authenticate(renewed.username, renewed.password or "")
+            login = renewed
+        self._credentials.accepted(login)
+        return login
 
     async def _open(self, endpoint: Endpoint, on_phase: OnPhase, *, is_trial: bool) -> socket.socket:
         if endpoint.kind == "unix":
@@ -123,6 +135,7 @@ class ProbeConnector:
             with self._timed("dns", on_phase):
                 within = self._settings.connection.socket_connect_timeout
                 addresses = await resolve(endpoint.host, endpoint.port, within=within)
+        addresses = permitted_addresses(addresses, self._settings.permitted)
         with self._timed("tcp", on_phase):
             return await self._connect_any(addresses, is_trial=is_trial)
 

@@ -1,8 +1,8 @@
 """The connection for pings: RESP2 as far as a probe needs it, and exact times of pings and replies.
 
 Nothing waits here. ``ping()`` and ``receive()`` return at once. ``ping()`` reads the clocks just before it sends, and
-``receive()`` just after it has read. That is as close to the system call as Python allows. The kernel adds the time of
-the arrival.
+``receive()`` just after it has read. That is as close to the system call as Python allows. The kernel adds the times of
+the departure and of the arrival (``kernel_timestamps``).
 
 The server replies to PING, to AUTH and to every error with one line: ``+PONG``, ``+OK``, ``-LOADING …``. It replies to
 a PING with a word by that word, a bulk string. A probe expects no other reply, so it parses no other reply.
@@ -14,53 +14,22 @@ import asyncio
 import secrets
 import socket
 import ssl
-import struct
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from redis_pulse.client.credentials import ServerLogin
 from redis_pulse.client.error_mapping import map_error_reply
+from redis_pulse.client.kernel_timestamps import SendTimestamps, receive_with_timestamp
 from redis_pulse.client.tcp_info import TcpInfo, read_tcp_info
 from redis_pulse.client.tls import TlsLayer
 from redis_pulse.errors import MaxClientsError, OperationTimeoutError, ProtocolError, TargetError
 
-_LINUX = sys.platform.startswith("linux")
-#: Linux option: put a timestamp on received data, in ns of CLOCK_REALTIME. ``socket`` names it since Python 3.14.
-_SO_TIMESTAMPNS = 35
-_TIMESPEC = struct.Struct("@ll")
-#: Bytes for the control message with the timestamp.
-_CONTROL_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
 _RECEIVE_BYTES = 16384
 #: No server sends a longer line. A peer that does is not a server.
 MAX_LINE_BYTES = 16384
 #: Characters of ``$`` and a length of at most 99999.
 _MAX_LENGTH_CHARACTERS = 6
-
-
-def enable_kernel_timestamps(sock: socket.socket) -> None:
-    """Let the kernel put timestamps on received data where it can: for TCP on Linux, never for unix sockets."""
-    if _LINUX:
-        with suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-
-
-def receive_with_timestamp(sock: socket.socket, size: int) -> tuple[bytes, int | None]:
-    """Return the received data, and the kernel's time of its arrival in ns of CLOCK_REALTIME, or None.
-
-    The data is empty when the peer has closed the connection. Data of several arrivals has the timestamp of the last.
-    Raises BlockingIOError when nothing has arrived, and OSError.
-    """
-    data, control, _, _ = sock.recvmsg(size, _CONTROL_BYTES)
-    return data, _kernel_timestamp(control) if control else None
-
-
-def _kernel_timestamp(control: list[tuple[int, int, Any]]) -> int | None:
-    for level, kind, content in control:
-        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(content) >= _TIMESPEC.size:
-            seconds, nanoseconds = _TIMESPEC.unpack_from(content)
-            return int(seconds * 1_000_000_000 + nanoseconds)
-    return None
 
 
 def encode_command(*words: str) -> bytes:
@@ -135,16 +104,17 @@ OnReply = Callable[[TargetError | None], None]
 
 
 class SentPing(NamedTuple):
-    """A sent ping, and the time just before: in seconds of the clock and in ns of the wall clock.
+    """A sent ping, and when it left: in seconds of the clock and in ns of the wall clock.
 
-    The system call took ``took`` seconds, so the ping may have left that much later. ``number`` is the number that it
-    carries, if any.
+    With ``is_stamped``, the kernel timed it, and ``took`` is 0. Otherwise the time is just before the system call. That
+    took ``took`` seconds, so the ping may have left that much later. ``number`` is the number that it carries, if any.
     """
 
     at: float
     at_ns: int
     took: float
     number: int | None = None
+    is_stamped: bool = False
 
 
 class Received(NamedTuple):
@@ -170,10 +140,13 @@ class ProbeConnection:
         "_next_number",
         "_on_hang_up",
         "_on_introduction_reply",
+        "_send_timestamps",
         "_sock",
         "_tls",
         "_wall_clock",
         "is_numbered",
+        "login",
+        "serves_until",
     )
 
     def __init__(
@@ -185,6 +158,7 @@ class ProbeConnection:
         clock: Callable[[], float],
         wall_clock: Callable[[], int],
         map_error: Callable[[BaseException], TargetError],
+        login: ServerLogin = ServerLogin(),  # noqa: B008  # it does not change
     ) -> None:
         self._sock = sock
         self._tls = tls
@@ -192,10 +166,14 @@ class ProbeConnection:
         self._clock = clock
         self._wall_clock = wall_clock
         self._map_error = map_error
+        self._send_timestamps: SendTimestamps | None = None
         self._is_listening = False
         #: one callback for each reply to the introduction that is still expected
         self._on_introduction_reply: list[OnReply] = []
         self._on_hang_up: Callable[[], None] | None = None
+        #: what the connection is logged in with, and when another one must take its place
+        self.login = login
+        self.serves_until = clock() + login.life
         #: whether PINGs carry a number
         self.is_numbered = False
         # Starts at a random number, so that a reply to the ping of another client does not match.
@@ -206,10 +184,21 @@ class ProbeConnection:
         asyncio.get_running_loop().add_reader(self._sock.fileno(), on_readable)
         self._is_listening = True
 
+    def stop_listening(self) -> None:
+        """Call back no more. Data that arrives stays in the kernel."""
+        if self._is_listening:
+            asyncio.get_running_loop().remove_reader(self._sock.fileno())
+            self._is_listening = False
+
     @property
     def certificate_expires(self) -> float | None:
         """Unix time at which the server's certificate expires, or None without TLS or without a check."""
         return self._tls.certificate_expires if self._tls else None
+
+    @property
+    def tls_version(self) -> str:
+        """The version of TLS, such as ``TLSv1.3``, or an empty text without TLS."""
+        return self._tls.version if self._tls else ""
 
     def tcp_info(self) -> TcpInfo | None:
         """Return what the kernel knows about the connection now, or None where it tells nothing (``tcp_info``)."""
@@ -219,19 +208,20 @@ class ProbeConnection:
         """Send commands before the first ping. Each callback receives the reply to its command: None, or the error.
 
         The method does not wait for the replies. If the connection is broken, the next ping fails. ``on_hang_up()`` is
-        called when the connection ends before any reply.
+        called when the connection ends before any reply. From then on the kernel times what is sent.
         """
         data = b"".join([encoded for encoded, _ in commands])
         if data:
             self._on_introduction_reply, self._on_hang_up = [on_reply for _, on_reply in commands], on_hang_up
             with suppress(OSError, ssl.SSLError):
                 self._sock.send(self._tls.encrypt(data) if self._tls else data)
+        self._send_timestamps = SendTimestamps.enable(self._sock)
 
     @property
     def peer(self) -> tuple[int, Any] | None:
-        """Address family and address of the server, or None if the connection is lost. TLS needs more than these."""
+        """Address family and address of the server, or None if the connection is lost."""
         try:
-            return None if self._tls is not None else (int(self._sock.family), self._sock.getpeername())
+            return int(self._sock.family), self._sock.getpeername()
         except OSError:
             return None
 
@@ -254,7 +244,13 @@ class ProbeConnection:
             raise self._map_error(error) from error
         if count != len(data):
             raise OperationTimeoutError("the server has stopped reading")
-        return SentPing(at, at_ns, self._clock() - at, number)
+        took = self._clock() - at
+        if self._send_timestamps is not None:
+            left_ns = self._send_timestamps.read(at_ns)
+            # A packet that left later had to wait for the network or the server. A client waits for that too.
+            if left_ns is not None and (delay := (left_ns - at_ns) / 1e9) <= took:
+                return SentPing(at + delay, left_ns, 0.0, number, is_stamped=True)
+        return SentPing(at, at_ns, took, number)
 
     def receive(self) -> Received | None:
         """Return the replies that have arrived, or None. Raises TargetError when the connection is lost.
@@ -270,6 +266,8 @@ class ProbeConnection:
                 raise ConnectionResetError("closed by the server")
             lines = self._lines.feed(data if self._tls is None else self._decrypt(self._tls, data))
         except (BlockingIOError, InterruptedError):
+            if self._send_timestamps is not None:
+                self._send_timestamps.drain()  # a timestamp that came late is what woke the event loop
             return None
         except (OSError, EOFError, ssl.SSLError) as error:
             if self._on_hang_up is not None:
@@ -325,9 +323,7 @@ class ProbeConnection:
 
     def close(self) -> None:
         """Close the connection without waiting for the server. A second call does nothing."""
-        if self._is_listening:
-            asyncio.get_running_loop().remove_reader(self._sock.fileno())
-            self._is_listening = False
+        self.stop_listening()
         if self._tls is not None:
             with suppress(OSError):
                 self._sock.send(self._tls.closing_record())

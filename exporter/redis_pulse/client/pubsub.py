@@ -24,7 +24,7 @@ class PubSubConnection:
     def __init__(self, settings: TargetSettings, connect_limiter: ConnectLimiter) -> None:
         self._settings = settings
         self._ping_after = settings.connection.health_check_interval or PING_AFTER
-        credentials = Credentials(settings)
+        credentials = Credentials(settings, on_not_renewed=lambda _reason: None)  # a Sentinel has a password
         self._map_error = ErrorMapper(settings, credentials)
         kind, options = connection_factory(settings, 0, TlsContext(settings.tls), credentials)
         self._connection: AbstractConnection = kind(

@@ -104,6 +104,16 @@ class TlsLayer:
         end = certificate.get("notAfter") if certificate else None
         return float(ssl.cert_time_to_seconds(end)) if isinstance(end, str) else None
 
+    @property
+    def version(self) -> str:
+        """The version of the protocol, such as ``TLSv1.3``, or an empty text before the handshake."""
+        return self._object.version() or ""
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The server's certificate (DER), checked or not, or None before the handshake."""
+        return self._object.getpeercert(binary_form=True)
+
     def encrypt(self, data: bytes) -> bytes:
         """Return the TLS records to send."""
         self._object.write(data)

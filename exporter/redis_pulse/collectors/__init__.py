@@ -7,12 +7,15 @@ import importlib
 import pkgutil
 from types import MappingProxyType
 
-from redis_pulse.collectors.base import Collector
+from redis_pulse.collectors.base import Collector, Requesting, Writing
 from redis_pulse.commands import UNSUPPORTED, Commands
 from redis_pulse.metric import MetricSpec
 
-__all__ = ["UNSUPPORTED", "Collector", "Commands", "load"]
+__all__ = ["LEAN", "UNSUPPORTED", "Collector", "Commands", "Requesting", "Writing", "load"]
 
+#: The set ``lean``, for fleets: what the alerts of availability and the fleet overview read. The last two run only on
+#: nodes of clusters and on Sentinels.
+LEAN = ("info", "errorstats", "cluster", "sentinel")
 _NOT_COLLECTORS = ("base", "support")
 
 

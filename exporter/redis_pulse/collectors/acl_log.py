@@ -17,6 +17,7 @@ from redis_pulse.config.option_types import Field, PositiveCount
 from redis_pulse.metric import CollectorItem, MetricSpec, OverflowCount, UnreadableField, gauge, parse_number
 from redis_pulse.parse.reply import as_integer, as_list, as_map, as_text
 from redis_pulse.server_info import Server
+from redis_pulse.slices import sliced
 
 DENIALS = gauge(
     "ACL LOG",
@@ -68,7 +69,7 @@ class AclLogCollector:
         counts: dict[Denial, float] = {}
         ages: list[float] = []
         items: list[CollectorItem] = []
-        for entry in entries:
+        async for entry in sliced(entries[: options.entries]):
             fields = as_map(entry) or {}
             count, reason, age = as_integer(fields.get("count")), as_text(fields.get("reason")), _age(fields)
             if count is None or count < 0 or reason is None:

@@ -1,9 +1,9 @@
 """What a collector is, and the interface through which the poller uses it."""
 
-from collections.abc import Iterable
-from typing import Any, ClassVar, Protocol, Self
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
-from redis_pulse.commands import Commands
+from redis_pulse.commands import Args, Commands
 from redis_pulse.config import Options
 from redis_pulse.metric import CollectorItem, MetricSpec
 from redis_pulse.server_info import Server
@@ -43,6 +43,37 @@ class Collector(Protocol):
 
     async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:
         """Read the server and return the results. Raise only what ``commands`` raises."""
+        ...
+
+
+@runtime_checkable
+class Requesting(Protocol):
+    """A collector that says before it runs what it will send.
+
+    The poller sends these commands of all collectors at once, so that a poll needs one round trip. The collector then
+    sends them as usual, and gets the replies that are there.
+    """
+
+    def requests(self, server: Server, options: Any) -> Sequence[Args]:
+        """Return the commands that ``collect`` will send, as far as they are certain.
+
+        It is called before INFO was read in this poll, and again after it. Before that, ``server`` shows what INFO
+        said in the last poll, and ``server.newest_info`` is None.
+        """
+        ...
+
+
+@runtime_checkable
+class Writing(Protocol):
+    """A collector that can write its lines straight from the replies; see ``support/written.py``."""
+
+    async def write(
+        self, server: Server, commands: Commands, options: Any, target: str
+    ) -> Sequence[CollectorItem] | None:
+        """Return the results with their lines written, or None if ``collect`` must read the replies.
+
+        ``target`` is the label of the target, as a line has it. Raise only what ``commands`` raises.
+        """
         ...
 
 

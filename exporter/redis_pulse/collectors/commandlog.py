@@ -8,16 +8,15 @@ ever written. The server reports a threshold of -1 if it is disabled.
 """
 # ruff: noqa: E501 - one line per metric definition
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple, Self
 
-from redis_pulse.commands import UNSUPPORTED, Commands
+from redis_pulse.commands import UNSUPPORTED, Args, Commands
 from redis_pulse.config import Options
 from redis_pulse.errors import TargetError
 from redis_pulse.metric import CollectorItem, MetricSpec, UnreadableField, counter, gauge, usec
 from redis_pulse.parse.reply import as_integer, as_list, as_map, as_text
-from redis_pulse.server_info import Server
+from redis_pulse.server_info import COMMANDLOG, Server
 
 
 def _threshold_seconds(text: str) -> float | None:
@@ -56,7 +55,11 @@ LOGS = (
         gauge("COMMANDLOG GET", "large-reply", "commandlog_last_large_reply_bytes", "Size of the newest reply in the log of large replies; absent while the log is empty.")),
 )
 # fmt: on
-_VERSION = re.compile(r"(\d+)\.(\d+)")
+_REQUESTS: tuple[Args, ...] = (
+    *[("COMMANDLOG", "LEN", log.name) for log in LOGS],
+    *[("COMMANDLOG", "GET", 1, log.name) for log in LOGS],
+    ("CONFIG", "GET", "commandlog-*"),
+)
 
 
 class CommandLogCollector:
@@ -77,23 +80,27 @@ class CommandLogCollector:
         #: Log → entries ever written by the server with this run_id. The server does not report them for an empty log.
         self._entries: dict[str, float] = {}
         self._run_id = ""
+        #: the server that allows COMMANDLOG
+        self._allowed: tuple[str, ...] = ()
 
     def for_target(self) -> Self:
         """Return a copy. It remembers the number of entries while a log is empty."""
         return type(self)()
 
     def applies(self, server: Server) -> bool:
-        """Return whether the server is a Valkey 8.1 or later, and not a Sentinel."""
-        version = _VERSION.match(server.version)
-        has_log = version is not None and (int(version[1]), int(version[2])) >= (8, 1)
-        return has_log and server.software == "valkey" and server.mode != "sentinel"
+        """Return whether the server has COMMANDLOG, and is not a Sentinel."""
+        return server.has(COMMANDLOG) and server.mode != "sentinel"
+
+    def requests(self, server: Server, options: Any) -> Sequence[Args]:  # noqa: ARG002
+        """Return all commands. The first poll of a server has only the first one, because it may be denied."""
+        return _REQUESTS if server.identity == self._allowed else _REQUESTS[:1]
 
     async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:  # noqa: ARG002
         """Read the replies, without those that the server denies. Raise TargetError if it denies the first command."""
-        first = await commands.execute("COMMANDLOG", "LEN", LOGS[0].name)
-        requests: list[tuple[str | int | bytes, ...]] = [("COMMANDLOG", "LEN", log.name) for log in LOGS[1:]]
-        requests += [("COMMANDLOG", "GET", 1, log.name) for log in LOGS]
-        replies = [first, *await commands.pipeline([*requests, ("CONFIG", "GET", "commandlog-*")])]
+        self._allowed = ()
+        first = await commands.execute(*_REQUESTS[0])
+        self._allowed = server.identity
+        replies = [first, *await commands.pipeline(_REQUESTS[1:])]
         for reply in replies:
             if isinstance(reply, TargetError) and not isinstance(reply, UNSUPPORTED):
                 raise reply

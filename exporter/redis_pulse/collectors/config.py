@@ -7,12 +7,12 @@ A value is hidden if its name or text looks like a secret. This hides some value
 in ``show``. List further settings to hide in ``hide``. An empty value is shown, because it means that no secret is set.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any, ClassVar, Self
 
-from redis_pulse.collectors.base import Stateless
 from redis_pulse.collectors.support.redact_settings import SettingsOptions, settings_samples
-from redis_pulse.commands import UNSUPPORTED, Commands
+from redis_pulse.commands import UNSUPPORTED, Args, Commands
 from redis_pulse.config import Options
 from redis_pulse.errors import TargetError
 from redis_pulse.metric import CollectorItem, MetricSpec, Sample, UnreadableField, gauge
@@ -41,8 +41,11 @@ _CLIENT_CLASSES = frozenset({"normal", "slave", "replica", "pubsub"})
 _SETTINGS = (*(metric.field for metric in NUMBER_METRICS), BUFFER_LIMITS)
 
 
-class ConfigCollector(Stateless):
-    """Read the settings that have their own metrics, or all settings."""
+class ConfigCollector:
+    """Read the settings that have their own metrics, or all settings.
+
+    Redis Enterprise has an error for a setting that it does not have. Such a setting is requested once for each server.
+    """
 
     name: ClassVar[str] = "config"
     metrics: ClassVar[tuple[MetricSpec, ...]] = (*NUMBER_METRICS, BUFFER_BYTES, BUFFER_SECONDS, KEY_VALUE, VALUE)
@@ -50,15 +53,36 @@ class ConfigCollector(Stateless):
     default: ClassVar[bool] = True
     commands: ClassVar[tuple[str, ...]] = ("config|get",)
 
+    def __init__(self) -> None:
+        #: the settings that the server with this identity refused
+        self._refused: set[str] = set()
+        self._identity: tuple[str, ...] = ()
+        #: whether this server allows CONFIG
+        self._is_allowed = False
+
+    def for_target(self) -> Self:
+        """Return a copy. It remembers the settings that the server refused."""
+        return type(self)()
+
     def applies(self, server: Server) -> bool:
         """Return whether the server is not a Sentinel: all other servers have CONFIG."""
         return server.mode != "sentinel"
 
-    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:  # noqa: ARG002
+    def requests(self, server: Server, options: Any) -> Sequence[Args]:
+        """Return all commands. The first poll of a server has only the first one, because CONFIG may be denied."""
+        if options.include_config_metrics:
+            return [("CONFIG", "GET", "*")]
+        is_known = server.identity == self._identity
+        names = [name for name in _SETTINGS if not is_known or name not in self._refused]
+        return [("CONFIG", "GET", name) for name in (names if is_known and self._is_allowed else names[:1])]
+
+    async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:
         """Read the settings. A setting that the server does not have gives no sample."""
+        if server.identity != self._identity:
+            self._refused, self._identity, self._is_allowed = set(), server.identity, False
         items: list[CollectorItem] = []
         settings: dict[str, str] = {}
-        for reply in await _request_settings(commands, everything=options.include_config_metrics):
+        for reply in await self._request(commands, everything=options.include_config_metrics):
             if isinstance(reply, TargetError):
                 items += [] if isinstance(reply, UNSUPPORTED) else [UnreadableField(_SECTION)]
                 continue
@@ -70,23 +94,37 @@ class ConfigCollector(Stateless):
                 items.append(item)
         items += _buffer_limit_samples(settings)
         if options.include_config_metrics:
-            items += settings_samples(KEY_VALUE, VALUE, settings, options)
+            return chain(items, settings_samples(KEY_VALUE, VALUE, settings, options))
         return items
 
+    async def _request(self, commands: Commands, *, everything: bool) -> list[Any]:
+        """Return the replies to CONFIG GET.
 
-async def _request_settings(commands: Commands, *, everything: bool) -> list[Any]:
-    """Return the replies to CONFIG GET.
+        The first command is sent alone, so that a server that denies CONFIG denies only one command. Each command has
+        one name, because only Redis 7.0 and later accept several.
+        """
+        if everything:
+            return [await commands.execute("CONFIG", "GET", "*")]
+        replies: list[Any] = []
+        names = [name for name in _SETTINGS if name not in self._refused]
+        self._is_allowed = False
+        for name in names[:1]:
+            try:
+                replies.append(await commands.execute("CONFIG", "GET", name))
+            except TargetError as error:
+                if not _refuses_setting(error):
+                    raise
+                replies.append(error)
+        self._is_allowed = True
+        replies += await commands.pipeline([("CONFIG", "GET", name) for name in names[1:]])
+        refused = {name for name, reply in zip(names, replies, strict=True) if _refuses_setting(reply)}
+        self._refused |= refused
+        return [reply for name, reply in zip(names, replies, strict=True) if name not in refused]
 
-    The first command is sent alone, so that a server that denies CONFIG denies only one command. Each command has one
-    name, because only Redis 7.0 and later accept several.
-    """
-    if everything:
-        return [await commands.execute("CONFIG", "GET", "*")]
-    first, *others = _SETTINGS
-    return [
-        await commands.execute("CONFIG", "GET", first),
-        *await commands.pipeline([("CONFIG", "GET", name) for name in others]),
-    ]
+
+def _refuses_setting(reply: Any) -> bool:
+    """Return whether a reply is an error about the setting, and not about the command, the server or its state."""
+    return type(reply) is TargetError
 
 
 def _buffer_limit_samples(settings: Mapping[str, str]) -> Iterator[Sample | UnreadableField]:

@@ -4,7 +4,7 @@ redis_errors_total{target="cart",err="WRONGTYPE"} 3
 redis_errors_total{target="cart",err="overflow"} 17
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from redis_pulse.collectors.support.info_lines import (
@@ -13,6 +13,7 @@ from redis_pulse.collectors.support.info_lines import (
     line_samples,
     named_lines,
     read_info,
+    write_lines,
 )
 from redis_pulse.commands import Commands
 from redis_pulse.config import Options
@@ -44,9 +45,17 @@ class ErrorStatsCollector(InfoLineCollector):
 
     async def collect(self, server: Server, commands: Commands, options: ErrorStatsOptions) -> Iterable[CollectorItem]:
         """Read the section. Return nothing if the server does not have it."""
-        lines = named_lines(await read_info(server, commands), SECTION, PREFIX)
+        lines = await named_lines(await read_info(server, commands), SECTION, PREFIX, server)
         admitted = admit_names(self._limiter, lines, "count", options.max_errors)
-        return list(line_samples(lines, LINE_METRICS, admitted))
+        return await line_samples(lines, LINE_METRICS, admitted)
+
+    async def write(
+        self, server: Server, commands: Commands, options: ErrorStatsOptions, target: str
+    ) -> Sequence[CollectorItem] | None:
+        """Write the section."""
+        lines = await named_lines(await read_info(server, commands), SECTION, PREFIX, server)
+        admitted = admit_names(self._limiter, lines, "count", options.max_errors)
+        return await write_lines(lines, LINE_METRICS, admitted, target)
 
 
 COLLECTOR = ErrorStatsCollector()

@@ -8,7 +8,6 @@ exporter sorts them into groups. A pass over a database takes as many polls as i
 its age when it is complete.
 """
 
-import re
 from asyncio import sleep as asyncio_sleep
 from collections.abc import Iterable, Iterator, Sequence
 from time import monotonic
@@ -28,14 +27,15 @@ from redis_pulse.collectors.support.scan import (
 from redis_pulse.collectors.support.time_budget import Clock, Sleep, TimeBudget
 from redis_pulse.commands import UNSUPPORTED, Commands
 from redis_pulse.config.option_types import Count, DatabaseKey, Field, PositiveCount, RegexList
+from redis_pulse.config.regular_expressions import MAX_TEXT, Expression, compile_expression
 from redis_pulse.metric import CollectorItem, MetricSpec, OverflowCount, gauge
 from redis_pulse.parse.reply import as_integer, command_word, parse_uint, reply_or_none
 from redis_pulse.server_info import Server
 
 #: The group of keys that no expression matches.
 UNCLASSIFIED = "unclassified"
-#: Maximum characters of a key that expressions are matched against. Their cost grows with the length.
-MAX_KEY_LENGTH = 1000
+#: Databases that are read unless ``databases`` names them: the first ones.
+MAX_DATABASES = 256
 #: Keys that are measured at once.
 BATCH = 10
 #: Keys of a group that are counted exactly; above this the count is an estimate.
@@ -77,7 +77,7 @@ class KeyGroupOptions(ScanOptions):
 
     groups: RegexList = Field(
         (),
-        description="Regular expressions, tried in order; what the first match captures is the group of a key.",
+        description="Regular expressions of RE2, tried in order; what the first match captures is the group of a key.",
     )
     databases: tuple[Count, ...] | None = Field(None, description="Numbers of the databases; by default all with keys.")
     pattern: str = Field("*", min_length=1, description="Only keys that match this pattern, as SCAN takes it.")
@@ -91,12 +91,12 @@ class KeyGroupOptions(ScanOptions):
     )
 
 
-def group_of(key: bytes, expressions: Sequence[re.Pattern[str]]) -> str:
+def group_of(key: bytes, expressions: Sequence[Expression]) -> str:
     """Return the group of a key: the joined captures of the first expression that matches.
 
     An expression without captures returns its whole match.
     """
-    text = key[: 4 * MAX_KEY_LENGTH].decode("utf-8", errors="replace")[:MAX_KEY_LENGTH]
+    text = key[: 4 * MAX_TEXT].decode("utf-8", errors="replace")[:MAX_TEXT]
     for expression in expressions:
         if match := expression.search(text):
             return "".join(one or "" for one in match.groups()) if expression.groups else match[0]
@@ -122,7 +122,7 @@ class KeyGroup:
 class GroupCounter:
     """The result of one pass: at most ``max_groups`` separate groups, and the keys of all other groups together."""
 
-    def __init__(self, expressions: Sequence[re.Pattern[str]], max_groups: int) -> None:
+    def __init__(self, expressions: Sequence[Expression], max_groups: int) -> None:
         self._expressions = expressions
         self._max_groups = max_groups
         self._other_names = DistinctCounter()
@@ -197,7 +197,7 @@ class KeyGroupsCollector:
 
     def __init__(self, clock: Clock = monotonic, sleep: Sleep = asyncio_sleep) -> None:
         self._clock, self._sleep = clock, sleep
-        self._expressions: list[re.Pattern[str]] = []
+        self._expressions: list[Expression] = []
         self._max_groups = 0
         self._limiters: dict[int, LabelLimiter[str]] = {}
         self._scans = ScanSet(lambda: GroupCounter(self._expressions, self._max_groups), clock)
@@ -214,7 +214,7 @@ class KeyGroupsCollector:
         """Continue the scans, and return the results of the newest complete passes."""
         budget = TimeBudget(options, self._clock, self._sleep)
         if not self._expressions:
-            self._expressions = [re.compile(one) for one in options.groups]
+            self._expressions = [compile_expression(one) for one in options.groups]
             self._max_groups = options.max_distinct * KEPT_PER_SERVED
         databases = databases_of(server) if options.databases is None else options.databases
         patterns = [DatabaseKey(db, options.pattern) for db in databases] if options.groups else []
@@ -225,6 +225,7 @@ class KeyGroupsCollector:
             async def add_keys(groups: GroupCounter, keys: list[bytes]) -> None:
                 memory = await memory_usage(pattern.db, keys, commands, one_in, budget)
                 for key, size in zip(keys, memory, strict=True):
+                    await budget.pause()
                     groups.add(key, size)
 
             return add_keys
@@ -254,7 +255,7 @@ class KeyGroupsCollector:
 def databases_of(server: Server) -> list[int]:
     """Return the databases with keys according to INFO, or database 0 if INFO lists none."""
     numbers = [parse_uint(field[2:]) for field in server.fields if field[:2] == "db"]
-    return sorted(number for number in numbers if number is not None and number < 100_000) or [0]
+    return sorted(number for number in numbers if number is not None and number < 100_000)[:MAX_DATABASES] or [0]
 
 
 COLLECTOR = KeyGroupsCollector()

@@ -7,14 +7,24 @@ The server keeps the newest spike of an event until LATENCY RESET, whatever its 
 """
 # ruff: noqa: E501 - one line per metric definition
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 from redis_pulse.collectors.base import Stateless
 from redis_pulse.collectors.support.labels import OVERFLOW, label_value
-from redis_pulse.commands import Commands
+from redis_pulse.collectors.support.server_clock import age
+from redis_pulse.commands import Args, Commands
 from redis_pulse.config import Options
-from redis_pulse.metric import CollectorItem, MetricSpec, OverflowCount, UnreadableField, counter, gauge
+from redis_pulse.metric import (
+    CollectorItem,
+    LatencySpike,
+    LatencySpikes,
+    MetricSpec,
+    OverflowCount,
+    UnreadableField,
+    counter,
+    gauge,
+)
 from redis_pulse.parse.reply import as_integer, as_list, as_text
 from redis_pulse.server_info import Server
 
@@ -30,6 +40,8 @@ COUNT = counter("LATENCY LATEST", "count", "latency_spikes_total", "Latency spik
 NUMBERS = ((LAST, 1), (DURATION, 1e3), (MAX_DURATION, 1e3), (TOTAL_DURATION, 1e3), (COUNT, 1))
 #: The server defines about twenty events; modules may add others.
 MAX_EVENTS = 50
+#: Events that are read. A server that lists more is no Redis.
+MAX_LISTED = 1000
 
 
 class LatencyCollector(Stateless):
@@ -45,23 +57,29 @@ class LatencyCollector(Stateless):
         """Return whether the server is not a Sentinel: all other servers have a latency monitor."""
         return server.mode != "sentinel"
 
+    def requests(self, server: Server, options: Any) -> Sequence[Args]:  # noqa: ARG002
+        """Return LATENCY LATEST."""
+        return [("LATENCY", "LATEST")]
+
     async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:  # noqa: ARG002
         """Read ``[[event, unix time, newest ms, highest ms, …], …]``."""
         events = as_list(await commands.execute("LATENCY", "LATEST"))
         if events is None:
             return [UnreadableField("LATENCY LATEST")]
-        return list(_spike_samples(events))
+        return [*_spike_samples(events), LatencySpikes(tuple(_spikes(server, events)))]
 
 
 def _spike_samples(events: list[Any]) -> Iterator[CollectorItem]:
     spikes: dict[str, list[int | None]] = {}
-    for event in events:
-        name, *numbers = as_list(event) or [None]
+    for event in events[:MAX_LISTED]:
+        name, *numbers = (as_list(event) or [None])[:6]
         text = as_text(name)
         if text is None or text in spikes:  # a page must not contain a series twice
             yield UnreadableField("LATENCY LATEST/event")
         else:
             spikes[text] = [*map(as_integer, numbers[:5]), *[None] * (2 - len(numbers))]
+    if len(events) > MAX_LISTED:
+        yield OverflowCount(LAST.location, len(events) - MAX_LISTED)
     if excess := list(spikes)[MAX_EVENTS:]:
         yield OverflowCount(LAST.location, len(excess))
         newest = max((spikes.pop(name) for name in excess), key=lambda spike: spike[0] or 0)
@@ -69,6 +87,15 @@ def _spike_samples(events: list[Any]) -> Iterator[CollectorItem]:
     for name, spike in spikes.items():
         for (metric, divisor), value in zip(NUMBERS, spike, strict=False):
             yield metric.sample_or_unreadable(None if value is None else value / divisor, label_value(name))
+
+
+def _spikes(server: Server, events: list[Any]) -> Iterator[LatencySpike]:
+    """Yield the newest spike of each event that can be read."""
+    for event in events[:MAX_EVENTS]:
+        name, at, milliseconds = [*(as_list(event) or []), None, None, None][:3]
+        text, unix_time, duration = as_text(name), as_integer(at), as_integer(milliseconds)
+        if text is not None and unix_time is not None and duration is not None and duration >= 0:
+            yield LatencySpike(label_value(text), unix_time, duration / 1e3, age(server, unix_time))
 
 
 COLLECTOR = LatencyCollector()

@@ -11,22 +11,25 @@ time. This makes two kinds of quantiles wrong: over several commands, and over t
 nothing is interpolated. The last edge is 0.54 s: the server records any time over one second as one second.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any, ClassVar, NamedTuple, Self
 
-from redis_pulse.collectors.support.info_lines import read_info
+from redis_pulse.collectors.support.info_lines import NamedLines, info_requests, named_lines, read_info
 from redis_pulse.collectors.support.labels import OVERFLOW, LabelLimiter, label_value
-from redis_pulse.commands import UNSUPPORTED, Commands
+from redis_pulse.collectors.support.written import UnusualValueError, are_clean, in_slices
+from redis_pulse.commands import UNSUPPORTED, Args, Commands
 from redis_pulse.config import Options
 from redis_pulse.config.option_types import Field, PositiveCount
 from redis_pulse.errors import EmptyReplyError
-from redis_pulse.metric import CollectorItem, MetricSpec, OverflowCount, UnreadableField, histogram
+from redis_pulse.metric import CollectorItem, MetricSpec, OverflowCount, UnreadableField, WrittenLines, histogram
 from redis_pulse.parse.info import parse_pairs
 from redis_pulse.parse.reply import as_integer, as_list, as_map, as_text, parse_uint
 from redis_pulse.server_info import Server
+from redis_pulse.slices import sliced
 from redis_pulse.text_format import format_number
 
 _LABELS = ("cmd",)
@@ -52,6 +55,20 @@ EDGES = tuple((1024 * 2**n * 129 // 128 - 1) // 1000 for n in range(20))
 _EDGES_IN_SECONDS = tuple(format_number(edge / 1e6) for edge in EDGES)
 
 
+#: A command with this share of the time of all commands always has series. The most places beyond the limit.
+SLOW_SHARE = 0.05
+MAX_SLOW = 20
+#: Numbers of one histogram that are read. Servers have at most 31 buckets of two numbers.
+_MAX_NUMBERS = 200
+#: Commands of which no family reaches the limit of all families, and numbers below which all are written alike.
+_MAX_WRITTEN, _MAX_WHOLE = 500, 10**15
+_TAILS = tuple(f'{edge}"}} ' for edge in _EDGES_IN_SECONDS)
+#: Commands of one reply that are read.
+_MAX_COMMANDS = 2000
+#: Histograms after which other tasks may run.
+_HISTOGRAMS_PER_SLICE = 20
+
+
 class LatencyHistograms(NamedTuple):
     """The latencies of the calls of one command, or of several commands together."""
 
@@ -69,7 +86,7 @@ def parse_latencies(reply: Any, stats: str = "") -> LatencyHistograms | None:
     """
     parts = as_map(reply) or {}
     calls = as_integer(parts.get("calls"))
-    numbers = [as_integer(item) for item in as_list(parts.get("histogram_usec")) or []]
+    numbers = [as_integer(item) for item in (as_list(parts.get("histogram_usec")) or [])[:_MAX_NUMBERS]]
     buckets = _buckets(numbers[::2], numbers[1::2])
     if calls is None or buckets is None or calls < sum(buckets.values()):
         return None
@@ -109,7 +126,9 @@ class LatencyHistogramOptions(Options):
         (), description="Only these commands, named as the server does: get, config|get; empty: all that were called."
     )
     max_commands: PositiveCount = Field(
-        30, description="Commands with their own series, the most called ones first; the others are merged."
+        30,
+        description="Commands with their own series, the most called ones first; the others are merged. A command with "
+        "5 % of the time of all commands always has series.",
     )
     seconds: bool = Field(True, description="Publish redis_command_latency_seconds, with the same edges everywhere.")
     microseconds: bool = Field(
@@ -137,6 +156,10 @@ class LatencyHistogramCollector:
         """Return whether the server is not a Sentinel. A server that is too old rejects the command, once."""
         return server.mode != "sentinel"
 
+    def requests(self, server: Server, options: Any) -> Sequence[Args]:
+        """Return INFO and LATENCY HISTOGRAM."""
+        return [*info_requests(server), ("LATENCY", "HISTOGRAM", *options.commands)]
+
     async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:
         """Read both replies. An unreadable histogram is counted and does not affect other commands."""
         reply = as_list(await commands.execute("LATENCY", "HISTOGRAM", *options.commands))
@@ -146,16 +169,23 @@ class LatencyHistogramCollector:
             stats = (await read_info(server, commands)).get("Commandstats", {})
         except (*UNSUPPORTED, EmptyReplyError):
             stats = {}
-        items: list[CollectorItem] = []
+        excess = max(0, len(reply) // 2 - _MAX_COMMANDS)
+        items: list[CollectorItem] = [OverflowCount(SECONDS.location, excess)] * bool(excess)
+        reply = reply[: 2 * _MAX_COMMANDS]
         histograms: dict[str, LatencyHistograms] = {}
-        for name, content in zip(map(as_text, reply[::2]), reply[1::2], strict=False):
+        async for name, content in sliced(
+            zip(map(as_text, reply[::2]), reply[1::2], strict=False), _HISTOGRAMS_PER_SLICE
+        ):
             latencies = parse_latencies(content, stats.get(f"cmdstat_{name}", ""))
             if name is None or latencies is None or name in histograms:
                 items.append(UnreadableField(SECONDS.location))
             else:
                 histograms[name] = latencies
         calls = {name: latencies.calls for name, latencies in histograms.items()}
-        admitted = self._limiter.admit(calls, options.max_commands)
+        slow = _slow_commands({name: one.usec or 0 for name, one in histograms.items()})[
+            : max(0, options.max_commands + MAX_SLOW - len(self._limiter.kept))
+        ]
+        admitted = self._limiter.admit(calls, options.max_commands, always=slow)
         if rejected := [histograms.pop(name) for name in list(histograms) if name not in admitted]:
             items.append(OverflowCount(SECONDS.location, len(rejected)))
             if OVERFLOW in histograms:  # the server has a command of this name
@@ -167,6 +197,121 @@ class LatencyHistogramCollector:
             if options.seconds:
                 items += _seconds_samples(label_value(name), latencies)
         return items
+
+    async def write(
+        self, server: Server, commands: Commands, options: LatencyHistogramOptions, target: str
+    ) -> Sequence[CollectorItem] | None:
+        """Write the lines of both metrics."""
+        reply = as_list(await commands.execute("LATENCY", "HISTOGRAM", *options.commands))
+        if reply is None or len(reply) % 2 or len(reply) > 2 * _MAX_WRITTEN:
+            return None
+        try:
+            stats = await named_lines(await read_info(server, commands), "Commandstats", "cmdstat_", server)
+        except (*UNSUPPORTED, EmptyReplyError):
+            stats = {}
+        try:
+            histograms = _usual_histograms(reply, stats)
+        except (AttributeError, TypeError, ValueError):
+            return None
+        calls = {name: one.calls for name, one in histograms.items()}
+        slow = _slow_commands({name: one.usec or 0 for name, one in histograms.items()})
+        slow = slow[: max(0, options.max_commands + MAX_SLOW - len(self._limiter.kept))]
+        admitted = self._limiter.admit(calls, options.max_commands, always=slow)
+        items: list[CollectorItem] = []
+        if rejected := [histograms.pop(name) for name in list(histograms) if name not in admitted]:
+            items.append(OverflowCount(SECONDS.location, len(rejected)))
+            histograms[OVERFLOW] = _merged(rejected)
+        texts: dict[MetricSpec, list[str]] = {}
+        async for part in in_slices([*histograms.items()]):
+            for name, one in part:
+                shape, labels = _shape(one.edges), f'{{{target},cmd="{name}"'
+                if options.microseconds:
+                    texts.setdefault(USEC, []).extend(_written(USEC, labels, shape.tails, one.counts, one, 1))
+                if options.seconds:
+                    below = (0, *one.counts)
+                    counts = [below[position] for position in shape.positions]
+                    texts.setdefault(SECONDS, []).extend(_written(SECONDS, labels, _TAILS, counts, one, 1e6))
+        return [*items, WrittenLines({metric: "".join(lines) for metric, lines in texts.items()})]
+
+
+class _Usual(NamedTuple):
+    """A histogram as the server lists it, with cumulative counts."""
+
+    edges: tuple[int, ...]
+    counts: Sequence[int]
+    calls: int
+    usec: int | None
+
+
+class _Shape(NamedTuple):
+    """What is the same for all histograms with the same edges."""
+
+    #: The end of the label ``le`` for each edge.
+    tails: tuple[str, ...]
+    #: For each edge of ``EDGES``, how many edges of the server are not above it.
+    positions: tuple[int, ...]
+
+
+@lru_cache(maxsize=512)
+def _shape(edges: tuple[int, ...]) -> _Shape:
+    own = [bisect_left(EDGES, edge) for edge in edges]
+    positions = tuple(bisect_right(own, position) for position in range(len(EDGES)))
+    return _Shape(tuple(f'{_go_number(edge)}"}} ' for edge in edges), positions)
+
+
+def _usual_histograms(reply: Sequence[Any], stats: NamedLines) -> dict[str, _Usual]:
+    """Read all histograms. Raises TypeError or ValueError if one of them, or a name, is not usual."""
+    names = [name.decode() for name in reply[::2]]
+    if not are_clean(names) or len(set(names)) < len(names) or OVERFLOW in names:
+        raise UnusualValueError("names")
+    histograms: dict[str, _Usual] = {}
+    total = 0
+    for name, (word, calls, kind, numbers) in zip(names, reply[1::2], strict=True):
+        edges, counts = numbers[::2], numbers[1::2]
+        if word != b"calls" or kind != b"histogram_usec" or len(edges) != len(counts) or len(numbers) > _MAX_NUMBERS:
+            raise UnusualValueError("form")
+        low, high = (counts[0], counts[-1]) if counts else (0, 0)
+        if counts != sorted(counts) or not 0 <= low <= high <= calls:
+            raise UnusualValueError("counts")
+        if edges and (edges[0] < 0 or edges != sorted(set(edges))):
+            raise UnusualValueError("edges")
+        total += calls
+        usec = parse_uint(stats.get(name, {}).get("usec", ""))
+        histograms[name] = _Usual(tuple(edges), counts, calls, usec)
+    if max(total, sum(one.usec or 0 for one in histograms.values())) >= _MAX_WHOLE:
+        raise UnusualValueError("large numbers")
+    return histograms
+
+
+def _merged(histograms: Sequence[_Usual]) -> _Usual:
+    """Return the sum of several commands."""
+    parts = [LatencyHistograms(_buckets(one.edges, one.counts) or {}, one.calls, one.usec) for one in histograms]
+    merged = merge_histograms(parts)
+    edges = tuple(sorted(merged.buckets))
+    return _Usual(edges, [*accumulate(merged.buckets[edge] for edge in edges)], merged.calls, merged.usec)
+
+
+def _written(
+    metric: MetricSpec, labels: str, tails: Sequence[str], counts: Sequence[int], one: _Usual, divisor: float
+) -> list[str]:
+    """Write what ``_samples`` yields."""
+    name = metric.full_name
+    start = f'{name}_bucket{labels},le="'
+    lines = [f"{start}{tail}{count}\n" for tail, count in zip(tails, counts, strict=True)]
+    lines.append(f'{start}+Inf"}} {one.calls}\n')
+    if one.usec is not None:
+        lines.append(f"{name}_sum{labels}}} {format_number(one.usec / divisor)}\n")
+        lines.append(f"{name}_count{labels}}} {one.calls}\n")
+    return lines
+
+
+def _slow_commands(times: Mapping[str, int]) -> list[str]:
+    """Return the commands that took a large share of the time of all commands, the largest first.
+
+    A command that is called rarely may be the one that keeps the server busy. It must not vanish in ``overflow``.
+    """
+    least = SLOW_SHARE * sum(times.values())
+    return sorted((name for name, usec in times.items() if usec and usec >= least), key=times.__getitem__, reverse=True)
 
 
 def _usec_samples(name: str, latencies: LatencyHistograms) -> Iterator[CollectorItem]:

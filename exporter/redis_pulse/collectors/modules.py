@@ -8,15 +8,16 @@ correct.
 """
 # ruff: noqa: E501 - one line per metric definition
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, ClassVar
 
 from redis_pulse.collectors.base import Stateless
-from redis_pulse.collectors.support.info_lines import read_info
-from redis_pulse.commands import Commands
+from redis_pulse.collectors.support.info_lines import info_requests, read_info
+from redis_pulse.commands import Args, Commands
 from redis_pulse.config import Options
 from redis_pulse.metric import MetricSpec, Sample, UnreadableField, counter, gauge, msec
-from redis_pulse.parse.info import Info, parse_modules
+from redis_pulse.parse.info import Info, parse_module
 from redis_pulse.server_info import Server
 
 # fmt: off
@@ -128,18 +129,21 @@ class ModulesCollector(Stateless):
         """Return whether the server is not a Sentinel: all other servers can load modules."""
         return server.mode != "sentinel"
 
+    def requests(self, server: Server, options: Any) -> Sequence[Args]:  # noqa: ARG002
+        """Return INFO."""
+        return info_requests(server)
+
     async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Sample | UnreadableField]:  # noqa: ARG002
         """Read the fields of modules. Return nothing if no module is loaded."""
         info = await read_info(server, commands)
-        items = list(_field_samples(info))
-        if "module" in info.get("Modules", ()) and server.newest_info is not None:
-            items += _module_samples(server.newest_info[1])
-        return items
+        modules = server.newest_info.modules if server.newest_info is not None else ()
+        return chain(_field_samples(info), _module_samples(modules if "module" in info.get("Modules", ()) else ()))
 
 
-def _module_samples(text: str) -> Iterator[Sample | UnreadableField]:
+def _module_samples(lines: Iterable[str]) -> Iterator[Sample | UnreadableField]:
     seen: set[tuple[str, ...]] = set()
-    for module in parse_modules(text):
+    for line in lines:
+        module = parse_module(line)
         labels = tuple(module.get(label, "") for label in MODULE.labels)
         if "name" not in module or labels in seen:  # a page must not contain a series twice
             yield UnreadableField(MODULE.location)

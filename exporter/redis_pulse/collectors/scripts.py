@@ -66,6 +66,12 @@ OK, FAILED, EMPTY = 1.0, 0.0, 2.0
 _NOT_THE_SCRIPT = (AuthError, PermissionDeniedError, RejectedError, SkippedError)
 
 
+_NO_READ_ONLY_EVAL = (
+    "the server has no EVAL_RO (Redis 7.0), and EVAL lets a script write: "
+    "to allow that, set may_write of collectors.scripts"
+)
+
+
 class ScriptOptions(Options):
     """Settings of the collector ``scripts``."""
 
@@ -75,10 +81,17 @@ class ScriptOptions(Options):
         "type, help, labels}. With a mapping, the values become that metric, and a key a:b is split into the labels.",
     )
     timeout: PositiveSeconds = Field(1.0, le=60, description="Maximum time to wait for a script.")
-    may_write: bool = Field(default=False, description="Whether scripts may write; then EVAL runs them.")
+    may_write: bool = Field(
+        default=False,
+        description="Whether scripts may write; then EVAL runs them. Servers before 7.0 run scripts only so.",
+    )
     max_values: PositiveCount = Field(
         100, le=10_000, description="Values of a script that have series; the others are only counted."
     )
+
+
+#: Pairs of one reply that are read.
+_MAX_PAIRS = 10_000
 
 
 class _Script(NamedTuple):
@@ -90,7 +103,8 @@ class _Script(NamedTuple):
 class ScriptCollector:
     """Sends EVAL_RO once, then EVALSHA_RO.
 
-    It sends EVAL and EVALSHA if the server is older than the ``_RO`` commands, or if scripts may write.
+    It sends EVAL and EVALSHA only if scripts may write. So a server without the ``_RO`` commands, for example before
+    Redis 7.0, runs no script unless ``may_write`` is set.
     """
 
     name: ClassVar[str] = "scripts"
@@ -126,6 +140,10 @@ class ScriptCollector:
                 reason = OperationTimeoutError.reason if timed_out else TargetError.reason
                 text = f"not done within {options.timeout:g} s" if timed_out else f"its file: {error.strerror}"
                 items += _failure(filename, reason, text)
+            except UnknownCommandError as error:
+                if options.may_write:
+                    raise
+                raise UnknownCommandError(_NO_READ_ONLY_EVAL) from error
             except TargetError as error:
                 if not isinstance(error, KeyDeniedError) and (error.unavailable or isinstance(error, _NOT_THE_SCRIPT)):
                     raise
@@ -142,12 +160,7 @@ class ScriptCollector:
             )
         script = self._scripts[filename]
         async with asyncio.timeout(options.timeout):
-            if not options.may_write:
-                try:
-                    return await self._evaluate("_RO", script, server, commands)
-                except UnknownCommandError:
-                    pass  # a server before 7.0
-            return await self._evaluate("", script, server, commands)
+            return await self._evaluate("" if options.may_write else "_RO", script, server, commands)
 
     async def _evaluate(self, suffix: str, script: _Script, server: Server, commands: Commands) -> Any:
         """Call a script by its digest, or send its text if the server does not have it. Raises TargetError."""
@@ -181,6 +194,8 @@ def _parse_reply(reply: Any, filename: str, limit: int, custom: ScriptFile | Non
         problem = "a list of odd length" if parts else "no list"
         text = f"it returned {problem} instead of {{name, number, name, number, …}}"
         return [*_failure(filename, ProtocolError.reason, text), UnreadableField("EVAL")]
+    beyond = max(0, len(parts) // 2 - _MAX_PAIRS)
+    parts = parts[: 2 * _MAX_PAIRS]
     pairs = {as_text(key): value for key, value in zip(parts[::2], parts[1::2], strict=True)}
     items: list[CollectorItem] = []
     bad = 0
@@ -192,8 +207,8 @@ def _parse_reply(reply: Any, filename: str, limit: int, custom: ScriptFile | Non
             items.append(UnreadableField("EVAL/value"))
         else:
             items.append(sample)
-    if len(pairs) > limit:
-        items.append(OverflowCount("EVAL/key", len(pairs) - limit))
+    if len(pairs) > limit or beyond:
+        items.append(OverflowCount("EVAL/key", max(0, len(pairs) - limit) + beyond))
     if not bad:
         return [RESULT.sample(OK if pairs else EMPTY, label_value(filename)), *items]
     good = min(len(pairs), limit) - bad

@@ -7,7 +7,6 @@ FT._LIST and FT.INFO exist on servers with the search module. A field that the m
 module of Valkey has fewer. Indexes are read in small batches, as many in each poll as the budget allows.
 """
 
-import re
 from asyncio import sleep as asyncio_sleep
 from collections.abc import Iterable, Iterator, Mapping
 from time import monotonic
@@ -18,6 +17,7 @@ from redis_pulse.collectors.support.round_robin import RoundRobin
 from redis_pulse.collectors.support.time_budget import Clock, Sleep, TimeBudget, TimeBudgetOptions
 from redis_pulse.commands import UNSUPPORTED, Commands
 from redis_pulse.config.option_types import Field, PositiveCount, RegexList
+from redis_pulse.config.regular_expressions import MAX_TEXT, compile_expression
 from redis_pulse.metric import CollectorItem, Convert, Kind, MetricSpec, OverflowCount, UnreadableField, parse_number
 from redis_pulse.parse.reply import as_list, as_map, as_text, reply_or_none
 from redis_pulse.server_info import Server
@@ -61,6 +61,8 @@ INDEX_METRICS = (
 )
 #: Indexes that are read at once.
 BATCH = 3
+#: Names that are read.
+MAX_LISTED = 10_000
 #: Means of an empty index.
 _NOT_A_NUMBER = frozenset({"nan", "-nan", "inf", "-inf"})
 
@@ -69,7 +71,7 @@ class SearchOptions(TimeBudgetOptions):
     """Settings of the collector ``search_indexes``."""
 
     patterns: RegexList = Field(
-        (".*",), description="Regular expressions; an index is read if one of them matches its name."
+        (".*",), description="Regular expressions of RE2; an index is read if one of them matches its name."
     )
     max_indexes: PositiveCount = Field(
         100, le=10_000, description="Indexes that have series; the others are only counted."
@@ -99,13 +101,19 @@ class SearchIndexesCollector:
 
     async def collect(self, server: Server, commands: Commands, options: SearchOptions) -> Iterable[CollectorItem]:  # noqa: ARG002
         """Read the names, then as many indexes as the budget allows."""
+        budget = TimeBudget(options, self._clock, self._sleep)
         listed = as_list(await commands.execute("FT._LIST"))
         if listed is None:
             return [UnreadableField("FT._LIST")]
-        texts = [as_text(one) for one in listed]
+        texts = [as_text(one) for one in listed[:MAX_LISTED]]
         names = sorted({name for name in texts if name is not None})
-        wanted = [name for name in names if any(re.search(one, name) for one in options.patterns)]
-        more = max(0, len(wanted) - options.max_indexes)
+        patterns = [compile_expression(one) for one in options.patterns]
+        wanted: list[str] = []
+        for name in names:
+            await budget.pause()
+            if any(one.search(name[:MAX_TEXT]) for one in patterns):
+                wanted.append(name)
+        more = max(0, len(wanted) - options.max_indexes) + max(0, len(listed) - MAX_LISTED)
 
         async def read_batch(batch: list[str]) -> dict[str, list[CollectorItem]]:
             replies = await commands.pipeline([("FT.INFO", name) for name in batch])
@@ -114,7 +122,6 @@ class SearchIndexesCollector:
                     raise reply
             return {name: list(_items(name, reply_or_none(reply))) for name, reply in zip(batch, replies, strict=True)}
 
-        budget = TimeBudget(options, self._clock, self._sleep)
         await self._reads.run(wanted[: options.max_indexes], budget, BATCH, read_batch, batch_key=lambda _: None)
         unreadable = [UnreadableField("FT._LIST")] * texts.count(None)
         overflow = [OverflowCount("FT._LIST", more)] if more else []

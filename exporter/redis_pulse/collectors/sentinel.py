@@ -8,13 +8,13 @@ server's message is published as ``redis_sentinel_master_usable_sentinels``.
 """
 # ruff: noqa: E501 - one line per metric definition
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from redis_pulse.collectors.base import Stateless
-from redis_pulse.collectors.support.info_lines import read_info
+from redis_pulse.collectors.support.info_lines import info_requests, read_info
 from redis_pulse.collectors.support.redact_settings import SettingsOptions, settings_samples
-from redis_pulse.commands import UNSUPPORTED, Commands
+from redis_pulse.commands import UNSUPPORTED, Args, Commands
 from redis_pulse.config import Options
 from redis_pulse.config.option_types import Field, PositiveCount
 from redis_pulse.errors import TargetError
@@ -97,6 +97,10 @@ class SentinelCollector(Stateless):
     def applies(self, server: Server) -> bool:
         """Return whether the server is a Sentinel."""
         return server.mode == "sentinel"
+
+    def requests(self, server: Server, options: Any) -> Sequence[Args]:  # noqa: ARG002
+        """Return INFO and the list of masters. What is sent for each master depends on it."""
+        return [*info_requests(server), ("SENTINEL", "MASTERS")]
 
     async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:
         """Read the parts one by one. An unreadable part is counted and does not affect the others."""

@@ -13,7 +13,8 @@ from time import monotonic
 from typing import Any, ClassVar, NamedTuple, Self
 
 from redis_pulse.collectors.support.labels import OVERFLOW, LabelLimiter
-from redis_pulse.commands import Commands
+from redis_pulse.collectors.support.server_clock import age, server_time
+from redis_pulse.commands import Args, Commands
 from redis_pulse.config import Options
 from redis_pulse.config.option_types import Field, PositiveCount
 from redis_pulse.metric import (
@@ -27,9 +28,10 @@ from redis_pulse.metric import (
     counter,
     gauge,
 )
-from redis_pulse.parse.reply import as_integer, as_list, parse_uint
-from redis_pulse.parse.slow_log import SlowLogEntry, parse_entries, parse_entry
+from redis_pulse.parse.reply import as_integer, as_list
+from redis_pulse.parse.slow_log import SlowLogEntry, parse_entry
 from redis_pulse.server_info import Server
+from redis_pulse.slices import sliced
 
 # fmt: off
 LENGTH = gauge("SLOWLOG LEN", "length", "slowlog_length", "Entries in the slow log.")
@@ -113,7 +115,8 @@ class SlowLogPosition:
         """
         if server.run_id != self._run_id:
             self._run_id = server.run_id
-            self._restart(newest, _server_time(server))
+            now = server_time(server)
+            self._restart(newest, None if now is None else int(now))
             return 0
         if newest is None:
             return 0
@@ -147,12 +150,6 @@ class SlowLogPosition:
 
     def _restart(self, newest: SlowLogEntry | None, now: int | None = None) -> None:
         self._last, self._at = newest, now if newest is None else newest.at
-
-
-def _server_time(server: Server) -> int | None:
-    """Return the time of the server's own clock in seconds, or None before Redis 6.2."""
-    microseconds = parse_uint(server.fields.get("server_time_usec", ""))
-    return None if microseconds is None else microseconds // 1_000_000
 
 
 class NamedTotals:
@@ -216,6 +213,10 @@ class SlowLogCollector:
         """Return whether the server is not a Sentinel: all other servers have a slow log."""
         return server.mode != "sentinel"
 
+    def requests(self, server: Server, options: Any) -> Sequence[Args]:  # noqa: ARG002
+        """Return the first two commands. More entries are read if some are new."""
+        return [("SLOWLOG", "LEN"), ("SLOWLOG", "GET", 1)]
+
     async def collect(self, server: Server, commands: Commands, options: SlowLogOptions) -> Iterable[CollectorItem]:
         """Read the replies. Nothing is counted if one of them fails, so the next poll counts it."""
         length = as_integer(await commands.execute("SLOWLOG", "LEN"))
@@ -237,7 +238,7 @@ class SlowLogCollector:
         if expected > 1:
             wanted = min(expected + _MARGIN, options.max_entries)
             replies = (as_list(await commands.execute("SLOWLOG", "GET", wanted)) or [])[:wanted]
-        parsed = parse_entries(replies) if expected else []
+        parsed = [parse_entry(one) async for one in sliced(replies)] if expected else []
         new = self._position.advance((one for one in parsed if one is not None), expected)
         items: list[CollectorItem] = [UnreadableField(COMMANDS.location) for one in parsed if one is None]
         items += [UnreadableField(SECONDS.location) for one in new.entries if one.seconds is None]
@@ -247,7 +248,9 @@ class SlowLogCollector:
         if overflowed or new.unread:
             items.append(OverflowCount(COMMANDS.location, overflowed + new.unread))
         if new.entries or new.unread:
-            slow = tuple(SlowCommand(one.command, one.seconds, one.client) for one in new.entries)
+            slow = tuple(
+                SlowCommand(one.command, one.seconds, one.client, one.id, age(server, one.at)) for one in new.entries
+            )
             items.append(SlowCommands(slow, new.unread))
         return items
 

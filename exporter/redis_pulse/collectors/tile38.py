@@ -5,15 +5,15 @@ redis_tile38_heap_size_bytes{target="fleet"} 5.308416e+06
 """
 # ruff: noqa: E501 - one line per metric definition
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 from redis_pulse.collectors.base import Stateless
-from redis_pulse.commands import Commands
+from redis_pulse.commands import Args, Commands
 from redis_pulse.config import Options
 from redis_pulse.metric import MetricSpec, Sample, UnreadableField, gauge
 from redis_pulse.parse.reply import as_pairs
-from redis_pulse.server_info import Server
+from redis_pulse.server_info import SERVER_EXT, Server
 
 _SECTION = "SERVER EXT"
 #: The server writes fields of the Go runtime without this prefix.
@@ -55,8 +55,12 @@ class Tile38Collector(Stateless):
     commands: ClassVar[tuple[str, ...]] = ()
 
     def applies(self, server: Server) -> bool:
-        """Return whether the server is a Tile38, which reports its version in INFO."""
-        return "tile38_version" in server.fields
+        """Return whether the server has SERVER EXT."""
+        return server.has(SERVER_EXT)
+
+    def requests(self, server: Server, options: Any) -> Sequence[Args]:  # noqa: ARG002
+        """Return SERVER EXT."""
+        return [("SERVER", "EXT")]
 
     async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[Sample | UnreadableField]:  # noqa: ARG002
         """Read ``[field, value, …]``."""

@@ -67,6 +67,8 @@ def _bool_or_settings(value: Any) -> Any:
     return None if value is False else value
 
 
+#: Networks such as 10.0.0.0/8, and names such as *.redis.internal.
+NetworksAndNames = Annotated[tuple[Annotated[str, AfterValidator(_network_or_name)], ...], BeforeValidator(_as_list)]
 Server = Annotated[str, AfterValidator(_server_address)]
 Servers = Annotated[tuple[Server, ...], BeforeValidator(_as_list)]
 
@@ -109,12 +111,13 @@ class FileSourceSettings(Options):
     module: str | None = Field(None, description="Module of its targets. An entry may name another one.")
     scheme: Scheme = Field("redis", description="Scheme of the connections to targets that are written as host:port.")
     interval: PositiveSeconds = Field(5.0, ge=0.1, description="Time between two checks for changes.")
+    sockets: bool = Field(default=False, description="Whether entries may be unix sockets of this machine.")
 
 
 class HttpSourceSettings(Options):
     """A URL that answers in the format of Prometheus' http_sd."""
 
-    url: Annotated[str, AfterValidator(_http_url)] = Field(description="URL of the list of targets.")
+    url: Annotated[str, AfterValidator(_http_url)] = Field(repr=False, description="URL of the list of targets.")
     name: str | None = Field(None, description="Its name in metrics. Default: the URL up to its ?.")
     module: str | None = Field(None, description="Module of its targets. An entry may name another one.")
     scheme: Scheme = Field("redis", description="Scheme of the connections to targets that are written as host:port.")
@@ -153,11 +156,16 @@ class DiscoverySettings(Options):
     dns: Annotated[tuple[DnsSourceSettings, ...], _short_form("name")] = Field(
         (), description="DNS names whose records are targets."
     )
-    allow: Annotated[tuple[Annotated[str, AfterValidator(_network_or_name)], ...], BeforeValidator(_as_list)] = Field(
+    allow: NetworksAndNames = Field(
         (),
-        description="Networks and names that discovered targets may have (10.0.0.0/8, *.redis.internal). Default: all.",
+        description=(
+            "Networks and names that discovered targets may have (10.0.0.0/8, *.redis.internal). Default: all that "
+            "files, URLs and DNS name, and those that a cluster or a Sentinel announces near itself."
+        ),
     )
-    max_targets: Count = Field(20_000, description="Maximum number of targets of one source.")
+    max_targets: Count = Field(
+        2000, description="Maximum number of targets of all sources together. A thousand targets take about 0.2 GB."
+    )
 
 
 SourceOptions = ClusterSettings | SentinelSettings | FileSourceSettings | HttpSourceSettings | DnsSourceSettings

@@ -14,7 +14,12 @@ from redis_pulse.config.problems import Problem
 #: Keys from the top to a setting: ``("targets", 2, "password")``.
 SettingPath = tuple[str | int, ...]
 
-_FILE_KEYS = frozenset({"password_file", "ca_file", "cert_file", "key_file", "bearer_token_file", "file", "path"})
+_FILE_KEYS = frozenset(
+    {
+        *("password_file", "ca_file", "cert_file", "key_file", "client_ca_file", "bearer_token_file"),
+        *("config_file", "file", "path"),
+    }
+)
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,60}")
 
 
@@ -30,6 +35,8 @@ class ConfigSource:
     data: dict[str, Any] = field(default_factory=dict)
     locations: dict[SettingPath, str] = field(default_factory=dict)
     with_path: bool = False
+    #: the file, as messages name it; empty for a source that is no configuration file
+    file: str = ""
 
     def put(self, path: SettingPath, value: Any, location: str) -> None:
         """Set a value, and create the groups above it."""

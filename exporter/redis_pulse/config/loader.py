@@ -4,12 +4,14 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from redis_pulse.config.adopt_models import AdoptRules
 from redis_pulse.config.discovery_models import SourceSettings
+from redis_pulse.config.effective import EffectiveValue, effective_values
 from redis_pulse.config.file_reader import read_file
 from redis_pulse.config.layered_source import ConfigSource, InheritVariables, location_of_path
 from redis_pulse.config.problems import ConfigError, Problem
@@ -40,6 +42,14 @@ class LoadedConfig:
     sources: tuple[SourceSettings, ...] = ()
     #: which part of all targets this daemon takes; None: all of them
     shard: Shard | None = None
+    #: the value of each setting, and the source that decided it; without secrets
+    effective: tuple[EffectiveValue, ...] = ()
+    #: the configuration file, as messages name it, or an empty text
+    file: str = ""
+    #: which targets a scrape may add; None: none
+    adopt: AdoptRules | None = None
+    #: target → the place that declares it: a line and a path of a file, a variable or a flag
+    declared_in: Mapping[str, str] = field(default_factory=dict)
 
 
 #: Loads the configuration again. Raises ConfigError if it has problems; the daemon then keeps the one it has.
@@ -63,7 +73,8 @@ def load(
     ``directory`` is where ``.env`` is, and what relative paths refer to. Paths in a file refer to its folder.
     ``check_collectors`` checks the name and the options of every collector. ``sets`` are names for several collectors.
     ``inherit`` translates variables of redis_exporter. Without ``with_secrets``, files of secrets and certificates need
-    not exist. ``extra_targets`` (name, URL) are added to the targets of the configuration.
+    not exist. ``extra_targets`` (name, URL) are added to the targets of the configuration, and record
+    stalls by default.
     """
     config_sources, warnings, problems = _read(arguments, environ, directory, inherit, with_secrets=with_secrets)
     settings = None
@@ -85,7 +96,20 @@ def load(
         problems.append(Problem(location_of_path(config_sources, ("shard",)), str(error)))
     if problems or resolver.problems:
         raise ConfigError([*problems, *resolver.problems])
-    return LoadedConfig(settings, targets, (*warnings, *resolver.warnings), resolver.sources, shard)
+    effective = tuple(effective_values(settings, config_sources))
+    file = next((source.file for source in config_sources if source.file), "")
+    warnings += resolver.warnings
+    return LoadedConfig(
+        settings,
+        targets,
+        tuple(warnings),
+        resolver.sources,
+        shard,
+        effective,
+        file,
+        resolver.adopt,
+        resolver.declared_in,
+    )
 
 
 def _read(

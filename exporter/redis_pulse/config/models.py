@@ -1,5 +1,6 @@
 """The groups of settings: probe, poll, breaker, canary, slo, stalls, tls, connection, web, log and probe_log."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +24,7 @@ PING_BUCKETS = (
     *(1.0, 2.5, 5.0),
 )
 
+_HOST_NAME = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 _LEVEL_ALIASES = {"warn": "warning", "fatal": "critical", "trace": "debug"}
 
 
@@ -40,6 +42,20 @@ def _cert_reqs(value: Any) -> Any:
     return value.lower().removeprefix("cert_") if isinstance(value, str) else value
 
 
+def _host_names(value: Any) -> Any:
+    if isinstance(value, str):
+        value = [part for part in re.split(r"[,\s]+", value.strip("[] ")) if part]
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+        raise ValueError("must be a list of host names, such as pulse.example.com or *.example.com")
+    names = tuple(name.lower().rstrip(".") for name in value)
+    if not all(_HOST_NAME.fullmatch(name) for name in names):
+        raise ValueError("must be a list of host names without scheme, port and path; * may only be the first part")
+    return names
+
+
+HostNames = Annotated[tuple[str, ...], BeforeValidator(_host_names)]
+
+
 def _off_or_seconds(value: Any) -> Any:
     if value is None or value is False or (isinstance(value, str) and value.strip().lower() in ("off", "no", "false")):
         return None
@@ -49,13 +65,23 @@ def _off_or_seconds(value: Any) -> Any:
         raise ValueError("must be off, a number of seconds, or text such as 500ms or 1s") from None
 
 
+def _auto_or_off(value: Any) -> Any:
+    return {False: "off", True: "auto"}.get(value, value) if isinstance(value, bool) else value  # off in YAML is False
+
+
+#: A duration in seconds, or None for off.
+OptionalSeconds = Annotated[float | None, BeforeValidator(_off_or_seconds)]
+
+
 class ProbeSettings(Options):
     """The timed PINGs of a target."""
 
     interval: PositiveSeconds = Field(1.0, ge=0.01, description="Time between two PINGs to a target.")
     timeout: PositiveSeconds = Field(1.0, description="A PING that takes longer is a failure with reason timeout.")
     buckets: Buckets = Field(
-        PING_BUCKETS, description="Upper edges of the histograms of durations. slo.latency must be one of them."
+        PING_BUCKETS,
+        description="Upper edges of the histograms of pings, cold connects and the canary. "
+        "slo.latency must be one of them.",
     )
     trial_interval: PositiveSeconds = Field(
         1.0,
@@ -66,17 +92,44 @@ class ProbeSettings(Options):
     max_outstanding: PositiveCount = Field(
         64, description="Maximum number of PINGs that wait for a reply on one connection."
     )
-    cold_connect: Annotated[float | None, BeforeValidator(_off_or_seconds)] = Field(
+    cold_connect: OptionalSeconds = Field(
         None,
         description="Time between two cold connects, or off. A cold connect opens a connection, sends one PING and "
         "closes it, as clients without a pool do.",
     )
 
 
+def _off_as_text(value: Any) -> Any:
+    """YAML reads ``off`` as false."""
+    return "off" if value is False else value
+
+
+class ProcessProbeSettings(ProbeSettings):
+    """The timed PINGs of a target. ``priority`` is for all targets together."""
+
+    priority: Annotated[Literal["auto", "off"], BeforeValidator(_off_as_text)] = Field(
+        "auto",
+        description="auto raises the priority of the thread that sends the PINGs, as far as permitted. Needs "
+        "Linux; docs/scaling.md has what to permit.",
+    )
+
+
 class PollSettings(Options):
     """The polls: when the collectors query INFO and everything else."""
 
-    interval: PositiveSeconds = Field(15.0, ge=0.1, description="Time between two polls of a target.")
+    interval: PositiveSeconds = Field(
+        15.0, ge=0.1, description="Time between two polls of a target: the longest one if polls follow scrapes."
+    )
+    align: Annotated[Literal["auto", "off"], BeforeValidator(_auto_or_off)] = Field(
+        "auto",
+        description="auto: polls come just before the scrapes of /metrics, as soon as their times are known. off: they "
+        "come every interval. See docs/polling.md.",
+    )
+    min_interval: PositiveSeconds = Field(
+        5.0,
+        ge=0.1,
+        description="Shortest time between two polls that follow scrapes. Default: the interval if that is set, or 5s.",
+    )
     timeout: PositiveSeconds = Field(
         5.0,
         description="Deadline of one command of a poll. At most the interval, which also limits the default.",
@@ -104,7 +157,7 @@ class BreakerSettings(Options):
     window: PositiveSeconds = Field(60.0, description="Time span of the failure ratio.")
     minimum_calls: PositiveCount = Field(20, description="Number of calls in the window from which the ratio counts.")
     failure_ratio: float = Field(0.5, gt=0, le=1, description="Share of failures in the window that opens the breaker.")
-    slow_call_duration: Annotated[float | None, BeforeValidator(_off_or_seconds)] = Field(
+    slow_call_duration: OptionalSeconds = Field(
         None, description="A call that takes longer is slow. A duration, or off."
     )
     slow_call_ratio: float = Field(
@@ -144,7 +197,7 @@ class SloSettings(Options):
 class StallSettings(Options):
     """Stalls: when the server kept a client waiting, and why."""
 
-    enabled: bool = Field(False, description="Whether stalls are recorded, with their cause.")
+    enabled: bool = Field(True, description="Whether stalls are recorded, with their cause.")
     threshold: PositiveSeconds = Field(
         0.1, ge=0.01, description="A PING that waits for this long, or times out, begins a stall."
     )
@@ -152,7 +205,10 @@ class StallSettings(Options):
         True, description="Whether the server is queried for the cause of a stall, and read once a second before one."
     )
     snapshot_interval: PositiveSeconds = Field(
-        1.0, ge=0.5, description="Time between two short INFO, to compare a stall with the time before it."
+        1.0,
+        ge=0.5,
+        description="Time between two short INFO, to compare a stall with the time before it. A longer one costs less, "
+        "and leaves more causes unknown.",
     )
     detect_pause: bool = Field(
         True,
@@ -161,6 +217,16 @@ class StallSettings(Options):
     )
     show_commands: bool = Field(
         False, description="Whether records show the arguments of slow commands. They may hold data of users."
+    )
+
+
+class StallFileSettings(StallSettings):
+    """Stalls: when a server kept a client waiting, and why. ``file`` is for all targets together."""
+
+    file: Path | None = Field(
+        None,
+        description="File to which each stall is appended as one line of JSON. Its newest records are read at the "
+        "start. Default: no file.",
     )
 
 
@@ -198,6 +264,24 @@ class WebSettings(Options):
         description="Status of /health. by-target: 503 when no target is connected. always-200: 200 while the daemon "
         "runs, as redis_exporter does. Default: always-200 if REDIS_ADDR or REDIS_EXPORTER_… is set, else by-target.",
     )
+    histograms: Literal["both", "classic", "native"] = Field(
+        "both",
+        description="Histograms of durations in pages of protobuf, which Prometheus reads if its native histograms are "
+        "enabled. Text pages have the classic ones.",
+    )
+    config_file: Path | None = Field(
+        None,
+        description="Web configuration file with TLS and logins, as other exporters read it. See docs/exposing.md.",
+    )
+    open_probes: bool = Field(
+        False,
+        description="Whether /-/healthy and /-/ready need no login. They then tell everyone that the daemon runs.",
+    )
+    allowed_hosts: HostNames = Field(
+        (),
+        description="Names in the Host header, beyond IP addresses, localhost and internal names, that get a response.",
+    )
+    remote_reload: bool = Field(False, description="Whether POST /-/reload from another machine works without a login.")
 
 
 class LogSettings(Options):
@@ -209,9 +293,7 @@ class LogSettings(Options):
     format: Annotated[Literal["logfmt", "json"], BeforeValidator(_log_format)] = Field(
         "logfmt", description="Format of a line."
     )
-    slow_reply: Annotated[float | None, BeforeValidator(_off_or_seconds)] = Field(
-        None, description="A reply that takes longer is logged. A duration, or off."
-    )
+    slow_reply: OptionalSeconds = Field(None, description="A reply that takes longer is logged. A duration, or off.")
 
 
 class ProbeLogSettings(Options):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BeforeValidator, Field
 
 from redis_pulse.blocking import read_regular_file
+from redis_pulse.config.regular_expressions import ExpressionError, compile_expression
 from redis_pulse.config.types import Count, Options, PositiveCount, PositiveSeconds
 
 __all__ = [
@@ -96,9 +97,9 @@ def _regexes(value: Any) -> Any:
         raise ValueError("must be a list of regular expressions")
     for position, item in enumerate(value, 1):
         try:
-            re.compile(item)
-        except re.error as error:
-            raise ValueError(f"has an invalid regular expression at position {position}: {error.msg}") from None
+            compile_expression(item)
+        except ExpressionError as error:
+            raise ValueError(f"has an invalid regular expression at position {position}: {error}") from None
     return tuple(value)
 
 

@@ -1,6 +1,5 @@
 """Problems of a configuration, as messages name them: the location, what is wrong, a hint. Never a secret value."""
 
-import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -38,6 +37,8 @@ def closest_names(name: str, known: Iterable[str], *, limit: int = 3, cutoff: fl
 
     ``cutoff`` is the least similarity, between 0 and 1.
     """
+    import difflib  # a valid configuration does not need it
+
     by_lower = {candidate.lower(): candidate for candidate in known}
     matches = difflib.get_close_matches(name.lower(), by_lower, n=limit, cutoff=cutoff)
     return [by_lower[match] for match in matches]

@@ -10,58 +10,47 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from pydantic import SecretStr
-
+from redis_pulse.config.adopt_models import AdoptRules
 from redis_pulse.config.discovery_models import Scheme, SourceSettings, placeholder_url
 from redis_pulse.config.layered_source import ConfigSource, SettingPath, format_path, location_of_path
+from redis_pulse.config.login import KEEP_ONE, Login, conflicts, login_of
+from redis_pulse.config.merging import (
+    SettingsLayer,
+    enabled_collectors,
+    merge_collectors,
+    merge_group,
+    merge_poll,
+    merge_tls,
+    of_targets,
+    path_of_setting,
+    strongest_layer,
+)
 from redis_pulse.config.models import (
     BreakerSettings,
     CanarySettings,
     ConnectionSettings,
-    PollSettings,
     ProbeSettings,
     SloSettings,
     StallSettings,
-    TlsSettings,
 )
 from redis_pulse.config.option_types import ScriptFile, own_metrics
 from redis_pulse.config.problems import Problem, closest_name
 from redis_pulse.config.settings import Module, Settings, TargetEntry, named_url
 from redis_pulse.config.source_resolver import SourceResolver
 from redis_pulse.config.target import TargetSettings
-from redis_pulse.config.types import Collectors, Options
+from redis_pulse.config.types import Collectors
 from redis_pulse.config.url import ParsedUrl, parse_url
-from redis_pulse.config.validation import check_password_file, check_target, missing_password
+from redis_pulse.config.validation import check_password_file, check_target, check_token_source, missing_password
 
 DEFAULT_URL = "redis://localhost:6379"
 #: Given the name of a collector and its options, return what is wrong with them.
 CheckCollectors = Callable[[str, dict[str, Any]], list[str]]
-#: The collectors of a target and their options.
-CollectorOptions = dict[str, dict[str, Any]]
-_Group = TypeVar("_Group", bound=Options)
 
 
-class SettingsLayer(NamedTuple):
-    """Settings that apply to a target, and their path: the top of the file, a module, or the target."""
-
-    settings: Settings | Module
-    path: SettingPath
-
-    def sets(self, group: str, key: str) -> bool:
-        """Whether this layer sets a key of a group."""
-        options = getattr(self.settings, group)
-        return options is not None and key in options.model_fields_set
-
-
-class Login(NamedTuple):
-    """A user name and a password that apply to a target, and their path."""
-
-    username: str | None = None
-    password: SecretStr | None = None
-    password_file: Path | None = None
-    path: SettingPath = ()
+#: The layer below all others, for the targets of the demo.
+_RECORDS_STALLS = SettingsLayer(Module(stalls=StallSettings(enabled=True)), ("extra",))
 
 
 class Declaration(NamedTuple):
@@ -76,7 +65,7 @@ class Declaration(NamedTuple):
 
     def login(self) -> Login:
         """Return the strongest login that has a password. A user name and a password may come from two logins."""
-        return next((login for login in reversed(self.logins) if login.password or login.password_file), Login())
+        return next((login for login in reversed(self.logins) if login.is_complete), Login())
 
     def username(self) -> str | None:
         """Return the strongest user name, or None."""
@@ -108,6 +97,10 @@ class ConfigResolver:
         self.warnings: list[str] = []
         #: where discovery finds further targets; set by ``targets``
         self.sources: tuple[SourceSettings, ...] = ()
+        #: which targets a scrape may add; set by ``targets``
+        self.adopt: AdoptRules | None = None
+        #: by name of a target, where it is declared; set by ``targets``
+        self.declared_in: dict[str, str] = {}
 
     @property
     def problems(self) -> list[Problem]:
@@ -118,7 +111,8 @@ class ConfigResolver:
         """Return all targets: those of the file, of ``redis_url``, and the ``extra`` ones (name, URL)."""
         settings, targets = self._settings, self._file_targets()
         targets += [(declared.path, self._resolve(declared)) for declared in self._declare_urls(extra)]
-        if not targets and not self.sources:
+        self.adopt = self._adopt_rules()
+        if not targets and not self.sources and self.adopt is None:
             self.warnings.append(f"no target is set: watching {DEFAULT_URL} (set REDIS_URL, or targets in a file)")
             declared = self._declare_url(("redis_url", 0), None, parse_url(DEFAULT_URL))
             targets.append((declared.path, self._resolve(declared)))
@@ -128,7 +122,14 @@ class ConfigResolver:
                 "REDIS_URL; set the login of other targets in the file"
             )
         self._reject_duplicates(targets)
+        self.declared_in = {target.name: self._place(path) for path, target in targets}
         return tuple(target for _, target in targets)
+
+    def _place(self, path: SettingPath) -> str:
+        """Return the place that declares a target, for people."""
+        if not any(source.holds(path[:1]) for source in self._config_sources):
+            return "no setting: it is the default"
+        return location_of_path(self._config_sources, path)
 
     def _file_targets(self) -> list[tuple[SettingPath, TargetSettings]]:
         """Return the targets of the file with their paths, and set ``sources``."""
@@ -143,7 +144,15 @@ class ConfigResolver:
                 resolver.add_topology_source(declared.path, entry, target)
         resolver.add_discovery_sources()
         self.sources = tuple(resolver.sources)
+        self.warnings += resolver.warnings
         return targets
+
+    def _adopt_rules(self) -> AdoptRules | None:
+        if (options := self._settings.scrape.adopt) is None:
+            return None
+        template = self._resolve_template(options.module, ("scrape", "adopt", "module"), "redis")
+        modules = {name: self._resolve_template(name, (), "redis") for name in self._settings.modules}
+        return AdoptRules(options, template, modules)
 
     def _resolve(self, declared: Declaration) -> TargetSettings:
         """Return a target, merged and checked."""
@@ -152,7 +161,12 @@ class ConfigResolver:
         return target
 
     def _resolve_template(self, module: str | None, module_path: SettingPath, scheme: Scheme) -> TargetSettings:
-        """Return a target that discovery completes with a name and an endpoint."""
+        """Return a target that discovery completes with a name and an endpoint.
+
+        A module with a group ``tls`` demands TLS, whatever the scheme of the source is.
+        """
+        if module in self._settings.modules and self._settings.modules[module].tls is not None:
+            scheme = "rediss"
         layers, logins = self._module_layers(module, module_path)
         return self._resolve(Declaration((), None, placeholder_url(scheme), layers, logins))
 
@@ -169,6 +183,8 @@ class ConfigResolver:
         layer = SettingsLayer(entry, path)
         if url.password and (entry.password or entry.password_file):
             self._add_problem(path, "has a password in its url and a separate one", "keep one")
+        if url.password and entry.credentials:
+            self._add_problem((*path, "credentials"), "cannot be combined with a password in the url", KEEP_ONE)
         own = self._login(layer)
         if url.password:
             own = own._replace(password=url.password)
@@ -184,12 +200,15 @@ class ConfigResolver:
         return parse_url(entry.url.get_secret_value()) if entry.url is not None else placeholder_url("redis")
 
     def _declare_urls(self, extra: Sequence[tuple[str, str]]) -> Iterator[Declaration]:
-        """Yield the declarations of ``redis_url`` and of ``extra``. The extra ones have no login."""
+        """Yield the declarations of ``redis_url`` and of ``extra``.
+
+        The extra ones have no login, and record stalls by default.
+        """
         for index, url in enumerate(self._settings.redis_url):
             name, parsed = named_url(url.get_secret_value())
             yield self._declare_url(("redis_url", index), name, parsed)
         for index, (name, text) in enumerate(extra):
-            yield Declaration(("extra", index), name, parse_url(text), [self._top])
+            yield Declaration(("extra", index), name, parse_url(text), [_RECORDS_STALLS, self._top])
 
     def _declare_url(self, path: SettingPath, name: str | None, url: ParsedUrl) -> Declaration:
         logins = [self._login(self._top), Login(url.username, url.password)]
@@ -211,10 +230,10 @@ class ConfigResolver:
         return [self._top, layer], [self._login(layer)]
 
     def _login(self, layer: SettingsLayer) -> Login:
-        settings, path = layer
-        if settings.password and settings.password_file:
-            self._add_problem((*path, "password"), "cannot be combined with password_file", "keep one of the two")
-        return Login(settings.username, settings.password, settings.password_file, path)
+        login = login_of(*layer)
+        for key, message in conflicts(login):
+            self._add_problem((*login.path, key), message, KEEP_ONE)
+        return login
 
     # Phase 2: merge.
 
@@ -230,16 +249,17 @@ class ConfigResolver:
             username=declared.username(),
             password=login.password,
             password_file=login.password_file,
-            tls=_merge_tls(layers, url),
-            connection=_merge_group(ConnectionSettings, "connection", layers),
-            probe=_merge_group(ProbeSettings, "probe", layers),
-            poll=_merge_poll(layers),
-            breaker=_merge_group(BreakerSettings, "breaker", layers),
-            canary=_merge_group(CanarySettings, "canary", layers),
-            slo=_merge_group(SloSettings, "slo", layers),
-            stalls=_merge_group(StallSettings, "stalls", layers),
+            token_source=login.credentials,
+            tls=merge_tls(layers, url),
+            connection=merge_group(ConnectionSettings, "connection", layers),
+            probe=ProbeSettings(**of_targets("probe", "priority", layers)),
+            poll=merge_poll(layers),
+            breaker=merge_group(BreakerSettings, "breaker", layers),
+            canary=merge_group(CanarySettings, "canary", layers),
+            slo=merge_group(SloSettings, "slo", layers),
+            stalls=StallSettings(**of_targets("stalls", "file", layers)),
             commands={command: name for module in modules for command, name in module.commands.items()},
-            collectors=_merge_collectors(layers, self._sets),
+            collectors=merge_collectors(layers, self._sets),
         )
 
     # Phase 3: check.
@@ -254,7 +274,17 @@ class ConfigResolver:
             self._add_problem(path_of_setting(layers, key), message, hint)
         if target.password_file is not None and self._secrets:
             self._check_password_file(target, target.password_file, (*declared.login().path, "password_file"))
+        self._check_token_source(target, declared)
         self._check_tls(target, layers)
+
+    def _check_token_source(self, target: TargetSettings, declared: Declaration) -> None:
+        if (source := target.token_source) is None:
+            return
+        if self._secrets and (error := check_token_source(source)) is not None:
+            self._add_problem((*declared.login().path, "credentials", source.kind), *error)
+        is_plain = target.endpoint.kind == "tcp" and not target.endpoint.tls
+        if is_plain and source.kind != "command" and declared.path:
+            self.warnings.append(f"target {target.name}: its token is sent without encryption: use rediss://")
 
     def _check_layer_collectors(self, collectors: Collectors, path: SettingPath) -> None:
         """Check the collectors of one layer, also where a stronger layer replaces them."""
@@ -300,67 +330,3 @@ class ConfigResolver:
             elif (first := names.setdefault(target.name, path)) is not path:
                 message = f"has the same name as {format_path(first)}: {target.name}"
                 self._add_problem(path, message, "give it another name")
-
-
-def _merge_group(model: type[_Group], group: str, layers: Sequence[SettingsLayer], **defaults: Any) -> _Group:
-    """Return a merged group. ``defaults`` replace the defaults of the model."""
-    return model(**(defaults | _merge_fields(group, layers)))
-
-
-def _merge_fields(group: str, layers: Sequence[SettingsLayer]) -> dict[str, Any]:
-    """Return what the layers set in a group. Keys that no layer sets are left out."""
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        if (options := getattr(layer.settings, group)) is not None:
-            merged |= {name: getattr(options, name) for name in options.model_fields_set}
-    return merged
-
-
-def _merge_poll(layers: Sequence[SettingsLayer]) -> PollSettings:
-    """Return the poll settings. The defaults of ``timeout`` and ``max_age`` depend on ``interval``."""
-    interval = _merge_fields("poll", layers).get("interval", PollSettings().interval)
-    timeout = min(PollSettings().timeout, interval)
-    return _merge_group(PollSettings, "poll", layers, timeout=timeout, max_age=3 * interval)
-
-
-def _merge_tls(layers: Sequence[SettingsLayer], url: ParsedUrl) -> TlsSettings:
-    """Return the TLS settings. ``ssl_cert_reqs`` of a URL is the strongest."""
-    merged = _merge_fields("tls", layers)
-    if url.cert_reqs is not None:
-        merged["cert_reqs"] = url.cert_reqs
-    if merged.get("cert_reqs") == "none":
-        # An unchecked certificate has no name to check either.
-        merged.setdefault("check_hostname", False)
-    return TlsSettings(**merged)
-
-
-def _merge_collectors(layers: Sequence[SettingsLayer], sets: Mapping[str, Sequence[str]]) -> CollectorOptions | None:
-    """Return the collectors of the strongest layer that names some, or None for the default ones."""
-    named = [layer.settings.collectors for layer in layers if layer.settings.collectors is not None]
-    return enabled_collectors(named[-1], sets) if named else None
-
-
-def enabled_collectors(collectors: Collectors, sets: Mapping[str, Sequence[str]]) -> CollectorOptions:
-    """Return the collectors that run, with their options: sets are replaced by their members."""
-    # ``sets.items()`` would import the collectors even when no set is named.
-    enabled: CollectorOptions = {
-        member: {} for name in sets if collectors.get(name) is not None for member in sets[name]
-    }
-    for name, options in collectors.items():
-        if name in sets:
-            continue
-        if options is None:
-            enabled.pop(name, None)
-        else:
-            enabled[name] = options
-    return enabled
-
-
-def strongest_layer(layers: Sequence[SettingsLayer], group: str, key: str) -> int:
-    """Return the index of the strongest layer that sets a key, or -1 if no layer does."""
-    return next((index for index in reversed(range(len(layers))) if layers[index].sets(group, key)), -1)
-
-
-def path_of_setting(layers: Sequence[SettingsLayer], key: tuple[str, str]) -> SettingPath:
-    """Return the path at which the strongest layer sets a key. If no layer does, return its path at the top."""
-    return (*layers[max(0, strongest_layer(layers, *key))].path, *key)

@@ -7,7 +7,9 @@ the sources. ``file_reader`` reads the configuration file.
 import argparse
 import errno
 import json
+import os
 import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
@@ -61,6 +63,7 @@ COMMAND_LINE: dict[str, SettingPath] = {
     "--redis-url": ("redis_url",),
     "--listen": ("listen",),
     "--telemetry-path": ("telemetry_path",),
+    "--web.config.file": ("web", "config_file"),
     "--username": ("username",),
     "--password-file": ("password_file",),
     "--collectors": ("collectors",),
@@ -82,7 +85,7 @@ SERVICE_LINK = re.compile(
 )
 #: Settings that are not a single value. In the environment they may be JSON.
 _JSON_SETTINGS = frozenset(
-    {"redis_url", "collectors", "modules", "targets", "labels", "buckets", "files", "http", "dns"}
+    {"redis_url", "collectors", "modules", "targets", "labels", "buckets", "files", "http", "dns", "allowed_hosts"}
 )
 #: A JSON list of texts. A bracket alone does not tell: an IPv6 address begins with one too.
 _JSON_LIST = re.compile(r'\[\s*["\]]')
@@ -180,10 +183,13 @@ def environment(environ: Mapping[str, str], directory: Path, *, prefix: str = ""
     An empty value sets nothing. Messages write ``prefix`` before the names. Raises ConfigError for bad JSON.
     """
     source = ConfigSource()
-    for name, paths in ENVIRONMENT.items():
-        if value := environ.get(name):
-            _put_text(source, paths, value, prefix + name)
     warnings = []
+    has_both = bool(environ.get("REDIS_PASSWORD") and environ.get("REDIS_PASSWORD_FILE"))
+    if has_both:  # the chart of Bitnami sets both, for the same password
+        warnings.append(f"{prefix}REDIS_PASSWORD is not used, because REDIS_PASSWORD_FILE is set")
+    for name, paths in ENVIRONMENT.items():
+        if (value := environ.get(name)) and not (has_both and name == "REDIS_PASSWORD"):
+            _put_text(source, paths, value, prefix + name)
     for name in environ:
         if not name.startswith(PREFIX) or name in ENVIRONMENT or name in (CONFIG, SECRETS_DIR):
             continue
@@ -230,6 +236,11 @@ def inherited(
     return source, translated
 
 
+def _is_foreign(status: os.stat_result) -> bool:
+    """Return whether another user may choose the content of a file. It can switch off the checks of certificates."""
+    return status.st_uid not in (0, os.geteuid()) or bool(status.st_mode & stat.S_IWOTH)
+
+
 def dotenv(directory: Path) -> dict[str, str]:
     """Return the variables of the file ``.env``, which is optional. Raises ConfigError if it cannot be read."""
     file = directory / ".env"
@@ -238,6 +249,9 @@ def dotenv(directory: Path) -> dict[str, str]:
             return {}
         if file.stat().st_size > _MAX_BYTES:
             raise OSError(errno.EFBIG, f"longer than {_MAX_BYTES} bytes")  # noqa: TRY301
+        if _is_foreign(file.stat()):
+            message = "belongs to another user, or other users may write it"
+            raise ConfigError([Problem(str(file), message, "run chmod o-w on it, or start in another folder")])
         variables = DotEnvSettingsSource(
             Settings, env_file=file, env_file_encoding="utf-8", case_sensitive=True
         ).env_vars

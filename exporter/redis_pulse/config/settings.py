@@ -11,6 +11,8 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from redis_pulse.config.adopt_models import ScrapeSettings
+from redis_pulse.config.credentials import CredentialsSettings
 from redis_pulse.config.discovery_models import BoolOrSettings, ClusterSettings, DiscoverySettings, SentinelSettings
 from redis_pulse.config.models import (
     BreakerSettings,
@@ -20,7 +22,9 @@ from redis_pulse.config.models import (
     PollSettings,
     ProbeLogSettings,
     ProbeSettings,
+    ProcessProbeSettings,
     SloSettings,
+    StallFileSettings,
     StallSettings,
     TlsSettings,
     WebSettings,
@@ -93,6 +97,9 @@ class Module(Options):
     password_file: PasswordFile | None = Field(
         None, description="File with the password. It is read at every connection, so the password can be rotated."
     )
+    credentials: CredentialsSettings | None = Field(
+        None, description="A login that expires, in place of a password: command, aws, azure or google."
+    )
     labels: Labels = Field({}, description="Labels of the target, for service discovery.")
     tls: TlsSettings | None = Field(
         None, description="Overrides the group tls at the top of the file. Keys that are not set here come from there."
@@ -108,7 +115,7 @@ class Module(Options):
         {}, description="Commands that the server has under another name (rename-command): {config: NAME}."
     )
     collectors: Collectors | None = Field(
-        None, description="Names of the collectors to run, or a mapping from names to their options."
+        None, description="Collectors to run: their names, a set (default, lean), or a mapping from names to options."
     )
 
 
@@ -163,23 +170,24 @@ class Settings(BaseSettings):
     password_file: PasswordFile | None = Field(
         None, description="File with the password for the targets of redis_url. It is read at every connection."
     )
-    probe: ProbeSettings = ProbeSettings()
+    probe: ProcessProbeSettings = ProcessProbeSettings()
     poll: PollSettings = PollSettings()
     breaker: BreakerSettings = BreakerSettings()
     canary: CanarySettings = CanarySettings()
     slo: SloSettings = SloSettings()
-    stalls: StallSettings = StallSettings()
+    stalls: StallFileSettings = StallFileSettings()
     connection: ConnectionSettings = ConnectionSettings()
     tls: TlsSettings = TlsSettings()
     log: LogSettings = LogSettings()
     probe_log: ProbeLogSettings = ProbeLogSettings()
     debug: bool = Field(False, description="Log at level debug.")
     collectors: Collectors | None = Field(
-        None, description="Names of the collectors to run, or a mapping from names to their options."
+        None, description="Collectors to run: their names, a set (default, lean), or a mapping from names to options."
     )
     modules: dict[str, Module] = Field({}, description="Named sets of settings that targets refer to.")
     targets: tuple[TargetEntry, ...] = Field((), description="The servers to monitor.")
     discovery: DiscoverySettings = DiscoverySettings()
+    scrape: ScrapeSettings = ScrapeSettings()
     shard: Annotated[str | None, BeforeValidator(shard_text)] = Field(
         None,
         description="Part of the targets to monitor: 0/3 is the first of 3 parts. auto/3 takes the number from the "

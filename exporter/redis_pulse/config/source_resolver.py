@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
+from redis_pulse.config.bearer_token import read_bearer_token
 from redis_pulse.config.discovery_models import (
     ClusterSettings,
     DnsSourceSettings,
@@ -14,7 +15,7 @@ from redis_pulse.config.discovery_models import (
     SentinelSettings,
     SourceSettings,
 )
-from redis_pulse.config.layered_source import SettingPath
+from redis_pulse.config.layered_source import SettingPath, format_path
 from redis_pulse.config.settings import Settings, TargetEntry
 from redis_pulse.config.target import TargetSettings
 from redis_pulse.config.url import parse_url
@@ -43,6 +44,7 @@ class SourceResolver:
         self._add_problem = add_problem
         self._secrets = secrets
         self.sources: list[SourceSettings] = []
+        self.warnings: list[str] = []
 
     def add_topology_source(self, path: SettingPath, entry: TargetEntry, template: TargetSettings) -> None:
         """Add a declared target that is a cluster or a Sentinel set. Its servers are the targets."""
@@ -58,6 +60,7 @@ class SourceResolver:
         for index, file in enumerate(discovery.files):
             declared.append((("discovery", "files", index), "file", file.path, file))
         for index, http in enumerate(discovery.http):
+            self._check_token(("discovery", "http", index, "bearer_token_file"), http)
             name = http.name or http.url.partition("?")[0]
             declared.append((("discovery", "http", index), "http", name, http))
         for index, dns in enumerate(discovery.dns):
@@ -68,6 +71,20 @@ class SourceResolver:
             usable = () if kind == "dns" else self._settings.modules
             modules = {module: self._resolve_template(module, (), options.scheme) for module in usable}
             self._add(path, SourceSettings(kind, name, options, template, modules))
+
+    def _check_token(self, path: SettingPath, http: HttpSourceSettings) -> None:
+        if (file := http.bearer_token_file) is None:
+            return
+        if not http.url.startswith("https:"):
+            self.warnings.append(f"{format_path(path)}: everyone on the way to the inventory can read it: use https://")
+        if not self._secrets:
+            return
+        try:
+            read_bearer_token(file)
+        except OSError as error:
+            self._add_problem(path, f"names a file that cannot be read: {error.strerror}")
+        except ValueError as error:
+            self._add_problem(path, str(error), "write the token alone into the file, in one line")
 
     def _add_cluster(self, path: SettingPath, cluster: ClusterSettings, template: TargetSettings) -> None:
         endpoints = [template.endpoint, *(parse_url(seed).endpoint for seed in cluster.seeds)]
@@ -86,6 +103,7 @@ class SourceResolver:
                 "username": sentinel.username,
                 "password": sentinel.password,
                 "password_file": sentinel.password_file,
+                "token_source": None,  # Sentinels of managed services are not reachable
                 "tls": sentinel.tls or self._settings.tls,
             }
         )

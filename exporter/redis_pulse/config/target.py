@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field, SecretStr
 
 from redis_pulse.blocking import read_regular_file
+from redis_pulse.config.credentials import CredentialsSettings
 from redis_pulse.config.models import (
     BreakerSettings,
     CanarySettings,
@@ -19,6 +20,7 @@ from redis_pulse.config.models import (
     StallSettings,
     TlsSettings,
 )
+from redis_pulse.config.networks import PermittedAddresses
 from redis_pulse.config.types import Options
 from redis_pulse.config.url import Endpoint, parse_url
 
@@ -41,6 +43,8 @@ class TargetSettings(Options):
     username: str | None = Field(None, repr=False)
     password: SecretStr | None = None
     password_file: Path | None = None
+    #: Where a login that expires comes from, in place of a password.
+    token_source: CredentialsSettings | None = None
     tls: TlsSettings = TlsSettings()
     connection: ConnectionSettings = ConnectionSettings()
     probe: ProbeSettings = ProbeSettings()
@@ -51,6 +55,8 @@ class TargetSettings(Options):
     stalls: StallSettings = StallSettings()
     #: The names that the server has for renamed commands.
     commands: dict[str, SecretStr] = Field({})
+    #: The addresses that its connections may have. None: all of them.
+    permitted: PermittedAddresses | None = None
     #: Whether discovery found it as a node of a cluster or as a server of a Sentinel set.
     is_grouped: bool = False
     #: The options of each collector. None: the default set of collectors.
@@ -63,8 +69,13 @@ class TargetSettings(Options):
 
     @property
     def user(self) -> str:
-        """The ACL user of the connections."""
-        return self.username or "default"
+        """The ACL user of the connections, as far as the settings name it."""
+        return (self.token_source and self.token_source.user) or self.username or "default"
+
+    @property
+    def has_login(self) -> bool:
+        """Whether connections log in."""
+        return self.password is not None or self.password_file is not None or self.token_source is not None
 
     def __hash__(self) -> int:
         return hash((self.name, self.endpoint, self.db))
@@ -82,6 +93,8 @@ class TargetSettings(Options):
 
     def credentials(self) -> tuple[str | None, str | None]:
         """Return user name and password. Read the password file now, because the password may have been rotated.
+
+        A login that expires is not among the settings: ``redis_pulse.tokens`` gets it.
 
         Raises OSError if the password file cannot be read.
         """

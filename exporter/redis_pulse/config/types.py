@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
+#: Characters of a duration. The expression below needs time in proportion to the square of a longer text.
+_MAX_DURATION_LENGTH = 100
 _DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([a-zµμ]+)")
 #: The units of durations, in seconds.
 DURATION_UNITS = {"us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -36,7 +38,7 @@ def parse_seconds(value: Any) -> float:
         return float(value)
     if isinstance(value, str):
         text = value.strip()
-        if _NUMBER.fullmatch(text):
+        if len(text) <= _MAX_DURATION_LENGTH and _NUMBER.fullmatch(text):
             return float(text)
         if (total := parse_duration(text, DURATION_UNITS)) is not None:
             return total
@@ -48,7 +50,7 @@ def parse_duration(text: str, units: Mapping[str, float]) -> float | None:
 
     Decimal fractions come out exact: ``1.5ms`` is ``0.0015``.
     """
-    parts = _DURATION_PART.findall(text)
+    parts = _DURATION_PART.findall(text) if len(text) <= _MAX_DURATION_LENGTH else []
     if not parts or "".join(number + unit for number, unit in parts) != text:
         return None
     if not all(unit in units for _, unit in parts):
@@ -165,15 +167,28 @@ ByteSize = Annotated[int, BeforeValidator(parse_bytes)]
 Buckets = Annotated[tuple[float, ...], BeforeValidator(_buckets)]
 Labels = Annotated[dict[str, str], BeforeValidator(_labels)]
 TargetName = Annotated[str, BeforeValidator(lambda value: _target_name(value) if isinstance(value, str) else value)]
-#: The options of each collector, or of a set of collectors such as ``default``. None: it does not run.
+#: The options of each collector, or of a set of collectors such as ``lean``. None: it does not run.
 Collectors = Annotated[dict[str, dict[str, Any] | None], BeforeValidator(_collectors)]
 Count = Annotated[int, BeforeValidator(_whole_number), Field(ge=0)]
 PositiveCount = Annotated[int, BeforeValidator(_whole_number), Field(ge=1)]
 #: Commands that the exporter sends, without PING and AUTH: a server that renames those two cannot be monitored.
 RENAMEABLE = frozenset(
-    {"acl", "arcount", "client", "cluster", "commandlog", "config", "eval", "eval_ro", "evalsha", "evalsha_ro"}
-    | {"ft._list", "ft.info", "getrange", "hlen", "info", "latency", "llen", "memory", "pfcount", "scan"}
-    | {"scard", "sentinel", "slowlog", "strlen", "type", "xinfo", "xlen", "zcard"}
+    {"acl", "arcount", "client", "cluster", "commandlog", "config", "dbsize", "eval", "eval_ro", "evalsha"}
+    | {
+        "evalsha_ro",
+        "ft._list",
+        "ft.info",
+        "getrange",
+        "hlen",
+        "hotkeys",
+        "info",
+        "latency",
+        "llen",
+        "memory",
+        "object",
+    }
+    | {"pfcount", "pttl", "randomkey", "scan", "scard", "sentinel", "slowlog", "strlen", "type", "xinfo"}
+    | {"xlen", "zcard"}
 )
 #: A server shortens a longer name in its errors. The short form is not recognised as the secret, and would be shown.
 _COMMAND_NAME = re.compile(r"[!-~]{1,128}")

@@ -94,6 +94,11 @@ def parse_url(text: str) -> ParsedUrl:
     return _with_parameters(ParsedUrl(endpoint, _parse_database(path.strip("/"))), userinfo, query)
 
 
+def has_credentials(text: str) -> bool:
+    """Return whether the text of a target seems to hold a user name or a password. It need not be a valid URL."""
+    return "@" in text or any(f"{key}=" in text.lower() for key in ("password", "username"))
+
+
 def _split_scheme(text: str) -> tuple[str, str]:
     match = _SCHEME.match(text)
     if match is None:
@@ -227,7 +232,7 @@ def parse_listen(text: str) -> ListenAddress:
 
 
 #: The paths of other pages. One that ends with ``/`` is reserved with all paths below it.
-RESERVED_PATHS = ("/", "/scrape", "/sd", "/stalls", "/health", "/-/", "/redis/")
+RESERVED_PATHS = ("/", "/scrape", "/sd", "/stalls", "/keyspace", "/config", "/api/", "/health", "/-/", "/redis/")
 _PATH = re.compile(r"/[A-Za-z0-9/._~-]*")
 
 

@@ -1,9 +1,12 @@
 """Check whether the settings of a target fit together, and whether the files that they name can be read."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 
 from redis_pulse.blocking import read_regular_file, regular_file_status
+from redis_pulse.config.credentials import CredentialsSettings
 from redis_pulse.config.models import (
     BreakerSettings,
     CanarySettings,
@@ -65,6 +68,12 @@ def _check_poll(poll: PollSettings) -> Iterator[ValidationIssue]:
             f"is {format_duration(poll.max_age)}, shorter than poll.interval, {format_duration(poll.interval)}",
             "samples would be too old to serve before the next poll",
         )
+    if poll.min_interval > poll.interval:
+        yield (
+            ("poll", "min_interval"),
+            f"is {format_duration(poll.min_interval)}, longer than poll.interval, {format_duration(poll.interval)}",
+            "it is the shortest time between two polls, and poll.interval is the longest",
+        )
 
 
 def _check_breaker(breaker: BreakerSettings) -> Iterator[ValidationIssue]:
@@ -116,6 +125,29 @@ def missing_password(target: TargetSettings) -> str | None:
     if file is None or read_password(file, target.endpoint) is not None:
         return None
     return f"target {target.name}: {no_entry(target.endpoint)}: no password is sent"
+
+
+#: The library of each cloud. ``redis-pulse[aws]`` installs that of AWS.
+_LIBRARIES = {"aws": "botocore", "azure": "azure.identity", "google": "google.auth"}
+
+
+def check_token_source(source: CredentialsSettings) -> tuple[str, str] | None:
+    """Return the message and the hint for a source of logins that cannot work on this machine, or None."""
+    if source.command is not None:
+        if which(source.command[0].get_secret_value()) is None:
+            return "names a program that is not found, or that may not be executed", "write its whole path"
+        return None
+    library = _LIBRARIES[source.kind]
+    if not _is_installed(library):
+        return f"needs the library {library}, which is not installed", f"pip install 'redis-pulse[{source.kind}]'"
+    return None
+
+
+def _is_installed(library: str) -> bool:
+    try:
+        return find_spec(library) is not None
+    except ModuleNotFoundError:  # the package above it
+        return False
 
 
 def _file_error(file: Path) -> str | None:

@@ -53,12 +53,14 @@ _MESSAGES = {
 }
 
 
-def problems_from(error: ValidationError, sources: Sequence[ConfigSource]) -> list[Problem]:
-    """Return the problems of a ValidationError of ``Settings``, each with its location in the strongest source."""
+def problems_from(
+    error: ValidationError, sources: Sequence[ConfigSource], root: type[BaseModel] = Settings
+) -> list[Problem]:
+    """Return the problems of a ValidationError of ``root``, each with its location in the strongest source."""
     problems = []
     for details in error.errors(include_url=False):
         path: SettingPath = details["loc"]
-        message, hint = _describe(details, model_at(path[:-1]) or Settings, show_value=True)
+        message, hint = _describe(details, model_at(path[:-1], root) or root, show_value=True)
         location = location_of_path(sources, path)
         if (safe_path := _safe_path(details)) != path:
             location = location.replace(format_path(path), format_path(safe_path))

@@ -7,8 +7,16 @@ meets one waits for the next ping. If that ping fails too, the collector is not 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from redis_pulse.advice import for_error
 from redis_pulse.daemon.log_limiter import LogLimiter
-from redis_pulse.errors import AuthError, PermissionDeniedError, RejectedError, SkippedError, TargetError
+from redis_pulse.errors import (
+    AuthError,
+    NotOfferedError,
+    PermissionDeniedError,
+    RejectedError,
+    SkippedError,
+    TargetError,
+)
 from redis_pulse.metric import CollectorFault
 
 #: Reason and text of an error.
@@ -81,10 +89,15 @@ class FailureCauses:
                 del self._affected[cause]
 
     def record_unsupported(self, collector: str, error: TargetError) -> None:
-        """Log once that the server does not support what a collector reads."""
+        """Log once that the server does not support what a collector reads. It may refuse that on purpose."""
         if self._unsupported.get(collector) != error.reason:
             self._unsupported[collector] = error.reason
-            self._lines.log(collector, "warning", "not supported by this server", collector=collector, error=str(error))
+            if isinstance(error, NotOfferedError):
+                self._lines.log(collector, "info", "not offered here", collector=collector, error=str(error))
+            else:
+                self._lines.log(
+                    collector, "warning", "not supported by this server", collector=collector, error=str(error)
+                )
 
     def record_denied(self, collector: str, commands: Iterable[str], *, worked: bool) -> None:
         """Record the commands that the user may not run, in the spelling of an ACL.
@@ -155,7 +168,7 @@ class FailureCauses:
         for (reason, text), collectors in new_causes.items():
             self._lines.log(
                 next(iter(collectors)), "warning", "collector fails",
-                collector=",".join(collectors), reason=reason, error=text,
+                collector=",".join(collectors), reason=reason, error=text, see=f"docs/{for_error(reason, text).link}",
             )  # fmt: skip
 
     def _works(self, collector: str) -> None:

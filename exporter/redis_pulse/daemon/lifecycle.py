@@ -7,26 +7,41 @@ import asyncio
 import atexit
 import gc
 import os
+import resource
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic, perf_counter, time
 
 from redis_pulse import __version__, file_descriptors, log, startup_signals
 from redis_pulse.collectors import load
-from redis_pulse.config import ConfigLoader, LoadedConfig, ProbeLogSettings
+from redis_pulse.config import ConfigError, ConfigLoader, LoadedConfig, ProbeLogSettings, parse_listen
+from redis_pulse.daemon.memory_trimmer import MemoryTrimmer, configure_allocator, find_trim, resident_bytes
+from redis_pulse.daemon.priority import niceness, raise_priority
 from redis_pulse.daemon.runtime_monitor import TICK_INTERVAL, GcMonitor, LoopMonitor
+from redis_pulse.daemon.stall_file import StallFile
+from redis_pulse.daemon.status_pages import OwnHistory
 from redis_pulse.daemon.systemd import Systemd
-from redis_pulse.daemon.target_manager import TargetManager
+from redis_pulse.daemon.target_manager import PROBE, TargetManager
 from redis_pulse.daemon.target_sync import TargetSync
 from redis_pulse.daemon.web_facade import DaemonFacade
-from redis_pulse.exposition import PageBuilder, render
+from redis_pulse.exposition import PageBuilder, render_steps
 from redis_pulse.probe import ProbeCsvLog
 from redis_pulse.sample_store import SampleStore
-from redis_pulse.scheduling import Scheduler
+from redis_pulse.scheduling import MissedRuns, Scheduler, Scraper
 from redis_pulse.telemetry import ExporterMetrics
-from redis_pulse.web import REFUSAL_REASONS, HttpServer, ListenError, build
+from redis_pulse.web import (
+    REFUSAL_REASONS,
+    AccessControl,
+    HttpServer,
+    ListenError,
+    WebConfigWatcher,
+    build,
+    import_pages,
+)
 
 #: Seconds at the end for the runs that have begun, then for the responses that have begun: five at most.
 DRAIN_TIMEOUT, FETCH_TIMEOUT = 2.0, 1.0
@@ -34,6 +49,13 @@ DRAIN_TIMEOUT, FETCH_TIMEOUT = 2.0, 1.0
 CLOSE_TIMEOUT = 0.5
 #: Seconds that every component gets to stop, even if those before it used up the time. Most need no longer.
 MIN_STOP_TIMEOUT = 0.1
+
+#: With more targets than this, or with targets from discovery, the pages for people are imported at the start.
+FEW_TARGETS = 50
+
+#: Seconds for which a thread that computes may delay the event loop at each system call. Python's default is 5 ms. A
+#: turn of the loop has many calls, so a long list of targets would delay pings by 50 ms.
+SWITCH_INTERVAL = 0.0005
 
 Alongside = Callable[[], Awaitable[None]]
 Started = Callable[[int], None]
@@ -48,8 +70,14 @@ def run(
     started: Started | None = None,
     port_fallback: bool = False,
 ) -> int:
-    """Run the daemon until SIGTERM or SIGINT. Return its exit code: 1 if it cannot listen, else 0."""
+    """Run the daemon until SIGTERM or SIGINT. Return its exit code: 0, or 1 if it cannot start."""
     log.setup(loaded.settings.log.level, loaded.settings.log.format)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would contain the passwords
+    configure_allocator()
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    if os.geteuid() == 0:
+        log.get("app").warning("running as root, which no part of the daemon needs")
     # At its end Python visits every object that is left. With 1000 targets that would take seconds.
     atexit.register(gc.freeze)
 
@@ -67,6 +95,9 @@ def run(
     except ListenError as error:
         log.get("app").error("cannot listen", error=str(error))
         return 1
+    except ConfigError as error:
+        log.get("app").error("the web configuration cannot be used", error=str(error))
+        return 1
     return 0
 
 
@@ -79,6 +110,8 @@ async def serve(
     port_fallback: bool = False,
 ) -> None:
     """Run the daemon until a signal. Raise ``ListenError`` if it cannot listen on its address.
+
+    Raise ``ConfigError`` if its web configuration file cannot be used. Without it the pages would be open.
 
     ``alongside()`` runs until the end of the daemon. ``started(port)`` is called when pages are served. With
     ``port_fallback`` the daemon takes the next free port if its own is in use.
@@ -107,21 +140,32 @@ class _Components:
     gc_monitor: GcMonitor
     loop_monitor: LoopMonitor
     probe_log: ProbeCsvLog | None
+    stall_file: StallFile | None
 
 
 def _build(loaded: LoadedConfig, metrics: ExporterMetrics, reload: ConfigLoader) -> _Components:
-    store = SampleStore(render, monotonic)
-    metrics.sample_ages = store.ages
+    store = SampleStore(render_steps, monotonic)
+    metrics.sample_times = store.times
     metrics.tasks.set_function(partial(_count_tasks, asyncio.get_running_loop()))
     collectors = load()
     metric_specs = [spec for collector in collectors.values() for spec in collector.metrics]
+
+    def on_missed(kind: str, missed: MissedRuns) -> None:
+        metrics.missed(kind, *missed)
+        if kind == PROBE:
+            own.missed(missed.late)
+
     scheduler = Scheduler(
         monotonic,
-        on_missed=lambda kind, missed: metrics.missed(kind, *missed),
+        on_missed=on_missed,
         on_error=_job_error_hook(metrics),
+        on_scraper=_log_scraper,
     )
+    metrics.scrapes.planner = planner = scheduler.planner
+    metrics.scrape_periods = lambda: [scraper.period for scraper in planner.scrapers() if scraper.is_locked]
     probe_log = _probe_log(loaded.settings.probe_log, metrics)
     targets = TargetManager(collectors, store, metrics, scheduler, clock=monotonic, probe_log=probe_log)
+    own = OwnHistory(targets.wall, lambda: loop_monitor.healthy)
     target_sync = TargetSync(targets, metrics, scheduler, clock=monotonic, shard=loaded.shard)
     facade = DaemonFacade(
         loaded.settings,
@@ -130,7 +174,7 @@ def _build(loaded: LoadedConfig, metrics: ExporterMetrics, reload: ConfigLoader)
         metrics,
         PageBuilder(store, metrics, metric_specs),
         reload=reload,
-        is_healthy=lambda: loop_monitor.healthy,
+        own=own,
         clock=monotonic,
     )
     systemd = Systemd(os.environ, clock=monotonic, pid=os.getpid(), interval=TICK_INTERVAL)
@@ -140,17 +184,26 @@ def _build(loaded: LoadedConfig, metrics: ExporterMetrics, reload: ConfigLoader)
         removed=len(change.removed), remaining=len(targets)
     )
 
+    file = loaded.settings.stalls.file
+    stall_file = None if file is None else StallFile(file, targets.stalls, metrics)
+    memory_trimmer = MemoryTrimmer(resident_bytes, find_trim())
+
     def tick() -> None:
         gc_monitor.flush()
+        memory_trimmer.tick()
         systemd.tick()
         facade.tick()
+        targets.stall_log.tick()
 
     def on_lag(seconds: float) -> None:
         metrics.loop_lag.observe(seconds)
+        own.lag(seconds)
         targets.stalls.record_lag(monotonic(), time(), seconds)
 
     loop_monitor = LoopMonitor(on_lag, scheduler.realign, clock=monotonic, on_tick=tick)
-    return _Components(scheduler, targets, target_sync, facade, systemd, gc_monitor, loop_monitor, probe_log)
+    return _Components(
+        scheduler, targets, target_sync, facade, systemd, gc_monitor, loop_monitor, probe_log, stall_file
+    )
 
 
 async def _serve(
@@ -163,9 +216,15 @@ async def _serve(
     port_fallback: bool,
 ) -> None:
     logger, settings = log.get("app"), loaded.settings
+    metrics.niceness.set(raise_priority() if settings.probe.priority == "auto" else niceness())
+    if loaded.sources or len(loaded.targets) > FEW_TARGETS:
+        import_pages()
     components = _build(loaded, metrics, reload)
+    watcher = WebConfigWatcher(settings.web.config_file, on_valid=metrics.web_config_valid.set)
+    await watcher.start()
     app = build(
         components.facade,
+        access=AccessControl(settings.web, watcher),
         telemetry_path=settings.telemetry_path,
         health_always_200=settings.web.health_status == "always-200",
     )
@@ -173,6 +232,7 @@ async def _serve(
         app,
         settings.listen,
         fallback=port_fallback,
+        tls=watcher,
         on_refused=lambda reason: metrics.refused.labels(reason).inc(),
     )
     await server.start()
@@ -182,8 +242,11 @@ async def _serve(
         components.scheduler.start()
         components.loop_monitor.start()
         components.gc_monitor.start()
+        if components.stall_file is not None:
+            await components.stall_file.start()
         await components.facade.apply_config(loaded)
-        logger.info("listening", port=server.port, path=settings.telemetry_path, version=__version__)
+        page = _page_address(settings.listen, server.port, has_tls=watcher.access.tls is not None)
+        logger.info("listening", port=server.port, path=settings.telemetry_path, version=__version__, page=page)
         if started:
             started(server.port)
         if alongside:
@@ -193,6 +256,13 @@ async def _serve(
         logger.info("stopping")
     finally:
         await _stop(components, tasks, server)
+
+
+def _page_address(listen: str, port: int, *, has_tls: bool) -> str:
+    """Return the address of the page for people, as a browser on this machine opens it."""
+    host = parse_listen(listen).host
+    shown = "localhost" if host in ("", "0.0.0.0", "::") else f"[{host}]" if ":" in host else host  # noqa: S104
+    return f"http{'s' if has_tls else ''}://{shown}:{port}/"
 
 
 async def _stop(components: _Components, tasks: set[asyncio.Task[None]], server: HttpServer) -> None:
@@ -210,6 +280,8 @@ async def _stop(components: _Components, tasks: set[asyncio.Task[None]], server:
     ]
     if components.probe_log is not None:
         stops.append(components.probe_log.stop)
+    if components.stall_file is not None:
+        stops.append(components.stall_file.stop)
     await _stop_in_order(stops, seconds=DRAIN_TIMEOUT + CLOSE_TIMEOUT)
     await _stop_in_order([partial(server.stop, FETCH_TIMEOUT)], seconds=FETCH_TIMEOUT + CLOSE_TIMEOUT)
 
@@ -240,6 +312,12 @@ def _probe_log(settings: ProbeLogSettings, metrics: ExporterMetrics) -> ProbeCsv
             logger.warning("lines lost", file=str(settings.file), error=reason)
 
     return ProbeCsvLog(settings.file, max_bytes=settings.size, backups=settings.backups, on_lost=on_lost)
+
+
+def _log_scraper(scraper: Scraper) -> None:
+    """Log which scraper a number of the metrics means. Its user agent is left out, because a client chooses it."""
+    address, period = scraper.client.partition(" ")[0], round(scraper.period, 2)
+    log.get("schedule").info("polls follow a scraper", scraper=scraper.number, address=address, period=period)
 
 
 def _job_error_hook(metrics: ExporterMetrics) -> Callable[[str, Exception], None]:

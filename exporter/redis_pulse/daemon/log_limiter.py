@@ -18,6 +18,8 @@ Level = Literal["debug", "info", "warning", "error"]
 WINDOW = 60.0
 #: Repeated lines that are written in that time, at most.
 MAX_REPEATS = 6
+#: Kinds whose last line is remembered. If there are more, those that were quiet for ``WINDOW`` are forgotten.
+MAX_KINDS = 256
 
 
 @dataclass(slots=True)
@@ -53,6 +55,8 @@ class LogLimiter:
         if kind not in self._suppressed and (not is_repeated or len(self._repeats) < MAX_REPEATS):
             if is_repeated:
                 self._repeats.append(now)
+            if len(self._written_at) >= MAX_KINDS:
+                self._written_at = {one: at for one, at in self._written_at.items() if now - at < WINDOW}
             self._written_at[kind] = now
             getattr(self._log, level)(event, **fields)
             return

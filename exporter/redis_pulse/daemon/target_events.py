@@ -7,13 +7,17 @@ logs failing collectors. ``LogLimiter`` keeps a target that changes all the time
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from redis_pulse import log
+from redis_pulse.advice import for_error
 from redis_pulse.circuit_breaker import State
+from redis_pulse.commands import Args
 from redis_pulse.config import TargetSettings
 from redis_pulse.daemon.failure_causes import FailureCauses
 from redis_pulse.daemon.log_limiter import LogLimiter
 from redis_pulse.daemon.slow_command_log import SlowCommandLog
+from redis_pulse.daemon.stall_log import StallLog
 from redis_pulse.errors import (
     AuthError,
     ConnectionRefusedByTargetError,
@@ -27,10 +31,12 @@ from redis_pulse.errors import (
     TlsError,
     UnreachableError,
 )
-from redis_pulse.metric import CollectorFault, SlowCommands
+from redis_pulse.metric import CollectorFault, LatencySpikes, SlowCommands
 from redis_pulse.probe import ProbeResult
 from redis_pulse.stalls import PingOutcome, StallMonitor, StallRecord, Verdict
-from redis_pulse.telemetry import TargetMetrics
+from redis_pulse.status import TargetStatus
+from redis_pulse.telemetry import TargetMetrics, families
+from redis_pulse.tokens import RenewalReason
 
 CONNECT = "connect"
 CONNECTED, LOST, CANNOT_CONNECT = "connected", "lost", "cannot connect"
@@ -111,7 +117,8 @@ class OutageLog:
             outage.next_reason, outage.next_since = reason, result.at
         if begins or result.at - outage.next_since >= MIN_REASON_DURATION:
             outage.logged_reasons.add(reason)
-            self._lines.log(_PROBE, "warning", event, reason=reason, error=str(error))
+            see = f"docs/{for_error(reason, str(error)).link}"
+            self._lines.log(_PROBE, "warning", event, reason=reason, error=str(error), see=see)
 
     def _event_for(self, error: TargetError) -> str:
         if isinstance(error, OperationTimeoutError):
@@ -128,13 +135,17 @@ class TargetEventLogger:
         self,
         target: TargetSettings,
         metrics: TargetMetrics,
+        status: TargetStatus,
         slow_reply: float | None,
         *,
         clock: Callable[[], float],
+        stall_log: StallLog | None = None,
     ) -> None:
+        self._stall_log = stall_log or StallLog(clock)
         self._log = log.get("target").bind(target=target.name, address=target.address)
         self._lines = LogLimiter(self._log, clock)
         self._metrics = metrics
+        self._status = status
         self._connect = metrics.operation(CONNECT)
         self._connect_timeout = target.connection.socket_connect_timeout
         self._slow_reply = slow_reply
@@ -159,10 +170,20 @@ class TargetEventLogger:
         """Count a read that is sent again."""
         self._metrics.operation(operation).retries.inc()
 
+    def replied(self, commands: Sequence[Args], replies: Sequence[Any]) -> None:
+        """Pass on the replies of a poll, which are evidence while a stall lasts."""
+        if (stalls := self.stalls) is not None and stalls.is_examining:
+            self._guard_stalls(lambda: stalls.on_replies(commands, replies))
+
+    def token_not_renewed(self, reason: RenewalReason) -> None:
+        """Count a renewal of the login that failed."""
+        self._metrics.value(families.TOKEN_FAILURES, reason).inc()
+
     def on_probe(self, result: ProbeResult) -> None:
         """Log when an outage begins, changes its reason or ends, and when replies become slow or fast again."""
         self._lines.tick()
         self._outage_log.on_probe(result)
+        self._status.on_probe(result.seconds, result.error)
         if (stalls := self.stalls) is not None:
             reason = None if result.error is None else result.error.reason
             outcome = PingOutcome(*result[:3], reason, result.was_sent, result.kernel_clock)
@@ -174,6 +195,7 @@ class TargetEventLogger:
 
     def on_overdue(self, due: float) -> None:
         """Pass on that a ping has waited long."""
+        self._status.on_overdue()
         if (stalls := self.stalls) is not None:
             self._guard_stalls(lambda: stalls.on_overdue(due))
 
@@ -191,10 +213,18 @@ class TargetEventLogger:
             self._log.error("stalls are no longer recorded", exc_info=error)
 
     def on_stall(self, record: StallRecord, verdict: Verdict) -> None:
-        """Log a stall that has ended, with its cause."""
+        """Log a stall that has ended, with its cause. In a flood of stalls, one line is of many."""
         seconds = round(record.seconds, 3)
+        self._status.on_stall(record.started + record.seconds, f"a stall of {seconds:g} s ended, cause {verdict.cause}")
+        if not self._stall_log.may_write(record, verdict):
+            return
         self._lines.log(
-            ("stall", verdict.cause), "warning", "stall", seconds=seconds, cause=verdict.cause, why=verdict.why
+            ("stall", verdict.cause),
+            *("warning", "stall"),
+            seconds=seconds,
+            cause=verdict.cause,
+            why=verdict.why,
+            seen=record.seen,
         )
 
     def _check_slow(self, seconds: float) -> None:
@@ -234,9 +264,20 @@ class TargetEventLogger:
     def slow_commands(self, found: SlowCommands) -> None:
         """Log slow commands. Their names are known ones, and nothing else of them is logged."""
         self._slow_commands.record(found)
+        if found.commands:
+            self._status.on_slow_command(found.commands[-1].command, found.commands[-1].seconds)
+        if (stalls := self.stalls) is not None:
+            self._guard_stalls(lambda: stalls.later.slow_commands(found))
+
+    def latency_spikes(self, found: LatencySpikes) -> None:
+        """Pass on the newest spikes of the server's latency monitor."""
+        if (stalls := self.stalls) is not None:
+            self._guard_stalls(lambda: stalls.later.latency_spikes(found))
 
     def polled(self) -> None:
         """Log what is new after a poll."""
+        if (stalls := self.stalls) is not None:
+            self._guard_stalls(stalls.later.polled)
         self._slow_commands.tick()
         self._failure_causes.log_new()
 
@@ -246,6 +287,7 @@ class TargetEventLogger:
         Trials are not logged. Neither is a change during an outage, because the outage has a line already.
         """
         self._metrics.breaker_changed(old, new)
+        self._status.breaker_changed(old, new)
         event = "circuit breaker closed" if new == "closed" else "circuit breaker opened"
         if new == "open" and old == "closed":
             self._is_opening_logged = not self._outage_log.is_reported

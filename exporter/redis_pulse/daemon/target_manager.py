@@ -5,52 +5,42 @@ import secrets
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from time import time_ns
-from typing import NamedTuple
 
 from redis_pulse.backoff import Backoff
 from redis_pulse.circuit_breaker import CircuitBreaker
 from redis_pulse.client import ConnectLimiter, TargetClient
 from redis_pulse.collectors import Collector
 from redis_pulse.config import TargetSettings
+from redis_pulse.daemon.keyspace_job import make_sampler, schedule_sampler
 from redis_pulse.daemon.pending_changes import PendingChanges
+from redis_pulse.daemon.poll_job import schedule_poll
+from redis_pulse.daemon.stall_job import make_stall_monitor
+from redis_pulse.daemon.stall_log import StallLog
+from redis_pulse.daemon.target_diff import TargetDiff, difference, only_labels_differ
 from redis_pulse.daemon.target_events import CONNECT, TargetEventLogger
+from redis_pulse.daemon.target_logins import show_token
 from redis_pulse.daemon.target_shutdown import MonitoredTarget, Run, TargetShutdown
 from redis_pulse.polling import ConfiguredCollector, TargetPoller
+from redis_pulse.polling.poller import INFO
 from redis_pulse.probe import PING, ProbeCsvLog, Prober, WallClockMonitor
 from redis_pulse.probe.canary import READ, WRITE, CanaryProbe
 from redis_pulse.probe.cold_connect import ColdConnectProbe
 from redis_pulse.probe.replication_delay import HeartbeatRegistry
 from redis_pulse.sample_store import SampleStore
-from redis_pulse.scheduling import Scheduler
-from redis_pulse.stalls import EnquirySlots, StallMonitor, StallRegistry
+from redis_pulse.scheduling import PollPlanner, Scheduler
+from redis_pulse.stalls import EnquirySlots, StallRegistry
+from redis_pulse.status import StatusRegistry, find_risks
 from redis_pulse.telemetry import ExporterMetrics, TargetMetrics, families
+from redis_pulse.tokens import TokenRegistry
 from redis_pulse.web import PendingChange
 
 __all__ = ["MonitoredTarget", "TargetDiff", "TargetManager", "difference"]
 
-POLL, PROBE, CANARY, COLD, SNAPSHOT = "poll", "probe", "canary", "cold_connect", "snapshot"
+POLL, PROBE, CANARY, COLD, SNAPSHOT, KEYS = "poll", "probe", "canary", "cold_connect", "snapshot", "keyspace"
 #: Seconds before a failed change is retried: the first delay and the longest.
 RETRY_BASE, RETRY_CAP = 1.0, 60.0
-
-
-class TargetDiff(NamedTuple):
-    """What a new list of targets changes. A changed target is in both fields."""
-
-    removed: tuple[str, ...]
-    added: tuple[TargetSettings, ...]
-
-
-def difference(running: Mapping[str, TargetSettings], wanted: Sequence[TargetSettings]) -> TargetDiff:
-    """Compare settings by value. An unchanged target keeps its connections, its circuit breaker and its counters."""
-    by_name = {target.name: target for target in wanted}
-    removed = tuple(name for name, target in running.items() if by_name.get(name) != target)
-    added = tuple(target for target in wanted if running.get(target.name) != target)
-    return TargetDiff(removed, added)
-
-
-def _only_labels_differ(old: TargetSettings, new: TargetSettings) -> bool:
-    return new.model_copy(update={"labels": old.labels}) == old
 
 
 def _info_labels(target: TargetSettings) -> dict[str, str]:
@@ -84,12 +74,17 @@ class TargetManager:
         self._scheduler = scheduler
         self._clock = clock
         self._wall_clock_monitor = WallClockMonitor(clock, wall_clock)
-        #: shared by all targets and sources
+        #: shared by all targets and sources, as are the logins that expire
         self.connect_limiter = ConnectLimiter()
+        self.tokens = TokenRegistry()
         self._probe_log = probe_log
         #: the records of all targets
-        self.stalls = StallRegistry(metrics.own_delay)
-        self._enquiry_slots = EnquirySlots()
+        self.stalls = StallRegistry(metrics.own_delay, self._role_of, clock)
+        #: their lines in the log
+        self.stall_log = StallLog(clock)
+        #: the states of all targets, with their last hour
+        self.statuses = StatusRegistry(self.wall)
+        self._enquiry_slots = EnquirySlots(clock=clock, on_refused=metrics.stall_enquiries_refused.inc)
         self._apply_lock = asyncio.Lock()
         # A unique key: values of another exporter, or of an earlier process, must not be taken for ours.
         self._instance = f"{socket.gethostname()}-{secrets.token_hex(4)}"
@@ -125,6 +120,15 @@ class TargetManager:
         return self._names.get(address)
 
     @property
+    def planner(self) -> PollPlanner:
+        """What plans the polls before scrapes."""
+        return self._scheduler.planner
+
+    def wall(self) -> float:
+        """Return the Unix time."""
+        return self._wall_clock_monitor.wall() / 1e9
+
+    @property
     def is_changing(self) -> bool:
         """Whether targets are being added, changed or removed."""
         return self._apply_lock.locked()
@@ -149,6 +153,7 @@ class TargetManager:
         if self._retry_timer is not None:
             self._retry_timer.cancel()
         await self._shutdown.stop(self)
+        self.stall_log.flush()
 
     async def _apply(self) -> TargetDiff:
         wanted = {target.name for target in self._wanted}
@@ -180,7 +185,7 @@ class TargetManager:
         """Monitor a target with these settings from now on. Return whether that worked."""
         name, running = target.name, self._monitored.get(target.name)
         try:
-            if running is not None and _only_labels_differ(running.target, target):
+            if running is not None and only_labels_differ(running.target, target):
                 running.metrics.set_info(_info_labels(target))
                 self._monitored[name] = replace(running, target=target)
             else:
@@ -219,13 +224,15 @@ class TargetManager:
     def _remove_series(self, name: str) -> list[Run]:
         """Remove the jobs and series of a target. Return its runs, which are cancelled."""
         runs = []
-        for kind in (PROBE, POLL, CANARY, COLD, SNAPSHOT):
+        for kind in (PROBE, POLL, CANARY, COLD, SNAPSHOT, KEYS):
             try:
                 runs.append(self._scheduler.remove(kind, name))
             except Exception as error:  # noqa: BLE001  # the rest is removed all the same
                 self._pending.failed(name, "close", error)
+        self._scheduler.planner.forget(name)
         self._store.forget(name)
         self.stalls.forget(name)
+        self.statuses.forget(name)
         self._metrics.remove_target(name)
         return runs
 
@@ -233,7 +240,10 @@ class TargetManager:
         """Monitor a target from now on. If ``before`` is given, its counters and its phases go on."""
         collectors = self._configured_collectors(target)
         metrics = self._target_metrics(target) if before is None else before.metrics
-        events = TargetEventLogger(target, metrics, self.slow_reply, clock=self._clock)
+        status = self.statuses.watch(target.name, target.slo.latency)
+        events = TargetEventLogger(
+            target, metrics, status, self.slow_reply, clock=self._clock, stall_log=self.stall_log
+        )
         breaker = CircuitBreaker(
             target.breaker,
             self._clock,
@@ -247,6 +257,7 @@ class TargetManager:
             clock=self._clock,
             wall_clock=self._wall_clock_monitor.wall,
             connect_limiter=self.connect_limiter,
+            tokens=self.tokens,
         )
         if before is not None:
             names = {configured.collector.name for configured in collectors}
@@ -254,8 +265,11 @@ class TargetManager:
             metrics.address_changed(_info_labels(target), tuple(target.probe.buckets), operations)
             self._keep_samples(before.target, target, names)
         metrics.value(families.SLO_OBJECTIVE).set(target.slo.objective)
+        show_token(client, metrics)
         metrics.open_seconds = breaker.seconds_not_closed
-        events.stalls = stalls = self._stall_monitor(target, client, metrics, events)
+        events.stalls = stalls = make_stall_monitor(
+            client, metrics, events, self.stalls, self._enquiry_slots, clock=self._clock, wall=self.wall
+        )
         prober = Prober(
             client,
             breaker,
@@ -265,33 +279,43 @@ class TargetManager:
             csv_log=self._probe_log,
             predecessor=None if before is None else before.prober,
         )
+        status.has_connection = lambda: prober.connection is not None
         poller = TargetPoller(
             client, collectors, self._store, metrics, events, ping_error=lambda: prober.last_failure, clock=self._clock
         )
         if stalls is not None:
             stalls.prober = prober
-        monitored = MonitoredTarget(target, breaker, client, prober, poller, metrics, stalls)
+        keys = make_sampler(target, collectors, breaker, client, clock=self._clock, wall=self.wall)
+        monitored = MonitoredTarget(target, breaker, client, prober, poller, metrics, stalls, keys)
         runs = list(self._schedule(monitored, events))
         if before is not None:
+            if before.stalls is not None and before.target.endpoint != target.endpoint:
+                before.stalls.target_moves()
             self._shutdown.drain(before, runs)
         return monitored
 
     def _schedule(self, monitored: MonitoredTarget, events: TargetEventLogger) -> Iterator[Run]:
         """Schedule pings, polls and optional probes. Yield the runs of their predecessors, which are cancelled."""
-        target, prober, poller = monitored.target, monitored.prober, monitored.poller
-
-        async def poll(due: float) -> None:
-            prober.read_tcp_info()
-            await poller.poll(due)
+        target, prober = monitored.target, monitored.prober
 
         self._scheduler.add_callback(target.probe.interval, PROBE, target.name, prober.probe_due, prober.skipped)
-        yield self._scheduler.add_async_job(
-            target.poll.interval, POLL, target.name, poll, lambda missed: poller.missed(*missed), now=True
-        )
+        yield schedule_poll(self._scheduler, POLL, monitored, partial(self._judge, monitored))
         monitored.metrics.callbacks[families.BREAKER_NEXT, ""] = monitored.breaker.seconds_until_attempt
         yield self._schedule_canary(monitored, events)
         yield self._schedule_snapshots(monitored)
         yield self._schedule_cold_connect(monitored)
+        yield schedule_sampler(self._scheduler, KEYS, target.name, monitored.keyspace)
+
+    def _judge(self, monitored: MonitoredTarget) -> None:
+        """Pass on what a poll has shown of a target to its state."""
+        name, poller = monitored.target.name, monitored.poller
+        samples = self._store.fresh(name, INFO)
+        certificate = monitored.metrics.current(families.CERTIFICATE)
+        if (status := self.statuses.get(name)) is not None:
+            uptime = None if samples is None else samples.value("redis_uptime_in_seconds")
+            status.on_server(poller.server.role, uptime)
+            risks = find_risks(samples, self.wall(), certificate)
+            status.on_polled(risks, limited=bool(poller.failing))
 
     def _schedule_canary(self, monitored: MonitoredTarget, events: TargetEventLogger) -> Run:
         target, poller = monitored.target, monitored.poller
@@ -312,28 +336,21 @@ class TargetManager:
             target.canary.interval, CANARY, target.name, canary.run, lambda missed: canary.missed(*missed)
         )
 
-    def _stall_monitor(
-        self, target: TargetSettings, client: TargetClient, metrics: TargetMetrics, events: TargetEventLogger
-    ) -> StallMonitor | None:
-        if not target.stalls.enabled:
-            return None
-        return StallMonitor(
-            target,
-            client.ask,
-            self.stalls,
-            self._enquiry_slots,
-            metrics,
-            events.on_stall,
-            clock=self._clock,
-            wall=lambda: self._wall_clock_monitor.wall() / 1e9,
-        )
+    def _role_of(self, name: str) -> str:
+        monitored = self._monitored.get(name)
+        return "" if monitored is None else monitored.poller.server.role
 
     def _schedule_snapshots(self, monitored: MonitoredTarget) -> Run:
         target, stalls = monitored.target, monitored.stalls
         if stalls is None or not target.stalls.enquire:
             return self._scheduler.remove(SNAPSHOT, target.name)
+
+        def snapshot(due: float) -> None:
+            if not monitored.client.is_busy:  # a poll is short, and a second connection would stay open
+                stalls.snapshot_due(due)
+
         self._scheduler.add_callback(
-            target.stalls.snapshot_interval, SNAPSHOT, target.name, stalls.snapshot_due, lambda _count, _newest: None
+            target.stalls.snapshot_interval, SNAPSHOT, target.name, snapshot, lambda _count, _newest: None
         )
         return None
 
@@ -357,6 +374,7 @@ class TargetManager:
             buckets=tuple(target.probe.buckets),
             address=target.address,
             labels=target.labels,
+            clock=self._clock,
         )
 
     def _keep_samples(self, old: TargetSettings, new: TargetSettings, collectors: set[str]) -> None:

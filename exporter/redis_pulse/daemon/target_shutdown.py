@@ -6,7 +6,7 @@ No caller waits for a server that is being closed.
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redis_pulse.backoff import Backoff
 from redis_pulse.circuit_breaker import CircuitBreaker
@@ -18,6 +18,9 @@ from redis_pulse.polling import TargetPoller
 from redis_pulse.probe import Prober
 from redis_pulse.stalls import StallMonitor
 from redis_pulse.telemetry import TargetMetrics
+
+if TYPE_CHECKING:
+    from redis_pulse.keyspace_sampling import KeyspaceSampler
 
 #: Seconds to close one client or prober, and to close everything at the end.
 CLOSE_TIMEOUT, STOP_TIMEOUT = 1.0, 1.5
@@ -41,6 +44,7 @@ class MonitoredTarget:
     poller: TargetPoller
     metrics: TargetMetrics
     stalls: StallMonitor | None = None
+    keyspace: "KeyspaceSampler | None" = None
 
 
 class TargetShutdown:
@@ -65,6 +69,7 @@ class TargetShutdown:
 
         ``runs`` are its old runs, which are being cancelled.
         """
+        monitored.poller.stop()
         tasks = self._draining.setdefault(monitored.target.name, set())
         task = self.run_in_background(self._drain(monitored, runs))
         tasks.add(task)
@@ -72,6 +77,7 @@ class TargetShutdown:
 
     def close(self, monitored: MonitoredTarget, runs: Sequence[Run] = ()) -> None:
         """Close all connections of a target, also those from before a change. Pings in flight get no result."""
+        monitored.poller.stop()
         for task in self._draining.pop(monitored.target.name, ()):
             task.cancel()
         self.run_in_background(self._close(monitored, runs))
@@ -95,6 +101,8 @@ class TargetShutdown:
             await _wait_for_end(runs)
             if monitored.stalls is not None:
                 await self._try_close(name, monitored.stalls.close)
+            if monitored.keyspace is not None:
+                await self._try_close(name, monitored.keyspace.aclose)
             await self._try_close(name, monitored.client.aclose)  # pings have a connection of their own
             async with asyncio.timeout(2 * monitored.target.probe.timeout + DRAIN_GRACE):
                 await prober.drain()
@@ -110,7 +118,8 @@ class TargetShutdown:
         await _wait_for_end(runs)
         name, backoff = monitored.target.name, self._make_backoff()
         stalls = () if monitored.stalls is None else (monitored.stalls.close,)
-        open_parts = [*stalls, monitored.prober.stop, monitored.client.aclose]
+        keyspace = () if monitored.keyspace is None else (monitored.keyspace.aclose,)
+        open_parts = [*stalls, *keyspace, monitored.prober.stop, monitored.client.aclose]
         while open_parts := [close for close in open_parts if not await self._try_close(name, close)]:
             if self._is_stopping:
                 return

@@ -1,20 +1,23 @@
 """The daemon as its pages see it, and its reload.
 
-Pages read what is known already: no request connects to a target. Reloads run one at a time. A request gets the result
-of a reload that began after it.
+Pages read what is known already. Only a scrape that adopts a target (``adoption``) connects to one. Reloads run one at
+a time. A request gets the result of a reload that began after it.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from operator import attrgetter
 
 from redis_pulse import __version__, log
 from redis_pulse.blocking import CONFIGURATIONS, BlockedError
 from redis_pulse.config import ConfigError, ConfigLoader, LoadedConfig, Settings
+from redis_pulse.daemon.adoption import Adoption
 from redis_pulse.daemon.runtime_monitor import DescriptorMonitor
+from redis_pulse.daemon.status_pages import OwnHistory, StatusPages
 from redis_pulse.daemon.target_shutdown import MonitoredTarget
 from redis_pulse.daemon.target_sync import TargetSync
-from redis_pulse.exposition import PageBuilder, PageFilter
+from redis_pulse.exposition import PageBody, PageBuilder, PageFilter, ProtobufPage
 from redis_pulse.polling.poller import INFO
 from redis_pulse.sample_store import SampleStore
 from redis_pulse.stalls import StallRecord
@@ -36,11 +39,24 @@ _STATS = {
 ReloadOnce = Callable[[], Awaitable[str | None]]
 
 
-class ReloadQueue:
-    """Calls ``reload_once`` for each request. Requests during a reload share the next one."""
+#: Seconds between the beginnings of two reloads.
+RELOAD_INTERVAL = 2.0
+#: A reload of many targets takes long. So its pause is this many times as long, but not longer than ``MAX_PAUSE``.
+PAUSE_FACTOR, MAX_PAUSE = 3.0, 10.0
 
-    def __init__(self, reload_once: ReloadOnce) -> None:
+
+class ReloadQueue:
+    """Calls ``reload_once`` for each request. Requests during a reload share the next one.
+
+    A client could send requests without end. So there is a pause after a reload, ``PAUSE_FACTOR`` times as long as it
+    took. Two reloads begin at least ``interval`` seconds apart. Requests that arrive meanwhile share the next one.
+    """
+
+    def __init__(self, reload_once: ReloadOnce, *, interval: float, clock: Callable[[], float]) -> None:
         self._reload_once = reload_once
+        self._interval = interval
+        self._clock = clock
+        self._not_before = clock()
         self._running: asyncio.Task[str | None] | None = None
         self._next: asyncio.Task[str | None] | None = None
         self._is_stopped = False
@@ -64,8 +80,16 @@ class ReloadQueue:
     async def _reload_after(self, running: "asyncio.Task[str | None] | None") -> str | None:
         if running is not None:
             await asyncio.wait({running})
+        if (pause := self._not_before - self._clock()) > 0:
+            await asyncio.sleep(pause)
         self._running, self._next = self._next, None
-        return await self._reload_once()
+        began = self._clock()
+        try:
+            return await self._reload_once()
+        finally:
+            ended = self._clock()
+            pause = min(PAUSE_FACTOR * (ended - began), MAX_PAUSE)
+            self._not_before = max(began + self._interval, ended + pause)
 
 
 class DaemonFacade:
@@ -82,36 +106,55 @@ class DaemonFacade:
         page_builder: PageBuilder,
         *,
         reload: ConfigLoader,
-        is_healthy: Callable[[], bool],
+        own: OwnHistory,
         clock: Callable[[], float],
     ) -> None:
+        #: what the pages for people read
+        self.status = StatusPages(target_sync, store, own)
+        #: starts to monitor targets that scrapes name
+        self.adoption = Adoption(target_sync, metrics, clock=clock)
         #: called before the configuration is read again, and afterwards with a status text for people
         self.on_reloading: Callable[[], None] = lambda: None
         self.on_ready: Callable[[str], None] = lambda _status: None
         self._settings = settings
         self._load_config = reload
-        self._reloads = ReloadQueue(self._reload_once)
+        self._reloads = ReloadQueue(self._reload_once, interval=RELOAD_INTERVAL, clock=clock)
         self._descriptor_monitor = DescriptorMonitor()
         self._targets = target_sync.targets
         self._target_sync = target_sync
         self._store = store
+        self._own = own
         self._metrics = metrics
         self._page_builder = page_builder
-        self._is_healthy = is_healthy
+        histograms = settings.web.histograms
+        metrics.has_native_histograms = histograms != "classic"
+        with_classic = histograms != "native"
+        self._protobuf_page = ProtobufPage(page_builder, store, metrics, with_classic=with_classic)
         self._clock = clock
         self._started = clock()
         self._log = log.get("app")
 
-    async def metrics(self, *, openmetrics: bool, gzip: bool) -> bytes:
+    async def metrics(self, *, openmetrics: bool, gzip: bool) -> PageBody:
         """Return the page of metrics."""
-        return await self._page_builder.full(openmetrics=openmetrics, gzip=gzip)
+        page = await self._page_builder.full(openmetrics=openmetrics, gzip=gzip)
+        self._own.page_read(page.size)
+        return page
 
     async def filtered_metrics(
         self, target: str | None, metrics_filter: MetricsFilter, *, openmetrics: bool, gzip: bool
-    ) -> bytes:
+    ) -> PageBody:
         """Return the selected metrics of one target, or of all targets and the daemon."""
         page_filter = PageFilter(target, metrics_filter.collectors, metrics_filter.names, metrics_filter.only)
         return await self._page_builder.filtered(page_filter, openmetrics=openmetrics, gzip=gzip)
+
+    async def protobuf_metrics(self, target: str | None, metrics_filter: MetricsFilter, *, gzip: bool) -> PageBody:
+        """Return the metrics in protobuf, or a part of them."""
+        if target is None and metrics_filter == MetricsFilter():
+            page = await self._protobuf_page.full(gzip=gzip)
+            self._own.page_read(page.size)
+            return page
+        page_filter = PageFilter(target, metrics_filter.collectors, metrics_filter.names, metrics_filter.only)
+        return await self._protobuf_page.filtered(page_filter, gzip=gzip)
 
     def find(self, name_or_address: str) -> str | None:
         """Return the name of the target with this name or address, or None if there is no such target."""
@@ -130,8 +173,10 @@ class DaemonFacade:
         return [monitored.target.name for monitored in self._targets]
 
     def sd_targets(self) -> Iterable[SdTarget]:
-        """Yield all targets for service discovery."""
+        """Yield all targets for service discovery. Adopted targets are left out: their scrapers know them."""
         for monitored in self._targets:
+            if monitored.target.name in self._target_sync.adopted:
+                continue
             yield SdTarget(monitored.target.name, monitored.target.address, monitored.target.labels)
 
     def collectors(self) -> Sequence[str]:
@@ -141,6 +186,12 @@ class DaemonFacade:
     def metric_names(self) -> Sequence[str]:
         """Return the names of all families that the page can have."""
         return self._page_builder.names
+
+    def scraped(self, target: str | None, client: str) -> None:
+        """Record that a scraper requested the page of a target, or the whole page, and how old the samples are."""
+        names = self._metrics.target_names() if target is None else [target]
+        self._metrics.scrapes.record_ages(names, lambda name: self._store.age(name, INFO))
+        self._targets.planner.scraped(client, target)
 
     def scrape_failed(self) -> None:
         """Count a request for one target that could not be served."""
@@ -159,16 +210,17 @@ class DaemonFacade:
         return self._targets.pending
 
     def ready(self) -> bool:
-        """Return whether every target was polled once, with success or without."""
+        """Return whether every target was polled once, with success or without. Adopted targets do not count."""
+        adopted = self._target_sync.adopted
         return (
             self._target_sync.settled
-            and not self._targets.is_changing
-            and all(monitored.poller.polled for monitored in self._targets)
+            and (self._target_sync.is_adopting or not self._targets.is_changing)
+            and all(monitored.poller.polled for monitored in self._targets if monitored.target.name not in adopted)
         )
 
     def healthy(self) -> bool:
         """Return whether the event loop runs on time."""
-        return self._is_healthy()
+        return self._own.is_healthy()
 
     def uptime_seconds(self) -> float:
         """Return the time since start."""
@@ -187,10 +239,13 @@ class DaemonFacade:
 
     async def stop(self) -> None:
         """Cancel a running reload."""
+        self.adoption.stop()
+        self._protobuf_page.stop()
         await self._reloads.stop()
 
     def tick(self) -> None:
-        """Check once a second whether file descriptors are missing."""
+        """Check once a second whether file descriptors are missing, and forget targets that no scrape names."""
+        self.adoption.tick()
         self._descriptor_monitor.tick()
 
     async def _reload_once(self) -> str | None:
@@ -211,6 +266,8 @@ class DaemonFacade:
 
     def _reload_failed(self, reason: str, internal_error: Exception | None = None) -> str:
         self._metrics.reload_successful.set(0)
+        self._own.refuse(reason)
+        self._targets.statuses.own_event("reload", f"a reload was refused: {reason.splitlines()[0]}", is_bad=True)
         if internal_error is None:
             self._log.error("configuration not reloaded", error=reason)
         else:
@@ -227,9 +284,17 @@ class DaemonFacade:
         for name in ("listen", "telemetry_path", "web", "probe_log", "shard"):
             if getattr(settings, name) != getattr(self._settings, name):
                 self._log.warning("setting takes effect at the next start", setting=name)
+        for setting in ("stalls.file", "probe.priority"):
+            wanted, present = (attrgetter(setting)(one) for one in (settings, self._settings))
+            if wanted != present:
+                self._log.warning("setting takes effect at the next start", setting=setting)
         self._targets.slow_reply = settings.log.slow_reply
         change = await self._target_sync.apply(loaded)
         self._descriptor_monitor.check(max(len(loaded.targets), len(self._targets)))
+        self._own.loaded(loaded)
+        added, removed = len(change.added), len(change.removed)
+        text = f"a configuration was taken over: {added} targets are new or changed, {removed} ended"
+        self._targets.statuses.own_event("reload", text)
         self._metrics.reload_successful.set(1)
         self._metrics.reload_timestamp.set(time.time())
         self._log.info(
@@ -254,10 +319,13 @@ class DaemonFacade:
             software=server.software,
             version=server.version,
             role=server.role,
+            mode=server.mode,
+            service=server.service,
             sample_age_seconds=self._store.age(target.name, INFO),
             labels=target.labels,
             stats=self._info_summary(target.name),
             last_stall=self._targets.stalls.last(target.name),
+            is_adopted=target.name in self._target_sync.adopted,
             failing=[
                 FailingCollector(name, failure.error.reason, str(failure.error), failure.commands, target.user)
                 for name, failure in monitored.poller.failing.items()

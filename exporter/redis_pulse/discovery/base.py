@@ -1,12 +1,25 @@
 """The interface of a source of targets, and the context in which a source works."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from redis_pulse.client import ConnectLimiter
-from redis_pulse.config import Endpoint, SourceSettings, TargetSettings
+from redis_pulse.config import DiscoverySettings, Endpoint, SourceSettings, TargetSettings
 from redis_pulse.telemetry import DiscoveryMetrics
+from redis_pulse.tokens import TokenRegistry
+
+
+class Reject(Protocol):
+    """Records that entries are not used."""
+
+    def __call__(self, reason: str, description: str, count: int = 1, /) -> None:
+        """Record ``count`` entries, with a reason such as ``unreadable`` and a description without secrets."""
+        ...
+
+
+async def _learn_nothing(_hosts: Iterable[str]) -> None:
+    """Look up no host: the default of a source that announces none."""
 
 
 class DiscoveryError(Exception):
@@ -22,6 +35,19 @@ class PartlyFoundError(DiscoveryError):
     def __init__(self, message: str, targets: Sequence[TargetSettings]) -> None:
         super().__init__(message)
         self.targets = targets
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """How a source of targets does. Times are Unix time, and None if there was no such moment."""
+
+    kind: str
+    name: str
+    targets: int
+    last_success: float | None
+    failing_since: float | None
+    #: the newest error, without secrets; empty while it does not fail
+    error: str
 
 
 class ProbeStatus(NamedTuple):
@@ -50,16 +76,24 @@ class SourceContext:
     connect_limiter: ConnectLimiter
     #: requests a refresh before the next scheduled one, for example after a message
     request_refresh: Callable[[], None]
-    #: records that a target is not used: a reason such as ``unreadable``, and a description without secrets
-    reject: Callable[[str, str], None]
+    #: records that entries are not used
+    reject: Reject
     #: returns the state of the watched target with this name, or None if no target has it
     probe_status: Callable[[str], ProbeStatus | None]
     #: whether this shard publishes the metrics of the whole set; one shard does so, and no other
     is_owner: bool = True
-    #: whether the exporter may connect and log in to a server that was only announced (``discovery.allow``)
+    #: whether this shard has the target with this name
+    owns: Callable[[str], bool] = lambda _name: True
+    #: whether the exporter may connect and log in to a server that was only announced (``announced``)
     is_allowed: Callable[[Endpoint], bool] = lambda _endpoint: False
+    #: looks up announced hosts, so that ``is_allowed`` can decide about them
+    learn_announced: Callable[[Iterable[str]], Awaitable[None]] = _learn_nothing
+    #: the limit of targets (``discovery.max_targets``)
+    max_targets: Callable[[], int] = lambda: DiscoverySettings().max_targets
     #: the targets that this source named last, also before a reload that replaced the source
     known_targets: Callable[[], Sequence[TargetSettings]] = tuple
+    #: logins that expire, shared with the targets
+    tokens: TokenRegistry = field(default_factory=TokenRegistry)
 
 
 class TargetSource(Protocol):

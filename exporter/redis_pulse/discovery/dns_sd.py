@@ -13,7 +13,8 @@ import dns.resolver
 
 from redis_pulse.blocking import FILE_DEADLINE, FILES
 from redis_pulse.config import DnsSourceSettings, SourceSettings, TargetSettings, parse_url
-from redis_pulse.discovery.base import DiscoveryError
+from redis_pulse.discovery.base import DiscoveryError, SourceContext
+from redis_pulse.slices import sliced
 
 #: Seconds for one query, all attempts at all resolvers included.
 QUERY_TIMEOUT = 10.0
@@ -22,8 +23,9 @@ QUERY_TIMEOUT = 10.0
 class DnsSource:
     """The targets behind one DNS name."""
 
-    def __init__(self, settings: SourceSettings, options: DnsSourceSettings) -> None:
+    def __init__(self, settings: SourceSettings, options: DnsSourceSettings, context: SourceContext) -> None:
         self.settings = settings
+        self._context = context
         self._options = options
         self._resolver: dns.asyncresolver.Resolver | None = None
 
@@ -42,7 +44,13 @@ class DnsSource:
             raise DiscoveryError(f"the name has no {options.type} record") from None
         except (dns.exception.DNSException, OSError, ValueError) as error:
             raise DiscoveryError(f"the name cannot be resolved: {type(error).__name__}") from None
-        return [self._target(record) for record in sorted(records, key=str)]
+        targets: list[TargetSettings] = []
+        async for record in sliced(sorted(records, key=str)):
+            try:
+                targets.append(self._target(record))
+            except ValueError as error:  # RFC 2782: port 0 says that there is no such server
+                self._context.reject("unreadable", f"the record {str(record)[:100]} {error}")
+        return targets
 
     async def aclose(self) -> None:
         """Do nothing: no connection stays open."""

@@ -19,7 +19,8 @@ from redis_pulse.config import FileSourceSettings, SourceSettings, TargetGroup, 
 from redis_pulse.discovery.base import DiscoveryError, PartlyFoundError, SourceContext
 from redis_pulse.discovery.target_groups import targets_of
 
-_MAX_BYTES = 50_000_000
+#: Limits: bytes of a file, files of a pattern, folders that one search visits, entries of a folder.
+_MAX_BYTES, _MAX_FILES, _MAX_FOLDERS, _MAX_ENTRIES = 10_000_000, 1000, 10_000, 100_000
 _MAX_REPORTED_ERRORS = 3
 #: Seconds to read and parse one file. A file that takes longer counts as a failure until the next refresh.
 DEADLINE = 5.0
@@ -42,7 +43,7 @@ class FileSource:
     def __init__(self, settings: SourceSettings, options: FileSourceSettings, context: SourceContext) -> None:
         self.settings = settings
         self._pattern = options.path
-        self._reject = context.reject
+        self._context = context
         self._files: dict[str, _File] = {}
 
     async def refresh(self) -> Sequence[TargetSettings]:
@@ -51,7 +52,7 @@ class FileSource:
         targets = [
             target
             for path, file in self._files.items()
-            for target in targets_of(file.groups, self.settings, path, self._reject)
+            for target in await targets_of(file.groups, self.settings, path, self._context)
         ]
         errors = [f"{path} {file.error}" for path, file in self._files.items() if file.error]
         if errors:
@@ -94,43 +95,59 @@ def _find_files(pattern: str) -> list[str]:
         raise DiscoveryError(f"{pattern}: its folder does not exist")
     path = Path(pattern)
     try:
-        return sorted(set(_matching_paths(Path(path.anchor), path.relative_to(path.anchor).parts)))
+        found = set(_Search().matching_paths(Path(path.anchor), path.relative_to(path.anchor).parts))
+        if len(found) > _MAX_FILES:
+            raise DiscoveryError(f"{pattern} matches more than {_MAX_FILES} files")
+        return sorted(found)
     except OSError as error:
         raise DiscoveryError(f"{pattern} cannot be searched: {error.strerror}") from None
 
 
-def _matching_paths(folder: Path, parts: Sequence[str]) -> Iterator[str]:
-    """Yield the paths below a folder that match the parts of a pattern. Raises OSError.
+class _Search:
+    """The search for the files of one pattern; it ends after a number of files and folders."""
 
-    The module ``glob`` treats a folder that cannot be listed as empty. Without free file descriptors, it would
-    therefore remove all targets.
-    """
-    first, *rest = parts
-    if not glob.has_magic(first):
-        if rest:
-            yield from _matching_paths(folder / first, rest)
-        elif (folder / first).exists():
-            yield str(folder / first)
-        return
-    if first == "**":
-        yield from _matching_paths(folder, rest or ["*"])
-    for name, is_folder in _list_folder(folder, with_hidden=first.startswith(".")):
-        if first == "**" and is_folder:
-            yield from _matching_paths(folder / name, parts)
-        elif first != "**" and fnmatch.fnmatchcase(name, first):
-            if not rest:
-                yield str(folder / name)
-            elif is_folder:
-                yield from _matching_paths(folder / name, rest)
+    def __init__(self) -> None:
+        self._folders = 0
 
+    def matching_paths(self, folder: Path, parts: Sequence[str]) -> Iterator[str]:
+        """Yield the paths below a folder that match the parts of a pattern. Raises OSError or DiscoveryError.
 
-def _list_folder(folder: Path, *, with_hidden: bool) -> list[tuple[str, bool]]:
-    """Return the names in a folder, each with whether it is a folder; none if the folder no longer exists."""
-    try:
-        with os.scandir(folder) as entries:
-            return [(entry.name, entry.is_dir()) for entry in entries if with_hidden or not entry.name.startswith(".")]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+        The module ``glob`` treats a folder that cannot be listed as empty. Without free file descriptors, it would
+        therefore remove all targets.
+        """
+        first, *rest = parts
+        if not glob.has_magic(first):
+            if rest:
+                yield from self.matching_paths(folder / first, rest)
+            elif (folder / first).exists():
+                yield str(folder / first)
+            return
+        if first == "**":
+            yield from self.matching_paths(folder, rest or ["*"])
+        # "**" follows no link to a folder, because the link may lead to a folder above it.
+        for name, is_folder in self._list_folder(folder, hidden=first.startswith("."), links=first != "**"):
+            if first == "**" and is_folder:
+                yield from self.matching_paths(folder / name, parts)
+            elif first != "**" and fnmatch.fnmatchcase(name, first):
+                if not rest:
+                    yield str(folder / name)
+                elif is_folder:
+                    yield from self.matching_paths(folder / name, rest)
+
+    def _list_folder(self, folder: Path, *, hidden: bool, links: bool) -> Iterator[tuple[str, bool]]:
+        """Yield the names in a folder, each with whether it is a folder; none if the folder no longer exists."""
+        self._folders += 1
+        if self._folders > _MAX_FOLDERS:
+            raise DiscoveryError(f"{folder} is beyond the limit of {_MAX_FOLDERS} folders")
+        try:
+            with os.scandir(folder) as entries:
+                for count, entry in enumerate(entries):
+                    if count >= _MAX_ENTRIES:
+                        raise DiscoveryError(f"{folder} has more than {_MAX_ENTRIES} entries")
+                    if hidden or not entry.name.startswith("."):
+                        yield entry.name, entry.is_dir(follow_symlinks=links)
+        except (FileNotFoundError, NotADirectoryError):
+            return
 
 
 def _read_if_changed(path: Path, stamp: Stamp | None) -> tuple[Stamp, Sequence[TargetGroup]] | None:

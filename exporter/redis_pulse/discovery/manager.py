@@ -3,13 +3,13 @@
 A source that fails keeps its known targets. The failure is counted, and the age of the data is published. The manager
 uses a target of a source only if all of these hold:
 
-1. ``discovery.allow`` contains its address.
+1. ``discovery.allow`` contains its address. Without a list, ``announced`` decides about announced servers.
 2. No declared target and no earlier source has its name or its server.
-3. The source has at most ``discovery.max_targets`` targets.
+3. All sources together have at most ``discovery.max_targets`` targets of this shard.
+4. In one refresh, the servers of a cluster or a Sentinel set announce few new ones (``MAX_NEW_TARGETS``).
 """
 
 import asyncio
-import ipaddress
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -18,56 +18,38 @@ from redis_pulse.config import (
     ClusterSettings,
     DiscoverySettings,
     DnsSourceSettings,
-    Endpoint,
     FileSourceSettings,
     HttpSourceSettings,
     SentinelSettings,
     SourceSettings,
     TargetSettings,
 )
-from redis_pulse.discovery.base import DiscoveryError, PartlyFoundError, SourceContext, TargetSource
+from redis_pulse.discovery.allow_list import AllowList
+from redis_pulse.discovery.announced import NOT_NEAR, AnnouncedServers
+from redis_pulse.discovery.base import (
+    DiscoveryError,
+    PartlyFoundError,
+    Reject,
+    SourceContext,
+    SourceReport,
+    TargetSource,
+)
+from redis_pulse.discovery.refusals import RefusalLog, Refusals
 from redis_pulse.errors import TargetError
+from redis_pulse.slices import sliced
 from redis_pulse.telemetry import DiscoveryMetrics
 
 #: Makes the context of a source from its settings, its ``request_refresh`` and its ``reject``.
-MakeContext = Callable[[SourceSettings, Callable[[], None], Callable[[str, str], None]], SourceContext]
+MakeContext = Callable[[SourceSettings, Callable[[], None], Reject], SourceContext]
 #: Limit for one refresh, in seconds. Sources that query servers have shorter deadlines of their own.
 REFRESH_TIMEOUT = 30.0
 #: Limit for closing one source, in seconds.
 CLOSE_TIMEOUT = 1.0
-
-
-class AllowList:
-    """The networks (``10.0.0.0/8``) and names (``cache.internal``, ``*.cache.internal``) that targets may have.
-
-    An empty list allows every address. A name is compared with names only. DNS decides at each connection which address
-    the name has.
-    """
-
-    def __init__(self, patterns: Sequence[str]) -> None:
-        self._allows_all = not patterns
-        self._networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
-        self._names: list[str] = []
-        for pattern in patterns:
-            try:
-                self._networks.append(ipaddress.ip_network(pattern, strict=False))
-            except ValueError:
-                self._names.append(pattern.lower().rstrip("."))
-
-    def __call__(self, endpoint: Endpoint) -> bool:
-        """Return whether a target may have this endpoint."""
-        if self._allows_all:
-            return True
-        if endpoint.kind == "unix":
-            return False
-        try:
-            address = ipaddress.ip_address(endpoint.host.partition("%")[0])
-        except ValueError:
-            host = endpoint.host.lower().rstrip(".")
-            return any(host.endswith(name[1:]) if name[0] == "*" else host == name for name in self._names)
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-            address = address.ipv4_mapped
-        return any(address in network for network in self._networks)
+TOO_MANY = "too_many"
+#: The kinds of sources whose servers are only announced by other servers.
+_ANNOUNCING = ("cluster", "sentinel")
+#: New targets of such a source in one refresh. A source may also double its targets. The others wait for the next one.
+MAX_NEW_TARGETS = 500
 
 
 def make_source(settings: SourceSettings, context: SourceContext) -> TargetSource:
@@ -88,7 +70,7 @@ def make_source(settings: SourceSettings, context: SourceContext) -> TargetSourc
         case DnsSourceSettings() as options:
             from redis_pulse.discovery.dns_sd import DnsSource
 
-            return DnsSource(settings, options)
+            return DnsSource(settings, options, context)
         case ClusterSettings() as options:
             from redis_pulse.discovery.cluster.source import ClusterSource
 
@@ -102,12 +84,23 @@ def make_source(settings: SourceSettings, context: SourceContext) -> TargetSourc
 @dataclass(slots=True)
 class _Entry:
     source: TargetSource
+    announced: AnnouncedServers
+    #: whether this shard has the target with this name
+    owns: Callable[[str], bool]
+    #: what the current refresh does not use
+    refusals: Refusals
     targets: tuple[TargetSettings, ...] = ()
+    #: the number of targets beyond the limit, at the last refresh
+    left_out: int = 0
     #: whether a refresh has ended, with or without success
     was_refreshed: bool = False
     #: held during a refresh
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     is_refresh_requested: bool = False
+    #: Unix time, for the status page
+    last_success: float | None = None
+    failing_since: float | None = None
+    error: str = ""
 
     @property
     def settings(self) -> SourceSettings:
@@ -124,6 +117,7 @@ class DiscoveryManager:
         *,
         on_change: Callable[[], Awaitable[None]],
         wall_clock: Callable[[], float],
+        clock: Callable[[], float],
     ) -> None:
         self._metrics = metrics
         self._make_context = make_context
@@ -135,6 +129,7 @@ class DiscoveryManager:
         self._tasks: set[asyncio.Task[None]] = set()
         self._log = log.get("discovery")
         self._log_filter = log.StateChangeFilter()
+        self._refusal_log = RefusalLog(metrics, clock)
 
     # -- the configuration
 
@@ -142,6 +137,16 @@ class DiscoveryManager:
     def settled(self) -> bool:
         """Whether each source has ended one refresh, with or without success."""
         return all(entry.was_refreshed for entry in self._entries.values())
+
+    def reports(self) -> list[SourceReport]:
+        """Return how each source does."""
+        return [
+            SourceReport(
+                *(entry.settings.kind, entry.settings.name, len(entry.targets)),
+                *(entry.last_success, entry.failing_since, entry.error),
+            )
+            for entry in self._entries.values()
+        ]
 
     async def apply(
         self, sources: Sequence[SourceSettings], limits: DiscoverySettings
@@ -151,26 +156,31 @@ class DiscoveryManager:
         A source without a change continues undisturbed. A source with other settings ends, and a new one with the same
         key starts. The new one has the known targets until its first refresh.
         """
-        self._apply_limits(limits)
+        await self._apply_limits(limits)
         wanted = {source.key: source for source in sources}
         ended = self._remove_other_than(wanted)
         started = [source for source in sources if source.key not in self._entries]
         for settings in started:
             known = ended[settings.key].targets if settings.key in ended else ()
-            self._entries[settings.key] = _Entry(self._make_source(settings), known)
+            self._entries[settings.key] = self._make_entry(settings, known)
         self._entries = {key: self._entries[key] for key in wanted}
         for key in ended.keys() - wanted.keys():
             self._metrics.forget(ended[key].settings.kind, ended[key].settings.name)
+            self._refusal_log.forget(ended[key].settings)
         # Close the old sources last. The new entries already have the known targets while the old sources close.
         await asyncio.gather(*(self._close(entry) for entry in ended.values()))
         return started, list(ended)
 
-    def _apply_limits(self, limits: DiscoverySettings) -> None:
+    async def _apply_limits(self, limits: DiscoverySettings) -> None:
         if limits == self._limits:
             return
         self._limits, self._allow_list = limits, AllowList(limits.allow)
-        for entry in self._entries.values():
-            entry.targets = self._admitted(entry.settings, entry.targets)
+        for entry in list(self._entries.values()):
+            before, refusals = entry.targets, Refusals()
+            admitted = await self._admitted(entry, before, refusals)
+            if entry.targets is before:  # no refresh has replaced them meanwhile
+                entry.targets = admitted
+                self._refusal_log.report(entry.settings, "limits", refusals)
 
     def _remove_other_than(self, wanted: Mapping[str, SourceSettings]) -> dict[str, _Entry]:
         """Remove the entries that the new configuration lacks or changes; return them by key."""
@@ -195,17 +205,17 @@ class DiscoveryManager:
 
     # -- one source
 
-    def _make_source(self, settings: SourceSettings) -> TargetSource:
+    def _make_entry(self, settings: SourceSettings, known: tuple[TargetSettings, ...]) -> _Entry:
         def request_refresh() -> None:
             task = asyncio.get_running_loop().create_task(self.refresh(settings.key))
             self._tasks.add(task)
             task.add_done_callback(lambda task: self._on_requested_refresh_done(settings, task))
 
-        def reject(reason: str, description: str) -> None:
-            self._reject(settings, reason, description)
+        def reject(reason: str, description: str, count: int = 1, /) -> None:
+            entry.refusals.add(reason, description, count)
 
-        def is_allowed(endpoint: Endpoint) -> bool:
-            return self._allow_list(endpoint)  # the current list, also for a source that outlives a reload
+        def allow_list() -> AllowList:
+            return self._allow_list  # the current list, also for a source that outlives a reload
 
         def known_targets() -> Sequence[TargetSettings]:
             return self._entries[settings.key].targets if settings.key in self._entries else ()
@@ -213,10 +223,19 @@ class DiscoveryManager:
         labels = (settings.kind, settings.name)
         for counter in (self._metrics.refreshes, self._metrics.failures):
             counter.labels(*labels)
+        self._metrics.left_out.labels(*labels).set(0)
         for change in ("added", "removed", "changed"):
             self._metrics.changes.labels(*labels, change)
-        context = self._make_context(settings, request_refresh, reject)
-        return make_source(settings, replace(context, is_allowed=is_allowed, known_targets=known_targets))
+        announced = AnnouncedServers(settings, allow_list)
+        context = replace(
+            self._make_context(settings, request_refresh, reject),
+            is_allowed=announced,
+            learn_announced=announced.learn,
+            known_targets=known_targets,
+            max_targets=lambda: self._limits.max_targets,
+        )
+        entry = _Entry(make_source(settings, context), announced, context.owns, Refusals(), known)
+        return entry
 
     def _on_requested_refresh_done(self, settings: SourceSettings, task: asyncio.Task[None]) -> None:
         """Record the failure of a refresh that no other code awaits."""
@@ -245,6 +264,7 @@ class DiscoveryManager:
         self._metrics.refreshes.labels(*labels).inc()
         targets: Sequence[TargetSettings] | None = None
         reason, bug = "", None
+        entry.refusals = refusals = Refusals()
         try:
             async with asyncio.timeout(REFRESH_TIMEOUT):
                 targets = await entry.source.refresh()
@@ -259,12 +279,24 @@ class DiscoveryManager:
         if self._entries.get(settings.key) is not entry:
             return False  # a reload removed the source meanwhile, and its series must not return
         if reason:
+            entry.error, entry.failing_since = reason, entry.failing_since or self._wall_clock()
             self._record_failure(settings, reason, bug)
         else:
+            entry.error, entry.failing_since, entry.last_success = "", None, self._wall_clock()
             if self._log_filter.changed(settings.key, "ok"):
                 self._log.info("targets found", kind=settings.kind, source=settings.name, targets=len(targets or ()))
             self._metrics.last_success.labels(*labels).set(self._wall_clock())
-        return targets is not None and self._replace_targets(entry, self._admitted(settings, targets))
+        if targets is None:
+            self._refusal_log.report(settings, "refresh", refusals)
+            return False
+        limits, rejected = None, refusals
+        while limits is not self._limits:  # a reload may change the limits meanwhile
+            limits, refusals = self._limits, rejected.copy()
+            admitted = await self._admitted(entry, targets, refusals)
+        if self._entries.get(settings.key) is not entry:
+            return False
+        self._refusal_log.report(settings, "refresh", refusals)
+        return await self._replace_targets(entry, admitted, refusals.count(TOO_MANY))
 
     def _record_failure(self, settings: SourceSettings, reason: str, bug: Exception | None = None) -> None:
         self._metrics.failures.labels(settings.kind, settings.name).inc()
@@ -278,54 +310,89 @@ class DiscoveryManager:
 
     # -- targets
 
+    def source_of(self, name: str) -> SourceSettings | None:
+        """Return the first source that has a target of this name, or None."""
+        found = (entry for entry in self._entries.values() if any(target.name == name for target in entry.targets))
+        return next((entry.settings for entry in found), None)
+
     def targets(self, declared: Sequence[TargetSettings]) -> list[TargetSettings]:
         """Return the declared targets, then those of the sources; the first target of a name or a server stays."""
         targets = list(declared)
         names = {target.name for target in targets}
         servers = {(target.address, target.db) for target in targets}
+        free = self._limits.max_targets
         for entry in self._entries.values():
+            refusals = Refusals()
             for target in entry.targets:
                 if target.name in names or (target.address, target.db) in servers:
-                    self._reject(entry.settings, "known", f"{target.name} ({target.address}) is already a target")
+                    refusals.add("known", f"{target.name} ({target.address}) is already a target")
                     continue
+                if _owns(entry, target):
+                    if free <= 0:
+                        refusals.add(TOO_MANY, f"{target.name}: {self._limit_text()}")
+                        continue
+                    free -= 1
                 names.add(target.name)
                 servers.add((target.address, target.db))
                 targets.append(target)
+            settings = entry.settings
+            self._refusal_log.report(settings, "all sources", refusals)
+            self._metrics.left_out.labels(settings.kind, settings.name).set(entry.left_out + refusals.count(TOO_MANY))
         return targets
 
-    def _admitted(self, settings: SourceSettings, targets: Sequence[TargetSettings]) -> tuple[TargetSettings, ...]:
-        """Return the targets of a source that the limits allow, and reject the others."""
+    async def _admitted(
+        self, entry: _Entry, targets: Sequence[TargetSettings], refusals: Refusals
+    ) -> tuple[TargetSettings, ...]:
+        """Return the targets of a source that the limits allow, and add the others to ``refusals``."""
         admitted: dict[str, TargetSettings] = {}
-        for target in targets:
-            if not self._allow_list(target.endpoint):
-                self._reject(settings, "not_allowed", f"{target.address} is not in discovery.allow")
+        known = {target.name for target in entry.targets}
+        growth = max(MAX_NEW_TARGETS, len(known)) if entry.settings.kind in _ANNOUNCING else len(targets)
+        owned = 0
+        async for target in sliced(targets):
+            if error := self._refusal(entry, target):
+                refusals.add("not_allowed", error)
             elif target.name in admitted:
-                self._reject(settings, "known", f"{target.name} occurs twice")
-            elif len(admitted) >= self._limits.max_targets:
-                self._reject(settings, "too_many", f"more than discovery.max_targets, {self._limits.max_targets}")
+                refusals.add("known", f"{target.name} occurs twice")
+            elif owned >= self._limits.max_targets:
+                refusals.add(TOO_MANY, f"{target.name}: {self._limit_text()}")
+            elif target.name not in known and growth <= 0:
+                refusals.add(TOO_MANY, f"{target.name}: more new targets than one refresh may add")
             else:
                 admitted[target.name] = target
+                growth -= target.name not in known
+                owned += _owns(entry, target)
         return tuple(admitted.values())
 
-    def _replace_targets(self, entry: _Entry, targets: tuple[TargetSettings, ...]) -> bool:
+    def _refusal(self, entry: _Entry, target: TargetSettings) -> str:
+        """Return why a target may not be used, or an empty text."""
+        if not self._allow_list(target.endpoint):
+            return f"{target.address} is not in discovery.allow"
+        if entry.settings.kind in _ANNOUNCING and not entry.announced(target.endpoint):
+            return f"{target.address} {NOT_NEAR}"
+        return ""
+
+    def _limit_text(self) -> str:
+        return f"more than discovery.max_targets, {self._limits.max_targets}"
+
+    async def _replace_targets(self, entry: _Entry, targets: tuple[TargetSettings, ...], left_out: int) -> bool:
         """Replace the targets of a source, and count the changes; return whether there are any."""
         labels = (entry.settings.kind, entry.settings.name)
         before = {target.name: target for target in entry.targets}
-        after = {target.name: target for target in targets}
-        counts = {
-            "added": len(after.keys() - before.keys()),
-            "removed": len(before.keys() - after.keys()),
-            "changed": sum(before[name] != after[name] for name in before.keys() & after.keys()),
-        }
+        is_other_limit, entry.left_out = left_out != entry.left_out, left_out
+        entry.targets = targets
+        changed = added = 0
+        async for target in sliced(targets):
+            if (known := before.pop(target.name, None)) is None:
+                added += 1
+            elif known is not target:
+                changed += known != target
+        counts = {"added": added, "removed": len(before), "changed": changed}
         for change, count in counts.items():
             self._metrics.changes.labels(*labels, change).inc(count)
-        self._metrics.targets.labels(*labels).set(len(targets))
-        entry.targets = targets
-        return any(counts.values())
+        self._metrics.targets.labels(*labels).set(sum(_owns(entry, target) for target in targets))
+        return any(counts.values()) or is_other_limit
 
-    def _reject(self, settings: SourceSettings, reason: str, description: str) -> None:
-        self._metrics.refused.labels(settings.kind, settings.name, reason).inc()
-        if self._log_filter.changed((settings.key, reason, description), reason):
-            self._log.warning(
-                "target not taken", kind=settings.kind, source=settings.name, why=reason, what=description
-            )
+
+def _owns(entry: _Entry, target: TargetSettings) -> bool:
+    """Return whether a target belongs to this shard. A Sentinel set is not divided among shards."""
+    return entry.settings.kind == "sentinel" or entry.owns(target.name)

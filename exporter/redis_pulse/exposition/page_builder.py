@@ -3,7 +3,8 @@
 The samples of a target are rendered once per poll (``rendering.render``), to the same bytes for both formats.
 A scrape joins these bytes family by family. It works in slices so short that no PONG waits long to be read.
 Scrapes that arrive while a page is built, or shortly after, share that page. So many scrapes do not slow the
-measurements down.
+measurements down. A page is built to its end even if its scrapers have left. There are only four (``Encoding``).
+There are any number of parts of the page. So a part is cancelled when its last scraper leaves.
 
 ``text_format`` writes single lines.
 """
@@ -11,19 +12,22 @@ measurements down.
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from operator import is_, itemgetter
 from time import perf_counter
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 from weakref import WeakSet
 
-from isal import isal_zlib
 from prometheus_client import Metric
 
+from redis_pulse.exposition.grouped_page import Chunk, GroupedPage, batches, steps
+from redis_pulse.exposition.page_body import PageBody, PageWriter
 from redis_pulse.exposition.page_filter import PageFilter
 from redis_pulse.exposition.rendering import family_headers, with_headers
+from redis_pulse.exposition.sample_groups import SampleGroups
 from redis_pulse.metric import MetricSpec
 from redis_pulse.sample_store import RenderedSamples, RowLayout, SampleStore
+from redis_pulse.shared_work import SharedWork
 from redis_pulse.telemetry import ExporterMetrics, MetricFamily
 from redis_pulse.telemetry.families import TARGET_FAMILIES
 from redis_pulse.text_format import escape_label_value, family_header, format_number
@@ -35,8 +39,6 @@ MAX_SLICE = 0.0005
 YIELD_SHARE = 0.25
 #: Longest slice in seconds, however long the other tasks took.
 MAX_SLICE_BUSY = 0.005
-#: Bytes compressed by one call. A call costs some microseconds, and 32 KiB take a tenth of a millisecond.
-_BLOCK = 32 * 1024
 #: Most bytes of joined server lines that are kept from one scrape to the next.
 MAX_CACHED_BYTES = 1024 * 1024
 #: Seconds for which a page is served again. A page that took longer to build is served again for as long as it took.
@@ -44,10 +46,6 @@ MAX_CACHED_BYTES = 1024 * 1024
 CACHE_TTL = 0.02
 #: Most seconds for which a page is served again.
 MAX_CACHE_TTL = 0.5
-#: Bytes of the largest page that is served again.
-MAX_CACHEABLE = 8 * 1024 * 1024
-T = TypeVar("T")
-_GZIP = 16 + isal_zlib.MAX_WBITS
 
 
 class Encoding(NamedTuple):
@@ -59,19 +57,19 @@ class Encoding(NamedTuple):
 
 class _CachedBody(NamedTuple):
     expires: float
-    body: bytes
+    body: PageBody
 
 
 class _BodyCache:
     """Lets scrapes share whole pages: the one that is being built, and the one that was built a moment ago."""
 
-    def __init__(self, build: Callable[[Encoding], Awaitable[bytes]], clock: Callable[[], float]) -> None:
+    def __init__(self, build: Callable[[Encoding], Awaitable[PageBody]], clock: Callable[[], float]) -> None:
         self._build = build
         self._clock = clock
-        self._tasks: dict[Encoding, asyncio.Task[bytes]] = {}
+        self._tasks: dict[Encoding, asyncio.Task[PageBody]] = {}
         self._bodies: dict[Encoding, _CachedBody] = {}
 
-    async def get(self, encoding: Encoding) -> bytes:
+    async def get(self, encoding: Encoding) -> PageBody:
         """Return the page in this encoding. A cancelled caller does not stop a build that others wait for."""
         if (cached := self._bodies.get(encoding)) is not None and self._clock() < cached.expires:
             return cached.body
@@ -82,14 +80,20 @@ class _BodyCache:
             task.add_done_callback(lambda _: self._tasks.pop(encoding, None))
         return await asyncio.shield(task)
 
-    async def _build_and_keep(self, encoding: Encoding) -> bytes:
+    async def _build_and_keep(self, encoding: Encoding) -> PageBody:
         began = self._clock()
         self._bodies.pop(encoding, None)
         body = await self._build(encoding)
         now = self._clock()
-        if len(body) <= MAX_CACHEABLE:
-            self._bodies[encoding] = _CachedBody(now + min(max(CACHE_TTL, now - began), MAX_CACHE_TTL), body)
+        ttl = min(max(CACHE_TTL, now - began), MAX_CACHE_TTL)
+        self._bodies[encoding] = cached = _CachedBody(now + ttl, body)
+        # A page may have 100 MB. It must not stay in memory until the next scrape.
+        asyncio.get_running_loop().call_later(MAX_CACHE_TTL, self._drop, encoding, cached)
         return body
+
+    def _drop(self, encoding: Encoding, cached: _CachedBody) -> None:
+        if self._bodies.get(encoding) is cached:
+            del self._bodies[encoding]
 
 
 class _JoinedLines(NamedTuple):
@@ -97,6 +101,23 @@ class _JoinedLines(NamedTuple):
 
     samples: list[RenderedSamples]
     text: bytes
+
+
+async def body_of(chunks: Iterator[Chunk], *, gzip: bool, clock: Callable[[], float]) -> PageBody:
+    """Collect and compress chunks, and yield to the event loop after each slice."""
+    slice_began = clock()
+    writer = PageWriter(gzip=gzip)
+    max_slice = MAX_SLICE
+    for chunk in chunks:
+        if isinstance(chunk, bytes):
+            writer.text(chunk)
+        else:
+            writer.blocks(chunk)
+        if (now := clock()) - slice_began > max_slice:
+            await asyncio.sleep(0)
+            slice_began = clock()
+            max_slice = min(MAX_SLICE_BUSY, max(MAX_SLICE, (slice_began - now) * YIELD_SHARE))
+    return writer.end()
 
 
 class PageBuilder:
@@ -120,15 +141,33 @@ class PageBuilder:
             (family, family_headers(family.name, family.kind, family.help)) for family in TARGET_FAMILIES
         ]
         self._joined_lines: dict[bool, _JoinedLines] = {}
+        self._groups = SampleGroups(store, metrics, clock)
         self._bodies = _BodyCache(self._build_full, clock)
+        #: One part of all targets is built at a time, and one short part. Each may take as much memory as the page.
+        self._parts = (SharedWork[PageBody](), SharedWork[PageBody]())
 
-    async def full(self, *, openmetrics: bool, gzip: bool) -> bytes:
+    async def full(self, *, openmetrics: bool, gzip: bool) -> PageBody:
         """Return the whole page as text or OpenMetrics, compressed or plain."""
-        return await self._bodies.get(Encoding(openmetrics, gzip))
+        if gzip or not len(self._groups):
+            return await self._bodies.get(Encoding(openmetrics, gzip))
+        body = await self._bodies.get(Encoding(openmetrics, gzip=True))  # the blocks of both encodings are the same
+        return PageBody(body.stored, is_gzip=False)
 
-    async def filtered(self, page_filter: PageFilter, *, openmetrics: bool, gzip: bool) -> bytes:
+    async def filtered(self, page_filter: PageFilter, *, openmetrics: bool, gzip: bool) -> PageBody:
         """Return the part of the page that a filter selects."""
-        return await self._build(self._stream_filtered(page_filter, openmetrics=openmetrics), gzip=gzip)
+        encoding = Encoding(openmetrics, gzip)
+        parts = self._parts[page_filter.is_short]
+        return await parts.get((page_filter, encoding), partial(self._build_part, page_filter, encoding))
+
+    @property
+    def groups(self) -> SampleGroups:
+        """The groups of targets whose samples are kept compressed."""
+        return self._groups
+
+    @property
+    def specs(self) -> list[MetricSpec]:
+        """The metrics of servers, in the order of the page."""
+        return [spec for spec, _ in self._metric_specs]
 
     @property
     def names(self) -> list[str]:
@@ -142,61 +181,66 @@ class PageBuilder:
         """The names of the families of the daemon. They never change, and collecting them takes 0.2 ms."""
         return [_name(family) for family in self._metrics.collect_own()]
 
-    async def _build_full(self, encoding: Encoding) -> bytes:
+    async def _build_part(self, page_filter: PageFilter, encoding: Encoding) -> PageBody:
+        stream = self._stream_filtered(page_filter, openmetrics=encoding.openmetrics)
+        return await self._build(stream, gzip=encoding.gzip)
+
+    async def _build_full(self, encoding: Encoding) -> PageBody:
         return await self._build(self._stream(openmetrics=encoding.openmetrics), gzip=encoding.gzip)
 
-    async def _build(self, chunks: Iterator[bytes], *, gzip: bool) -> bytes:
-        """Join and compress chunks, and yield to the event loop after each slice."""
-        began = slice_began = self._clock()
-        compressor = isal_zlib.compressobj(level=1, wbits=_GZIP) if gzip else None
-        blocks: list[bytes] = []
-        pending: list[bytes] = []
-        size, max_slice = 0, MAX_SLICE
-        for chunk in chunks:
-            pending.append(chunk)
-            size += len(chunk)
-            if size >= _BLOCK:
-                blocks.append(_compress(pending, compressor))
-                pending, size = [], 0
-            if (now := self._clock()) - slice_began > max_slice:
-                await asyncio.sleep(0)
-                slice_began = self._clock()
-                max_slice = min(MAX_SLICE_BUSY, max(MAX_SLICE, (slice_began - now) * YIELD_SHARE))
-        blocks.append(_compress(pending, compressor))
-        if compressor:
-            blocks.append(compressor.flush())
+    async def _build(self, chunks: Iterator[Chunk], *, gzip: bool) -> PageBody:
+        began = self._clock()
+        body = await body_of(chunks, gzip=gzip, clock=self._clock)
         self._metrics.render_seconds.observe(self._clock() - began)
-        return b"".join(blocks)
+        return body
 
-    def _stream(self, *, openmetrics: bool) -> Iterator[bytes]:
+    def _stream(self, *, openmetrics: bool) -> Iterator[Chunk]:
         """Yield the whole page in chunks. Each chunk takes a part of a slice to make, and some are empty."""
-        samples = self._store.all_fresh()
+        groups, loose = yield from steps(self._groups.prepare())
+        if groups:
+            page = GroupedPage(self._store, self._metrics, self._groups, groups, loose, openmetrics=openmetrics)
+            yield from self._grouped(page, PageFilter())
+            return
+        samples = self._store.all_fresh(besides=self._metrics.scraped_apart)
         joined = self._joined_lines.get(openmetrics)
         if joined and len(joined.samples) == len(samples) and all(map(is_, joined.samples, samples)):
             yield joined.text  # nothing was polled since the last scrape
         else:
             yield from self._server_families(samples, openmetrics=openmetrics)
         by_family = defaultdict[MetricFamily, list[bytes]](list)
-        for lines in self._metrics.render_targets():
+        for lines in self._metrics.render_targets(openmetrics=openmetrics):
             for family, text in lines.items():
                 by_family[family].append(text)
             yield b""
         for family, headers in self._target_families:
             if texts := by_family.pop(family, None):
                 yield headers[openmetrics]
-                yield from _batches(texts, bytes)
-        for own_family in self._metrics.collect_own():
-            yield _render_family(own_family, openmetrics=openmetrics)
-        if openmetrics:
-            yield b"# EOF\n"
+                yield from batches(texts, bytes)
+        yield from self._own_families(PageFilter(), openmetrics=openmetrics)
 
-    def _stream_filtered(self, page_filter: PageFilter, *, openmetrics: bool) -> Iterator[bytes]:
+    def _stream_filtered(self, page_filter: PageFilter, *, openmetrics: bool) -> Iterator[Chunk]:
+        if not page_filter.is_short:
+            groups, loose = yield from steps(self._groups.prepare())
+            if groups:
+                page = GroupedPage(self._store, self._metrics, self._groups, groups, loose, openmetrics=openmetrics)
+                yield from self._grouped(page, page_filter)
+                return
         targets = page_filter.targets(self._metrics)
-        self._add_specs(
-            rendered.layout for target in targets for rendered in self._store.fresh_by_collector(target).values()
-        )
+        for target in targets:
+            self._add_specs(rendered.layout for rendered in self._store.fresh_by_collector(target).values())
+            yield b""
         yield from page_filter.server_families(self._store, targets, self._metric_specs, openmetrics=openmetrics)
         yield from page_filter.target_families(self._metrics, targets, self._target_families, openmetrics=openmetrics)
+        yield from self._own_families(page_filter, openmetrics=openmetrics)
+
+    def _grouped(self, page: GroupedPage, page_filter: PageFilter) -> Iterator[Chunk]:
+        self._add_specs(page.layouts())
+        yield from page.server_families(self._metric_specs, page_filter)
+        yield from page.target_families(self._target_families, page_filter)
+        yield from self._own_families(page_filter, openmetrics=page.openmetrics)
+
+    def _own_families(self, page_filter: PageFilter, *, openmetrics: bool) -> Iterator[bytes]:
+        """Yield the metrics of the daemon, and the end of the page."""
         for family in self._metrics.collect_own() if page_filter.includes_daemon else ():
             if page_filter.matches(_name(family)):
                 yield _render_family(family, openmetrics=openmetrics)
@@ -219,7 +263,7 @@ class PageBuilder:
             for layout, targets in by_layout.items():
                 if (position := layout.positions.get(spec)) is None:
                     continue
-                for batch in _batches(targets, itemgetter(position)):
+                for batch in batches(targets, itemgetter(position)):
                     chunk = header + batch
                     yield chunk
                     if size <= MAX_CACHED_BYTES:
@@ -238,18 +282,6 @@ class PageBuilder:
                 self._known_layouts.add(layout)
                 known = {spec for spec, _ in self._metric_specs}
                 self._metric_specs += with_headers(spec for spec in layout.positions if spec not in known)
-
-
-def _batches(targets: list[T], lines_of: Callable[[T], bytes]) -> Iterator[bytes]:
-    """Join the lines of targets, in batches of about a block. The lines of all targets are about equally long."""
-    step = _BLOCK // (len(lines_of(targets[0])) + 1) + 1
-    for start in range(0, len(targets), step):
-        yield b"".join(map(lines_of, targets[start : start + step]))
-
-
-def _compress(chunks: list[bytes], compressor: Any) -> bytes:
-    block = b"".join(chunks)
-    return compressor.compress(block) if compressor else block
 
 
 def _name(family: Metric) -> str:

@@ -26,7 +26,11 @@ LEVELS = ("debug", "info", "warning", "error", "critical")
 #: The name of our root logger.
 _ROOT = "exporter"
 #: Levels of libraries. APScheduler warns of each run that it missed or skipped. We count and publish them instead.
-_LIBRARY_LEVELS = {"apscheduler": logging.ERROR}
+#: Those of clouds warn at each renewal of a login that fails, with long texts. We log it once.
+_LIBRARY_LEVELS = {
+    "apscheduler": logging.ERROR,
+    **dict.fromkeys(("azure", "botocore", "google", "msal", "urllib3"), logging.CRITICAL),
+}
 
 
 class Logger(Protocol):

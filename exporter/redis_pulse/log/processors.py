@@ -16,49 +16,14 @@ from itertools import islice
 from traceback import TracebackException
 from typing import Any
 
-#: Replaces a secret.
-HIDDEN = "***"
-#: Words in the names of secrets, as alternatives of a regular expression. The settings of servers use them too.
-SENSITIVE_WORDS = "pass|pwd|phrase|auth|secret|token|cred|private|licen[cs]e|seed|salt|aclfile"
-#: Names whose values are secret. User names are not hidden in logs: an event about permissions shows the user.
-SENSITIVE_NAME = re.compile(rf"{SENSITIVE_WORDS}|key(?!space|s\b)|api[_-]?key", re.IGNORECASE)
+from redis_pulse.masking import HIDDEN, SENSITIVE_NAME, mask
+
 #: Maximum characters of one value.
 _MAX_LENGTH = 4000
 #: Maximum items of a list or a dict.
 _MAX_ITEMS = 50
 #: Maximum depth of values inside values.
 _MAX_DEPTH = 4
-#: Everything before the last @ of a URL. Passwords can hold any characters, and in our own schemes even blanks.
-_USERINFO = re.compile(r"((?:rediss?|valkeys?|unix)://)(?:(?!://).)+@|(://)(?:(?!://)\S)+@", re.IGNORECASE | re.DOTALL)
-#: What stands before a secret in a text: ``password: x``, ``'token': 'x'``, ``auth=x``, ``api_key=x``.
-#: But not ``auth: x`` and ``key: x``, as in "auth: timeout" and "KeyError: 'x'".
-_BEFORE_SECRET = re.compile(
-    rf"""(?:(?!auth)(?:{SENSITIVE_WORDS})[\w-]{{0,20}}["']?\s*[=:]|(?:auth|key(?!space|s\b))[\w-]{{0,20}}=)\s*""",
-    re.IGNORECASE,
-)
-_SECRET = re.compile(r""""[^"]*"|'[^']*'|[^\s,;&)\]}]+""")
-#: A shorter secret can be a part of many words. Only whole words are compared with it.
-_MIN_LENGTH = 8
-#: Replaces a text in which even three stars would give the secret away.
-WITHHELD = "the text of the server is not shown, because the password is a word in it"
-
-
-def hide(text: str, secret: str | None) -> str:
-    """Return a text of a server without ``secret``.
-
-    A short secret is replaced only if it is a whole word: ``m`` is a letter of many words.
-    Such a secret may be a normal word (``info``) or number. Then stars in the message would show which one,
-    so the whole text is withheld. It is also withheld if an unusual secret is a part of another word.
-    """
-    if not secret or secret not in text:
-        return text
-    if len(secret) >= _MIN_LENGTH:
-        return text.replace(secret, HIDDEN)
-    is_common = secret.isalpha() or secret.isdigit()
-    redacted, count = re.subn(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
-    if count and is_common:
-        return WITHHELD
-    return WITHHELD if secret in redacted.replace(HIDDEN, "") and not is_common else redacted
 
 
 def redact(_logger: object, _method: str, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,22 +56,8 @@ def _text(value: object) -> str:
         text = value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
     except Exception as error:  # noqa: BLE001  a value that cannot be shown must not lose the event
         return f"<{type(value).__name__}: {type(error).__name__}>"
-    if "@" in text:
-        text = _USERINFO.sub(lambda match: f"{match[1] or match[2]}{HIDDEN}@", text)
-    text = _hide_assigned(text)
+    text = mask(text[: 4 * _MAX_LENGTH])
     return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}…"
-
-
-def _hide_assigned(text: str) -> str:
-    """Return a text without the secrets that are assigned in it, also in ``key=password: x``."""
-    parts: list[str] = []
-    done = 0
-    for prefix in _BEFORE_SECRET.finditer(text):
-        start = prefix.end()
-        if start >= done and (secret := _SECRET.match(text, start)):
-            parts += (text[done:start], HIDDEN)
-            done = secret.end()
-    return "".join((*parts, text[done:]))
 
 
 #: Maximum frames of one traceback. The innermost are kept.

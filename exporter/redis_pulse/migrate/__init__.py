@@ -13,11 +13,12 @@ from redis_pulse.collectors import load
 from redis_pulse.config import InheritedSettings
 from redis_pulse.migrate.convert import convert
 from redis_pulse.migrate.environment import settings_from_environment
-from redis_pulse.migrate.flag_parser import FLAGS, parse_flags
+from redis_pulse.migrate.flag_parser import parse_flags
 from redis_pulse.migrate.flags import FLAG_TABLE, Flag
+from redis_pulse.migrate.serve_flags import FlagError, TakenFlags, take_flags
 from redis_pulse.migrate.yaml_writer import write
 
-__all__ = ["FLAG_TABLE", "Flag", "Migrated", "inherit", "is_flag", "migrate"]
+__all__ = ["FLAG_TABLE", "Flag", "FlagError", "Migrated", "TakenFlags", "inherit", "migrate", "take_flags"]
 
 
 class Migrated(NamedTuple):
@@ -36,11 +37,6 @@ def migrate(words: Sequence[str], environ: Mapping[str, str]) -> Migrated:
 def inherit(variables: Mapping[str, str]) -> InheritedSettings:
     """Return what variables of redis_exporter set in a daemon that starts with them."""
     return settings_from_environment(variables, _collectors())
-
-
-def is_flag(word: str) -> bool:
-    """Whether a word of a command line is a flag of redis_exporter, such as ``-redis.addr=cart:6379``."""
-    return word.startswith("-") and word.lstrip("-").partition("=")[0] in FLAGS
 
 
 def _collectors() -> dict[str, bool]:

@@ -26,7 +26,7 @@ def settings_from_environment(variables: Mapping[str, str], known: Mapping[str, 
     """
     flags = {name: flag for name in variables if (flag := VARIABLES.get(name)) is not None}
     problems = [
-        Problem(name, "protects the pages of redis_exporter, but cannot protect those of redis-pulse", flag.remark)
+        Problem(name, "protects the pages of redis_exporter, but has no effect here", flag.remark)
         for name, flag in flags.items()
         if flag.protects
     ]

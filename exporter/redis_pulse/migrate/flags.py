@@ -21,7 +21,7 @@ class Flag(NamedTuple):
     ``convert``: turns the text of the flag into the value of the settings.
     ``enables``: the flag also makes the collector run.
     ``default_differs``: the defaults differ, so that of redis_exporter is written even without the flag.
-    ``remark``: what differs. ``protects``: the flag protected the pages, and redis-pulse cannot do that.
+    ``remark``: what differs. ``protects``: the flag protected the pages. Here a web configuration file does that.
     ``always``: redis-pulse always does what the flag turns on.
     """
 
@@ -45,8 +45,12 @@ def _switch(
 
 
 _X = "REDIS_EXPORTER_"
-_REVERSE_PROXY = "redis-pulse serves plain HTTP. Put a reverse proxy with TLS in front, or listen on 127.0.0.1 and let a local agent scrape it."
-_NO_LOGIN = "The pages require no password, and contain none. Put a reverse proxy in front, or restrict the port to the network of Prometheus."
+_WEB_CONFIG_TLS = (
+    "Write a web configuration file with tls_server_config, and set web.config_file: see docs/exposing.md."
+)
+_WEB_CONFIG_LOGIN = (
+    "Write a web configuration file with basic_auth_users, and set web.config_file: see docs/exposing.md."
+)
 _SCAN = "A scan of a large database is spread over several polls and never blocks the server. `…_scan_progress_ratio` shows its progress, `…_scan_age_seconds` the age of the values."
 
 # fmt: off
@@ -69,13 +73,13 @@ FLAG_TABLE: tuple[Flag, ...] = (
     # the HTTP server
     Flag("web.listen-address", _X + "WEB_LISTEN_ADDRESS", ("listen",), values.listen, default=":9121"),
     Flag("web.telemetry-path", _X + "WEB_TELEMETRY_PATH", ("telemetry_path",), values.telemetry_path, default="/metrics"),
-    Flag("tls-server-cert-file", _X + "TLS_SERVER_CERT_FILE", remark=_REVERSE_PROXY, protects=True),
-    Flag("tls-server-key-file", _X + "TLS_SERVER_KEY_FILE", remark=_REVERSE_PROXY, protects=True),
-    Flag("tls-server-ca-cert-file", _X + "TLS_SERVER_CA_CERT_FILE", remark=_REVERSE_PROXY, protects=True),
-    Flag("tls-server-min-version", _X + "TLS_SERVER_MIN_VERSION", default="TLS1.2", remark=_REVERSE_PROXY),
-    Flag("basic-auth-username", _X + "BASIC_AUTH_USERNAME", remark=_NO_LOGIN, protects=True),
-    Flag("basic-auth-password", _X + "BASIC_AUTH_PASSWORD", remark=_NO_LOGIN, protects=True),
-    Flag("basic-auth-hash-password", _X + "BASIC_AUTH_HASH_PASSWORD", remark=_NO_LOGIN, protects=True),
+    Flag("tls-server-cert-file", _X + "TLS_SERVER_CERT_FILE", remark=_WEB_CONFIG_TLS, protects=True),
+    Flag("tls-server-key-file", _X + "TLS_SERVER_KEY_FILE", remark=_WEB_CONFIG_TLS, protects=True),
+    Flag("tls-server-ca-cert-file", _X + "TLS_SERVER_CA_CERT_FILE", remark=_WEB_CONFIG_TLS, protects=True),
+    Flag("tls-server-min-version", _X + "TLS_SERVER_MIN_VERSION", default="TLS1.2", remark=_WEB_CONFIG_TLS),
+    Flag("basic-auth-username", _X + "BASIC_AUTH_USERNAME", remark=_WEB_CONFIG_LOGIN, protects=True),
+    Flag("basic-auth-password", _X + "BASIC_AUTH_PASSWORD", remark=_WEB_CONFIG_LOGIN, protects=True),
+    Flag("basic-auth-hash-password", _X + "BASIC_AUTH_HASH_PASSWORD", remark=_WEB_CONFIG_LOGIN, protects=True),
     _switch("disable-scrape-endpoint", _X + "DISABLE_SCRAPE_ENDPOINT", remark="Always on: no request can make the exporter connect to another host.", always=True),
     # log
     Flag("log-level", _X + "LOG_LEVEL", ("log.level",), values.level, default="INFO"),
@@ -105,7 +109,7 @@ FLAG_TABLE: tuple[Flag, ...] = (
     _switch("disable-exporting-key-values", _X + "DISABLE_EXPORTING_KEY_VALUES", "collectors.keys.values", "collectors.keys.text_values", convert=values.inverted, default_differs=True, remark="By default, redis-pulse does not export values of keys. text_values makes a label of every text: remove it unless a dashboard shows it."),
     _switch("skip-checkkeys-for-role-master", _X + "SKIP_CHECKKEYS_FOR_ROLE_MASTER", remark="Set roles: replicas in the collectors that read keys (keys, key_counts, key_groups, streams)."),
     Flag("count-keys", _X + "COUNT_KEYS", ("collectors.key_counts.patterns",), values.keys, enables=True, remark=_SCAN),
-    Flag("check-key-groups", _X + "CHECK_KEY_GROUPS", ("collectors.key_groups.groups",), values.groups, enables=True, remark="Lua patterns become Python regular expressions. Convert those without an equivalent (%b, %f, a back reference) by hand. If a pattern captures nothing, the whole match is the name of the group."),
+    Flag("check-key-groups", _X + "CHECK_KEY_GROUPS", ("collectors.key_groups.groups",), values.groups, enables=True, remark="Lua patterns become regular expressions of RE2. Convert those without an equivalent (%b, %f, a back reference) by hand. If a pattern captures nothing, the whole match is the name of the group."),
     Flag("max-distinct-key-groups", _X + "MAX_DISTINCT_KEY_GROUPS", ("collectors.key_groups.max_distinct",), values.number, default="100"),
     Flag("check-keys-batch-size", _X + "CHECK_KEYS_BATCH_SIZE", ("collectors.keys.count", "collectors.key_counts.count", "collectors.key_groups.count", "collectors.streams.count"), values.batch, default="1000", remark="A SCAN of 1000 keys blocks the server ten times as long as one of 100, the default of redis-pulse. At most 10000."),
     Flag("check-streams", _X + "CHECK_STREAMS", ("collectors.streams.patterns",), values.keys, enables=True, remark=_SCAN),

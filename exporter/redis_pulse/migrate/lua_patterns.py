@@ -1,9 +1,11 @@
-"""Translate patterns of Lua to regular expressions of Python.
+"""Translate patterns of Lua to regular expressions of RE2, which the collectors use.
 
 https://www.lua.org/manual/5.1/manual.html#5.4.1
 """
 
 import re
+
+from redis_pulse.config.regular_expressions import ExpressionError, compile_expression
 
 _CLASSES = {
     "a": "A-Za-z",
@@ -33,7 +35,7 @@ def translate(pattern: str) -> str:
                 raise ValueError("captures a position")
             regex += character
         elif character == "$" and end == len(pattern):
-            regex += r"\Z"
+            regex += r"\z"
         else:
             item, end = _translate_item(pattern, position)
             repetition = _REPETITIONS.get(pattern[end : end + 1], "")
@@ -41,8 +43,8 @@ def translate(pattern: str) -> str:
             end += bool(repetition)
         position = end
     try:
-        re.compile(regex)
-    except re.error:
+        compile_expression(regex)
+    except ExpressionError:
         raise ValueError("is not a pattern of Lua") from None
     return regex
 
@@ -66,7 +68,7 @@ def _translate_escape(pattern: str, position: int) -> tuple[str, int]:
     if not letter.isalnum() and letter:
         return _in_brackets(letter), position + 2
     if letter.lower() not in _CLASSES:
-        raise ValueError("has no equivalent in Python")
+        raise ValueError("has no equivalent")
     members = _CLASSES[letter.lower()]
     return (_complement(members) if letter.isupper() else members), position + 2
 
@@ -99,7 +101,7 @@ def _in_brackets(character: str) -> str:
 def _complement(members: str) -> str:
     """Return all characters except these, as they are written inside brackets.
 
-    Python has no negated class inside of another set, so the code points are listed as ranges.
+    RE2 has no negated class inside of another set, so the code points are listed as ranges.
     """
     pattern = re.compile(f"[{members}]")
     others = [code for code in range(128) if not pattern.fullmatch(chr(code))]
@@ -109,4 +111,4 @@ def _complement(members: str) -> str:
             ranges[-1][1] = code
         else:
             ranges.append([code, code])
-    return "".join(f"\\x{first:02x}-\\x{last:02x}" for first, last in ranges) + r"\x80-\U0010ffff"
+    return "".join(f"\\x{first:02x}-\\x{last:02x}" for first, last in ranges) + r"\x80-\x{10ffff}"

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 ClientFields = dict[str, str]
 
 #: Longer lines are skipped: parsing them would block the event loop. A real line has about 400 characters.
-MAX_LINE_LENGTH = 65536
+MAX_LINE_LENGTH = 8192
 
 _LINE = re.compile(r"[^\r\n]+")
-_SPACED_PAIR = re.compile(r"(?:^| )([a-z][a-z0-9_-]*)=(.*?)(?= [a-z][a-z0-9_-]*=|$)")
+_FIELD = re.compile(r"[a-z][a-z0-9_-]*")
 
 
 def parse_client_list(text: str) -> Iterator[ClientFields | None]:
@@ -34,8 +34,21 @@ def parse_client(line: str) -> ClientFields | None:
     try:
         client = dict([pair.split("=", 1) for pair in line.split(" ")])  # twice as fast as the expression
     except ValueError:
-        client = dict(_SPACED_PAIR.findall(line))
+        client = _parse_spaced(line)
     return client if client.get("id") else None
+
+
+def _parse_spaced(line: str) -> ClientFields:
+    """Split a line in which values contain blanks. A search with an expression would take quadratic time."""
+    parts: dict[str, list[str]] = {}
+    value: list[str] = []
+    for word in line.split(" "):
+        field, equals, start = word.partition("=")
+        if equals and _FIELD.fullmatch(field):
+            value = parts[field] = [start]
+        else:
+            value.append(word)
+    return {field: " ".join(words) for field, words in parts.items()}
 
 
 def parse_address(text: str) -> tuple[str, str]:

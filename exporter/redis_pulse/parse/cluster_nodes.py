@@ -3,12 +3,16 @@
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Literal, NamedTuple
 
-from redis_pulse.parse.reply import as_list, as_map, as_text
+from redis_pulse.parse.reply import as_list, as_map, as_text, parse_uint
 
 #: Number of hash slots of a cluster.
 SLOTS = 16384
+#: Nodes that are read, and characters of a line. The line of a node with 1000 ranges of slots has some 12 000.
+MAX_NODES, MAX_LINE_LENGTH = 5000, 32_768
+_LINE = re.compile(r"[^\r\n]+")
 
 Role = Literal["master", "replica"]
 #: State of a node as another node reports it: ``pfail`` if one node suspects it, ``fail`` if the masters agreed.
@@ -60,10 +64,27 @@ def parse_nodes(text: str) -> ClusterNodes:
     >>> parse_nodes(line).by_id["07c3"][1:6]
     ('10.0.0.7', 6379, 'a.cart', 'master', 'ok')
     """
-    lines = [line.split() for line in text.splitlines() if line.strip()]
-    nodes = [_parse_line(words) for words in lines]
-    by_id = {node.id: node for node in nodes if node is not None}
-    return ClusterNodes(by_id, sum(node is None for node in nodes))
+    return collect_nodes(iter_nodes(text))
+
+
+def iter_nodes(text: str) -> Iterator[ClusterNode | None]:
+    """Yield the nodes of CLUSTER NODES, and None for each line that cannot be read. At most ``MAX_NODES``."""
+    for match in islice(_LINE.finditer(text), MAX_NODES):
+        line = match[0][:MAX_LINE_LENGTH]
+        if line.strip():
+            yield _parse_line(line.split())
+
+
+def collect_nodes(nodes: Iterable[ClusterNode | None]) -> ClusterNodes:
+    """Return the nodes by id, and how many could not be read."""
+    by_id: dict[str, ClusterNode] = {}
+    bad = 0
+    for node in nodes:
+        if node is None:
+            bad += 1
+        else:
+            by_id[node.id] = node
+    return ClusterNodes(by_id, bad)
 
 
 def _parse_line(words: list[str]) -> ClusterNode | None:
@@ -78,7 +99,8 @@ def _node(
     """Return the node of one line, or None. Results are cached: all nodes report nearly the same lines in each poll."""
     match, flags = _ADDRESS.fullmatch(address), flag.split(",")
     slots = tuple(_slots(owned))
-    if match is None or not epoch.isdecimal() or any(not 0 <= first <= last < SLOTS for first, last in slots):
+    number = parse_uint(epoch)
+    if match is None or number is None or any(not 0 <= first <= last < SLOTS for first, last in slots):
         return None
     port = int(match["port"])
     if port > 65535:
@@ -92,7 +114,7 @@ def _node(
         role="replica" if replica else "master",
         state=next((state for name, state in _STATES if name in flags), "ok"),
         master=master if replica and master != "-" else "",
-        epoch=int(epoch),
+        epoch=number,
         myself="myself" in flags,
         slots=slots,
     )

@@ -47,6 +47,7 @@ _CONTAINERS = {
         "commandlog": "get len reset",
         "config": "get resetstat rewrite set",
         "function": "delete dump flush kill list load restore stats",
+        "hotkeys": "get reset start stop",
         "latency": "doctor graph histogram history latest reset",
         "memory": "doctor malloc-stats purge stats usage",
         "module": "list load loadex unload",

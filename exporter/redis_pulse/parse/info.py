@@ -1,8 +1,8 @@
 """Parses the text of INFO into plain dicts of text. ``redis_pulse.metric`` converts the values.
 
 ``parse_info`` splits the text into sections. ``parse_modules`` reads the lines ``module:…``, which all have the same
-field name and therefore cannot be in that dict. ``normalize`` translates INFO of compatible servers into that of Redis.
-They may use another name, another unit, or a number that stands for a missing value.
+field name and therefore cannot be in that dict. The parser accepts the forms of lines of all servers. Fields with
+another name, another unit, or a number that stands for a missing value are the matter of ``server_info``.
 """
 
 import re
@@ -16,6 +16,7 @@ SECTIONS = {
     for name in (
         *("Server", "Clients", "Memory", "Persistence", "Threads", "Stats", "Replication", "CPU", "Modules"),
         *("Commandstats", "Errorstats", "Latencystats", "Cluster", "Keyspace", "Keysizes", "Sentinel", "KeyDB"),
+        *("TLS", "Scripting Engines", "Hotkeys"),
     )
 }
 #: Pika writes ``# Replication(MASTER)``.
@@ -27,26 +28,14 @@ _KEYS_OF_A_TYPE = re.compile(r"(db[0-9]+) [A-Za-z]+_keys=([0-9]{1,18}), *expires
 #: Time of a key scan that never ran.
 _NEVER = re.compile(r"# Time:(1969|1970)-")
 _MODULE = re.compile(r"^module:([^\r\n]*)", re.MULTILINE)
-_MODULE_PAIR = re.compile(r"(?:^|,)([a-z_]+)=(\[[^\]]*\]|[^,]*)")
-
-#: Version field of a server → its field names → the names in Redis.
-_NAMES = {
-    "dragonfly_version": {
-        "max_clients": "maxclients",
-        "last_success_save": "rdb_last_save_time",
-        "rdb_changes_since_last_success_save": "rdb_changes_since_last_save",
-    },
-    "kvrocks_version": {
-        "bgsave_in_progress": "rdb_bgsave_in_progress",
-        "last_bgsave_time": "rdb_last_save_time",
-        "last_bgsave_status": "rdb_last_bgsave_status",
-        "last_bgsave_time_sec": "rdb_last_bgsave_time_sec",
-    },
-}
-#: Version fields of servers with a ``lag`` in records (in Pika: one per database), not in seconds as in Redis.
-_LAG_IN_RECORDS = ("dragonfly_version", "kvrocks_version", "pika_version")
-_CPU = re.compile(r"([0-9]+)\.([0-9]{1,6})")
-_REPLICA = re.compile(r"slave[0-9]+")
+_MODULE_NAME = re.compile(r"[a-z_]{1,50}")
+#: Pairs of one line.
+MAX_PAIRS = 200
+#: Replicas of one server that are read.
+MAX_REPLICAS = 500
+#: Limits of one reply. A line that is longer is cut, and further fields are counted and not kept. A real server has
+#: some 700 fields, and lines of at most some 500 characters.
+MAX_LINE_LENGTH, MAX_FIELDS, MAX_FIELDS_PER_SECTION, MAX_SECTIONS, MAX_MODULES = 4096, 30_000, 5_000, 100, 100
 
 
 class ReplicaInfo(NamedTuple):
@@ -59,6 +48,81 @@ class ReplicaInfo(NamedTuple):
     lag: str | None
 
 
+class InfoParser:
+    """Reads INFO in parts. Each call of ``feed`` takes whole lines, so a long reply can be read in slices."""
+
+    def __init__(self) -> None:
+        self._info: Info = {}
+        self._fields: dict[str, str] | None = None
+        self._typed: list[str] = []
+        self._kept = 0
+        #: How many fields and sections were beyond a limit.
+        self.dropped = 0
+        #: The values of the lines ``module:…``, at most ``MAX_MODULES``.
+        self.modules: list[str] = []
+
+    def feed(self, text: str) -> None:
+        """Read some lines."""
+        lines = text.replace("\r\n", "\n").split("\n")
+        if self._kept + len(lines) > MAX_FIELDS_PER_SECTION or len(self._info) >= MAX_SECTIONS // 2:
+            for line in lines:
+                self._feed_line(line)
+            return
+        fields = self._fields  # none of these lines can exceed a limit, so most of them need no check
+        for line in lines:
+            field, colon, value = line.partition(":")
+            if colon and fields is not None and field[:1] != "#" and field != "module" and len(line) <= MAX_LINE_LENGTH:
+                fields[field] = value
+            elif line:
+                self._feed_line(line)
+                fields = self._fields
+        self._kept = sum(map(len, self._info.values()))
+
+    def _feed_line(self, line: str) -> None:
+        field, colon, value = line[:MAX_LINE_LENGTH].partition(":")
+        if field[:1] == "#":
+            if _COMMENT.match(line):
+                self._add_typed(line)
+            else:
+                self._start_section(_section(line[1:MAX_LINE_LENGTH].strip()))
+        elif colon:
+            self._add(field, value)
+        elif field[:2] == "db":
+            self._add_typed(line)
+
+    def result(self) -> Info:
+        """Return what was read."""
+        if self._typed and "Keyspace" in self._info:
+            _add_types(self._info, self._typed)
+        return self._info
+
+    def _start_section(self, name: str) -> None:
+        if name not in self._info and len(self._info) >= MAX_SECTIONS:
+            self.dropped += 1
+            self._fields = {}
+        else:
+            self._fields = self._info.setdefault(name, {})
+
+    def _add(self, field: str, value: str) -> None:
+        if self._fields is None:
+            self._fields = self._info.setdefault("", {})
+        fields = self._fields
+        if field not in fields:
+            if self._kept >= MAX_FIELDS or len(fields) >= MAX_FIELDS_PER_SECTION:
+                self.dropped += 1
+                return
+            self._kept += 1
+        fields[field] = value
+        if field == "module" and len(self.modules) < MAX_MODULES:
+            self.modules.append(value)
+
+    def _add_typed(self, line: str) -> None:
+        if len(self._typed) < MAX_FIELDS_PER_SECTION:
+            self._typed.append(line[:MAX_LINE_LENGTH])
+        else:
+            self.dropped += 1
+
+
 def parse_info(text: str) -> Info:
     r"""Split an INFO reply into its sections.
 
@@ -68,25 +132,9 @@ def parse_info(text: str) -> Info:
     Lines end in CRLF or LF. All text after the first colon is the value. Lines other than headings and ``field:value``
     are skipped. A section that comes twice is merged. If a field comes twice, the last value counts.
     """
-    info: Info = {}
-    fields: dict[str, str] | None = None
-    typed: list[str] = []
-    for line in text.replace("\r\n", "\n").split("\n"):
-        field, colon, value = line.partition(":")
-        if field[:1] == "#":
-            if _COMMENT.match(line):
-                typed.append(line)
-            else:
-                fields = info.setdefault(_section(line[1:].strip()), {})
-        elif colon:
-            if fields is None:
-                fields = info.setdefault("", {})
-            fields[field] = value
-        elif field[:2] == "db":
-            typed.append(line)
-    if typed and "Keyspace" in info:
-        _add_types(info, typed)
-    return info
+    parser = InfoParser()
+    parser.feed(text)
+    return parser.result()
 
 
 def has_fields(info: Info) -> bool:
@@ -117,8 +165,16 @@ def _add_types(info: Info, lines: list[str]) -> None:
 
 
 def parse_pairs(text: str) -> dict[str, str]:
-    """Split ``keys=1,expires=0,avg_ttl=0`` into a dict; a part without ``=`` is skipped."""
-    pairs = (part.partition("=") for part in text.split(","))
+    """Split ``keys=1,expires=0,avg_ttl=0`` into a dict; a part without ``=`` is skipped.
+
+    Parts beyond ``MAX_PAIRS`` are left out. A real line has at most 40.
+    """
+    parts = text[:MAX_LINE_LENGTH].split(",", MAX_PAIRS)[:MAX_PAIRS]
+    try:
+        return dict([part.split("=", 1) for part in parts])  # nearly all lines
+    except ValueError:
+        pass
+    pairs = (part.partition("=") for part in parts)
     return {key: value for key, equals, value in pairs if equals}
 
 
@@ -139,36 +195,22 @@ def parse_modules(text: str) -> list[dict[str, str]]:
     >>> parse_modules("module:name=search,ver=21005,usedby=[],using=[ReJSON]\r\n")
     [{'name': 'search', 'ver': '21005', 'usedby': '[]', 'using': '[ReJSON]'}]
     """
-    return [dict(_MODULE_PAIR.findall(line)) for line in _MODULE.findall(text)]
+    return [parse_module(line[:MAX_LINE_LENGTH]) for line in _MODULE.findall(text)]
 
 
-def normalize(info: Info) -> Info:
-    """Change ``info`` to what Redis would have written, and return it."""
-    server = info.get("Server", {})
-    for version, names in _NAMES.items():
-        if version in server:
-            _rename(info, names)
-    if "dragonfly_version" in server and "CPU" in info:
-        info["CPU"] = {field: _microseconds(text) for field, text in info["CPU"].items()}
-    if info.get("Replication", {}).get("role") == "replica":
-        info["Replication"]["role"] = "slave"  # Dragonfly, if it is configured not to be compatible
-    if "Replication" in info and any(version in server for version in _LAG_IN_RECORDS):
-        replication = info["Replication"]
-        for field in filter(_REPLICA.fullmatch, replication):
-            pairs = parse_pairs(replication[field])
-            replication[field] = ",".join(f"{key}={value}" for key, value in pairs.items() if key != "lag")
-    if info.get("Keyspace", {}).get("last_dbsize_scan_timestamp") == "0":
-        del info["Keyspace"]  # Kvrocks has not counted its keys yet, so its zeros are not real
-    return info
-
-
-def _rename(info: Info, names: dict[str, str]) -> None:
-    for fields in info.values():
-        for name in names.keys() & fields.keys():
-            fields.setdefault(names[name], fields[name])
-
-
-def _microseconds(text: str) -> str:
-    """Return ``1.000040`` for ``1.40``, which means 1 s and 40 µs: Dragonfly omits the leading zeros."""
-    match = _CPU.fullmatch(text)
-    return text if match is None else f"{match[1]}.{match[2].zfill(6)}"
+def parse_module(line: str) -> dict[str, str]:
+    """Return the pairs of one module, as ``parse_modules`` does. A comma in brackets belongs to the list."""
+    pairs: dict[str, str] = {}
+    parts = iter(line.split(",", MAX_PAIRS)[:MAX_PAIRS])
+    for part in parts:
+        name, equals, value = part.partition("=")
+        if value[:1] == "[" and "]" not in value:
+            items = [value]
+            for more in parts:
+                items.append(more)
+                if "]" in more:
+                    break
+            value = ",".join(items)
+        if equals and _MODULE_NAME.fullmatch(name):
+            pairs[name] = value
+    return pairs

@@ -13,6 +13,10 @@ from redis_pulse.errors import TargetError
 _INT64 = 2**63
 #: 19 digits hold each signed integer of 64 bits. Longer texts cost ``int`` time that grows with their square.
 _MAX_DIGITS = 19
+#: Pairs of one list that are read. Real lists have at most some 300, the settings of a server.
+MAX_PAIRS = 2000
+#: Bytes of one text that are decoded. The longest, CLUSTER NODES of 1000 nodes, has some 200 KB.
+MAX_TEXT_BYTES = 2**21
 
 
 def parse_uint(text: str) -> int | None:
@@ -25,9 +29,12 @@ def parse_uint(text: str) -> int | None:
 
 
 def as_text(reply: Any) -> str | None:
-    """Decode a bulk string or simple string; return None for any other reply. Invalid UTF-8 becomes U+FFFD."""
+    """Decode a bulk string or simple string; return None for any other reply. Invalid UTF-8 becomes U+FFFD.
+
+    A text is cut after ``MAX_TEXT_BYTES``.
+    """
     if isinstance(reply, bytes):
-        return reply.decode("utf-8", errors="replace")
+        return reply[:MAX_TEXT_BYTES].decode("utf-8", errors="replace")
     return reply if isinstance(reply, str) else None
 
 
@@ -50,8 +57,14 @@ def as_map(reply: Any) -> dict[str, Any] | None:
     items = as_list(reply)
     if items is None:
         return None
-    pairs = zip(items[::2], items[1::2], strict=False)
+    pairs = zip(items[: 2 * MAX_PAIRS : 2], items[1 : 2 * MAX_PAIRS : 2], strict=False)
     return {name: value for key, value in pairs if (name := as_text(key)) is not None}
+
+
+class SimpleString(bytes):
+    """A reply of one line, such as ``+OK``. A bulk string is plain bytes."""
+
+    __slots__ = ()
 
 
 class FieldPairs(NamedTuple):
@@ -73,8 +86,8 @@ def as_pairs(reply: Any) -> FieldPairs:
     if items is None:
         return FieldPairs({}, 1)
     fields: dict[str, str] = {}
-    bad = len(items) % 2
-    for key, content in zip(items[::2], items[1::2], strict=False):
+    bad = len(items) % 2 + max(0, len(items) // 2 - MAX_PAIRS)
+    for key, content in zip(items[: 2 * MAX_PAIRS : 2], items[1 : 2 * MAX_PAIRS : 2], strict=False):
         name, value = as_text(key), as_text(content)
         if name is None or value is None:
             bad += 1

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from redis_pulse.parse.info import parse_pairs
-from redis_pulse.parse.reply import as_list, as_pairs
+from redis_pulse.parse.reply import FieldPairs, as_list, as_pairs
 
 #: The results of ``SENTINEL CKQUORUM``, without their numbers.
 OK = "OK"
@@ -15,6 +15,8 @@ NEITHER = "NOQUORUM no quorum, no majority"
 
 #: Maximum characters of a name. Sentinels accept longer names, but no sensible configuration has one.
 MAX_NAME_LENGTH = 200
+#: Fields of one reply that are read, over all instances. Each instance has some 20.
+MAX_PAIRS = 10_000
 
 _LINE = re.compile(r"master[0-9]+")
 _USABLE = re.compile(r"(OK|NOQUORUM) (\d{1,9}) usable Sentinels?\b", re.ASCII)
@@ -46,10 +48,16 @@ def as_instances(reply: Any) -> Instances | None:
     items = as_list(reply)
     if items is None:
         return None
-    pairs = [as_pairs(item) for item in items]
+    pairs: list[FieldPairs] = []
+    left = MAX_PAIRS
+    for item in items:
+        if left <= 0:
+            break
+        pairs.append(as_pairs(item))
+        left -= 1 + len(pairs[-1].fields)
     named = [one for one in pairs if _is_named(one.fields)]
     by_name = {one.fields["name"]: one.fields for one in named}
-    return Instances(by_name, len(pairs) - len(by_name) + sum(one.bad for one in named))
+    return Instances(by_name, len(items) - len(by_name) + sum(one.bad for one in named))
 
 
 def _is_named(fields: Mapping[str, str]) -> bool:

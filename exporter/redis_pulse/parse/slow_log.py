@@ -2,7 +2,6 @@
 
 import ipaddress
 import re
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from redis_pulse.parse.command_names import OTHER, command_name
@@ -43,11 +42,6 @@ def parse_entry(reply: Any) -> SlowLogEntry | None:
         command_name(as_list(words) or []),
         client_label(name),
     )
-
-
-def parse_entries(replies: Iterable[Any]) -> list[SlowLogEntry | None]:
-    """Read several entries."""
-    return [parse_entry(reply) for reply in replies]
 
 
 def client_label(name: Any) -> str:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from redis_pulse.client import GuardedCall, OperationCommands, TargetClient
-from redis_pulse.collectors import Collector
-from redis_pulse.commands import UNSUPPORTED
+from redis_pulse.collectors import Collector, Requesting, Writing
+from redis_pulse.collectors.support.series_limit import limited_items
+from redis_pulse.commands import UNSUPPORTED, Args
 from redis_pulse.config import Options
 from redis_pulse.config.option_types import RoleOptions
 from redis_pulse.errors import (
@@ -19,15 +20,32 @@ from redis_pulse.errors import (
     SkippedError,
     TargetError,
     UnknownCommandError,
+    forget_frames,
 )
-from redis_pulse.metric import CollectorFault, CollectorItem, OverflowCount, Sample, SlowCommands, UnreadableField
-from redis_pulse.polling.poll_commands import CachingCommands, PollReplies, RefusedCommands
-from redis_pulse.sample_store import SampleStore
+from redis_pulse.metric import (
+    CollectorFault,
+    CollectorItem,
+    LatencySpikes,
+    OverflowCount,
+    Sample,
+    SlowCommands,
+    UnreadableField,
+    WrittenLines,
+)
+from redis_pulse.polling.node_counters import NodeCounters
+from redis_pulse.polling.pipelines import Pipelines
+from redis_pulse.polling.poll_commands import CachingCommands, PipelinedReplies, PollReplies, RefusedCommands
+from redis_pulse.sample_store import NO_SAMPLES, RenderedSamples, SampleStore
 from redis_pulse.server_info import Server
 from redis_pulse.telemetry import TargetMetrics
+from redis_pulse.text_format import render_label
 
 #: Seconds from the deadline of a collector until it is cancelled, if it does not end by itself.
 CANCEL_AFTER = 0.1
+#: Commands whose replies grow with the use of the server, so that their number must not depend on scrapes.
+LONG_REPLIES = frozenset({"client|list"})
+#: Seconds of work after which other tasks may run.
+MAX_WORK = 0.001
 #: The collector that finds out what the server is. If its command is unknown, that is a failure.
 INFO = "info"
 
@@ -37,6 +55,11 @@ class ConfiguredCollector(NamedTuple):
 
     collector: Collector
     options: Options
+
+    @property
+    def is_expensive(self) -> bool:
+        """Whether it runs every ``poll.interval`` only, even if other collectors run before each scrape."""
+        return not self.collector.default or not LONG_REPLIES.isdisjoint(self.collector.commands)
 
 
 class CollectorObserver(Protocol):
@@ -64,6 +87,10 @@ class CollectorObserver(Protocol):
 
     def slow_commands(self, found: SlowCommands) -> None:
         """Handle the slow commands that the server has logged since the last poll."""
+        ...
+
+    def latency_spikes(self, found: LatencySpikes) -> None:
+        """Handle the newest spikes of the server's latency monitor."""
         ...
 
     def polled(self) -> None:
@@ -94,8 +121,10 @@ class TargetPoller:
     ) -> None:
         self._client = client
         self._name = client.target.name
+        self._target_label = render_label("target", self._name)
         self._poll = client.target.poll
         self._collectors = collectors
+        self._cheap = [configured for configured in collectors if not configured.is_expensive]
         self._store = store
         self._metrics = metrics
         self._observer = observer
@@ -104,11 +133,30 @@ class TargetPoller:
         self._newest_error: TargetError | None = None
         self._failing: dict[str, FailedCollector] = {}
         self._refusals: RefusedCommands = {}
+        self._pipelines = Pipelines(client, clock, self._poll.timeout)
+        self._requesting = [
+            (one, one.collector.requests) for one in collectors if isinstance(one.collector, Requesting)
+        ]
+        self._writing = {
+            one.collector.name: one.collector.write for one in collectors if isinstance(one.collector, Writing)
+        }
+        self._reads_info = any(one.collector.name == INFO for one in collectors)
+        #: by collector that reads only INFO, if several nodes answer
+        self._node_counters: dict[str, NodeCounters] = {}
         #: What the server behind the target is, as its newest INFO reply says.
-        self.server = Server(local=client.target.endpoint.is_local)
+        self.server = Server(
+            local=client.target.endpoint.is_local,
+            host=client.target.endpoint.host,
+            login_service=source.service if (source := client.target.token_source) else "",
+        )
         #: Whether a poll has ended.
         self.polled = False
         self._connects = 0
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        """Store nothing more. A run may swallow its cancellation: ``wait_for`` of Python 3.11 does at times."""
+        self._is_stopped = True
 
     @property
     def newest_error(self) -> TargetError | None:
@@ -120,35 +168,77 @@ class TargetPoller:
         """The collectors whose newest run failed, and the reasons."""
         return self._failing
 
-    async def poll(self, _due: float) -> None:
-        """Run every collector that applies to this server, one after the other.
+    async def poll(self, _due: float, *, complete: bool = True) -> None:
+        """Send what the collectors announce, and run every collector that applies to this server, one after the other.
 
-        For the circuit breaker a poll is one call.
+        For the circuit breaker a poll is one call. If it is not ``complete``, the expensive collectors do not run.
+        Their samples stay.
         """
-        replies: PollReplies = {}
+        replies, pipelined = PollReplies(), PipelinedReplies()
         if self._connects != self._client.connects:
             self._connects = self._client.connects
             self.server.info_query = None  # another server may answer now, which may need another form of INFO
         started, first_reason = self._clock(), ""
         call = self._client.start_call()
         try:
-            for configured in self._collectors:
-                if not configured.collector.applies(self.server) or not self._reads_this_role(configured.options):
-                    self._skip_collector(configured.collector.name)
-                else:
-                    reason = await self._run(configured, replies, call)
-                    first_reason = first_reason or reason
+            try:
+                collectors = self._collectors if complete else self._cheap
+                if self.server.info_query is not None or not self._reads_info:
+                    await self._send_announced(replies, pipelined, call, complete=complete)
+                paused = self._clock()
+                for configured in collectors:
+                    if self._clock() - paused >= MAX_WORK:
+                        await asyncio.sleep(0)  # most replies are there, so nothing else lets other tasks run
+                        paused = self._clock()
+                    self._end_if_stopped()
+                    if not self._applies(configured):
+                        self._skip_collector(configured.collector.name)
+                    else:
+                        reason = await self._run(configured, replies, pipelined, call)
+                        first_reason = first_reason or reason
+                    if configured.collector.name == INFO:
+                        await self._send_announced(replies, pipelined, call, complete=complete)
+                self._commands_of_poll(replies, pipelined, call).remember_unread_refusals()
+            finally:
+                call.end()
+            self._client.naming.set_server_version(self.server.version)
+            self._metrics.record_poll(self._clock() - started, first_reason)
+            self._observer.polled()
         finally:
-            call.end()
-        self._client.naming.set_server_version(self.server.version)
-        self._metrics.record_poll(self._clock() - started, first_reason)
-        self._observer.polled()
+            self.server.end_poll()
         self.polled = True
 
     def missed(self, late: int, overrun: int) -> None:
         """Count polls that never started: the exporter was late, or the poll before still waited for the target."""
         for configured in self._collectors:
             self._metrics.operation(configured.collector.name).missed(late, overrun)
+
+    def _end_if_stopped(self) -> None:
+        if self._is_stopped:
+            raise asyncio.CancelledError
+
+    def _applies(self, configured: ConfiguredCollector) -> bool:
+        return configured.collector.applies(self.server) and self._reads_this_role(configured.options)
+
+    async def _send_announced(
+        self, replies: PollReplies, pipelined: PipelinedReplies, call: GuardedCall, *, complete: bool
+    ) -> None:
+        """Send at once what the collectors of this poll announce and what is not known yet."""
+        commands = self._commands_of_poll(replies, pipelined, call)
+        wanted: dict[Args, str] = {}
+        for configured, requests in self._requesting:
+            if (complete or not configured.is_expensive) and self._applies(configured):
+                for args in requests(self.server, configured.options):
+                    if args not in wanted and commands.may_send(args):
+                        wanted[args] = configured.collector.name
+        if wanted:
+            pipelined |= await self._pipelines.send(wanted, call)
+
+    def _commands_of_poll(
+        self, replies: PollReplies, pipelined: PipelinedReplies, call: GuardedCall
+    ) -> CachingCommands:
+        sender = self._client.commands(INFO, 0.0, call)
+        return CachingCommands(sender, replies, self._refusals, self.server, self._clock, pipelined)
 
     def _skip_collector(self, name: str) -> None:
         """Drop the samples and the state of a collector that does not apply to this server now."""
@@ -162,7 +252,9 @@ class TargetPoller:
         is_grouped = self._client.target.is_grouped
         return not isinstance(options, RoleOptions) or options.reads(self.server.role, is_grouped=is_grouped)
 
-    async def _run(self, configured: ConfiguredCollector, replies: PollReplies, call: GuardedCall) -> str:
+    async def _run(
+        self, configured: ConfiguredCollector, replies: PollReplies, pipelined: PipelinedReplies, call: GuardedCall
+    ) -> str:
         """Run one collector. Return the reason of its failure, or an empty string.
 
         ``OperationMetrics.run`` does not fit here, because it counts a run at its start. A run of a collector does not
@@ -172,23 +264,43 @@ class TargetPoller:
         operation = self._metrics.operation(name)
         started = self._clock()
         sender = self._client.commands(name, started + self._poll.timeout, call)
-        commands = CachingCommands(sender, replies, self._refusals, self.server.identity, self._clock)
+        commands = CachingCommands(sender, replies, self._refusals, self.server, self._clock, pipelined)
         error: Exception | None = None
-        items: list[CollectorItem] = []
+        items: Sequence[CollectorItem] = []
+        lines = NO_SAMPLES
         try:
             items = await self._collect(configured, commands, sender)
+            lines = await self._store.render(self._name, self._samples(configured.collector, items))
+            self._end_if_stopped()
         except asyncio.CancelledError as cancelled:
             operation.total.inc()
             operation.record_outcome(cancelled, self._clock() - started, self._poll.timeout)
             raise
         except Exception as raised:  # noqa: BLE001  # a fault of one collector costs only its own samples
             error = raised
-        seconds = self._clock() - started
+        try:
+            seconds = self._clock() - started + commands.waited
+            return self._record_run(name, lines, items, error, seconds, commands)
+        finally:
+            forget_frames(error)  # they refer to this frame, and so to all replies of the poll
+
+    def _record_run(
+        self,
+        name: str,
+        lines: RenderedSamples,
+        items: Iterable[CollectorItem],
+        error: Exception | None,
+        seconds: float,
+        commands: CachingCommands,
+    ) -> str:
+        """Record a run that has ended. Return the reason of its failure, or an empty string."""
+        operation = self._metrics.operation(name)
         if commands.sent or not isinstance(error, UNSUPPORTED):
             operation.total.inc()
             operation.record_outcome(error, seconds, self._poll.timeout)
         if error is None:
-            self._store_samples(name, items, seconds, commands)
+            self._store.put(self._name, name, lines, self._poll.max_age)
+            self._record_success(name, items, seconds, commands)
             return ""
         if isinstance(error, UnknownCommandError) and name != INFO:
             self._record_unsupported(name, error, seconds)
@@ -200,31 +312,45 @@ class TargetPoller:
 
     async def _collect(
         self, configured: ConfiguredCollector, commands: CachingCommands, sender: OperationCommands
-    ) -> list[CollectorItem]:
+    ) -> Sequence[CollectorItem]:
         """Return what a collector yields. Raise SkippedError or OperationTimeoutError if it does not end by itself."""
         try:
             # The deadline of the commands comes first. It gives the breaker its verdict. It also distinguishes a
             # slow target from a long queue of connects in the exporter.
             async with asyncio.timeout(self._poll.timeout + CANCEL_AFTER):
-                return list(await configured.collector.collect(self.server, commands, configured.options))
+                collector = configured.collector
+                write = self._writing.get(collector.name)
+                if write is not None and not self.server.has_many_nodes:
+                    written = await write(self.server, commands, configured.options, self._target_label)
+                    if written is not None:
+                        return written
+                items = await collector.collect(self.server, commands, configured.options)
+                return await limited_items(items)
         except TimeoutError:
             if sender.is_queueing:  # both deadlines passed at once, and this one was noticed first
                 raise SkippedError("too many connects at once") from None
             raise OperationTimeoutError("not done in time") from None
 
-    def _store_samples(
+    def _samples(self, collector: Collector, items: Iterable[CollectorItem]) -> list[Sample | WrittenLines]:
+        """Return the samples of a run. If several nodes answer, counters of INFO continue whichever node answers."""
+        if not self.server.has_many_nodes or collector.commands != ("info",):
+            return [item for item in items if type(item) is Sample or type(item) is WrittenLines]
+        samples = [item for item in items if type(item) is Sample]
+        counters = self._node_counters.setdefault(collector.name, NodeCounters())
+        return list(counters.continued(samples, self.server.run_id))
+
+    def _record_success(
         self, name: str, items: Iterable[CollectorItem], seconds: float, commands: CachingCommands
     ) -> None:
-        samples = [item for item in items if isinstance(item, Sample)]
-        self._store.put(self._name, name, samples, self._poll.max_age)
+        others = [item for item in items if type(item) is not Sample and type(item) is not WrittenLines]
         self._metrics.record_collector(
             name,
             success=True,
             supported=True,
             denied=bool(commands.denied),
             seconds=seconds,
-            unreadable=sum(1 for item in items if isinstance(item, UnreadableField)),
-            overflow=sum(item.values for item in items if isinstance(item, OverflowCount)),
+            unreadable=sum(1 for item in others if isinstance(item, UnreadableField)),
+            overflow=sum(item.values for item in others if isinstance(item, OverflowCount)),
         )
         self._failing.pop(name, None)
         self._newest_error = None
@@ -232,10 +358,12 @@ class TargetPoller:
             self._observer.denied(name, commands.denied, worked=True)
         else:
             self._observer.on_collector(name, None)
-        self._observer.partial_failures(name, [item for item in items if isinstance(item, CollectorFault)])
-        for item in items:
+        self._observer.partial_failures(name, [item for item in others if isinstance(item, CollectorFault)])
+        for item in others:
             if isinstance(item, SlowCommands):
                 self._observer.slow_commands(item)
+            elif isinstance(item, LatencySpikes):
+                self._observer.latency_spikes(item)
 
     def _record_unsupported(self, name: str, error: TargetError, seconds: float) -> None:
         self._store.forget(self._name, name)
@@ -246,9 +374,11 @@ class TargetPoller:
     def _record_denied(
         self, name: str, error: PermissionDeniedError, seconds: float, commands: CachingCommands
     ) -> None:
-        self._failing[name] = FailedCollector(error, tuple(commands.denied))
+        # Not every collector sends its commands itself; then the error names one.
+        denied = tuple(commands.denied) or tuple(filter(None, (error.command,)))
+        self._failing[name] = FailedCollector(error, denied)
         self._metrics.record_collector(name, success=False, supported=True, denied=True, seconds=seconds)
-        self._observer.denied(name, commands.denied, worked=False)
+        self._observer.denied(name, denied, worked=False)
 
     def _record_failure(self, name: str, error: Exception, seconds: float) -> str:
         """Record a failed run and return the reason of its cause."""

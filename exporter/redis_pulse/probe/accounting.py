@@ -32,6 +32,8 @@ class ProbeResult(NamedTuple):
     was_sent: bool = True
     #: Whether the kernel timed the reply.
     kernel_clock: bool = False
+    #: Its PING, if that was sent.
+    sent: SentPing | None = None
 
 
 class ProbeObserver(Protocol):
@@ -162,7 +164,7 @@ def finish(
     """
     seconds = round_trip.seconds if round_trip is not None and error is None else None
     is_stamped = round_trip is not None and round_trip.clock == "kernel"
-    return ProbeResult(ping.due, at, seconds, error, ping.sent is not None, is_stamped)
+    return ProbeResult(ping.due, at, seconds, error, ping.sent is not None, is_stamped, ping.sent)
 
 
 class ProbeAccounting:

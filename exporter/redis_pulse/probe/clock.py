@@ -1,5 +1,7 @@
 """Decides whether the kernel timestamp of a reply can be trusted, and computes the round trip.
 
+That of a PING is decided on when it is sent (``ProbeConnection.ping``).
+
 The kernel timestamp is on the wall clock, CLOCK_REALTIME, which an administrator or NTP may set at any moment. So the
 wall clock is compared with the monotonic clock at every ping and at every reply. If it moved against the monotonic
 clock by more than slewing explains, a new *epoch* begins.

@@ -5,8 +5,8 @@ are unanswered. So every probe that falls into a stall of two seconds shows the 
 outcome: a success, or one reason. A probe that timed out stays in the queue until its late reply. A timeout is no
 reason to reconnect.
 
-**Kernel timestamps.** The kernel timestamp marks when a reply arrived (``clock``). So a delay of the exporter's own
-event loop does not count as latency of the target. The socket is therefore read
+**Kernel timestamps.** They mark when a PING left and when its reply arrived (``clock``). So a delay of the exporter's
+own event loop does not count as latency of the target. The socket is therefore read
 
 - before each PING while a reply is outstanding, because unread replies would merge and share the timestamp of the last;
 - before a probe times out, because a reply that came in time may be waiting there.
@@ -52,6 +52,7 @@ from redis_pulse.probe.clock import OneShotTimer, WallClockMonitor, round_trip
 from redis_pulse.probe.csv_log import ProbeCsvLog
 from redis_pulse.probe.inflight import InflightPing, InflightPings, PingSequence
 from redis_pulse.probe.session import ProbeSession
+from redis_pulse.probe.spare import SpareConnection
 from redis_pulse.telemetry import TargetMetrics, families
 
 #: Seconds. A send that took longer was preempted, so it is uncertain when the PING left.
@@ -100,6 +101,7 @@ class Prober:
         )
         self._waiting: list[PendingPing] = []  # came due while there was no connection
         self._session: ProbeSession | None = None
+        self._spare = SpareConnection(client, metrics, self)
         self._sequence = PingSequence(self._inflight)
         self._timer = OneShotTimer(self._wake)
         #: When the newest reply was read. Before the first reply: when the oldest unanswered ping was sent.
@@ -182,6 +184,7 @@ class Prober:
         accounting.scheduled()
         if self._inflight.outstanding or self._waiting:
             self._process_deadlines()  # first, because unread replies would merge with the next and share its timestamp
+        self._replace_connection(due)
         session = self._session
         if session is None and self._lost is not None and due < self._next_attempt:
             accounting.not_sent(PendingPing(due, None), self._error_without_attempt(self._lost))
@@ -197,8 +200,25 @@ class Prober:
                 self._session = ProbeSession(self._client, self._metrics, self)
         elif self._inflight.full:
             accounting.not_sent(ping, OperationTimeoutError("too many pings are unanswered"))
+        elif self._inflight.outstanding and self._spare.holds_back(self._now(), self._received_at):
+            self._waiting.append(ping)
+            self._set_timer()
         elif (sent := self._send(ping, session.connection)) is not None:
             self._accuracy.lateness.observe(sent.lateness)
+
+    def _replace_connection(self, now: float) -> None:
+        """Change to the spare connection between two pings. Begin to make it when the present login ends soon."""
+        session = self._session
+        if session is None or session.connection is None:
+            return
+        if not self._spare.is_ready:
+            if self._breaker.state == "closed":
+                self._spare.prepare(session.connection, now)
+        elif not self._inflight.outstanding:
+            self._session = spare = self._spare.take()
+            session.close()
+            if spare.connection is not None:
+                self.connection_opened(spare.connection)
 
     def _error_without_attempt(self, lost: TargetError) -> TargetError:
         """Return the error of a probe for which nothing is tried: what opened the breaker, or else ``lost``."""
@@ -229,6 +249,7 @@ class Prober:
     async def stop(self) -> None:
         """Close the connection. Probes in flight end without a verdict on the target."""
         self._timer.stop()
+        await self._spare.stop()
         if self._session:
             await self._session.stop()
         self._accounting.abandoned([ping.token for ping in self._inflight.close_all()] + self._waiting)
@@ -272,7 +293,9 @@ class Prober:
             self._was_answered = self._was_answered or error is None or not error.unavailable
             if isinstance(error, AuthError):
                 raise error  # a new connection reads the credentials again
-        if not self._inflight.in_flight:
+        if self._spare.is_ready:
+            self._replace_connection(received.at)
+        if not self._inflight.in_flight and not self._waiting:
             self._timer.stop()  # there is no deadline, and a wake-up would cost as much as the ping did
         self._notify_drained()
 
@@ -280,6 +303,7 @@ class Prober:
         """End every probe that is in flight or waits for the connection, with the reason of the loss."""
         error = self._max_clients_error or error  # a full server sends this error and then hangs up
         self._session, self._lost = None, error
+        self._spare.drop()  # it may be dead too
         # A connection that had good replies may be replaced at once. Otherwise the next attempt waits for its turn.
         self._next_attempt = -math.inf if self._was_answered else self._attempted_at + self._trial_interval
         self._sequence.end(error)

@@ -32,10 +32,14 @@ class ProbeSessionListener(Protocol):
 class ProbeSession:
     """Connects when the limiter allows it. Then passes every reply on, until the connection is lost or given up."""
 
-    def __init__(self, client: TargetClient, metrics: TargetMetrics, listener: ProbeSessionListener) -> None:
+    def __init__(
+        self, client: TargetClient, metrics: TargetMetrics, listener: ProbeSessionListener, *, is_spare: bool = False
+    ) -> None:
         self._client = client
         self._metrics = metrics
-        self._listener = listener
+        self._is_spare = is_spare
+        #: is notified of what happens
+        self.listener = listener
         #: The connection, while there is one.
         self.connection: ProbeConnection | None = None
         #: Whether it still waits for others to connect.
@@ -53,7 +57,7 @@ class ProbeSession:
         try:
             received = connection.receive()
             if received is not None:
-                self._listener.received(connection, received)
+                self.listener.received(connection, received)
         except TargetError as error:
             self.give_up(error)
         except Exception as error:
@@ -74,16 +78,17 @@ class ProbeSession:
 
     def give_up(self, error: TargetError) -> None:
         """Close the connection and report the reason."""
-        self._close()
-        self._listener.connection_lost(error)
+        self.close()
+        self.listener.connection_lost(error)
 
     async def stop(self) -> None:
         """Close the connection, or stop connecting, without a report."""
-        self._close()
+        self.close()
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close the connection without a report, if there is one."""
         self.read_tcp_info()  # most segments are sent again just before a dead connection is given up
         connection, self.connection = self.connection, None
         if connection is not None:
@@ -93,12 +98,12 @@ class ProbeSession:
         try:
             async with self._client.connect_limiter.acquire():
                 self.is_queueing = False
-                self.connection = connection = await self._client.connect_probe(self._on_phase)
+                self.connection = connection = await self._client.connect_probe(self._on_phase, is_spare=self._is_spare)
             connection.listen(self.read)
             self.read_tcp_info()
-            if (expires := connection.certificate_expires) is not None and not self._listener.is_replaced:
+            if (expires := connection.certificate_expires) is not None and not self.listener.is_replaced:
                 self._metrics.value(families.CERTIFICATE).set(expires)
-            self._listener.connection_opened(connection)
+            self.listener.connection_opened(connection)
         except TargetError as error:
             self.give_up(error)
         except Exception as error:

@@ -55,6 +55,18 @@ class Grid:
         self._last = index
         return self.origin + index * self.interval, MissedRuns(missed - overrun, overrun)
 
+    def next_after(self, at: float) -> float:
+        """Return the first moment after ``at`` that is not claimed yet."""
+        return self.origin + (max(self._index(at), self._last) + 1) * self.interval
+
+    def index_at(self, at: float) -> int:
+        """Return the number of the newest moment at a time."""
+        return self._index(at)
+
+    def pass_over(self) -> None:
+        """Claim the moments up to now without a run: they were replaced by moments that are not on the grid."""
+        self._last = max(self._last, self._index())
+
     def _index(self, at: float | None = None) -> int:
         at = self._clock() if at is None else at
         return -1 if at == -math.inf else max(-1, math.floor((at - self.origin + self._max_early) / self.interval))

@@ -1,11 +1,13 @@
-"""Start jobs and callbacks at their moments, and count the moments that were missed.
+"""Start jobs, polls and callbacks at their moments, and count the moments that were missed.
 
-The n-th run of a job is due at ``origin + n·interval`` on the monotonic clock (``Grid``). Two kinds of work use such
+The n-th run of a job is due at ``origin + n·interval`` on the monotonic clock (``Grid``). Three kinds of work use such
 grids:
 
-- A job (``add_async_job``) is a coroutine that takes its time: a poll, a discovery, a canary, a cold connect.
-  APScheduler starts it every few seconds. It keeps the list of jobs, runs each in a task, and lets no two runs of a
-  job overlap. One start costs about 120 µs.
+- A job (``add_async_job``) is a coroutine that takes its time: a discovery, a canary, a cold connect. APScheduler
+  starts it every few seconds. It keeps the list of jobs, runs each in a task, and lets no two runs of a job overlap.
+  One start costs about 120 µs.
+- A poll (``add_poll``) is such a coroutine too. It leaves its grid to come just before a scrape (``planner``). Its
+  moments change with each scrape, so a timer of the event loop serves them (``PollQueue``).
 - A callback (``add_callback``) returns at once. It sends one ping. A thousand targets need a thousand calls a second.
   A timer of the event loop serves them (``CallbackQueue``), which costs about 2 µs a call. It uses the monotonic
   clock, so a step of the wall clock moves no ping.
@@ -28,6 +30,9 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from redis_pulse.scheduling.callbacks import TIMER_MAX_EARLY, CallbackQueue, OnDue, OnSkipped, ScheduledCallback
 from redis_pulse.scheduling.grid import APSCHEDULER_MAX_EARLY, Grid, GridTrigger, MissedRuns
+from redis_pulse.scheduling.planner import PollPace, PollPlanner
+from redis_pulse.scheduling.polls import OnMissedPoll, PollJob, PollQueue, RunPoll
+from redis_pulse.scheduling.scrapers import Scraper
 
 #: Fraction of an interval between the phases of two jobs. The golden ratio spreads any number of them evenly.
 _GOLDEN = (math.sqrt(5) - 1) / 2
@@ -69,6 +74,7 @@ class Scheduler:
         *,
         on_missed: Callable[[str, MissedRuns], None],
         on_error: Callable[[str, Exception], None],
+        on_scraper: Callable[[Scraper], None] = lambda _scraper: None,
     ) -> None:
         self._clock = clock
         self._on_missed = on_missed
@@ -77,6 +83,11 @@ class Scheduler:
         self._jobs: dict[tuple[str, str], ScheduledJob] = {}
         self._callbacks: dict[tuple[str, str], ScheduledCallback] = {}
         self._queue = CallbackQueue(clock, on_missed=on_missed, on_error=on_error)
+        #: learns when pages are scraped, and plans polls just before
+        self.planner = PollPlanner(clock, self._on_scraper)
+        self._on_scraper_found = on_scraper
+        self._polls: dict[tuple[str, str], PollJob] = {}
+        self._poll_queue = PollQueue(clock, self.planner, on_missed=on_missed, on_error=on_error, track=self._track)
         self._latest_start = -math.inf
         self._started = clock()
         self._phase = random.random()  # noqa: S311
@@ -111,6 +122,29 @@ class Scheduler:
             self._run_now(job)
         return cancelled
 
+    def add_poll(
+        self, pace: PollPace, kind: str, key: str, run: RunPoll, missed: OnMissedPoll
+    ) -> asyncio.Task[Any] | None:
+        """Poll a target now, then before scrapes, or every ``pace.interval`` seconds at a unique phase.
+
+        The job replaces the one with the same kind and key. Its moments stay if the interval is the same. Return the
+        run of the replaced job, which is cancelled, or None.
+        """
+        old = self._polls.get((kind, key))
+        cancelled = self.remove(kind, key)
+        if old is not None and old.grid.interval == pace.interval:
+            job = PollJob(kind, key, pace, old.grid, old.place, run, missed)
+            job.continue_from(old, self._clock() if cancelled is not None else old.busy_until)
+        else:
+            grid = self._new_grid(pace.interval, max_early=TIMER_MAX_EARLY)
+            job = PollJob(kind, key, pace, grid, self._phase, run, missed)
+        self._polls[kind, key] = job
+        self._poll_queue.add(job)
+        task = asyncio.get_running_loop().create_task(self._poll_staggered(job))
+        job.task = task
+        self._track(task)
+        return cancelled
+
     def add_callback(self, interval: float, kind: str, key: str, on_due: OnDue, on_skipped: OnSkipped) -> None:
         """Call ``on_due(moment)`` every ``interval`` seconds at a unique phase. It must return at once.
 
@@ -135,6 +169,8 @@ class Scheduler:
         """Remove a job or callback. Return its run, which is cancelled, or None if none has begun."""
         if callback := self._callbacks.pop((kind, key), None):
             callback.remove()
+        if poll := self._polls.pop((kind, key), None):
+            return self._poll_queue.remove(poll)
         if job := self._jobs.pop((kind, key), None):
             self._scheduler.remove_job(f"{kind} {key}")
             job.is_removed = True
@@ -156,6 +192,10 @@ class Scheduler:
         self._jobs.clear()
         self._callbacks.clear()
         self._queue.clear()
+        for poll in self._polls.values():
+            poll.is_removed = True
+        self._polls.clear()
+        self._poll_queue.clear()
         if self._scheduler.running:
             self._scheduler.remove_all_jobs()
         running = self._running - {asyncio.current_task()}
@@ -176,6 +216,10 @@ class Scheduler:
         now, first = self._clock(), self._started + self._phase * interval
         return Grid(interval, first + math.ceil((now - first) / interval) * interval, self._clock, max_early=max_early)
 
+    def _on_scraper(self, scraper: Scraper) -> None:
+        self._poll_queue.replan()
+        self._on_scraper_found(scraper)
+
     def _run_now(self, job: ScheduledJob) -> None:
         task = asyncio.get_running_loop().create_task(self._run_staggered(job))
         job.task = task
@@ -183,11 +227,18 @@ class Scheduler:
 
     async def _run_staggered(self, job: ScheduledJob) -> None:
         """Run a job at once, or shortly after the others. A thousand polls in one iteration would block the loop."""
+        await self._wait_for_turn(job)
+        await self._run_job(job, self._clock())
+
+    async def _poll_staggered(self, job: PollJob) -> None:
+        await self._wait_for_turn(job)
+        await self._poll_queue.run(job, self._clock())
+
+    async def _wait_for_turn(self, job: ScheduledJob | PollJob) -> None:
         self._latest_start = max(self._clock(), self._latest_start + STARTUP_STAGGER)
         job.is_queued = True
         await asyncio.sleep(self._latest_start - self._clock())
         job.is_queued = False
-        await self._run_job(job, self._clock())
 
     def _track(self, task: asyncio.Task[Any]) -> None:
         self._running.add(task)

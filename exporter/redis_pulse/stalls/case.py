@@ -5,11 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from redis_pulse.client.client_name import NAME
-from redis_pulse.parse.reply import as_integer, as_list
+from redis_pulse.parse.reply import as_list, as_text, parse_uint
 from redis_pulse.stalls.detector import Episode
 from redis_pulse.stalls.enquiry import Answers, new_entries, shown_commands
 from redis_pulse.stalls.evidence import EndedBy, Evidence, LatencyEvent, Snapshot, TcpSample, parse_latency
+from redis_pulse.stalls.facts import Facts
 from redis_pulse.stalls.snapshots import RawSnapshot
+
+#: A reply that was held back for less says the same.
+_HELD_SECONDS = 0.05
 
 
 @dataclass(slots=True)
@@ -30,9 +34,15 @@ class StallCase:
     malformed_refused: bool | None = None
     enquiry: asyncio.Task[None] | None = None
     limit: asyncio.Timeout | None = None
+    #: The evidence as JSON, as the record keeps it.
+    stored: str = "{}"
 
     def evidence(self, threshold: float, lag_between: Callable[[float, float], float], now: float) -> Evidence:
-        """Return the evidence, with every reply parsed."""
+        """Return the evidence as a record keeps it. So anyone can check the cause of a record again."""
+        self.stored = self._evidence(threshold, lag_between, now).to_json()
+        return Evidence.from_json(self.stored)
+
+    def _evidence(self, threshold: float, lag_between: Callable[[float, float], float], now: float) -> Evidence:
         episode, answers = self.episode, self.answers or Answers()
         before = None if self.before is None else self.before.parse()
         after = None if answers.info is None else answers.info.parse()
@@ -57,7 +67,7 @@ class StallCase:
             slow_entries=new_entries(answers.replies.get("slowlog"), number, since, NAME),
             command_log=new_entries(answers.replies.get("commandlog"), None, since, NAME),
             latency_events=_new_events(answers.replies.get("latency"), since),
-            latency_threshold=as_integer(pair[1]) if len(pair) > 1 else None,
+            latency_threshold=parse_uint(as_text(pair[1]) or "") if len(pair) > 1 else None,
             tcp=tuple(self.tcp),
             retransmits_before=self.retransmits_before,
             retransmits_after=self.retransmits_after,
@@ -65,6 +75,18 @@ class StallCase:
             malformed_refused=self.malformed_refused,
             missing={**answers.missing, **self.missing},
         )
+
+    def was_answered_early(self) -> bool:
+        """Return whether the answers are of a time before the stall was over, though their reply came after it.
+
+        A server sends the replies of one turn of its loop together. So a command of another client may have run between
+        the answer and its arrival.
+        """
+        info = None if self.answers is None else self.answers.info
+        if info is None or self.before is None:
+            return False
+        held = Facts(Evidence(before=self.before.parse(), after=info.parse())).reply_held
+        return held >= max(_HELD_SECONDS, 0.1 * self.episode.seconds)
 
     def shown_commands(self, evidence: Evidence) -> list[str]:
         """Return the slowest commands with their arguments, for ``stalls.show_commands``."""

@@ -9,6 +9,7 @@ is no stall. A lost connection ends a stall.
     late_reply(…)        the reply to a ping that timed out; a longer wait than its deadline was measured
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -41,14 +42,22 @@ class Episode:
     seconds: float = 0.0
     #: The due time of the ping that waited longest.
     longest_started: float | None = None
+    #: When the newest wait ended. The episode itself ends with the next reply in time, which may be much later.
+    waited_until: float = -math.inf
     slow: int = 0
     timeouts: int = 0
     ended: float | None = None
     ended_by: EndedBy = "unknown"
     kernel_clock: bool = True
 
+    @property
+    def longest_end(self) -> float:
+        """When the longest wait ended."""
+        return (self.started if self.longest_started is None else self.longest_started) + self.seconds
+
     def measure(self, due: float, seconds: float) -> None:
         """Record a wait."""
+        self.waited_until = max(self.waited_until, due + seconds)
         if seconds > self.seconds:
             self.seconds, self.longest_started = seconds, due
 
@@ -56,12 +65,14 @@ class Episode:
 class StallDetector:
     """Keeps the stall that a target is in, if any. ``threshold`` is in seconds."""
 
-    __slots__ = ("_answer", "_threshold", "running")
+    __slots__ = ("_answer", "_threshold", "_unanswered", "running")
 
     def __init__(self, threshold: float) -> None:
         self._threshold = threshold
         self.running: Episode | None = None
         self._answer: EndedBy | None = None
+        #: The due time of the oldest ping that timed out and has no reply yet.
+        self._unanswered: float | None = None
 
     def overdue(self, due: float, now: float) -> Episode | None:
         """Record that a ping still waits. Return the episode that begins with it, or None."""
@@ -81,6 +92,8 @@ class StallDetector:
             episode = self.running or self._begin(outcome.due)
             episode.timeouts += 1
             episode.measure(outcome.due, outcome.at - outcome.due)
+            if self._unanswered is None:
+                self._unanswered = outcome.due
             return None
         if (answer := _ANSWERS.get(reason)) is not None:
             episode = self.running or self._begin(outcome.due)
@@ -93,7 +106,17 @@ class StallDetector:
     def late_reply(self, due: float, seconds: float) -> None:
         """Record the whole wait of a ping that had timed out."""
         if self.running is not None:
+            self._measure_unanswered(self.running, due + seconds)
             self.running.measure(due, seconds)
+
+    def _measure_unanswered(self, episode: Episode, at: float) -> None:
+        """Record the wait of a ping without a reply, at the first sign of life of the server.
+
+        A connection that is silent for long is replaced. The replies to its pings never come.
+        """
+        if self._unanswered is not None:
+            episode.measure(self._unanswered, at - self._unanswered)
+            self._unanswered = None
 
     def end(self, at: float, ended_by: EndedBy = "unknown") -> Episode | None:
         """End the running episode without a reply. Return it, or None."""
@@ -103,11 +126,13 @@ class StallDetector:
         return episode
 
     def _begin(self, due: float) -> Episode:
-        self.running, self._answer = Episode(due), None
+        self.running, self._answer, self._unanswered = Episode(due), None, None
         return self.running
 
     def _on_reply(self, outcome: PingOutcome) -> Episode | None:
         seconds = outcome.seconds or 0.0
+        if self.running is not None:
+            self._measure_unanswered(self.running, outcome.at)
         if seconds >= self._threshold:
             episode = self.running or self._begin(outcome.due)
             episode.slow += 1
@@ -126,4 +151,6 @@ class StallDetector:
         if self.running is not None and waited >= self._threshold:
             self.running.slow += 1
             self.running.measure(outcome.due, waited)
+        if self.running is not None:
+            self._measure_unanswered(self.running, outcome.at)
         return self.end(outcome.at, "reset")

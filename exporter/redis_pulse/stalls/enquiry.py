@@ -4,21 +4,23 @@ Questions have their own deadline, and neither a failed ping nor the breaker can
 denies or lacks is evidence that is missing. That is remembered, so it is not sent again at each stall.
 """
 
-import asyncio
-import socket
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, Final, Protocol
 
 from redis_pulse.commands import UNSUPPORTED, Args
 from redis_pulse.errors import PermissionDeniedError, TargetError
 from redis_pulse.parse.reply import as_integer, as_list, as_text
-from redis_pulse.stalls.evidence import SlowEntry, parse_slow_log
+from redis_pulse.stalls.evidence import MAX_LATENCY_EVENTS, MAX_LATENCY_SPIKES, SlowEntry, parse_slow_log
+from redis_pulse.stalls.flood import TokenBucket
 from redis_pulse.stalls.snapshots import INFO_EVERYTHING, INFO_SECTIONS, RawSnapshot
 
 #: Enquiries that run at once, over all targets.
 MAX_ENQUIRIES: Final = 20
+#: Enquiries per second in a flood of stalls, over all targets, and how many may come at once before.
+ENQUIRIES_PER_SECOND, BURST = 5.0, 50
 #: Seconds after which a denied command is sent again, because an operator may grant it.
 DENIED_FOR: Final = 300.0
 #: Source of evidence → its command. INFO is sent in the form that the server knows.
@@ -28,20 +30,27 @@ QUESTIONS: Final[dict[str, Args]] = {
     "latency": ("LATENCY", "LATEST"),
     "latency_threshold": ("CONFIG", "GET", "latency-monitor-threshold"),
 }
+#: Events whose history is read: those of which the newest spike is not the greatest one. And spikes of each.
+_MAX_HISTORIES = 3
+_MAX_SPIKES = MAX_LATENCY_SPIKES // _MAX_HISTORIES
+_EVENT = re.compile(r"[a-z][a-z0-9-]{0,31}")
 #: The commands of an enquiry in the notation of ACLs, by source.
 ACL_COMMANDS: Final = {
     "info": "info",
     "slowlog": "slowlog|get",
     "commandlog": "commandlog|get",
     "latency": "latency|latest",
+    "latency_history": "latency|history",
     "latency_threshold": "config|get",
 }
-#: An inline command with an open quote: refused before any command runs, even while clients are paused.
-_MALFORMED = b'"\r\n'
-#: Seconds in which a fresh connection must be made, and the malformed command refused, by a server that runs.
-_FRESH_TIMEOUT = 0.25
+#: Replies to INFO that polls received during one stall, and bytes of each.
+_MAX_POLLED, _MAX_INFO = 2, 65536
 #: Characters of a command that a record shows with ``stalls.show_commands``, and how many commands.
 _SHOWN_CHARACTERS, _SHOWN_COMMANDS = 128, 3
+
+
+#: How INFO of a Sentinel differs. The same address may be another server later.
+_SENTINEL: Final = b"redis_mode:sentinel"
 
 
 class Ask(Protocol):
@@ -53,16 +62,24 @@ class Ask(Protocol):
 
 
 class EnquirySlots:
-    """Limits the enquiries that run at once."""
+    """Limits the enquiries that run at once, and those per second. So a flood of stalls costs little CPU time."""
 
-    __slots__ = ("_free",)
+    __slots__ = ("_free", "_on_refused", "_tokens")
 
-    def __init__(self, limit: int = MAX_ENQUIRIES) -> None:
+    def __init__(
+        self,
+        limit: int = MAX_ENQUIRIES,
+        clock: Callable[[], float] = monotonic,
+        on_refused: Callable[[], None] = lambda: None,
+    ) -> None:
         self._free = limit
+        self._on_refused = on_refused
+        self._tokens = TokenBucket(ENQUIRIES_PER_SECOND, BURST, clock)
 
     def take(self) -> bool:
-        """Take a slot. Return False if all are taken."""
-        if self._free <= 0:
+        """Take a slot. Return False if all are taken, or if there were too many in the last seconds."""
+        if self._free <= 0 or not self._tokens.take():
+            self._on_refused()
             return False
         self._free -= 1
         return True
@@ -80,6 +97,14 @@ class Answers:
     replies: dict[str, Any] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
+    def availability(self) -> Iterator[tuple[str, bool]]:
+        """Yield each source that was queried or is known to be refused, and whether it is available."""
+        if self.info is not None:
+            yield "info", True
+        for source in dict.fromkeys((*self.replies, *self.missing)):
+            if source in ACL_COMMANDS:
+                yield source, source not in self.missing
+
 
 class Questioner:
     """Asks one target, and remembers what it denies or lacks. ``clock`` is monotonic, in seconds."""
@@ -89,10 +114,13 @@ class Questioner:
         self._clock = clock
         self._refused: dict[str, tuple[str, float]] = {}  # source → (reason, until)
         self._info: Args = INFO_SECTIONS
+        #: Whether the server is a Sentinel, which has none of the logs; None until its first INFO.
+        self._is_sentinel: bool | None = None
 
     async def snapshot(self, within: float) -> RawSnapshot | None:
         """Return a short INFO and the newest number of the slow log, or None if INFO is refused."""
-        sources = [source for source in ("info", "slowlog") if self.refusal(source) is None]
+        wanted = ("info", "slowlog") if self._is_sentinel is False else ("info",)
+        sources = [source for source in wanted if self.refusal(source) is None]
         commands = [self._info if source == "info" else ("SLOWLOG", "GET", 1) for source in sources]
         if "info" not in sources:
             return None
@@ -100,6 +128,8 @@ class Questioner:
         at = self._clock()
         raw = self._read("info", replies["info"], {})
         entries = self._read("slowlog", replies.get("slowlog"), {})
+        if isinstance(raw, bytes):
+            self._is_sentinel = _SENTINEL in raw
         return RawSnapshot(at, raw, newest_number(entries)) if isinstance(raw, bytes) else None
 
     async def enquire(self, within: float) -> Answers:
@@ -122,10 +152,32 @@ class Questioner:
                 answers.replies[source] = value
             elif isinstance(value, bytes):
                 answers.info = RawSnapshot(at, value)
+        await self._add_history(answers, within)
         return answers
+
+    async def _add_history(self, answers: Answers, within: float) -> None:
+        """Add earlier spikes of events whose newest spike may hide a greater one. The answer is complete without."""
+        names = _hidden_events(answers.replies.get("latency"))
+        if not names:
+            return
+        if (reason := self.refusal("latency_history")) is not None:
+            answers.missing["latency_history"] = reason
+            return
+        try:
+            replies = await self._ask([("LATENCY", "HISTORY", name) for name in names], within)
+        except TargetError as error:
+            answers.missing["latency_history"] = error.reason
+            return
+        for name, reply in zip(names, replies, strict=True):
+            spikes = as_list(self._read("latency_history", reply, answers.missing)) or []
+            rows = [[name, *spike[:2]] for item in spikes[-_MAX_SPIKES:] if (spike := as_list(item))]
+            answers.replies["latency"] = [*answers.replies["latency"], *rows]
+        answers.replies["latency_history"] = names
 
     def refusal(self, source: str) -> str | None:
         """Return why a source is not asked, or None if it is."""
+        if self._is_sentinel and source != "info":
+            return "a Sentinel has none"
         reason, until = self._refused.get(source, ("", 0.0))
         return reason if self._clock() < until else None
 
@@ -143,6 +195,64 @@ class Questioner:
             self._refused[source] = (reason, self._clock() + 10 * DENIED_FOR)
         missing[source] = reason
         return None
+
+
+def _hidden_events(latest: Any) -> list[str]:
+    """Return the events of LATENCY LATEST whose newest spike is smaller than their greatest one, the newest first."""
+    hidden: list[tuple[int, str]] = []
+    for item in (as_list(latest) or [])[:MAX_LATENCY_EVENTS]:
+        name, at, newest, greatest = [*(as_list(item) or []), None, None, None, None][:4]
+        text, numbers = as_text(name) or "", [as_integer(number) for number in (at, newest, greatest)]
+        if _EVENT.fullmatch(text) and (numbers[0] is not None) and (numbers[1] or 0) < (numbers[2] or 0):
+            hidden.append((numbers[0], text))
+    return [name for _, name in sorted(hidden, reverse=True)[:_MAX_HISTORIES]]
+
+
+class PolledReplies:
+    """Replies of polls that arrived during a stall. They are evidence too, also if the enquiry gets no answer."""
+
+    __slots__ = ("_info", "_replies")
+
+    def __init__(self) -> None:
+        self._info: list[RawSnapshot] = []
+        self._replies: dict[str, tuple[Args, Any]] = {}
+
+    def add(self, args: Args, reply: Any, at: float) -> None:
+        """Keep the reply to a command of a poll, if it is one that an enquiry sends too."""
+        words = tuple(str(word).upper() for word in args[:2])
+        if words[0] == "INFO":
+            # Other forms of INFO have no times of commands, or no CPU time.
+            if isinstance(reply, bytes) and b"cmdstat_" in reply and b"used_cpu_" in reply:
+                self._info = [*self._info, RawSnapshot(at, reply[:_MAX_INFO])][-_MAX_POLLED:]
+        elif words == ("LATENCY", "LATEST"):
+            self._replies["latency"] = args, reply
+        elif words == ("SLOWLOG", "GET"):
+            before = self._replies.get("slowlog")
+            if before is None or len(as_list(reply) or ()) >= len(as_list(before[1]) or ()):
+                self._replies["slowlog"] = args, reply
+
+    def complete(self, answers: Answers, longest_end: float, number: int | None) -> Answers:
+        """Return the answers with what they lack. ``number`` is the newest one of the slow log before the stall."""
+        replies, missing, info = dict(answers.replies), dict(answers.missing), answers.info
+        polled = next((one for one in self._info if one.at >= longest_end), None)
+        if polled is not None and (info is None or info.at < longest_end or polled.at < info.at):
+            info = polled
+            missing.pop("info", None)
+        for source, (args, reply) in self._replies.items():
+            is_whole = source != "slowlog" or _has_all(reply, args, number)
+            if replies.get(source) is None and as_list(reply) is not None and is_whole:
+                replies[source] = reply
+                missing.pop(source, None)
+        return Answers(info, replies, missing)
+
+
+def _has_all(reply: Any, args: Args, number: int | None) -> bool:
+    """Return whether a reply to SLOWLOG GET reaches back to the entry with this number."""
+    rows, wanted = as_list(reply) or [], as_integer(args[2]) if len(args) > 2 else None
+    if wanted is not None and len(rows) < wanted:
+        return True
+    oldest = as_integer((as_list(rows[-1]) or [None])[0]) if rows else None
+    return number is not None and oldest is not None and oldest <= number + 1
 
 
 def newest_number(entries: Any) -> int | None:
@@ -185,22 +295,3 @@ def shown_commands(reply: Any, entries: Sequence[SlowEntry]) -> list[str]:
             words = [(as_text(word) or "?")[:_SHOWN_CHARACTERS] for word in (as_list(parts[3]) or [])[:8]]
             shown.append(" ".join(words)[:_SHOWN_CHARACTERS])
     return shown
-
-
-async def try_fresh_connection(peer: tuple[int, Any]) -> tuple[bool, bool]:
-    """Connect to an address family and address, and send a malformed command.
-
-    Return whether the connection was made at once, and whether the command was refused at once.
-    """
-    loop = asyncio.get_running_loop()
-    family, address = peer
-    connected = False
-    with socket.socket(family, socket.SOCK_STREAM) as sock, suppress(OSError):
-        sock.setblocking(False)
-        async with asyncio.timeout(_FRESH_TIMEOUT):
-            await loop.sock_connect(sock, address)
-        connected = True
-        async with asyncio.timeout(_FRESH_TIMEOUT):
-            await loop.sock_sendall(sock, _MALFORMED)
-            return True, (await loop.sock_recv(sock, 256)).startswith(b"-")
-    return connected, False

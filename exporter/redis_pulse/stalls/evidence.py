@@ -16,19 +16,22 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal, Self, get_args
 
-from redis_pulse.parse.command_names import command_name
 from redis_pulse.parse.info import parse_info
 from redis_pulse.parse.reply import as_integer, as_list, as_text
+from redis_pulse.parse.slow_log import client_label, parse_entry
 
-EndedBy = Literal["reply", "reset", "loading", "busy", "restart", "unknown"]
+EndedBy = Literal["reply", "reset", "loading", "busy", "restart", "moved", "closed", "unknown"]
 
 #: A record with its evidence has at most 8 KiB. This part of it is the evidence.
 MAX_JSON_BYTES = 7168
-MAX_ENTRIES, MAX_TCP_SAMPLES, MAX_COMMANDS, MAX_SOURCES = 12, 12, 12, 12
+#: ``MAX_ENTRIES`` is as many as an enquiry asks for.
+MAX_ENTRIES, MAX_TCP_SAMPLES, MAX_COMMANDS, MAX_SOURCES = 32, 12, 12, 12
+#: Rows of LATENCY LATEST, and the spikes of LATENCY HISTORY that an enquiry adds to them.
+MAX_LATENCY_EVENTS, MAX_LATENCY_SPIKES = 64, 48
+MAX_LATENCY_ROWS = MAX_LATENCY_EVENTS + MAX_LATENCY_SPIKES
 _MAX_TEXT = 48
 _NUMBER = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,9})?")
 _COMMAND = re.compile(r"[a-z][a-z0-9_.|-]{0,31}")
-_CLIENT = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,31}")
 _COMMAND_STATS = re.compile(r"calls=([0-9]{1,19}),usec=([0-9]{1,19})\b")
 _PREFIX = "cmdstat_"
 #: Stored calls of all commands that a record does not list. No server has a command of this name.
@@ -145,30 +148,16 @@ def clean_command(name: Any) -> str:
     return text if _COMMAND.fullmatch(text) else "other"
 
 
-def clean_client(name: Any) -> str:
-    """Return the name that a client gave itself, or an empty text. A name that could be an address is dropped."""
-    text = as_text(name) or ""
-    return text if _CLIENT.fullmatch(text) else ""
-
-
 def parse_slow_log(reply: Any, limit: int = 128) -> tuple[SlowEntry, ...]:
-    """Read SLOWLOG GET or COMMANDLOG GET, newest first: ``[[id, time, microseconds, [word, …], address, name]]``."""
-    entries = []
-    for item in (as_list(reply) or [])[:limit]:
-        parts = as_list(item) or []
-        if len(parts) < 4:
-            continue
-        number, started, microseconds = (as_integer(part) for part in parts[:3])
-        if number is None or started is None or microseconds is None or microseconds < 0:
-            continue
-        # Only known names pass: ``rename-command`` makes a secret of a name, and servers log the new one.
-        command = command_name(as_list(parts[3]) or []).partition("|")[0]
-        client = clean_client(parts[5]) if len(parts) > 5 else ""
-        entries.append(SlowEntry(number, float(started), microseconds / 1e6, command, client))
-    return tuple(entries)
+    """Read SLOWLOG GET or COMMANDLOG GET, newest first. Entries without a readable time or duration are left out."""
+    return tuple(
+        SlowEntry(entry.id, float(entry.at), entry.seconds, entry.command.partition("|")[0], entry.client)
+        for item in (as_list(reply) or [])[:limit]
+        if (entry := parse_entry(item)) is not None and entry.at is not None and entry.seconds is not None
+    )
 
 
-def parse_latency(reply: Any, limit: int = 32) -> tuple[LatencyEvent, ...]:
+def parse_latency(reply: Any, limit: int = MAX_LATENCY_ROWS) -> tuple[LatencyEvent, ...]:
     """Read LATENCY LATEST: ``[[event, time, newest milliseconds, greatest milliseconds]]``."""
     events = []
     for item in (as_list(reply) or [])[:limit]:
@@ -282,7 +271,7 @@ def _to_plain(evidence: Evidence, share: float) -> dict[str, Any]:
             plain[name] = [
                 (
                     *(entry.id, _rounded(entry.started), _rounded(entry.seconds)),
-                    *(clean_command(entry.command), clean_client(entry.client)),
+                    *(clean_command(entry.command), client_label(entry.client)),
                 )
                 for entry in longest
             ]

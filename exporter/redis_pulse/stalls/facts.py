@@ -15,9 +15,13 @@ from redis_pulse.stalls.evidence import OTHERS, Evidence, SlowEntry, TcpSample
 _ACK_SECONDS = 0.08
 #: Seconds by which the time of a log entry, which has a resolution of 1 s, may be wrong.
 _CLOCK_SLACK = 1.0
+#: Seconds between the arrival of INFO and the time in it.
+_CLOCK_ERROR = 0.1
 #: The log has the time when a command ended. Ends later than this after the stall belong to another command.
 _LATE_END = 2.0
 BUSY_SHARE, IDLE_SHARE = 0.5, 0.3
+#: CPU per second if nothing is known of the time before: perhaps none, rarely a whole core.
+_UNKNOWN_RATES = 0.0, 0.9
 
 
 #: Commands that may take long without any CPU. For all others, idle time means that the process was stopped.
@@ -53,6 +57,8 @@ class CommandTime(NamedTuple):
     seconds: float
     longest: float
     source: str
+    #: The longest part of the wait that it can fill, if it is compared with a wait.
+    overlap: float = 0.0
 
     @property
     def may_sleep(self) -> bool:
@@ -127,11 +133,28 @@ class Facts:
         return bool(self.samples) and not any(map(_is_unacknowledged, self.samples))
 
     @property
+    def knows_log(self) -> bool:
+        """Return whether a slow log or command log was read."""
+        return self.evidence.slow_entries is not None or self.evidence.command_log is not None
+
+    @property
     def has_log(self) -> bool:
         """Return whether a slow log or command log was read whose times can be compared with ours."""
         logs = [log for log in (self.evidence.slow_entries, self.evidence.command_log) if log is not None]
         knows_time = self.after is not None and self.after.number("server_time_usec") is not None
         return bool(logs) and (knows_time or not any(logs))
+
+    @property
+    def reply_held(self) -> float:
+        """Return for how many seconds the reply with the state after was held back by what the server did next.
+
+        A server answers several clients in one turn of its loop, and sends the replies at its end. So the reply may be
+        of a time before the stall was over.
+        """
+        if self.before is None or self.after is None:
+            return 0.0
+        old, new = self.before.number("server_time_usec"), self.after.number("server_time_usec")
+        return 0.0 if old is None or new is None else (self.after.at - self.before.at) - (new - old) / 1e6
 
     def delta(self, name: str) -> float | None:
         """Return by how much a counter grew; None if it is missing, or if it went back."""
@@ -147,6 +170,12 @@ class Facts:
     def calls_of(self, name: str) -> tuple[int, float]:
         """Return calls and seconds that commandstats added for one command."""
         return self.calls.get(name, (0, 0.0))
+
+    def aof_event(self) -> tuple[float, str] | None:
+        """Return seconds and name of the longest latency event of the AOF, or None."""
+        events = self.evidence.latency_events or ()
+        found = [(event.milliseconds / 1000, event.name) for event in events if event.name.startswith("aof-")]
+        return max(found, default=None)
 
     def unacknowledged(self) -> tuple[float, int]:
         """Return for how long no ACK came for the ping of the longest wait, and its retransmissions."""
@@ -176,15 +205,28 @@ class Facts:
         if not entries:
             return self._top_of_commandstats()
         by_name: Counter[str] = Counter()
+        overlaps: Counter[str] = Counter()
         for entry in entries:
             by_name[entry.command] += entry.seconds  # type: ignore[assignment]
-        name, seconds = max(by_name.items(), key=lambda item: item[1])
+            overlaps[entry.command] += self._overlap(entry)  # type: ignore[assignment]
+        name, overlap = max(overlaps.items(), key=lambda item: item[1])
         longest, calls = max(entry.seconds for entry in entries if entry.command == name), self.calls_of(name)
         # Thousands of cheap calls: the log has only those that something else interrupted.
         is_cheap = calls[0] > 100 and calls[1] / calls[0] < 0.005 and longest < max(0.1, 0.3 * self.wait)
-        if (seconds >= 0.5 * self.wait and not is_cheap) or longest >= max(0.1, 0.3 * self.wait):
-            return CommandTime(name, float(seconds), longest, "slow log")
+        if (overlap >= 0.5 * self.wait and not is_cheap) or min(overlap, longest) >= max(0.1, 0.3 * self.wait):
+            return CommandTime(name, float(by_name[name]), longest, "slow log", min(float(overlap), self.wait))
         return None
+
+    def logged_overlap(self) -> float:
+        """Return for how many seconds of the longest wait logged commands may have run."""
+        return sum(self._overlap(entry) for entry in self.slow_commands())
+
+    def _overlap(self, entry: SlowEntry) -> float:
+        """Return the longest part of the longest wait that an entry can fill. Its end is known to a second."""
+        latest_end = entry.started + self._server_offset() + _CLOCK_SLACK + _CLOCK_ERROR
+        earliest_begin = latest_end - _CLOCK_SLACK - 2 * _CLOCK_ERROR - entry.seconds
+        begin, end = self.sent, self.sent + self.wait
+        return max(0.0, min(entry.seconds, latest_end - begin, end - earliest_begin))
 
     def beyond_usual(self) -> CommandTime | None:
         """Return the command that used most beyond its usual average per call; ``longest`` is the mean of a call."""
@@ -196,16 +238,22 @@ class Facts:
             usual = calls * old_seconds / old_calls if old_calls and calls > 20 else 0.0
             best = max(best, (seconds - usual, calls, name))
         beyond, calls, name = best
-        return CommandTime(name.partition("|")[0], beyond, beyond / calls, f"{calls} calls") if calls else None
+        if not calls:
+            return None
+        return CommandTime(name.partition("|")[0], beyond, beyond / calls, f"{calls} calls", min(beyond, self.wait))
 
     def _top_of_commandstats(self) -> CommandTime | None:
         top = self.beyond_usual()
-        if top is None:
+        if top is None or self._ended_before(top.name):
             return None
         calls = round(top.seconds / top.longest) if top.longest > 0 else 0
         if 1 <= calls <= 20 and top.seconds >= max(0.01 * calls, 0.5 * self.wait):
-            return CommandTime(top.name, top.seconds, top.longest, "commandstats")
+            return top._replace(source="commandstats")
         return None
+
+    def _ended_before(self, name: str) -> bool:
+        """Return whether the log has this command, but only before the stall."""
+        return any(entry.command == name for entry in self.evidence.slow_entries or self.evidence.command_log or ())
 
     def _server_offset(self) -> float:
         """Return what to add to Unix time of the server to get our monotonic time."""
@@ -255,22 +303,33 @@ class Facts:
             return None
         inside = max(0.02, min(end, self.after.at) - start)
         outside = max(0.0, window - inside)
-        rate, spread = self._usual_rate(old)
-        used, error = new - old, 2.5 * spread * outside + 0.01
-        low, high = (used - rate * outside - error) / inside, (used - rate * outside + error) / inside
+        least_rate, most_rate = self._usual_rates(old)
+        used = new - old
+        logged = min(self._logged_before(), outside)
+        low = (used - most_rate * outside - 0.01 - logged) / inside
+        high = (used - least_rate * outside + 0.01 - 0.5 * logged) / inside
         least, most = (used - outside) / inside, (used + 0.005) / inside
         return CpuUse(max(low, least), min(high, max(most, least)), used, window)
 
-    def _usual_rate(self, cpu: float) -> tuple[float, float]:
-        """Return the CPU per second before the stall and how much it may vary."""
+    def _logged_before(self) -> float:
+        """Return the seconds of commands that ended between the snapshot before and the wait."""
+        if self.before is None:
+            return 0.0
+        offset = self._server_offset() + _CLOCK_SLACK + _CLOCK_ERROR
+        entries = self.evidence.slow_entries or self.evidence.command_log or ()
+        return sum(max(0.0, entry.seconds) for entry in entries if self.before.at <= entry.started + offset < self.sent)
+
+    def _usual_rates(self, cpu: float) -> tuple[float, float]:
+        """Return bounds of the CPU per second outside of the wait, from what it was before the stall."""
         earlier = self.evidence.earlier
         if earlier is None or self.before is None or earlier.cpu is None:
-            return 0.5, 0.16
+            return _UNKNOWN_RATES
         seconds = self.before.at - earlier.at
         if seconds < 0.5 or cpu < earlier.cpu:
-            return 0.5, 0.16
+            return _UNKNOWN_RATES
         rate = (cpu - earlier.cpu) / seconds
-        return rate, 0.3 * rate + 0.01
+        spread = 2.5 * (0.3 * rate + 0.01)
+        return rate - spread, rate + spread
 
 
 def _is_unacknowledged(sample: TcpSample) -> bool:

@@ -3,26 +3,32 @@
 - The prober reports its pings to ``StallDetector``, which returns an ``Episode``.
 - Once a second a short INFO is kept as bytes in ``SnapshotHistory``.
 - While a ping is overdue, TCP_INFO, questions and a fresh connection are added to a ``StallCase``.
+- Replies of polls that arrive meanwhile are evidence too.
 - At the end ``classify`` names the cause. The record goes to ``StallRegistry``, to the metrics and to the log.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import sys
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
 
 from redis_pulse.client import ProbeConnection
+from redis_pulse.commands import Args
 from redis_pulse.config import TargetSettings
 from redis_pulse.errors import TargetError
 from redis_pulse.stalls.case import StallCase
 from redis_pulse.stalls.causes import Verdict, classify
 from redis_pulse.stalls.detector import Episode, PingOutcome, StallDetector
-from redis_pulse.stalls.enquiry import QUESTIONS, Ask, EnquirySlots, Questioner, try_fresh_connection
+from redis_pulse.stalls.enquiry import Answers, Ask, EnquirySlots, PolledReplies, Questioner
 from redis_pulse.stalls.evidence import TcpSample
+from redis_pulse.stalls.fresh_connection import FreshTls, Peer, try_fresh_connection
+from redis_pulse.stalls.later import Moment
+from redis_pulse.stalls.later_report import LaterStalls
 from redis_pulse.stalls.records import StallRecord, StallRegistry
 from redis_pulse.stalls.snapshots import SnapshotHistory
-from redis_pulse.telemetry import TargetMetrics, families
+from redis_pulse.telemetry import StallMetrics, TargetMetrics, families
 
 #: Seconds for an enquiry after the end of its stall, and in all.
 AFTER_STALL, MAX_ENQUIRY = 5.0, 60.0
@@ -73,19 +79,30 @@ class StallMonitor:
         self._registry = registry
         self._slots = slots
         self._metrics = metrics
+        self._stall_metrics = StallMetrics(metrics, target.probe.timeout)
         self._on_stall = on_stall
         self._clock = clock
         self._wall = wall
+        #: The owner sets it if the server has TLS.
+        self.tls: FreshTls | None = None
         self._detector = StallDetector(target.stalls.threshold)
         self._history = SnapshotHistory()
+        #: finds the stalls that no ping met
+        self.later = LaterStalls(
+            target, self._history, registry, metrics, on_stall, running=self._running_moment, clock=clock, wall=wall
+        )
+        self._polled = PolledReplies()
+        self._no_tcp_info = _why_no_tcp_info(target)
+        #: cases that are not concluded
+        self._examined = 0
         self._case: StallCase | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: list[asyncio.TimerHandle] = []
         self._snapshot: asyncio.Task[None] | None = None
         self._recovered = asyncio.Event()
-        self._is_up = False
+        self._is_up = self._is_closed = self._is_moved = False
         self._retransmits: int | None = None
-        registry.watch(target.name, target.endpoint.host or target.address)
+        registry.watch(target.name, target.endpoint.host or target.address, target.labels.get("cluster"))
         #: The owner sets it before the first ping.
         self.prober: WatchedProber | None = None
         metrics.callbacks[families.STALL_IN_PROGRESS, ""] = lambda: float(self._detector.running is not None)
@@ -94,6 +111,8 @@ class StallMonitor:
 
     def on_outcome(self, outcome: PingOutcome) -> None:
         """Record the end of a ping."""
+        if self._is_closed:
+            return
         running = self._detector.running
         if outcome.reason is None:
             self._is_up = True
@@ -114,6 +133,8 @@ class StallMonitor:
 
     def on_overdue(self, due: float) -> None:
         """Collect evidence while a ping waits."""
+        if self._is_closed:
+            return
         self._detector.overdue(due, self._clock())
         if (episode := self._detector.running) is not None:
             self._recovered.clear()
@@ -127,13 +148,35 @@ class StallMonitor:
         """Record the whole wait of a ping that had timed out."""
         self._detector.late_reply(due, seconds)
 
+    # Events of the polls.
+
+    @property
+    def is_examining(self) -> bool:
+        """Whether replies of polls are evidence of a stall now."""
+        return self._examined > 0
+
+    def on_replies(self, commands: Sequence[Args], replies: Sequence[Any]) -> None:
+        """Keep the replies of a poll, which may have been in flight when the stall began."""
+        now = self._clock()
+        for args, reply in zip(commands, replies, strict=False):
+            self._polled.add(args, reply, now)
+
     def snapshot_due(self, _due: float) -> None:
         """Take a snapshot, unless the target is slow or down, or the one before has no reply yet."""
-        if self._is_up and self._snapshot is None and self._detector.running is None:
+        if self._is_up and not self._is_closed and self._snapshot is None and self._detector.running is None:
             self._snapshot = self._start(self._take_snapshot())
 
+    def _running_moment(self) -> Moment | None:
+        running = self._detector.running
+        return None if running is None else Moment(running.started, running.waited_until)
+
+    def target_moves(self) -> None:
+        """Record that the name of the target moves to another server. A stall whose answers are missing ends by it."""
+        self._is_moved = True
+
     async def close(self) -> None:
-        """Stop everything. A stall that lasts ends without a cause, because nothing watches it any more."""
+        """Stop everything. A stall that lasts ends now, because nothing watches it any more."""
+        self._is_closed = True  # a connection that is made now would stay open
         for timer in self._timers:
             timer.cancel()
         tasks = tuple(self._tasks)
@@ -154,23 +197,26 @@ class StallMonitor:
         self._registry.set_running(self._record(case, None))
 
     def _open(self, episode: Episode) -> StallCase:
-        before = self._history.before(episode.started)
+        has_slot = self._settings.enquire and self._slots.take()
+        # Without an enquiry there is nothing to compare, and parsing would cost time in a flood of stalls.
+        before = self._history.before(episode.started) if has_slot else None
         earlier = None if before is None else self._history.earlier(before)
         offset = self._wall() - self._clock()
         case = StallCase(self._registry.next_id(), episode, offset, before, earlier, self._retransmits)
+        self._examined += 1
         if not self._settings.enquire:
             case.missing["enquiry"] = "switched off"
-        elif self._slots.take():
+        elif has_slot:
             case.enquiry = self._start(self._enquire(case))
             case.enquiry.add_done_callback(lambda _: self._slots.give_back())
         else:
             case.missing["enquiry"] = "too many at once"
         connection = None if self.prober is None else self.prober.connection
         peer = None if connection is None else connection.peer
-        if not self._settings.detect_pause:
-            case.missing["fresh_connection"] = "switched off"
+        if not self._settings.detect_pause or (self._settings.enquire and not has_slot):
+            case.missing["fresh_connection"] = case.missing.get("enquiry", "switched off")
         elif peer is None:
-            case.missing["fresh_connection"] = "no plain connection"
+            case.missing["fresh_connection"] = "no connection"
         else:
             self._start(self._test_fresh(case, peer))
         return case
@@ -183,7 +229,7 @@ class StallMonitor:
         connection, now = prober.connection, self._clock()
         info = None if connection is None else connection.tcp_info()
         if info is None:
-            case.missing["tcp_info"] = "not available"
+            case.missing["tcp_info"] = self._no_tcp_info
             return
         if len(case.tcp) >= _MAX_TCP_SAMPLES:
             del case.tcp[_MAX_TCP_SAMPLES // 2]
@@ -204,9 +250,9 @@ class StallMonitor:
         info = None if connection is None else connection.tcp_info()
         return None if info is None else info.total_retrans
 
-    async def _test_fresh(self, case: StallCase, peer: tuple[int, Any]) -> None:
+    async def _test_fresh(self, case: StallCase, peer: Peer) -> None:
         waiting = None if self.prober is None else self.prober.waiting_since
-        case.connected, refused = await try_fresh_connection(peer)
+        case.connected, refused = await try_fresh_connection(peer, self.tls)
         await asyncio.sleep(0.02)  # if the server runs again, its reply to the ping is read first
         still_waits = self.prober is not None and waiting is not None and self.prober.waiting_since == waiting
         if still_waits:
@@ -225,11 +271,13 @@ class StallMonitor:
             pass  # the pings tell what is wrong
         finally:
             self._snapshot = None
+            self.later.report()
 
     async def _enquire(self, case: StallCase) -> None:
         """Ask until there is an answer, at the latest a while after the stall."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(MAX_ENQUIRY) as case.limit:
+            is_over = case.episode.ended is not None and case.episode.ended_by != "reset"
+            async with asyncio.timeout(AFTER_STALL if is_over else MAX_ENQUIRY) as case.limit:
                 while case.answers is None:
                     try:
                         case.answers = await self._questioner.enquire(MAX_ENQUIRY)
@@ -252,6 +300,7 @@ class StallMonitor:
         if case.limit is not None and episode.ended_by != "reset":
             deadline = self._loop_time() + AFTER_STALL
             case.limit.reschedule(min(deadline, case.limit.when() or deadline))
+        self.later.seen(episode.started, episode.waited_until)
         self._registry.set_running(self._record(case, None))
         self._start(self._complete(case))
 
@@ -266,14 +315,22 @@ class StallMonitor:
     async def _wait_for_answers(self, case: StallCase, episode: Episode) -> None:
         if case.enquiry is not None:
             await asyncio.wait({case.enquiry})  # it has its own deadline
-        longest_end = (episode.longest_started or episode.started) + episode.seconds
+        self._add_polled(case, episode)
         info = None if case.answers is None else case.answers.info
-        if info is not None and info.at < longest_end:
+        if info is not None and (info.at < episode.longest_end or case.was_answered_early()):
             with suppress(TargetError):
                 case.answers = await self._questioner.enquire(AFTER_STALL)
 
+    def _add_polled(self, case: StallCase, episode: Episode) -> None:
+        """Complete the answers by the replies that polls received meanwhile."""
+        number = None if case.before is None else case.before.slow_number
+        case.answers = self._polled.complete(case.answers or Answers(), episode.longest_end, number)
+
     def _conclude(self, case: StallCase, episode: Episode) -> None:
+        self._forget_case()
         case.retransmits_after = self._retransmits_now()
+        if self._is_closed and (case.answers is None or case.answers.info is None):
+            episode.ended_by = "moved" if self._is_moved else "closed"
         evidence = case.evidence(self._settings.threshold, self._registry.lag_between, self._clock())
         verdict = classify(evidence)
         if verdict.cause == "exporter":
@@ -285,21 +342,12 @@ class StallMonitor:
         ):
             verdict = verdict._replace(why=f"{verdict.why}; {others}")
         commands = case.shown_commands(evidence) if self._settings.show_commands else ()
-        record = replace(self._record(case, verdict), evidence=evidence.to_json(), commands=commands)
+        record = replace(self._record(case, verdict), evidence=case.stored, commands=commands)
         self._registry.add(record)
-        self._count(record, verdict)
-        for source in ("info", *QUESTIONS):
-            if case.answers is not None and not (source == "commandlog" and source not in case.answers.replies):
-                is_there = source not in case.answers.missing
-                self._metrics.value(families.STALL_EVIDENCE, source).set(is_there)
+        self._stall_metrics.ended(record.id, verdict.cause, record.started, record.seconds)
+        for source, is_there in (case.answers or Answers()).availability():
+            self._metrics.value(families.STALL_EVIDENCE, source).set(is_there)
         self._on_stall(record, verdict)
-
-    def _count(self, record: StallRecord, verdict: Verdict) -> None:
-        metrics, cause = self._metrics, verdict.cause
-        metrics.value(families.STALLS, cause).inc()
-        metrics.value(families.STALL_SECONDS, cause).inc(record.seconds)
-        metrics.value(families.STALL_LAST_TIME, cause).set(record.started)
-        metrics.value(families.STALL_LAST_SECONDS, cause).set(record.seconds)
 
     def _record(self, case: StallCase, verdict: Verdict | None) -> StallRecord:
         episode, offset = case.episode, case.wall_offset
@@ -318,7 +366,13 @@ class StallMonitor:
         """Forget a case whose pings were in time after all: only our own event loop was late."""
         if self._case is not None:
             self._case = None
+            self._forget_case()
             self._registry.drop_running(self._target)
+
+    def _forget_case(self) -> None:
+        self._examined -= 1
+        if not self._examined:
+            self._polled = PolledReplies()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -329,3 +383,9 @@ class StallMonitor:
     @staticmethod
     def _loop_time() -> float:
         return asyncio.get_running_loop().time()
+
+
+def _why_no_tcp_info(target: TargetSettings) -> str:
+    if target.endpoint.kind == "unix":
+        return "unix socket"
+    return "not available" if sys.platform.startswith("linux") else "not Linux"

@@ -1,5 +1,8 @@
 """A short INFO once a second, kept as bytes: the state just before a stall, and the usual rates."""
 
+import re
+from collections import deque
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from redis_pulse.commands import Args
@@ -10,6 +13,11 @@ INFO_SECTIONS: Final[Args] = ("INFO", "server", "clients", "persistence", "stats
 INFO_EVERYTHING: Final[Args] = ("INFO", "all")
 #: Seconds after which the older snapshot, for the usual rates, is replaced.
 _OLDER_AGE = 15.0
+#: Times of CPU use that are kept, for the moments between two polls.
+_CPU_SAMPLES: Final = 64
+#: CPU seconds per second that are assumed if no other time shows them.
+_UNKNOWN_RATE: Final = 0.5
+_CPU = re.compile(rb"used_cpu_(?:user|sys)(_main_thread)?:([0-9]{1,12}(?:\.[0-9]{1,9})?)\r")
 #: A longer reply is not kept: a thousand targets keep three each.
 MAX_BYTES = 32768
 
@@ -27,12 +35,29 @@ class RawSnapshot(NamedTuple):
         return parse_snapshot(self.raw, self.at)
 
 
-class SnapshotHistory:
-    """The newest snapshot, the one before, and an older one."""
+class CpuUsed(NamedTuple):
+    """CPU seconds that a server used in ``window`` seconds, and its usual use per second."""
 
-    __slots__ = ("_newest", "_older", "_previous")
+    used: float
+    window: float
+    rate: float
+
+
+def cpu_seconds(raw: bytes) -> float | None:
+    """Return the CPU seconds of the main thread, of the process if the server does not count the thread."""
+    start = raw.find(b"used_cpu_")
+    found = _CPU.findall(raw, start, start + 512) if start >= 0 else []
+    own = [float(value) for thread, value in found if thread] or [float(value) for thread, value in found if not thread]
+    return sum(own) if len(own) == 2 else None
+
+
+class SnapshotHistory:
+    """The newest snapshot, the one before, and an older one. Of more of them, only the CPU time is kept."""
+
+    __slots__ = ("_cpu", "_newest", "_older", "_previous")
 
     def __init__(self) -> None:
+        self._cpu: deque[tuple[float, float]] = deque(maxlen=_CPU_SAMPLES)
         self._newest: RawSnapshot | None = None
         self._previous: RawSnapshot | None = None
         self._older: RawSnapshot | None = None
@@ -45,6 +70,29 @@ class SnapshotHistory:
         if previous is not None and (self._older is None or snapshot.at - self._older.at > 2 * _OLDER_AGE):
             self._older = previous
         self._previous, self._newest = previous, snapshot
+        if (cpu := cpu_seconds(snapshot.raw)) is not None:
+            if self._cpu and cpu < self._cpu[-1][1]:
+                self._cpu.clear()  # another process
+            self._cpu.append((snapshot.at, cpu))
+
+    @property
+    def newest_at(self) -> float:
+        """When the newest snapshot arrived, or 0 without one."""
+        return 0.0 if self._newest is None else self._newest.at
+
+    def cpu_between(self, begin: float, end: float) -> CpuUsed | None:
+        """Return the CPU use of the shortest kept time around this one, or None if it is not known."""
+        before = [one for one in self._cpu if one[0] <= begin]
+        after = [one for one in self._cpu if one[0] >= end]
+        if not before or not after:
+            return None
+        (start, old), (stop, new) = before[-1], after[0]
+        rates = sorted(
+            (two[1] - one[1]) / (two[0] - one[0])
+            for one, two in pairwise(self._cpu)
+            if two[0] > one[0] and not (start <= one[0] < stop)
+        )
+        return CpuUsed(new - old, stop - start, rates[len(rates) // 2] if rates else _UNKNOWN_RATE)
 
     def before(self, moment: float) -> RawSnapshot | None:
         """Return the newest snapshot that arrived before ``moment``, or None."""
@@ -57,3 +105,4 @@ class SnapshotHistory:
     def clear(self) -> None:
         """Forget all snapshots, because the server may be another one."""
         self._newest = self._previous = self._older = None
+        self._cpu.clear()

@@ -65,6 +65,11 @@ class DiscoveryMetrics:
             "Targets that a source names and that were refused: not allowed, unreadable, duplicate, too many.",
             *(*source, "reason"),
         )
+        self.left_out = gauge(
+            "redis_exporter_discovery_left_out_targets",
+            "Targets that a source names and that are not watched, because of a limit such as discovery.max_targets.",
+            *source,
+        )
         self.shard = gauge("redis_exporter_shard_info", "1, with the shard of this exporter.", "shard", "shards")
 
         self.cluster_nodes = gauge(

@@ -3,11 +3,16 @@
 This module is the only one that spells their names.
 """
 
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal
 
 
-class MetricFamily(NamedTuple):
-    """One family of the exporter's own metrics, as the page and the documentation show it."""
+@dataclass(frozen=True, slots=True, eq=False)
+class MetricFamily:
+    """One family of the exporter's own metrics, as the page and the documentation show it.
+
+    Two families are equal only if they are the same object. So a dict of families needs no hash of their texts.
+    """
 
     name: str
     kind: Literal["gauge", "counter", "histogram", "summary"]
@@ -27,7 +32,12 @@ UP = _gauge("redis_up", "1 while the newest ping that ended was answered in time
 OPERATIONS = _counter(
     "redis_operations_total", "Scheduled runs of an operation; every run counts exactly once.", "operation"
 )
-FAILURES = _counter("redis_operation_failures_total", "Scheduled runs that did not succeed.", "operation", "reason")
+FAILURES = _counter(
+    "redis_operation_failures_total",
+    "Scheduled runs that did not succeed. Only for ping each reason has a series before its first failure.",
+    "operation",
+    "reason",
+)
 NOT_SENT = _counter(
     "redis_pings_not_sent_total",
     "Pings that were due and not sent because the target did not answer; each also counts as one failure.",
@@ -69,7 +79,17 @@ TCP_RETRANSMITS = _counter(
 CERTIFICATE = _gauge(
     "redis_tls_certificate_expiry_timestamp_seconds", "When the certificate that the server presented expires."
 )
-RETRIES = _counter("redis_operation_retries_total", "Reads that were sent a second time within one run.", "operation")
+TOKEN_EXPIRY = _gauge("redis_credentials_expiry_timestamp_seconds", "When the login that the target uses expires.")
+TOKEN_FAILURES = _counter(
+    "redis_credentials_refresh_failures_total",
+    "Renewals of the login of the target that failed; targets with the same source count the same renewals.",
+    "reason",
+)
+RETRIES = _counter(
+    "redis_operation_retries_total",
+    "Reads that were sent a second time within one run; no series before the first.",
+    "operation",
+)
 LATE_REPLIES = _counter("redis_late_replies_total", "Replies that came after their ping had timed out.")
 LATE_SECONDS = _gauge("redis_last_late_reply_seconds", "Round trip of the newest reply that came too late.")
 BREAKER_STATE = _gauge("redis_circuit_breaker_state", "1 for the current state of the circuit breaker.", "state")
@@ -92,6 +112,14 @@ STALL_SECONDS = _counter(
 )
 STALL_LAST_TIME = _gauge("redis_stall_last_timestamp_seconds", "When the newest stall of a cause began.", "cause")
 STALL_LAST_SECONDS = _gauge("redis_stall_last_seconds", "Longest wait in the newest stall of a cause.", "cause")
+LATER_STALLS = _counter(
+    "redis_stalls_later_total",
+    "Stalls between two pings, which the slow log or the latency monitor showed later, by their cause.",
+    "cause",
+)
+LATER_STALL_SECONDS = _counter(
+    "redis_stall_later_seconds_total", "Durations of the stalls that only a log showed, by their cause.", "cause"
+)
 STALL_IN_PROGRESS = _gauge("redis_stall_in_progress", "1 while a ping waits for longer than stalls.threshold.")
 STALL_EVIDENCE = _gauge(
     "redis_stall_evidence_available",
@@ -101,14 +129,25 @@ STALL_EVIDENCE = _gauge(
 SUCCESS = _gauge("redis_collector_success", "1 if the newest run of a collector worked.", "collector")
 SUPPORTED = _gauge("redis_collector_supported", "0 if the server lacks what a collector reads.", "collector")
 DENIED = _gauge(
-    "redis_collector_denied", "1 if the user may not run a command that a collector sends (NOPERM).", "collector"
+    "redis_collector_denied",
+    "1 if the user may not run a command that a collector sends (NOPERM); no series before the first time.",
+    "collector",
 )
-COLLECTOR_SECONDS = _gauge("redis_collector_duration_seconds", "Duration of the newest run.", "collector")
+COLLECTOR_SECONDS = _gauge(
+    "redis_collector_duration_seconds", "Duration of the newest run: of its replies, and of its own work.", "collector"
+)
 SAMPLE_AGE = _gauge("redis_sample_age_seconds", "Age of the newest samples of a collector, served or not.", "collector")
-UNREADABLE = _counter("redis_exporter_unreadable_fields_total", "Parts of replies that could not be read.", "collector")
+SAMPLE_TIMESTAMP = _gauge(
+    "redis_sample_timestamp_seconds", "Unix time of the newest samples of a collector, served or not.", "collector"
+)
+UNREADABLE = _counter(
+    "redis_exporter_unreadable_fields_total",
+    "Parts of replies that could not be read; no series before the first.",
+    "collector",
+)
 OVERFLOW = _counter(
     "redis_exporter_overflowed_values_total",
-    "Label values combined as overflow because a limit was reached.",
+    "Label values combined as overflow because a limit was reached; no series before the first.",
     "collector",
 )
 SCRAPES = _counter("redis_exporter_scrapes_total", "Polls of a target that ended, with or without success.")
@@ -140,14 +179,48 @@ COLLECTOR_RUN_FAMILIES = (SUCCESS, SUPPORTED, DENIED, COLLECTOR_SECONDS)
 TARGET_FAMILIES = (
     *(UP, OPERATIONS, FAILURES, NOT_SENT, DURATION, RETRIES, LATE_REPLIES, LATE_SECONDS),
     *(LONGEST, IN_FLIGHT, PHASE, PROBE_CLOCK, TCP_RTT, TCP_MIN_RTT, TCP_RETRANSMITS, CERTIFICATE),
+    *(TOKEN_EXPIRY, TOKEN_FAILURES),
     *(BREAKER_STATE, BREAKER_TRANSITIONS, BREAKER_OPEN, BREAKER_NEXT, REPLICATION_DELAY),
-    *(STALLS, STALL_SECONDS, STALL_LAST_TIME, STALL_LAST_SECONDS, STALL_IN_PROGRESS, STALL_EVIDENCE),
-    *(SUCCESS, SUPPORTED, DENIED, COLLECTOR_SECONDS, SAMPLE_AGE, UNREADABLE, OVERFLOW, TARGET_INFO, SLO_OBJECTIVE),
+    *(STALLS, STALL_SECONDS, STALL_LAST_TIME, STALL_LAST_SECONDS, LATER_STALLS, LATER_STALL_SECONDS),
+    *(STALL_IN_PROGRESS, STALL_EVIDENCE),
+    *(SUCCESS, SUPPORTED, DENIED, COLLECTOR_SECONDS, SAMPLE_AGE, SAMPLE_TIMESTAMP, UNREADABLE, OVERFLOW),
+    *(TARGET_INFO, SLO_OBJECTIVE),
     *(SCRAPES, SCRAPE_SECONDS, LAST_SCRAPE_SECONDS, LAST_CONNECT_SECONDS, LAST_PING_SECONDS, LAST_ERROR),
 )
+
+#: The operation whose runs are the pings.
+PING = "ping"
+#: Families that may change with each ping, or at any moment. Lines of the other series change with a poll or a connect.
+_LIVE_FAMILIES = frozenset(
+    (
+        *(UP, NOT_SENT, LATE_REPLIES, LATE_SECONDS, LONGEST, IN_FLIGHT, PROBE_CLOCK),
+        *(TCP_RTT, TCP_MIN_RTT, LAST_PING_SECONDS),
+        *(BREAKER_STATE, BREAKER_TRANSITIONS, BREAKER_OPEN, BREAKER_NEXT, REPLICATION_DELAY),
+        *(STALLS, STALL_SECONDS, STALL_LAST_TIME, STALL_LAST_SECONDS, LATER_STALLS, LATER_STALL_SECONDS),
+        *(STALL_IN_PROGRESS, STALL_EVIDENCE, SAMPLE_AGE),
+    )
+)
+
+
+def is_live(family: MetricFamily, labels: tuple[str, ...]) -> bool:
+    """Return whether a series may change at any moment. ``labels`` are those after ``target``."""
+    return family in _LIVE_FAMILIES or (labels[:1] == (PING,) and family.labels[1:2] == ("operation",))
+
 
 #: Operations with a gauge of the newest duration too, which has the name that redis_exporter gave it.
 NEWEST_DURATION = {"connect": LAST_CONNECT_SECONDS, "ping": LAST_PING_SECONDS}
 
-#: Upper bounds in seconds, for histograms that do not use the buckets of the pings.
-BUCKETS = {PHASE: (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)}
+#: Operations that measure what a client waits, at the user's wish. Their durations have the buckets of the setting.
+_MEASUREMENTS = frozenset({PING, "cold_connect", "write", "read"})
+#: Upper bounds in seconds, for the runs of collectors and for connects. Each of them is one of the default buckets
+#: of the pings. So sums over all operations stay right.
+RARE_BUCKETS = (0.001, 0.01, 0.1, 1.0)
+#: Upper bounds in seconds, for the phases of connecting.
+PHASE_BUCKETS = (0.00025, 0.001, 0.0025, 0.01, 0.05, 0.25, 1.0, 5.0)
+
+
+def buckets(family: MetricFamily, labels: tuple[str, ...], setting: tuple[float, ...]) -> tuple[float, ...]:
+    """Return the upper bounds of a histogram. ``setting`` is ``probe.buckets``, and ``labels`` follow ``target``."""
+    if family is PHASE:
+        return PHASE_BUCKETS
+    return setting if labels[0] in _MEASUREMENTS else RARE_BUCKETS

@@ -1,77 +1,61 @@
-"""Metrics of one target and of its operations. Every reason of failure is published as 0 from the start.
+"""Metrics of one target and of its operations.
 
-``ProbeAccuracyMetrics`` says how accurate the probes of all targets are.
+For the pings, every reason of failure is published as 0 from the start. Other operations get the series of a reason
+with its first failure. Counters that stay 0 on most targets (retries, unreadable fields) begin with their first
+increment too. Pages show each as 0 at first, so ``increase()`` counts its first increment (``series.FirstZero``).
 """
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import pairwise
-
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from time import monotonic
 
 from redis_pulse.circuit_breaker import STATES, State
 from redis_pulse.errors import OperationTimeoutError, TargetError
 from redis_pulse.telemetry import families
 from redis_pulse.telemetry.families import MetricFamily
-from redis_pulse.telemetry.series import FailureCounts, FamilySeries, HistogramValue, Value, render_line
-from redis_pulse.text_format import render_label
-
-#: Seconds. From the wake-up of an idle loop to that of a loop which measures mostly itself.
-_OVERHEAD_BUCKETS = (
-    *(10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6),
-    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0),
+from redis_pulse.telemetry.native_histogram import DualHistogram
+from redis_pulse.telemetry.probe_accuracy import ProbeAccuracyMetrics
+from redis_pulse.telemetry.series import (
+    SECONDS_AT_ZERO,
+    CounterFromZero,
+    FailureCounts,
+    FailuresFromZero,
+    FamilySeries,
+    FirstZero,
+    HistogramValue,
+    Value,
+    render_line,
 )
-_LATENESS_BUCKETS = (100e-6, 250e-6, 500e-6, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
-_PAUSE_BUCKETS = (100e-6, 500e-6, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+from redis_pulse.text_format import render_label, render_labels
+
 #: All state changes that a circuit breaker can make.
 _TRANSITIONS = (*pairwise(("closed", "open", "half_open", "closed")), ("half_open", "open"), ("open", "closed"))
 
 
-class ProbeAccuracyMetrics:
-    """How accurate the measurements are, over all targets. Histograms observe seconds."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        def counter(name: str, text: str) -> Counter:
-            return Counter(f"redis_exporter_{name}", text, registry=registry)
-
-        def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-            return Histogram(f"redis_exporter_{name}", text, buckets=buckets, registry=registry)
-
-        self.overhead = histogram(
-            "probe_overhead_seconds",
-            "Delay of the exporter in reading a reply, which the kernel timestamp kept out of the latency.",
-            _OVERHEAD_BUCKETS,
-        )
-        self.lateness = histogram(
-            "probe_send_lateness_seconds", "Time from the due time of a PING until it was sent.", _LATENESS_BUCKETS
-        )
-        self.uncertain_sends = counter(
-            "probe_uncertain_sends", "PINGs that took long to send, so that their send time is uncertain."
-        )
-        self.log_lost = counter("probe_log_lost_lines", "Lines of the probe log that could not be written.")
-        self.accounting_errors = counter(
-            "accounting_errors",
-            "Renderings that found a scheduled probe without exactly one outcome: a fault of the exporter.",
-        )
-        self.render_errors = counter(
-            "render_errors", "Values left out of a page because reading them failed: a fault of the exporter."
-        )
-        self.gc_pause = histogram("gc_pause_seconds", "Pauses of the garbage collector.", _PAUSE_BUCKETS)
+#: A series of a target: its family, and its labels after ``target``.
+_Key = tuple[MetricFamily, tuple[str, ...]]
 
 
 class OperationMetrics:
     """Metrics of one operation on one target. Each run is counted once and gets exactly one outcome."""
 
-    __slots__ = ("_duration", "_newest", "_newest_family", "_target", "failures", "retries", "total")
+    __slots__ = ("_duration", "_name", "_newest", "_newest_family", "_target", "failures", "total")
 
     def __init__(self, target: "TargetMetrics", name: str) -> None:
+        self._name = name
         self.total = target.value(families.OPERATIONS, name)
-        self.retries = target.value(families.RETRIES, name)
         self._duration = target.histogram(families.DURATION, name)
         self.failures = target.failures(name)
         self._newest_family = families.NEWEST_DURATION.get(name)
         self._newest: Value | None = None
         self._target = target
+
+    @property
+    def retries(self) -> Value:
+        """The reads that were sent a second time. The counter has no series before this is read."""
+        return self._target.counter_from_zero(families.RETRIES, self._name)
 
     @contextmanager
     def run(self, clock: Callable[[], float], timeout: float) -> Iterator[None]:
@@ -133,6 +117,12 @@ class OperationMetrics:
             self._newest.set(seconds)
 
 
+@lru_cache(maxsize=10_000)
+def _shared_key(key: _Key) -> _Key:
+    """Return one object for all targets that have this series. It saves 8 kB for each target."""
+    return key
+
+
 class TargetMetrics:
     """All metrics of one target that the exporter itself counts and times."""
 
@@ -143,13 +133,24 @@ class TargetMetrics:
         info: Mapping[str, str],
         operations: Iterable[str],
         probe_accuracy: ProbeAccuracyMetrics,
+        *,
+        is_native: bool = True,
+        clock: Callable[[], float] = monotonic,
+        seconds_at_zero: Callable[[], float] = lambda: SECONDS_AT_ZERO,
     ) -> None:
         self._buckets = buckets
-        self._families: dict[MetricFamily, FamilySeries] = {}
-        self._series: dict[tuple[MetricFamily, tuple[str, ...]], Value | HistogramValue] = {}
+        self._is_native = is_native
+        self._clock = clock
+        self._is_native = is_native
+        self._seconds_at_zero = seconds_at_zero
+        #: The series that a ping changes, and those that only a poll or a connect changes.
+        self._live: dict[MetricFamily, FamilySeries] = {}
+        self._quiet: dict[MetricFamily, FamilySeries] = {}
+        self._quiet_changes = 0
+        self._series: dict[_Key, Value | HistogramValue] = {}
         self._operations: dict[str, OperationMetrics] = {}
         self._target_label = render_label("target", name)
-        self._info = b""
+        self._info = self._poll_error = b""
         self.set_info(info)
         #: Returns the seconds for which the circuit breaker was not closed. The owner of the breaker sets it.
         self.open_seconds: Callable[[], float] = float
@@ -164,7 +165,6 @@ class TargetMetrics:
         self.late_seconds = self.value(families.LATE_SECONDS)
         self._polls = self.value(families.SCRAPES)
         self._poll_seconds = self.histogram(families.SCRAPE_SECONDS)
-        self._poll_error = b""
         self._show_breaker_state("closed")
         for old, new in _TRANSITIONS:
             self.value(families.BREAKER_TRANSITIONS, old, new)
@@ -173,8 +173,9 @@ class TargetMetrics:
 
     def set_info(self, info: Mapping[str, str]) -> None:
         """Publish these labels as ``redis_target_info``."""
-        labels = ",".join([self._target_label, *(render_label(key, value) for key, value in info.items())])
+        labels = ",".join([self._target_label, *render_labels(info)])
         self._info = f"{families.TARGET_INFO.name}{{{labels}}} 1\n".encode()
+        self._quiet_changes += 1
 
     def address_changed(self, info: Mapping[str, str], buckets: tuple[float, ...], operations: Container[str]) -> None:
         """Continue to count for the same target at another address, or with other settings.
@@ -193,7 +194,7 @@ class TargetMetrics:
             if family == families.CERTIFICATE or (is_per_operation and labels[0] not in operations):
                 self._drop(family, labels)
         for name in [name for name in self._operations if name not in operations]:
-            self._family_series(families.FAILURES).remove(self._operations.pop(name).failures)
+            self._family_series(families.FAILURES, (name,)).remove(self._operations.pop(name).failures)
         self.callbacks.clear()
         self._open_seconds_before += self.open_seconds()
         self.open_seconds = float
@@ -201,12 +202,12 @@ class TargetMetrics:
 
     def _restart_histograms(self, buckets: tuple[float, ...]) -> None:
         """Measure durations in other buckets. Counts cannot be moved from one set of bounds to another."""
-        self._buckets = buckets
-        for family, labels in tuple(self._series):
-            if family == families.DURATION:
-                self._drop(family, labels)
+        before, self._buckets = self._buckets, buckets
         for name, operation in self._operations.items():
-            operation.use_histogram(self.histogram(families.DURATION, name))
+            family, labels = families.DURATION, (name,)
+            if families.buckets(family, labels, before) != families.buckets(family, labels, buckets):
+                self._drop(family, labels)
+                operation.use_histogram(self.histogram(family, name))
 
     def drop_collector(self, name: str) -> bool:
         """Drop what the newest run of a collector left, because it no longer runs. Return False if nothing was left."""
@@ -215,8 +216,14 @@ class TargetMetrics:
             self._drop(family, (name,))
         return bool(left)
 
+    def drop_renewals(self) -> None:
+        """Drop the failed renewals of a login that the target had before."""
+        for family, labels in tuple(self._series):
+            if family == families.TOKEN_FAILURES:
+                self._drop(family, labels)
+
     def _drop(self, family: MetricFamily, labels: tuple[str, ...]) -> None:
-        self._family_series(family).remove(self._series.pop((family, labels)))
+        self._family_series(family, labels).remove(self._series.pop((family, labels)))
 
     def value(self, family: MetricFamily, *labels: str) -> Value:
         """Return a counter or gauge by its labels after ``target``. Create it if needed.
@@ -228,6 +235,11 @@ class TargetMetrics:
             raise TypeError(f"{family.name} is a {family.kind}: call histogram()")
         return series
 
+    def current(self, family: MetricFamily, *labels: str) -> float | None:
+        """Return the value of a counter or gauge, or None if it was never set."""
+        series = self._series.get((family, labels))
+        return series.value if isinstance(series, Value) else None
+
     def histogram(self, family: MetricFamily, *labels: str) -> HistogramValue:
         """Return a histogram or summary by its labels after ``target``. Create it if needed."""
         series = self._series.get((family, labels)) or self._create(family, labels)
@@ -235,9 +247,23 @@ class TargetMetrics:
             raise TypeError(f"{family.name} is a {family.kind}: call value()")
         return series
 
-    def failures(self, operation: str) -> FailureCounts:
+    def counter_from_zero(self, family: MetricFamily, *labels: str) -> Value:
+        """Return a counter by its labels after ``target``. Create it if needed: pages then show 0 for some seconds."""
+        if (family, labels) not in self._series:
+            series = CounterFromZero(self._family_series(family, labels), family, labels, self._new_zero())
+            self._series[_shared_key((family, labels))] = series
+        return self.value(family, *labels)
+
+    def _new_zero(self) -> FirstZero:
+        return FirstZero(self._clock, self._seconds_at_zero)
+
+    def failures(self, operation: str) -> FailureCounts | FailuresFromZero:
         """Create the failure counts of one operation."""
-        return FailureCounts(self._family_series(families.FAILURES), families.FAILURES, operation)
+        family = families.FAILURES
+        family_series = self._family_series(family, (operation,))
+        if operation == families.PING:
+            return FailureCounts(family_series, family, operation)
+        return FailuresFromZero(family_series, family, operation, self._new_zero)
 
     def operation(self, name: str) -> OperationMetrics:
         """Return the metrics of one operation. Create them if needed."""
@@ -268,10 +294,13 @@ class TargetMetrics:
         """Record one run of a collector."""
         self.value(families.SUCCESS, name).set(success)
         self.value(families.SUPPORTED, name).set(supported)
-        self.value(families.DENIED, name).set(denied)
+        if denied or (families.DENIED, (name,)) in self._series:
+            self.value(families.DENIED, name).set(denied)
         self.value(families.COLLECTOR_SECONDS, name).set(seconds)
-        self.value(families.UNREADABLE, name).inc(unreadable)
-        self.value(families.OVERFLOW, name).inc(overflow)
+        if unreadable:
+            self.counter_from_zero(families.UNREADABLE, name).inc(unreadable)
+        if overflow:
+            self.counter_from_zero(families.OVERFLOW, name).inc(overflow)
 
     def record_poll(self, seconds: float, reason: str = "") -> None:
         """Record the end of a poll. ``reason`` is that of the first collector that failed, or empty without one."""
@@ -279,13 +308,53 @@ class TargetMetrics:
         self._poll_seconds.observe(seconds)
         self.value(families.LAST_SCRAPE_SECONDS).set(seconds)
         self._poll_error = self._line(families.LAST_ERROR, reason, value=int(bool(reason)))
+        self._quiet_changes += 1
 
-    def render(self) -> dict[MetricFamily, bytes]:
-        """Return the lines of every family of this target."""
-        lines = {family: series.render() for family, series in self._families.items()}
+    def distributions(self) -> Iterator[tuple[MetricFamily, tuple[str, ...], DualHistogram]]:
+        """Yield the histograms of this target, with their labels after ``target``."""
+        for (family, labels), series in self._series.items():
+            if isinstance(series, DualHistogram):
+                yield family, labels, series
+
+    def render(self, *, openmetrics: bool = False) -> dict[MetricFamily, bytes]:
+        """Return the lines of every family of this target. Only OpenMetrics has exemplars."""
+        lines = self.render_quiet()
+        for family, live in self.render_live(openmetrics=openmetrics).items():
+            lines[family] = live + lines[family] if family in lines else live
+        return lines
+
+    @property
+    def quiet_version(self) -> int:
+        """Changes whenever ``render_quiet`` would return other lines than before."""
+        version = self._quiet_changes
+        for series in self._quiet.values():
+            series.end_zeros()
+            version += series.version
+        return version
+
+    def render_quiet(self) -> dict[MetricFamily, bytes]:
+        """Return the lines that no ping changes, by family. They are the same for both formats."""
+        lines = {
+            family: series.render() if (kept := series.lines) is None else kept
+            for family, series in self._quiet.items()
+        }
         lines[families.TARGET_INFO] = self._info
         if self._poll_error:
             lines[families.LAST_ERROR] = self._poll_error
+        return lines
+
+    def drop_quiet_lines(self) -> None:
+        """Render the lines that no ping changes again when they are needed. Of many targets they take much memory."""
+        for series in self._quiet.values():
+            series.lines = None
+
+    def render_live(self, *, openmetrics: bool = False) -> dict[MetricFamily, bytes]:
+        """Return the lines that may change at any moment, by family. Those of a family come before its quiet lines."""
+        lines = {
+            family: series.render() if (kept := series.lines) is None else kept for family, series in self._live.items()
+        }
+        if openmetrics and (pings := self._live.get(families.DURATION)) is not None and pings.has_exemplars:
+            lines[families.DURATION] = pings.render_exemplars()
         for (family, label), read in self.callbacks.items():
             try:
                 value = read()
@@ -303,19 +372,22 @@ class TargetMetrics:
         return render_line(family, self._target_label, labels, value).encode()
 
     def _create(self, family: MetricFamily, labels: tuple[str, ...]) -> Value | HistogramValue:
-        family_series = self._family_series(family)
+        family_series = self._family_series(family, labels)
         series: Value | HistogramValue
         match family.kind:
             case "histogram":
-                series = HistogramValue(family_series, family, labels, families.BUCKETS.get(family, self._buckets))
+                bounds = families.buckets(family, labels, self._buckets)
+                series = DualHistogram(family_series, family, labels, bounds, is_native=self._is_native)
             case "summary":
                 series = HistogramValue(family_series, family, labels, ())
             case _:
                 series = Value(family_series, family, labels)
-        self._series[family, labels] = series
+        self._series[_shared_key((family, labels))] = series
         return series
 
-    def _family_series(self, family: MetricFamily) -> FamilySeries:
-        if (known := self._families.get(family)) is None:
-            known = self._families[family] = FamilySeries(self._target_label)
+    def _family_series(self, family: MetricFamily, labels: tuple[str, ...]) -> FamilySeries:
+        is_live = families.is_live(family, labels)
+        part = self._live if is_live else self._quiet
+        if (known := part.get(family)) is None:
+            known = part[family] = FamilySeries(self._target_label, is_live=is_live)
         return known

@@ -3,6 +3,9 @@
 prometheus_client has functions for this, ``choose_encoder`` and ``gzip_accepted``. They take the first match in the
 header and ignore ``q``. But Prometheus ranks its formats by ``q``, so this module reads the headers itself.
 
+Prometheus prefers protobuf if it reads native histograms. As in client_golang, protobuf is chosen only by its full name
+and parameters, and never by a wildcard.
+
 Since version 3 Prometheus adds an escaping scheme to the formats of version 1.0.0. All our names are plain
 (``[a-zA-Z_:][a-zA-Z0-9_:]*``), so the same bytes are right under all schemes except ``dots``. That one would double
 their underscores.
@@ -27,10 +30,11 @@ _ESCAPING = {
 
 @dataclass(frozen=True, slots=True)
 class ExpositionFormat:
-    """A format of the page of metrics: its Content-Type, and whether it is OpenMetrics."""
+    """A format of the page of metrics: its Content-Type, and whether it is OpenMetrics or protobuf. Else it is text."""
 
     content_type: str
     openmetrics: bool
+    protobuf: bool = False
 
 
 class _Offer(NamedTuple):
@@ -43,7 +47,10 @@ _OFFERS = (
     _Offer("text/plain", "0.0.4"),
     _Offer("text/plain", "1.0.0"),
     _Offer("application/openmetrics-text", "1.0.0"),
+    _Offer("application/vnd.google.protobuf", ""),
 )
+#: The parameters that a client must name to get protobuf.
+_PROTOBUF_PARAMS = {"proto": "io.prometheus.client.MetricFamily", "encoding": "delimited"}
 
 
 class _Range(NamedTuple):
@@ -88,10 +95,16 @@ def choose_format(accept: str) -> ExpositionFormat:
     if best is None:
         return ExpositionFormat("text/plain; version=0.0.4; charset=utf-8", openmetrics=False)
     _, offer, range_ = best
-    content_type = f"{offer.media_type}; version={offer.version}; charset=utf-8"
-    if offer.version == "1.0.0" and "escaping" in range_.params:
+    is_protobuf = not offer.version
+    if is_protobuf:
+        params = [f"{name}={value}" for name, value in _PROTOBUF_PARAMS.items()]
+        content_type = "; ".join([offer.media_type, *params])
+    else:
+        content_type = f"{offer.media_type}; version={offer.version}; charset=utf-8"
+    if offer.version != "0.0.4" and "escaping" in range_.params:
         content_type += f"; escaping={_ESCAPING.get(range_.params['escaping'], 'underscores')}"
-    return ExpositionFormat(content_type, openmetrics=offer.media_type == "application/openmetrics-text")
+    is_openmetrics = offer.media_type == "application/openmetrics-text"
+    return ExpositionFormat(content_type, openmetrics=is_openmetrics, protobuf=is_protobuf)
 
 
 @lru_cache(maxsize=64)
@@ -106,6 +119,9 @@ def accepts_gzip(accept_encoding: str) -> bool:
 
 def _specificity(range_: _Range, offer: _Offer) -> int | None:
     """Return how exactly a range names an offer, from 0 (``*/*``) to 3 (type and version), or None."""
+    if not offer.version:
+        is_named = range_.name == offer.media_type and range_.params.items() >= _PROTOBUF_PARAMS.items()
+        return 3 if is_named else None
     if range_.name == offer.media_type:
         if "version" not in range_.params:
             return 2

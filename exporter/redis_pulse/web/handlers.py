@@ -1,87 +1,103 @@
-"""Turn requests into responses, one method for each path. No response waits for a target."""
+"""Turn requests into responses, one method for each path. Only the first scrape of an adopted target waits for it."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.responses import PlainTextResponse, Response
 
-from redis_pulse.web import json_responses, status_page
+from redis_pulse.slices import Turns
+from redis_pulse.web import json_responses
+from redis_pulse.web.access_control import AccessControl
+from redis_pulse.web.access_policy import RequestRefusedError
 from redis_pulse.web.content_negotiation import accepts_gzip, choose_format
-from redis_pulse.web.interface import DaemonInterface, MetricsFilter, TargetView
-from redis_pulse.web.query import QueryError, parse_filters, parse_optional_target, parse_stall_query, parse_target
+from redis_pulse.web.interface import DaemonInterface, MetricsFilter, SendablePage, TargetView
+from redis_pulse.web.query import (
+    QueryError,
+    known_target,
+    parse_filters,
+    parse_optional_target,
+    parse_stall_query,
+    parse_target,
+    scrape_module,
+    scrape_seconds,
+    target_text,
+)
+from redis_pulse.web.scraper import scraper_of
+from redis_pulse.web.streaming import StreamedResponse
 
+_EVERYTHING = MetricsFilter()
 #: Targets that are written before other tasks get a turn. Other work must not wait for a long page.
 _SLICE = 50
-#: Bytes of a body that are passed to the server at once.
-_PIECE = 65536
-
-
-class BuildBody(Protocol):
-    """Builds a page of metrics."""
-
-    async def __call__(self, *, openmetrics: bool, gzip: bool) -> bytes:
-        """Return the page, compressed if ``gzip``."""
-        ...
-
-
-class PiecewiseResponse(Response):
-    """A response that passes its body to the server piece by piece, as fast as the client reads.
-
-    The server would copy a whole body for each client. Twenty clients that do not read would take 50 MB.
-    """
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send head and body. ``send`` waits while the client does not read."""
-        del scope, receive
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        body = memoryview(self.body)
-        for start in range(0, max(1, len(body)), _PIECE):
-            end = start + _PIECE
-            await send({"type": "http.response.body", "body": bytes(body[start:end]), "more_body": end < len(body)})
-            await asyncio.sleep(0)  # the loop notices a client that has left, and sends the PINGs that are due
 
 
 class Handlers:
     """The request handlers over one daemon."""
 
     def __init__(
-        self, daemon: DaemonInterface, telemetry_path: str, now: Callable[[], datetime], *, health_always_200: bool
+        self, daemon: DaemonInterface, now: Callable[[], datetime], access: AccessControl, *, health_always_200: bool
     ) -> None:
         self._daemon = daemon
-        self._telemetry_path = telemetry_path
+        self._access = access
         self._now = now
         self._health_always_200 = health_always_200
+        #: the turn to make a piece of a page
+        self._turn = asyncio.Lock()
 
     async def metrics(self, request: Request) -> Response:
         """Respond to ``/metrics`` with 200, whatever the state of the targets. A query selects a part."""
         if not request.url.query:
-            return await self._metrics_response(request, self._daemon.metrics)
+            self._record_scrape(request, None)
+            return await self._metrics_response(request, None, MetricsFilter())
         try:
             metrics_filter = parse_filters(request.query_params, self._daemon)
         except QueryError as error:
             return PlainTextResponse(f"{error}\n", error.status)
-        if metrics_filter == MetricsFilter():
-            return await self._metrics_response(request, self._daemon.metrics)
-        return await self._metrics_response(request, partial(self._daemon.filtered_metrics, None, metrics_filter))
+        self._record_scrape(request, None, metrics_filter)
+        return await self._metrics_response(request, None, metrics_filter)
 
     async def scrape(self, request: Request) -> Response:
-        """Respond to ``/scrape?target=`` with the metrics of a target that is monitored already.
+        """Respond to ``/scrape?target=`` with the metrics of a target.
 
-        A request never opens a connection.
+        Only ``scrape.adopt`` of the configuration lets a request add a target. Otherwise it opens no connection.
         """
         try:
-            name = parse_target(request.query_params, self._daemon)
             metrics_filter = parse_filters(request.query_params, self._daemon)
+            if self._daemon.adoption.is_enabled:
+                name = await self._adopted(request)
+            else:
+                name = parse_target(request.query_params, self._daemon)
         except QueryError as error:
             self._daemon.scrape_failed()
             return PlainTextResponse(f"{error}\n", error.status)
-        return await self._metrics_response(request, partial(self._daemon.filtered_metrics, name, metrics_filter))
+        self._record_scrape(request, name, metrics_filter)
+        return await self._metrics_response(request, name, metrics_filter)
+
+    def _record_scrape(self, request: Request, target: str | None, selected: MetricsFilter = _EVERYTHING) -> None:
+        """Tell the daemon that a scrape has arrived, so that it polls just before the next one.
+
+        A request for some names or collectors is no scrape of a server.
+        """
+        is_whole = selected.names is None and selected.collectors is None and selected.only != "exporter"
+        if is_whole and (client := scraper_of(request)) is not None:
+            self._daemon.scraped(target, client)
+
+    async def _adopted(self, request: Request) -> str:
+        """Return the name of the target of a request. Start to monitor it if need be. Raises ``QueryError``."""
+        text = target_text(request.query_params, self._daemon)
+        known, module = known_target(text, self._daemon), scrape_module(request.query_params)
+        if known is None:
+            try:
+                self._access.check_adoption(request)
+            except RequestRefusedError as error:
+                self._daemon.adoption.refuse_browser()
+                raise QueryError(error.status, str(error)) from None
+        within = scrape_seconds(request.headers.get("x-prometheus-scrape-timeout-seconds"))
+        return await self._daemon.adoption.prepare(text, known, module, within)
 
     async def discover(self, _request: Request) -> Response:
         """Respond to ``/sd`` with all targets for the http_sd of Prometheus.
@@ -95,24 +111,23 @@ class Handlers:
             groups.append(_json(json_responses.sd_group(target)))
         return Response(f"[{', '.join(groups)}]\n", media_type="application/json")
 
-    async def _metrics_response(self, request: Request, build_body: BuildBody) -> Response:
+    async def _metrics_response(self, request: Request, target: str | None, selected: MetricsFilter) -> Response:
         exposition_format = choose_format(",".join(request.headers.getlist("accept")))
         gzip = accepts_gzip(",".join(request.headers.getlist("accept-encoding")))
         headers = {"content-type": exposition_format.content_type, "vary": "Accept, Accept-Encoding"}
         if gzip:
             headers["content-encoding"] = "gzip"
-        body = await build_body(openmetrics=exposition_format.openmetrics, gzip=gzip)
-        return PiecewiseResponse(body, headers=headers)
-
-    async def index(self, _request: Request) -> Response:
-        """Respond to ``/`` with the status page for people."""
-        page = status_page.status(
-            self._daemon.targets(),
-            version=self._daemon.version,
-            uptime_seconds=self._daemon.uptime_seconds(),
-            telemetry_path=self._telemetry_path,
-        )
-        return HTMLResponse(page, headers={"content-security-policy": status_page.POLICY})
+        body: bytes | SendablePage
+        if exposition_format.protobuf:
+            body = await self._daemon.protobuf_metrics(target, selected, gzip=gzip)
+        elif target is None and selected == MetricsFilter():
+            body = await self._daemon.metrics(openmetrics=exposition_format.openmetrics, gzip=gzip)
+        else:
+            openmetrics = exposition_format.openmetrics
+            body = await self._daemon.filtered_metrics(target, selected, openmetrics=openmetrics, gzip=gzip)
+        if isinstance(body, bytes):
+            return Response(body, headers=headers)
+        return StreamedResponse(body, headers, self._turn)
 
     async def stalls(self, request: Request) -> Response:
         """Respond to ``/stalls`` with the newest stalls, their causes and their evidence."""
@@ -122,7 +137,8 @@ class Handlers:
             body = _json(json_responses.query_error(error)) + "\n"
             return Response(body, error.status, media_type="application/json")
         records = []
-        for index, record in enumerate(self._daemon.stalls(target, cause, limit)):
+        stalls = tuple(self._daemon.stalls(target, cause, limit))  # others may end between two slices
+        for index, record in enumerate(stalls):
             if index % _SLICE == _SLICE - 1:
                 await asyncio.sleep(0)
             records.append(_json(record.to_plain()))
@@ -130,8 +146,19 @@ class Handlers:
 
     async def health(self, _request: Request) -> Response:
         """Respond to ``/health`` with the state of all targets; see ``health_code`` for the HTTP status."""
-        views, is_loop_healthy = self._daemon.targets(), self._daemon.healthy()
-        status = json_responses.health_status(views, is_loop_healthy=is_loop_healthy)
+        turns, is_loop_healthy = Turns(), self._daemon.healthy()
+        views, targets = [], []
+        for name in self._daemon.target_names():
+            with contextlib.suppress(KeyError):  # it may be removed between two turns
+                view = self._daemon.target(name)
+                views.append(view)
+                targets.append(f"{_json(name)}: {_json(json_responses.health_target(view))}")
+            await turns.take()
+        own = [view for view in views if not view.is_adopted]  # the scrapers of the others watch them
+        if own or not self._daemon.adoption.is_enabled:
+            status = json_responses.health_status(own, is_loop_healthy=is_loop_healthy)
+        else:
+            status = "healthy" if is_loop_healthy else "unhealthy"
         code = json_responses.health_code(status, is_loop_healthy=is_loop_healthy, always_200=self._health_always_200)
         top: dict[str, Any] = {
             "status": status,
@@ -144,11 +171,6 @@ class Handlers:
             top["status"] = "degraded" if status == "healthy" else status
         if len(views) == 1:
             top["redis"] = json_responses.health_redis(views[0])
-        targets = []
-        for index, view in enumerate(views):
-            if index % _SLICE == _SLICE - 1:
-                await asyncio.sleep(0)
-            targets.append(f"{_json(view.name)}: {_json(json_responses.health_target(view))}")
         body = f'{_json(top)[:-1]}, "targets": {{{", ".join(targets)}}}}}\n'
         return Response(body, code, media_type="application/json")
 
@@ -165,9 +187,7 @@ class Handlers:
         return PlainTextResponse("not ready: waiting for the first samples\n", 503)
 
     async def reload(self, request: Request) -> Response:
-        """Respond to ``POST /-/reload``. The page of another site must not make a browser post here."""
-        if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-            return PlainTextResponse("the page of another site cannot trigger a reload\n", 403)
+        """Respond to ``POST /-/reload``. ``access_control`` refuses browsers that another site makes post here."""
         await request.body()  # a body that is too large is refused before anything is done
         reason = await self._daemon.reload()
         if reason is None:
@@ -194,5 +214,9 @@ class Handlers:
         return Response(_json(body) + "\n", status, media_type="application/json")
 
 
+#: ``json.dumps`` would make an encoder for each text.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(value)

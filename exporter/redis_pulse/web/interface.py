@@ -3,11 +3,14 @@
 No value holds a secret: addresses are ``host:port`` or the path of a socket, and texts are safe to show.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from redis_pulse.stalls import StallRecord
+
+if TYPE_CHECKING:
+    from redis_pulse.web.status_interface import StatusInterface
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,10 @@ class TargetView:
     software: str
     version: str
     role: str
+    #: ``standalone``, ``cluster`` or ``sentinel``, or empty
+    mode: str
+    #: the managed service that runs the server, or empty
+    service: str
     #: age of the INFO samples
     sample_age_seconds: float | None
     labels: Mapping[str, str]
@@ -62,6 +69,8 @@ class TargetView:
     failing: Sequence[FailingCollector]
     #: the newest stall, or None
     last_stall: StallRecord | None = None
+    #: whether it is monitored only because a scrape named it
+    is_adopted: bool = False
 
 
 Only = Literal["exporter", "targets"]
@@ -76,6 +85,24 @@ class MetricsFilter(NamedTuple):
     names: frozenset[str] | None = None
     #: only the metrics of the daemon itself, or only those of the targets
     only: Only | None = None
+
+
+class SendablePage(Protocol):
+    """A page of metrics, ready to be sent."""
+
+    @property
+    def size(self) -> int:
+        """The bytes that are sent."""
+        ...
+
+    @property
+    def stored(self) -> Sized:
+        """What holds the page in memory. Its length is its bytes. Several bodies may share it."""
+        ...
+
+    def pieces(self, longest: int) -> Iterator[bytes]:
+        """Yield the body in pieces of at most ``longest`` bytes."""
+        ...
 
 
 class SdTarget(NamedTuple):
@@ -96,19 +123,56 @@ class PendingChange(NamedTuple):
     error: str
 
 
+class AdoptionInterface(Protocol):
+    """Starts to monitor targets that a scrape names, if the configuration allows it."""
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether the configuration allows to adopt targets."""
+        ...
+
+    async def prepare(self, text: str, known: str | None, module: str | None, within: float) -> str:
+        """Return the name of the target to serve. Raises ``QueryError`` if it cannot be served.
+
+        ``known`` is its name if it is monitored. Otherwise monitor the server ``text``. Wait up to ``within`` seconds
+        for the first ping and the first poll of an adopted target.
+        """
+        ...
+
+    def refuse_browser(self) -> None:
+        """Count a request that was refused before ``prepare``, because a browser sent it."""
+        ...
+
+
 class DaemonInterface(Protocol):
-    """The running daemon as its pages see it. No method connects to a target."""
+    """The running daemon as its pages see it. No method connects to a target, except those of ``adoption``."""
 
     version: str
 
-    async def metrics(self, *, openmetrics: bool, gzip: bool) -> bytes:
+    @property
+    def adoption(self) -> AdoptionInterface:
+        """What starts to monitor targets that a scrape names."""
+        ...
+
+    @property
+    def status(self) -> "StatusInterface":
+        """What the pages for people read."""
+        ...
+
+    async def metrics(self, *, openmetrics: bool, gzip: bool) -> bytes | SendablePage:
         """Return the whole page of metrics, compressed if ``gzip``."""
         ...
 
     async def filtered_metrics(
         self, target: str | None, metrics_filter: MetricsFilter, *, openmetrics: bool, gzip: bool
-    ) -> bytes:
+    ) -> bytes | SendablePage:
         """Return a part of the metrics: of one target, or, for None, of all targets and of the daemon itself."""
+        ...
+
+    async def protobuf_metrics(
+        self, target: str | None, metrics_filter: MetricsFilter, *, gzip: bool
+    ) -> bytes | SendablePage:
+        """Return the metrics in protobuf, or a part of them. Their meaning is that of ``filtered_metrics``."""
         ...
 
     def find(self, name_or_address: str) -> str | None:
@@ -133,6 +197,10 @@ class DaemonInterface(Protocol):
 
     def metric_names(self) -> Sequence[str]:
         """Return the names of all families that the page of metrics can have."""
+        ...
+
+    def scraped(self, target: str | None, client: str) -> None:
+        """Record that ``client`` scrapes the page of a target, or the whole page."""
         ...
 
     def scrape_failed(self) -> None:

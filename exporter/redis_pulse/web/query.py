@@ -3,11 +3,12 @@
 A request selects from the targets, collectors and metrics that this daemon has. It can add no host and no credential.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 from starlette.datastructures import QueryParams
 
-from redis_pulse.config import closest_names, parse_url
+from redis_pulse.config import closest_names, has_credentials, parse_url
 from redis_pulse.stalls.causes import CAUSES
 from redis_pulse.stalls.records import MAX_TOTAL
 from redis_pulse.web.interface import DaemonInterface, MetricsFilter
@@ -18,6 +19,10 @@ _MAX_LENGTH = 200
 MAX_NAMES = 20
 #: Targets that are searched for a similar name. A thousand take 13 ms of the event loop.
 _MAX_COMPARED = 500
+#: Seconds for the first scrape of a target whose client announces no timeout, and the longest time.
+DEFAULT_SCRAPE_SECONDS, MAX_SCRAPE_SECONDS = 5.0, 50.0
+#: Seconds of an announced timeout that are left for the way, and the share of a short one.
+MAX_MARGIN, MARGIN_SHARE = 0.5, 0.2
 #: Digits of a limit.
 _MAX_DIGITS = 6
 #: Parameters of redis_exporter, and the setting that has the same effect here.
@@ -72,22 +77,49 @@ def parse_filters(query: QueryParams, daemon: DaemonInterface) -> MetricsFilter:
 def parse_target(query: QueryParams, daemon: DaemonInterface) -> str:
     """Return the name of the one target in the query.
 
-    Raises ``QueryError``: 400 if the query has no target or several, and as ``_find_target`` does.
+    Raises ``QueryError``: 400 if the query has no target or several, and as ``find_target`` does.
     """
+    return find_target(target_text(query, daemon), daemon)
+
+
+def target_text(query: QueryParams, daemon: DaemonInterface) -> str:
+    """Return the one target of the query, unchanged. Raises ``QueryError`` without a target, or with several."""
     values = query.getlist("target")
     if len(values) != 1 or not values[0].strip():
         names = daemon.target_names()
         raise QueryError(400, f"name exactly one target: /scrape?target=NAME; {_list_names(names)}", names)
-    return _find_target(values[0].strip(), daemon)
+    return values[0].strip()
+
+
+def scrape_module(query: QueryParams) -> str | None:
+    """Return the module of the query, or None. Raises ``QueryError`` if there are several."""
+    values = [value for value in query.getlist("module") if value]
+    if len(values) > 1:
+        raise QueryError(400, "name at most one module: &module=NAME")
+    return values[0] if values else None
+
+
+def scrape_seconds(header: str | None) -> float:
+    """Return how long a first scrape may take. Prometheus announces its timeout in a header.
+
+    The answer comes a little earlier, as that of blackbox_exporter, because it has a way to go.
+    """
+    try:
+        timeout = float(header or "")
+    except ValueError:
+        return DEFAULT_SCRAPE_SECONDS
+    if not 0 < timeout < math.inf:
+        return DEFAULT_SCRAPE_SECONDS
+    return min(timeout - min(MAX_MARGIN, timeout * MARGIN_SHARE), MAX_SCRAPE_SECONDS)
 
 
 def parse_optional_target(query: QueryParams, daemon: DaemonInterface) -> str:
     """Return the name of the target in the query. Without one, return the name of the only target.
 
-    Raises ``QueryError``: 503 if there is no target, 400 if there are several, and as ``_find_target`` does.
+    Raises ``QueryError``: 503 if there is no target, 400 if there are several, and as ``find_target`` does.
     """
     if text := query.get("target", "").strip():
-        return _find_target(text, daemon)
+        return find_target(text, daemon)
     names = daemon.target_names()
     if not names:
         raise QueryError(503, _list_names(names))
@@ -103,25 +135,33 @@ def parse_stall_query(query: QueryParams, daemon: DaemonInterface) -> tuple[str 
         raise QueryError(400, f"cause: must be one of {', '.join(CAUSES)}")
     if limit and not (limit.isdecimal() and len(limit) <= _MAX_DIGITS):
         raise QueryError(400, "limit: must be a whole number")
-    return _find_target(text, daemon) if text else None, cause, int(limit) if limit else MAX_TOTAL
+    return find_target(text, daemon) if text else None, cause, int(limit) if limit else MAX_TOTAL
 
 
-def _find_target(text: str, daemon: DaemonInterface) -> str:
+def find_target(text: str, daemon: DaemonInterface) -> str:
     """Return the name of the target with this name, this address or a URL of this address.
 
     Raises ``QueryError``: 400 if the text has credentials, 404 if there is no such target.
     """
-    if (name := daemon.find(text)) is not None:
-        return name
-    if "@" in text:
-        raise QueryError(400, "name a target without user name and password: the configuration holds them")
-    address = _parse_address(text)
-    if address is not None and (name := daemon.find(address)) is not None:
+    if (name := known_target(text, daemon)) is not None:
         return name
     shown, names = text[:_MAX_LENGTH], daemon.target_names()
     similar = closest_names(shown, names[:_MAX_COMPARED], cutoff=0.5)
     hint = _suggest(similar) if similar else _list_names(names)
     raise QueryError(404, f"no target has the name or address {shown!r}: {hint}", similar or names)
+
+
+def known_target(text: str, daemon: DaemonInterface) -> str | None:
+    """Return the name of the target with this name or address, or None if no target has it.
+
+    Raises ``QueryError`` (400) if the text has credentials.
+    """
+    if (name := daemon.find(text)) is not None:
+        return name
+    if has_credentials(text):
+        raise QueryError(400, "name a target without user name and password: the configuration holds them")
+    address = _parse_address(text)
+    return None if address is None else daemon.find(address)
 
 
 def _parse_address(text: str) -> str | None:

@@ -1,10 +1,6 @@
 """Serve the pages: open the listening socket, accept connections, and run uvicorn in the event loop of the daemon.
 
 uvicorn gets our socket and our connection limits, and it leaves signals to the daemon.
-
-``Acceptor`` takes the place of asyncio's own server. In one turn of the event loop asyncio accepts as often as its
-backlog is long. Each time that no file descriptor is left, it logs a line and sets a timer. ``Acceptor`` accepts a few
-connections a turn. If no descriptor is left, it ends the turn and tries again a second later.
 """
 
 import asyncio
@@ -12,6 +8,7 @@ import contextlib
 import errno
 import logging
 import socket
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -22,27 +19,29 @@ from starlette.types import ASGIApp
 from redis_pulse import file_descriptors, log
 from redis_pulse.blocking import NAMES, BlockedError
 from redis_pulse.config import ListenAddress, parse_listen
+from redis_pulse.web.acceptor import Acceptor
+from redis_pulse.web.connection_accounting import Client, ConnectionAccounting
 from redis_pulse.web.connection_limits import ConnectionLimits, limited_protocol
+from redis_pulse.web.tls import TlsSource
 
-#: Clients that may wait to be accepted. A healthy event loop accepts them within milliseconds. A loop that is stuck
-#: should refuse further clients, not let them wait.
-_BACKLOG = 128
+#: Clients that may wait to be accepted. If there are more, the kernel ignores a new client, which tries again after
+#: a second. So an attacker who connects very often could delay a scraper.
+_BACKLOG = 1024
+#: Bytes that the kernel keeps for a client that does not read. It takes twice as much, and its default is megabytes.
+#: They count as memory of the container. A client that reads gets a larger buffer.
+_SEND_BUFFER = 64 * 1024
 #: Ports that are tried if the first one is in use.
 _MAX_FALLBACK_PORTS = 100
 #: Hosts that mean every address of the machine.
 _ALL_ADDRESSES = ("", "*", "::")
 #: Seconds for the host name of the listen address to resolve.
 _RESOLVE_TIMEOUT = 10.0
-#: Connections that are accepted in one turn of the event loop. Pings may be due meanwhile.
-_MAX_ACCEPTS = 32
-#: Seconds until the next try if no file descriptor was left.
-PAUSE = 1.0
-#: Seconds between two log lines about it.
-_LOG_INTERVAL = 60.0
 #: uvicorn checks this often whether it has finished, twice while it stops.
 _TICK = 0.25
 #: Seconds for the connections that were accepted last to send their requests. They sent them before the stop.
 _LAST_REQUESTS = 0.05
+#: Turns of the event loop after it.
+_LAST_TURNS = 10
 
 _log = log.get("web")
 
@@ -57,6 +56,7 @@ class HttpServer:
     ``listen`` is an address as ``config.parse_listen`` accepts it.
     With ``fallback`` the next free port is used if the port is in use.
     ``on_refused`` is called with one of ``REFUSAL_REASONS`` for every client that exceeds ``limits``.
+    ``tls`` gives each new connection its TLS. Without it the pages are plain HTTP.
     """
 
     def __init__(
@@ -66,14 +66,19 @@ class HttpServer:
         *,
         fallback: bool = False,
         limits: ConnectionLimits | None = None,
+        tls: TlsSource | None = None,
         on_refused: Callable[[str], None],
     ) -> None:
         self._listen = listen
         self._fallback = fallback
         self._port = 0
+        self._tls = tls
         self._server: _UvicornServer | None = None
         self._task: asyncio.Task[None] | None = None
         limits = limits or ConnectionLimits()
+        self._accounting = ConnectionAccounting(
+            limits.clients, time.monotonic, on_closed=partial(on_refused, "too_many_connections")
+        )
         self._config: dict[str, Any] = {
             "app": app,
             "http": limited_protocol(limits, on_refused),
@@ -98,7 +103,8 @@ class HttpServer:
         except BlockedError:
             raise ListenError(f"cannot listen on {self._listen}: the host name does not resolve in time") from None
         self._port = int(sock.getsockname()[1])
-        self._server = _UvicornServer(uvicorn.Config(**self._config))
+        self._server = _UvicornServer(uvicorn.Config(**self._config), self._accounting, self._tls)
+        file_descriptors.on_shortage = self._accounting.close_half
         self._task = asyncio.create_task(self._server.serve(sockets=[sock]), name="http server")
         serving = asyncio.create_task(self._server.serving.wait())
         await asyncio.wait({self._task, serving}, return_when=asyncio.FIRST_COMPLETED)
@@ -114,12 +120,23 @@ class HttpServer:
         """The port in use, also if the address has port 0. It is 0 before ``start``."""
         return self._port
 
+    @property
+    def connections(self) -> set[Any]:
+        """The protocols of all clients."""
+        return set() if self._server is None else self._server.server_state.connections
+
+    @property
+    def page_bytes(self) -> int:
+        """The bytes of the pages that are being sent now. A page that several clients fetch counts once."""
+        return self._accounting.page_bytes
+
     async def stop(self, grace: float = 2.0) -> None:
         """Accept no more connections, wait ``grace`` seconds for responses in progress, then cut off the rest."""
         server, task = self._server, self._task
         if server is None or task is None:
             return
         self._server = self._task = None
+        file_descriptors.on_shortage = None
         server.should_exit = True
         server.stopping.set()
         await asyncio.wait({task}, timeout=max(grace, _TICK))
@@ -145,20 +162,25 @@ class _UvicornServer(uvicorn.Server):
     It accepts connections with ``Acceptor``, and it does not handle signals.
     """
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, accounting: ConnectionAccounting, tls: TlsSource | None) -> None:
         super().__init__(config)
+        self._accounting = accounting
+        self._tls = tls
         self.serving = asyncio.Event()
         self.stopping = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        def make_protocol() -> asyncio.Protocol:
+        def make_protocol(client: Client) -> asyncio.Protocol:
             protocol: Any = self.config.http_protocol_class
             return protocol(  # type: ignore[no-any-return]
-                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+                client=client, config=self.config, server_state=self.server_state, app_state=self.lifespan.state
             )
 
         # ``Acceptor`` has all methods of a server that uvicorn calls.
-        self.servers = [Acceptor(sock, make_protocol) for sock in sockets or ()]  # type: ignore[misc]
+        self.servers = [
+            Acceptor(sock, make_protocol, self._accounting, self._tls)  # type: ignore[misc]
+            for sock in sockets or ()
+        ]
         self.started = True
         self.serving.set()
 
@@ -166,6 +188,8 @@ class _UvicornServer(uvicorn.Server):
         for server in self.servers:
             server.close()
         await asyncio.sleep(_LAST_REQUESTS)
+        for _ in range(_LAST_TURNS):  # on a busy machine the time may be over before the requests are read
+            await asyncio.sleep(0)
         await super().shutdown(sockets)
 
     async def main_loop(self) -> None:
@@ -175,78 +199,6 @@ class _UvicornServer(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-class Acceptor:
-    """Gives every connection of a listening socket a protocol, until ``close``."""
-
-    def __init__(self, sock: socket.socket, make_protocol: Callable[[], asyncio.Protocol]) -> None:
-        self._sock = sock
-        self._make_protocol = make_protocol
-        self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self._logged_at: float | None = None
-        self._is_closed = False
-        self._resume()
-
-    def close(self) -> None:
-        """Accept the connections in the queue of the kernel, which would be reset, and close the socket."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        if self._timer is not None:
-            self._timer.cancel()
-        self._loop.remove_reader(self._sock.fileno())
-        while self._accept_one():
-            pass
-        self._sock.close()
-
-    async def wait_closed(self) -> None:
-        """Wait until every accepted connection has its protocol."""
-        await asyncio.gather(*self._tasks)
-
-    def _resume(self) -> None:
-        self._timer = None
-        self._loop.add_reader(self._sock.fileno(), self._accept)
-
-    def _accept(self) -> None:
-        for _ in range(_MAX_ACCEPTS):
-            if not self._accept_one():
-                return
-
-    def _accept_one(self) -> bool:
-        """Accept a connection. Return whether there may be another one."""
-        try:
-            connection, _ = self._sock.accept()
-        except (BlockingIOError, InterruptedError):
-            return False
-        except ConnectionAbortedError:
-            return True
-        except OSError as error:
-            self._pause(error)
-            return False
-        connection.setblocking(False)
-        task = self._loop.create_task(self._connect_protocol(connection))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return True
-
-    async def _connect_protocol(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError):  # the client has left already
-            await self._loop.connect_accepted_socket(self._make_protocol, connection)
-
-    def _pause(self, error: OSError) -> None:
-        if not self._is_closed:
-            self._loop.remove_reader(self._sock.fileno())  # the socket stays readable, and would wake the loop at once
-            self._timer = self._loop.call_later(PAUSE, self._resume)
-        now = self._loop.time()
-        if self._logged_at is not None and now - self._logged_at < _LOG_INTERVAL:
-            return
-        self._logged_at = now
-        is_shortage = error.errno in file_descriptors.SHORTAGE_ERRNOS
-        hint = f"the limit of open files is {file_descriptors.limit()}" if is_shortage else ""
-        _log.error("clients must wait: no connection can be accepted", error=error.strerror, cure=hint)
 
 
 def bind(listen: str, *, fallback: bool = False) -> socket.socket:
@@ -292,6 +244,7 @@ def _listen_on(family: int, sockaddr: tuple[object, ...], *, dual: bool = False)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if dual else 1)
         sock.bind(sockaddr)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)  # its connections inherit it
         # With SO_REUSEADDR two sockets can be bound to one port. Only listening shows that the port is in use.
         sock.listen(_BACKLOG)
         sock.setblocking(False)

@@ -43,6 +43,29 @@ def test_each_of_several_masters_has_its_own_series() -> None:
     assert not bad
 
 
+def test_full_resynchronisation_has_a_progress() -> None:
+    """The size is not known while the master sends the dataset without a file. Then the rest is negative."""
+    values, bad = masters(
+        "master_host:a master_port:1 master_link_status:down master_last_io_seconds_ago:-1 master_sync_in_progress:1 "
+        "slave_read_repl_offset:0 slave_repl_offset:0 master_sync_total_bytes:0 master_sync_read_bytes:4096 "
+        "master_sync_left_bytes:-4096 master_sync_perc:12.50 master_sync_last_io_seconds_ago:3 "
+        "master_current_sync_attempts:2 master_total_sync_attempts:5 total_disconnect_time_sec:9"
+    )
+    progress = {name: value for (name, *_), value in values.items() if "sync_" in name or "disconnected" in name}
+    assert progress == {
+        "master_sync_in_progress": 1,
+        "master_sync_total_bytes": 0,
+        "master_sync_read_bytes": 4096,
+        "master_sync_left_bytes": -4096,
+        "master_sync_percentage": 12.5,
+        "master_sync_last_io_seconds_ago": 3,
+        "master_current_sync_attempts": 2,
+        "master_sync_attempts_total": 5,
+        "master_disconnected_seconds_total": 9,
+    }
+    assert not bad
+
+
 def test_numbered_offset_belongs_to_its_master() -> None:
     values, _ = masters("master_host:a master_port:1 slave_repl_offset:5 master_1_host:b slave_1_repl_offset:6")
     assert values["slave_repl_offset", "b", ""] == 6

@@ -1,5 +1,7 @@
 """Lines of INFO with names that users choose: a name keeps its series, and the other names are summed."""
 
+import asyncio
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +14,7 @@ from redis_pulse.collectors.support.info_lines import (
 )
 from redis_pulse.collectors.support.labels import LabelLimiter
 from redis_pulse.metric import CollectorItem, OverflowCount, Sample, UnreadableField, counter, usec
+from redis_pulse.parse.info import Info
 from redis_pulse.server_info import Server
 
 CALLS = counter("Section", "cmd_X:calls", "things_total", "Things.", labels=("cmd",))
@@ -19,8 +22,12 @@ TIME = counter("Section", "cmd_X:usec", "thing_seconds_total", "Time.", usec, la
 METRICS = {"calls": CALLS, "usec": TIME}
 
 
+def all_lines(info: Info, section: str, prefix: str) -> dict[str, dict[str, str]]:
+    return asyncio.run(named_lines(info, section, prefix))
+
+
 def section(**lines: str) -> dict[str, dict[str, str]]:
-    return named_lines({"Section": {f"cmd_{name}": text for name, text in lines.items()}}, "Section", "cmd_")
+    return all_lines({"Section": {f"cmd_{name}": text for name, text in lines.items()}}, "Section", "cmd_")
 
 
 def values(items: list[CollectorItem]) -> dict[tuple[str, ...], float]:
@@ -29,13 +36,13 @@ def values(items: list[CollectorItem]) -> dict[tuple[str, ...], float]:
 
 def test_lines_with_the_prefix_are_read_by_name() -> None:
     info = {"Section": {"cmd_config|get": "usec=7,new=1,calls=2", "other": "calls=9"}}
-    lines = named_lines(info, "Section", "cmd_")
+    lines = all_lines(info, "Section", "cmd_")
     assert lines == {"config|get": {"usec": "7", "new": "1", "calls": "2"}}
-    assert values(list(line_samples(lines, METRICS, frozenset(lines)))) == {
+    assert values(asyncio.run(line_samples(lines, METRICS, frozenset(lines)))) == {
         ("things_total", "config|get"): 2,
         ("thing_seconds_total", "config|get"): 7e-6,
     }
-    assert named_lines({}, "Section", "cmd_") == {}
+    assert all_lines({}, "Section", "cmd_") == {}
 
 
 class ThingsCollector(InfoLineCollector):
@@ -56,7 +63,7 @@ def test_each_target_remembers_its_own_names() -> None:
 def test_heaviest_names_have_series_and_other_names_are_summed() -> None:
     lines = section(a="calls=1,usec=10", b="calls=9,usec=20", c="calls=2,usec=30")
     admitted = admit_names(LabelLimiter[str](), lines, "calls", 1)
-    items = list(line_samples(lines, METRICS, admitted))
+    items = asyncio.run(line_samples(lines, METRICS, admitted))
     assert admitted == {"b"}
     assert values(items) == {
         ("things_total", "b"): 9,
@@ -83,7 +90,7 @@ def test_name_that_is_too_long_or_called_overflow_has_no_series() -> None:
     lines = section(**{"x" * (MAX_NAME_LENGTH + 1): "calls=1", "overflow": "calls=2", "a": "calls=3"})
     admitted = admit_names(LabelLimiter[str](), lines, "calls", 10)
     assert admitted == {"a"}
-    assert values(list(line_samples(lines, METRICS, admitted))) == {
+    assert values(asyncio.run(line_samples(lines, METRICS, admitted))) == {
         ("things_total", "a"): 3,
         ("things_total", "overflow"): 3,
     }
@@ -91,7 +98,7 @@ def test_name_that_is_too_long_or_called_overflow_has_no_series() -> None:
 
 def test_bad_number_loses_only_its_own_sample() -> None:
     lines = section(a="calls=x,usec=1", b="usec=2", c="calls=3", d="calls=")
-    items = list(line_samples(lines, METRICS, frozenset(lines)))
+    items = asyncio.run(line_samples(lines, METRICS, frozenset(lines)))
     assert values(items) == {
         ("thing_seconds_total", "a"): 1e-6,
         ("thing_seconds_total", "b"): 2e-6,
@@ -102,10 +109,8 @@ def test_bad_number_loses_only_its_own_sample() -> None:
 
 @given(st.dictionaries(st.text(max_size=8), st.text(max_size=12)), st.integers(0, 3))
 def test_any_text_keeps_the_limit_of_names(calls: dict[str, str], limit: int) -> None:
-    lines = named_lines(
-        {"Section": {f"cmd_{name}": f"calls={text}" for name, text in calls.items()}}, "Section", "cmd_"
-    )
+    lines = all_lines({"Section": {f"cmd_{name}": f"calls={text}" for name, text in calls.items()}}, "Section", "cmd_")
     admitted = admit_names(LabelLimiter[str](), lines, "calls", limit)
-    items = list(line_samples(lines, METRICS, admitted))
+    items = asyncio.run(line_samples(lines, METRICS, admitted))
     assert len(admitted) <= limit
     assert len(values(items)) == sum(isinstance(one, Sample) for one in items) <= limit + 1

@@ -109,7 +109,8 @@ async def test_server_without_info_is_not_queried_for_sections() -> None:
 
 async def test_collectors_of_one_poll_send_a_refused_form_once() -> None:
     commands = FakeCommands(every_info(TargetError("Invalid section")))
-    caching, server = CachingCommands(commands, {}, {}, (), ManualClock()), Server()
+    server = Server()
+    caching = CachingCommands(commands, {}, {}, server, ManualClock())
     for _ in range(3):
         with pytest.raises(TargetError, match="Invalid section"):
             await read_info(server, caching)

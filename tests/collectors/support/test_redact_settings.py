@@ -13,7 +13,7 @@ from redis_pulse.collectors.support.redact_settings import (
     is_secret,
     settings_samples,
 )
-from redis_pulse.log.processors import HIDDEN
+from redis_pulse.masking import HIDDEN
 from redis_pulse.metric import OverflowCount, Sample, gauge
 from redis_pulse.parse.reply import as_pairs
 from tests.recordings import topology

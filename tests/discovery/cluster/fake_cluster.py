@@ -146,7 +146,7 @@ class ClusterSetup:
             self.clock,
             ConnectLimiter(),
             request_refresh=lambda: None,
-            reject=lambda reason, description: self.rejected.append((reason, description)),
+            reject=lambda reason, description, _count=1: self.rejected.append((reason, description)),
             probe_status=lambda _name: None,
             is_owner=owner,
             is_allowed=self._is_allowed_now,

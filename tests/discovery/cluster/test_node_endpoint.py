@@ -9,6 +9,9 @@ from redis_pulse.parse.cluster_nodes import ClusterNode, EndpointType, parse_nod
 SEED = parse_url("redis://cart.example.org:7000").endpoint
 
 
+ELASTICACHE = "cart-1.ab12cd.euw1.cache.amazonaws.com"
+
+
 def node(address: str, flags: str = "master") -> ClusterNode:
     return parse_nodes(f"07c3 {address} {flags} - 0 0 1 connected").by_id["07c3"]
 
@@ -23,6 +26,9 @@ def node(address: str, flags: str = "master") -> ClusterNode:
         (":6379@1,cart-0", "ip", "cart-0:6379"),
         ("10.0.0.7:6379@1,cart-0", "unknown", "cart.example.org:6379"),
         ("fd00::7:6379@1", "ip", "[fd00::7]:6379"),
+        # ElastiCache with TLS announces host names. Without TLS, its host names are empty.
+        ("10.17.1.161:6379@1122,cart-1.ab12cd.euw1.cache.amazonaws.com", "hostname", f"{ELASTICACHE}:6379"),
+        ("10.17.1.161:6379@1122,", "hostname", "10.17.1.161:6379"),
         (":6379@1", "ip", None),
         ("10.0.0.7:0@0", "ip", None),
     ],

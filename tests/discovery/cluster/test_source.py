@@ -1,5 +1,6 @@
 """A source finds all nodes that most nodes see; lost and faulty nodes remove no other node."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -7,11 +8,12 @@ from dataclasses import replace
 import pytest
 
 from redis_pulse.discovery import DiscoveryError
+from redis_pulse.discovery.announced import NOT_NEAR
 from redis_pulse.discovery.cluster.source import FAILURES_BEFORE_CLEAR, NODES_PER_REFRESH, PREFERENCE_REFRESHES
 from redis_pulse.discovery.cluster.topology import STATES
 from redis_pulse.discovery.manager import make_source
 from tests.discovery.cluster.fake_cluster import ClusterSetup, FakeNode, Line, shards_reply
-from tests.fakes import Response, error
+from tests.fakes import Response, bulk, error
 from tests.harness import eventually, target_settings
 
 NODES, SLOTS = "redis_cluster_topology_nodes", "redis_cluster_topology_slots"
@@ -221,7 +223,7 @@ async def test_unreachable_node_does_not_disagree(setup: ClusterSetup) -> None:
 async def test_hanging_node_delays_a_refresh_only_until_its_deadline(setup: ClusterSetup) -> None:
     await setup.start("a b c")
     setup.nodes["c"].script("CLUSTER", "never")
-    source = setup.make_source("a", template={"poll": {"timeout": 0.05}})
+    source = setup.make_source("a", template={"poll": {"timeout": 0.5}})
     assert await setup.refresh_names(source) == {"a", "b", "c"}
     assert setup.value(DISAGREE) == 0
     assert setup.nodes["c"].request_count("NODES") == 1
@@ -396,7 +398,28 @@ async def test_server_outside_the_allow_list_gets_no_connection(setup: ClusterSe
     assert await setup.refresh_names(source) == {"a", "b"}
     await source.refresh()
     assert setup.nodes["c"].accepted == 0
-    assert ("not_allowed", f"{foreign.address} is not in discovery.allow") in setup.rejected
+    assert ("not_allowed", f"{foreign.address} {NOT_NEAR}") in setup.rejected
+
+
+async def test_node_that_lists_thousands_of_others_costs_only_its_own_view(
+    setup: ClusterSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack M5: one node listed 3000 others, which took 1.3 GB."""
+    monkeypatch.setattr("redis_pulse.discovery.cluster.node_clients.MAX_NODES", 20)
+    await setup.start("a b c")
+    others = [Line(f"x{number}", f"127.1.0.{number}:7000@17000") for number in range(1, 30)]
+    setup.set_view("a", [*setup.lines.values(), *others])
+    assert await setup.refresh_names(setup.make_source("a", "b")) == {"a", "b", "c"}
+    with pytest.raises(DiscoveryError, match="CLUSTER NODES lists 32 nodes, and at most 20 are read"):
+        await setup.make_source("a").refresh()
+
+
+async def test_reply_of_a_node_that_cannot_be_read_costs_only_its_own_view(setup: ClusterSetup) -> None:
+    """Attack L1: an epoch of 5000 digits lost the views of all other nodes."""
+    await setup.start("a b c")
+    line = setup.lines["a"]
+    setup.nodes["a"].script("CLUSTER", bulk(line.text("a").replace(" 0 0 1 ", f" 0 0 {'9' * 5000} ")))
+    assert await setup.refresh_names(setup.make_source("a", "b", "c")) == {"a", "b", "c"}
 
 
 async def test_redirect_of_a_node_is_not_followed(setup: ClusterSetup) -> None:
@@ -478,6 +501,17 @@ async def test_nodes_without_cluster_shards_are_reached_at_their_ips(setup: Clus
     assert await setup.refresh_names(source) == {"a", "b"}
     assert await setup.refresh_names(source) == {"a", "b"}
     assert sum(node.request_count("SHARDS") for node in setup.nodes.values()) == 1
+
+
+async def test_missing_cluster_shards_is_logged_once(setup: ClusterSetup, caplog: pytest.LogCaptureFixture) -> None:
+    """The preference is queried again at long intervals. The same answer is no news."""
+    await setup.start("a")
+    source = setup.make_source("a", prefer="announced")
+    with caplog.at_level(logging.INFO, "exporter.discovery"):
+        for _ in range(PREFERENCE_REFRESHES + 1):
+            await source.refresh()
+    assert setup.nodes["a"].request_count("SHARDS") == 2
+    assert caplog.text.count("preferred addresses not known") == 1
 
 
 @pytest.mark.parametrize("failure", ["reset", error("LOADING the dataset is in memory"), error("NOAUTH")])

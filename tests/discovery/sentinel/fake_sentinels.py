@@ -125,7 +125,7 @@ class SentinelSetup:
             self.clock,
             ConnectLimiter(),
             request_refresh=self._count_request,
-            reject=lambda reason, description: self.rejected.append((reason, description)),
+            reject=lambda reason, description, _count=1: self.rejected.append((reason, description)),
             probe_status=self.probe_statuses.get,
             is_owner=owner,
             is_allowed=self._is_allowed,

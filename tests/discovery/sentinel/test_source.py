@@ -307,7 +307,8 @@ async def test_denied_list_of_replicas_is_rejected(stack: AsyncExitStack, three:
     three[0].denied = {"SENTINEL|SLAVES"}
     setup = make_setup(stack, three[:1], allowed=())
     assert await setup.refresh_addresses() == {"queue/master": A}
-    assert [reason for reason, _ in setup.rejected] == ["denied"]
+    assert [text for reason, text in setup.rejected if reason == "denied"]
+    assert {reason for reason, _ in setup.rejected} == {"denied", "not_allowed"}, "other Sentinels are not allowed"
 
 
 async def test_denied_list_of_masters_is_an_error(stack: AsyncExitStack, three: list[FakeSentinel]) -> None:

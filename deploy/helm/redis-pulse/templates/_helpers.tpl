@@ -92,7 +92,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- $tls := .Values.redisTlsConfig }}
 {{- if or $tls.serverCertFile.secret.name $tls.serverKeyFile.secret.name }}
-{{- fail "redisTlsConfig.serverCertFile and .serverKeyFile: redis-pulse serves plain HTTP; put a proxy with TLS in front, and see docs/security.md" }}
+{{- fail "redisTlsConfig.serverCertFile and .serverKeyFile: redis-pulse reads the certificate of its pages from a web configuration file: use webConfig, and see docs/exposing.md" }}
+{{- end }}
+{{- if and (or .Values.webConfig.tls .Values.webConfig.existingTlsSecret) (not .Values.webConfig.existingSecret) }}
+{{- fail "webConfig.tls and .existingTlsSecret need webConfig.existingSecret, a Secret with the key web-config.yaml: see docs/exposing.md" }}
 {{- end }}
 {{- if gt (int .Values.shards) 1 }}
 {{- if .Values.serviceMonitor.multipleTarget }}

@@ -69,10 +69,10 @@ spec:
         {{- toYaml . | nindent 8 }}
       {{- end }}
       livenessProbe:
-        httpGet: {path: /-/healthy, port: http-metrics}
+        httpGet: {path: /-/healthy, port: http-metrics{{ if .Values.webConfig.tls }}, scheme: HTTPS{{ end }}}
         {{- toYaml .Values.livenessProbe | nindent 8 }}
       readinessProbe:
-        httpGet: {path: /-/ready, port: http-metrics}
+        httpGet: {path: /-/ready, port: http-metrics{{ if .Values.webConfig.tls }}, scheme: HTTPS{{ end }}}
         {{- toYaml .Values.readinessProbe | nindent 8 }}
       {{- with .Values.resources }}
       resources:
@@ -82,7 +82,7 @@ spec:
       securityContext:
         {{- toYaml . | nindent 8 }}
       {{- end }}
-      {{- if or $config $password.name $certificates .Values.extraVolumeMounts }}
+      {{- if or $config $password.name $certificates .Values.webConfig.existingSecret .Values.extraVolumeMounts }}
       volumeMounts:
         {{- if $config }}
         - {name: config, mountPath: /etc/redis-pulse/config, readOnly: true}
@@ -93,11 +93,14 @@ spec:
         {{- if $certificates }}
         - {name: tls, mountPath: {{ $tls.mountPath }}, readOnly: true}
         {{- end }}
+        {{- if .Values.webConfig.existingSecret }}
+        - {name: web-config, mountPath: /etc/redis-pulse/web, readOnly: true}
+        {{- end }}
         {{- with .Values.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
       {{- end }}
-  {{- if or $config $password.name $certificates .Values.extraVolumes }}
+  {{- if or $config $password.name $certificates .Values.webConfig.existingSecret .Values.extraVolumes }}
   volumes:
     {{- if $config }}
     - name: config
@@ -124,6 +127,17 @@ spec:
               items:
                 - {key: {{ $from.secret.key }}, path: {{ $file }}}
           {{- end }}
+          {{- end }}
+    {{- end }}
+    {{- if .Values.webConfig.existingSecret }}
+    # One folder, so that the web configuration file names its certificate without a path.
+    - name: web-config
+      projected:
+        defaultMode: 0440
+        sources:
+          - secret: {name: {{ .Values.webConfig.existingSecret }}}
+          {{- with .Values.webConfig.existingTlsSecret }}
+          - secret: {name: {{ . }}}
           {{- end }}
     {{- end }}
     {{- with .Values.extraVolumes }}
@@ -188,6 +202,13 @@ spec:
 - name: REDIS_PULSE_TLS_KEY_FILE
   value: {{ $tls.mountPath }}/tls-client-key.key
 {{- end }}
+{{- end }}
+{{- if .Values.webConfig.existingSecret }}
+- name: REDIS_PULSE_WEB_CONFIG_FILE
+  value: /etc/redis-pulse/web/{{ .Values.webConfig.existingSecretKey }}
+# The kubelet has no login.
+- name: REDIS_PULSE_WEB_OPEN_PROBES
+  value: "true"
 {{- end }}
 {{- if gt (int .Values.shards) 1 }}
 # The number at the end of the host name of the pod is the number of its shard.

@@ -13,24 +13,25 @@ Clients choose their names, so only ``max_names`` combinations have their own se
 merged under the name ``overflow``.
 """
 
-import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Self
 
 from redis_pulse.collectors.clients import groups, per_client
 from redis_pulse.collectors.clients.groups import ClientAggregator, ClientGroup
 from redis_pulse.collectors.clients.per_client import PerClientSeries
-from redis_pulse.collectors.support.info_lines import read_info
+from redis_pulse.collectors.support.info_lines import info_requests, read_info
 from redis_pulse.collectors.support.labels import LabelLimiter
-from redis_pulse.commands import Commands
+from redis_pulse.commands import Args, Commands
 from redis_pulse.config import Options
 from redis_pulse.config.option_types import Count, Field, PositiveCount
 from redis_pulse.errors import EmptyReplyError, UnknownCommandError
 from redis_pulse.metric import CollectorItem, MetricSpec, UnreadableField, gauge
 from redis_pulse.parse.client_list import parse_client_list
-from redis_pulse.parse.reply import as_text, parse_uint
+from redis_pulse.parse.info import Info
+from redis_pulse.parse.reply import parse_uint
 from redis_pulse.server_info import Server
+from redis_pulse.slices import sliced, text_slices
 
 SKIPPED = gauge(
     "INFO",
@@ -82,27 +83,35 @@ class ClientsCollector:
         """Return True: every server has clients, also a Sentinel."""
         return True
 
+    def requests(self, server: Server, options: Any) -> Sequence[Args]:
+        """Return INFO, and CLIENT LIST once INFO shows that the list is not too long."""
+        if not options.max_clients:
+            return [("CLIENT", "LIST")]
+        if server.newest_info is None:
+            return info_requests(server)
+        connected = _connected(server.newest_info.sections)
+        return [] if connected is None or connected > options.max_clients else [("CLIENT", "LIST")]
+
     async def collect(self, server: Server, commands: Commands, options: Any) -> Iterable[CollectorItem]:
         """Read the list. An unreadable line is counted and does not affect the other lines."""
         if options.max_clients:
             connected = await _connected_clients(server, commands)
             if connected is None or connected > options.max_clients:
                 return [SKIPPED.sample(1.0)]
-        text = as_text(await commands.execute("CLIENT", "LIST"))
-        if text is None:
+        reply = await commands.execute("CLIENT", "LIST")
+        if not isinstance(reply, bytes):
             return [SKIPPED.sample(0.0), UnreadableField("CLIENT LIST")]
         items: list[CollectorItem] = [SKIPPED.sample(0.0)]
         now, aggregator = self._wall_clock(), ClientAggregator()
         series = PerClientSeries(now, self._previous, include_port=options.include_port) if options.per_client else None
-        for number, client in enumerate(parse_client_list(text), start=1):
-            if number % CLIENTS_PER_SLICE == 0:
-                await asyncio.sleep(0)
-            if client is None:
-                items.append(UnreadableField("CLIENT LIST/line"))
-                continue
-            aggregator.add(client)
-            if series is not None:
-                series.add(client)
+        async for text in text_slices(reply):
+            async for client in sliced(parse_client_list(text), CLIENTS_PER_SLICE):
+                if client is None:
+                    items.append(UnreadableField("CLIENT LIST/line"))
+                    continue
+                aggregator.add(client)
+                if series is not None:
+                    series.add(client)
         items += aggregator.samples(self._names, self._users, options.max_names, now)
         if series is not None:
             items += series.samples()
@@ -119,6 +128,10 @@ async def _connected_clients(server: Server, commands: Commands) -> int | None:
         info = await read_info(server, commands)
     except (UnknownCommandError, EmptyReplyError):
         return None
+    return _connected(info)
+
+
+def _connected(info: Info) -> int | None:
     sections = (fields["connected_clients"] for fields in info.values() if "connected_clients" in fields)
     return parse_uint(next(sections, ""))
 

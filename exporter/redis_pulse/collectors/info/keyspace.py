@@ -34,7 +34,7 @@ KEYSPACE: tuple[MetricSpec, ...] = tuple(dict.fromkeys(DATABASE_METRICS.values()
 
 #: Databases with their own series. Further ones (a server may have more, see ``databases``) are summed.
 _MAX_DATABASES = 256
-_DATABASE = re.compile(r"db[0-9]+")
+_DATABASE = re.compile(r"db[0-9]{1,9}")
 
 
 def read_databases(keyspace: dict[str, str] | None, empty_databases: int) -> Iterator[CollectorItem | None]:
@@ -48,15 +48,31 @@ def read_databases(keyspace: dict[str, str] | None, empty_databases: int) -> Ite
         if db not in keyspace:
             yield DB_KEYS.sample(0.0, db)
             yield DB_EXPIRING.sample(0.0, db)
-    lines = [(db, parse_pairs(text)) for db, text in keyspace.items() if _DATABASE.fullmatch(db)]
-    for db, pairs in lines[:_MAX_DATABASES]:
-        if "keys" not in pairs:
-            yield UnreadableField(DB_KEYS.location)
-        for name, text in pairs.items():
-            if (metric := DATABASE_METRICS.get(name)) is not None:
-                yield metric.parse(text, db)
-    if excess := [pairs for _, pairs in lines[_MAX_DATABASES:]]:
-        yield OverflowCount(DB_KEYS.location, len(excess))
-        for name, metric in (("keys", DB_KEYS), ("expires", DB_EXPIRING)):
-            total = sum(parse_uint(pairs.get(name, "")) or 0 for pairs in excess)
+    found = 0
+    sums = {DB_KEYS: 0, DB_EXPIRING: 0}
+    for db, text in keyspace.items():
+        yield None  # the caller pauses between items
+        if not _DATABASE.fullmatch(db):
+            continue
+        found += 1
+        if found <= _MAX_DATABASES:
+            yield from _database_items(db, parse_pairs(text))
+        else:
+            _add(sums, parse_pairs(text))
+    if found > _MAX_DATABASES:
+        yield OverflowCount(DB_KEYS.location, found - _MAX_DATABASES)
+        for metric, total in sums.items():
             yield metric.sample(float(total), OVERFLOW)
+
+
+def _database_items(db: str, pairs: dict[str, str]) -> Iterator[CollectorItem | None]:
+    if "keys" not in pairs:
+        yield UnreadableField(DB_KEYS.location)
+    for name, value in pairs.items():
+        if (metric := DATABASE_METRICS.get(name)) is not None:
+            yield metric.parse(value, db)
+
+
+def _add(sums: dict[MetricSpec, int], pairs: dict[str, str]) -> None:
+    for metric in sums:
+        sums[metric] += parse_uint(pairs.get(metric.field.removeprefix("dbN:"), "")) or 0

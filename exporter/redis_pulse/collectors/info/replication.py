@@ -4,8 +4,17 @@
 import re
 from collections.abc import Iterator
 
-from redis_pulse.metric import MetricSpec, Sample, UnreadableField, gauge, parse_number
-from redis_pulse.parse.info import ReplicaInfo, parse_replica
+from redis_pulse.metric import (
+    CollectorItem,
+    MetricSpec,
+    OverflowCount,
+    Sample,
+    UnreadableField,
+    counter,
+    gauge,
+    parse_number,
+)
+from redis_pulse.parse.info import MAX_REPLICAS, ReplicaInfo, parse_replica
 
 _MASTER_LABELS = ("master_host", "master_port")
 _REPLICA_LABELS = ("slave_ip", "slave_port", "slave_state")
@@ -30,6 +39,16 @@ REPLICA_METRICS = (
     gauge("Replication", "master_last_io_seconds_ago", "master_last_io_seconds_ago", "Time since the last data from the master, -1 while the link is down.", labels=_MASTER_LABELS),
     gauge("Replication", "master_link_down_since_seconds", "master_link_down_since_seconds", "Time since the link to the master went down, or -1 if it never was up. Present only while it is down.", labels=_MASTER_LABELS),
     gauge("Replication", "master_sync_in_progress", "master_sync_in_progress", "1 while the replica receives the whole dataset.", labels=_MASTER_LABELS),
+    gauge("Replication", "master_sync_total_bytes", "master_sync_total_bytes", "Size of the dataset that the replica receives, 0 or -1 if not known. Present only during a full resynchronisation.", labels=_MASTER_LABELS),
+    gauge("Replication", "master_sync_read_bytes", "master_sync_read_bytes", "Bytes of the dataset that the replica has received. Present only during a full resynchronisation.", labels=_MASTER_LABELS),
+    gauge("Replication", "master_sync_left_bytes", "master_sync_left_bytes", "Bytes that the replica has not received yet, negative if the size is not known. Present only during a full resynchronisation.", labels=_MASTER_LABELS),
+    gauge("Replication", "master_sync_perc", "master_sync_percentage", "Progress of a full resynchronisation, present only during one; estimated while the size is not known.", labels=_MASTER_LABELS),
+    gauge("Replication", "master_sync_last_io_seconds_ago", "master_sync_last_io_seconds_ago", "Time since the last data of a full resynchronisation; present only during one.", labels=_MASTER_LABELS),
+    gauge("Replication", "master_current_sync_attempts", "master_current_sync_attempts", "Attempts to synchronise since the link went down (Redis 8.2 and later).", labels=_MASTER_LABELS),
+    counter("Replication", "master_total_sync_attempts", "master_sync_attempts_total", "Attempts of a replica to synchronise (Redis 8.2 and later).", labels=_MASTER_LABELS),
+    gauge("Replication", "master_link_up_since_seconds", "master_link_up_since_seconds", "Time since the link to the master came up, -1 if it never was. Present only while it is up (Redis 8.2 and later).", labels=_MASTER_LABELS),
+    counter("Replication", "total_disconnect_time_sec", "master_disconnected_seconds_total", "Time during which a replica had no link to its master (Redis 8.2 and later).", labels=_MASTER_LABELS),
+    gauge("Replication", "slave_read_repl_offset", "slave_read_repl_offset", "Replication offset up to which the replica has received data (Redis 6.2 and later).", labels=_MASTER_LABELS),
     gauge("Replication", "slave_repl_offset", "slave_repl_offset", "Replication offset that the replica has reached.", labels=_MASTER_LABELS),
 )
 REPLICA_OFFSET = gauge("Replication", "slaveN:offset", "connected_slave_offset_bytes", "Replication offset that a connected replica has acknowledged.", labels=_REPLICA_LABELS)
@@ -46,8 +65,10 @@ REPLICATION: tuple[MetricSpec, ...] = (
     LAG_SECONDS,
 )
 
-_REPLICA_FIELD = re.compile(r"slave[0-9]+")
-_NUMBERED_FIELD = re.compile(r"(master|slave)_([0-9]+)_(.+)")
+_REPLICA_FIELD = re.compile(r"slave[0-9]{1,9}")
+#: Masters of one replica, apart from the first, that are read.
+_MAX_MASTERS = 50
+_NUMBERED_FIELD = re.compile(r"(master|slave)_([0-9]{1,9})_(.+)")
 
 
 def read_masters(replication: dict[str, str]) -> Iterator[Sample | UnreadableField | None]:
@@ -75,7 +96,7 @@ def _fields_by_master(replication: dict[str, str]) -> list[dict[str, str]]:
     first = dict(replication)
     others: dict[str, dict[str, str]] = {}
     for field, text in replication.items():
-        if match := _NUMBERED_FIELD.fullmatch(field):
+        if (match := _NUMBERED_FIELD.fullmatch(field)) and (match[2] in others or len(others) < _MAX_MASTERS):
             others.setdefault(match[2], {})[f"{match[1]}_{match[3]}"] = text
     masters = [first, *others.values()]
     if others and "slave_repl_offset" in first:
@@ -85,13 +106,12 @@ def _fields_by_master(replication: dict[str, str]) -> list[dict[str, str]]:
     return masters
 
 
-def read_replicas(replication: dict[str, str], primary_offset: str) -> Iterator[Sample | UnreadableField | None]:
+def read_replicas(replication: dict[str, str], primary_offset: str) -> Iterator[CollectorItem | None]:
     """Read the slaveN lines of a primary, and compute the lag of its replicas behind ``primary_offset``."""
     seen: set[tuple[str, str, str]] = set()
     online: dict[tuple[str, str], ReplicaInfo] = {}
-    for field, text in replication.items():
-        if not _REPLICA_FIELD.fullmatch(field):
-            continue
+    lines = [text for field, text in replication.items() if _REPLICA_FIELD.fullmatch(field)]
+    for text in lines[:MAX_REPLICAS]:
         replica = parse_replica(text)
         if replica is None or replica[:3] in seen:  # a page must not contain a series twice
             yield UnreadableField("Replication/slaveN")
@@ -102,6 +122,8 @@ def read_replicas(replication: dict[str, str], primary_offset: str) -> Iterator[
         for metric, value in ((REPLICA_OFFSET, replica.offset), (REPLICA_LAG, replica.lag)):
             if value is not None:
                 yield metric.parse(value, *replica[:3])
+    if len(lines) > MAX_REPLICAS:
+        yield OverflowCount(REPLICA_OFFSET.location, len(lines) - MAX_REPLICAS)
     for address, replica in online.items():
         if (lag_bytes := _lag_bytes(primary_offset, replica.offset or "")) is not None:
             yield LAG_BYTES.sample(lag_bytes, *address)

@@ -64,6 +64,8 @@ class StreamMetric:
             yield self.metric.sample_or_unreadable(self._convert(reply), *labels)
 
 
+#: Parts of one reply that are read, apart from those that have series.
+_MAX_FURTHER = 200
 _STREAM, _GROUP, _CONSUMER = ("db", "stream"), ("db", "stream", "group"), ("db", "stream", "group", "consumer")
 STREAM = (
     StreamMetric("gauge", "STREAM", "length", "stream_length", "Entries in a stream.", _STREAM),
@@ -230,8 +232,9 @@ def _by_name(reply: Any, location: str, limit: int) -> tuple[list[tuple[bytes, A
     parts = as_list(reply)
     if parts is None:
         return [], [UnreadableField(location)]
-    named = {name: part for part in parts if isinstance(name := (as_map(part) or {}).get("name"), bytes)}
-    problems: list[CollectorItem] = [UnreadableField(f"{location}/name")] * (len(parts) - len(named))
-    if len(named) > limit:
-        problems.append(OverflowCount(f"{location}/name", len(named) - limit))
+    read = parts[: limit + _MAX_FURTHER]
+    named = {name: part for part in read if isinstance(name := (as_map(part) or {}).get("name"), bytes)}
+    problems: list[CollectorItem] = [UnreadableField(f"{location}/name")] * (len(read) - len(named))
+    if (more := max(0, len(named) - limit) + len(parts) - len(read)) > 0:
+        problems.append(OverflowCount(f"{location}/name", more))
     return list(named.items())[:limit], problems

@@ -8,7 +8,7 @@ Their number and length have no limit, and their bytes need not be text. Three h
 """
 
 import heapq
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from hashlib import blake2b
 from math import inf
@@ -35,11 +35,17 @@ class LabelLimiter(Generic[Value]):
         self._keep = keep
         self._last_seen: dict[Value, float] = {}
 
-    def admit(self, weights: Mapping[Value, float], limit: int, now: float = 0.0) -> frozenset[Value]:
-        """Return the admitted values. New values in ``weights`` fill the free places, the heaviest first."""
+    def admit(
+        self, weights: Mapping[Value, float], limit: int, now: float = 0.0, *, always: Sequence[Value] = ()
+    ) -> frozenset[Value]:
+        """Return the admitted values. New values in ``weights`` fill the free places, the heaviest first.
+
+        The values ``always`` come before them, and are admitted beyond ``limit`` too.
+        """
         self._last_seen = {
             value: seen for value, seen in self._last_seen.items() if value in weights or now - seen <= self._keep
         }
+        self._last_seen |= dict.fromkeys(always, now)
         new = {value: weight for value, weight in weights.items() if value not in self._last_seen}
         for value in heapq.nlargest(max(0, limit - len(self._last_seen)), new, key=new.__getitem__):
             self._last_seen[value] = now

@@ -7,37 +7,42 @@ module or a fork may add any setting. In doubt, a value is hidden.
 import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from redis_pulse.config import Options
 from redis_pulse.config.option_types import Field
-from redis_pulse.log.processors import HIDDEN, SENSITIVE_NAME, SENSITIVE_WORDS
+from redis_pulse.config.regular_expressions import Expression, compile_expression
+from redis_pulse.masking import HIDDEN, KNOWN_TOKENS, SENSITIVE_NAME, SENSITIVE_WORDS
 from redis_pulse.metric import MetricSpec, OverflowCount, Sample
 
 #: Maximum number of settings with series. Real servers have 150 to 250.
-MAX_SETTINGS = 1000
-#: Maximum characters of a name or of a shown value. Longer values are contents: a list of users, a certificate.
+MAX_SETTINGS = 500
+#: Maximum characters of a shown value. Longer values are contents: a list of users, a certificate.
 MAX_LENGTH = 1000
+#: Maximum characters of a name with a series. The longest of a real server has 40.
+MAX_NAME_LENGTH = 100
 
 _NAME = re.compile(rf"{SENSITIVE_NAME.pattern}|user(name)?s?$", re.IGNORECASE)
-_VALUE = re.compile(
-    rf"""-----BEGIN                                                           # a key or certificate
-    | ://[^/\s]*@ | [^\s:/]:[^\s@]*@                                          # a URL or address with credentials
-    | ({SENSITIVE_WORDS}|key)[\w-]*["']?\s*[=:\s]\s*\S                       # password=…, requirepass …
-    | (^|\s)[><\#!]\S                                                         # an ACL rule: >password, #hash
-    | ^[^\s:/]+:[^\s:/.]*[^\s:/.\d][^\s:/.]*$                                 # user:password, but not host:port
-    | eyJ[\w-]{{8}} | AKIA\w{{12}} | gh[a-z]_\w{{16}}                         # tokens with a known beginning
-    | (?=[\w+=-]*\d)(?=[\w+=-]*[A-Za-z])[\w+=-]{{32}}                         # other tokens and hashes
-    """,
-    re.IGNORECASE | re.VERBOSE,
+#: For RE2, because a server chooses the values, and ``re`` needs time in proportion to the square of their length.
+_VALUE = "(?i)" + "|".join(
+    (
+        "-----BEGIN",  # a key or certificate
+        r"://[^/\s]*@|[^\s:/]:[^\s@]*@",  # a URL or address with credentials
+        rf"""(?:{SENSITIVE_WORDS}|key)[\w-]*["']?\s*[=:\s]\s*\S""",  # password=…, requirepass …
+        r"(?:^|\s)[><#!]\S",  # an ACL rule: >password, #hash
+        r"^[^\s:/]+:[^\s:/.]*[^\s:/.\d][^\s:/.]*$",  # user:password, but not host:port
+        KNOWN_TOKENS,
+    )
 )
+#: Other tokens and hashes have a digit and a letter.
+_TOKEN = re.compile(r"[\w+=-]{32,}")
 #: Values that are certainly not secret, like most values: too short for a token, without a separator of words.
 _PLAIN = re.compile(r"[\w.,%/+-]{0,10}", re.ASCII)
 #: Settings that are not secret, although their names suggest it: switches, durations, the field of a certificate.
 NOT_SECRET = frozenset({"tls-auth-clients", "tls-auth-clients-user", "rdb-key-save-delay", "key-load-delay"})
 #: Names of settings with a secret value. Other names only mention a secret, for example ``x-auth-enabled``. For these,
 #: the values ``yes`` and ``no`` are shown, but numbers are not.
-SECRET_VALUE_NAMES = re.compile(rf"({SENSITIVE_WORDS}|user|key)[a-z]*([._-]?file)?$", re.IGNORECASE)
+SECRET_VALUE_NAMES = rf"(?i)({SENSITIVE_WORDS}|user|key)[a-z]*([._-]?file)?$"
 _NUMBER = re.compile(r"-?\d{1,30}(\.\d{1,30})?", re.ASCII)
 
 
@@ -59,8 +64,23 @@ def is_secret(name: str, value: str, options: SettingsOptions | None = None) -> 
     if name in options.show or name in NOT_SECRET:
         return False
     if _is_secret_name(name):
-        return value not in ("yes", "no") or SECRET_VALUE_NAMES.search(name) is not None
-    return not _PLAIN.fullmatch(value) and (len(value) > MAX_LENGTH or _VALUE.search(value) is not None)
+        return value not in ("yes", "no") or _compiled(SECRET_VALUE_NAMES).search(name) is not None
+    return not _PLAIN.fullmatch(value) and (len(value) > MAX_LENGTH or _looks_secret(value))
+
+
+@cache
+def _compiled(pattern: str) -> Expression:
+    """Return a compiled pattern. Few daemons show settings, so the others never load RE2, which takes 3 MB."""
+    return compile_expression(pattern)
+
+
+def _looks_secret(value: str) -> bool:
+    if _compiled(_VALUE).search(value) is not None:
+        return True
+    return any(
+        any("0" <= character <= "9" for character in token) and any(character.isalpha() for character in token)
+        for token in _TOKEN.findall(value)
+    )
 
 
 @lru_cache(maxsize=2 * MAX_SETTINGS)
@@ -72,7 +92,7 @@ def settings_samples(
     text_metric: MetricSpec, number_metric: MetricSpec, settings: Mapping[str, str], options: SettingsOptions
 ) -> Iterator[Sample | OverflowCount]:
     """Yield ``…_config_key_value{key,value} 1`` for each setting, and ``…_config_value{key}`` for each number."""
-    names = sorted(name for name in settings if len(name) <= MAX_LENGTH)[:MAX_SETTINGS]
+    names = sorted(name for name in settings if len(name) <= MAX_NAME_LENGTH)[:MAX_SETTINGS]
     for name in names:
         text = settings[name]
         secret = bool(text) and is_secret(name, text, options)

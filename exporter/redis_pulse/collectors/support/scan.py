@@ -9,6 +9,7 @@ The result of a pass is published as a whole when the pass is complete. It stays
 SCAN may return a key twice while the server resizes a table. Results therefore count keys with ``DistinctCounter``.
 """
 
+import asyncio
 import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
@@ -35,6 +36,10 @@ Name = tuple[int, bytes]
 MIN_COUNT, MAX_COUNT = 100, 300
 #: Names beyond the limit of a ``NameSet`` that are counted exactly; above this the count is an estimate.
 _EXACT_REST = 1000
+#: Keys after which other tasks may run. A step returns more only from a server that ignores COUNT.
+KEYS_PER_SLICE = 500
+#: Keys of one step that are counted. Redis returns about COUNT keys.
+MAX_KEYS_PER_STEP = 20_000
 _DATABASE = re.compile(r"db\d+")
 _KEYS = re.compile(r"\bkeys=(\d{1,18})\b", re.ASCII)
 
@@ -185,7 +190,9 @@ class KeyScan(Generic[PassResult]):
             if cursor is None:
                 self._reset()
                 return UnreadableField("SCAN/cursor")
-            await add_keys(self.current, keys)
+            for start in range(0, len(keys), KEYS_PER_SLICE):
+                await add_keys(self.current, keys[start : start + KEYS_PER_SLICE])
+                await asyncio.sleep(0)
             self._cursor = cursor
             self._walked += count
             self._count = next_count(self._count, len(keys))
@@ -251,7 +258,7 @@ def _parse_step(reply: Any) -> tuple[bytes | None, list[bytes]]:
     names = as_list(keys)
     if not isinstance(cursor, bytes) or not cursor.isdigit() or len(cursor) > 20 or names is None:
         return None, []
-    return cursor, [name for name in names if isinstance(name, bytes)]
+    return cursor, [name for name in names[:MAX_KEYS_PER_STEP] if isinstance(name, bytes)]
 
 
 class ScanSet(Generic[PassResult]):

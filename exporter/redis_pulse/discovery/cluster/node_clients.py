@@ -13,10 +13,16 @@ from redis_pulse.client import ConnectLimiter, NullClientObserver, TargetClient
 from redis_pulse.config import Endpoint, TargetSettings
 from redis_pulse.discovery.cluster.topology import NodeView
 from redis_pulse.errors import RejectedError, TargetError
-from redis_pulse.parse.cluster_nodes import parse_nodes
+from redis_pulse.parse.cluster_nodes import collect_nodes, iter_nodes
 from redis_pulse.parse.reply import as_text
+from redis_pulse.slices import sliced
+from redis_pulse.tokens import TokenRegistry
 
 MAX_CONCURRENT_QUERIES = 16
+#: Limit for the nodes of one cluster. Redis recommends at most 1000.
+MAX_NODES = 2000
+#: Lines of CLUSTER NODES to parse before other tasks run.
+NODES_PER_SLICE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +37,19 @@ class NodeClients:
     """The clients of the nodes of one cluster, all with the settings of ``template``."""
 
     def __init__(
-        self, template: TargetSettings, *, clock: Callable[[], float], connect_limiter: ConnectLimiter
+        self,
+        template: TargetSettings,
+        *,
+        clock: Callable[[], float],
+        connect_limiter: ConnectLimiter,
+        tokens: TokenRegistry | None = None,
     ) -> None:
         # One connection is enough. It is used so often that a dead connection shows without health checks.
         connection = template.connection.model_copy(update={"max_connections": 1, "health_check_interval": 0.0})
         self._template = template.model_copy(update={"connection": connection})
         self._clock = clock
         self._connect_limiter = connect_limiter
+        self._tokens = tokens
         self._clients: dict[Endpoint, TargetClient] = {}
         self._semaphore = asyncio.Semaphore(MAX_CONCURRENT_QUERIES)
         #: whether ``aclose`` was called; no query starts afterwards
@@ -70,9 +82,11 @@ class NodeClients:
     async def _view(self, endpoint: Endpoint, deadline: float) -> NodeView | TargetError:
         try:
             text = as_text(await self._execute(endpoint, "NODES", deadline))
+            view = await _parse_view(text or "", endpoint)
         except TargetError as error:
             return error
-        view = NodeView.from_nodes(parse_nodes(text or "").by_id, endpoint)
+        except ValueError:  # the reply of one node must not cost the views of the others
+            view = None
         return view or TargetError("the reply to CLUSTER NODES cannot be read")
 
     async def _execute(self, endpoint: Endpoint, subcommand: str, deadline: float) -> Any:
@@ -88,9 +102,23 @@ class NodeClients:
             breaker = CircuitBreaker(target.breaker, self._clock, on_change=lambda *_: None)
             # The observer counts nothing: the same node is a target, and its probes report its health.
             self._clients[endpoint] = TargetClient(
-                target, breaker, NullClientObserver(), clock=self._clock, connect_limiter=self._connect_limiter
+                target,
+                breaker,
+                NullClientObserver(),
+                clock=self._clock,
+                connect_limiter=self._connect_limiter,
+                tokens=self._tokens,
             )
         return self._clients[endpoint]
+
+
+async def _parse_view(text: str, endpoint: Endpoint) -> NodeView | None:
+    """Return the view in a reply, or None if it has none. Raises TargetError if it lists too many nodes."""
+    lines = text.splitlines()
+    if len(lines) > MAX_NODES:
+        raise TargetError(f"CLUSTER NODES lists {len(lines)} nodes, and at most {MAX_NODES} are read")
+    nodes = collect_nodes([node async for node in sliced(iter_nodes(text), NODES_PER_SLICE)])
+    return NodeView.from_nodes(nodes.by_id, endpoint)
 
 
 class QueryRound:

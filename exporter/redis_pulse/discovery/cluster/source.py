@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from redis_pulse import log
 from redis_pulse.config import ClusterSettings, Endpoint, SourceSettings, TargetSettings
+from redis_pulse.discovery.announced import NOT_NEAR
 from redis_pulse.discovery.base import DiscoveryError, SourceContext
 from redis_pulse.discovery.cluster.metrics import ClusterMetrics
 from redis_pulse.discovery.cluster.node_clients import NodeClients, QueryRound
@@ -28,6 +29,7 @@ from redis_pulse.discovery.cluster.topology import (
 )
 from redis_pulse.errors import AuthError, RejectedError, SkippedError, TargetError
 from redis_pulse.parse.cluster_nodes import EndpointType, State, preferred_endpoint
+from redis_pulse.slices import sliced
 
 #: The permissions of the user on the nodes; the second one only if ``prefer`` is ``announced``.
 COMMANDS = ("cluster|nodes", "cluster|shards")
@@ -51,9 +53,15 @@ class ClusterSource:
         self._options = options
         self._context = context
         self._seeds = [seed.endpoint for seed in settings.seeds]
-        self._nodes = NodeClients(settings.seeds[0], clock=context.clock, connect_limiter=context.connect_limiter)
+        self._nodes = NodeClients(
+            settings.seeds[0],
+            clock=context.clock,
+            connect_limiter=context.connect_limiter,
+            tokens=context.tokens,
+        )
         self._metrics = ClusterMetrics(settings.name, context.metrics if context.is_owner else None)
         self._log = log.get("discovery").bind(cluster=settings.name)
+        self._changes = log.StateChangeFilter()
         self._view: NodeView | None = None
         #: by node id
         self._endpoints: dict[str, Endpoint] = {}
@@ -70,6 +78,8 @@ class ClusterSource:
     async def refresh(self) -> Sequence[TargetSettings]:
         """Query the topology, and return its nodes. Raises DiscoveryError if no view can be trusted."""
         self._refreshes += 1
+        if self._view is None:
+            await self._context.learn_announced(target.endpoint.host for target in self._context.known_targets())
         try:
             view, views = await self._query_views()
         except DiscoveryError:
@@ -128,11 +138,24 @@ class ClusterSource:
     async def _trusted_view(self, query_round: QueryRound, before: dict[str, int]) -> NodeView | None:
         """Return the view of most nodes, or None if no view can be trusted; query more nodes if necessary."""
         await self._learn_preference(query_round)
+        await self._learn_hosts(query_round.views)
         if self._view is None:
             await query_round.query(self._listed_without_view(query_round.views), limit=NODES_PER_REFRESH)
+            await self._learn_hosts(query_round.views)
         if not has_majority(query_round.views, before):
             await query_round.query(self._listed_without_view(query_round.views))
+            await self._learn_hosts(query_round.views)
         return majority_view(query_round.views, self._view, before, self._seeds)
+
+    async def _learn_hosts(self, views: Sequence[NodeView]) -> None:
+        """Look up the hosts that the nodes announce, so that ``_may_query`` can decide about them."""
+        hosts: set[str] = set()
+        async for view in sliced(views, 1):
+            hosts.update(
+                (node.hostname or node.ip) if self._preferred == "hostname" else (node.ip or node.hostname)
+                for node in members(view.nodes)
+            )
+        await self._context.learn_announced(hosts - {""})
 
     def _may_query(self, endpoint: Endpoint) -> bool:
         return endpoint in self._seeds or self._context.is_allowed(endpoint)
@@ -160,7 +183,8 @@ class ClusterSource:
                     continue
                 # The command does not exist (Redis 6), or the user may not run it. Every node has an IP address.
                 preferred = "ip"
-                self._log.info("preferred addresses not known", error=str(error), taken="ip")
+                if self._changes.changed("preference", error.reason):
+                    self._log.info("preferred addresses not known", error=str(error), taken="ip")
             if preferred is not None:  # a node that never met another node does not know the preference
                 self._preference_queried = self._refreshes
             self._preferred = preferred or "ip"
@@ -188,7 +212,7 @@ class ClusterSource:
             if self._may_query(endpoint):
                 endpoints[node.id] = endpoint
             elif reject:
-                self._context.reject("not_allowed", f"{endpoint.address} is not in discovery.allow")
+                self._context.reject("not_allowed", f"{endpoint.address} {NOT_NEAR}")
         return endpoints
 
     def _lasting_connections(self, endpoints: dict[str, Endpoint]) -> list[Endpoint]:

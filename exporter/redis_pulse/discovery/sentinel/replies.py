@@ -1,6 +1,7 @@
 """Parse the replies of one Sentinel into plain values. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from redis_pulse.config import parse_url
@@ -10,8 +11,14 @@ from redis_pulse.parse.sentinel import as_instances, parse_ckquorum
 
 #: The commands for a Sentinel itself; those of ``commands_for`` follow.
 COMMON_COMMANDS = (("SENTINEL", "MYID"), ("SENTINEL", "MASTERS"))
+#: Masters of one Sentinel that are followed, the first in its list. Four commands are sent for each.
+MAX_MASTERS = 500
 #: For each master; its name is the argument.
 _MASTER_SUBCOMMANDS = ("GET-MASTER-ADDR-BY-NAME", "SLAVES", "SENTINELS", "CKQUORUM")
+
+
+#: Limits for the masters of one Sentinel, and for the replicas or Sentinels of one master.
+MAX_MASTERS, MAX_INSTANCES = 1000, 1000
 
 
 class MasterReport(NamedTuple):
@@ -42,6 +49,13 @@ class SentinelReply(NamedTuple):
     #: whether the Sentinel denied the list of replicas
     replicas_denied: bool = False
 
+    def addresses(self) -> Iterator[str]:
+        """Yield the addresses of all servers and Sentinels in the reports."""
+        for report in self.masters.values():
+            yield report.address
+            yield from report.replicas
+            yield from report.sentinels.values()
+
 
 def commands_for(names: Sequence[str]) -> list[tuple[str, ...]]:
     """Return the commands that request reports about these masters."""
@@ -57,7 +71,7 @@ def parse_replies(replies: Sequence[Any], names: Sequence[str]) -> SentinelReply
     if isinstance(listed, TargetError):
         raise listed
     instances = as_instances(listed)
-    fields = instances.named if instances else {}
+    fields = dict(islice(instances.named.items(), MAX_MASTERS)) if instances else {}
     reports: dict[str, MasterReport] = {}
     replicas_denied = False
     for index, name in enumerate(names):
@@ -65,7 +79,7 @@ def parse_replies(replies: Sequence[Any], names: Sequence[str]) -> SentinelReply
         replicas_denied |= isinstance(master_replies[1], PermissionDeniedError)
         if (report := _report(fields.get(name), master_replies)) is not None:
             reports[name] = report
-    return SentinelReply(as_text(run_id) or "", reports, tuple(sorted(fields)), replicas_denied)
+    return SentinelReply(as_text(run_id) or "", reports, tuple(sorted(fields)[:MAX_MASTERS]), replicas_denied)
 
 
 def address_of(host: Any, port: Any) -> str | None:
@@ -76,6 +90,11 @@ def address_of(host: Any, port: Any) -> str | None:
     except ValueError:
         return None
     return endpoint.address if host and port and endpoint.port else None
+
+
+def host_of(address: str) -> str:
+    """Return the host of ``host:port`` or ``[::1]:6379``."""
+    return address.rpartition(":")[0].strip("[]")
 
 
 def master_in_message(channel: str, text: str) -> str | None:
@@ -115,7 +134,7 @@ def _report(fields: Mapping[str, str] | None, replies: Sequence[Any]) -> MasterR
 def _instances(reply: Any) -> Iterator[tuple[str, str]]:
     """Yield the address and the run id of each instance with a valid address."""
     instances = as_instances(reply)
-    for fields in instances.named.values() if instances else ():
+    for fields in islice(instances.named.values(), MAX_INSTANCES) if instances else ():
         if (address := address_of(fields.get("ip"), fields.get("port"))) is not None:
             yield address, fields.get("runid", "")
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from redis_pulse.config import SentinelSettings, SourceSettings, TargetSettings, parse_url
+from redis_pulse.discovery.announced import NOT_NEAR
 from redis_pulse.discovery.base import SourceContext
 from redis_pulse.discovery.sentinel.replies import MasterReport, SentinelReply
 from redis_pulse.discovery.sentinel.sentinel_client import SentinelClient
@@ -97,7 +98,9 @@ class SentinelPool:
         for address in sorted(known - self._clients.keys()):
             url = parse_url(address)
             endpoint = replace(seed.endpoint, host=url.endpoint.host, port=url.endpoint.port)
-            if len(self) < MAX_SENTINELS and self._context.is_allowed(endpoint):
+            if not self._context.is_allowed(endpoint):
+                self._context.reject("not_allowed", f"the Sentinel {address} {NOT_NEAR}")
+            elif len(self) < MAX_SENTINELS:
                 self._clients[address] = self._make_client(seed.at(endpoint, address))
 
     def _make_client(self, settings: TargetSettings) -> SentinelClient:

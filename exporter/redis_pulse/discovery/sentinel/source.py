@@ -35,7 +35,7 @@ from redis_pulse.discovery.base import DiscoveryError, SourceContext
 from redis_pulse.discovery.sentinel.master import MasterUpdate, SentinelMaster
 from redis_pulse.discovery.sentinel.metrics import SentinelMetrics
 from redis_pulse.discovery.sentinel.outage import MasterOutage
-from redis_pulse.discovery.sentinel.replies import SentinelReply
+from redis_pulse.discovery.sentinel.replies import SentinelReply, host_of
 from redis_pulse.discovery.sentinel.sentinel_pool import SentinelPool
 
 #: Seconds between two checks of the masters, unless the probe interval is shorter.
@@ -89,6 +89,7 @@ class SentinelSource:
         if not replies:
             self._metrics.all_unreachable(self._masters)
             raise DiscoveryError(f"no Sentinel replies: {self._pool.errors}")
+        await self._context.learn_announced({host_of(address) for reply in replies for address in reply.addresses()})
         if not self._options.master:
             self._forget_unwatched(replies)
         for name in self._followed_names(replies):

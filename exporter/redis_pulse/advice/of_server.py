@@ -1,0 +1,218 @@
+"""Advice about what a server reports about itself: state, memory, persistence, replication, cluster, Sentinels."""
+
+from redis_pulse.advice.model import Advice
+
+SERVER: tuple[Advice, ...] = (
+    Advice(
+        "RP401", "loading", "error", "The server loads its data",
+        "It has just started and loads its data. {percent} % are loaded, and about {eta} remain.",
+        "Wait. Then find out why it restarted.",
+        "redis-cli {cli} INFO persistence", ("RedisRestarted", "RedisTargetDown"),
+    ),
+    Advice(
+        "RP402", "busy", "error", "A script does not end",
+        "A script runs, and the server answers BUSY to all other clients.",
+        "End the script. If it has written data, only SHUTDOWN NOSAVE ends it.",
+        "redis-cli {admin_cli} SCRIPT KILL", ("RedisTargetDown",),
+    ),
+    Advice(
+        "RP403", "masterdown", "error", "The replica has lost its master",
+        "A replica without its master, with replica-serve-stale-data no, answers nothing.",
+        "Look at the master, and at the network between the two.",
+        "redis-cli {cli} INFO replication", ("RedisReplicationLinkDown", "RedisTargetDown"),
+    ),
+    Advice(
+        "RP404", "readonly", "error", "A replica refuses writes",
+        "The canary writes to a replica, and a replica is read-only.",
+        "Switch the canary off for replicas, or set the address of the master.",
+        "redis-cli {cli} ROLE", ("RedisErrorRepliesREADONLY",),
+    ),
+    Advice(
+        "RP405", "maxclients", "error", "All client connections are taken",
+        "The server has reached maxclients, and refuses every new connection.",
+        "Find out who has most connections. Then raise maxclients and the limit of open files.",
+        "redis-cli {cli} CLIENT LIST", ("RedisConnectionsRejected", "RedisTargetDown"),
+    ),
+    Advice(
+        "RP406", "maxclients.near", "warning", "Few client connections are left",
+        "{clients} of maxclients {limit} connections are taken.",
+        "Find out who has most connections. Then raise maxclients.",
+        "redis-cli {cli} CLIENT LIST", ("RedisConnectionsNearLimit",),
+    ),
+    Advice(
+        "RP407", "oom", "error", "The memory is full, and writes fail",
+        "{used} of {max} are used, and the policy is noeviction. Every write fails with OOM.",
+        "Raise maxmemory if the host has more, or delete keys, or choose an eviction policy.",
+        "redis-cli {admin_cli} CONFIG SET maxmemory BYTES", ("RedisErrorRepliesOOM", "RedisMemoryNearMaxmemory"),
+    ),
+    Advice(
+        "RP408", "memory", "warning", "The memory is almost full",
+        "{used} of {max} are used ({percent} %), and the policy is {policy}.",
+        "Raise maxmemory if the host has more. Else delete or expire keys.",
+        "redis-cli {admin_cli} CONFIG SET maxmemory BYTES",
+        (
+            *("RedisMemoryNearMaxmemory", "RedisEvicting"),
+            *("RedisKeyPatternFillsMemory", "RedisKeyTooLarge", "RedisKeysWithoutExpiry"),
+        ),
+    ),
+    Advice(
+        "RP409", "memory.unlimited", "note", "maxmemory is 0",
+        "maxmemory 0 sets no limit. The data can grow until the host has no memory.",
+        "Set a limit below the memory of the host.",
+        "redis-cli {admin_cli} CONFIG SET maxmemory {advised}",
+    ),
+    Advice(
+        "RP410", "memory.host", "warning", "The data can fill the host",
+        "maxmemory is 0, and the server already has {used} of the {host_memory} of its host.",
+        "Set a limit now. Else the kernel ends the server when the memory is gone.",
+        "redis-cli {admin_cli} CONFIG SET maxmemory {advised}", ("RedisMemoryNearMaxmemory",),
+    ),
+    Advice(
+        "RP411", "version.old", "warning", "The version is very old",
+        "{software} {version} gets no security fixes any more.",
+        "Plan an upgrade to a version that is maintained.", "", (), "servers.md",
+    ),
+    Advice(
+        "RP412", "version.ended", "note", "The version is no longer maintained",
+        "{software} {version} gets no further fixes.",
+        "Plan an upgrade to a version that is maintained.", "", (), "servers.md",
+    ),
+    Advice(
+        "RP413", "persistence", "error", "The server cannot save its data",
+        "The last {what} failed. A crash loses every change since the last save.",
+        "Read the log of the server: the disk is full, or there is no memory for a fork.",
+        "redis-cli {cli} INFO persistence", ("RedisPersistenceFailing", "RedisBackupStale"),
+    ),
+    Advice(
+        "RP414", "misconf", "error", "The server refuses writes, because saving fails",
+        "A save to disk failed, so the server refuses writes with MISCONF.",
+        "Repair the disk or the memory. Read the log of the server.",
+        "redis-cli {cli} INFO persistence", ("RedisErrorRepliesMISCONF", "RedisPersistenceFailing"),
+    ),
+    Advice(
+        "RP415", "disk.slow", "warning", "The disk is slow",
+        "Writes of the append-only file wait for the disk: {problem}. All clients wait with them.",
+        "Use appendfsync everysec, and find out who else uses the disk.",
+        "redis-cli {admin_cli} CONFIG SET appendfsync everysec", ("RedisStalls",),
+    ),
+    Advice(
+        "RP416", "replication", "error", "The replication link is down",
+        "The link to the master {master} is down since {seconds} s. The data here is old.",
+        "Read the log of the replica, and look at the master.",
+        "redis-cli {cli} INFO replication",
+        ("RedisReplicationLinkDown", "RedisReplicationLagSeconds", "RedisFullSyncStuck"),
+    ),
+    Advice(
+        "RP417", "replication.lag", "warning", "A replica lags behind",
+        "The replica {replica} is {bytes} bytes behind the master.",
+        "Look at the network between the two, and at the load of the replica.",
+        "redis-cli {cli} INFO replication",
+        ("RedisReplicationLagBytes", "RedisReplicationLagSeconds", "RedisFullResyncStorm"),
+    ),
+    Advice(
+        "RP418", "latency.monitor", "note", "The latency monitor is off",
+        "latency-monitor-threshold is 0. The server so records no events that explain a stall.",
+        "Set a threshold in milliseconds.",
+        "redis-cli {admin_cli} CONFIG SET latency-monitor-threshold 100", (), "stalls.md",
+    ),
+    Advice(
+        "RP419", "slowlog.off", "note", "The slow log is off",
+        "slowlog-log-slower-than is negative, or slowlog-max-len is 0. Slow commands are not recorded.",
+        "Set a threshold in microseconds.",
+        "redis-cli {admin_cli} CONFIG SET slowlog-log-slower-than 10000", (), "troubleshooting.md",
+    ),
+    Advice(
+        "RP420", "slowlog.entries", "note", "The slow log has entries",
+        "The slow log holds {count} commands. The newest is {command}, and took {ms} ms.",
+        "Look at the commands that repeat. Each one makes all clients wait.",
+        "redis-cli {cli} SLOWLOG GET 10", (), "troubleshooting.md",
+    ),
+    Advice(
+        "RP421", "clusterdown", "error", "The cluster is down",
+        "cluster_state is {state}: {assigned} of 16384 slots are assigned, and {failing} fail.",
+        "Assign the slots, or repair the node that had them.",
+        "redis-cli --cluster check {hostport}",
+        ("RedisClusterDown", "RedisClusterSlotsFailing", "RedisSlotMigrationStuck"),
+    ),
+    Advice(
+        "RP422", "cluster.nodes", "error", "A node of the cluster fails",
+        "The node {node} of the cluster cannot be reached by the others.",
+        "Look at this node, and at its bus port.",
+        "redis-cli {cli} CLUSTER NODES", ("RedisClusterNodesFailing", "RedisClusterNodesDisagree"),
+    ),
+    Advice(
+        "RP423", "cluster.replicas", "warning", "A shard has no replica",
+        "The master {node} has no replica. If it ends, its slots are lost.",
+        "Add a replica to this shard.",
+        "redis-cli --cluster add-node NEW_HOST:PORT {hostport} --cluster-slave", ("RedisClusterShardWithoutReplica",),
+    ),
+    Advice(
+        "RP424", "sentinel.quorum", "error", "The Sentinels have lost their quorum",
+        "The Sentinels of {master} cannot agree: {problem}. No failover is possible.",
+        "Start the Sentinels that are missing.",
+        "redis-cli {cli} SENTINEL CKQUORUM {master}", ("RedisSentinelQuorumLost", "RedisSentinelsDisagree"),
+    ),
+    Advice(
+        "RP425", "sentinel.down", "error", "The Sentinels see the master down",
+        "The Sentinel reports the master {master} as down.",
+        "Look at the master. A failover should follow within a minute.",
+        "redis-cli {cli} SENTINEL MASTER {master}",
+        ("RedisSentinelMasterObjectivelyDown", "RedisNoMaster", "RedisSentinelFailoverHappened"),
+    ),
+    Advice(
+        "RP426", "evicting", "note", "The server evicts keys",
+        "The server has evicted {count} keys to stay below maxmemory.",
+        "Nothing, if it is a cache. Else raise maxmemory.",
+        "redis-cli {cli} INFO stats", ("RedisEvicting",),
+    ),
+    Advice(
+        "RP427", "clock.server", "warning", "Two clocks differ",
+        "The clock of the server and the clock of this host differ by {seconds} s.",
+        "Synchronize both clocks. Times of keys, certificates and logs depend on them.",
+        "timedatectl status",
+    ),
+    Advice(
+        "RP428", "server.facts", "note", "What the server is",
+        "{software} {version}, {mode}, role {role}. Persistence: {persistence}. {clients} of {limit} clients. The "
+        "collector keyspace_sample is off unless it is named: parts of key names become labels.",
+        "Nothing is to be done. redis-pulse keyspace shows what fills the server, without any label.",
+    ),
+    Advice(
+        "RP501", "slow", "warning", "The server is slow",
+        "Half of {count} pings took more than {p50} ms. The objective slo.latency is {objective} ms.",
+        "Look at the slow log, and at the CPU of the server.",
+        "redis-cli {cli} SLOWLOG GET 10",
+        ("RedisLatencyBudgetBurnFast", "RedisLatencyBudgetBurnSlow", "RedisLatencyBudgetBurnTicket"),
+    ),
+    Advice(
+        "RP502", "unsteady", "warning", "Some pings fail",
+        "{failed} of {count} pings had no reply in time.",
+        "Look for stalls: the stalls of the target name a cause.",
+        "redis-cli {cli} SLOWLOG GET 10",
+        ("RedisProbeFailureRateHigh", "RedisErrorBudgetBurnFast", "RedisErrorBudgetBurnSlow",
+         "RedisErrorBudgetBurnTicket"),
+    ),
+    Advice(
+        "RP503", "slow.network", "warning", "The network is slow",
+        "Most of the {p50} ms of a ping is the network: its round trip takes {rtt} ms.",
+        "Watch the server from nearer, or set slo.latency to what the network allows.",
+        "ping -c 5 {host}",
+    ),
+    Advice(
+        "RP504", "latency.facts", "note", "How fast the server answers",
+        "{count} pings: p50 {p50} ms, max {max} ms. Network: {network}. Noise of this host: {noise} ms.",
+        "Nothing is to be done.",
+    ),
+    Advice(
+        "RP505", "slow.replies", "warning", "Replies are slow",
+        "{slow} of the last {count} pings took longer than the objective slo.latency, {objective} ms.",
+        "Look at the slow log, and at the CPU of the server.",
+        "redis-cli {cli} SLOWLOG GET 10",
+        ("RedisLatencyBudgetBurnFast", "RedisLatencyBudgetBurnSlow", "RedisLatencyBudgetBurnTicket"),
+    ),
+    Advice(
+        "RP506", "recovered", "note", "The target is well again",
+        "It was {state} for {span}, from {time} UTC. It has been well for {ago}.",
+        "Nothing is to be done now. The evidence is on the page of the target.",
+    ),
+)  # fmt: skip

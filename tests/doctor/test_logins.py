@@ -1,0 +1,55 @@
+"""Doctor names the source of a login that expires, when it ends, and why it is missing."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.doctor.command import doctor
+from tests.fakes import FakeServer, error
+from tests.integration.servers import RealServer
+
+StartServer = Callable[..., RealServer]
+TOKEN = "token-of-the-test"
+
+
+def configuration(folder: Path, url: str, code: str) -> str:
+    """Write a configuration whose login is printed by some Python, and return its path."""
+    credentials = {"command": [sys.executable, "-I", "-S", "-c", code], "timeout": "2s"}
+    file = folder / "redis-pulse.yaml"
+    file.write_text(json.dumps({"targets": [{"name": "cart", "url": url, "credentials": credentials}]}))
+    return str(file)
+
+
+async def test_source_and_end_of_a_login_are_shown(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server("redis", requirepass=TOKEN)
+    printed = json.dumps({"username": "default", "password": TOKEN, "expires_at": "2099-01-31T12:00:00Z"})
+    run = await doctor("--json", "--config", configuration(tmp_path, server.url, f"print({printed!r})"))
+    assert run.codes("error") == []
+    why = run.finding("RP307")["why"]
+    assert "credentials.command" in why
+    assert "2099-01-31 12:00:00 UTC" in why
+    assert TOKEN not in run.stdout
+
+
+async def test_failing_program_is_named_without_its_output(start_server: StartServer, tmp_path: Path) -> None:
+    code = f"import sys; print({TOKEN!r}); print({TOKEN!r}, file=sys.stderr); sys.exit(3)"
+    run = await doctor("--json", "--config", configuration(tmp_path, start_server("redis").url, code))
+    assert "RP306" in run.codes()
+    assert run.exit_code == 2
+    assert "exit code 3" in run.finding("RP306")["why"]
+    assert TOKEN not in run.stdout
+
+
+async def test_hanging_program_leaves_time_for_the_report(start_server: StartServer, tmp_path: Path) -> None:
+    code = "import time; time.sleep(600)"
+    run = await doctor("--json", "--config", configuration(tmp_path, start_server("redis").url, code))
+    assert "did not end within" in run.finding("RP306")["why"]
+
+
+async def test_busy_identity_service_is_named(tmp_path: Path) -> None:
+    async with FakeServer() as server:
+        server.script("AUTH", error("ERR (ERR_IAM_EXHAUSTED) Memorystore IAM authentication backend quota exceeded."))
+        run = await doctor("--json", "--config", configuration(tmp_path, server.url, f"print({TOKEN!r})"))
+    assert "RP308" in run.codes()
+    assert TOKEN not in run.stdout
