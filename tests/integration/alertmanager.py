@@ -16,10 +16,11 @@ EXAMPLE = ROOT / "deploy" / "alertmanager" / "alertmanager.yaml"
 
 
 class Alertmanager:
-    """One Alertmanager without a cluster, with the example configuration."""
+    """One Alertmanager without a cluster, with the example configuration or another one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, config: Path = EXAMPLE) -> None:
         self.folder = folder
+        self._config = config
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._program = need("prometheus-alertmanager", "prometheus-alertmanager")
@@ -29,7 +30,7 @@ class Alertmanager:
         self.folder.mkdir(parents=True)
         command = [
             self._program,
-            f"--config.file={EXAMPLE}",
+            f"--config.file={self._config}",
             f"--storage.path={self.folder / 'data'}",
             f"--web.listen-address=127.0.0.1:{self.port}",
             "--cluster.listen-address=",

@@ -35,7 +35,8 @@ class Prometheus:
     """Scrapes exporters each second as the job ``redis-pulse``, and evaluates ``rules`` at the interval ``every``.
 
     It sends alerts to the Alertmanager at the port ``alertmanager``. ``jobs`` are further scrape configurations.
-    ``features`` are names for ``--enable-feature``.
+    ``features`` are names for ``--enable-feature``. ``history`` is text in the OpenMetrics format with
+    timestamps: samples that Prometheus has from before its start.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Prometheus:
         jobs: Sequence[dict[str, Any]] = (),
         every: str = "1s",
         features: Sequence[str] = (),
+        history: str = "",
     ) -> None:
         ports = [exporter_port] if isinstance(exporter_port, int) else exporter_port
         static = [{"targets": [f"127.0.0.1:{port}" for port in ports]}]
@@ -55,6 +57,7 @@ class Prometheus:
         self.url = f"http://127.0.0.1:{self.port}"
         self._program = need("prometheus", "prometheus")
         self._features = features
+        self._history = history
         self._process: subprocess.Popen[bytes] | None = None
         self._config: dict[str, Any] = {
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": every},
@@ -72,6 +75,8 @@ class Prometheus:
         self.folder.mkdir(parents=True)
         config = self.folder / "prometheus.yaml"
         config.write_text(yaml.safe_dump(self._config))
+        if self._history:
+            self._import_history()
         command = [
             self._program,
             f"--config.file={config}",
@@ -108,6 +113,12 @@ class Prometheus:
         """Evaluate an expression now, and return its series, without those that are NaN."""
         result = self.get("query", query=expression)["result"]
         return [series for series in result if not math.isnan(float(series["value"][1]))]
+
+    def _import_history(self) -> None:
+        file = self.folder / "history.txt"
+        file.write_text(self._history)
+        importer = [need("promtool", "prometheus"), "tsdb", "create-blocks-from", "openmetrics", str(file)]
+        subprocess.run([*importer, str(self.folder / "data")], check=True, capture_output=True)
 
     def _is_ready(self) -> bool:
         assert self._process is not None
