@@ -1,8 +1,6 @@
 """Which clock times a reply: with real clocks and real sockets, and an event loop that is late."""
 
-import asyncio
 import math
-import select
 import socket
 import sys
 import time
@@ -13,9 +11,9 @@ import pytest
 
 from redis_pulse.client import Received, SentPing, TcpInfo
 from redis_pulse.config import ProbeSettings
+from tests.client.helpers import until_unread
 from tests.fakes import FakeServer
 from tests.harness import TargetHarness, eventually, metric_value
-from tests.patience import at_most
 from tests.probe.test_prober import PATIENT
 
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="kernel timestamps exist on Linux only")
@@ -71,9 +69,7 @@ async def wait_for_unread_reply(watched: TargetHarness) -> None:
     session = watched.prober._session
     assert session is not None
     assert session.connection is not None
-    async with at_most(5):
-        while not select.select([session.connection._sock], [], [], 0)[0]:
-            await asyncio.sleep(0)
+    await until_unread(session.connection)
 
 
 @linux_only
