@@ -134,7 +134,8 @@ lock: $(VENV)/.dev ## write the lock files (UPGRADE=1 for the newest versions)
 	$(BIN)/$(UV) -c requirements/dev.lock pyproject.toml -o requirements/image.lock
 	$(BIN)/$(UV) -c requirements/dev.lock $(CARRIERS:%=--no-emit-package %) requirements/deploy.in -o requirements/deploy.lock
 	$(BIN)/$(UV) -c requirements/dev.lock requirements/audit.in -o requirements/audit.lock
-	printf 'hatchling\neditables\n' | $(BIN)/$(UV) -c requirements/dev.lock - -o requirements/build.lock
+	$(BIN)/$(UV) -c requirements/dev.lock requirements/release.in -o requirements/release.lock
+	printf 'hatchling\nhatch-fancy-pypi-readme\neditables\n' | $(BIN)/$(UV) -c requirements/dev.lock - -o requirements/build.lock
 
 # Installs the tools of `audit` and `sbom` beside those of the tests.
 $(VENV)/.audit: $(VENV)/.locked-audit | $(VENV)/.dev
