@@ -106,11 +106,19 @@ fuzz: $(VENV)/.dev ## give random input to every parser and every collector (RUN
 simulate: $(VENV)/.dev ## run the daemon on a virtual clock and a simulated network (HOURS=3000 target-hours, SEED=7)
 	$(BIN)/python -m simulate.run $(if $(SEED),--seed $(SEED)) $(if $(HOURS),--hours $(HOURS)) $(ARGS)
 
-check: $(VENV)/.dev ## check lint, format, types, layers and stale generated files
+check: $(VENV)/.dev ## check lint, format, types, layers, removed names and stale generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m tools.compat_check
 	$(BIN)/python -m pytest -q tests/test_architecture.py tests/test_prose.py tests/test_generated.py
+
+.PHONY: compat-check compat-record
+compat-check: $(VENV)/.dev ## compare metrics, labels, settings and flags with earlier releases (docs/versioning.md)
+	$(BIN)/python -m tools.compat_check
+
+compat-record: $(VENV)/.dev ## write the names of this version to compat/, before a release
+	$(BIN)/python -m tools.compat_check --record
 
 .PHONY: deploy-tools
 deploy-tools: $(VENV)/.deploy ## install helm, kubectl, docker-compose and schemas, which test deploy/
