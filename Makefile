@@ -109,11 +109,19 @@ fuzz: $(VENV)/.dev ## give random input to every parser and every collector (RUN
 simulate: $(VENV)/.dev ## run the daemon on a virtual clock and a simulated network (HOURS=3000 target-hours, SEED=7)
 	$(BIN)/python -m simulate.run $(if $(SEED),--seed $(SEED)) $(if $(HOURS),--hours $(HOURS)) $(ARGS)
 
-check: $(VENV)/.dev ## check lint, format, types, layers and stale generated files
+check: $(VENV)/.dev ## check lint, format, types, layers, removed names and stale generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m tools.compat_check
 	$(BIN)/python -m pytest -q tests/test_architecture.py tests/test_prose.py tests/test_generated.py
+
+.PHONY: compat-check compat-record
+compat-check: $(VENV)/.dev ## compare metrics, labels, settings and flags with earlier releases (docs/versioning.md)
+	$(BIN)/python -m tools.compat_check
+
+compat-record: $(VENV)/.dev ## write the names of this version to compat/, before a release
+	$(BIN)/python -m tools.compat_check --record
 
 .PHONY: deploy-tools
 deploy-tools: $(VENV)/.deploy ## install helm, kubectl, docker-compose and schemas, which test deploy/
@@ -137,7 +145,8 @@ lock: $(VENV)/.dev ## write the lock files (UPGRADE=1 for the newest versions)
 	$(BIN)/$(UV) -c requirements/dev.lock pyproject.toml -o requirements/image.lock
 	$(BIN)/$(UV) -c requirements/dev.lock $(CARRIERS:%=--no-emit-package %) requirements/deploy.in -o requirements/deploy.lock
 	$(BIN)/$(UV) -c requirements/dev.lock requirements/audit.in -o requirements/audit.lock
-	printf 'hatchling\neditables\n' | $(BIN)/$(UV) -c requirements/dev.lock - -o requirements/build.lock
+	$(BIN)/$(UV) -c requirements/dev.lock requirements/release.in -o requirements/release.lock
+	printf 'hatchling\nhatch-fancy-pypi-readme\neditables\n' | $(BIN)/$(UV) -c requirements/dev.lock - -o requirements/build.lock
 
 # Installs the tools of `audit` and `sbom` beside those of the tests.
 $(VENV)/.audit: $(VENV)/.locked-audit | $(VENV)/.dev

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from redis_pulse import calibrate, cli, doctor
+from redis_pulse import asset_files, calibrate, cli, doctor
 from redis_pulse.completion import SHELLS, options_of
 from tests.integration.requirements import need
 
@@ -22,7 +22,8 @@ def test_every_command_and_option_is_named(shell: str, capsys: pytest.CaptureFix
     text = printed(shell, capsys).replace("\\-", "-")
     for command in cli.COMMANDS:
         assert command in text
-    for option in (*options_of(cli._parser()), *options_of(doctor.parser()), *options_of(calibrate.parser())):
+    parsers = (cli._parser(), doctor.parser(), calibrate.parser(), asset_files.parser())
+    for option in [option for parser in parsers for option in options_of(parser)]:
         assert (f"-l {option.flag[2:]}" if shell == "fish" else option.flag) in text
 
 
@@ -40,6 +41,7 @@ def test_unknown_shell_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
         ("redis-pulse calibrate --s", {"--seconds"}),
         ("redis-pulse --poll-i", {"--poll-interval"}),
         ("redis-pulse completion b", {"bash"}),
+        ("redis-pulse assets --f", {"--force"}),
     ],
 )
 def test_bash_completes(line: str, expected: set[str], capsys: pytest.CaptureFixture[str]) -> None:
