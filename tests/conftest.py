@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from redis_pulse import log
+from redis_pulse.client import credentials, tls
 
 # The speed of the machine is not a property of the code.
 settings.register_profile("redis-pulse", deadline=None)
@@ -23,6 +24,14 @@ def _no_settings_from_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("REDIS_") or name in _PLAIN:
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _files_are_read_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no file of a login be late on a busy machine, where its thread waits for a core."""
+    for module in (credentials, tls):
+        for name in ("FIRST_READ_TIMEOUT", "REREAD_TIMEOUT"):
+            monkeypatch.setattr(module, name, 60.0)
 
 
 @pytest.fixture(autouse=True)

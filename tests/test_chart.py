@@ -155,7 +155,7 @@ def test_values_file_of_the_chart_of_redis_exporter_works_here() -> None:
         "REDIS_PULSE_TLS_KEY_FILE": "/tls/tls-client-key.key",
         "REDIS_SOCKET_TIMEOUT": "3",
     }
-    assert container["image"] == "registry.example.org/redis-pulse:0.1.0"
+    assert container["image"] == "registry.example.org/redis-pulse:0.2.0"
     assert container["args"] == ["serve", "--listen=:9121", "--debug", "--log-level=debug"]
     assert spec["imagePullSecrets"] == [{"name": "docker-secret"}]
     assert spec["nodeSelector"] == {"disk": "ssd"}

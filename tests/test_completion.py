@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from redis_pulse import calibrate, cli, doctor
+from redis_pulse import asset_files, calibrate, cli, doctor
 from redis_pulse.completion import SHELLS, options_of
 from tests.integration.requirements import need
 
@@ -22,7 +22,8 @@ def test_every_command_and_option_is_named(shell: str, capsys: pytest.CaptureFix
     text = printed(shell, capsys).replace("\\-", "-")
     for command in cli.COMMANDS:
         assert command in text
-    for option in (*options_of(cli._parser()), *options_of(doctor.parser()), *options_of(calibrate.parser())):
+    parsers = (cli._parser(), doctor.parser(), calibrate.parser(), asset_files.parser())
+    for option in [option for parser in parsers for option in options_of(parser)]:
         assert (f"-l {option.flag[2:]}" if shell == "fish" else option.flag) in text
 
 
@@ -40,6 +41,7 @@ def test_unknown_shell_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
         ("redis-pulse calibrate --s", {"--seconds"}),
         ("redis-pulse --poll-i", {"--poll-interval"}),
         ("redis-pulse completion b", {"bash"}),
+        ("redis-pulse assets --f", {"--force"}),
     ],
 )
 def test_bash_completes(line: str, expected: set[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,14 +50,14 @@ def test_bash_completes(line: str, expected: set[str], capsys: pytest.CaptureFix
         f"{printed('bash', capsys)}\nCOMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}\n"
         '_redis_pulse\nprintf "%s\\n" "${COMPREPLY[@]}"\n'
     )
-    ended = subprocess.run([need("bash", "bash")], input=run, capture_output=True, text=True, check=True, timeout=60)
+    ended = subprocess.run([need("bash", "bash")], input=run, capture_output=True, text=True, check=True, timeout=300)
     assert set(ended.stdout.split()) == expected
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_other_shells_read_their_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     program = need(shell, shell)
-    subprocess.run([program, "-n"], input=printed(shell, capsys), text=True, check=True, timeout=60)
+    subprocess.run([program, "-n"], input=printed(shell, capsys), text=True, check=True, timeout=300)
 
 
 def test_man_page_has_no_warning(capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,7 +65,7 @@ def test_man_page_has_no_warning(capsys: pytest.CaptureFixture[str]) -> None:
     if shutil.which("groff") is None:
         pytest.skip("groff is not installed: apt-get install groff")
     ended = subprocess.run(
-        ["groff", "-man", "-ww", "-Tutf8"], input=page, capture_output=True, text=True, check=True, timeout=60
+        ["groff", "-man", "-ww", "-Tutf8"], input=page, capture_output=True, text=True, check=True, timeout=300
     )
     assert ended.stderr == ""
     shown = re.sub(r"\x1b\[\d+m|.\x08", "", ended.stdout).replace("\u2010", "-").replace("\u2212", "-")
@@ -76,6 +78,6 @@ def test_module_prints_completion_as_a_process() -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     assert ended.stdout.startswith("_redis_pulse()")

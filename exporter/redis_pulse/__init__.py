@@ -26,6 +26,7 @@ layer  modules
 2      ``config``    settings and their sources · ``errors`` one bounded reason each · ``metric`` metric definitions
        ``text_format``  lines of the text format · ``log`` structured logs · ``backoff`` delays between attempts
        ``startup_signals``  signals before the event loop runs
+       ``asset_files``  writes dashboards, rules and examples into a folder
        ``line_file``  appends lines to a file, off the event loop
 1      ``blocking``  calls that may hang, in threads with deadlines · ``file_descriptors`` their limit and reserve
        ``masking`` hides secrets in texts · ``advice`` the one table: why a problem matters, and what to do
@@ -41,4 +42,4 @@ layer  modules
 A lower layer never calls a higher one. ``daemon`` passes callbacks down instead.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

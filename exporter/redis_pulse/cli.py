@@ -45,6 +45,7 @@ COMMANDS = (
     "config",
     "web-config",
     "migrate-flags",
+    "assets",
     "completion",
 )
 #: The commands that only read a configuration.
@@ -63,6 +64,7 @@ commands:
   web-config check FILE
                       check a web configuration file: TLS and logins of the pages
   web-config hash     print the bcrypt hash of a password, for a web configuration file
+  assets DIR          write the dashboards, rules and examples of this version into a folder
   migrate-flags -- …  print a configuration that does the same as these flags and variables of redis_exporter
   completion SHELL    print completion for bash, zsh or fish, or the man page (completion man)
 """
@@ -119,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _command_with_own_arguments(words: list[str]) -> "partial[int] | None":
     """Return a command whose arguments are not those of the daemon, or None."""
     own = {"web-config": _web_config, "doctor": _doctor, "keyspace": _keyspace, "completion": _completion}
-    own["calibrate"] = _calibrate
+    own |= {"calibrate": _calibrate, "assets": _assets}
     if words and words[0] in own:
         return partial(own[words[0]], words[1:])
     if words[:2] == ["migrate-flags", "--"] or words == ["migrate-flags"]:
@@ -146,21 +148,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--config", metavar="FILE", help="configuration file, YAML or TOML (REDIS_PULSE_CONFIG)")
     add("--redis-url", metavar="[NAME=]URL", action="append", help="servers to monitor; repeatable (REDIS_URL)")
     add("--username", metavar="NAME", help="ACL user for the servers of --redis-url (REDIS_USER)")
-    add(
-        "--password-file",
-        metavar="FILE",
-        help="file with the password for the servers of --redis-url (REDIS_PASSWORD_FILE)",
-    )
+    add("--password-file", metavar="FILE", help="file with the password for --redis-url (REDIS_PASSWORD_FILE)")
     add("--listen", metavar="ADDR:PORT", help="address and port of the HTTP server (default :9121)")
     add("--telemetry-path", metavar="PATH", help="path of the metrics (default /metrics)")
     add("--web.config.file", metavar="FILE", help="TLS and logins of the pages, as in other exporters")
     add("--probe-interval", metavar="TIME", help="time between two PINGs (default 1s)")
     add("--probe-timeout", metavar="TIME", help="a PING that takes longer is a failure (default 1s)")
-    add(
-        "--poll-interval",
-        metavar="TIME",
-        help="time between two polls of INFO and of the other collectors (default 15s)",
-    )
+    add("--poll-interval", metavar="TIME", help="time between two polls of INFO and other collectors (default 15s)")
     add("--poll-timeout", metavar="TIME", help="deadline of a command of a poll (default 5s)")
     add("--collectors", metavar="NAMES", help="collectors to run, separated by commas, or the set default or lean")
     add("--probe-log", metavar="FILE", help="write one CSV line for every PING")
@@ -346,10 +340,16 @@ def _calibrate(words: Sequence[str]) -> int:
     return calibrate.run(words)
 
 
-def _completion(words: Sequence[str]) -> int:
-    from redis_pulse import calibrate, completion, doctor, keyspace_terminal
+def _assets(words: Sequence[str]) -> int:
+    from redis_pulse import asset_files
 
-    own = {"doctor": doctor, "keyspace": keyspace_terminal, "calibrate": calibrate}
+    return asset_files.run(words)
+
+
+def _completion(words: Sequence[str]) -> int:
+    from redis_pulse import asset_files, calibrate, completion, doctor, keyspace_terminal
+
+    own = {"doctor": doctor, "keyspace": keyspace_terminal, "calibrate": calibrate, "assets": asset_files}
     parsers = {"": _parser()} | {name: package.parser() for name, package in own.items()}
     return completion.run(words, COMMANDS, DESCRIPTION, parsers, __version__)
 

@@ -160,7 +160,7 @@ async def test_whole_way_is_healthy_and_the_test_alert_arrives(
     assert run.exit_code == 1
     assert "1 exporters with 1 targets" in run.finding("RP909")["why"]
     assert "RP914" in run.codes("note")
-    with urllib.request.urlopen(f"{alertmanager.url}/api/v2/alerts", timeout=10) as response:
+    with urllib.request.urlopen(f"{alertmanager.url}/api/v2/alerts", timeout=60) as response:
         (alert,) = json.load(response)
     assert alert["labels"] == {"alertname": "RedisPulseTest", "severity": "none"}
 

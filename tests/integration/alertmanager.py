@@ -11,6 +11,7 @@ from tests.integration.daemon import PATIENCE, ROOT
 from tests.integration.prometheus import eventually
 from tests.integration.requirements import need
 from tests.integration.servers import free_port
+from tests.patience import started
 
 EXAMPLE = ROOT / "deploy" / "alertmanager" / "alertmanager.yaml"
 
@@ -38,11 +39,13 @@ class Alertmanager:
         ]
         with (self.folder / "stderr.log").open("wb") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            started.add(self._process.pid)
         eventually(self._is_ready, "Alertmanager is ready")
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
+            started.discard(self._process.pid)
             self._process.kill()
             self._process.wait()
             self._process = None

@@ -17,6 +17,7 @@ import yaml
 from tests.integration.daemon import PATIENCE
 from tests.integration.requirements import need
 from tests.integration.servers import free_port
+from tests.patience import Patience, started
 
 Series = dict[str, Any]
 Result = TypeVar("Result")
@@ -24,9 +25,9 @@ Result = TypeVar("Result")
 
 def eventually(poll: Callable[[], Result], description: str, seconds: float = PATIENCE) -> Result:
     """Call ``poll`` until its result is true, and return the result. Fail if it never is."""
-    deadline = time.monotonic() + seconds
+    patience = Patience(seconds)
     while not (result := poll()):
-        assert time.monotonic() < deadline, f"did not happen within {seconds} s: {description}"
+        assert not patience.is_over, f"did not happen within {seconds} s: {description}"
         time.sleep(0.1)
     return result
 
@@ -87,11 +88,13 @@ class Prometheus:
         ]
         with (self.folder / "stderr.log").open("wb") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            started.add(self._process.pid)
         eventually(self._is_ready, "Prometheus is ready")
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
+            started.discard(self._process.pid)
             self._process.kill()
             self._process.wait()
             self._process = None

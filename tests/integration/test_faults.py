@@ -5,7 +5,6 @@ every scheduled ping is counted exactly once.
 """
 
 import socket
-import statistics
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -23,6 +22,7 @@ from tests.integration.pages import (
     pending_pings,
 )
 from tests.integration.servers import RealServer
+from tests.patience import Stopwatch
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -53,9 +53,9 @@ def test_killed_server_is_detected_within_one_ping_and_found_again(server: RealS
     daemon = watch(server)
     first = daemon.wait_until_up()
     server.kill()
-    killed = time.monotonic()
-    down = daemon.wait_for(lambda page: page.up() == 0)
-    assert down.requested_at - killed < PROBE_INTERVAL + PROBE_TIMEOUT + 1
+    since_kill = Stopwatch()
+    daemon.wait_for(lambda page: page.up() == 0)
+    assert since_kill.seconds < PROBE_INTERVAL + PROBE_TIMEOUT + 1
     opened = daemon.wait_for(lambda page: opened_by(page, "refused"))
     assert_reasons(opened, "reset", "refused")
     server.start()
@@ -68,12 +68,12 @@ def test_killed_server_is_detected_within_one_ping_and_found_again(server: RealS
 def test_hung_server_never_delays_a_scrape(server: RealServer, watch: Watch) -> None:
     daemon = watch(server)
     first = daemon.wait_until_up()
+    before = daemon.median_of_scrapes()
     server.freeze()
-    frozen = time.monotonic()
-    down = daemon.wait_for(lambda page: page.up() == 0)
-    assert down.requested_at - frozen < PROBE_INTERVAL + PROBE_TIMEOUT + 1
-    scrapes = [daemon.page() for _ in range(15)]
-    assert statistics.median(page.received_at - page.requested_at for page in scrapes) < 0.1
+    since_freeze = Stopwatch()
+    daemon.wait_for(lambda page: page.up() == 0)
+    assert since_freeze.seconds < PROBE_INTERVAL + PROBE_TIMEOUT + 1
+    assert daemon.median_of_scrapes() < 2 * before + 0.1
     opened = daemon.wait_for(lambda page: opened_by(page, "timeout"))
     assert_reasons(opened, "timeout")
     # A timeout is observed with the time of its deadline, so the histogram contains it.
@@ -117,12 +117,16 @@ def test_stall_is_a_slow_sample_for_each_ping_during_it(start_server: Start, sta
     before = daemon.wait_until_up()
     server.freeze()
     began = time.monotonic()
+    stopwatch = Stopwatch()
     daemon.wait_for(lambda page: page.requested_at - began >= 2)
     server.thaw()
     stalled = time.monotonic() - began
     after = daemon.wait_for(lambda page: slower_than(page, "1.0") - slower_than(before, "1.0") >= 9)
     slow = slower_than(after, "0.25") - slower_than(before, "0.25")
-    assert abs(slow - (stalled - 0.25) / PROBE_INTERVAL) <= 3, f"{slow} slow samples for a stall of {stalled:.2f} s"
+    delayed = stopwatch.delay / PROBE_INTERVAL  # pings that a busy machine made slow
+    assert -3 <= slow - (stalled - 0.25) / PROBE_INTERVAL <= 3 + delayed, (
+        f"{slow} slow samples for a stall of {stalled:.2f} s"
+    )
     assert after.reasons() == before.reasons()
     assert after.breaker() == "closed"
 
