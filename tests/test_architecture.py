@@ -388,7 +388,7 @@ def test_every_suppressed_lint_rule_is_named() -> None:
 
 
 def test_readme_is_short() -> None:
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 160
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
 
 
 def test_no_collector_distinguishes_products() -> None:

@@ -11,7 +11,7 @@ import yaml
 from grafana import build
 from grafana.portable import DATASOURCE, portable
 from grafana.rules import page
-from grafana.rules.files import PLACEHOLDERS
+from grafana.rules.files import GROUP_LABEL, JOB, RUNBOOKS
 from grafana.rules.settings import Settings
 from tests.deploy_tools import ROOT, load_manifests, run
 
@@ -63,7 +63,7 @@ def test_defaults_of_the_mixin_are_those_of_the_rules() -> None:
         settings.group_label,
     )
     text = (MIXIN / "mixin.libsonnet").read_text(encoding="utf-8")
-    assert set(re.findall(r"REDIS_PULSE_[A-Z_]+", text)) == set(PLACEHOLDERS.values())
+    assert set(re.findall(r"REDIS_PULSE_[A-Z_]+", text)) == {GROUP_LABEL, JOB, RUNBOOKS}
 
 
 def test_dashboards_begin_with_the_chosen_data_source() -> None:
@@ -143,5 +143,6 @@ def test_panel_of_an_unknown_type_is_an_error() -> None:
 
 
 def datasource_variable(board: Json) -> Json:
+    variable: Json
     [variable] = [one for one in board["templating"]["list"] if one["name"] == "datasource"]
     return variable

@@ -29,7 +29,7 @@ def rendered() -> dict[Path, str]:
     parts = {
         "deploy/helm/redis-pulse/README.md": ("values", _values()),
         "docs/acl.md": ("acl", acl.page(collectors.load()).rstrip("\n")),
-        "README.md": ("collectors", f"{_collectors()}\n{acl.readme_part(collectors.load())}"),
+        "docs/collectors.md": ("collectors", f"{_collectors()}\n{acl.default_set_part(collectors.load())}"),
         "docs/configuration.md": ("settings", _settings()),
         "docs/metrics.md": ("metrics", _metrics()),
         "docs/compatibility.md": ("differences", _differences()),

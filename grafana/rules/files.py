@@ -9,17 +9,13 @@ _SOURCE = "Written by `make docs` from grafana/rules/. `python -m grafana.rules`
 RECORDING = f"Recording rules of redis-pulse, named level:metric:operations. {_SOURCE}"
 ALERTS = f"Alerts of redis-pulse, with runbooks in docs/runbooks/. They need the rules of recording.yaml. {_SOURCE}"
 #: What the settings of the mixin replace: ``mixin/mixin.libsonnet`` has the same names.
-PLACEHOLDERS = {
-    "job": "REDIS_PULSE_JOB",
-    "runbooks": "REDIS_PULSE_RUNBOOKS",
-    "group_label": "REDIS_PULSE_GROUP_LABEL",
-}
+JOB, RUNBOOKS, GROUP_LABEL = "REDIS_PULSE_JOB", "REDIS_PULSE_RUNBOOKS", "REDIS_PULSE_GROUP_LABEL"
 
 
 def rendered(settings: Settings) -> dict[str, str]:
     """Return the text of every file, by its name: those of Prometheus, and those in ``mixin/``."""
     recording, alerting = page.recording(settings), page.alerting(settings)
-    mixin = replace(settings, **PLACEHOLDERS)
+    mixin = replace(settings, job=JOB, runbooks=RUNBOOKS, group_label=GROUP_LABEL)
     return {
         "recording.yaml": page.yaml(recording, settings, RECORDING),
         "alerts.yaml": page.yaml(alerting, settings, ALERTS),
