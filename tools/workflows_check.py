@@ -1,8 +1,10 @@
-"""Examine the workflows in .github/ with zizmor and actionlint: ``make workflows-check``. Nothing is requested online.
+"""Examine the workflows in .github/ with zizmor and actionlint: ``make workflows-check``.
 
-exit code 0   both tools found nothing
-exit code 1   a tool found something
-exit code 2   a tool is not installed (``make release-tools`` installs both)
+Nothing is requested online.
+
+    exit code 0   both tools found nothing
+    exit code 1   a tool found something
+    exit code 2   a tool is not installed (``make release-tools`` installs both)
 """
 
 import subprocess

@@ -19,7 +19,7 @@ class Result(NamedTuple):
 
 
 def of_errors(errors: Sequence[str], good: str) -> Result:
-    """Return a failure with these errors, or a success if there is none."""
+    """Return a failure with these errors, or a success if the list is empty."""
     return Result("failed", "\n".join(errors)) if errors else Result("ok", good)
 
 
@@ -31,9 +31,9 @@ class Release:
     #: the tag of the release, such as v0.2.0, or empty
     tag: str = ""
     root: Path = ROOT
-    #: wheel and sdist, as soon as they are built
+    #: wheel and sdist, once they are built
     files: list[Path] = field(default_factory=list)
-    #: Python of the environment with the wheel, as soon as it is installed
+    #: Python of the environment with the wheel, once that is installed
     python: Path | None = None
 
     @property
