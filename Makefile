@@ -64,9 +64,10 @@ run: $(VENV)/.run ## run the daemon: on REDIS_URL if it is set, otherwise on an 
 demo: $(VENV)/.run ## run the daemon on an embedded primary and replica with an artificial workload
 	@exec $(BIN)/python -m redis_pulse demo $(ARGS)
 
-# Most tests wait for real processes, so four run at once on two cores. Those of a file share its servers, so one worker runs them.
-WORKERS ?= 4
-PARALLEL := -n $(WORKERS) --dist loadfile
+# Many tests wait for real processes, so six run at once on two cores. Those of a file share its servers, so one worker runs them.
+WORKERS ?= 6
+# The order of the files is that of tests/conftest.py.
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Without ARGS, it leaves out what `make test-all` adds. With ARGS, it leaves out nothing that they select.
 test: $(VENV)/.dev ## run the quick tests, with branch coverage (ARGS="-k breaker --no-cov" for a part of all tests)
 	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term $(if $(ARGS),$(ARGS),-m "not (alerts or slow or alone)")
