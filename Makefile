@@ -64,9 +64,10 @@ run: $(VENV)/.run ## run the daemon: on REDIS_URL if it is set, otherwise on an 
 demo: $(VENV)/.run ## run the daemon on an embedded primary and replica with an artificial workload
 	@exec $(BIN)/python -m redis_pulse demo $(ARGS)
 
-# Most tests wait for real processes, so four run at once on two cores. Those of a file share its servers, so one worker runs them.
-WORKERS ?= 4
-PARALLEL := -n $(WORKERS) --dist loadfile
+# Many tests wait for real processes, so six run at once on two cores. Those of a file share its servers, so one worker runs them.
+WORKERS ?= 6
+# The order of the files is that of tests/conftest.py.
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Tests of real processes share the cores. In CI one that fails is repeated. What then passes is listed as flaky (`RERUN`):
 # a bug to find, but it does not throw away other work. A test that fails twice fails the build.
 AGAIN := $(if $(CI),--reruns 1 -rR)

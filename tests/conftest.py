@@ -18,6 +18,19 @@ settings.load_profile("redis-pulse")
 _PLAIN = {"DEBUG", "LOG_LEVEL"}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the files that wait for servers among the others, so that workers wait while others compute.
+
+    The last files are quick ones, so that no worker is busy alone at the end.
+    """
+    files = list(dict.fromkeys(item.path for item in items))
+    waiting = list(dict.fromkeys(item.path for item in items if item.get_closest_marker("integration")))
+    others = [file for file in files if file not in set(waiting)]
+    place = {file: 0.7 * number / len(waiting) for number, file in enumerate(waiting)}
+    place |= {file: number / len(others) for number, file in enumerate(others)}
+    items.sort(key=lambda item: place[item.path])
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove all settings from the environment, so a test has only its own."""

@@ -18,6 +18,8 @@ from tests.integration.sentinels import Sentinel, SentinelSet
 from tests.integration.servers import ALL, RealServer, free_port
 from tests.patience import Patience
 
+pytestmark = pytest.mark.slow
+
 StartServer = Callable[..., RealServer]
 #: INFO of a healthy server, as far as doctor reads it. Tests add the field that is wrong.
 HEALTHY = (

@@ -17,6 +17,8 @@ from tests.integration.daemon import ROOT, Daemon
 from tests.integration.prometheus import Prometheus, eventually
 from tests.integration.servers import RealServer, free_port
 
+pytestmark = pytest.mark.slow
+
 StartServer = Callable[..., RealServer]
 RULES = (ROOT / "deploy" / "prometheus" / "recording.yaml", ROOT / "deploy" / "prometheus" / "alerts.yaml")
 

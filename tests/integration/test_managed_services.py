@@ -18,7 +18,7 @@ from tests.integration.pages import Page
 from tests.managed_services import DOUBLES, DoubleServer
 from tests.patience import Patience
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 #: Settings that suit many targets on a busy machine.
 CONFIG = {

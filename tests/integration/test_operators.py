@@ -25,7 +25,7 @@ from tests.integration.prometheus import eventually
 from tests.integration.servers import RealServer, free_port
 from tests.patience import Stopwatch
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 SPEED = float(os.environ.get("OPERATORS_SPEED", "10"))
 HANG = 60.0

@@ -19,7 +19,7 @@ from tests.integration.servers import RealServer, free_port
 from tests.patience import Patience
 from tests.web.certificates import write_config
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 #: Messages that other tests provoke. They are about systemd, the watchdog, the breaker, large replies, and blocked

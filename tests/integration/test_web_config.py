@@ -21,7 +21,7 @@ from tests.integration.requirements import need
 from tests.patience import Stopwatch
 from tests.web.certificates import Certificates, write_config
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 PASSWORD = "s3cret-of-prometheus"
 USERS = {"prometheus": bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(10)).decode()}
