@@ -23,7 +23,7 @@ MAX_COLUMNS = 100
 MAX_TEST_NAME = 72
 
 CODE_FOLDERS = ("exporter", "tests", "grafana", "tools", "bench", "chaos", "attack", "fuzz", "simulate", "stalls_bench")
-DOCUMENTS = ("*.md", "docs/**/*.md", "bench/README.md", "deploy/**/*.md")
+DOCUMENTS = ("*.md", ".github/*.md", "docs/**/*.md", "bench/README.md", "deploy/**/*.md")
 #: String literals of these folders become messages, logs and HELP texts.
 MESSAGE_FOLDERS = ("exporter/", "grafana/")
 #: Recorded data, not prose.
