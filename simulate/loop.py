@@ -110,6 +110,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Give an accepted connection a protocol."""
         return await self.connector.accept_transport(protocol_factory, sock)
 
+    def run_in_executor(self, executor: Any, func: Any, *_: Any) -> Any:  # type: ignore[override]
+        """Refuse: a real thread would block the simulation without end."""
+        raise RuntimeError(f"{func!r} shall run in a thread that is not simulated ({executor})")
+
     def add_signal_handler(self, sig: int, callback: Any, *args: Any) -> None:  # type: ignore[override]
         """Remember what a signal does. ``send_signal`` does it."""
         self.signal_handlers[int(sig)] = lambda: callback(*args)

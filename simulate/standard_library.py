@@ -6,6 +6,7 @@ clock, in the daemon and in its libraries. A new module of the daemon needs no h
 
 import asyncio
 import datetime as dt
+import gc
 import os
 import random
 import resource
@@ -68,6 +69,7 @@ def install(machine: Machine) -> None:
         time_ns=clock.wall_ns,
         sleep=_reject_sleep,
     )
+    _replace(gc, callbacks=[])  # pauses of the real collector are not part of the simulation
     _replace(dt, datetime=_virtual_datetime(clock))
     rng = machine.random
     random.seed(rng.getrandbits(64))

@@ -159,6 +159,8 @@ class World:
         return {
             # Snapshots would be half of all work. Their causes are judged by ``make stalls``.
             "stalls": {"snapshot_interval": "10s"},
+            # The priority of the real process is not part of the simulation.
+            "probe": {"priority": "off"},
             "modules": {"lean": {"collectors": LEAN}},
             "discovery": {
                 "files": [

@@ -67,6 +67,13 @@ async def eventually(condition: Callable[[], bool], within: float = 5.0) -> None
         await asyncio.sleep(0.001)
 
 
+def block_event_loop(seconds: float) -> None:
+    """Let this time pass for the running event loop at once, as if something had blocked it."""
+    loop = asyncio.get_running_loop()
+    before = loop.time
+    loop.time = lambda: before() + seconds  # type: ignore[method-assign]
+
+
 class RecordingObserver:
     """Records what a client, a prober and a poller report."""
 
@@ -153,7 +160,8 @@ class TargetHarness:
         self.clock = ManualClock()
         #: how long pages have shown a new counter as 0
         self.pages = ManualClock()
-        now = clock or self.clock
+        #: the clock of the client, the breaker and the prober
+        self.now = now = clock or self.clock
         wall_clock = WallClockMonitor(now, wall or (lambda: round(now() * 1e9)))
         self.observer = RecordingObserver()
         self.metrics = ExporterMetrics("test")

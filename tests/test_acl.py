@@ -155,5 +155,5 @@ def test_line_pasted_into_a_shell_reaches_redis_cli_unchanged(tmp_path: Path) ->
 
 def test_readme_quotes_the_line_of_the_default_collectors() -> None:
     default = [collector for collector in collectors.load().values() if collector.default]
-    quoted = acl.readme_part(collectors.load())
+    quoted = acl.default_set_part(collectors.load())
     assert acl.shell_command(acl.line(default)) in quoted.splitlines(), "on a separate line, for copying"

@@ -50,14 +50,14 @@ def test_bash_completes(line: str, expected: set[str], capsys: pytest.CaptureFix
         f"{printed('bash', capsys)}\nCOMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}\n"
         '_redis_pulse\nprintf "%s\\n" "${COMPREPLY[@]}"\n'
     )
-    ended = subprocess.run([need("bash", "bash")], input=run, capture_output=True, text=True, check=True, timeout=60)
+    ended = subprocess.run([need("bash", "bash")], input=run, capture_output=True, text=True, check=True, timeout=300)
     assert set(ended.stdout.split()) == expected
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_other_shells_read_their_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     program = need(shell, shell)
-    subprocess.run([program, "-n"], input=printed(shell, capsys), text=True, check=True, timeout=60)
+    subprocess.run([program, "-n"], input=printed(shell, capsys), text=True, check=True, timeout=300)
 
 
 def test_man_page_has_no_warning(capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,7 +65,7 @@ def test_man_page_has_no_warning(capsys: pytest.CaptureFixture[str]) -> None:
     if shutil.which("groff") is None:
         pytest.skip("groff is not installed: apt-get install groff")
     ended = subprocess.run(
-        ["groff", "-man", "-ww", "-Tutf8"], input=page, capture_output=True, text=True, check=True, timeout=60
+        ["groff", "-man", "-ww", "-Tutf8"], input=page, capture_output=True, text=True, check=True, timeout=300
     )
     assert ended.stderr == ""
     shown = re.sub(r"\x1b\[\d+m|.\x08", "", ended.stdout).replace("\u2010", "-").replace("\u2212", "-")
@@ -78,6 +78,6 @@ def test_module_prints_completion_as_a_process() -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     assert ended.stdout.startswith("_redis_pulse()")

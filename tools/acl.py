@@ -1,4 +1,4 @@
-"""Render ``docs/acl.md`` and the line of the README from ``redis_pulse.doctor.acl_lines``."""
+"""Render ``docs/acl.md`` and the line of docs/collectors.md from ``redis_pulse.doctor.acl_lines``."""
 
 from collections.abc import Iterable, Mapping
 
@@ -49,11 +49,11 @@ __all__ = [
     "addition",
     "commands_by_group",
     "declared_command",
+    "default_set_part",
     "discovery_line",
     "key_rule",
     "line",
     "page",
-    "readme_part",
     "sentinel_collectors",
     "sentinel_line",
     "server_group",
@@ -62,11 +62,11 @@ __all__ = [
 ]
 
 
-def readme_part(collectors: Mapping[str, Collector]) -> str:
-    """Return the part of README.md that quotes the line of the default set."""
+def default_set_part(collectors: Mapping[str, Collector]) -> str:
+    """Return the part of docs/collectors.md that quotes the line of the default set."""
     # The command is one line of a code block, so that it can be copied from the file too.
     command = shell_command(line(collector for collector in collectors.values() if collector.default))
-    title = "A user with exactly the permissions of the default set ([more](docs/acl.md)):"
+    title = "A user with exactly the permissions of the default set ([more](acl.md)):"
     return f"{title}\n\n```sh\n{command}\n```\n"
 
 

@@ -29,7 +29,7 @@ def rendered() -> dict[Path, str]:
     parts = {
         "deploy/helm/redis-pulse/README.md": ("values", _values()),
         "docs/acl.md": ("acl", acl.page(collectors.load()).rstrip("\n")),
-        "README.md": ("collectors", f"{_collectors()}\n{acl.readme_part(collectors.load())}"),
+        "docs/collectors.md": ("collectors", f"{_collectors()}\n{acl.default_set_part(collectors.load())}"),
         "docs/configuration.md": ("settings", _settings()),
         "docs/metrics.md": ("metrics", _metrics()),
         "docs/compatibility.md": ("differences", _differences()),
@@ -42,7 +42,10 @@ def rendered() -> dict[Path, str]:
     pages = {
         ROOT / name: _replace_part((ROOT / name).read_text(encoding="utf-8"), *part) for name, part in parts.items()
     }
-    rules = {ROOT / "deploy" / "prometheus" / name: text for name, text in files.rendered(Settings()).items()}
+    rules = {
+        ROOT / (name if name.startswith("mixin/") else f"deploy/prometheus/{name}"): text
+        for name, text in files.rendered(Settings()).items()
+    }
     findings = {ROOT / path: text for path, text in advice_pages.pages().items()}
     return pages | findings | rules | {ROOT / path: text for path, text in build.build_all().items()}
 

@@ -16,9 +16,14 @@ def _pings(settings: Settings) -> Iterator[Alert]:
     span = settings.window("5m")
     yield Alert(
         name="RedisTargetDown",
-        idea="`redis_up == 0`",
+        idea="`redis_up == 0`; it ends 6 minutes after the server's return",
+        why=(
+            "It outlives the fast burn-rate alert of the same outage, whose short window is 5 minutes. So Alertmanager "
+            "can inhibit that alert. A server that fails again meanwhile raises no second alert."
+        ),
         expr="redis_up == 0",
         wait="1m",
+        keep="6m",
         severity="critical",
         summary="Redis server {{ $labels.target }} is down",
         description=(

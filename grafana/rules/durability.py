@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from grafana.rules.rule import Alert, Group, unless_moved
+from grafana.rules.rule import ON_TARGET, Alert, Group, unless_moved
 from grafana.rules.settings import Settings, seconds
+from grafana.rules.slo import burned_fast
 
 
 def alerts(settings: Settings) -> tuple[Group, ...]:
@@ -105,9 +106,17 @@ def _news(settings: Settings) -> Iterator[Alert]:
     span = settings.window("15m")
     yield Alert(
         name="RedisRestarted",
-        idea="the uptime fell within 15 minutes",
-        why="Not `changes()` of a start time: a start time that is computed from the uptime varies by a second.",
-        expr=f"resets(redis_uptime_in_seconds[{span}]) > 0 {unless_moved(span)}",
+        idea="the uptime fell within 15 minutes, and the outage was too short for RedisErrorBudgetBurnFast",
+        why=(
+            "Not `changes()` of a start time: a start time that is computed from the uptime varies by a second. An "
+            "outage that another alert reports is not reported twice."
+        ),
+        expr=f"""
+            resets(redis_uptime_in_seconds[{span}]) > 0 {unless_moved(span)}
+            unless {ON_TARGET} (
+                {burned_fast(settings)}
+            )
+        """,
         severity="info",
         summary="Redis server {{ $labels.target }} has restarted",
         description="{{ $labels.target }} was started again within the last 15 minutes. Was that intended?",

@@ -1,4 +1,4 @@
-"""Groups of rules as files: YAML for Prometheus, JSON for jsonnet, a table for the docs."""
+"""Groups of rules as files: YAML for Prometheus, JSON for the mixin, a table for the docs."""
 
 import json
 import re
@@ -81,8 +81,8 @@ def model(groups: tuple[Group, ...], settings: Settings) -> dict[str, Any]:
     }
 
 
-def libsonnet(groups: tuple[Group, ...], settings: Settings) -> str:
-    """Return groups as jsonnet. JSON is valid jsonnet."""
+def json_text(groups: tuple[Group, ...], settings: Settings) -> str:
+    """Return groups as JSON, which jsonnet imports."""
     return json.dumps(model(groups, settings), indent=2, ensure_ascii=False) + "\n"
 
 
@@ -98,6 +98,8 @@ def _alert(alert: Alert, settings: Settings) -> Iterator[str]:
     yield from _expression(alert.expression)
     if alert.wait:
         yield f"        for: {settings.wait(alert.wait)}"
+    if alert.keep:
+        yield f"        keep_firing_for: {settings.wait(alert.keep)}"
     yield "        labels:"
     yield f"          severity: {alert.severity}"
     yield "        annotations:"
@@ -117,6 +119,7 @@ def _rule_model(rule: Alert | Record, settings: Settings) -> dict[str, Any]:
         "alert": rule.name,
         "expr": rule.expression,
         **({"for": settings.wait(rule.wait)} if rule.wait else {}),
+        **({"keep_firing_for": settings.wait(rule.keep)} if rule.keep else {}),
         "labels": {"severity": rule.severity},
         "annotations": _annotations(rule, settings),
     }

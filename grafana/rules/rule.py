@@ -25,7 +25,10 @@ def unless_moved(window: str) -> str:
 
 @dataclass(frozen=True)
 class Alert:
-    """One alert: ``idea`` is its condition in the docs, ``why`` the comment above it in the YAML."""
+    """One alert: ``idea`` is its condition in the docs, ``why`` the comment above it in the YAML.
+
+    It fires when the condition has held for ``wait``, and until the condition has been false for ``keep``.
+    """
 
     name: str
     idea: str
@@ -35,6 +38,7 @@ class Alert:
     description: str
     wait: str | None = None
     why: str = ""
+    keep: str | None = None
 
     @property
     def expression(self) -> str:

@@ -142,6 +142,19 @@ def alerts(settings: Settings) -> Group:
     return Group("redis-pulse-slo", tuple(_burn(settings, sli, burn) for sli in slis(settings) for burn in BURNS))
 
 
+def burned_fast(settings: Settings) -> str:
+    """Return the condition that the last hour alone uses up the budget of availability fast enough for a page."""
+    availability, (long, _, factor) = slis(settings)[0], BURNS[0].pairs[0]
+    return (
+        f"target:redis_{availability.name}_slo:burn_rate{long} > {factor:g} and "
+        f"{_enough_failures(settings, availability, long)}"
+    )
+
+
+def _enough_failures(settings: Settings, sli: Sli, window: str) -> str:
+    return f"target:redis_ping_{sli.bad}:rate{window} * {settings.seconds(window):g} >= {settings.least_failures}"
+
+
 def _burn(settings: Settings, sli: Sli, burn: Burn) -> Alert:
     rate = f"target:redis_{sli.name}_slo:burn_rate"
     parts = []
@@ -150,8 +163,7 @@ def _burn(settings: Settings, sli: Sli, burn: Burn) -> Alert:
         counted = long if long in SHORT else short
         parts.append(
             f"(\n    {rate}{long} > {factor:g}\n  and\n    {rate}{short} > {factor:g}\n  and\n    "
-            f"target:redis_ping_{sli.bad}:rate{counted} * {settings.seconds(counted):g} >= "
-            f"{settings.least_failures}\n)"
+            f"{_enough_failures(settings, sli, counted)}\n)"
         )
     late = f"Late is more than {1000 * settings.edge:g} ms. " if sli.name == "latency" else ""
     idea = " or ".join(f"burn rate over {long} and {short} > {factor:g}" for long, short, factor in burn.pairs)

@@ -72,7 +72,7 @@ def receive_lines(client: socket.socket, count: int) -> list[bytes]:
 
 def test_pings_are_recorded_in_order_with_the_times_of_both_sides(running: RunningServer) -> None:
     numbers = [7, 8, 9, 10, 11]
-    with socket.create_connection(running.address, timeout=10) as client:
+    with socket.create_connection(running.address, timeout=60) as client:
         client.sendall(encode_command("CLIENT", "SETNAME", "x"))
         assert receive_lines(client, 1) == [b"+OK"]
         for number in numbers:  # all at once, so that a reply that is not held back must wait for those before it
@@ -92,7 +92,7 @@ def test_pings_are_recorded_in_order_with_the_times_of_both_sides(running: Runni
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only the kernel of Linux adds timestamps")
 def test_record_is_by_the_kernel(running: RunningServer) -> None:
-    with socket.create_connection(running.address, timeout=10) as client:
+    with socket.create_connection(running.address, timeout=60) as client:
         for number in range(20):  # the kernel begins to take timestamps a moment after the first request
             client.sendall(encode_command("PING", f"{number:06}"))
             receive_lines(client, 2)

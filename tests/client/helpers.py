@@ -1,7 +1,10 @@
 """Functions that several client tests use."""
 
 import asyncio
+import fcntl
 import ssl
+import sys
+import termios
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import monotonic, time_ns
@@ -44,6 +47,13 @@ async def probe_connection(
     finally:
         connection.close()
         await harness.close()
+
+
+async def until_unread(connection: ProbeConnection) -> None:
+    """Wait until a reply has arrived that is not read yet. The task continues before the event loop reports it."""
+    async with at_most(5):
+        while not int.from_bytes(fcntl.ioctl(connection._sock, termios.FIONREAD, bytes(4)), sys.byteorder):
+            await asyncio.sleep(0)
 
 
 async def wait_for_replies(connection: ProbeConnection) -> Received:

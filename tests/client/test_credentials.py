@@ -20,7 +20,8 @@ from tests.harness import TargetHarness, eventually, target_settings
 class Disk:
     """Reads files, and hangs or fails on demand."""
 
-    def __init__(self) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
         self.hangs = False
         self.error: OSError | None = None
         self._released = threading.Event()
@@ -31,6 +32,12 @@ class Disk:
         if self.hangs:
             self._released.wait()
         return path.read_bytes()
+
+    def hang(self) -> None:
+        """Read nothing until ``release()``. Deadlines are short, because they will pass."""
+        self.hangs = True
+        for name in ("REREAD_TIMEOUT", "FIRST_READ_TIMEOUT"):
+            self._monkeypatch.setattr(credentials, name, 0.02)
 
     def release(self) -> None:
         self.hangs = False
@@ -43,10 +50,8 @@ def credentials_of(settings: TargetSettings) -> Credentials:
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
-    disk = Disk()
+    disk = Disk(monkeypatch)
     monkeypatch.setattr(target, "read_regular_file", disk.read)
-    monkeypatch.setattr(credentials, "REREAD_TIMEOUT", 0.02)
-    monkeypatch.setattr(credentials, "FIRST_READ_TIMEOUT", 0.02)
     yield disk
     disk.release()
 
@@ -70,25 +75,24 @@ async def test_rotated_file_is_read(file: Path) -> None:
 async def test_file_that_hangs_keeps_last_password(file: Path, disk: Disk) -> None:
     target_credentials = credentials_of(target_settings(password_file=file))
     assert (await target_credentials.read())[:2] == (None, "first")
-    disk.hangs = True
+    disk.hang()
     assert (await target_credentials.read())[:2] == (None, "first")
 
 
 async def test_file_that_always_hangs_is_auth_error(file: Path, disk: Disk) -> None:
-    disk.hangs = True
+    disk.hang()
     with pytest.raises(errors.AuthError, match="cannot read the password file: no answer within"):
         await credentials_of(target_settings(password_file=file)).read()
 
 
 async def test_late_read_serves_next_connect(file: Path, disk: Disk) -> None:
     """A slow file system must not stop a target permanently."""
-    disk.hangs = True
+    disk.hang()
     target_credentials = credentials_of(target_settings(password_file=file))
     with pytest.raises(errors.AuthError):
         await target_credentials.read()
     disk.release()
     await eventually(lambda: target_credentials.secret == "first")
-    disk.hangs = True
 
 
 async def test_fifo_is_rejected_at_once(tmp_path: Path) -> None:

@@ -239,7 +239,7 @@ async def test_stop_ends_the_waiting(harness: AdoptionHarness) -> None:
         await eventually(lambda: bool(harness.names))
         await asyncio.sleep(0.1)
         harness.facade.adoption.stop()
-        await asyncio.wait({task}, timeout=5)
+        await asyncio.wait({task}, timeout=60)
         assert task.done()
         task.exception()
         server.release()

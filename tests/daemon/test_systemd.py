@@ -151,7 +151,7 @@ async def test_daemon_notifies_systemd_from_start_to_end(notify: NotifySocket, m
             os.kill(os.getpid(), signal.SIGHUP)
             await eventually(lambda count=count: has_received("READY=1", count + 1))  # type: ignore[misc]
         os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.wait_for(running, 10)
+        await asyncio.wait_for(running, 60)
         assert has_received("STOPPING=1")
     states = [line.partition("\n")[0] for line in received if line != "WATCHDOG=1"]
     assert states == ["READY=1", "RELOADING=1", "READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]

@@ -15,6 +15,7 @@ from redis_pulse.polling import TargetPoller
 from redis_pulse.sample_store import SampleStore
 from tests.fakes import FakeServer
 from tests.harness import TargetHarness, eventually, metric_value
+from tests.patience import at_most
 from tests.probe.test_prober import PATIENT
 
 
@@ -150,7 +151,7 @@ async def test_stopping_waits_a_short_time_for_background_tasks(
 
     harness.shutdown.run_in_background(never())
     await asyncio.sleep(0)
-    async with asyncio.timeout(5):
+    async with at_most(5):
         await harness.shutdown.stop([harness.monitored])
     await eventually(lambda: has_ended)
     await harness.target.close()

@@ -20,6 +20,7 @@ from redis.retry import Retry
 from redis_pulse.demo import Demo, DemoError, MissingDemoError
 from redis_pulse.demo.servers import SETTINGS, DemoServer
 from redis_pulse.demo.workload import Workload
+from tests.patience import Patience, at_most
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 15.0  # seconds until a condition must be true on a busy machine
@@ -55,14 +56,14 @@ def alive(pid: int) -> bool:
 
 
 def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    patience = Patience(PATIENCE)
     while not condition():
-        assert time.monotonic() < deadline, "the condition stays false"
+        assert not patience.is_over, "the condition stays false"
         time.sleep(0.02)
 
 
 async def soon(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with at_most(PATIENCE):
         while not condition():
             await asyncio.sleep(0.05)
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.patience import at_most
+
 ROOT = Path(__file__).parents[2]
 #: Seconds for one run on a slow and busy machine. The command itself ends after about 10 s.
 PATIENCE = 90.0
@@ -65,7 +67,7 @@ async def doctor(*words: str, prefix: Sequence[str] = (), folder: Path | None = 
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with at_most(PATIENCE):
             out, err = await process.communicate()
     except TimeoutError:
         process.kill()

@@ -16,6 +16,9 @@ from tests.fakes import LOADING, MAXCLIENTS, FakeServer, Reply, bulk, error
 from tests.integration.real_cluster import RealCluster
 from tests.integration.sentinels import Sentinel, SentinelSet
 from tests.integration.servers import ALL, RealServer, free_port
+from tests.patience import Patience
+
+pytestmark = pytest.mark.slow
 
 StartServer = Callable[..., RealServer]
 #: INFO of a healthy server, as far as doctor reads it. Tests add the field that is wrong.
@@ -37,9 +40,9 @@ async def fake_run(server: FakeServer, *lines: str) -> list[str]:
 
 
 def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
+    patience = Patience(seconds)
     while not condition():
-        assert time.monotonic() < deadline
+        assert not patience.is_over
         time.sleep(0.05)
 
 

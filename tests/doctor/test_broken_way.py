@@ -17,6 +17,8 @@ from tests.doctor.command import doctor
 from tests.doctor.peers import speaking
 from tests.integration.servers import RealServer, free_port
 
+pytestmark = pytest.mark.slow
+
 StartServer = Callable[..., RealServer]
 PASSWORD = "pa55-of-the-test"
 

@@ -17,6 +17,8 @@ from tests.integration.sentinels import Sentinel
 from tests.integration.servers import RealServer, free_port
 from tests.integration.test_troubleshooting import write_certificates
 
+pytestmark = pytest.mark.slow
+
 StartServer = Callable[..., RealServer]
 
 

@@ -17,6 +17,8 @@ from tests.integration.daemon import ROOT, Daemon
 from tests.integration.prometheus import Prometheus, eventually
 from tests.integration.servers import RealServer, free_port
 
+pytestmark = pytest.mark.slow
+
 StartServer = Callable[..., RealServer]
 RULES = (ROOT / "deploy" / "prometheus" / "recording.yaml", ROOT / "deploy" / "prometheus" / "alerts.yaml")
 
@@ -160,7 +162,7 @@ async def test_whole_way_is_healthy_and_the_test_alert_arrives(
     assert run.exit_code == 1
     assert "1 exporters with 1 targets" in run.finding("RP909")["why"]
     assert "RP914" in run.codes("note")
-    with urllib.request.urlopen(f"{alertmanager.url}/api/v2/alerts", timeout=10) as response:
+    with urllib.request.urlopen(f"{alertmanager.url}/api/v2/alerts", timeout=60) as response:
         (alert,) = json.load(response)
     assert alert["labels"] == {"alertname": "RedisPulseTest", "severity": "none"}
 

@@ -100,7 +100,9 @@ def assert_linear(read: Callable[[Any], object], make: Callable[[int], Any], cou
     pytest.fail(f"{4 * count} pieces took {long / short:.1f} times as long as {count}")
 
 
-@pytest.mark.parametrize("name", TEXT_READERS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in LENGTHS else []) for name in TEXT_READERS]
+)
 def test_text_of_twice_the_length_takes_twice_the_steps(name: str) -> None:
     for part in PARTS:
         assert_linear(TEXT_READERS[name], lambda count, part=part: part * count, LENGTHS.get(name, 16_000) // len(part))  # type: ignore[misc]

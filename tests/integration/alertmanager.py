@@ -11,15 +11,17 @@ from tests.integration.daemon import PATIENCE, ROOT
 from tests.integration.prometheus import eventually
 from tests.integration.requirements import need
 from tests.integration.servers import free_port
+from tests.patience import started
 
 EXAMPLE = ROOT / "deploy" / "alertmanager" / "alertmanager.yaml"
 
 
 class Alertmanager:
-    """One Alertmanager without a cluster, with the example configuration."""
+    """One Alertmanager without a cluster, with the example configuration or another one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, config: Path = EXAMPLE) -> None:
         self.folder = folder
+        self._config = config
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._program = need("prometheus-alertmanager", "prometheus-alertmanager")
@@ -29,7 +31,7 @@ class Alertmanager:
         self.folder.mkdir(parents=True)
         command = [
             self._program,
-            f"--config.file={EXAMPLE}",
+            f"--config.file={self._config}",
             f"--storage.path={self.folder / 'data'}",
             f"--web.listen-address=127.0.0.1:{self.port}",
             "--cluster.listen-address=",
@@ -37,11 +39,13 @@ class Alertmanager:
         ]
         with (self.folder / "stderr.log").open("wb") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            started.add(self._process.pid)
         eventually(self._is_ready, "Alertmanager is ready")
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
+            started.discard(self._process.pid)
             self._process.kill()
             self._process.wait()
             self._process = None

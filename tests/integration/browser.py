@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.integration.requirements import need
+from tests.patience import Patience
 
 _FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"),
@@ -71,9 +72,9 @@ class Browser:
     def open(self, url: str) -> None:
         """Open a page, and wait until it is complete."""
         self._call("Page.navigate", url=url)
-        deadline = time.monotonic() + _PATIENCE
+        patience = Patience(_PATIENCE)
         while self.evaluate("document.readyState + location.href") != f"complete{url}":
-            assert time.monotonic() < deadline, f"{url} is not complete"
+            assert not patience.is_over, f"{url} is not complete"
             time.sleep(0.05)
 
     def evaluate(self, expression: str) -> Any:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.integration.daemon import PATIENCE, ROOT
+from tests.patience import started
 
 HOST = "127.0.0.1"
 
@@ -76,11 +77,13 @@ class Container:
                 stderr=log,
                 start_new_session=True,
             )
+        started.add(self._process.pid)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._process is None:
             return
+        started.discard(self._process.pid)
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGTERM)
         try:

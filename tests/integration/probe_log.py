@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.patience import Patience
+
 #: Seconds that tests wait for lines in the log.
 PATIENCE = 15.0
 
@@ -48,10 +50,10 @@ def read_log(file: Path) -> list[LoggedProbe]:
 
 def wait_for_log(file: Path, done: Callable[[list[LoggedProbe]], bool]) -> list[LoggedProbe]:
     """Return the probes in the log as soon as ``done(probes)`` is true. Lines are written a second late."""
-    deadline = time.monotonic() + PATIENCE
+    patience = Patience(PATIENCE)
     while True:
         probes = read_log(file) if file.exists() else []
         if probes and done(probes):
             return probes
-        assert time.monotonic() < deadline, f"only {len(probes)} lines in the log, the last {probes[-3:]}"
+        assert not patience.is_over, f"only {len(probes)} lines in the log, the last {probes[-3:]}"
         time.sleep(0.1)

@@ -17,6 +17,7 @@ import yaml
 from tests.integration.daemon import PATIENCE
 from tests.integration.requirements import need
 from tests.integration.servers import free_port
+from tests.patience import Patience, started
 
 Series = dict[str, Any]
 Result = TypeVar("Result")
@@ -24,9 +25,9 @@ Result = TypeVar("Result")
 
 def eventually(poll: Callable[[], Result], description: str, seconds: float = PATIENCE) -> Result:
     """Call ``poll`` until its result is true, and return the result. Fail if it never is."""
-    deadline = time.monotonic() + seconds
+    patience = Patience(seconds)
     while not (result := poll()):
-        assert time.monotonic() < deadline, f"did not happen within {seconds} s: {description}"
+        assert not patience.is_over, f"did not happen within {seconds} s: {description}"
         time.sleep(0.1)
     return result
 
@@ -35,7 +36,8 @@ class Prometheus:
     """Scrapes exporters each second as the job ``redis-pulse``, and evaluates ``rules`` at the interval ``every``.
 
     It sends alerts to the Alertmanager at the port ``alertmanager``. ``jobs`` are further scrape configurations.
-    ``features`` are names for ``--enable-feature``.
+    ``features`` are names for ``--enable-feature``. ``history`` is text in the OpenMetrics format with
+    timestamps: samples that Prometheus has from before its start.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Prometheus:
         jobs: Sequence[dict[str, Any]] = (),
         every: str = "1s",
         features: Sequence[str] = (),
+        history: str = "",
     ) -> None:
         ports = [exporter_port] if isinstance(exporter_port, int) else exporter_port
         static = [{"targets": [f"127.0.0.1:{port}" for port in ports]}]
@@ -55,6 +58,7 @@ class Prometheus:
         self.url = f"http://127.0.0.1:{self.port}"
         self._program = need("prometheus", "prometheus")
         self._features = features
+        self._history = history
         self._process: subprocess.Popen[bytes] | None = None
         self._config: dict[str, Any] = {
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": every},
@@ -72,6 +76,8 @@ class Prometheus:
         self.folder.mkdir(parents=True)
         config = self.folder / "prometheus.yaml"
         config.write_text(yaml.safe_dump(self._config))
+        if self._history:
+            self._import_history()
         command = [
             self._program,
             f"--config.file={config}",
@@ -82,11 +88,13 @@ class Prometheus:
         ]
         with (self.folder / "stderr.log").open("wb") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            started.add(self._process.pid)
         eventually(self._is_ready, "Prometheus is ready")
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
+            started.discard(self._process.pid)
             self._process.kill()
             self._process.wait()
             self._process = None
@@ -108,6 +116,12 @@ class Prometheus:
         """Evaluate an expression now, and return its series, without those that are NaN."""
         result = self.get("query", query=expression)["result"]
         return [series for series in result if not math.isnan(float(series["value"][1]))]
+
+    def _import_history(self) -> None:
+        file = self.folder / "history.txt"
+        file.write_text(self._history)
+        importer = [need("promtool", "prometheus"), "tsdb", "create-blocks-from", "openmetrics", str(file)]
+        subprocess.run([*importer, str(self.folder / "data")], check=True, capture_output=True)
 
     def _is_ready(self) -> bool:
         assert self._process is not None

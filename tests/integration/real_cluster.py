@@ -11,6 +11,7 @@ import redis
 
 from redis_pulse.parse.cluster_nodes import ClusterNode, parse_nodes
 from tests.integration.servers import RealServer, Software, free_port
+from tests.patience import Patience
 
 PATIENCE = 20.0
 #: Milliseconds of silence after which the other nodes suspect a node.
@@ -19,12 +20,12 @@ NODE_TIMEOUT = 1500
 
 def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
     """Wait until ``condition()`` is true; ``what`` describes it in the message of a failure."""
-    deadline = time.monotonic() + seconds
+    patience = Patience(seconds)
     while True:
         with contextlib.suppress(redis.ConnectionError):
             if condition():
                 return
-        assert time.monotonic() < deadline, f"did not happen within {seconds} s: {what}"
+        assert not patience.is_over, f"did not happen within {seconds} s: {what}"
         time.sleep(0.05)
 
 

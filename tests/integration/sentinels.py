@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tests.integration.servers import RealServer, Software, binary, free_port
+from tests.patience import Patience, started
 
 #: Milliseconds of silence after which a Sentinel considers a server down.
 DOWN_AFTER = 1000
@@ -73,6 +74,7 @@ class Sentinel:
     def start(self) -> None:
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            started.add(self._process.pid)
 
     def run(self, *words: str | int) -> Any:
         """Send one command on a new connection, and return the reply."""
@@ -81,6 +83,7 @@ class Sentinel:
 
     def kill(self) -> None:
         if self._process is not None:
+            started.discard(self._process.pid)
             self._process.kill()
             self._process.wait()
             self._process = None
@@ -131,9 +134,9 @@ class SentinelSet:
 
     def wait_until_complete(self, within: float = 20.0) -> None:
         """Wait until each Sentinel knows all replicas and all other Sentinels, so that a failover is possible."""
-        deadline = time.monotonic() + within
+        patience = Patience(within)
         while not all(self._is_complete(sentinel) for sentinel in self.sentinels):
-            assert time.monotonic() < deadline, self.sentinels[0].log[-3000:]
+            assert not patience.is_over, self.sentinels[0].log[-3000:]
             time.sleep(0.05)
 
     def _is_complete(self, sentinel: Sentinel) -> bool:

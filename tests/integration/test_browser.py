@@ -19,7 +19,7 @@ from tests.integration.daemon import Daemon
 from tests.integration.prometheus import eventually
 from tests.integration.requirements import need
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),

@@ -13,7 +13,7 @@ from tests.integration.daemon import ROOT, Daemon
 from tests.integration.pages import Page
 from tests.integration.servers import RealServer, free_port
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 Start = Callable[..., RealServer]
 

@@ -5,7 +5,6 @@ every scheduled ping is counted exactly once.
 """
 
 import socket
-import statistics
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -18,11 +17,13 @@ from tests.integration.pages import (
     PROBE_INTERVAL,
     PROBE_TIMEOUT,
     Page,
+    assert_no_new_failures,
     assert_reasons,
     opened_by,
     pending_pings,
 )
 from tests.integration.servers import RealServer
+from tests.patience import Stopwatch
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -53,27 +54,27 @@ def test_killed_server_is_detected_within_one_ping_and_found_again(server: RealS
     daemon = watch(server)
     first = daemon.wait_until_up()
     server.kill()
-    killed = time.monotonic()
-    down = daemon.wait_for(lambda page: page.up() == 0)
-    assert down.requested_at - killed < PROBE_INTERVAL + PROBE_TIMEOUT + 1
+    since_kill = Stopwatch()
+    daemon.wait_for(lambda page: page.up() == 0)
+    assert since_kill.seconds < PROBE_INTERVAL + PROBE_TIMEOUT + 1
     opened = daemon.wait_for(lambda page: opened_by(page, "refused"))
     assert_reasons(opened, "reset", "refused")
     server.start()
     up = daemon.wait_until_up()
     daemon.assert_every_ping_counted(first)
     later = daemon.wait_for(lambda page: page.operations() > up.operations() + 10)
-    assert later.reasons() == up.reasons(), "pings failed after the recovery"
+    assert_no_new_failures(later, up)
 
 
 def test_hung_server_never_delays_a_scrape(server: RealServer, watch: Watch) -> None:
     daemon = watch(server)
     first = daemon.wait_until_up()
+    before = daemon.median_of_scrapes()
     server.freeze()
-    frozen = time.monotonic()
-    down = daemon.wait_for(lambda page: page.up() == 0)
-    assert down.requested_at - frozen < PROBE_INTERVAL + PROBE_TIMEOUT + 1
-    scrapes = [daemon.page() for _ in range(15)]
-    assert statistics.median(page.received_at - page.requested_at for page in scrapes) < 0.1
+    since_freeze = Stopwatch()
+    daemon.wait_for(lambda page: page.up() == 0)
+    assert since_freeze.seconds < PROBE_INTERVAL + PROBE_TIMEOUT + 1
+    assert daemon.median_of_scrapes() < 2 * before + 0.1
     opened = daemon.wait_for(lambda page: opened_by(page, "timeout"))
     assert_reasons(opened, "timeout")
     # A timeout is observed with the time of its deadline, so the histogram contains it.
@@ -117,13 +118,17 @@ def test_stall_is_a_slow_sample_for_each_ping_during_it(start_server: Start, sta
     before = daemon.wait_until_up()
     server.freeze()
     began = time.monotonic()
+    stopwatch = Stopwatch()
     daemon.wait_for(lambda page: page.requested_at - began >= 2)
     server.thaw()
     stalled = time.monotonic() - began
     after = daemon.wait_for(lambda page: slower_than(page, "1.0") - slower_than(before, "1.0") >= 9)
     slow = slower_than(after, "0.25") - slower_than(before, "0.25")
-    assert abs(slow - (stalled - 0.25) / PROBE_INTERVAL) <= 3, f"{slow} slow samples for a stall of {stalled:.2f} s"
-    assert after.reasons() == before.reasons()
+    delayed = stopwatch.delay / PROBE_INTERVAL  # pings that a busy machine made slow
+    assert -3 <= slow - (stalled - 0.25) / PROBE_INTERVAL <= 3 + delayed, (
+        f"{slow} slow samples for a stall of {stalled:.2f} s"
+    )
+    assert_no_new_failures(after, before)
     assert after.breaker() == "closed"
 
 
@@ -194,5 +199,5 @@ def test_hung_target_does_not_affect_the_others(start_server: Start, start_daemo
     last = daemon.wait_for(lambda page: page.operations(target="good") >= last.operations(target="good") + 20)
     for name in ("bad", "good"):
         daemon.assert_every_ping_counted(first, name)
-    assert last.reasons(target="good") == first.reasons(target="good")
+    assert_no_new_failures(last, first, "good")
     assert (last.up("good"), last.breaker("good")) == (1, "closed")

@@ -14,7 +14,7 @@ from redis_pulse.server_info import Server
 from tests.fakes import FakeCommands, every_info
 from tests.integration.prometheus import Prometheus, eventually
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 #: 90 strings of 4 to 7 bytes, and 10 of 64 to 127.
 INFO = "# Keysizes\r\ndb0_distrib_strings_sizes:4=90,64=10\r\n"

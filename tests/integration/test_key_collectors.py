@@ -10,7 +10,7 @@ from tests.integration.daemon import Daemon
 from tests.integration.pages import Page
 from tests.integration.servers import RealServer
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 SCRIPT = "return {'users', #redis.call('KEYS', 'user:*'), 'half', '0.5'}"
 #: COUNT is small, so that passes have several steps.

@@ -19,7 +19,7 @@ from tests.integration.daemon import Daemon
 from tests.integration.servers import RealServer
 from tools import acl
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 PASSWORD = "correct-horse"
 FAST = Pace(every=1.0, turn=0.0, batch=50, hold=1.0)

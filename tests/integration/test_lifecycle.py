@@ -4,7 +4,6 @@ import contextlib
 import os
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import pytest
 
 from tests.integration.daemon import PATIENCE, ROOT, Daemon
 from tests.integration.servers import RealServer, free_port
+from tests.patience import Patience, Stopwatch
 
 pytestmark = pytest.mark.integration
 
@@ -70,9 +70,7 @@ def test_port_in_use_is_one_clear_line_and_exit_code_1(stack: ExitStack, tmp_pat
     listen = f"127.0.0.1:{taken.getsockname()[1]}"
     command = [sys.executable, "-m", "redis_pulse", "--redis-url", "redis://127.0.0.1:1", "--listen", listen]
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
-    result = subprocess.run(
-        command, check=False, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=PATIENCE
-    )
+    result = subprocess.run(command, check=False, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
     assert result.returncode == 1
     assert listen in result.stderr
     assert "in use" in result.stderr
@@ -93,7 +91,7 @@ def test_settings_can_come_from_the_environment_alone(start_server: Start, tmp_p
     wait_until(lambda: accepts_connections(port))
     daemon.wait_for(lambda page: page.up() == 1)
     process.terminate()
-    assert process.wait(5) == 0
+    assert process.wait(60) == 0
 
 
 def accepts_connections(port: int) -> bool:
@@ -124,19 +122,19 @@ def test_unfinished_requests_do_not_stop_scrapes_and_are_closed(
 ) -> None:
     daemon = watch(start_server())
     daemon.wait_until_up()
-    began = time.monotonic()
+    before = daemon.median_of_scrapes()
+    stopwatch = Stopwatch()
     unfinished = []
     for half in (b"", b"GET /metr", b"GET /metrics HTTP/1.1\r\nHost: it\r\nX-Slow: ") * 10:
-        connection = stack.enter_context(socket.create_connection(("127.0.0.1", daemon.port), timeout=25))
+        connection = stack.enter_context(socket.create_connection(("127.0.0.1", daemon.port), timeout=60))
         connection.sendall(half)
         unfinished.append(connection)
-    scrapes = [daemon.page() for _ in range(15)]
-    assert statistics.median(page.received_at - page.requested_at for page in scrapes) < 0.1
+    assert daemon.median_of_scrapes() < 2 * before + 0.1
     for connection in unfinished:
         with contextlib.suppress(ConnectionResetError):
             while connection.recv(4096):
                 pass  # a response 408 may come first
-    assert time.monotonic() - began < 20, "unfinished requests are closed after 10 s"
+    assert stopwatch.seconds < 20, "unfinished requests are closed after 10 s"
     assert daemon.page().up() == 1
 
 
@@ -167,7 +165,7 @@ def test_ready_after_the_first_samples_and_healthy_before(start_server: Start, w
 
 def wait_until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     """Wait until a condition is true."""
-    deadline = time.monotonic() + seconds
+    patience = Patience(seconds)
     while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
+        assert not patience.is_over, "did not happen in time"
         time.sleep(0.03)

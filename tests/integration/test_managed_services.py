@@ -16,8 +16,9 @@ import pytest
 from tests.integration.daemon import Daemon
 from tests.integration.pages import Page
 from tests.managed_services import DOUBLES, DoubleServer
+from tests.patience import Patience
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 #: Settings that suit many targets on a busy machine.
 CONFIG = {
@@ -88,8 +89,8 @@ def test_pages_name_the_service(tmp_path: Path) -> None:
         targets = [{"name": "cart", "url": servers["memorydb"].url}]
         with Daemon(tmp_path / "daemon", config={**CONFIG, "targets": targets}) as daemon:
             daemon.wait_for(lambda page: polls(page, "cart") >= 1, PATIENCE)
-            deadline = time.monotonic() + PATIENCE
-            while "memorydb" not in (text := daemon.get("/api/v1/status")[2]) and time.monotonic() < deadline:
+            patience = Patience(PATIENCE)
+            while "memorydb" not in (text := daemon.get("/api/v1/status")[2]) and not patience.is_over:
                 time.sleep(0.1)
             assert '"service":"memorydb"' in text.replace(" ", "")
             assert "Amazon MemoryDB" in daemon.get("/?target=cart")[2]

@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from tests.integration.daemon import Daemon
-from tests.integration.pages import Page, assert_pings_follow_the_clock, pending_pings
+from tests.integration.pages import Page, pending_pings, wrong_number_of_pings
 from tests.integration.sentinels import Sentinel, SentinelSet
 from tests.integration.servers import RealServer
 
@@ -82,7 +82,7 @@ def test_hung_tls_server_that_is_removed_or_moved_affects_no_other(
     time.sleep(1)
     for name in ("moved", "changed"):
         last = daemon.wait_for(lambda page, name=name: count_lost_pings(page, name) == 0)
-        assert_pings_follow_the_clock(first, last, name)
+        assert not wrong_number_of_pings(first, last, name)
     assert last.value("redis_exporter_accounting_errors_total") == 0
     assert daemon.get("/-/ready")[0] == 200
     assert "pending" not in daemon.json("/health")
@@ -222,7 +222,7 @@ def test_failover_over_tls_is_followed_although_the_old_master_hangs(
     time.sleep(1)
     for name in both:
         last = daemon.wait_for(lambda page, name=name: count_lost_pings(page, name) == 0)  # type: ignore[misc]
-        assert_pings_follow_the_clock(first, last, name)
+        assert not wrong_number_of_pings(first, last, name)
     assert "pending" not in daemon.json("/health")
     master.thaw()
     daemon.wait_for(lambda page: all(page.up(name) == 1 for name in both), 30)

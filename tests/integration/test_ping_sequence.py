@@ -14,7 +14,7 @@ from tests.integration.probe_log import LoggedProbe, wait_for_log
 from tests.integration.proxy import Proxy
 from tests.integration.servers import RealServer, free_port
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 #: Seconds that a reply takes. A reply that is taken for another one would be wrong by a whole interval.
 DELAY, INTERVAL = 0.02, 0.1

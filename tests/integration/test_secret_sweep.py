@@ -25,7 +25,7 @@ from tests.integration.daemon import Daemon
 from tests.integration.pages import Page
 from tests.integration.servers import RealServer
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 MARK = "S3K"
 #: The settings that can hold a secret, or lead to one. A new setting needs a place in ``configuration`` and a row here.

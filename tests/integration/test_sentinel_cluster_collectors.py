@@ -12,7 +12,7 @@ import pytest
 from tests.integration.daemon import Daemon
 from tests.integration.servers import RealServer, Software, binary, free_port
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 Start = Callable[..., RealServer]
 Watch = Callable[..., Daemon]

@@ -25,7 +25,7 @@ from tests.fakes import FakeCommands, every_info
 from tests.integration.prometheus import eventually
 from tests.integration.servers import ALL, binary, free_port
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 FOLDER = os.environ.get("REDIS_PULSE_SERVERS", "")
 MORE = sorted(path.name for path in Path(FOLDER).iterdir()) if FOLDER else []

@@ -11,7 +11,7 @@ from tests.integration.requirements import need
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 def test_exporters_differ_only_as_documented() -> None:

@@ -11,7 +11,7 @@ from tests.integration.pages import Page
 from tests.integration.proxy import Proxy
 from tests.integration.servers import RealServer, free_port
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 Start = Callable[..., RealServer]
 Watch = Callable[..., Daemon]

@@ -12,6 +12,7 @@ import pytest
 from tests.integration.daemon import Daemon
 from tests.integration.sentinels import SentinelSet
 from tests.integration.servers import ALL, RealServer
+from tests.patience import Patience
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -41,8 +42,8 @@ def watch(start_daemon: Callable[..., Daemon], server: RealServer, file: Path, i
 
 
 def wait_for(daemon: Daemon, condition: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
+    patience = Patience(PATIENCE)
+    while not patience.is_over:
         records: list[dict[str, Any]] = daemon.json("/stalls?target=it")
         if condition(records):
             return records
@@ -67,9 +68,9 @@ def test_stall_between_two_pings_is_counted_once(
     assert {record["cause"] for record in later} == {"command"}
     assert len({record["why"] for record in later}) == len(later), "each entry of the log once"
     line = f'redis_stalls_later_total{{target="it",cause="command"}} {len(later)}\n'
-    deadline = time.monotonic() + 40  # pages show a new counter as 0 for 15 s
+    patience = Patience(40)  # pages show a new counter as 0 for 15 s
     while line not in daemon.page().text:
-        assert time.monotonic() < deadline, daemon.page().text
+        assert not patience.is_over, daemon.page().text
         time.sleep(0.5)
 
 
@@ -124,8 +125,8 @@ def test_failover_during_a_stall_leaves_a_true_record(
     def of_master(seen: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [record for record in seen if record["target"] == "queue/master" and record["cause"] is not None]
 
-    deadline = time.monotonic() + PATIENCE
-    while not (found := of_master(daemon.json("/stalls"))) and time.monotonic() < deadline:
+    patience = Patience(PATIENCE)
+    while not (found := of_master(daemon.json("/stalls"))) and not patience.is_over:
         time.sleep(0.1)
     old.thaw()
     assert found, f"{daemon.json('/stalls')}\n{daemon.log[-3000:]}"

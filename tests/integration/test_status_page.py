@@ -17,7 +17,7 @@ from tests.integration.requirements import need_npm_file
 from tests.web.fakes import UP, FakeDaemon, served
 from tests.web.pages.scenes import HOSTILE, NOW, OWN, STALL, TROUBLED_OWN, FakeStatus, eight, keyspace, target, thousand
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 #: Where the pictures go, for a look at them and for docs/img.
 PICTURES = os.environ.get("STATUS_PICTURES")

@@ -34,7 +34,7 @@ from redis_pulse.polling.poll_commands import CachingCommands
 from redis_pulse.sample_store import SampleStore
 from redis_pulse.server_info import Server
 from tests.fakes import FakeServer, Reply, bulk, error
-from tests.harness import TargetHarness, all_samples, end_first_zeros, metric_value
+from tests.harness import TargetHarness, all_samples, block_event_loop, end_first_zeros, eventually, metric_value
 
 SPEC = gauge("S", "f", "x", "X.")
 
@@ -98,7 +98,7 @@ class PollerHarness(TargetHarness):
             self.target_metrics,
             self.observer,
             ping_error=lambda: self.prober.last_failure,
-            clock=self.clock,
+            clock=self.now,
         )
 
     def stored(self) -> float | None:
@@ -177,13 +177,13 @@ async def test_command_of_several_collectors_is_sent_once_per_poll(server: FakeS
     await polled.close()
 
 
-@pytest.mark.parametrize("blocked", [0.0, 0.2])
+@pytest.mark.parametrize("blocked", [0, 60])
 async def test_poll_that_waits_for_other_connects_is_skipped(server: FakeServer, blocked: float) -> None:
     """This also holds if the event loop is blocked, so that poll and command pass their deadlines at once."""
     polled = PollerHarness(server.url, FakeInfo(SPEC.sample(1)), poll=PollSettings(timeout=0.05))
     polled.client.connect_limiter = ConnectLimiter(1, max_hold_seconds=60)
     async with polled.client.connect_limiter.acquire():
-        asyncio.get_running_loop().call_later(0.01, time.sleep, blocked)
+        asyncio.get_running_loop().call_later(0.01, block_event_loop, blocked)
         await polled.poller.poll(0)
     assert polled.observer.runs == [("info", "skipped")]
     assert (polled.failures("skipped", "info"), polled.failures("timeout", "info")) == (1, 0)
@@ -536,11 +536,23 @@ def named(name: str) -> FakeCollector:
 
 
 async def test_command_without_reply_in_time_is_a_failure_for_the_breaker(server: FakeServer) -> None:
-    """If both deadlines pass at once, the breaker must get no other verdict than a failure."""
     server.script("MEMORY", "never")
     polled = PollerHarness(server.url, FakeInfo(), named("c"), clock=time.monotonic, poll=PollSettings(timeout=0.1))
     await polled.poller.poll(0)
     assert polled.observer.runs[-1] == ("c", "timeout")
+    assert (polled.breaker.failures, polled.breaker.successes, polled.breaker.outstanding) == (1, 0, 0)
+    await polled.close()
+
+
+async def test_deadlines_that_pass_at_once_are_a_failure_for_the_breaker(server: FakeServer) -> None:
+    """The deadline of the run then cuts off the command, and INFO alone would make the poll a success."""
+    server.script("MEMORY", "never")
+    polled = PollerHarness(server.url, FakeInfo(), named("c"), clock=time.monotonic, poll=PollSettings(timeout=30))
+    poll = asyncio.create_task(polled.poller.poll(0))
+    await eventually(lambda: server.count("MEMORY") == 1)
+    block_event_loop(60)
+    await poll
+    assert polled.observer.runs == [("info", "ok"), ("c", "timeout")]
     assert (polled.breaker.failures, polled.breaker.successes, polled.breaker.outstanding) == (1, 0, 0)
     await polled.close()
 

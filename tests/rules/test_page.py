@@ -1,6 +1,5 @@
-"""The rule files: the YAML matches the model, promtool accepts it, and the mixin has the same rules."""
+"""The rule files: the YAML matches the model, and promtool accepts it."""
 
-import json
 import subprocess
 from pathlib import Path
 
@@ -38,13 +37,6 @@ def test_promtool_accepts_the_configuration() -> None:
     command = [need("promtool", "prometheus"), "check", "config", "prometheus.yaml"]
     result = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
-
-
-@pytest.mark.parametrize(("mixin", "rules"), [("rules", "recording"), ("alerts", "alerts")])
-def test_mixin_has_the_same_rules(mixin: str, rules: str) -> None:
-    mixin_rules = json.loads((FOLDER / "mixin" / f"{mixin}.libsonnet").read_text(encoding="utf-8"))
-    assert mixin_rules == yaml.safe_load((FOLDER / f"{rules}.yaml").read_text(encoding="utf-8"))
-    assert f"import '{mixin}.libsonnet'" in (FOLDER / "mixin" / "mixin.libsonnet").read_text(encoding="utf-8")
 
 
 def test_template_is_not_split_over_two_lines() -> None:

@@ -146,7 +146,7 @@ async def test_first_connection_after_a_restart_is_queried(watched: MonitorHarne
     watched.monitor.on_overdue(due)
     watched.fail(due, "reset")
     watched.fail(due + 1, "refused")
-    await asyncio.sleep(0.3)
+    await eventually(lambda: not watched.failures)
     asked = len(watched.sent)
     await asyncio.sleep(0.3)
     assert len(watched.sent) == asked, "nothing is sent while the server is away"

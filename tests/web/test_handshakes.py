@@ -21,6 +21,7 @@ from redis_pulse.web.handshakes import SSL_PROTOCOL_ATTRIBUTES
 from redis_pulse.web.tls import TlsAccess
 from tests.fakes import ManualClock
 from tests.harness import eventually
+from tests.patience import at_most
 
 _AUTHORITY = trustme.CA()
 _ANY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -101,7 +102,7 @@ class Port:
         """Return what a client receives after its handshake."""
         reader, writer = await asyncio.open_connection(*self.address, ssl=_ANY)
         try:
-            async with asyncio.timeout(10):
+            async with at_most(10):
                 return await reader.readline()
         finally:
             writer.transport.abort()
@@ -210,7 +211,7 @@ async def test_plain_request_is_told_to_use_https() -> None:
     async with port() as served:
         reader, writer = await asyncio.open_connection(*served.address)
         writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-        async with asyncio.timeout(10):
+        async with at_most(10):
             response = await reader.read()
         head, _, body = response.partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 400 ")
@@ -223,7 +224,7 @@ async def test_client_without_tls_is_served_while_the_file_has_none() -> None:
     async with port(is_plain=True) as served:
         reader, writer = await asyncio.open_connection(*served.address)
         writer.write(b"x")
-        async with asyncio.timeout(10):
+        async with at_most(10):
             assert (await reader.readline()).startswith(b"hello")
         writer.transport.abort()
 

@@ -94,16 +94,16 @@ def test_address_without_host_serves_both_families() -> None:
     with contextlib.closing(bind(":0")) as sock:
         port = sock.getsockname()[1]
         for host in ("127.0.0.1", "::1"):
-            socket.create_connection((host, port), timeout=5).close()
+            socket.create_connection((host, port), timeout=30).close()
 
 
 @needs_ipv6
 def test_ipv6_address_serves_ipv6_only() -> None:
     with contextlib.closing(bind("[::1]:0")) as sock:
         port = sock.getsockname()[1]
-        socket.create_connection(("::1", port), timeout=5).close()
+        socket.create_connection(("::1", port), timeout=30).close()
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", port), timeout=5)
+            socket.create_connection(("127.0.0.1", port), timeout=30)
 
 
 @pytest.mark.parametrize("number", [errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL])

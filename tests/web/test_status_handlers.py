@@ -23,9 +23,9 @@ async def test_page_of_many_targets_is_made_in_slices() -> None:
 
     counting = asyncio.ensure_future(count())
     scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [], "server": ("x", 1)}
-    began = time.perf_counter()
+    began = time.thread_time()
     response = await handlers.index(Request({**scope, "scheme": "http"}))
-    seconds = time.perf_counter() - began
+    seconds = time.thread_time() - began
     counting.cancel()
     assert response.status_code == 200
     assert turns >= min(10, seconds / 0.02)

@@ -56,7 +56,7 @@ def test_help_is_no_error(words: list[str], capsys: pytest.CaptureFixture[str]) 
 
 def hash_of(data: bytes, *words: str) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "redis_pulse", "web-config", "hash", *words]
-    return subprocess.run(command, input=data, capture_output=True, check=False, timeout=60)
+    return subprocess.run(command, input=data, capture_output=True, check=False, timeout=300)
 
 
 @pytest.mark.parametrize("data", [b"s3cret", b"s3cret\n", b"s3cret\r\n", b"s3cret\nsecond line\n"])

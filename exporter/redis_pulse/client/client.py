@@ -8,8 +8,8 @@ retry is counted.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from time import monotonic, time_ns
 from typing import Any
@@ -168,8 +168,9 @@ class TargetClient:
         call.record_replies(received)
         return replies
 
-    @asynccontextmanager
-    async def attempt(self, call: GuardedCall, within: float, ticket: QueueTicket | None = None) -> AsyncIterator[None]:
+    def attempt(
+        self, call: GuardedCall, within: float, ticket: QueueTicket | None = None
+    ) -> AbstractAsyncContextManager[None]:
         """Run one attempt of ``call``, for at most ``within`` seconds, and record its verdict in the call.
 
         Raises TargetError without an attempt while the backoff of connecting lasts or the breaker is open. It is the
@@ -178,19 +179,7 @@ class TargetClient:
         """
         if (delay_error := self.reconnect_delay_error()) is not None:
             raise delay_error.untried()
-        call.check()
-        try:
-            try:
-                async with asyncio.timeout(max(0.0, within)):
-                    yield
-            except TimeoutError:
-                if ticket is not None and ticket.is_waiting:
-                    raise SkippedError("too many connects at once") from None
-                raise self._with_hint(OperationTimeoutError("no answer in time")) from None
-        except TargetError as error:
-            call.record_error(error)
-            raise
-        call.record_reply()
+        return call.attempt(within, ticket, self._with_hint)
 
     async def _send_with_retries(
         self, operation: OperationOf, deadline: float, db: int | None, ticket: QueueTicket, replies: PipelineReplies

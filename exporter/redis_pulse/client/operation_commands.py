@@ -4,13 +4,15 @@
 ``OperationCommands`` is the port through which collectors send the commands of one operation with one deadline.
 """
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Protocol, Self
 
 from redis_pulse.circuit_breaker import CircuitBreaker
 from redis_pulse.client.pool import QueueTicket
 from redis_pulse.commands import Args, Word
-from redis_pulse.errors import SkippedError, TargetError
+from redis_pulse.errors import OperationTimeoutError, SkippedError, TargetError
 
 
 class GuardedCall:
@@ -37,6 +39,31 @@ class GuardedCall:
         """Raise the error that opened the breaker, if the breaker refused this call or has opened since."""
         if self._permit is None or (self._breaker.state == "open" and not self._replied_while_open):
             raise self._breaker.rejection_error()
+
+    @asynccontextmanager
+    async def attempt(
+        self, within: float, ticket: QueueTicket | None, with_hint: Callable[[TargetError], TargetError]
+    ) -> AsyncIterator[None]:
+        """Run one attempt for at most ``within`` seconds, and record its verdict.
+
+        ``TargetClient.attempt`` says what it raises. ``with_hint`` adds a hint to the error of a deadline.
+        """
+        self.check()
+        limit = asyncio.timeout(max(0.0, within))
+        try:
+            try:
+                async with limit:
+                    yield
+            except TimeoutError:
+                raise with_hint(_timeout_error(ticket)) from None
+        except TargetError as error:
+            self.record_error(error)
+            raise
+        except asyncio.CancelledError:
+            if limit.expired():  # a deadline of the caller passed at once, because something blocked the event loop
+                self.record_error(with_hint(_timeout_error(ticket)))
+            raise
+        self.record_reply()
 
     def record_reply(self) -> None:
         """Record that the target replied."""
@@ -66,6 +93,13 @@ class GuardedCall:
             self._permit.success()
         else:
             self._permit.release()
+
+
+def _timeout_error(ticket: QueueTicket | None) -> TargetError:
+    """Return the error of an attempt whose deadline has passed. The queue of connects is not the target's fault."""
+    if ticket is not None and ticket.is_waiting:
+        return SkippedError("too many connects at once")
+    return OperationTimeoutError("no answer in time")
 
 
 class CommandExecutor(Protocol):

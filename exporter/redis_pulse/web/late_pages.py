@@ -5,12 +5,12 @@ in a thread, so that pings go on meanwhile. A daemon with many targets imports t
 beside a thousand targets would let the first reader wait.
 """
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from redis_pulse.blocking import COMPUTATIONS
 from redis_pulse.web.interface import DaemonInterface
 
 if TYPE_CHECKING:
@@ -54,6 +54,6 @@ class LatePages:
 
     async def _handlers(self) -> "StatusHandlers":
         if self._imported is None:
-            handlers = await asyncio.to_thread(import_pages)
+            handlers = await COMPUTATIONS.run("import of pages", import_pages, within=None)
             self._imported = handlers(self._daemon, self._telemetry_path)
         return self._imported

@@ -170,7 +170,7 @@ def test_secret_word_in_a_name_hides_any_value(name: str, around: str, value: st
 @pytest.mark.parametrize("part", ["key ", "key", "a:", "=", " ", "pass  ", "x@", ":", "://", "A1"])
 def test_patterns_are_fast_for_any_value(part: str) -> None:
     """They block the event loop. A pattern with endless backtracking would take minutes."""
-    began = time.process_time()
+    began = time.thread_time()
     is_secret("some-setting", (part * MAX_LENGTH)[: MAX_LENGTH - 1] + "\n")
     is_secret("some-setting", "key" + " " * (MAX_LENGTH - 3))
-    assert time.process_time() - began < 1
+    assert time.thread_time() - began < 10

@@ -1,6 +1,5 @@
 """A source follows a Sentinel set by queries and messages to several Sentinels; the names of targets stay."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -11,6 +10,7 @@ from redis_pulse.discovery import DiscoveryError
 from redis_pulse.discovery.sentinel.source import MAX_FAST_CHECK
 from tests.discovery.sentinel.fake_sentinels import FakeMaster, FakeSentinel, SentinelSetup
 from tests.harness import eventually, target_settings
+from tests.patience import at_most
 
 A, B, C = "10.0.0.1:6379", "10.0.0.2:6379", "10.0.0.3:6379"
 
@@ -195,7 +195,7 @@ async def test_hanging_sentinel_does_not_delay_a_majority(
     three[0].hold()
     monkeypatch.setattr("redis_pulse.discovery.sentinel.sentinel_pool.STRAGGLER_GRACE", 0.2)
     fail_over(three[1:])
-    async with asyncio.timeout(4):  # the deadline of the query is 5 s
+    async with at_most(4):  # the deadline of the query is 5 s
         assert (await setup.refresh_addresses())["queue/master"] == B
     three[0].release()
     fail_over(three)
