@@ -21,7 +21,7 @@ COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 #: An image of another project is pinned at least to its minor version.
 PINNED = re.compile(r"[\w./-]+:v?\d+\.\d+[\w.-]*")
-OWN_IMAGE = "redis-pulse:dev"
+OWN_IMAGE = "${REDIS_PULSE_IMAGE:-redis-pulse:dev}"
 #: Beginnings of harmless values of a password: paths, variables, templates, empty or boolean values, and test data.
 NO_SECRETS = ("/", "$", "{", '""', "false", "true", "`", '"only-for-a-test')
 
