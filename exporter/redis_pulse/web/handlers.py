@@ -199,7 +199,7 @@ class Handlers:
 
     async def stats(self, request: Request) -> Response:
         """Respond to ``/redis/stats`` with the newest samples of a target."""
-        return self._target_response(request, json_responses.stats)
+        return self._target_response(request, lambda view: json_responses.stats(view, self._daemon.stats(view.name)))
 
     def _target_response(
         self, request: Request, respond: Callable[[TargetView], tuple[int, dict[str, Any]]]
