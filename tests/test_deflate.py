@@ -23,11 +23,22 @@ def lines(count: int, seed: int = 0) -> bytes:
     return b"".join([b'redis_x{target="t%d"} %d\n' % (one, numbers.randrange(10**9)) for one in range(count)])
 
 
-def blocks_of(*texts: bytes) -> list[Block]:
-    return [block for block in compress(texts) if block is not None]
+def blocks_of(text: bytes) -> tuple[Block, ...]:
+    return compressed(text)[1]
 
 
-def stream_of(parts: Sequence[bytes | list[Block]]) -> Stream:
+def compressed(text: bytes) -> tuple[int, tuple[Block, ...]]:
+    """Return the number of pauses, and the blocks."""
+    pauses, work = 0, compress(text)
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return pauses, end.value
+        pauses += 1
+
+
+def stream_of(parts: Sequence[bytes | tuple[Block, ...]]) -> Stream:
     stream = Stream()
     for part in parts:
         if isinstance(part, bytes):
@@ -43,10 +54,10 @@ def test_text_and_blocks_in_any_order_are_one_gzip_stream() -> None:
     texts = [lines(count, count) for count in (1, 30, 3000, 0, 200)]
     numbers = random.Random(5)
     for _ in range(20):
-        wanted, parts = b"", list[bytes | list[Block]]()
+        wanted, parts = b"", list[bytes | tuple[Block, ...]]()
         for text in numbers.choices(texts, k=numbers.randrange(8)):
             wanted += text
-            parts.append(text if numbers.random() < 0.5 else blocks_of(text[:100], text[100:]))
+            parts.append(text if numbers.random() < 0.5 else blocks_of(text))
         stream = stream_of(parts)
         packed = GZIP_HEADER + b"".join(stream.parts) + stream.gzip_trailer
         assert gzip.decompress(packed) == wanted
@@ -67,10 +78,9 @@ def test_stream_is_read_as_text_in_short_pieces() -> None:
 
 def test_long_text_is_several_blocks_and_several_steps() -> None:
     text = lines(30_000)
-    steps = list(compress([text]))
-    blocks = [step for step in steps if step is not None]
+    pauses, blocks = compressed(text)
     assert len(blocks) == len(text) // MAX_BLOCK + 1
-    assert len(steps) >= len(text) // STEP
+    assert pauses == len(text) // STEP
     assert all(block.size <= MAX_BLOCK for block in blocks)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -15,6 +15,8 @@ BYTES_PER_SLICE = 16_384
 MAX_LINE_BYTES = 65_536
 #: Seconds after which the event loop gets a turn.
 SECONDS_PER_SLICE = 0.002
+#: The same for the page of metrics, which is made and sent while pings are due.
+MAX_SLICE = 0.001
 
 
 async def sliced(items: Iterable[Item], size: int = ITEMS_PER_SLICE) -> AsyncIterator[Item]:
@@ -45,13 +47,15 @@ def _parts(reply: bytes) -> Iterator[str]:
 
 
 class Turns:
-    """Gives the event loop a turn when a slice is over."""
+    """Gives the event loop a turn when a slice is over. ``clock`` is in seconds."""
 
-    def __init__(self) -> None:
-        self._slice = time.perf_counter()
+    def __init__(self, seconds: float = SECONDS_PER_SLICE, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._slice = clock()
 
     async def take(self) -> None:
         """Wait for one turn of the loop, if the slice is over."""
-        if time.perf_counter() - self._slice >= SECONDS_PER_SLICE:
+        if self._clock() - self._slice >= self._seconds:
             await asyncio.sleep(0)
-            self._slice = time.perf_counter()
+            self._slice = self._clock()

@@ -189,7 +189,7 @@ async def test_page_advances_while_other_tasks_are_busy() -> None:
     """On an overloaded machine it would otherwise get half a millisecond of every second."""
     clock, turns = ManualClock(), 0
     _, store, metrics, _ = make_page("a")
-    page = PageBuilder(store, metrics, SPECS, clock=lambda: clock.advance(0.0003))
+    page = PageBuilder(store, metrics, SPECS, clock=lambda: clock.advance(0.0006))
 
     async def other(seconds: float) -> None:
         nonlocal turns

@@ -10,10 +10,10 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from redis_pulse.collectors import load
 from redis_pulse.exposition import PageBuilder, PageFilter, ProtobufPage, render_steps
-from redis_pulse.exposition.page_builder import MAX_SLICE
 from redis_pulse.exposition.protobuf_page import INTERVAL
 from redis_pulse.metric import MetricSpec, Sample, counter, gauge, gauge_histogram, histogram, summary
 from redis_pulse.sample_store import SampleStore
+from redis_pulse.slices import MAX_SLICE
 from redis_pulse.telemetry import ExporterMetrics
 from tests import replay
 from tests.fakes import ManualClock

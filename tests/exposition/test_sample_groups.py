@@ -219,14 +219,14 @@ async def test_targets_that_come_and_go_leave_nothing_behind() -> None:
             text = await fleet.text()
             assert text.count("\nredis_memory_used_bytes{") == len(fleet.targets)
     groups = fleet.page._groups
-    known = {*groups._loose, *groups._group_of}
+    known = {*groups._loose, *groups._left, *groups._group_of}
     await fleet.text()
-    assert {*groups._loose, *groups._group_of} == set(fleet.targets) <= known
+    assert {*groups._loose, *groups._left, *groups._group_of} == set(fleet.targets) <= known
     assert sum(len(group.members) for group in groups._groups) <= len(fleet.targets) + GROUP_SIZE
     for name in list(fleet.targets):
         fleet.remove(name)
     assert 'target="' not in await fleet.text()
-    assert (len(groups), groups._loose, groups._group_of) == (0, {}, {})
+    assert (len(groups), groups._loose, groups._left, groups._group_of) == (0, {}, {}, {})
 
 
 async def test_groups_are_made_in_the_background_and_keep_no_text() -> None:
@@ -241,6 +241,25 @@ async def test_groups_are_made_in_the_background_and_keep_no_text() -> None:
     assert asyncio.all_tasks() == tasks
     assert len(groups) == 7
     assert sum(lines._texts is None for lines in fleet.store.all_fresh()) == 2 * 7 * GROUP_SIZE
+
+
+async def test_groups_follow_the_order_of_polls_so_that_polls_break_few_of_them() -> None:
+    """The first polls come in the order of the configuration, and all later ones in another order."""
+    fleet = Fleet(8 * GROUP_SIZE)
+    groups = fleet.page._groups
+    order = {name: number * 7 % len(fleet.targets) for number, name in enumerate(fleet.targets)}
+    groups.poll_order = lambda name: (15.0, order[name])
+    in_order = sorted(order, key=order.__getitem__)
+    await fleet.text()
+    for name in in_order[: GROUP_SIZE // 2]:
+        fleet.poll(name, 5)
+    await fleet.text()  # nearly all groups are broken, and are made again
+    made = set(groups._groups)
+    for name in in_order[GROUP_SIZE // 2 : GROUP_SIZE]:
+        fleet.poll(name, 6)
+    text = await fleet.text()
+    assert len(made - set(groups._groups)) <= 2
+    assert text.count("\nredis_memory_used_bytes{") == len(order)
 
 
 async def test_no_groups_are_made_while_no_page_of_all_targets_is_fetched() -> None:
@@ -315,7 +334,7 @@ async def test_small_fleet_has_no_groups() -> None:
     assert fleet.groups == 0
     fleet.add("one more")
     await fleet.text()
-    assert fleet.groups == 1
+    assert fleet.groups == 2
     fleet.remove("one more")
     text = await fleet.text()
     assert fleet.groups == 0

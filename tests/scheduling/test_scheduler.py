@@ -387,6 +387,22 @@ async def test_poll_starts_at_once_and_goes_on(harness: SchedulerHarness) -> Non
     assert not harness.errors
 
 
+async def test_order_of_polls_is_known(harness: SchedulerHarness) -> None:
+    async def poll(_due: float, _complete: bool) -> None:
+        """Poll nothing."""
+
+    scheduler = harness.scheduler
+    for number in range(20):
+        pace = PollPace(3600.0 if number % 2 else 60.0, 5.0, aligns=True)
+        scheduler.add_poll(pace, "poll", f"t{number}", poll, ignore)
+    names = sorted((f"t{number}" for number in range(21)), key=lambda name: scheduler.poll_order("poll", name))
+    origins = [scheduler._polls["poll", name].grid.origin for name in names[:20]]
+    assert [int(name[1:]) % 2 for name in names[:20]] == [0] * 10 + [1] * 10
+    for some in (origins[:10], origins[10:]):  # the order is that of a ring, because a grid begins anywhere
+        assert sum(later < earlier for earlier, later in pairwise([*some, some[0]])) == 1
+    assert names[20] == "t20"
+
+
 async def test_replaced_poll_is_cancelled_and_keeps_its_grid_and_place(harness: SchedulerHarness) -> None:
     started = asyncio.Event()
 

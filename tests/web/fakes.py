@@ -2,7 +2,7 @@
 
 import asyncio
 import gzip as zlib_gzip
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -48,7 +48,6 @@ UP = TargetView(
     service="",
     sample_age_seconds=4.0,
     labels={"team": "web"},
-    stats=STATS,
     failing=(),
 )
 DOWN = replace(
@@ -59,7 +58,6 @@ DOWN = replace(
     up=False,
     latency_seconds=None,
     breaker="open",
-    stats=None,
 )
 #: Up, with two collectors that fail.
 DEGRADED = replace(
@@ -96,6 +94,7 @@ class FakeDaemon:
     """Returns what its fields hold, and records its calls."""
 
     views: Sequence[TargetView] = (UP,)
+    summaries: Mapping[str, InfoSummary] = field(default_factory=lambda: {"cache": STATS})
     version: str = "0.1.0"
     page: bytes = b"redis_up 1\n"
     changes: Sequence[PendingChange] = ()
@@ -147,6 +146,9 @@ class FakeDaemon:
 
     def target(self, name: str) -> TargetView:
         return {view.name: view for view in self.views}[name]
+
+    def stats(self, name: str) -> InfoSummary | None:
+        return self.summaries.get(name)
 
     def target_names(self) -> Sequence[str]:
         return [view.name for view in self.views]

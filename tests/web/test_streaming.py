@@ -8,9 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from redis_pulse.exposition.page_body import PageBody, PageWriter
+from redis_pulse.slices import MAX_SLICE
 from redis_pulse.web import ConnectionLimits
 from redis_pulse.web.connection_accounting import ClientLimits
-from redis_pulse.web.streaming import PIECE, StreamedResponse
+from redis_pulse.web.streaming import PIECE, PieceMaker, StreamedResponse
+from tests.fakes import ManualClock
 from tests.harness import eventually
 from tests.web.fakes import FakeDaemon, connect, served
 
@@ -103,6 +105,12 @@ async def test_page_is_not_made_any_further_for_a_client_that_has_left() -> None
         assert made == seen < body.size // PIECE
 
 
+def slow_maker() -> PieceMaker:
+    """Return a maker for which each piece takes a quarter of a slice."""
+    clock = ManualClock()
+    return PieceMaker(lambda: clock.advance(MAX_SLICE / 4))
+
+
 async def test_event_loop_gets_turns_while_a_page_is_sent() -> None:
     turns = [0]
     seen: list[int] = []
@@ -119,14 +127,14 @@ async def test_event_loop_gets_turns_while_a_page_is_sent() -> None:
         raise AssertionError
 
     counting = asyncio.ensure_future(count())
-    await StreamedResponse(page(100_000), {}, asyncio.Lock())({"type": "http", "method": "GET"}, receive, send)
+    await StreamedResponse(page(100_000), {}, slow_maker())({"type": "http", "method": "GET"}, receive, send)
     counting.cancel()
     assert len(set(seen)) > len(seen) // 5
 
 
 async def test_many_clients_have_few_pieces_made_in_one_turn() -> None:
     """Otherwise two hundred of them hold the event loop for a tenth of a second, again and again."""
-    turn, turns = asyncio.Lock(), [0]
+    maker, turns = slow_maker(), [0]
     sent: Counter[int] = Counter()
 
     async def count() -> None:
@@ -142,7 +150,7 @@ async def test_many_clients_have_few_pieces_made_in_one_turn() -> None:
 
     counting = asyncio.ensure_future(count())
     scope = {"type": "http", "method": "GET"}
-    responses = [StreamedResponse(page(100_000), {}, turn) for _ in range(50)]
+    responses = [StreamedResponse(page(100_000), {}, maker) for _ in range(50)]
     await asyncio.gather(*(response(scope, receive, send) for response in responses))
     counting.cancel()
     assert max(sent.values()) < 10

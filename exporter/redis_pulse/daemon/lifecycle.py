@@ -25,7 +25,7 @@ from redis_pulse.daemon.runtime_monitor import TICK_INTERVAL, GcMonitor, LoopMon
 from redis_pulse.daemon.stall_file import StallFile
 from redis_pulse.daemon.status_pages import OwnHistory
 from redis_pulse.daemon.systemd import Systemd
-from redis_pulse.daemon.target_manager import PROBE, TargetManager
+from redis_pulse.daemon.target_manager import POLL, PROBE, TargetManager
 from redis_pulse.daemon.target_sync import TargetSync
 from redis_pulse.daemon.web_facade import DaemonFacade
 from redis_pulse.exposition import PageBuilder, render_steps
@@ -167,12 +167,14 @@ def _build(loaded: LoadedConfig, metrics: ExporterMetrics, reload: ConfigLoader)
     targets = TargetManager(collectors, store, metrics, scheduler, clock=monotonic, probe_log=probe_log)
     own = OwnHistory(targets.wall, lambda: loop_monitor.healthy)
     target_sync = TargetSync(targets, metrics, scheduler, clock=monotonic, shard=loaded.shard)
+    page_builder = PageBuilder(store, metrics, metric_specs)
+    page_builder.groups.poll_order = partial(scheduler.poll_order, POLL)
     facade = DaemonFacade(
         loaded.settings,
         target_sync,
         store,
         metrics,
-        PageBuilder(store, metrics, metric_specs),
+        page_builder,
         reload=reload,
         own=own,
         clock=monotonic,

@@ -168,6 +168,14 @@ class DaemonFacade:
             raise KeyError(name)
         return self._target_view(monitored)
 
+    def stats(self, name: str) -> InfoSummary | None:
+        """Return values of the newest INFO of a target, or None if no sample is fresh enough."""
+        samples = self._store.fresh(name, INFO)
+        if samples is None:
+            return None
+        values = {item: samples.value(metric) for item, metric in _STATS.items()}
+        return InfoSummary(**{item: None if value is None else int(value) for item, value in values.items()})
+
     def target_names(self) -> Sequence[str]:
         """Return the names of all targets."""
         return [monitored.target.name for monitored in self._targets]
@@ -323,7 +331,6 @@ class DaemonFacade:
             service=server.service,
             sample_age_seconds=self._store.age(target.name, INFO),
             labels=target.labels,
-            stats=self._info_summary(target.name),
             last_stall=self._targets.stalls.last(target.name),
             is_adopted=target.name in self._target_sync.adopted,
             failing=[
@@ -331,13 +338,6 @@ class DaemonFacade:
                 for name, failure in monitored.poller.failing.items()
             ],
         )
-
-    def _info_summary(self, name: str) -> InfoSummary | None:
-        samples = self._store.fresh(name, INFO)
-        if samples is None:
-            return None
-        values = {item: samples.value(metric) for item, metric in _STATS.items()}
-        return InfoSummary(**{item: None if value is None else int(value) for item, value in values.items()})
 
 
 def _status_text(loaded: LoadedConfig) -> str:

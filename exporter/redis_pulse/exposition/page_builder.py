@@ -28,12 +28,11 @@ from redis_pulse.exposition.sample_groups import SampleGroups
 from redis_pulse.metric import MetricSpec
 from redis_pulse.sample_store import RenderedSamples, RowLayout, SampleStore
 from redis_pulse.shared_work import SharedWork
+from redis_pulse.slices import MAX_SLICE
 from redis_pulse.telemetry import ExporterMetrics, MetricFamily
 from redis_pulse.telemetry.families import TARGET_FAMILIES
 from redis_pulse.text_format import escape_label_value, family_header, format_number
 
-#: Seconds of work after which the builder yields to the event loop.
-MAX_SLICE = 0.0005
 #: Share of the time that other tasks just took. The next slice may be that long, if it is more than ``MAX_SLICE``.
 #: On a busy machine the other tasks have much to catch up with, and a page would otherwise take minutes.
 YIELD_SHARE = 0.25

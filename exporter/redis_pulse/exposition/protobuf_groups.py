@@ -106,9 +106,6 @@ def _always(_name: str) -> bool:
 
 def _pack(parts: Sequence[bytes]) -> Generator[None, None, PackedMetrics]:
     metrics = b"".join(parts)
-    blocks = []
-    for block in compress((metrics,)):
-        if block is not None:
-            blocks.append(block)
-        yield
+    blocks = yield from compress(metrics)
+    yield
     return PackedMetrics(len(metrics), blocks)

@@ -20,7 +20,7 @@ from time import perf_counter
 from redis_pulse.deflate import STEP, Block
 from redis_pulse.exposition.grouped_page import Chunk, steps
 from redis_pulse.exposition.page_body import PageBody
-from redis_pulse.exposition.page_builder import MAX_SLICE, PageBuilder, body_of
+from redis_pulse.exposition.page_builder import PageBuilder, body_of
 from redis_pulse.exposition.page_filter import PageFilter
 from redis_pulse.exposition.protobuf import family_start, varint
 from redis_pulse.exposition.protobuf_groups import PackedMetrics, ProtobufGroup, ProtobufGroups
@@ -30,6 +30,7 @@ from redis_pulse.exposition.protobuf_samples import ProtobufLayout, ProtobufSamp
 from redis_pulse.metric import MetricSpec
 from redis_pulse.sample_store import SampleStore
 from redis_pulse.shared_work import SharedWork
+from redis_pulse.slices import MAX_SLICE, Turns
 from redis_pulse.telemetry import ExporterMetrics
 from redis_pulse.telemetry.families import SAMPLE_AGE, SAMPLE_TIMESTAMP, TARGET_FAMILIES
 
@@ -109,11 +110,9 @@ class ProtobufPage:
         try:
             while self._clock() - self._requested < IDLE:
                 await asyncio.sleep(INTERVAL)
-                slice_began = self._clock()
+                turns = Turns(MAX_SLICE, self._clock)
                 for _ in self.prepare():
-                    if self._clock() - slice_began > MAX_SLICE:
-                        await asyncio.sleep(0)
-                        slice_began = self._clock()
+                    await turns.take()
         finally:
             self._task = None
             self._groups.clear()

@@ -2,33 +2,36 @@
 
 A target that was polled is loose, and its lines are text. Targets that were polled one after the other become a group.
 The lines of each family of these targets are compressed to blocks. When one of them is polled again, it is loose again,
-and the group is broken. Targets are polled in the same order again and again. So only one group is broken at a time.
-Polls in another order only cost more: what is left of broken groups is grouped again.
+and the group is broken. The others are left over. Targets are polled in the same order again and again. So they are
+grouped in this order (``poll_order``), and only one or two groups are broken at a time.
 
-A page shows the newest samples: it compresses what is loose.
+A page shows the newest samples: it compresses what is in no group.
 """
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Sequence
 
-from redis_pulse.deflate import Block, compress
+from redis_pulse.deflate import STEP, Block, compress
 from redis_pulse.metric import MetricSpec
 from redis_pulse.sample_store import RowLayout, SampleStore
 from redis_pulse.telemetry import ExporterMetrics, MetricFamily
 from redis_pulse.telemetry.exporter_metrics import render_stamps
 
 #: Targets of a group. More would make shorter pages, and each poll would compress more lines.
-GROUP_SIZE = 25
+GROUP_SIZE = 50
 #: Loose targets at which a group is made. The newest of them may be in the middle of a poll.
 MAX_LOOSE = GROUP_SIZE + 8
+#: Targets of a page that are in no group. To compress their lines for the page takes half of the time that groups take.
+#: Most of them are left over, and are polled next. With more of them the page makes groups, because of the memory.
+MAX_LOOSE_OF_PAGE = 5 * GROUP_SIZE // 2
 #: Fewer targets are never grouped. Their lines are compressed for each page, in some milliseconds.
-MIN_FLEET = 50
+MIN_FLEET = MAX_LOOSE_OF_PAGE
 #: Seconds after a page of all targets for which groups are made in the background. A daemon whose targets are scraped
 #: one by one makes none.
 WANTED_SECONDS = 600.0
-#: Seconds of work after which the event loop gets a turn.
-MAX_SLICE = 0.0005
+#: Seconds of work in the background after which the event loop gets a turn.
+BACKGROUND_SLICE = 0.0005
 
 
 class _Quiet:
@@ -86,6 +89,11 @@ class SampleGroups:
         self._group_of: dict[str, SampleGroup] = {}
         #: loose targets, the one that has changed last at the end
         self._loose: dict[str, None] = {}
+        #: targets that are in no group, and have not changed since
+        self._left: dict[str, None] = {}
+        #: Returns what the names of targets are sorted by, so that they are in the order of their polls.
+        #: The owner of the polls sets it.
+        self.poll_order: Callable[[str], tuple[float, float]] = lambda _target: (0.0, 0.0)
         self._apart: frozenset[str] = frozenset()
         self._work: Iterator[None] | None = None
         self._wanted_until = store.now() + WANTED_SECONDS
@@ -100,25 +108,25 @@ class SampleGroups:
         self._note_apart()
         self._wanted_until = self._store.now() + WANTED_SECONDS
         known = self._metrics.target_names()
-        for name in known:
-            if name not in self._group_of and name not in self._loose:
-                self._loose[name] = None
+        self._left |= dict.fromkeys(name for name in known if name not in self._group_of and name not in self._loose)
         yield
         for group in tuple(self._groups):
             if group.is_broken or (group.is_ready and group.expires < self._store.now()):
                 self._dissolve(group)
         for name in [name for name in self._loose if not self._exists(name)]:
             del self._loose[name]
-        if len(self._loose) + len(self._group_of) < MIN_FLEET:
+        self._left = {name: None for name in self._left if self._exists(name)}
+        if len(self._loose) + len(self._left) + len(self._group_of) < MIN_FLEET:
             for group in tuple(self._groups):
                 self._dissolve(group)
-        else:
+        elif len(self._loose) + len(self._left) >= MAX_LOOSE_OF_PAGE:
+            yield from self._group_what_is_left()
             while len(self._loose) >= MAX_LOOSE:
                 yield from self._group(self._oldest())
         groups = [group for group in self._groups if group.is_ready and not group.is_broken]
         others = [group for group in self._groups if not (group.is_ready and not group.is_broken)]
         in_progress = [name for group in others for name in group.members if self._group_of.get(name) is group]
-        return groups, [*in_progress, *(name for name in self._loose if name not in self._apart)]
+        return groups, [*in_progress, *(name for name in (*self._loose, *self._left) if name not in self._apart)]
 
     def update_quiet(self, group: SampleGroup) -> Generator[None, None, None]:
         """Compress what the exporter measured of a group again, as far as it has changed. No ping changes it."""
@@ -136,7 +144,7 @@ class SampleGroups:
             digest = hash(tuple(lines))
             known = group.quiet.get(family)
             if known is None or known.digest != digest:
-                known = _Quiet(digest, (yield from _blocks(lines)))
+                known = _Quiet(digest, (yield from compress(b"".join(lines))))
             quiet[family] = known
         for name in group.members:
             metrics.drop_quiet_lines(name)
@@ -149,6 +157,7 @@ class SampleGroups:
         """Note that the samples of a target are new, or dropped."""
         if (group := self._group_of.pop(name, None)) is not None:
             group.is_broken = True
+        self._left.pop(name, None)
         self._loose.pop(name, None)
         self._loose[name] = None
         if len(self._loose) >= MAX_LOOSE and self._work is None:
@@ -187,7 +196,7 @@ class SampleGroups:
             return
         try:
             for _ in work:
-                if self._clock() - began > MAX_SLICE:
+                if self._clock() - began > BACKGROUND_SLICE:
                     loop.call_soon(self._advance, loop)
                     return
         except BaseException:
@@ -205,13 +214,22 @@ class SampleGroups:
                 break
         return names
 
+    def _group_what_is_left(self) -> Iterator[None]:
+        """Make groups of targets that are polled one after the other. Fewer than a group stay."""
+        in_order = sorted(self._left, key=self.poll_order)
+        for start in range(0, len(in_order) - GROUP_SIZE + 1, GROUP_SIZE):
+            names = [name for name in in_order[start : start + GROUP_SIZE] if name in self._left]
+            for name in names:
+                del self._left[name]
+            yield from self._group(names)
+
     def _dissolve(self, group: SampleGroup) -> None:
-        """Make the members of a group loose. They are polled next, so they count as changed just now."""
+        """Let a group end. Its members are left over, except those that are loose already."""
         self._groups.pop(group, None)
         for name in group.members:
             if self._group_of.get(name) is group:
                 del self._group_of[name]
-                self._loose[name] = None
+                self._left[name] = None
 
     def _group(self, names: Sequence[str]) -> Iterator[None]:
         """Make a group, in steps. If one of its targets changes meanwhile, the group is broken, as later."""
@@ -243,20 +261,16 @@ class SampleGroups:
         texts = defaultdict[MetricSpec, list[bytes]](list)
         for (collector, layout), rows in by_layout.items():
             group.layouts.append(layout)
-            for position, spec in enumerate(layout.positions):
+            for spec, column in zip(layout.positions, zip(*rows, strict=True), strict=True):
                 group.collectors[spec] = collector
-                texts[spec].extend([row[position] for row in rows])
+                texts[spec] += column
             yield
+        size = 0
         for spec, lines in texts.items():
-            group.blocks[spec] = yield from _blocks(lines)
-        group.stamps = yield from _blocks(["".join(stamps).encode()])
-
-
-def _blocks(lines: Sequence[bytes]) -> Generator[None, None, Sequence[Block]]:
-    """Return compressed lines. Yield after each step of work."""
-    found = []
-    for block in compress((b"".join(lines),)):
-        if block is not None:
-            found.append(block)
-        yield
-    return found
+            text = b"".join(lines)
+            group.blocks[spec] = yield from compress(text)
+            size += len(text)
+            if size >= STEP:
+                yield
+                size = 0
+        group.stamps = yield from compress("".join(stamps).encode())

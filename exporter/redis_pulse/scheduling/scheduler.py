@@ -145,6 +145,11 @@ class Scheduler:
         self._track(task)
         return cancelled
 
+    def poll_order(self, kind: str, key: str) -> tuple[float, float]:
+        """Return what keys are sorted by, so that they are in the order of their polls. Unknown ones come last."""
+        job = self._polls.get((kind, key))
+        return (math.inf, 0.0) if job is None else (job.pace.interval, job.place)
+
     def add_callback(self, interval: float, kind: str, key: str, on_due: OnDue, on_skipped: OnSkipped) -> None:
         """Call ``on_due(moment)`` every ``interval`` seconds at a unique phase. It must return at once.
 

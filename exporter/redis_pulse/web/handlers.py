@@ -28,7 +28,7 @@ from redis_pulse.web.query import (
     target_text,
 )
 from redis_pulse.web.scraper import scraper_of
-from redis_pulse.web.streaming import StreamedResponse
+from redis_pulse.web.streaming import PieceMaker, StreamedResponse
 
 _EVERYTHING = MetricsFilter()
 #: Targets that are written before other tasks get a turn. Other work must not wait for a long page.
@@ -45,8 +45,7 @@ class Handlers:
         self._access = access
         self._now = now
         self._health_always_200 = health_always_200
-        #: the turn to make a piece of a page
-        self._turn = asyncio.Lock()
+        self._piece_maker = PieceMaker()
 
     async def metrics(self, request: Request) -> Response:
         """Respond to ``/metrics`` with 200, whatever the state of the targets. A query selects a part."""
@@ -127,7 +126,7 @@ class Handlers:
             body = await self._daemon.filtered_metrics(target, selected, openmetrics=openmetrics, gzip=gzip)
         if isinstance(body, bytes):
             return Response(body, headers=headers)
-        return StreamedResponse(body, headers, self._turn)
+        return StreamedResponse(body, headers, self._piece_maker)
 
     async def stalls(self, request: Request) -> Response:
         """Respond to ``/stalls`` with the newest stalls, their causes and their evidence."""
@@ -200,7 +199,7 @@ class Handlers:
 
     async def stats(self, request: Request) -> Response:
         """Respond to ``/redis/stats`` with the newest samples of a target."""
-        return self._target_response(request, json_responses.stats)
+        return self._target_response(request, lambda view: json_responses.stats(view, self._daemon.stats(view.name)))
 
     def _target_response(
         self, request: Request, respond: Callable[[TargetView], tuple[int, dict[str, Any]]]

@@ -63,8 +63,6 @@ class TargetView:
     #: age of the INFO samples
     sample_age_seconds: float | None
     labels: Mapping[str, str]
-    #: None if no sample is fresh enough
-    stats: InfoSummary | None
     #: the collectors that failed in their newest run
     failing: Sequence[FailingCollector]
     #: the newest stall, or None
@@ -181,6 +179,10 @@ class DaemonInterface(Protocol):
 
     def target(self, name: str) -> TargetView:
         """Return the target with this name. Raises ``KeyError`` if there is no such target."""
+        ...
+
+    def stats(self, name: str) -> InfoSummary | None:
+        """Return values of the newest INFO of a target, or None if no sample is fresh enough."""
         ...
 
     def target_names(self) -> Sequence[str]:

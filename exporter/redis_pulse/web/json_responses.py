@@ -30,9 +30,8 @@ def ping(view: TargetView) -> tuple[int, dict[str, Any]]:
     return 503, _error(down_reason(view), target=view.name, age_seconds=rounded(view.probe_age_seconds))
 
 
-def stats(view: TargetView) -> tuple[int, dict[str, Any]]:
-    """Return status and body for the newest INFO samples of a target."""
-    summary = view.stats
+def stats(view: TargetView, summary: InfoSummary | None) -> tuple[int, dict[str, Any]]:
+    """Return status and body for the newest INFO samples of a target. Without fresh ones, ``summary`` is None."""
     if summary is None:
         return 503, _error(f"no fresh sample of this server: {down_reason(view)}", target=view.name)
     return 200, {

@@ -24,6 +24,7 @@ def step(codes: Sequence[int], width: float, top: float, bottom: float, digits: 
     """Return a step line as a relative path. Equal neighbours are one ``h``. A code of 0 is a gap."""
     parts: list[str] = []
     y_before = run = 0.0
+    code_before = 0
     started = False
     slope = (bottom - top) / (_HIGHEST - _LOWEST)
     for index, code in enumerate(codes):
@@ -32,6 +33,10 @@ def step(codes: Sequence[int], width: float, top: float, bottom: float, digits: 
                 parts.append(f"h{_text(run)}")
             run, started = 0.0, False
             continue
+        if started and code == code_before:  # nearly all cells of a target that is well
+            run += width
+            continue
+        code_before = code
         y = bottom - (code - _LOWEST) * slope  # as ``height_of``, which would take a third of the time of a long page
         y = round(min(max(y, top), bottom), digits)
         if not started:
@@ -105,18 +110,21 @@ def spark(rows: Sequence[tuple[int, ...]], *, with_band: bool = True) -> dict[st
     }
 
 
-def tiny(rows: Sequence[tuple[int, ...]]) -> dict[str, str]:
-    """Return the small graph for a long list: the same scale, a step for two minutes, and a short path."""
-    p99 = [row[3] for row in rows]
+def tiny(p99: Sequence[int], counts: Sequence[int]) -> dict[str, str]:
+    """Return the small graph for a long list: the same scale, a step for two minutes, and a short path.
+
+    ``p99`` are the coded latencies of the minutes, and ``counts`` their failed pings.
+    """
     worst = list(map(max, p99[::2], p99[1::2]))
     line = ""
     for still in _STILL:
         line = step(_settle(worst, still), 4, 1, 17)
         if len(line) <= MAX_TINY:
             break
-    counts = [row[1] for row in rows]
-    failed = [bool(one or other) for one, other in zip(counts[::2], counts[1::2], strict=True)]
-    return {"line": line, "fail": runs(failed, 4, 19, 3) if any(failed) else "", "band": "", "gap": ""}
+    fail = ""
+    if any(counts):
+        fail = runs([bool(one or other) for one, other in zip(counts[::2], counts[1::2], strict=True)], 4, 19, 3)
+    return {"line": line, "fail": fail, "band": "", "gap": ""}
 
 
 def _settle(codes: Sequence[int], still: float) -> list[int]:

@@ -49,6 +49,8 @@ class ListedTarget:
     #: the columns of ``rows`` with the coded p99 and the failures of each minute
     p99s: Sequence[int]
     fails: Sequence[int]
+    #: the coded longest latency of the hour
+    longest: int
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -93,7 +95,7 @@ class Overview:
             p50 = decode(sorted(row[2] for row in recent)[len(recent) // 2]) if recent else None
             p99 = decode(max(row[3] for row in recent)) if recent else None
             failed = sum(columns[1]) / (sum(columns[0]) or 1)
-            self._entries.append(ListedTarget(view, rows, p50, p99, failed, columns[3], columns[1]))
+            self._entries.append(ListedTarget(view, rows, p50, p99, failed, columns[3], columns[1], max(columns[4])))
         if len(self._views) < 2:
             self._views.append(view)
 
@@ -266,7 +268,7 @@ def _row(entry: ListedTarget) -> dict[str, Any]:
         "spark": geometry.spark(entry.rows, with_band=False),
         "p50": texts.latency(entry.p50 if is_live else None),
         "p99": texts.latency(entry.p99 if is_live else None),
-        "max": texts.latency(decode(max(row[4] for row in entry.rows))),
+        "max": texts.latency(decode(entry.longest)),
         "failed": texts.share(entry.failed * count, count),
         "stalls": stalls,
         "memory": None if view.memory is None else min(100, round(100 * view.memory)),
@@ -279,10 +281,10 @@ def _well_row(entry: ListedTarget) -> dict[str, Any]:
     return {
         "name": view.name,
         "state": view.state,
-        "spark": geometry.tiny(entry.rows),
+        "spark": geometry.tiny(entry.p99s, entry.fails),
         "p50": texts.latency(entry.p50),
         "p99": texts.latency(entry.p99),
-        "max": texts.latency(decode(max(row[4] for row in entry.rows))),
+        "max": texts.latency(decode(entry.longest)),
         "memory": None if view.memory is None else round(100 * view.memory),
     }
 
