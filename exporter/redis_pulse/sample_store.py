@@ -5,6 +5,7 @@ bytes are kept, so a scrape just joins bytes. The bytes of many targets are kept
 ``max_age`` are not served. Only their age is still reported.
 """
 
+import asyncio
 import time
 from array import array
 from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
@@ -14,7 +15,6 @@ from weakref import WeakValueDictionary
 
 from redis_pulse.deflate import compress_once, decompress
 from redis_pulse.metric import MetricSpec, Sample, WrittenLines
-from redis_pulse.slices import sliced
 
 #: Returns the lines of each metric of a target. Yields between two slices.
 Render = Callable[[str, Iterable[Sample | WrittenLines]], Generator[None, None, Mapping[MetricSpec, bytes]]]
@@ -136,17 +136,6 @@ class SampleTimes(NamedTuple):
     stamps: Sequence[float]
 
 
-class _Rendering:
-    """Runs the generator of ``Render``, and keeps the lines that it returns."""
-
-    def __init__(self, steps: Generator[None, None, Mapping[MetricSpec, bytes]]) -> None:
-        self._steps = steps
-        self.lines: Mapping[MetricSpec, bytes] = {}
-
-    def __iter__(self) -> Iterator[None]:
-        self.lines = yield from self._steps
-
-
 class SampleStore:
     """Samples by (target, collector). ``clock`` is monotonic, in seconds, and ``wall`` returns the Unix time."""
 
@@ -161,13 +150,18 @@ class SampleStore:
 
     async def render(self, target: str, samples: Iterable[Sample | WrittenLines]) -> RenderedSamples:
         """Render the samples of a collector in slices. Between two slices other tasks run."""
-        rendering = _Rendering(self._render(target, samples))
-        async for _ in sliced(rendering, size=1):
-            pass
-        specs = tuple(rendering.lines)
+        steps = self._render(target, samples)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                lines: Mapping[MetricSpec, bytes] = end.value
+                break
+            await asyncio.sleep(0)
+        specs = tuple(lines)
         if (layout := self._layouts.get(specs)) is None:
             layout = self._layouts[specs] = RowLayout(specs)
-        return RenderedSamples(layout, tuple(rendering.lines.values()))
+        return RenderedSamples(layout, tuple(lines.values()))
 
     def put(self, target: str, collector: str, lines: RenderedSamples, max_age: float) -> None:
         """Replace the samples of a collector. They are served for ``max_age`` seconds."""

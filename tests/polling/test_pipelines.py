@@ -148,14 +148,13 @@ async def test_duration_of_a_collector_includes_the_time_of_its_replies(server: 
     polled = Harness(server.url, Announcing("A"), Announcing("B"))
     await polled.poll()  # the connection is made, and has its name
     polled.observer.replies.clear()
-    read = polled.client._read_reply
+    mapped = polled.client._mapped
 
-    async def slow(connection: Any) -> Any:
-        reply = await read(connection)
+    def slow(reply: Any) -> Any:
         polled.clock.advance(2.0 if len(polled.observer.replies) == 0 else 0.0)
-        return reply
+        return mapped(reply)
 
-    polled.client._read_reply = slow  # type: ignore[method-assign]
+    polled.client._mapped = slow  # type: ignore[method-assign]
     await polled.poll()
     assert (polled.seconds("a"), polled.seconds("b")) == (2.0, 2.0)
     await polled.close()

@@ -41,15 +41,19 @@ _MAX_FAST_ELEMENTS = 10_000
 _COUNTED_PER_BYTE = 22
 #: Bytes of a line. asyncio reads no longer one.
 _MAX_LINE = 65_536
-_READ_SIZE = 65_536
+READ_SIZE = 65_536
 #: Bytes before a part in which the beginning of a list may be cut.
 _OVERLAP = 24
 _LIST = re.compile(rb"\*([0-9]+)\r")
-_LONG_STRING = re.compile(rb"\$[0-9]{6}")
-#: Lists of RESP3, for which hiredis reserves memory too.
-_OTHER_LISTS = tuple(re.compile(rb"%b[0-9]" % re.escape(kind)) for kind in (b">", b"~", b"|"))
-#: What a reader returns if it has no whole reply.
-_NONE: Final = object()
+#: What hiredis must not read: long strings, and the lists of RESP3, for which it reserves memory too.
+_FORBIDDEN = tuple(
+    (pattern[:1], re.compile(re.escape(pattern[:1]) + pattern[1:]))
+    for pattern in (b"$[0-9]{6}", b">[0-9]", b"~[0-9]", b"|[0-9]")
+)
+#: How often a byte is searched, which is quick if it is rare. The regular expression then reads the rest.
+_MAX_FINDS = 8
+#: What the parser returns if it has no whole reply.
+NO_REPLY: Final = object()
 
 
 class BoundedParser(_AsyncRESP2Parser):
@@ -80,47 +84,58 @@ class BoundedParser(_AsyncRESP2Parser):
     async def read_response(self, disable_decoding: bool = False) -> Any:
         """Return one reply. Raises ProtocolError when it is too large or invalid: the connection is then unusable."""
         while not self._is_careful:
-            if (reply := await self._read_fast()) is not _NONE:
+            if (reply := self.next_reply()) is not NO_REPLY:
+                if isinstance(reply, RedisConnectionError):
+                    raise reply
                 return reply
+            if not self._is_careful:
+                await self._receive()
         return await self._read_carefully(disable_decoding)
 
-    async def _read_fast(self) -> Any:
-        """Return a reply of hiredis, or _NONE after it has received more or must not read any more."""
-        if (batch := self._fast) is not None:
-            reply = self._next_fast(batch)
-            if reply is not _NONE or self._fast is None:
-                return reply
-        await self._receive()
-        return _NONE
+    @property
+    def is_fresh(self) -> bool:
+        """Whether nothing has arrived that was not read, and the stream has not ended."""
+        stream: Any = self._stream
+        return self._fast is None and not self._is_careful and stream is not None and stream.is_empty()
 
-    def _next_fast(self, batch: "_FastBatch") -> Any:
-        """Return the next reply of hiredis, or _NONE. Raise an error reply with which the server closes."""
+    @property
+    def is_careful(self) -> bool:
+        """Whether ``read_response`` must read what has arrived."""
+        return self._is_careful
+
+    def next_reply(self) -> Any:
+        """Return the next reply of hiredis, with an error reply as an exception, or NO_REPLY."""
+        batch = self._fast
+        if batch is None:
+            return NO_REPLY
         try:
             reply = batch.reader.gets(False)
         except Exception:  # noqa: BLE001  # its errors have several classes; the careful reader finds the right one
             return self._be_careful()
         if reply is False:
-            return _NONE
+            return NO_REPLY
         if not _is_plain(reply) or batch.has_long_line():
             return self._be_careful()
         batch.returned += 1
         if not batch.reader.has_data():
             self._fast = None  # the reader would keep its buffer
-        if isinstance(reply, RedisConnectionError):
-            raise reply
         return reply
 
     async def _receive(self) -> None:
-        """Give hiredis what has arrived, or decide that it must not read it."""
+        """Wait until something has arrived, and feed it."""
         if not self._connected:
             raise RedisConnectionError("closed by the server")
-        data = await self._stream.read(_READ_SIZE)  # type: ignore[union-attr]
-        batch = self._fast
-        if not data and batch is not None:
+        data = await self._stream.read(READ_SIZE)  # type: ignore[union-attr]
+        if data:
+            self.feed(data)
+        elif self._fast is not None:
             self._be_careful()  # what is wrong may be more than the end
-            return
-        if not data:
+        else:
             raise RedisConnectionError("Connection closed by server.")
+
+    def feed(self, data: bytes) -> None:
+        """Give hiredis what has arrived, or decide that it must not read it."""
+        batch = self._fast
         if batch is None:
             batch = self._fast = _FastBatch(self.parse_error)
         if not batch.feed(data, min(_MAX_FAST_BYTES, self._limit // _COUNTED_PER_BYTE)):
@@ -132,7 +147,7 @@ class BoundedParser(_AsyncRESP2Parser):
             self._stream.put_back(b"".join(batch.parts))  # type: ignore[union-attr]
             self._skip, self._fast = batch.returned, None
         self._is_careful = True
-        return _NONE
+        return NO_REPLY
 
     async def _read_carefully(self, disable_decoding: bool) -> Any:
         while True:
@@ -246,13 +261,13 @@ class _FastBatch:
         self.parts.append(data)
         self._size += len(data)
         seen = before + data
-        self._announced += sum(map(int, _LIST.findall(seen)))
+        if b"*" in seen:
+            self._announced += sum(map(int, _LIST.findall(seen)))
         if (
             is_line
             or self._size > max_bytes
             or self._announced > _MAX_FAST_ELEMENTS
-            or _LONG_STRING.search(seen)
-            or any(kind.search(seen) for kind in _OTHER_LISTS)
+            or any(_has(first, pattern, seen) for first, pattern in _FORBIDDEN)
         ):
             return False
         self.reader.feed(data)
@@ -261,6 +276,17 @@ class _FastBatch:
     def has_long_line(self) -> bool:
         """Return whether there may be a line that is too long."""
         return self._size > _MAX_LINE and max(map(len, b"".join(self.parts).split(b"\r\n"))) > _MAX_LINE
+
+
+def _has(first: bytes, pattern: re.Pattern[bytes], data: bytes) -> bool:
+    """Return whether the data has the pattern, which begins with the byte ``first``."""
+    at = -1
+    for _ in range(_MAX_FINDS):
+        if (at := data.find(first, at + 1)) < 0:
+            return False
+        if pattern.match(data, at):
+            return True
+    return pattern.search(data, at) is not None
 
 
 class RewindableStream:
@@ -323,6 +349,10 @@ class RewindableStream:
         if self.has_front:
             return self._front[self._at :]
         return self._stream._buffer  # type: ignore[attr-defined,no-any-return] # noqa: SLF001
+
+    def is_empty(self) -> bool:
+        """Return whether there are no bytes to read now, and more may come."""
+        return not self._buffer and not self._stream.at_eof() and self._stream.exception() is None
 
     def at_eof(self) -> bool:
         """Return whether nothing more will come."""

@@ -13,9 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from time import monotonic, time_ns
 from typing import Any
-from weakref import WeakKeyDictionary
 
-from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
@@ -23,7 +21,7 @@ from redis_pulse.backoff import Backoff
 from redis_pulse.circuit_breaker import CircuitBreaker
 from redis_pulse.client.client_name import ClientNaming
 from redis_pulse.client.credentials import Credentials
-from redis_pulse.client.error_mapping import HINT_TRY_PLAIN, ErrorMapper, is_error_reply, with_hint, with_tls_hint
+from redis_pulse.client.error_mapping import HINT_TRY_PLAIN, ErrorMapper, with_hint, with_tls_hint
 from redis_pulse.client.observer import ClientObserver
 from redis_pulse.client.operation_commands import GuardedCall, OperationCommands
 from redis_pulse.client.pipeline import OperationOf, PipelineReplies
@@ -87,8 +85,6 @@ class TargetClient:
         self._pools: dict[int, ConnectionPool] = {}  # by database
         #: the commands that tell the server the name of this client
         self.naming = ClientNaming()
-        #: those of them that were sent, by connection
-        self._names_sent: WeakKeyDictionary[AbstractConnection, set[Args]] = WeakKeyDictionary()
         #: usual name of a command → its name on this server
         self._renamed_commands = {name.upper(): word.get_secret_value() for name, word in target.commands.items()}
         self._error_mapper = ErrorMapper(target, self.credentials, self._renamed_commands)
@@ -215,16 +211,16 @@ class TargetClient:
         try:
             async with asyncio.timeout(within):
                 replies = PipelineReplies(commands, self._clock)
-                await self._send(commands, self.target.db, QueueTicket(), within, replies)
+                await self._send(commands, self.target.db, QueueTicket(), None, replies)
                 await self._pools[self.target.db].close_surplus()
                 return replies.received
         except TimeoutError:
             raise OperationTimeoutError("no answer in time") from None
 
     async def _send(
-        self, commands: Sequence[Args], db: int, ticket: QueueTicket, within: float, replies: PipelineReplies
+        self, commands: Sequence[Args], db: int, ticket: QueueTicket, within: float | None, replies: PipelineReplies
     ) -> None:
-        """Send commands, and add their replies as they come."""
+        """Send commands, and add their replies as they come. Without ``within``, the caller limits the time."""
         pool = self._pools.get(db)
         if pool is None:
             pool = self._pools[db] = make_pool(
@@ -237,14 +233,12 @@ class TargetClient:
             )
         connection = None
         try:
-            connection = await pool.get_connection()  # type: ignore[no-untyped-call]
+            connection = await pool.take()
             if connection.is_connected and self._must_replace(connection):
                 await connection.disconnect(nowait=True)
             if not connection.is_connected:
-                self._names_sent.pop(connection, None)
-            await connection.connect(ticket)
-            async with asyncio.timeout(within):
-                await self._write_and_read(connection, commands, replies)
+                await connection.connect(ticket)
+            await self._write_and_read(connection, commands, within, replies)
         except BaseException as error:
             if connection is not None:
                 await connection.disconnect(nowait=True)  # late replies may still arrive on it
@@ -257,17 +251,23 @@ class TargetClient:
                 await connection.disconnect(nowait=True)  # the next connection reads the credentials again
         finally:
             if connection is not None:
-                await pool.release(connection)
+                await pool.give_back(connection)
 
-    async def _write_and_read(self, connection: Any, commands: Sequence[Args], replies: PipelineReplies) -> None:
+    async def _write_and_read(
+        self, connection: Any, commands: Sequence[Args], within: float | None, replies: PipelineReplies
+    ) -> None:
         """Send commands and add their replies. The first commands of a connection are sent with the client name."""
-        sent = self._names_sent.setdefault(connection, set())
+        if within is not None:
+            async with asyncio.timeout(within):
+                await self._write_and_read(connection, commands, None, replies)
+            return
+        sent = connection.names_sent
         names = [args for args in self.naming.commands() if args not in sent]
         await connection.send([self._with_server_name(args) for args in (*names, *commands)])
         for args in names:
             sent.add(args)
             try:
-                reply = await self._read_reply(connection)
+                reply = self._mapped(await connection.read_reply())
             except (RedisConnectionError, OSError, EOFError):
                 if args == names[0]:
                     self.naming.record_hang_up()
@@ -275,8 +275,7 @@ class TargetClient:
             if isinstance(reply, MaxClientsError) or str(reply).startswith("DENIED"):
                 raise reply  # the reason why the server closes the connection; no other reply will come
             self.naming.record_reply(args, reply if isinstance(reply, TargetError) else None)
-        for _ in commands:
-            replies.add(await self._read_reply(connection))
+        await connection.read_replies(len(commands), lambda reply: replies.add(self._mapped(reply)))
         connection.replied()
 
     def _with_server_name(self, args: Args) -> Args:
@@ -284,14 +283,8 @@ class TargetClient:
         name = self._renamed_commands.get(str(args[0]).upper()) if self._renamed_commands else None
         return args if name is None else (name, *args[1:])
 
-    async def _read_reply(self, connection: Any) -> Any:
-        """Read one reply. An error reply is returned as a TargetError."""
-        try:
-            reply = await connection.read_reply()
-        except Exception as error:
-            if not is_error_reply(error):
-                raise
-            reply = error
+    def _mapped(self, reply: Any) -> Any:
+        """Return a reply. An error reply is returned as a TargetError."""
         if isinstance(reply, ResponseError | RedisConnectionError):
             self._has_replied = True
             return self._map_error(reply)

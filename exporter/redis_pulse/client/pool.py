@@ -11,7 +11,6 @@ import math
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from functools import lru_cache
 from time import monotonic
 from typing import Any, Final
 
@@ -25,8 +24,10 @@ from redis.exceptions import AuthenticationError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from redis_pulse.blocking import resolve
-from redis_pulse.client.bounded_parser import parser_factory
+from redis_pulse.client.bounded_parser import BoundedParser, parser_factory
 from redis_pulse.client.credentials import Credentials, ServerLogin
+from redis_pulse.client.error_mapping import is_error_reply
+from redis_pulse.client.exchange import QuickExchange, pack_all
 from redis_pulse.client.permitted_addresses import permitted_addresses
 from redis_pulse.client.tls import TlsContext
 from redis_pulse.commands import Args
@@ -98,20 +99,6 @@ class ConnectLimiter:
             release()
 
 
-def pack(args: Args) -> bytes:
-    """Return a command as the protocol has it."""
-    words = [word if type(word) is bytes else str(word).encode() for word in args]
-    return b"*%d\r\n" % len(words) + b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words])
-
-
-#: The same few commands are sent in each poll.
-_pack_usual = lru_cache(maxsize=256)(pack)
-
-
-def _is_usual(args: Args) -> bool:
-    return len(args) <= 4 and all(type(word) is str and len(word) < 40 for word in args)
-
-
 class _InstrumentedConnection:
     """A connection that reports every attempt to connect to ``on_connect``."""
 
@@ -124,6 +111,8 @@ class _InstrumentedConnection:
         self._login_provider = _LoginProvider()
         #: when another connection must take its place, by the clock of the event loop
         self.serves_until = math.inf
+        #: the commands with the name of this client that were sent since it connected
+        self.names_sent = set[Args]()
         options["credential_provider"] = None if credentials is None else self._login_provider
         super().__init__(**options)
 
@@ -141,13 +130,27 @@ class _InstrumentedConnection:
 
     async def send(self, commands: Sequence[Args]) -> None:
         """Send commands at once. The caller limits the time, so redis-py starts no task for it."""
-        await self.check_health()  # type: ignore[attr-defined]
+        if self.health_check_interval:  # type: ignore[attr-defined]
+            await self.check_health()  # type: ignore[attr-defined]
         writer = self._writer  # type: ignore[attr-defined]
-        writer.write(b"".join([_pack_usual(args) if _is_usual(args) else pack(args) for args in commands]))
-        await writer.drain()
+        writer.write(pack_all(commands))
+        if writer.transport.get_write_buffer_size():
+            await writer.drain()
+
+    async def read_replies(self, count: int, on_reply: Callable[[Any], None]) -> None:
+        """Call ``on_reply`` with each of the next replies, with error replies as exceptions.
+
+        The caller limits the time.
+        """
+        parser: BoundedParser = self._parser  # type: ignore[attr-defined]
+        if parser.is_fresh:
+            exchange = QuickExchange(self._writer.transport, parser, count, on_reply)  # type: ignore[attr-defined]
+            count = await exchange.run()
+        for _ in range(count):
+            on_reply(await self.read_reply())
 
     async def read_reply(self) -> Any:
-        """Return the next reply, with an error reply as a value. The caller limits the time."""
+        """Return the next reply, with an error reply as an exception. The caller limits the time."""
         try:
             return await self._parser.read_response(disable_decoding=True)  # type: ignore[attr-defined]
         except TimeoutError:
@@ -155,6 +158,10 @@ class _InstrumentedConnection:
         except OSError as error:
             host = self._host_error()  # type: ignore[attr-defined]
             raise RedisConnectionError(f"Error while reading from {host} : {error.args}") from error
+        except Exception as error:
+            if not is_error_reply(error):
+                raise
+            return error
 
     def replied(self) -> None:
         """Record that the server has replied just now, so that no PING must prove that the connection works."""
@@ -202,6 +209,7 @@ class _InstrumentedConnection:
         except BaseException as error:
             self._on_attempt(monotonic() - started, error)
             raise
+        self.names_sent.clear()
         self._parser.allow_full_size()  # type: ignore[attr-defined]
         self.replied()
         self._on_attempt(monotonic() - started, None)
@@ -272,8 +280,31 @@ class _InstrumentedTlsConnection(_ResolvingConnection, SSLConnection):
 class ConnectionPool(BlockingConnectionPool):
     """A pool that never connects implicitly, so that a dead connection is an error that can be counted."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        #: how many tasks wait for a connection
+        self._waiting = 0
+
     async def ensure_connection(self, connection: Any) -> None:
-        """Do nothing: the caller of ``get_connection`` connects it."""
+        """Do nothing: the caller of ``take`` connects it."""
+
+    async def take(self) -> Any:
+        """Return a connection. An idle one needs no lock, because nothing else runs meanwhile."""
+        if self._available_connections and not self._waiting:
+            return self.get_available_connection()  # type: ignore[no-untyped-call]
+        self._waiting += 1
+        try:
+            return await self.get_connection()  # type: ignore[no-untyped-call]
+        finally:
+            self._waiting -= 1
+
+    async def give_back(self, connection: Any) -> None:
+        """Let others take a connection."""
+        if self._waiting:
+            await self.release(connection)
+        else:
+            self._in_use_connections.remove(connection)
+            self._available_connections.append(connection)
 
     async def close_surplus(self) -> None:
         """Close all idle connections but the one that is used next: two at once are rarely needed."""
@@ -351,7 +382,7 @@ def make_pool(
     return ConnectionPool(
         max_connections=connection.max_connections,
         timeout=None,  # the deadline of the operation limits the wait
-        connection_class=kind,  # type: ignore[arg-type]  # any callable that makes connections
+        connection_class=kind,
         socket_timeout=connection.socket_timeout,
         health_check_interval=connection.health_check_interval,
         on_connect=on_connect,

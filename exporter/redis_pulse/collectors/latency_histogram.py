@@ -13,9 +13,10 @@ nothing is interpolated. The last edge is 0.54 s: the server records any time ov
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate
+from operator import itemgetter
 from typing import Any, ClassVar, NamedTuple, Self
 
 from redis_pulse.collectors.support.info_lines import NamedLines, info_requests, named_lines, read_info
@@ -62,7 +63,8 @@ MAX_SLOW = 20
 _MAX_NUMBERS = 200
 #: Commands of which no family reaches the limit of all families, and numbers below which all are written alike.
 _MAX_WRITTEN, _MAX_WHOLE = 500, 10**15
-_TAILS = tuple(f'{edge}"}} ' for edge in _EDGES_IN_SECONDS)
+#: Stands for the labels in lines that many commands share. No label contains it.
+_LABELS_PLACE = "\0"
 #: Commands of one reply that are read.
 _MAX_COMMANDS = 2000
 #: Histograms after which other tasks may run.
@@ -226,11 +228,11 @@ class LatencyHistogramCollector:
             for name, one in part:
                 shape, labels = _shape(one.edges), f'{{{target},cmd="{name}"'
                 if options.microseconds:
-                    texts.setdefault(USEC, []).extend(_written(USEC, labels, shape.tails, one.counts, one, 1))
+                    buckets = shape.lines % (*one.counts, one.calls)
+                    texts.setdefault(USEC, []).append(_written(USEC, buckets, labels, one, 1))
                 if options.seconds:
-                    below = (0, *one.counts)
-                    counts = [below[position] for position in shape.positions]
-                    texts.setdefault(SECONDS, []).extend(_written(SECONDS, labels, _TAILS, counts, one, 1e6))
+                    buckets = _SECONDS_LINES % (*shape.below((0, *one.counts)), one.calls)
+                    texts.setdefault(SECONDS, []).append(_written(SECONDS, buckets, labels, one, 1e6))
         return [*items, WrittenLines({metric: "".join(lines) for metric, lines in texts.items()})]
 
 
@@ -246,17 +248,25 @@ class _Usual(NamedTuple):
 class _Shape(NamedTuple):
     """What is the same for all histograms with the same edges."""
 
-    #: The end of the label ``le`` for each edge.
-    tails: tuple[str, ...]
-    #: For each edge of ``EDGES``, how many edges of the server are not above it.
-    positions: tuple[int, ...]
+    #: The lines of the buckets, for their counts.
+    lines: str
+    #: Returns the count below each edge of ``EDGES``, from 0 and the counts of the server.
+    below: Callable[[tuple[int, ...]], tuple[int, ...]]
+
+
+def _bucket_lines(metric: MetricSpec, edges: Iterable[str]) -> str:
+    """Return the lines of the buckets with places for the labels and for the counts."""
+    return "".join([f'{metric.full_name}_bucket{_LABELS_PLACE},le="{edge}"}} %d\n' for edge in (*edges, "+Inf")])
+
+
+_SECONDS_LINES = _bucket_lines(SECONDS, _EDGES_IN_SECONDS)
 
 
 @lru_cache(maxsize=512)
 def _shape(edges: tuple[int, ...]) -> _Shape:
     own = [bisect_left(EDGES, edge) for edge in edges]
-    positions = tuple(bisect_right(own, position) for position in range(len(EDGES)))
-    return _Shape(tuple(f'{_go_number(edge)}"}} ' for edge in edges), positions)
+    positions = [bisect_right(own, position) for position in range(len(EDGES))]
+    return _Shape(_bucket_lines(USEC, map(_go_number, edges)), itemgetter(*positions))
 
 
 def _usual_histograms(reply: Sequence[Any], stats: NamedLines) -> dict[str, _Usual]:
@@ -291,18 +301,13 @@ def _merged(histograms: Sequence[_Usual]) -> _Usual:
     return _Usual(edges, [*accumulate(merged.buckets[edge] for edge in edges)], merged.calls, merged.usec)
 
 
-def _written(
-    metric: MetricSpec, labels: str, tails: Sequence[str], counts: Sequence[int], one: _Usual, divisor: float
-) -> list[str]:
-    """Write what ``_samples`` yields."""
-    name = metric.full_name
-    start = f'{name}_bucket{labels},le="'
-    lines = [f"{start}{tail}{count}\n" for tail, count in zip(tails, counts, strict=True)]
-    lines.append(f'{start}+Inf"}} {one.calls}\n')
-    if one.usec is not None:
-        lines.append(f"{name}_sum{labels}}} {format_number(one.usec / divisor)}\n")
-        lines.append(f"{name}_count{labels}}} {one.calls}\n")
-    return lines
+def _written(metric: MetricSpec, buckets: str, labels: str, one: _Usual, divisor: float) -> str:
+    """Write what ``_samples`` yields. ``buckets`` are the lines of the buckets, without the labels."""
+    lines, name = buckets.replace(_LABELS_PLACE, labels), metric.full_name
+    if one.usec is None:
+        return lines
+    total = format_number(one.usec / divisor)
+    return f"{lines}{name}_sum{labels}}} {total}\n{name}_count{labels}}} {one.calls}\n"
 
 
 def _slow_commands(times: Mapping[str, int]) -> list[str]:

@@ -50,6 +50,9 @@ SECONDS = summary(
 #: The parts of a summary, by the suffix of their names.
 _PARTS = ("", "_sum", "_count")
 _USUAL = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?", re.ASCII)
+#: Quantiles that are written in both units without being computed again. A server rounds them to two digits, so
+#: the same few come again and again, also of other servers.
+_KNOWN_TEXTS = 4096
 #: Commands of which no family reaches the limit of all families.
 _MAX_WRITTEN = 1000
 _PERCENTILE = re.compile(r"p([0-9]{1,3}(?:\.[0-9]{1,9})?)", re.ASCII)
@@ -133,8 +136,8 @@ class _Writer:
     def add(self, name: str, pairs: Mapping[str, str], stats: Mapping[str, str]) -> bool:
         """Write the lines of one command. Return whether it has totals. Raises ValueError for what is not usual."""
         labels = _quantiles(tuple(pairs))
-        values = [float(text) for text in pairs.values() if _USUAL.fullmatch(text)]
-        if labels is None or len(values) != len(labels):
+        values = [_written(text) for text in pairs.values()]
+        if labels is None:
             raise UnusualValueError(name)
         usec, calls = stats.get("usec", ""), stats.get("calls", "")
         has_totals = is_whole(usec) and is_whole(calls)
@@ -142,11 +145,10 @@ class _Writer:
             raise UnusualValueError(name)
         for metric in self._metrics:
             is_usec = metric is USEC
-            start = self._starts[metric, ""]
+            start = f'{self._starts[metric, ""]}"{name}",quantile="'
+            unit = 0 if is_usec else 1
             lines = self._lines.setdefault(metric, [])
-            for (percentile, quantile), value in zip(labels, values, strict=True):
-                edge, number = (percentile, value) if is_usec else (quantile, value / 1e6)
-                lines.append(f'{start}"{name}",quantile="{edge}"}} {format_number(number)}\n')
+            lines += [f'{start}{edges[unit]}"}} {texts[unit]}\n' for edges, texts in zip(labels, values, strict=True)]
             if has_totals:
                 total = usec if is_usec else format_number(int(usec) / 1e6)
                 for suffix, number_of in (("_sum", total), ("_count", calls)):
@@ -157,6 +159,14 @@ class _Writer:
     def texts(self) -> dict[MetricSpec, str]:
         """Return the lines of each metric."""
         return {metric: "".join(lines) for metric, lines in self._lines.items()}
+
+
+@lru_cache(maxsize=_KNOWN_TEXTS)
+def _written(text: str) -> tuple[str, str]:
+    """Return how a quantile is written in microseconds and in seconds. Raises ValueError if it is not usual."""
+    if not _USUAL.fullmatch(text):
+        raise UnusualValueError(text)
+    return format_number(float(text)), format_number(float(text) / 1e6)
 
 
 @lru_cache(maxsize=64)

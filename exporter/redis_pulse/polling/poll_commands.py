@@ -12,6 +12,7 @@ again after ``DENIED_FOR`` seconds, because an operator may grant it.
 import math
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from redis_pulse.commands import CONTAINER_COMMANDS, UNSUPPORTED, Args, Commands, Word
@@ -176,6 +177,8 @@ class CachingCommands:
 
     def _known_refusal(self, command: str) -> TargetError | None:
         """Return the remembered refusal of a command, or None if it may be sent."""
+        if not self._refusals:
+            return None  # nearly always
         identity, error, until = self._refusals.get(command, ((), None, 0.0))
         if error is None or identity != self._identity or self._clock() >= until:
             return None
@@ -211,6 +214,7 @@ def _select(db: int | None) -> str:
     return f"SELECT {db}"
 
 
+@lru_cache(maxsize=256)
 def _command(args: Args) -> str:
     words = [str(word).upper() for word in args[:2]]
     return " ".join(words) if words[0] in CONTAINER_COMMANDS else words[0]

@@ -35,6 +35,7 @@ from redis_pulse.metric import (
 from redis_pulse.polling.node_counters import NodeCounters
 from redis_pulse.polling.pipelines import Pipelines
 from redis_pulse.polling.poll_commands import CachingCommands, PipelinedReplies, PollReplies, RefusedCommands
+from redis_pulse.polling.unwaiting import within
 from redis_pulse.sample_store import NO_SAMPLES, RenderedSamples, SampleStore
 from redis_pulse.server_info import Server
 from redis_pulse.telemetry import TargetMetrics
@@ -279,8 +280,7 @@ class TargetPoller:
         except Exception as raised:  # noqa: BLE001  # a fault of one collector costs only its own samples
             error = raised
         try:
-            seconds = self._clock() - started + commands.waited
-            return self._record_run(name, lines, items, error, seconds, commands)
+            return self._record_run(name, lines, items, error, self._clock() - started + commands.waited, commands)
         finally:
             forget_frames(error)  # they refer to this frame, and so to all replies of the poll
 
@@ -317,27 +317,26 @@ class TargetPoller:
         try:
             # The deadline of the commands comes first. It gives the breaker its verdict. It also distinguishes a
             # slow target from a long queue of connects in the exporter.
-            async with asyncio.timeout(self._poll.timeout + CANCEL_AFTER):
-                collector = configured.collector
-                write = self._writing.get(collector.name)
-                if write is not None and not self.server.has_many_nodes:
-                    written = await write(self.server, commands, configured.options, self._target_label)
-                    if written is not None:
-                        return written
-                items = await collector.collect(self.server, commands, configured.options)
-                return await limited_items(items)
+            return await within(self._poll.timeout + CANCEL_AFTER, self._items(configured, commands))
         except TimeoutError:
             if sender.is_queueing:  # both deadlines passed at once, and this one was noticed first
                 raise SkippedError("too many connects at once") from None
             raise OperationTimeoutError("not done in time") from None
 
+    async def _items(self, configured: ConfiguredCollector, commands: CachingCommands) -> Sequence[CollectorItem]:
+        collector, options = configured
+        if (write := self._writing.get(collector.name)) is not None and not self.server.has_many_nodes:
+            written = await write(self.server, commands, options, self._target_label)
+            if written is not None:
+                return written
+        return await limited_items(await collector.collect(self.server, commands, options))
+
     def _samples(self, collector: Collector, items: Iterable[CollectorItem]) -> list[Sample | WrittenLines]:
         """Return the samples of a run. If several nodes answer, counters of INFO continue whichever node answers."""
         if not self.server.has_many_nodes or collector.commands != ("info",):
             return [item for item in items if type(item) is Sample or type(item) is WrittenLines]
-        samples = [item for item in items if type(item) is Sample]
         counters = self._node_counters.setdefault(collector.name, NodeCounters())
-        return list(counters.continued(samples, self.server.run_id))
+        return list(counters.continued((item for item in items if type(item) is Sample), self.server.run_id))
 
     def _record_success(
         self, name: str, items: Iterable[CollectorItem], seconds: float, commands: CachingCommands
@@ -349,8 +348,8 @@ class TargetPoller:
             supported=True,
             denied=bool(commands.denied),
             seconds=seconds,
-            unreadable=sum(1 for item in others if isinstance(item, UnreadableField)),
-            overflow=sum(item.values for item in others if isinstance(item, OverflowCount)),
+            unreadable=sum([1 for item in others if isinstance(item, UnreadableField)]),
+            overflow=sum([item.values for item in others if isinstance(item, OverflowCount)]),
         )
         self._failing.pop(name, None)
         self._newest_error = None

@@ -23,7 +23,7 @@ from redis_pulse.metric import CollectorItem, MetricSpec, OverflowCount, Unreada
 from redis_pulse.parse.info import Info, InfoParser, has_fields, parse_pairs
 from redis_pulse.parse.reply import parse_uint
 from redis_pulse.server_info import INFO_FORMS, InfoQuery, ParsedInfo, Server, Words, identify, repair
-from redis_pulse.slices import sliced, text_slices
+from redis_pulse.slices import ITEMS_PER_SLICE, sliced, text_slices
 
 #: Name → its pairs, as text.
 NamedLines = dict[str, dict[str, str]]
@@ -177,9 +177,10 @@ async def named_lines(info: Info, section: str, prefix: str, server: Server | No
     if newest is not None and is_newest and (known := newest.named.get(section)) is not None:
         return known
     lines: NamedLines = {}
-    async for field, text in sliced(info.get(section, {}).items()):
-        if field.startswith(prefix):
-            lines[field[len(prefix) :]] = parse_pairs(text)
+    async for part in in_slices([*info.get(section, {}).items()], ITEMS_PER_SLICE):
+        for field, text in part:
+            if field.startswith(prefix):
+                lines[field[len(prefix) :]] = parse_pairs(text)
     if newest is not None and is_newest and len(lines) <= _MAX_KEPT_LINES:
         newest.named[section] = lines
     return lines
@@ -191,12 +192,10 @@ def admit_names(limiter: LabelLimiter[str], lines: NamedLines, item: str, limit:
     Names that already had series come first, then those with the largest value of ``item``.
     A name that is too long gets no series, and neither does one that is called ``overflow``.
     """
-    weights = {
-        name: float(parse_uint(pairs.get(item, "")) or 0)
-        for name, pairs in lines.items()
-        if len(name) <= MAX_NAME_LENGTH and name != OVERFLOW
-    }
-    return limiter.admit(weights, limit)
+    names = [name for name in lines if len(name) <= MAX_NAME_LENGTH and name != OVERFLOW]
+    if limiter.has_all(names):
+        return frozenset(names)
+    return limiter.admit({name: float(parse_uint(lines[name].get(item, "")) or 0) for name in names}, limit)
 
 
 async def write_lines(

@@ -8,7 +8,7 @@ Their number and length have no limit, and their bytes need not be text. Three h
 """
 
 import heapq
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from hashlib import blake2b
 from math import inf
@@ -42,6 +42,8 @@ class LabelLimiter(Generic[Value]):
 
         The values ``always`` come before them, and are admitted beyond ``limit`` too.
         """
+        if self.has_all(weights) and self.has_all(always):
+            return frozenset(weights)
         self._last_seen = {
             value: seen for value, seen in self._last_seen.items() if value in weights or now - seen <= self._keep
         }
@@ -52,6 +54,10 @@ class LabelLimiter(Generic[Value]):
         admitted = frozenset(value for value in weights if value in self._last_seen)
         self._last_seen |= dict.fromkeys(admitted, now)
         return admitted
+
+    def has_all(self, values: Iterable[Value]) -> bool:
+        """Return whether all values are admitted without an end, so that ``admit`` would change nothing."""
+        return self._keep == inf and self._last_seen.keys() >= set(values)
 
     @property
     def kept(self) -> AbstractSet[Value]:
