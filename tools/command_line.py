@@ -1,4 +1,4 @@
-"""The commands and options of docs/command-line.md, from the parsers of the command line. ``tools/render.py`` renders them."""
+"""Return the commands and options of docs/command-line.md, from the parsers, for ``tools/render.py``."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,9 +9,7 @@ from redis_pulse.completion import CompletedOption, options_of
 Table = Callable[[Sequence[str], Iterable[Sequence[str]]], str]
 
 #: A command in the text of the help: its words, and its meaning. The meaning may be in the next line.
-_COMMAND = re.compile(
-    r"^  ([a-z-]+(?: (?:\[[A-Z]+…?\]|[A-Z]{2,}|-- …|check FILE|hash))?)\s+([a-z].*)$", re.MULTILINE
-)
+_COMMAND = re.compile(r"^  ([a-z-]+(?: (?:\[[A-Z]+…?\]|[A-Z]{2,}|-- …|check FILE|hash))?)\s+([a-z].*)$", re.MULTILINE)
 
 
 def part(table: Table) -> str:

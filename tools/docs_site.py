@@ -1,11 +1,11 @@
 """Build the site of the documentation: ``make site``, or ``python -m tools.docs_site [--into DIR]``.
 
-``docs/`` is also read on a Git host. There, links lead to files outside of it too, such as ``../deploy/compose.yaml``. So the
-pages are copied first, and links that leave the site get the address of the repository. ``mkdocs.yml`` has the navigation.
-Each of its patterns stands for all pages that match it.
+``docs/`` is also read on a Git host. There, links lead to files outside of it too, such as ``../deploy/compose.yaml``.
+So the pages are copied first, and links that leave the site get the address of the repository. ``mkdocs.yml`` has the
+navigation. Each of its patterns stands for all pages that match it.
 
-``DIR/VERSION/`` is the site of this version. ``DIR/versions.json`` lists all versions below ``DIR``. The selector in the head
-of the pages reads it. ``DIR/index.html`` leads to the newest version.
+``DIR/VERSION/`` is the site of this version. ``DIR/versions.json`` lists all versions below ``DIR``. The selector in
+the head of the pages reads it. ``DIR/index.html`` leads to the newest version.
 """
 
 import argparse
@@ -33,6 +33,8 @@ FROM_ROOT = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md
 ASSETS = ("docs/**/*.png", "docs/**/*.json", "docs/**/*.css")
 _LINK = re.compile(r"(!?\[(?:[^\[\]]|\[[^\]]*\])*\]\()([^()\s]+)(\))")
 _FENCED = re.compile(r"(^ *(?:```|~~~).*?^ *(?:```|~~~) *$)", re.DOTALL | re.MULTILINE)
+#: The margin of a list or a paragraph in a list. The generator needs 4 columns. Other readers need 2 or 3.
+_NESTED = re.compile(r"^ {2,3}(?=[-*] |\d+\. )|(?<=\n\n) {2,3}(?=\S)", re.MULTILINE)
 _VERSION = re.compile(r"\d+(\.\d+)*")
 
 
@@ -91,7 +93,10 @@ def on_site(text: str, source: str, names: Mapping[str, str], root: Path = ROOT)
 
     # Prose and code take turns. The text of a link may contain the end of a line.
     parts = _FENCED.split(text)
-    return "".join(part if part.lstrip().startswith(("```", "~~~")) else _LINK.sub(replaced, part) for part in parts)
+    return "".join(
+        part if part.lstrip().startswith(("```", "~~~")) else _NESTED.sub("    ", _LINK.sub(replaced, part))
+        for part in parts
+    )
 
 
 def _link(link: str, source: str, names: Mapping[str, str], root: Path) -> str:
@@ -128,13 +133,15 @@ def prepare(into: Path, root: Path = ROOT) -> None:
 
 
 def build(into: Path, work: Path) -> Path:
-    """Build the site of this version below ``into``, and return its folder. Raise ``SiteError`` if a warning is printed."""
+    """Build the site of this version below ``into``, and return its folder. A warning is a ``SiteError``."""
     if find_spec("zensical") is None:
         raise SiteError("the generator is not installed: make site installs it")
     shutil.rmtree(work, ignore_errors=True)
     prepare(work)
-    command = [sys.executable, "-m", "zensical", "build", "--clean", "--strict", "--config-file", str(work / "mkdocs.yml")]
-    done = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
+    options = ["--clean", "--strict", "--config-file", str(work / "mkdocs.yml")]
+    done = subprocess.run(  # noqa: S603  # fixed words, and our own path
+        [sys.executable, "-m", "zensical", "build", *options], cwd=work, capture_output=True, text=True, check=False
+    )
     output = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
     if done.returncode or "warning" in output.lower():
         raise SiteError(f"the generator complains:\n{output}")
@@ -166,7 +173,9 @@ def _configuration(root: Path) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build the site and print where it is. Return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tools.docs_site", description="Build the site of the documentation.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.docs_site", description="Build the site of the documentation."
+    )
     parser.add_argument("--into", type=Path, default=ROOT / "dist" / "site", help="folder of all versions (dist/site)")
     into = parser.parse_args(arguments).into.resolve()
     try:
