@@ -19,7 +19,7 @@ CHECK := $(BIN)/python -m pip --disable-pip-version-check check
 SERVER := $(strip $(REDIS_URL)$(REDIS_ADDR)$(REDIS_PULSE_CONFIG)$(findstring --redis-url,$(ARGS))$(findstring --config,$(ARGS)) \
 	$(shell grep -oE '^(export +)?(REDIS_URL|REDIS_ADDR|REDIS_PULSE_CONFIG)=' .env 2>/dev/null))
 
-.PHONY: help run demo test alerts chaos stalls simulate attack soak fuzz check format docs lock audit sbom image bench screenshots clean
+.PHONY: help run demo test alerts chaos stalls simulate attack soak fuzz check format docs site lock audit sbom image bench screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "%-15s %s\n", $$1, $$2}'
@@ -134,8 +134,17 @@ format: $(VENV)/.dev ## format the code
 docs: $(VENV)/.dev ## render tables in docs/ and README, dashboards and rules from the code
 	$(BIN)/python -m tools.render
 
+# Installs the generator of the site beside the tools of the tests.
+$(VENV)/.site: $(VENV)/.locked-site | $(VENV)/.dev
+	@touch $@
+
+# It needs no network once the generator is installed. SITE keeps the folders of other versions, so they stay in the selector.
+SITE ?= dist/site
+site: $(VENV)/.site ## build the site of the documentation into dist/site/VERSION (SITE=another folder)
+	$(BIN)/python -m tools.docs_site --into $(SITE)
+
 # Lock files: dev for tests and tools, run for `make run`, image for the daemon alone, deploy for the tools that test deploy/,
-# build for the tools that build the wheel, audit for those of `make audit` and `make sbom`.
+# build for the tools that build the wheel, audit for those of `make audit` and `make sbom`, site for the generator of the site.
 UV := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 # Dependencies of the wheels with helm that are never imported.
 CARRIERS := aws-cdk-lib aws-cdk-asset-awscli-v1 aws-cdk-asset-node-proxy-agent-v6 aws-cdk-cloud-assembly-schema constructs jsii cattrs \
@@ -147,6 +156,7 @@ lock: $(VENV)/.dev ## write the lock files (UPGRADE=1 for the newest versions)
 	$(BIN)/$(UV) -c requirements/dev.lock $(CARRIERS:%=--no-emit-package %) requirements/deploy.in -o requirements/deploy.lock
 	$(BIN)/$(UV) -c requirements/dev.lock requirements/audit.in -o requirements/audit.lock
 	$(BIN)/$(UV) -c requirements/dev.lock requirements/release.in -o requirements/release.lock
+	$(BIN)/$(UV) -c requirements/dev.lock requirements/site.in -o requirements/site.lock
 	printf 'hatchling\nhatch-fancy-pypi-readme\neditables\n' | $(BIN)/$(UV) -c requirements/dev.lock - -o requirements/build.lock
 
 # Installs the tools of `audit` and `sbom` beside those of the tests.

@@ -59,7 +59,7 @@ def test_alert_has_a_location_an_explanation_and_a_runbook(rule: Rule) -> None:
     assert runbook.startswith(f"# {name}\n")
     for part in ("**Meaning.**", "**Impact.**", "## Diagnosis", "## When it ends"):
         assert part in runbook
-    assert re.search(r"^ {4}\S|`[a-z-]+ ", runbook, re.MULTILINE), "the runbook has no query and no command"
+    assert re.search(r"^```(?:promql|sh)$|`[a-z-]+ ", runbook, re.MULTILINE), "the runbook has no query and no command"
 
 
 def test_every_runbook_has_its_alert() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
-LOCK_FILES = ("image", "run", "dev", "build", "deploy", "release")
+LOCK_FILES = ("image", "run", "dev", "build", "deploy", "release", "site")
 SERVICES = ("pypi", "osv")
 TIMEOUT = 300
 

@@ -16,7 +16,7 @@ from grafana.rules.settings import Settings
 from redis_pulse import collectors, migrate
 from redis_pulse.metric import PREFIX, MetricSpec
 from redis_pulse.telemetry import exporter_metrics
-from tools import acl, advice_pages, left_out, scaling, settings_reference
+from tools import acl, advice_pages, command_line, left_out, scaling, settings_reference
 from tools.chart import add_prometheus_rule, values
 from tools.compat import DIFFERENCES
 from tools.recorded import is_recorded
@@ -30,6 +30,7 @@ def rendered() -> dict[Path, str]:
         "deploy/helm/redis-pulse/README.md": ("values", _values()),
         "docs/acl.md": ("acl", acl.page(collectors.load()).rstrip("\n")),
         "docs/collectors.md": ("collectors", f"{_collectors()}\n{acl.default_set_part(collectors.load())}"),
+        "docs/command-line.md": ("commands", command_line.part(_table)),
         "docs/configuration.md": ("settings", _settings()),
         "docs/metrics.md": ("metrics", _metrics()),
         "docs/compatibility.md": ("differences", _differences()),

@@ -30,7 +30,7 @@ def scaling_part(result: dict[str, Any]) -> str:
     lines = [
         f"Measured at commit `{result['commits']['this']}`, with {result['machine']} and Python {result['python']}:",
         "",
-        f"    {result['command']}",
+        f"```sh\n{result['command']}\n```",
         "",
         _row("targets", [_title(fleet) for fleet in fleets]),
         _row("---", ["---"] * len(fleets)),

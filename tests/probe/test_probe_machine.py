@@ -1,4 +1,4 @@
-"""Compares prober, breaker and address together with a plain model of the table in docs/architecture.md.
+"""Compares prober, breaker and address together with a plain model of the table in docs/breaker.md.
 
 Hypothesis chooses what a target does and when. It answers, replies LOADING, hangs, hangs up, refuses, returns, or moves
 to another address. The real prober and the real breaker run over a socket pair, on a clock that the test advances. The
@@ -154,7 +154,7 @@ class Address:
         self.numbers += [match[1] for match in matches]
         self.received = self.received[matches[-1].end() :] if matches else self.received
 
-    # The model: the rows of the table in docs/architecture.md.
+    # The model: the rows of the table in docs/breaker.md.
 
     def expect_probe(self, due: float) -> None:
         ping = Expected(due)
