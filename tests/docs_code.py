@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import _jsonnet
 import jsonschema
 import trustme
 import yaml
 
-from redis_pulse import calibrate, cli, completion, doctor, keyspace_terminal, migrate
+from redis_pulse import asset_files, calibrate, cli, completion, doctor, keyspace_terminal, migrate
 from redis_pulse.config import Settings
 from redis_pulse.discovery.file_sd import _read_groups
 
@@ -132,9 +133,9 @@ def _own_error(words: Sequence[str]) -> str:
 
 
 def _parse(arguments: list[str]) -> str:
-    own = {"doctor": doctor, "keyspace": keyspace_terminal, "calibrate": calibrate}
+    own = {"doctor": doctor, "keyspace": keyspace_terminal, "calibrate": calibrate, "assets": asset_files}
     match arguments:
-        case ["doctor" | "keyspace" | "calibrate" as command, *rest]:
+        case ["doctor" | "keyspace" | "calibrate" | "assets" as command, *rest]:
             own[command].parser().parse_args(rest)
         case ["web-config", "check", _] | ["web-config", "hash"] | ["migrate-flags"] | ["completion"]:
             pass
@@ -289,6 +290,15 @@ def check_python(block: Block, _folder: Path) -> str:
     return ""
 
 
+def check_jsonnet(block: Block, _folder: Path) -> str:
+    """Evaluate it beside the mixin."""
+    try:
+        _jsonnet.evaluate_snippet(str(block), block.text, [str(ROOT)])
+    except RuntimeError as error:
+        return str(error)
+    return ""
+
+
 def check_dockerfile(block: Block, _folder: Path) -> str:
     """Check that each line begins with an instruction."""
     lines = block.text.replace("\\\n", " ").splitlines()
@@ -318,5 +328,6 @@ CHECKS: dict[str, Callable[[Block, Path], str]] = {
     "json": check_json,
     "ini": check_ini,
     "python": check_python,
+    "jsonnet": check_jsonnet,
     "dockerfile": check_dockerfile,
 }
