@@ -1,5 +1,6 @@
 """Clients, command log and latencies, compared with the values that redis-py reads from the server."""
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -74,14 +75,18 @@ def test_sums_of_clients_equal_the_list_of_the_server(
     assert page.value("redis_clients_list_skipped") == 0
     assert page.sum("redis_clients") >= len(shops)
     oldest = max(int(client["age"]) for client in listed(server))
-    assert oldest - 3 <= total(page, "redis_clients_age_max_seconds") <= oldest
+    since_page = time.monotonic() - page.requested_at
+    assert oldest - 4 - since_page <= total(page, "redis_clients_age_max_seconds") <= oldest
     assert not page.matching("redis_connected_client_info")
 
 
 def test_per_client_series_are_published_on_request(server: RealServer, shops: list[redis.Redis], watch: Watch) -> None:
     daemon = watch(server, collectors={"info": {}, "clients": {"per_client": True, "include_port": True}})
     page = daemon.wait_for(lambda page: total(page, "redis_connected_client_info") == 5)
-    for client in listed(server):
+    before = server.admin.time()[0]
+    clients = listed(server)
+    after = server.admin.time()[0]
+    for client in clients:
         host, port = client["addr"].rsplit(":", 1)
         info = {"user": "shop", "host": host, "port": port, "db": "0", "resp": client["resp"], "flags": client["flags"]}
         assert page.value("redis_connected_client_info", id=client["id"], **info) == 1
@@ -91,8 +96,7 @@ def test_per_client_series_are_published_on_request(server: RealServer, shops: l
         created = page.value("redis_connected_client_created_at_timestamp", **labels)
         later = daemon.page().value("redis_connected_client_created_at_timestamp", **labels)
         assert created == later
-        now = server.admin.time()[0]
-        assert abs(now - int(client["age"]) - (created or 0)) <= 2
+        assert before - 2 <= (created or 0) + int(client["age"]) <= after + 2
 
 
 def test_list_of_too_many_clients_is_not_requested(server: RealServer, shops: list[redis.Redis], watch: Watch) -> None:
@@ -120,15 +124,18 @@ def test_histograms_have_counts_of_the_server_and_sums_of_commandstats(server: R
         cmd = command.decode()
         parts = dict(zip(content[::2], content[1::2], strict=True))
         numbers = parts[b"histogram_usec"]
+        buckets = page.matching("redis_command_latency_seconds_bucket", cmd=cmd)
+        edges[cmd] = {dict(labels)["le"] for labels in buckets}
+        longest = max(float(edge) for edge in edges[cmd] - {"+Inf"})
         for edge, count in zip(numbers[::2], numbers[1::2], strict=True):
+            if edge / 1e6 > longest:  # on a busy machine a command takes longer
+                continue
             assert page.value("redis_command_latency_seconds_bucket", cmd=cmd, le=repr(edge / 1e6)) == count
             assert page.value("redis_commands_latencies_usec_bucket", cmd=cmd, le=str(edge)) == count
         for name, unit in (("redis_command_latency_seconds", 1e6), ("redis_commands_latencies_usec", 1)):
             assert page.value(f"{name}_count", cmd=cmd) == parts[b"calls"]
             assert page.value(f"{name}_bucket", cmd=cmd, le="+Inf") == parts[b"calls"]
             assert page.value(f"{name}_sum", cmd=cmd) == stats[f"cmdstat_{cmd}"]["usec"] / unit
-        buckets = page.matching("redis_command_latency_seconds_bucket", cmd=cmd)
-        edges[cmd] = {dict(labels)["le"] for labels in buckets}
     assert edges["get"] == edges["eval"] == edges["georadius_ro"]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.integration.daemon import Daemon
-from tests.integration.pages import assert_no_new_failures
+from tests.integration.pages import Page, assert_no_new_failures
 from tests.integration.servers import RealServer
 
 pytestmark = pytest.mark.integration
@@ -59,13 +59,21 @@ def test_targets_are_added_removed_and_changed_without_a_restart(
 def test_unchanged_target_keeps_its_connections_and_counts(start_server: Start, start_daemon: Any) -> None:
     server, other = start_server(), start_server()
     daemon = start_daemon(config={"targets": [target("kept", server)]})
-    first = daemon.wait_until_up()
+    daemon.wait_until_up()
+    first = daemon.wait_for(lambda page: page.value("redis_uptime_in_seconds") is not None)
     before = server.run("INFO", "stats")["total_connections_received"]
     daemon.configure({"targets": [target("kept", server), target("added", other)]})
     daemon.reload()
     daemon.wait_until_up("added")
-    daemon.assert_every_ping_counted(first, "kept")
-    assert server.run("INFO", "stats")["total_connections_received"] == before
+    last = daemon.assert_every_ping_counted(first, "kept")
+    after = server.run("INFO", "stats")["total_connections_received"]
+    assert after == before or has_failures(last, "kept"), "only failures, on a busy machine, replace a connection"
+
+
+def has_failures(page: Page, name: str) -> bool:
+    """Return whether anything failed. Only pings have series of failures that never occurred."""
+    failures = page.matching("redis_operation_failures_total", target=name)
+    return any(value or dict(labels)["operation"] != "ping" for labels, value in failures.items())
 
 
 @pytest.mark.parametrize(
