@@ -35,6 +35,8 @@ from tests import collector_options, replay
 from tests.recordings import REPLIES
 from tools import acl
 
+pytestmark = pytest.mark.slow
+
 NAMES = list(collectors.load())
 #: Established names with quantiles of 50 and 99, which only the text format allows.
 NOT_OPENMETRICS = {"redis_latency_percentiles_usec"}

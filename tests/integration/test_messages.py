@@ -12,7 +12,7 @@ from tests.integration.daemon import Daemon
 from tests.integration.pages import Page
 from tests.integration.servers import RealServer
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 Start = Callable[..., RealServer]
 Watch = Callable[..., Daemon]

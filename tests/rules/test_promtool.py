@@ -45,6 +45,8 @@ from tests.rules import (
 from tests.rules.case import Case
 from tests.rules.cases_stalls import TextCase
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = Settings()
 Groups = tuple[Group, ...]
 

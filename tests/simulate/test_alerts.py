@@ -7,6 +7,8 @@ import pytest
 from simulate.alerts import RuleSeries
 from tests.integration.requirements import need
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def promtool() -> None:

@@ -2,8 +2,12 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from simulate.run import run_seed
 from tests.simulate.failed_seeds import FAILED
+
+pytestmark = pytest.mark.slow
 
 
 def test_seed_replays_to_same_log_and_pages() -> None:
