@@ -260,6 +260,15 @@ class WrittenLines(NamedTuple):
 CollectorItem = Sample | WrittenLines | UnreadableField | OverflowCount | CollectorFault | SlowCommands | LatencySpikes
 
 
+class KeptItems(tuple[CollectorItem, ...]):
+    """What a collector yielded, if it can tell that nothing has changed: it then returns the same object again.
+
+    The lines of the last run are then kept. Nothing among the items may depend on the time.
+    """
+
+    __slots__ = ()
+
+
 def gauge(
     section: str, item: str, name: str, text: str, convert: Convert = parse_number, *, labels: tuple[str, ...] = ()
 ) -> MetricSpec:

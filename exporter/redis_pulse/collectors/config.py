@@ -8,6 +8,7 @@ in ``show``. List further settings to hide in ``hide``. An empty value is shown,
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any, ClassVar, Self
 
@@ -15,7 +16,7 @@ from redis_pulse.collectors.support.redact_settings import SettingsOptions, sett
 from redis_pulse.commands import UNSUPPORTED, Args, Commands
 from redis_pulse.config import Options
 from redis_pulse.errors import TargetError
-from redis_pulse.metric import CollectorItem, MetricSpec, Sample, UnreadableField, gauge
+from redis_pulse.metric import CollectorItem, KeptItems, MetricSpec, Sample, UnreadableField, gauge
 from redis_pulse.parse.reply import as_pairs
 from redis_pulse.server_info import Server
 
@@ -38,6 +39,8 @@ VALUE = gauge(_SECTION, "* that are numbers", "config_value", "Value of a settin
 # fmt: on
 #: Classes of clients, under the names that servers use.
 _CLIENT_CLASSES = frozenset({"normal", "slave", "replica", "pubsub"})
+#: Different replies whose samples are kept. None of them contains a secret.
+_KNOWN_REPLIES = 64
 _SETTINGS = (*(metric.field for metric in NUMBER_METRICS), BUFFER_LIMITS)
 
 
@@ -80,22 +83,12 @@ class ConfigCollector:
         """Read the settings. A setting that the server does not have gives no sample."""
         if server.identity != self._identity:
             self._refused, self._identity, self._is_allowed = set(), server.identity, False
-        items: list[CollectorItem] = []
-        settings: dict[str, str] = {}
-        for reply in await self._request(commands, everything=options.include_config_metrics):
-            if isinstance(reply, TargetError):
-                items += [] if isinstance(reply, UNSUPPORTED) else [UnreadableField(_SECTION)]
-                continue
-            fields, bad = as_pairs(reply)
-            settings |= fields
-            items += [UnreadableField(_SECTION)] * bad
-        for metric in NUMBER_METRICS:
-            if metric.field in settings and (item := metric.parse(settings[metric.field])) is not None:
-                items.append(item)
-        items += _buffer_limit_samples(settings)
+        replies = await self._request(commands, everything=options.include_config_metrics)
         if options.include_config_metrics:
+            items, settings = _read(replies)
             return chain(items, settings_samples(KEY_VALUE, VALUE, settings, options))
-        return items
+        texts = [(*reply,) for reply in replies if type(reply) is list and {*map(type, reply)} <= {bytes}]
+        return _known_items(tuple(texts)) if len(texts) == len(replies) else _read(replies)[0]
 
     async def _request(self, commands: Commands, *, everything: bool) -> list[Any]:
         """Return the replies to CONFIG GET.
@@ -120,6 +113,30 @@ class ConfigCollector:
         refused = {name for name, reply in zip(names, replies, strict=True) if _refuses_setting(reply)}
         self._refused |= refused
         return [reply for name, reply in zip(names, replies, strict=True) if name not in refused]
+
+
+def _read(replies: Iterable[Any]) -> tuple[list[CollectorItem], dict[str, str]]:
+    """Return the samples of the replies, and the settings in them."""
+    items: list[CollectorItem] = []
+    settings: dict[str, str] = {}
+    for reply in replies:
+        if isinstance(reply, TargetError):
+            items += [] if isinstance(reply, UNSUPPORTED) else [UnreadableField(_SECTION)]
+            continue
+        fields, bad = as_pairs(reply)
+        settings |= fields
+        items += [UnreadableField(_SECTION)] * bad
+    for metric in NUMBER_METRICS:
+        if metric.field in settings and (item := metric.parse(settings[metric.field])) is not None:
+            items.append(item)
+    items += _buffer_limit_samples(settings)
+    return items, settings
+
+
+@lru_cache(maxsize=_KNOWN_REPLIES)
+def _known_items(replies: tuple[tuple[bytes, ...], ...]) -> KeptItems:
+    """Return the samples of replies as they usually are. Most servers have the same ones, in each poll."""
+    return KeptItems(_read(map(list, replies))[0])
 
 
 def _refuses_setting(reply: Any) -> bool:

@@ -19,6 +19,7 @@ from redis_pulse.config import Options
 from redis_pulse.config.option_types import Field, PositiveCount
 from redis_pulse.metric import (
     CollectorItem,
+    KeptItems,
     MetricSpec,
     OverflowCount,
     Sample,
@@ -204,6 +205,8 @@ class SlowLogCollector:
         self._clients = NamedTotals(("",))
         #: The samples of all sums. They are built again only when there are new entries.
         self._samples: tuple[Sample, ...] = ()
+        #: What the last run returned.
+        self._last = KeptItems()
 
     def for_target(self) -> Self:
         """Return a copy. It remembers the newest entry that it read, and what it counted."""
@@ -226,7 +229,9 @@ class SlowLogCollector:
             items += await self._count(server, commands, options, newest, length or 0)
         elif not self._samples:
             self._add(_NewEntries(), options)
-        return [*items, *self._samples]
+        if self._last != (found := (*items, *self._samples)):
+            self._last = KeptItems(found)
+        return self._last
 
     async def _count(
         self, server: Server, commands: Commands, options: SlowLogOptions, newest: list[Any], length: int

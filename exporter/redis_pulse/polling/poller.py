@@ -5,11 +5,11 @@ The poller measures, isolates, limits and counts each run. A collector only read
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from redis_pulse.client import GuardedCall, OperationCommands, TargetClient
 from redis_pulse.collectors import Collector, Requesting, Writing
-from redis_pulse.collectors.support.series_limit import limited_items
+from redis_pulse.collectors.support.series_limit import MAX_SAMPLES, limited_items
 from redis_pulse.commands import UNSUPPORTED, Args
 from redis_pulse.config import Options
 from redis_pulse.config.option_types import RoleOptions
@@ -25,6 +25,7 @@ from redis_pulse.errors import (
 from redis_pulse.metric import (
     CollectorFault,
     CollectorItem,
+    KeptItems,
     LatencySpikes,
     OverflowCount,
     Sample,
@@ -32,7 +33,9 @@ from redis_pulse.metric import (
     UnreadableField,
     WrittenLines,
 )
+from redis_pulse.polling.kept_lines import KeptLines
 from redis_pulse.polling.node_counters import NodeCounters
+from redis_pulse.polling.observer import CollectorObserver
 from redis_pulse.polling.pipelines import Pipelines
 from redis_pulse.polling.poll_commands import CachingCommands, PipelinedReplies, PollReplies, RefusedCommands
 from redis_pulse.polling.unwaiting import within
@@ -61,42 +64,6 @@ class ConfiguredCollector(NamedTuple):
     def is_expensive(self) -> bool:
         """Whether it runs every ``poll.interval`` only, even if other collectors run before each scrape."""
         return not self.collector.default or not LONG_REPLIES.isdisjoint(self.collector.commands)
-
-
-class CollectorObserver(Protocol):
-    """Is notified of the results of collectors."""
-
-    def on_collector(self, collector: str, error: Exception | None) -> None:
-        """Handle the end of a run. An ``error`` that is not a TargetError is a fault of the collector itself."""
-        ...
-
-    def unsupported(self, collector: str, error: TargetError) -> None:
-        """Handle a run that failed because the server lacks what the collector reads."""
-        ...
-
-    def denied(self, collector: str, commands: Iterable[str], *, worked: bool) -> None:
-        """Handle commands that the user may not run. ``worked``: the collector succeeded without them."""
-        ...
-
-    def skipped_for_role(self, collector: str) -> None:
-        """Handle a collector that no longer runs on this server."""
-        ...
-
-    def partial_failures(self, collector: str, faults: Sequence[CollectorFault]) -> None:
-        """Handle the parts of a collector that returned nothing, in a run that succeeded."""
-        ...
-
-    def slow_commands(self, found: SlowCommands) -> None:
-        """Handle the slow commands that the server has logged since the last poll."""
-        ...
-
-    def latency_spikes(self, found: LatencySpikes) -> None:
-        """Handle the newest spikes of the server's latency monitor."""
-        ...
-
-    def polled(self) -> None:
-        """Handle the end of a poll."""
-        ...
 
 
 class FailedCollector(NamedTuple):
@@ -141,6 +108,7 @@ class TargetPoller:
         self._writing = {
             one.collector.name: one.collector.write for one in collectors if isinstance(one.collector, Writing)
         }
+        self._kept = KeptLines()
         self._reads_info = any(one.collector.name == INFO for one in collectors)
         #: by collector that reads only INFO, if several nodes answer
         self._node_counters: dict[str, NodeCounters] = {}
@@ -271,7 +239,11 @@ class TargetPoller:
         lines = NO_SAMPLES
         try:
             items = await self._collect(configured, commands, sender)
-            lines = await self._store.render(self._name, self._samples(configured.collector, items))
+            if (kept := self._kept.lines(name, items)) is None:
+                lines = await self._store.render(self._name, self._samples(configured.collector, items))
+                self._kept.keep(name, items, lines)
+            else:
+                lines = kept
             self._end_if_stopped()
         except asyncio.CancelledError as cancelled:
             operation.total.inc()
@@ -329,7 +301,8 @@ class TargetPoller:
             written = await write(self.server, commands, options, self._target_label)
             if written is not None:
                 return written
-        return await limited_items(await collector.collect(self.server, commands, options))
+        items = await collector.collect(self.server, commands, options)
+        return items if type(items) is KeptItems and len(items) <= MAX_SAMPLES else await limited_items(items)
 
     def _samples(self, collector: Collector, items: Iterable[CollectorItem]) -> list[Sample | WrittenLines]:
         """Return the samples of a run. If several nodes answer, counters of INFO continue whichever node answers."""
