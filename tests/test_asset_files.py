@@ -116,7 +116,7 @@ def test_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
 
 def test_installed_package_is_preferred_and_private_files_are_left_out(tmp_path: Path) -> None:
     package = tmp_path / "lib" / "redis_pulse"
-    for name in ("deploy/a.yaml", "deploy/web/key.pem", "grafana/dashboards/b.json"):
+    for name in ("deploy/a.yaml", "deploy/web/key.pem", "grafana/dashboards/b.json", "mixin/c.json"):
         file = package / "assets" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"x")
@@ -124,6 +124,7 @@ def test_installed_package_is_preferred_and_private_files_are_left_out(tmp_path:
         "deploy/a.yaml",
         "deploy/helm/redis-pulse/files/dashboards/b.json",
         "grafana/dashboards/b.json",
+        "mixin/c.json",
     ]
 
 

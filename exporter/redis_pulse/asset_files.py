@@ -1,6 +1,6 @@
 """The command ``redis-pulse assets``: write the dashboards, rules and examples of this version into a folder.
 
-The files are inside the package, below ``assets/``. In a checkout they are ``deploy/`` and ``grafana/dashboards/``.
+The files are inside the package, below ``assets/``. In a checkout they are ``deploy/``, ``grafana/dashboards/`` and ``mixin/``.
 They keep these paths in the folder. So relative paths between them and in the documents stay valid.
 
 ``DIR/.redis-pulse-assets`` has the digest of each file that was written, as ``sha256sum --check`` reads it. So a later
@@ -20,7 +20,7 @@ from redis_pulse.terminal import QuietParser, write
 
 _PACKAGE = Path(__file__).parent
 #: The folders of a checkout that the package contains.
-FOLDERS = ("deploy", "grafana/dashboards")
+FOLDERS = ("deploy", "grafana/dashboards", "mixin")
 #: Links to folders in a checkout, and what they lead to. A wheel cannot contain links.
 LINKS = {
     "deploy/helm/redis-pulse/files/dashboards": "grafana/dashboards",

@@ -88,7 +88,12 @@ def assets(release: Release) -> Result:
     run([program, "assets", folder], cwd=release.scratch, env=environment())
     again = run([program, "assets", folder], cwd=release.scratch, env=environment())
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    needed = {"deploy/prometheus/alerts.yaml", "grafana/dashboards/redis-pulse-overview.json", "deploy/compose.yaml"}
+    needed = {
+        "deploy/compose.yaml",
+        "deploy/prometheus/alerts.yaml",
+        "grafana/dashboards/redis-pulse-overview.json",
+        "mixin/mixin.libsonnet",
+    }
     errors = [f"{name} was not written" for name in sorted(needed - names)]
     if not again.startswith("0 files written"):
         errors.append(f"the second run was not silent: {again.splitlines()[0]}")
