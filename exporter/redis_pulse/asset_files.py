@@ -1,7 +1,7 @@
 """The command ``redis-pulse assets``: write the dashboards, rules and examples of this version into a folder.
 
-The files are inside the package, below ``assets/``. In a checkout they are ``deploy/``, ``grafana/dashboards/`` and ``mixin/``.
-They keep these paths in the folder. So relative paths between them and in the documents stay valid.
+The files are inside the package, below ``assets/``. In a checkout they are ``deploy/``, ``grafana/dashboards/`` and
+``mixin/``. They keep these paths in the folder. So relative paths between them and in the documents stay valid.
 
 ``DIR/.redis-pulse-assets`` has the digest of each file that was written, as ``sha256sum --check`` reads it. So a later
 version replaces files that are unchanged, and refuses to replace files that someone has edited.

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 JOB = 'job="redis-pulse", instance="exporter:9121"'
-_SHORT = re.compile(r"(@?)([a-z_]+)(?:\{(.*)\})?(?: ([\w/.-]+))?")
+_SHORT = re.compile(r"(@?)([a-z_][a-z0-9_:]*)(?:\{(.*)\})?(?: ([\w/.-]+))?")
 
 
 @dataclass(frozen=True)

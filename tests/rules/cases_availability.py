@@ -25,6 +25,16 @@ CASES = [
         {"redis_up": "1x3 0x12", "redis_up sessions": "1x15"},
         {"1m45s": "", "2m": "RedisTargetDown cart critical"},
     ),
+    Case(
+        "server that returned is reported for six minutes more",
+        {"redis_up": "1x3 0x6 1x60"},
+        {
+            "2m15s": "RedisTargetDown cart critical",
+            "8m": "RedisTargetDown cart critical",
+            "9m30s": "",
+            "15m": "",
+        },
+    ),
     Case("restart of half a minute raises no alert", {"redis_up": "1x3 0 0 1x20"}, {"1m15s": "", "2m": "", "5m": ""}),
     # 15 pings in 15 s. The failures have two reasons. Each is below the limit, and only their sum is above it.
     Case(

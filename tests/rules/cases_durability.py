@@ -91,6 +91,15 @@ CASES = [
         {"2m": "", "3m": "RedisRestarted cart info", "16m": "RedisRestarted cart info", "19m": ""},
     ),
     Case(
+        "restart whose outage is reported by a page is not reported again",
+        {
+            "redis_uptime_in_seconds": "1000+15x8 _x2 3+15x100",
+            "target:redis_availability_slo:burn_rate1h": "0x8 16x100",
+            "target:redis_ping_failures:rate1h": "0x8 0.0166x100",
+        },
+        {"3m": "", "10m": "", "16m": ""},
+    ),
+    Case(
         "start time that varies by a second is no restart",
         {"redis_uptime_in_seconds": "1000+15x60", "redis_start_time_seconds": "100 101 100 101 100 101 100 101x50"},
         {"2m": "", "10m": ""},
