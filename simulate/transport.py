@@ -38,13 +38,23 @@ class StreamTransport(asyncio.Transport):
         if self._buffer:
             self._flush()
         while stream.inbox and not self._is_paused and not self._is_closing:
-            self._protocol.data_received(stream.read(WINDOW)[0])
+            self._receive()
         if stream.error is not None:
             self._lose(stream.error)
         elif stream.eof and not stream.inbox and not self._is_paused and not self._has_eof:
             self._has_eof = True
             if not self._protocol.eof_received():
                 self.close()
+
+    def _receive(self) -> None:
+        """Give the protocol what has arrived. A protocol with a buffer of its own gets as much as that can hold."""
+        if not isinstance(self._protocol, asyncio.BufferedProtocol):
+            self._protocol.data_received(self._stream.read(WINDOW)[0])
+            return
+        buffer = memoryview(self._protocol.get_buffer(-1))
+        data = self._stream.read(len(buffer))[0]
+        buffer[: len(data)] = data
+        self._protocol.buffer_updated(len(data))
 
     def write(self, data: Any) -> None:
         """Send, or keep what there is no space for."""
