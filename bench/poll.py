@@ -136,7 +136,7 @@ async def work(port: int, *, profiled: bool) -> None:
     import io
     import pstats
 
-    from redis_pulse import collectors
+    from redis_pulse import collectors, slices
     from redis_pulse.exposition import render_steps
     from redis_pulse.polling import ConfiguredCollector, TargetPoller
     from redis_pulse.sample_store import SampleStore
@@ -148,15 +148,10 @@ async def work(port: int, *, profiled: bool) -> None:
     defaults = [
         ConfiguredCollector(one.for_target(), one.options()) for one in collectors.load().values() if one.default
     ]
-    poller = TargetPoller(
-        harness.client,
-        defaults,
-        store,
-        harness.target_metrics,
-        harness.observer,
-        ping_error=lambda: None,
-        clock=time.monotonic,
-    )
+    # An older tree has no shared turns.
+    options: dict[str, Any] = {"turns": slices.SharedTurns()} if hasattr(slices, "SharedTurns") else {}
+    options |= {"ping_error": lambda: None, "clock": time.monotonic}
+    poller = TargetPoller(harness.client, defaults, store, harness.target_metrics, harness.observer, **options)
     profiler = cProfile.Profile(time.process_time)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     gc.collect()

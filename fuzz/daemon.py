@@ -2,7 +2,6 @@
 
 Time is turned by hand. The server closes a connection after a reply that may be incomplete, so nothing waits for long.
 """
-# ruff: noqa: E501 - some tables have one line per row
 
 import asyncio
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from redis_pulse.config.models import PollSettings
 from redis_pulse.exposition import render_steps
 from redis_pulse.polling import ConfiguredCollector, TargetPoller
 from redis_pulse.sample_store import SampleStore
+from redis_pulse.slices import SharedTurns
 from redis_pulse.text_format import MAX_LINE_BYTES
 from tests.harness import TargetHarness
 
@@ -83,7 +83,8 @@ async def _poll(seed: int) -> None:
     store = SampleStore(render_steps, harness.clock)
     configured = [ConfiguredCollector(one.for_target(), one.options()) for one in collectors.load().values()]
     poller = TargetPoller(
-        harness.client, configured, store, harness.target_metrics, harness.observer, ping_error=lambda: None, clock=harness.clock
+        harness.client, configured, store, harness.target_metrics, harness.observer,
+        ping_error=lambda: None, turns=SharedTurns(), clock=harness.clock,
     )  # fmt: skip
     for _ in range(2):
         await harness.probe_due()

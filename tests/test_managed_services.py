@@ -18,6 +18,7 @@ from redis_pulse.exposition.rendering import with_headers
 from redis_pulse.metric import MetricSpec
 from redis_pulse.polling import ConfiguredCollector, TargetPoller
 from redis_pulse.sample_store import SampleStore
+from redis_pulse.slices import SharedTurns
 from tests import replay
 from tests.harness import TargetHarness, metric_value
 from tests.managed_services import DOUBLES, SERVICES, DoubleServer
@@ -45,6 +46,7 @@ class PolledService(TargetHarness):
             self.target_metrics,
             self.observer,
             ping_error=lambda: self.prober.last_failure,
+            turns=SharedTurns(),
             clock=self.clock,
         )
         # The double listens on the local host, and not at the address of the service.

@@ -6,7 +6,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_pulse.slices import BYTES_PER_SLICE, MAX_LINE_BYTES, sliced, text_slices
+from redis_pulse.slices import BYTES_PER_SLICE, MAX_LINE_BYTES, SharedTurns, sliced, text_slices
 
 
 async def turns_during(work: "asyncio.Task[object]") -> int:
@@ -51,3 +51,33 @@ def test_no_text_is_lost(text: bytes) -> None:
         return "".join([part async for part in text_slices(text * 500)])
 
     assert asyncio.run(read()).count("\n") == text.count(b"\n") * 500
+
+
+async def test_all_tasks_share_the_slice_of_a_turn() -> None:
+    """Ten tasks work for 1 s at a time, and slices last 1 s. So in each turn of the loop one of them works."""
+    now, turn, worked = 0.0, 0, list[tuple[int, int]]()
+    turns = SharedTurns(1.0, lambda: now)
+
+    async def work(number: int) -> None:
+        nonlocal now
+        for _ in range(3):
+            await turns.take()
+            worked.append((turn, number))
+            now += 1
+
+    tasks = [asyncio.create_task(work(number)) for number in range(10)]
+    while not all(task.done() for task in tasks):
+        turn += 1
+        await asyncio.sleep(0)
+    assert sorted(number for _, number in worked) == sorted([*range(10)] * 3)
+    assert len({turn for turn, _ in worked}) == len(worked), "no turn of the loop had two slices"
+
+
+async def test_short_work_needs_no_further_turn() -> None:
+    turns = SharedTurns(1.0, lambda: 0.0)
+
+    async def work() -> None:
+        for _ in range(100):
+            await turns.take()
+
+    assert await turns_during(asyncio.create_task(work())) == 1

@@ -15,7 +15,7 @@ BYTES_PER_SLICE = 16_384
 MAX_LINE_BYTES = 65_536
 #: Seconds after which the event loop gets a turn.
 SECONDS_PER_SLICE = 0.002
-#: The same for the page of metrics, which is made and sent while pings are due.
+#: The same for the page of metrics and for polls, which go on while pings are due.
 MAX_SLICE = 0.001
 
 
@@ -59,3 +59,28 @@ class Turns:
         if self._clock() - self._slice >= self._seconds:
             await asyncio.sleep(0)
             self._slice = self._clock()
+
+
+class SharedTurns:
+    """Lets all tasks together work for one slice in each turn of the event loop. ``clock`` is in seconds.
+
+    Twenty targets may be polled at once. With a slice for each, a due PING would wait for twenty slices.
+    """
+
+    def __init__(self, seconds: float = MAX_SLICE, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        #: when the slice of this turn began, or None before anybody worked in it
+        self._began: float | None = None
+
+    async def take(self) -> None:
+        """Wait for a turn of the loop whose slice is not over."""
+        while self._began is not None:
+            if self._clock() - self._began < self._seconds:
+                return
+            await asyncio.sleep(0)
+        self._began = self._clock()
+        asyncio.get_running_loop().call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        self._began = None

@@ -13,6 +13,7 @@ from redis_pulse.daemon.target_shutdown import MonitoredTarget, TargetShutdown
 from redis_pulse.exposition import render_steps
 from redis_pulse.polling import TargetPoller
 from redis_pulse.sample_store import SampleStore
+from redis_pulse.slices import SharedTurns
 from tests.fakes import FakeServer
 from tests.harness import TargetHarness, eventually, metric_value
 from tests.patience import at_most
@@ -35,6 +36,7 @@ class ShutdownHarness:
             target.target_metrics,
             target.observer,
             ping_error=lambda: None,
+            turns=SharedTurns(),
             clock=target.clock,
         )
         self.monitored = MonitoredTarget(

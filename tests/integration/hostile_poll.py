@@ -22,6 +22,7 @@ from redis_pulse.config.models import PollSettings
 from redis_pulse.exposition import render_steps
 from redis_pulse.polling import ConfiguredCollector, TargetPoller
 from redis_pulse.sample_store import SampleStore
+from redis_pulse.slices import SharedTurns
 from tests.harness import TargetHarness
 
 MB = 2**20
@@ -180,7 +181,7 @@ async def poll(port: int) -> dict[str, Any]:
     ]
     poller = TargetPoller(
         harness.client, configured, store, harness.target_metrics, harness.observer,
-        ping_error=lambda: None, clock=time.monotonic,
+        ping_error=lambda: None, turns=SharedTurns(), clock=time.monotonic,
     )  # fmt: skip
     before = memory("VmRSS")
     with LoopTimer() as timer:

@@ -15,6 +15,7 @@ from redis_pulse.metric import CollectorItem, KeptItems, MetricSpec, UnreadableF
 from redis_pulse.polling import ConfiguredCollector, TargetPoller
 from redis_pulse.sample_store import SampleStore
 from redis_pulse.server_info import Server
+from redis_pulse.slices import SharedTurns
 from tests.fakes import FakeCommands, FakeServer
 from tests.harness import TargetHarness, end_first_zeros, metric_value
 
@@ -53,6 +54,7 @@ class Polled(TargetHarness):
             self.target_metrics,
             self.observer,
             ping_error=lambda: None,
+            turns=SharedTurns(),
             clock=self.clock,
         )
 

@@ -14,6 +14,7 @@ from redis_pulse.metric import CollectorItem, MetricSpec, gauge
 from redis_pulse.polling import ConfiguredCollector, TargetPoller
 from redis_pulse.sample_store import SampleStore
 from redis_pulse.server_info import Server
+from redis_pulse.slices import SharedTurns
 from tests.fakes import FakeServer, Reply, error
 from tests.harness import TargetHarness, metric_value
 
@@ -56,6 +57,7 @@ class Harness(TargetHarness):
             self.target_metrics,
             self.observer,
             ping_error=lambda: None,
+            turns=SharedTurns(),
             clock=self.clock,
         )
 

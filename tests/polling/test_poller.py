@@ -33,6 +33,7 @@ from redis_pulse.polling import ConfiguredCollector, TargetPoller
 from redis_pulse.polling.poll_commands import CachingCommands
 from redis_pulse.sample_store import SampleStore
 from redis_pulse.server_info import Server
+from redis_pulse.slices import SharedTurns
 from tests.fakes import FakeServer, Reply, bulk, error
 from tests.harness import TargetHarness, all_samples, block_event_loop, end_first_zeros, eventually, metric_value
 
@@ -98,6 +99,7 @@ class PollerHarness(TargetHarness):
             self.target_metrics,
             self.observer,
             ping_error=lambda: self.prober.last_failure,
+            turns=SharedTurns(),
             clock=self.now,
         )
 

@@ -30,6 +30,7 @@ from redis_pulse.probe.cold_connect import ColdConnectProbe
 from redis_pulse.probe.replication_delay import HeartbeatRegistry
 from redis_pulse.sample_store import SampleStore
 from redis_pulse.scheduling import PollPlanner, Scheduler
+from redis_pulse.slices import SharedTurns
 from redis_pulse.stalls import EnquirySlots, StallRegistry
 from redis_pulse.status import StatusRegistry, find_risks
 from redis_pulse.telemetry import ExporterMetrics, TargetMetrics, families
@@ -77,6 +78,7 @@ class TargetManager:
         #: shared by all targets and sources, as are the logins that expire
         self.connect_limiter = ConnectLimiter()
         self.tokens = TokenRegistry()
+        self._make_poller = partial(TargetPoller, store=store, turns=SharedTurns(), clock=clock)
         self._probe_log = probe_log
         #: the records of all targets
         self.stalls = StallRegistry(metrics.own_delay, self._role_of, clock)
@@ -280,8 +282,8 @@ class TargetManager:
             predecessor=None if before is None else before.prober,
         )
         status.has_connection = lambda: prober.connection is not None
-        poller = TargetPoller(
-            client, collectors, self._store, metrics, events, ping_error=lambda: prober.last_failure, clock=self._clock
+        poller = self._make_poller(
+            client, collectors, metrics=metrics, observer=events, ping_error=lambda: prober.last_failure
         )
         if stalls is not None:
             stalls.prober = prober

@@ -13,6 +13,7 @@ from redis_pulse.exposition import render_steps
 from redis_pulse.metric import CollectorFault, LatencySpikes, SlowCommands
 from redis_pulse.polling import ConfiguredCollector, TargetPoller
 from redis_pulse.sample_store import SampleStore
+from redis_pulse.slices import SharedTurns
 from redis_pulse.telemetry import ExporterMetrics
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ async def poll_once(examination: "Examination") -> PollResult:
         target_metrics,
         _Recorder(examination, result),
         ping_error=lambda: None,
+        turns=SharedTurns(),
         clock=clock,
     )
     examination.server = poller.server

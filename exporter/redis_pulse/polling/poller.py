@@ -41,6 +41,7 @@ from redis_pulse.polling.poll_commands import CachingCommands, PipelinedReplies,
 from redis_pulse.polling.unwaiting import within
 from redis_pulse.sample_store import NO_SAMPLES, RenderedSamples, SampleStore
 from redis_pulse.server_info import Server
+from redis_pulse.slices import SharedTurns
 from redis_pulse.telemetry import TargetMetrics
 from redis_pulse.text_format import render_label
 
@@ -48,8 +49,6 @@ from redis_pulse.text_format import render_label
 CANCEL_AFTER = 0.1
 #: Commands whose replies grow with the use of the server, so that their number must not depend on scrapes.
 LONG_REPLIES = frozenset({"client|list"})
-#: Seconds of work after which other tasks may run.
-MAX_WORK = 0.001
 #: The collector that finds out what the server is. If its command is unknown, that is a failure.
 INFO = "info"
 
@@ -74,7 +73,10 @@ class FailedCollector(NamedTuple):
 
 
 class TargetPoller:
-    """Polls one target. ``ping_error()`` returns the error of its newest ping, or None if that succeeded."""
+    """Polls one target. ``ping_error()`` returns the error of its newest ping, or None if that succeeded.
+
+    All pollers of an event loop share ``turns``.
+    """
 
     def __init__(
         self,
@@ -85,6 +87,7 @@ class TargetPoller:
         observer: CollectorObserver,
         *,
         ping_error: Callable[[], TargetError | None],
+        turns: SharedTurns,
         clock: Callable[[], float],
     ) -> None:
         self._client = client
@@ -96,6 +99,7 @@ class TargetPoller:
         self._store = store
         self._metrics = metrics
         self._observer = observer
+        self._turns = turns
         self._clock = clock
         self._ping_error = ping_error
         self._newest_error: TargetError | None = None
@@ -154,11 +158,8 @@ class TargetPoller:
                 collectors = self._collectors if complete else self._cheap
                 if self.server.info_query is not None or not self._reads_info:
                     await self._send_announced(replies, pipelined, call, complete=complete)
-                paused = self._clock()
                 for configured in collectors:
-                    if self._clock() - paused >= MAX_WORK:
-                        await asyncio.sleep(0)  # most replies are there, so nothing else lets other tasks run
-                        paused = self._clock()
+                    await self._turns.take()  # most replies are there, so nothing else lets other tasks run
                     self._end_if_stopped()
                     if not self._applies(configured):
                         self._skip_collector(configured.collector.name)
