@@ -33,6 +33,14 @@ QUESTIONS = {
     "stalls": "stalls/",
 }
 #: Types a question into the search of a page, and returns the address of the first result.
+#: Ends when the script of the page has added its parts.
+LOADED = """(async () => {
+  const wait = () => new Promise(done => setTimeout(done, 50));
+  while (!document.querySelector('.md-version__current')) await wait();
+  while (!document.querySelector('.md-search__button')) await wait();
+  while (![...document.body.children].some(child => child.shadowRoot)) await wait();
+  while (![...document.images].every(image => image.complete)) await wait();
+})()"""
 SEARCH = """(async () => {
   document.querySelector('.md-search__button').click();
   const root = [...document.body.children].find(child => child.shadowRoot).shadowRoot;
@@ -79,6 +87,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_search_answers_a_newcomer_at_the_first_try(browser: Browser, address: str, question: str) -> None:
     browser.open(address)
+    browser.evaluate(LOADED)
     found = browser.evaluate(SEARCH.replace("QUESTION", json.dumps(question)))
     assert urlsplit(found).path == urlsplit(urljoin(address, QUESTIONS[question])).path, found
 
@@ -90,6 +99,7 @@ def test_page_has_both_modes_and_asks_no_other_host(browser: Browser, address: s
     browser.requested.clear()
     browser.set_view(width=1280, dark=dark)
     browser.open(address + page)
+    browser.evaluate(LOADED)
     scheme = "slate" if dark else "default"
     assert browser.evaluate("document.body.dataset.mdColorScheme") == scheme
     assert browser.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")

@@ -21,13 +21,13 @@ from tests.web.fakes import FakeDaemon, served
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-TARGETS = 100
+TARGETS = 200
 KEYS = gauge("Keyspace", "keys", "db_keys", "Keys of a database.", labels=("db",))
 TIMES = histogram("Latency", "times", "times_seconds", "Times of a command.", labels=("cmd",))
 
 
 class Daemon(FakeDaemon):
-    """Serves a real page of a hundred targets, of which most are in groups."""
+    """Serves a real page of two hundred targets, of which most are in groups."""
 
     def __init__(self) -> None:
         super().__init__()
