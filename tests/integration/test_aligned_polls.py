@@ -10,7 +10,7 @@ from tests.integration.daemon import Daemon
 from tests.integration.prometheus import Prometheus, eventually
 from tests.integration.servers import RealServer
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 #: Short periods, so that the test is short. Both have the address and the user agent of this machine.
 PERIODS = (2, 3)

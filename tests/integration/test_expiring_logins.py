@@ -19,7 +19,7 @@ from tests.integration.iam_token import LEAK
 from tests.integration.servers import RealServer
 from tests.patience import Stopwatch
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 #: Seconds to watch, and the life of a token.
 SECONDS, LIFE = (float(os.environ["IAM_SECONDS"]), 20.0) if "IAM_SECONDS" in os.environ else (12.0, 4.0)
 PROGRAM = Path(__file__).with_name("iam_token.py")
