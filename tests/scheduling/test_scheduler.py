@@ -66,16 +66,20 @@ async def test_job_can_also_run_at_once(harness: SchedulerHarness) -> None:
 
 
 async def test_immediate_runs_of_many_jobs_are_staggered(harness: SchedulerHarness) -> None:
-    """A thousand polls in one iteration of the loop would delay all pings by seconds."""
-    ran: list[float] = []
+    """A thousand polls in one iteration of the loop would delay all pings by seconds.
+
+    The planned moments are compared. On a busy machine several of them may have passed at once.
+    """
+    planned: list[float] = []
 
     async def run(_due: float) -> None:
-        ran.append(monotonic())
+        planned.append(harness.scheduler._latest_start)
 
+    began = monotonic()
     for number in range(5):
         harness.scheduler.add_async_job(3600, "poll", str(number), run, ignore, now=True)
-    await eventually(lambda: len(ran) == 5)
-    assert ran[-1] - ran[0] >= 3 * STARTUP_STAGGER
+    await eventually(lambda: len(planned) == 5)
+    assert planned[-1] - began >= 4 * STARTUP_STAGGER
 
 
 async def test_queued_immediate_run_gives_way_to_one_that_is_due(
