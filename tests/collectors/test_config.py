@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from redis_pulse.collectors import config
 from redis_pulse.collectors.config import COLLECTOR
 from redis_pulse.collectors.support.redact_settings import SettingsOptions
 from redis_pulse.errors import LoadingError, PermissionDeniedError, TargetError
-from redis_pulse.metric import Sample, UnreadableField
+from redis_pulse.metric import KeptItems, Sample, UnreadableField
 from redis_pulse.server_info import Server
 from tests.fakes import FakeCommands
 from tests.recordings import topology
@@ -150,3 +151,16 @@ async def test_setting_with_an_error_is_requested_once_for_each_server() -> None
     assert commands.requests.count("CONFIG GET MAXMEMORY") == 2
     await collector.collect(Server(run_id="b"), commands, DEFAULT)
     assert commands.requests.count("CONFIG GET MAXCLIENTS") == 2
+
+
+@pytest.mark.parametrize("reply", [[b"maxclients", b"1" * 100_000], [b"maxclients", b"1"] * 1000])
+async def test_large_reply_of_a_hostile_server_is_not_kept(reply: list[bytes]) -> None:
+    async def collect(maxclients: list[bytes]) -> object:
+        return await COLLECTOR.for_target().collect(Server(), settings(maxclients=maxclients), DEFAULT)
+
+    usual = await collect([b"maxclients", b"7"])
+    assert type(usual) is KeptItems
+    assert await collect([b"maxclients", b"7"]) is usual
+    kept = config._known_items.cache_info()
+    assert type(await collect(reply)) is not KeptItems
+    assert config._known_items.cache_info() == kept

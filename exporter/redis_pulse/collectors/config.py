@@ -41,6 +41,8 @@ VALUE = gauge(_SECTION, "* that are numbers", "config_value", "Value of a settin
 _CLIENT_CLASSES = frozenset({"normal", "slave", "replica", "pubsub"})
 #: Different replies whose samples are kept. None of them contains a secret.
 _KNOWN_REPLIES = 64
+#: Bytes of such replies, and words in them. Usual ones have a tenth. A hostile server must not fill the memory.
+_MAX_KNOWN_BYTES, _MAX_KNOWN_WORDS = 4096, 100
 _SETTINGS = (*(metric.field for metric in NUMBER_METRICS), BUFFER_LIMITS)
 
 
@@ -88,7 +90,10 @@ class ConfigCollector:
             items, settings = _read(replies)
             return chain(items, settings_samples(KEY_VALUE, VALUE, settings, options))
         texts = [(*reply,) for reply in replies if type(reply) is list and {*map(type, reply)} <= {bytes}]
-        return _known_items(tuple(texts)) if len(texts) == len(replies) else _read(replies)[0]
+        is_usual = len(texts) == len(replies) and sum(map(len, texts)) <= _MAX_KNOWN_WORDS
+        if is_usual and sum(map(len, chain.from_iterable(texts))) <= _MAX_KNOWN_BYTES:
+            return _known_items(tuple(texts))
+        return _read(replies)[0]
 
     async def _request(self, commands: Commands, *, everything: bool) -> list[Any]:
         """Return the replies to CONFIG GET.
