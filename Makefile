@@ -68,23 +68,30 @@ demo: $(VENV)/.run ## run the daemon on an embedded primary and replica with an 
 WORKERS ?= 6
 # The order of the files is that of tests/conftest.py.
 PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-# Tests of real processes share the cores. In CI one that fails is repeated. What then passes is listed as flaky (`RERUN`):
-# a bug to find, but it does not throw away other work. A test that fails twice fails the build.
-AGAIN := $(if $(CI),--reruns 1 -rR)
+# Tests of real processes share the cores. In CI those that failed run once more, in a new process, with the machine to themselves.
+# What then passes is flaky: a bug to find, but it does not throw away other work. A test that fails twice fails the build.
+# The first argument runs the tests. The second selects the same tests for the second run.
+define pytest
+$(BIN)/python -m pytest $(1) $(if $(CI),|| { echo "== once more: the tests that failed"; \
+		$(BIN)/python -m pytest $(2) --last-failed --last-failed-no-failures=none; })
+endef
 # Without ARGS, it leaves out what `make test-all` adds. With ARGS, it leaves out nothing that they select.
+QUICK = $(if $(ARGS),$(ARGS),-m "not (alerts or slow or alone)")
 test: $(VENV)/.dev ## run the quick tests, with branch coverage (ARGS="-k breaker --no-cov" for a part of all tests)
-	$(BIN)/python -m pytest $(PARALLEL) $(AGAIN) --cov --cov-report=term $(if $(ARGS),$(ARGS),-m "not (alerts or slow or alone)")
+	$(call pytest,$(PARALLEL) --cov --cov-report=term $(QUICK),--cov --cov-append --cov-report=term $(QUICK))
 
 # Each test runs once: those of `make test`, then the slow ones, then those that need the machine for themselves. Coverage is added.
 .PHONY: test-all
+SLOW := --cov --cov-append --cov-report= -m "slow and not (alerts or alone)"
+ALONE := --cov --cov-append --cov-report=term -m "alone and not alerts"
 test-all: override ARGS :=
 test-all: test ## run all tests, with branch coverage, as CI does
-	$(BIN)/python -m pytest $(PARALLEL) $(AGAIN) --cov --cov-append --cov-report= -m "slow and not (alerts or alone)"
-	$(BIN)/python -m pytest $(AGAIN) --cov --cov-append --cov-report=term -m "alone and not alerts"
+	$(call pytest,$(PARALLEL) $(SLOW),$(SLOW))
+	$(call pytest,$(ALONE),$(ALONE))
 
 # In CI the table is only compared, because the seconds differ between machines.
 alerts: $(VENV)/.dev ## break real servers, check which alerts fire, and write docs/alert-matrix.md (5 minutes)
-	$(if $(CI),,ALERTS_WRITE=1) $(BIN)/python -m pytest $(AGAIN) -m alerts tests/alerts $(ARGS)
+	$(if $(CI),,ALERTS_WRITE=1) $(call pytest,-m alerts tests/alerts $(ARGS),-m alerts tests/alerts $(ARGS))
 
 # SEED alone repeats one round. With MINUTES, rounds with increasing seeds follow each other, beginning with SEED.
 chaos: $(VENV)/.dev ## disturb the daemon and real servers at random, and check it from outside (MINUTES=120, SEED=7)
@@ -207,4 +214,4 @@ screenshots: $(VENV)/.dev ## draw the pictures of docs/dashboards.md (RENDERER=/
 	$(BIN)/python -m bench.screenshots --renderer $(RENDERER) $(ARGS)
 
 clean: ## delete the files that make created
-	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .coverage dist
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage dist
