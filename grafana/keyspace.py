@@ -19,8 +19,12 @@ _SERVER = "job, target"
 _LABELS = "job, target, db, pattern, type"
 _ALSO = "db, pattern, type"
 _LEGEND = "{{target}} {{db}} {{pattern}} {{type}}"
+_HOT_LEGEND = "{{target}} {{pattern}}"
 _NO_SAMPLE = Empty("no target has the collector keyspace_sample, which is off by default", "keyspace_sample is off")
 _NOT_LFU = Empty("no server has an LFU policy (maxmemory-policy …-lfu), or keyspace_sample is off", "no LFU policy")
+_NO_HOT_KEYS = Empty(
+    "no server has HOTKEYS (Redis 8.6 and later), or the collector hotkeys is off", "no search for hot keys"
+)
 _NO_SIZES = Empty("no server has INFO keysizes (Redis 8.0 and later)", "no server counts key sizes")
 
 
@@ -297,3 +301,29 @@ def _heat(dashboard: Board) -> None:
         width=8,
         height=9,
     )
+    dashboard.fill(
+        graph_panel(
+            "CPU time of hot keys by pattern",
+            Query(_share_of_session("redis_hotkeys_key_cpu_seconds", "redis_hotkeys_session_cpu_seconds"), _HOT_LEGEND),
+            unit="percentunit",
+            least_top=1,
+            description="Share of the CPU time of all commands that the hot keys of each pattern used, in the newest "
+            "session of HOTKEYS. One pattern near 100 %: cache its keys in the clients, or split them.",
+            empty=_NO_HOT_KEYS,
+        ),
+        graph_panel(
+            "Network traffic of hot keys by pattern",
+            Query(_share_of_session("redis_hotkeys_key_net_bytes", "redis_hotkeys_session_net_bytes"), _HOT_LEGEND),
+            unit="percentunit",
+            least_top=1,
+            description="Share of the bytes of all commands that belong to the hot keys of each pattern, in the newest "
+            "session of HOTKEYS. One pattern near 100 %: its values are large and often read. Store less in them.",
+            empty=_NO_HOT_KEYS,
+        ),
+        width=12,
+        height=8,
+    )
+
+
+def _share_of_session(metric: str, whole: str) -> str:
+    return f"{worst(metric, also='pattern')} / on ({_SERVER}) group_left () ({worst(whole)} > 0)"

@@ -38,14 +38,15 @@ def _own_ports() -> range:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that is free and was not returned before."""
+    """Return a port of 127.0.0.1 that is free and was not returned before. So is that of a cluster bus, 10000 above."""
     ports = _own_ports()
     for _ in range(200):
         port = random.choice(ports)
         if port in _handed_out:
             continue
-        with socket.socket() as probe, contextlib.suppress(OSError):
+        with socket.socket() as probe, socket.socket() as bus, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            bus.bind(("127.0.0.1", port + 10_000))
             _handed_out.add(port)
             return port
     raise RuntimeError(f"no free port between {ports.start} and {ports.stop}")

@@ -47,8 +47,8 @@ NEVER_POSITIVE = ("redis_exporter_unreadable_fields_total", "overflowed_values_t
 NOT_IN_SCENE = re.compile(
     r"redis_cluster_topology_|redis_exporter_(shard_info|discovery_refused)"
     r"|redis_sentinel_(failovers|master_missing|last_failover|quorum_ok|watch_up|disagreeing)"
-    # Collectors that are off by default, and a server that counts the sizes of its keys (Redis 8).
-    r"|redis_keyspace_sample_|redis_slot_|redis_key_size_"
+    # Collectors that are off by default, and servers with sizes of keys or HOTKEYS (Redis 8).
+    r"|redis_keyspace_sample_|redis_slot_|redis_key_size_|redis_hotkeys_"
 )
 
 BOARDS: list[dict[str, Any]] = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))]
