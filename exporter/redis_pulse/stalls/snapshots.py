@@ -1,7 +1,7 @@
 """A short INFO once a second, kept as bytes: the state just before a stall, and the usual rates."""
 
 import re
-from collections import deque
+from array import array
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -57,7 +57,8 @@ class SnapshotHistory:
     __slots__ = ("_cpu", "_newest", "_older", "_previous")
 
     def __init__(self) -> None:
-        self._cpu: deque[tuple[float, float]] = deque(maxlen=_CPU_SAMPLES)
+        #: Moments and CPU seconds in turns. Sixty pairs of objects would take 7 KB.
+        self._cpu = array("d")
         self._newest: RawSnapshot | None = None
         self._previous: RawSnapshot | None = None
         self._older: RawSnapshot | None = None
@@ -71,9 +72,11 @@ class SnapshotHistory:
             self._older = previous
         self._previous, self._newest = previous, snapshot
         if (cpu := cpu_seconds(snapshot.raw)) is not None:
-            if self._cpu and cpu < self._cpu[-1][1]:
-                self._cpu.clear()  # another process
-            self._cpu.append((snapshot.at, cpu))
+            if self._cpu and cpu < self._cpu[-1]:
+                del self._cpu[:]  # another process
+            elif len(self._cpu) >= 2 * _CPU_SAMPLES:
+                del self._cpu[:2]
+            self._cpu.extend((snapshot.at, cpu))
 
     @property
     def newest_at(self) -> float:
@@ -82,14 +85,15 @@ class SnapshotHistory:
 
     def cpu_between(self, begin: float, end: float) -> CpuUsed | None:
         """Return the CPU use of the shortest kept time around this one, or None if it is not known."""
-        before = [one for one in self._cpu if one[0] <= begin]
-        after = [one for one in self._cpu if one[0] >= end]
+        known = list(zip(self._cpu[::2], self._cpu[1::2], strict=True))
+        before = [one for one in known if one[0] <= begin]
+        after = [one for one in known if one[0] >= end]
         if not before or not after:
             return None
         (start, old), (stop, new) = before[-1], after[0]
         rates = sorted(
             (two[1] - one[1]) / (two[0] - one[0])
-            for one, two in pairwise(self._cpu)
+            for one, two in pairwise(known)
             if two[0] > one[0] and not (start <= one[0] < stop)
         )
         return CpuUsed(new - old, stop - start, rates[len(rates) // 2] if rates else _UNKNOWN_RATE)
@@ -105,4 +109,4 @@ class SnapshotHistory:
     def clear(self) -> None:
         """Forget all snapshots, because the server may be another one."""
         self._newest = self._previous = self._older = None
-        self._cpu.clear()
+        del self._cpu[:]
