@@ -1,6 +1,7 @@
 """A short INFO once a second, kept as bytes: the state just before a stall, and the usual rates."""
 
 import re
+import zlib
 from array import array
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -61,6 +62,7 @@ class SnapshotHistory:
         self._cpu = array("d")
         self._newest: RawSnapshot | None = None
         self._previous: RawSnapshot | None = None
+        #: Its text is compressed: it is read for a stall only.
         self._older: RawSnapshot | None = None
 
     def add(self, snapshot: RawSnapshot) -> None:
@@ -69,7 +71,7 @@ class SnapshotHistory:
             snapshot = snapshot._replace(raw=snapshot.raw[:MAX_BYTES].rpartition(b"\r\n")[0])
         previous = self._newest
         if previous is not None and (self._older is None or snapshot.at - self._older.at > 2 * _OLDER_AGE):
-            self._older = previous
+            self._older = previous._replace(raw=zlib.compress(previous.raw, 1))
         self._previous, self._newest = previous, snapshot
         if (cpu := cpu_seconds(snapshot.raw)) is not None:
             if self._cpu and cpu < self._cpu[-1]:
@@ -100,11 +102,21 @@ class SnapshotHistory:
 
     def before(self, moment: float) -> RawSnapshot | None:
         """Return the newest snapshot that arrived before ``moment``, or None."""
-        return next((kept for kept in (self._newest, self._previous, self._older) if kept and kept.at <= moment), None)
+        for kept in (self._newest, self._previous):
+            if kept is not None and kept.at <= moment:
+                return kept
+        return self._unpacked(moment)
 
     def earlier(self, than: RawSnapshot) -> RawSnapshot | None:
         """Return the oldest snapshot before ``than``, or None."""
-        return next((kept for kept in (self._older, self._previous) if kept and kept.at < than.at), None)
+        if self._older is not None and self._older.at < than.at:
+            return self._unpacked(than.at)
+        return self._previous if self._previous is not None and self._previous.at < than.at else None
+
+    def _unpacked(self, moment: float) -> RawSnapshot | None:
+        """Return the older snapshot if it arrived before a moment."""
+        older = self._older
+        return None if older is None or older.at > moment else older._replace(raw=zlib.decompress(older.raw))
 
     def clear(self) -> None:
         """Forget all snapshots, because the server may be another one."""
