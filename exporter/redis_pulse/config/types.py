@@ -26,9 +26,7 @@ class Options(BaseModel):
     Unknown keys are rejected, values do not change, and an error never repeats a value.
     """
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True, defer_build=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True)
 
 
 def parse_seconds(value: Any) -> float:
