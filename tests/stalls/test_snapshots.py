@@ -66,3 +66,13 @@ def test_cpu_use_around_a_moment_is_kept_for_the_next_poll() -> None:
 def test_any_info_gives_a_cpu_time_or_none(raw: bytes) -> None:
     value = cpu_seconds(raw + b"used_cpu_user:" + raw)
     assert value is None or value >= 0
+
+
+def test_oldest_cpu_times_are_forgotten_first() -> None:
+    history = SnapshotHistory()
+    for at in range(200):
+        history.add(RawSnapshot(float(at), f"# CPU\r\nused_cpu_sys:{at / 4}\r\nused_cpu_user:{at / 4}\r\n".encode()))
+    assert history.cpu_between(100.0, 101.0) is None
+    used = history.cpu_between(197.0, 198.0)
+    assert used is not None
+    assert used == (0.5, 1.0, 0.5)

@@ -4,6 +4,7 @@
 """
 
 import math
+from array import array
 from collections import Counter
 from pathlib import Path
 
@@ -126,3 +127,24 @@ def test_operator_may_have_no_native_histograms() -> None:
     both.set_exemplar('stall_id="1"', 0.5, 1000.0)
     assert both.native is None
     assert list(both.classic().counts) == [0, 0, 1]
+
+
+@pytest.mark.parametrize("count", [2**16 - 1, 2**32 - 1])
+def test_bucket_that_outgrows_its_bytes_gets_more(count: int) -> None:
+    """A bucket has two bytes at first, because most of them stay small. It has four, then eight, when it needs them."""
+    native = NativeHistogram(0.0)
+    native.observe(0.001)
+    native._counts = array(native._counts.typecode if count < 2**16 else "I", [count])
+    native.observe(0.001)
+    native.observe(0.004)
+    snapshot = native.snapshot()
+    assert [one for one in snapshot.counts if one] == [count + 1, 1]
+
+
+def test_large_counts_are_merged_without_a_loss() -> None:
+    native = NativeHistogram(0.0)
+    for step in range(MAX_BUCKETS):
+        native.observe(0.0001 * 2 ** (step / 16))
+    native._counts = array("H", [2**16 - 1] * MAX_BUCKETS)
+    native.observe(1e6)
+    assert sum(native.snapshot().counts) == (2**16 - 1) * MAX_BUCKETS + 1

@@ -28,6 +28,7 @@ from redis_pulse.client.bounded_parser import BoundedParser, parser_factory
 from redis_pulse.client.credentials import Credentials, ServerLogin
 from redis_pulse.client.error_mapping import is_error_reply
 from redis_pulse.client.exchange import QuickExchange, pack_all
+from redis_pulse.client.no_events import NO_EVENTS
 from redis_pulse.client.permitted_addresses import permitted_addresses
 from redis_pulse.client.tls import TlsContext
 from redis_pulse.commands import Args
@@ -351,6 +352,7 @@ def connection_factory(
         "parser_class": parser_factory(settings.poll.max_reply),
         "driver_info": None,
         "retry": Retry(NoBackoff(), 0),
+        "event_dispatcher": NO_EVENTS,
         "socket_connect_timeout": settings.connection.socket_connect_timeout,
     }
     if endpoint.kind == "unix":

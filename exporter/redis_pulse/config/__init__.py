@@ -45,6 +45,7 @@ from redis_pulse.config.models import (
 from redis_pulse.config.problems import ConfigError, Problem, closest_name, closest_names
 from redis_pulse.config.settings import Settings
 from redis_pulse.config.sharding import Shard
+from redis_pulse.config.shared_options import SharedOptions
 from redis_pulse.config.target import TargetSettings, no_entry
 from redis_pulse.config.types import Options, Seconds, format_duration, label_error, parse_duration
 from redis_pulse.config.url import (
@@ -106,6 +107,7 @@ __all__ = [
     "SentinelSettings",
     "Settings",
     "Shard",
+    "SharedOptions",
     "SloSettings",
     "SourceSettings",
     "StallSettings",

@@ -38,6 +38,7 @@ from redis_pulse.config.models import (
 from redis_pulse.config.option_types import ScriptFile, own_metrics
 from redis_pulse.config.problems import Problem, closest_name
 from redis_pulse.config.settings import Module, Settings, TargetEntry, named_url
+from redis_pulse.config.shared_options import SharedOptions
 from redis_pulse.config.source_resolver import SourceResolver
 from redis_pulse.config.target import TargetSettings
 from redis_pulse.config.types import Collectors
@@ -94,6 +95,7 @@ class ConfigResolver:
         self._secrets = secrets
         self._problems: dict[tuple[SettingPath, str], Problem] = {}
         self._script_metrics: dict[str, ScriptFile] = {}
+        self._share = SharedOptions().share
         self.warnings: list[str] = []
         #: where discovery finds further targets; set by ``targets``
         self.sources: tuple[SourceSettings, ...] = ()
@@ -239,7 +241,7 @@ class ConfigResolver:
 
     def _merge(self, declared: Declaration) -> TargetSettings:
         """Return the settings of a target, merged from its layers."""
-        url, layers, login = declared.url, declared.layers, declared.login()
+        url, layers, login, share = declared.url, declared.layers, declared.login(), self._share
         modules = [layer.settings for layer in layers if isinstance(layer.settings, Module)]
         return TargetSettings(
             name=declared.name or url.endpoint.address,
@@ -250,14 +252,14 @@ class ConfigResolver:
             password=login.password,
             password_file=login.password_file,
             token_source=login.credentials,
-            tls=merge_tls(layers, url),
-            connection=merge_group(ConnectionSettings, "connection", layers),
-            probe=ProbeSettings(**of_targets("probe", "priority", layers)),
-            poll=merge_poll(layers),
-            breaker=merge_group(BreakerSettings, "breaker", layers),
-            canary=merge_group(CanarySettings, "canary", layers),
-            slo=merge_group(SloSettings, "slo", layers),
-            stalls=StallSettings(**of_targets("stalls", "file", layers)),
+            tls=share(merge_tls(layers, url)),
+            connection=share(merge_group(ConnectionSettings, "connection", layers)),
+            probe=share(ProbeSettings(**of_targets("probe", "priority", layers))),
+            poll=share(merge_poll(layers)),
+            breaker=share(merge_group(BreakerSettings, "breaker", layers)),
+            canary=share(merge_group(CanarySettings, "canary", layers)),
+            slo=share(merge_group(SloSettings, "slo", layers)),
+            stalls=share(StallSettings(**of_targets("stalls", "file", layers))),
             commands={command: name for module in modules for command, name in module.commands.items()},
             collectors=merge_collectors(layers, self._sets),
         )

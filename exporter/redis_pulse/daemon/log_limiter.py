@@ -5,7 +5,6 @@ suppressed and counted. One line a minute reports how many were suppressed. When
 newest line is written with that count. So the log always ends with the current state.
 """
 
-from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -40,7 +39,7 @@ class LogLimiter:
         self._log = logger
         self._clock = clock
         self._written_at: dict[Hashable, float] = {}
-        self._repeats: deque[float] = deque()
+        self._repeats: list[float] = []  # a deque would take 700 bytes more
         self._suppressed: dict[Hashable, _SuppressedLine] = {}
         self._since_summary = 0
         self._summary_due = 0.0
@@ -49,7 +48,7 @@ class LogLimiter:
         """Write a line, or suppress and count it if there were too many of its kind."""
         now = self._clock()
         while self._repeats and now - self._repeats[0] >= WINDOW:
-            self._repeats.popleft()
+            self._repeats.pop(0)
         written_at = self._written_at.get(kind)
         is_repeated = written_at is not None and now - written_at < WINDOW
         if kind not in self._suppressed and (not is_repeated or len(self._repeats) < MAX_REPEATS):

@@ -12,7 +12,7 @@ from redis_pulse.backoff import Backoff
 from redis_pulse.circuit_breaker import CircuitBreaker
 from redis_pulse.client import ConnectLimiter, TargetClient
 from redis_pulse.collectors import Collector
-from redis_pulse.config import TargetSettings
+from redis_pulse.config import SharedOptions, TargetSettings
 from redis_pulse.daemon.keyspace_job import make_sampler, schedule_sampler
 from redis_pulse.daemon.pending_changes import PendingChanges
 from redis_pulse.daemon.poll_job import schedule_poll
@@ -70,6 +70,7 @@ class TargetManager:
         make_backoff: Callable[[], Backoff] = lambda: Backoff(RETRY_BASE, RETRY_CAP, floor=RETRY_BASE),
     ) -> None:
         self._collectors = collectors
+        self._shared_options = SharedOptions()
         self._store = store
         self._metrics = metrics
         self._scheduler = scheduler
@@ -392,7 +393,7 @@ class TargetManager:
         if options is None:
             options = {name: {} for name, collector in self._collectors.items() if collector.default}
         return [
-            ConfiguredCollector(collector.for_target(), collector.options(**options[name]))
+            ConfiguredCollector(collector.for_target(), self._shared_options.share(collector.options(**options[name])))
             for name, collector in self._collectors.items()
             if name in options
         ]

@@ -8,7 +8,6 @@ found in them. They name causes of stalls that were found otherwise.
 """
 
 import math
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -97,14 +96,14 @@ class LaterFinder:
     def __init__(self, threshold: float, now: float) -> None:
         self._threshold = threshold
         self._polled_at = now
-        self._seen: deque[Moment] = deque(maxlen=_REMEMBERED)
+        self._seen: list[Moment] = []  # a deque would take 700 bytes more
         self._found: list[LaterStall] = []
         #: Event → its newest time; None before the first poll, which shows only old events.
         self._events: dict[str, tuple[int, float]] | None = None
 
     def seen(self, begin: float, end: float) -> None:
         """Remember a stall that pings met."""
-        self._seen.append(Moment(begin, end))
+        self._seen = [*self._seen[1 - _REMEMBERED :], Moment(begin, end)]
 
     def slow_commands(self, found: SlowCommands, now: float) -> None:
         """Add the slow commands of a poll. Each entry of the log comes once."""

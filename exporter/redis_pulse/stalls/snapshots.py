@@ -1,7 +1,8 @@
 """A short INFO once a second, kept as bytes: the state just before a stall, and the usual rates."""
 
 import re
-from collections import deque
+import zlib
+from array import array
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -57,9 +58,11 @@ class SnapshotHistory:
     __slots__ = ("_cpu", "_newest", "_older", "_previous")
 
     def __init__(self) -> None:
-        self._cpu: deque[tuple[float, float]] = deque(maxlen=_CPU_SAMPLES)
+        #: Moments and CPU seconds in turns. Sixty pairs of objects would take 7 KB.
+        self._cpu = array("d")
         self._newest: RawSnapshot | None = None
         self._previous: RawSnapshot | None = None
+        #: Its text is compressed: it is read for a stall only.
         self._older: RawSnapshot | None = None
 
     def add(self, snapshot: RawSnapshot) -> None:
@@ -68,12 +71,14 @@ class SnapshotHistory:
             snapshot = snapshot._replace(raw=snapshot.raw[:MAX_BYTES].rpartition(b"\r\n")[0])
         previous = self._newest
         if previous is not None and (self._older is None or snapshot.at - self._older.at > 2 * _OLDER_AGE):
-            self._older = previous
+            self._older = previous._replace(raw=zlib.compress(previous.raw, 1))
         self._previous, self._newest = previous, snapshot
         if (cpu := cpu_seconds(snapshot.raw)) is not None:
-            if self._cpu and cpu < self._cpu[-1][1]:
-                self._cpu.clear()  # another process
-            self._cpu.append((snapshot.at, cpu))
+            if self._cpu and cpu < self._cpu[-1]:
+                del self._cpu[:]  # another process
+            elif len(self._cpu) >= 2 * _CPU_SAMPLES:
+                del self._cpu[:2]
+            self._cpu.extend((snapshot.at, cpu))
 
     @property
     def newest_at(self) -> float:
@@ -82,27 +87,38 @@ class SnapshotHistory:
 
     def cpu_between(self, begin: float, end: float) -> CpuUsed | None:
         """Return the CPU use of the shortest kept time around this one, or None if it is not known."""
-        before = [one for one in self._cpu if one[0] <= begin]
-        after = [one for one in self._cpu if one[0] >= end]
+        known = list(zip(self._cpu[::2], self._cpu[1::2], strict=True))
+        before = [one for one in known if one[0] <= begin]
+        after = [one for one in known if one[0] >= end]
         if not before or not after:
             return None
         (start, old), (stop, new) = before[-1], after[0]
         rates = sorted(
             (two[1] - one[1]) / (two[0] - one[0])
-            for one, two in pairwise(self._cpu)
+            for one, two in pairwise(known)
             if two[0] > one[0] and not (start <= one[0] < stop)
         )
         return CpuUsed(new - old, stop - start, rates[len(rates) // 2] if rates else _UNKNOWN_RATE)
 
     def before(self, moment: float) -> RawSnapshot | None:
         """Return the newest snapshot that arrived before ``moment``, or None."""
-        return next((kept for kept in (self._newest, self._previous, self._older) if kept and kept.at <= moment), None)
+        for kept in (self._newest, self._previous):
+            if kept is not None and kept.at <= moment:
+                return kept
+        return self._unpacked(moment)
 
     def earlier(self, than: RawSnapshot) -> RawSnapshot | None:
         """Return the oldest snapshot before ``than``, or None."""
-        return next((kept for kept in (self._older, self._previous) if kept and kept.at < than.at), None)
+        if self._older is not None and self._older.at < than.at:
+            return self._unpacked(than.at)
+        return self._previous if self._previous is not None and self._previous.at < than.at else None
+
+    def _unpacked(self, moment: float) -> RawSnapshot | None:
+        """Return the older snapshot if it arrived before a moment."""
+        older = self._older
+        return None if older is None or older.at > moment else older._replace(raw=zlib.decompress(older.raw))
 
     def clear(self) -> None:
         """Forget all snapshots, because the server may be another one."""
         self._newest = self._previous = self._older = None
-        self._cpu.clear()
+        del self._cpu[:]

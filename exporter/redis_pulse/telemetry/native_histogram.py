@@ -30,6 +30,8 @@ _MIN_SCHEMA = 0
 _BOUNDS = tuple(
     tuple(0.5 * 2.0 ** (step / 2**schema) for step in range(2**schema)) for schema in range(_MIN_SCHEMA, SCHEMA + 1)
 )
+#: The types of counts, the smallest first.
+_TYPES = "HIQ"
 #: Exemplars that are kept. The oldest leaves.
 _MAX_EXEMPLARS = 5
 
@@ -59,8 +61,9 @@ class NativeHistogram:
         self._created = created
         self._schema = SCHEMA
         self._bounds = _BOUNDS[SCHEMA]
-        #: The counts of neighbouring buckets. The index of the first is ``_first``. Empty ones between cost 8 bytes.
-        self._counts = array("Q")
+        #: The counts of neighbouring buckets. The index of the first is ``_first``. Most of them are small or 0, so
+        #: each has two bytes until one counts more. Then each has four, and at last eight.
+        self._counts = array(_TYPES[0])
         self._first = 0
         self._filled = 0
         self._zeros = 0
@@ -80,7 +83,11 @@ class NativeHistogram:
         if not 0 <= place < len(counts):
             place = self._make_room(place)
             counts = self._counts
-        counts[place] += 1
+        try:
+            counts[place] += 1
+        except OverflowError:
+            counts = self._counts = array(_TYPES[_TYPES.index(counts.typecode) + 1], counts)
+            counts[place] += 1
         if counts[place] == 1:
             self._filled += 1
             while self._filled > MAX_BUCKETS and self._schema > _MIN_SCHEMA:
@@ -110,22 +117,26 @@ class NativeHistogram:
             self._counts.append(0)
             return 0
         if place < 0:
-            self._counts = array("Q", bytes(8 * -place)) + self._counts
+            self._counts = _zeros(self._counts.typecode, -place) + self._counts
             self._first += place
             return 0
-        self._counts.frombytes(bytes(8 * (place + 1 - len(self._counts))))
+        self._counts += _zeros(self._counts.typecode, place + 1 - len(self._counts))
         return place
 
     def _merge_neighbours(self) -> None:
         """Halve the resolution. The buckets 1 and 2 become 1, and 3 and 4 become 2: the upper bounds stay bounds."""
         first = (self._first + 1) >> 1
-        merged = array("Q", bytes(8 * (((self._first + len(self._counts)) >> 1) - first + 1)))
+        merged = _zeros(_TYPES[-1], ((self._first + len(self._counts)) >> 1) - first + 1)
         for index, count in enumerate(self._counts, start=self._first):
             merged[((index + 1) >> 1) - first] += count
         self._schema -= 1
         self._bounds = _BOUNDS[self._schema - _MIN_SCHEMA]
         self._first, self._counts = first, merged
         self._filled = sum(map(bool, merged))
+
+
+def _zeros(kind: str, count: int) -> "array[int]":
+    return array(kind, [0]) * count
 
 
 class ClassicSnapshot(NamedTuple):

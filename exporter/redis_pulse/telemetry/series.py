@@ -63,7 +63,8 @@ class FamilySeries:
     def __init__(self, target_label: str, *, is_live: bool = False) -> None:
         self.target_label = target_label
         self._is_live = is_live
-        self.series: list[Value | HistogramValue | FailureCounts | FailuresFromZero] = []
+        #: A list would take twice the memory. A series is rarely added.
+        self.series: tuple[Value | HistogramValue | FailureCounts | FailuresFromZero, ...] = ()
         #: The rendered lines, or None when they must be rendered again.
         self.lines: bytes | None = None
         #: Grows with each change of the lines.
@@ -76,12 +77,12 @@ class FamilySeries:
 
     def add(self, series: "Value | HistogramValue | FailureCounts | FailuresFromZero") -> None:
         """Render a further series after the others."""
-        self.series.append(series)
+        self.series = (*self.series, series)
         self.changed()
 
     def remove(self, series: "Value | HistogramValue | FailureCounts | FailuresFromZero") -> None:
         """Stop rendering a series."""
-        self.series.remove(series)
+        self.series = tuple(one for one in self.series if one is not series)
         self.changed()
 
     def changed(self) -> None:
