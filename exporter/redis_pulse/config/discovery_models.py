@@ -164,7 +164,7 @@ class DiscoverySettings(Options):
         ),
     )
     max_targets: Count = Field(
-        2000, description="Maximum number of targets of all sources together. A thousand targets take about 0.2 GB."
+        2000, description="Maximum number of targets of all sources together. A thousand targets take about 0.3 GB."
     )
 
 
