@@ -8,7 +8,10 @@ import pytest
 from redis_pulse import __version__
 from tools import docs_site
 
-NAV = "nav:\n  - Start: [README.md]\n  - Runbooks: ['runbooks/*.md']\n  - changelog.md\n  - contributing.md\n"
+NAV = (
+    "nav:\n  - Start: [README.md]\n  - Runbooks: ['runbooks/*.md']\n"
+    "  - changelog.md\n  - contributing.md\n  - governance.md\n"
+)
 
 
 @pytest.fixture
@@ -80,7 +83,7 @@ def test_pages_pictures_and_version_are_prepared(repository: Path, tmp_path: Pat
     work = tmp_path / "work"
     docs_site.prepare(work, repository)
     files = sorted(path.relative_to(work).as_posix() for path in work.rglob("*") if path.is_file())
-    pages = ["README.md", "a.png", "changelog.md", "contributing.md", "runbooks/a.md", "runbooks/b.md"]
+    pages = ["README.md", "a.png", "changelog.md", "contributing.md", "governance.md", "runbooks/a.md", "runbooks/b.md"]
     assert files == [*(f"docs/{page}" for page in pages), "docs/security-policy.md", "mkdocs.yml"]
     assert f"redis-pulse {__version__}. us" in (work / "mkdocs.yml").read_text()
 

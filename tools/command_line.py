@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from redis_pulse import calibrate, cli, doctor, keyspace_terminal
+from redis_pulse import asset_files, calibrate, cli, doctor, keyspace_terminal
 from redis_pulse.completion import CompletedOption, options_of
 
 Table = Callable[[Sequence[str], Iterable[Sequence[str]]], str]
@@ -24,8 +24,9 @@ def part(table: Table) -> str:
 
 def _options() -> Iterator[tuple[str, list[CompletedOption]]]:
     yield "Options of the daemon, check-config, config and demo", options_of(cli._parser())  # noqa: SLF001
-    for name, package in (("doctor", doctor), ("keyspace", keyspace_terminal), ("calibrate", calibrate)):
-        yield f"Options of {name}", options_of(package.parser())
+    commands = (("doctor", doctor), ("keyspace", keyspace_terminal), ("calibrate", calibrate), ("assets", asset_files))
+    for name, module in commands:
+        yield f"Options of {name}", options_of(module.parser())
 
 
 def _cell(text: str) -> str:

@@ -5,7 +5,8 @@ So the pages are copied first, and links that leave the site get the address of 
 navigation. Each of its patterns stands for all pages that match it.
 
 ``DIR/VERSION/`` is the site of this version. ``DIR/versions.json`` lists all versions below ``DIR``. The selector in
-the head of the pages reads it. ``DIR/index.html`` leads to the newest version.
+the head of the pages reads it. ``DIR/index.html`` leads to the newest version. ``tools/docs_search.py`` adds metrics to
+the search.
 """
 
 import argparse
@@ -24,11 +25,17 @@ from typing import Any
 import yaml
 
 from redis_pulse import __version__
+from tools import docs_search
 
 ROOT = Path(__file__).parents[1]
 REPOSITORY = "https://github.com/redis-pulse/redis-pulse"
 #: Pages from outside of ``docs/``, and their names on the site.
-FROM_ROOT = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md", "SECURITY.md": "security-policy.md"}
+FROM_ROOT = {
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "GOVERNANCE.md": "governance.md",
+    "SECURITY.md": "security-policy.md",
+}
 #: Other files that ``docs/`` needs.
 ASSETS = ("docs/**/*.png", "docs/**/*.json", "docs/**/*.css")
 _LINK = re.compile(r"(!?\[(?:[^\[\]]|\[[^\]]*\])*\]\()([^()\s]+)(\))")
@@ -120,7 +127,8 @@ def prepare(into: Path, root: Path = ROOT) -> None:
     for source, name in names.items():
         target = into / "docs" / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(on_site((root / source).read_text(encoding="utf-8"), source, names, root), encoding="utf-8")
+        text = on_site((root / source).read_text(encoding="utf-8"), source, names, root)
+        target.write_text(docs_search.with_anchors(text) if name == docs_search.PAGE else text, encoding="utf-8")
     for pattern in ASSETS:
         for path in root.glob(pattern):
             target = into / path.relative_to(root)
@@ -145,6 +153,7 @@ def build(into: Path, work: Path) -> Path:
     output = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
     if done.returncode or "warning" in output.lower():
         raise SiteError(f"the generator complains:\n{output}")
+    docs_search.add_entries(work / "site", (ROOT / "docs" / docs_search.PAGE).read_text(encoding="utf-8"))
     site = into / __version__
     shutil.rmtree(site, ignore_errors=True)
     site.parent.mkdir(parents=True, exist_ok=True)

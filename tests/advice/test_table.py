@@ -81,3 +81,9 @@ def test_hint_in_an_error_chooses_its_row() -> None:
         for hint in (HINT_TRY_TLS, HINT_TRY_PLAIN, HINT_CLIENT_CERTIFICATE, "")
     }
     assert list(rows.values()) == ["tls.wanted", "tls.plain_port", "tls.client_certificate", "reset"]
+
+
+def test_server_without_a_login_is_told_from_a_wrong_password() -> None:
+    """The log links this page. With no password set, "the password is wrong" would mislead."""
+    assert for_error("auth", "NOAUTH Authentication required.").key == "auth.missing"
+    assert for_error("auth", "WRONGPASS invalid username-password pair or user is disabled.").key == "auth"

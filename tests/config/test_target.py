@@ -240,6 +240,21 @@ def test_password_file_without_the_server_gives_a_warning(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "text",
     [
+        "modules: {m: {password_file: p.json}}\ntargets: [{url: x}]",
+        "modules: {m: {password_file: p.json}}\nscrape: {adopt: {allow: [10.0.0.0/8], module: m}}\ntargets: [{url: x}]",
+        "modules: {m: {password_file: p.json}}\ndiscovery: {files: [{path: '*.targets', module: m}]}",
+        "targets: [{name: q, password_file: p.json, sentinel: {hosts: ['s:26379']}}]",
+    ],
+)
+def test_password_file_for_servers_to_be_found_gives_no_warning(tmp_path: Path, text: str) -> None:
+    """Their addresses are unknown here. The warning would name a server that is not in the configuration."""
+    (tmp_path / "p.json").write_text('{"redis://10.0.0.7:6379": "for-it"}')
+    assert load_yaml(tmp_path, text).warnings == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         '{"redis://a:6379": {"password": "hunter2"}}',
         '{"redis://b:6379": {"password": "hunter2"}}',
         '[{"url": "redis://a:6379", "password": "hunter2"}]',

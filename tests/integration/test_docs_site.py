@@ -32,6 +32,8 @@ QUESTIONS = {
     "Dragonfly and KeyDB": "servers/",
     "stalls": "stalls/",
 }
+#: Names that people copy from an alert or a graph. Many pages have them, and other names begin with some of them.
+METRICS = ["redis_up", "redis_memory_used_bytes", "redis_stalls_total", "redis_master_link_up"]
 #: Types a question into the search of a page, and returns the address of the first result.
 #: Ends when the script of the page has added its parts.
 LOADED = """(async () => {
@@ -90,6 +92,17 @@ def test_search_answers_a_newcomer_at_the_first_try(browser: Browser, address: s
     browser.evaluate(LOADED)
     found = browser.evaluate(SEARCH.replace("QUESTION", json.dumps(question)))
     assert urlsplit(found).path == urlsplit(urljoin(address, QUESTIONS[question])).path, found
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_search_for_a_metric_leads_to_its_row_first(browser: Browser, address: str, metric: str) -> None:
+    browser.open(address)
+    browser.evaluate(LOADED)
+    found = urlsplit(browser.evaluate(SEARCH.replace("QUESTION", json.dumps(metric))))
+    assert (found.path, found.fragment) == (urlsplit(urljoin(address, "metrics/")).path, metric)
+    browser.open(urljoin(address, "metrics/"))
+    row = f"document.getElementById({json.dumps(metric)}).closest('td').textContent"
+    assert browser.evaluate(row) == metric
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -111,7 +111,7 @@ SERVER: tuple[Advice, ...] = (
     ),
     Advice(
         "RP418", "latency.monitor", "note", "The latency monitor is off",
-        "latency-monitor-threshold is 0. The server so records no events that explain a stall.",
+        "latency-monitor-threshold is 0. So the server records no events that explain a stall.",
         "Set a threshold in milliseconds.",
         "redis-cli {admin_cli} CONFIG SET latency-monitor-threshold 100", (), "stalls.md",
     ),

@@ -28,8 +28,9 @@ def _by_alert() -> Mapping[str, tuple[Advice, ...]]:
 BY_ALERT: Mapping[str, tuple[Advice, ...]] = _by_alert()
 
 
-#: Words of the hints that ``client.error_mapping`` adds to errors, and the rows that say the same with a cure.
+#: Words of errors, and the rows that say the same with a cure. ``client.error_mapping`` adds the hints among them.
 _HINTS = (
+    ("NOAUTH", "auth.missing"),
     ("try rediss://", "tls.wanted"),
     ("try redis://", "tls.plain_port"),
     ("wants a client certificate", "tls.client_certificate"),

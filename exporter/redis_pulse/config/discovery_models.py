@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from redis_pulse.config.models import TlsSettings
 from redis_pulse.config.target import TargetSettings
 from redis_pulse.config.types import Count, Options, PositiveCount, PositiveSeconds
-from redis_pulse.config.url import ParsedUrl, parse_url
+from redis_pulse.config.url import Endpoint, ParsedUrl, parse_url
 
 Kind = Literal["file", "http", "dns", "cluster", "sentinel"]
 Scheme = Literal["redis", "rediss", "valkey", "valkeys"]
@@ -164,7 +164,7 @@ class DiscoverySettings(Options):
         ),
     )
     max_targets: Count = Field(
-        2000, description="Maximum number of targets of all sources together. A thousand targets take about 0.2 GB."
+        2000, description="Maximum number of targets of all sources together. A thousand targets take about 0.3 GB."
     )
 
 
@@ -202,9 +202,18 @@ class SourceSettings:
         return f"{self.name}: {kind}"
 
 
+#: The host of a server that discovery has not found yet.
+_PLACEHOLDER = "to-be-found"
+
+
 def placeholder_url(scheme: Scheme) -> ParsedUrl:
     """Return a URL of a server that discovery has not found yet. Only its scheme is meaningful."""
-    return parse_url(f"{scheme}://to-be-found")
+    return parse_url(f"{scheme}://{_PLACEHOLDER}")
+
+
+def is_placeholder(endpoint: Endpoint) -> bool:
+    """Return whether the address is unknown yet, because discovery will find the server."""
+    return endpoint.host == _PLACEHOLDER
 
 
 BoolOrSettings = BeforeValidator(_bool_or_settings)

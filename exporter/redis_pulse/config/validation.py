@@ -7,6 +7,7 @@ from shutil import which
 
 from redis_pulse.blocking import read_regular_file, regular_file_status
 from redis_pulse.config.credentials import CredentialsSettings
+from redis_pulse.config.discovery_models import is_placeholder
 from redis_pulse.config.models import (
     BreakerSettings,
     CanarySettings,
@@ -122,7 +123,7 @@ def check_password_file(file: Path, endpoint: Endpoint) -> tuple[str, str] | Non
 def missing_password(target: TargetSettings) -> str | None:
     """Return a warning if the password file of a target has no entry for its server, or None."""
     file = target.password_file
-    if file is None or read_password(file, target.endpoint) is not None:
+    if file is None or is_placeholder(target.endpoint) or read_password(file, target.endpoint) is not None:
         return None
     return f"target {target.name}: {no_entry(target.endpoint)}: no password is sent"
 

@@ -56,7 +56,7 @@ _SCAN = "A scan of a large database is spread over several polls and never block
 # fmt: off
 FLAG_TABLE: tuple[Flag, ...] = (
     # servers and logins
-    Flag("redis.addr", "REDIS_ADDR", ("redis_url",), default="redis://localhost:6379", remark="One process can monitor many targets. A password in the URL is not copied, see redis.password. If the flag is empty, requests name the targets of redis_exporter. redis-pulse needs them in its configuration file."),
+    Flag("redis.addr", "REDIS_ADDR", ("redis_url",), default="redis://localhost:6379", remark="One process can monitor many targets. A password in the URL is not copied, see redis.password. If the flag is empty, requests name the targets of redis_exporter. For redis-pulse, name them in its configuration file, or allow requests to do so (scrape.adopt)."),
     Flag("redis.user", "REDIS_USER", ("username",)),
     Flag("redis.password", "REDIS_PASSWORD", ("password_file",), remark="Every user of the host can read a command line. Put the password into a file, which is read at every connection."),
     Flag("redis.password-file", "REDIS_PASSWORD_FILE", ("password_file",), values.path, remark="The file may be a JSON object from URL to password, or contain only the password."),
@@ -80,7 +80,7 @@ FLAG_TABLE: tuple[Flag, ...] = (
     Flag("basic-auth-username", _X + "BASIC_AUTH_USERNAME", remark=_WEB_CONFIG_LOGIN, protects=True),
     Flag("basic-auth-password", _X + "BASIC_AUTH_PASSWORD", remark=_WEB_CONFIG_LOGIN, protects=True),
     Flag("basic-auth-hash-password", _X + "BASIC_AUTH_HASH_PASSWORD", remark=_WEB_CONFIG_LOGIN, protects=True),
-    _switch("disable-scrape-endpoint", _X + "DISABLE_SCRAPE_ENDPOINT", remark="Always on: no request can make the exporter connect to another host.", always=True),
+    _switch("disable-scrape-endpoint", _X + "DISABLE_SCRAPE_ENDPOINT", remark="Always on: no request can make the exporter connect to another host, unless scrape.adopt allows it.", always=True),
     # log
     Flag("log-level", _X + "LOG_LEVEL", ("log.level",), values.level, default="INFO"),
     Flag("log-format", _X + "LOG_FORMAT", ("log.format",), values.log_format, default="txt"),
