@@ -21,9 +21,9 @@ NAMING = ("CLIENT", "SETNAME", NAME)
 def test_library_is_sent_to_servers_that_know_setinfo(version: str, knows: bool) -> None:
     naming = ClientNaming()
     naming.set_server_version(version)
-    assert naming.commands() == [SET_NAME, *SET_LIBRARY[:1]][: 1 + knows]
+    assert list(naming.commands()) == [SET_NAME, *SET_LIBRARY[:1]][: 1 + knows]
     naming.record_reply(SET_LIBRARY[0], None)
-    assert naming.commands() == [SET_NAME, *SET_LIBRARY][: 1 + 2 * knows]
+    assert list(naming.commands()) == [SET_NAME, *SET_LIBRARY][: 1 + 2 * knows]
 
 
 @pytest.mark.parametrize("refusal", [PermissionDeniedError("no"), UnknownCommandError("what")])
@@ -33,9 +33,9 @@ def test_refused_command_is_not_sent_again(refusal: PermissionDeniedError) -> No
     naming.record_reply(SET_NAME, AuthError("NOAUTH"))
     assert SET_NAME in naming.commands()
     naming.record_reply(SET_NAME, refusal)
-    assert naming.commands() == [SET_LIBRARY[0]]
+    assert list(naming.commands()) == [SET_LIBRARY[0]]
     naming.record_reply(SET_LIBRARY[0], refusal)
-    assert naming.commands() == []
+    assert list(naming.commands()) == []
 
 
 async def test_name_is_sent_once_per_connection_with_first_command(server: FakeServer) -> None:

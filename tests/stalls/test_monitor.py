@@ -214,6 +214,33 @@ async def test_server_is_not_read_while_it_stalls_or_is_down(watched: MonitorHar
     assert len(watched.sent) == asked
 
 
+async def test_snapshot_needs_no_task_if_a_connection_is_idle(watched: MonitorHarness) -> None:
+    """One at a time, and none without replies, which the pings explain."""
+    sent: list[Any] = []
+
+    def glance(commands: Sequence[Args], _within: float, on_end: Any) -> bool:
+        sent.append((commands, on_end))
+        return True
+
+    watched.monitor.glance = glance
+    watched.reply(watched.clock(), 0.001)
+    watched.monitor.snapshot_due(0.0)
+    watched.monitor.snapshot_due(0.0)
+    ((commands, on_end),) = sent
+    watched.clock.advance(0.01)
+    on_end([info() for _ in commands])
+    assert watched.monitor._history.newest_at == watched.clock()
+    watched.clock.advance(1.0)
+    watched.monitor.snapshot_due(0.0)
+    sent[1][1](None)
+    assert watched.monitor._history.newest_at == watched.clock() - 1.0
+    watched.monitor.snapshot_due(0.0)
+    assert len(sent) == 3
+    assert watched.sent == []
+    await watched.monitor.close()
+    sent[2][1](None)
+
+
 @pytest.mark.parametrize(("moves", "cause"), [(False, "unknown"), (True, "restart")])
 async def test_target_that_is_removed_or_moves_during_a_stall_has_a_record(moves: bool, cause: str) -> None:
     watched = MonitorHarness()

@@ -20,12 +20,14 @@ from redis.exceptions import ResponseError
 from redis_pulse.backoff import Backoff
 from redis_pulse.circuit_breaker import CircuitBreaker
 from redis_pulse.client.client_name import ClientNaming
+from redis_pulse.client.connect_limiter import ConnectLimiter, QueueTicket
 from redis_pulse.client.credentials import Credentials
 from redis_pulse.client.error_mapping import HINT_TRY_PLAIN, ErrorMapper, with_hint, with_tls_hint
+from redis_pulse.client.glance import Glance, OnReplies
 from redis_pulse.client.observer import ClientObserver
 from redis_pulse.client.operation_commands import GuardedCall, OperationCommands
 from redis_pulse.client.pipeline import OperationOf, PipelineReplies
-from redis_pulse.client.pool import ConnectionPool, ConnectLimiter, QueueTicket, make_pool
+from redis_pulse.client.pool import ConnectionPool, make_pool
 from redis_pulse.client.probe_connect import OnPhase, Phase, ProbeConnector
 from redis_pulse.client.probe_connection import ProbeConnection, encode_command
 from redis_pulse.client.tls import TlsContext
@@ -216,6 +218,21 @@ class TargetClient:
                 return replies.received
         except TimeoutError:
             raise OperationTimeoutError("no answer in time") from None
+
+    def glance(self, commands: Sequence[Args], within: float, on_end: OnReplies) -> bool:
+        """Do what ``ask`` does without a task, and pass the replies to ``on_end``.
+
+        Return False if nothing was sent, because that needs more than one idle connection.
+        """
+        pool = self._pools.get(self.target.db)
+        connection = None if pool is None else pool.idle
+        if pool is None or connection is None or not connection.is_ready(self.naming.commands()):
+            return False
+        if self._must_replace(connection):
+            return False
+        commands = [self._with_server_name(args) for args in commands]
+        Glance(pool, commands, within, mapped=self._mapped, on_end=on_end)
+        return True
 
     async def _send(
         self, commands: Sequence[Args], db: int, ticket: QueueTicket, within: float | None, replies: PipelineReplies

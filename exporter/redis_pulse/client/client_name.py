@@ -35,19 +35,23 @@ class ClientNaming:
         self._hang_ups = 0
         self._has_setinfo = False
         self._accepts_library = False
+        self._commands: tuple[Args, ...] = (SET_NAME,)
 
     def set_server_version(self, version: str) -> None:
         """Remember whether a server of this version knows CLIENT SETINFO."""
         match = _VERSION.match(version)
         self._has_setinfo = match is not None and (int(match[1]), int(match[2])) >= _SETINFO_SINCE
+        self._choose()
 
-    def commands(self) -> list[Args]:
+    def commands(self) -> tuple[Args, ...]:
         """Return the commands to send once on each connection."""
-        if self._hang_ups >= MAX_HANG_UPS:
-            return []
+        return self._commands
+
+    def _choose(self) -> None:
         # LIB-VER waits until LIB-NAME was accepted. A server without SETINFO then replies with one error, not two.
         library = SET_LIBRARY[: 1 + self._accepts_library] if self._has_setinfo else ()
-        return [args for args in (SET_NAME, *library) if args[1] not in self._refused]
+        names = () if self._hang_ups >= MAX_HANG_UPS else (SET_NAME, *library)
+        self._commands = tuple([args for args in names if args[1] not in self._refused])
 
     def record_reply(self, args: Args, error: TargetError | None) -> None:
         """Record the reply to one of the commands: None, or the error."""
@@ -56,7 +60,9 @@ class ClientNaming:
             self._accepts_library = True
         if isinstance(error, PermissionDeniedError | UnknownCommandError):
             self._refused.add(str(args[1]))
+        self._choose()
 
     def record_hang_up(self) -> None:
         """Record a connection that was closed before any reply to the commands."""
         self._hang_ups += 1
+        self._choose()

@@ -13,9 +13,10 @@ from redis.asyncio.connection import AbstractConnection
 
 from redis_pulse.client.bounded_parser import parser_factory
 from redis_pulse.client.client_name import ClientNaming
+from redis_pulse.client.connect_limiter import ConnectLimiter, QueueTicket
 from redis_pulse.client.credentials import Credentials
 from redis_pulse.client.error_mapping import ErrorMapper, is_error_reply
-from redis_pulse.client.pool import ConnectLimiter, QueueTicket, connection_factory
+from redis_pulse.client.pool import connection_factory
 from redis_pulse.client.tls import TlsContext
 from redis_pulse.commands import Args
 from redis_pulse.config import TargetSettings

@@ -44,7 +44,7 @@ class QuickExchange(asyncio.BufferedProtocol):
     While it lasts it is the protocol of the transport. Otherwise the stream is.
     """
 
-    __slots__ = ("_count", "_ended", "_on_reply", "_parser", "_stream", "_transport")
+    __slots__ = ("_count", "_on_end", "_on_reply", "_parser", "_stream", "_transport")
 
     def __init__(
         self, transport: asyncio.Transport, parser: BoundedParser, count: int, on_reply: Callable[[Any], None]
@@ -54,26 +54,31 @@ class QuickExchange(asyncio.BufferedProtocol):
         self._count = count
         self._on_reply = on_reply
         self._stream: Any = transport.get_protocol()
-        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._on_end: Callable[[int], None] = lambda _left: None
 
     async def run(self) -> int:
         """Wait for the replies. Return how many are left for the caller to read from the stream."""
-        self._transport.set_protocol(self)
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.start(lambda _left: None if ended.done() else ended.set_result(None))  # a cancelled task has ended
         try:
-            await self._ended
+            await ended
         finally:
-            self._leave()
+            self.leave()
         return self._count
 
-    def _leave(self) -> None:
+    def start(self, on_end: Callable[[int], None]) -> None:
+        """Begin, without a task. ``on_end`` is called with the number of replies that are left for the stream."""
+        self._on_end = on_end
+        self._transport.set_protocol(self)
+
+    def leave(self) -> None:
         """Give the connection back to the stream."""
         if self._transport.get_protocol() is self:
             self._transport.set_protocol(self._stream)
 
     def _end(self) -> None:
-        self._leave()
-        if not self._ended.done():  # it is if the task was cancelled
-            self._ended.set_result(None)
+        self.leave()
+        self._on_end(self._count)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
         """Return where to read to."""

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol, Self
 
 from redis_pulse.circuit_breaker import CircuitBreaker
-from redis_pulse.client.pool import QueueTicket
+from redis_pulse.client.connect_limiter import QueueTicket
 from redis_pulse.commands import Args, Word
 from redis_pulse.errors import OperationTimeoutError, SkippedError, TargetError
 

@@ -1,16 +1,14 @@
-"""Connections of redis-py for polls and subscriptions, and the limit of concurrent connects.
+"""Connections of redis-py for polls and subscriptions.
 
 The implicit actions of redis-py are switched off: retries, CLIENT SETINFO, RESP3, and connecting inside the pool. Every
 attempt to connect is timed and reported.
-
-All targets share one connect limiter. A thousand concurrent connects would distort each other's measurements.
 """
 
 import asyncio
 import math
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import Any, Final
 
@@ -25,6 +23,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from redis_pulse.blocking import resolve
 from redis_pulse.client.bounded_parser import BoundedParser, parser_factory
+from redis_pulse.client.connect_limiter import ConnectLimiter, QueueTicket
 from redis_pulse.client.credentials import Credentials, ServerLogin
 from redis_pulse.client.error_mapping import is_error_reply
 from redis_pulse.client.exchange import QuickExchange, pack_all
@@ -50,54 +49,10 @@ REDIS_PY_INTERNALS: Final[tuple[tuple[type, tuple[str, ...]], ...]] = (
     (ResponseError, ("status_code",)),
 )
 
-#: The limit of concurrent connects. A connect that hangs costs little, so it frees its place after so many seconds.
-MAX_CONCURRENT, MAX_HOLD_SECONDS = 50, 0.1
 #: Seconds for one address of a host name that has several.
 ADDRESS_TIMEOUT = 2.0
 #: Receives the duration of every attempt to connect (DNS, TCP, TLS and AUTH together), and its error if it failed.
 OnConnect = Callable[[float, BaseException | None], None]
-
-
-class QueueTicket:
-    """Tells whether its holder waits for the connect limiter.
-
-    If the holder is cut off while it waits, the queue of the exporter was slow, not the target.
-    """
-
-    __slots__ = ("is_waiting",)
-
-    def __init__(self) -> None:
-        self.is_waiting = False
-
-
-class ConnectLimiter:
-    """Limits concurrent connects to ``max_concurrent``. Those older than ``max_hold_seconds`` are not counted."""
-
-    def __init__(self, max_concurrent: int = MAX_CONCURRENT, max_hold_seconds: float = MAX_HOLD_SECONDS) -> None:
-        self._semaphore = asyncio.Semaphore(max_concurrent)
-        self._max_hold_seconds = max_hold_seconds
-
-    @asynccontextmanager
-    async def acquire(self, ticket: QueueTicket | None = None) -> AsyncIterator[None]:
-        """Wait for a place. Hold it until the block ends, or for ``max_hold_seconds``. ``ticket`` shows the waiting."""
-        ticket = ticket or QueueTicket()
-        ticket.is_waiting = True
-        await self._semaphore.acquire()
-        ticket.is_waiting = False
-        is_held = True
-
-        def release() -> None:
-            nonlocal is_held
-            if is_held:
-                is_held = False
-                self._semaphore.release()
-
-        timer = asyncio.get_running_loop().call_later(self._max_hold_seconds, release)
-        try:
-            yield
-        finally:
-            timer.cancel()
-            release()
 
 
 class _InstrumentedConnection:
@@ -114,6 +69,7 @@ class _InstrumentedConnection:
         self.serves_until = math.inf
         #: the commands with the name of this client that were sent since it connected
         self.names_sent = set[Args]()
+        self._is_unusual = False
         options["credential_provider"] = None if credentials is None else self._login_provider
         super().__init__(**options)
 
@@ -137,6 +93,31 @@ class _InstrumentedConnection:
         writer.write(pack_all(commands))
         if writer.transport.get_write_buffer_size():
             await writer.drain()
+
+    def is_ready(self, names: Sequence[Args]) -> bool:
+        """Whether ``exchange`` may send commands now. ``names`` are commands that must have been sent before."""
+        connection: Any = self
+        if not connection.is_connected or self._is_unusual or not self.names_sent.issuperset(names):
+            return False
+        if connection.health_check_interval and asyncio.get_running_loop().time() > connection.next_health_check:
+            return False
+        transport, parser = connection._writer.transport, connection._parser  # noqa: SLF001  # REDIS_PY_INTERNALS
+        is_free = not transport.is_closing() and not transport.get_write_buffer_size()
+        return is_free and bool(parser.is_fresh)
+
+    def exchange(
+        self, commands: Sequence[Args], on_reply: Callable[[Any], None], on_end: Callable[[int], None]
+    ) -> QuickExchange:
+        """Send commands without a task, and return the exchange that reads their replies."""
+        transport = self._writer.transport  # type: ignore[attr-defined]
+        exchange = QuickExchange(transport, self._parser, len(commands), on_reply)  # type: ignore[attr-defined]
+        exchange.start(on_end)
+        transport.write(pack_all(commands))
+        return exchange
+
+    def note_unusual(self) -> None:
+        """Remember if hiredis must not read a reply. ``exchange`` is not used again then."""
+        self._is_unusual = self._parser.is_careful  # type: ignore[attr-defined]
 
     async def read_replies(self, count: int, on_reply: Callable[[Any], None]) -> None:
         """Call ``on_reply`` with each of the next replies, with error replies as exceptions.
@@ -285,6 +266,7 @@ class ConnectionPool(BlockingConnectionPool):
         super().__init__(**options)
         #: how many tasks wait for a connection
         self._waiting = 0
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def ensure_connection(self, connection: Any) -> None:
         """Do nothing: the caller of ``take`` connects it."""
@@ -306,6 +288,33 @@ class ConnectionPool(BlockingConnectionPool):
         else:
             self._in_use_connections.remove(connection)
             self._available_connections.append(connection)
+
+    @property
+    def idle(self) -> Any:
+        """The connection that is used next. It is None if tasks wait for one, or if a surplus one must be closed."""
+        connections: list[Any] = self._available_connections
+        if not connections or self._waiting or any(one.is_connected for one in connections[:-1]):
+            return None
+        return connections[-1]
+
+    def take_idle(self) -> Any:
+        """Return the connection ``idle``."""
+        return self.get_available_connection()  # type: ignore[no-untyped-call]
+
+    def give_back_soon(self, connection: Any, *, close: bool) -> None:
+        """Let others take a connection, from outside of a task. ``close`` it before that."""
+        if close or self._waiting:
+            task = asyncio.get_running_loop().create_task(self._give_back(connection, close=close))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        else:
+            self._in_use_connections.remove(connection)
+            self._available_connections.append(connection)
+
+    async def _give_back(self, connection: Any, *, close: bool) -> None:
+        if close:
+            await connection.disconnect(nowait=True)
+        await self.give_back(connection)
 
     async def close_surplus(self) -> None:
         """Close all idle connections but the one that is used next: two at once are rarely needed."""

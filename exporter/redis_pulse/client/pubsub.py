@@ -6,9 +6,10 @@ from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
 
+from redis_pulse.client.connect_limiter import ConnectLimiter
 from redis_pulse.client.credentials import Credentials
 from redis_pulse.client.error_mapping import ErrorMapper
-from redis_pulse.client.pool import ConnectLimiter, connection_factory
+from redis_pulse.client.pool import connection_factory
 from redis_pulse.client.tls import TlsContext
 from redis_pulse.config import TargetSettings
 from redis_pulse.errors import OperationTimeoutError, ProtocolError

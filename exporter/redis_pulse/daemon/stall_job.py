@@ -23,6 +23,7 @@ def make_stall_monitor(
     if not target.stalls.enabled:
         return None
     monitor = StallMonitor(target, client.ask, registry, slots, metrics, events.on_stall, clock=clock, wall=wall)
+    monitor.glance = client.glance
     if target.endpoint.tls:
         name = target.tls.server_name or target.endpoint.host
         monitor.tls = FreshTls(client.tls_context.ready, name)

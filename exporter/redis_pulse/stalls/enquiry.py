@@ -61,6 +61,11 @@ class Ask(Protocol):
         ...
 
 
+#: Does the same without a task, if an idle connection allows it. Returns False if it does not. Otherwise it passes the
+#: replies on, or None if there are none.
+Glance = Callable[[Sequence[Args], float, Callable[[list[Any] | None], None]], bool]
+
+
 class EnquirySlots:
     """Limits the enquiries that run at once, and those per second. So a flood of stalls costs little CPU time."""
 
@@ -119,15 +124,28 @@ class Questioner:
 
     async def snapshot(self, within: float) -> RawSnapshot | None:
         """Return a short INFO and the newest number of the slow log, or None if INFO is refused."""
-        wanted = ("info", "slowlog") if self._is_sentinel is False else ("info",)
-        sources = [source for source in wanted if self.refusal(source) is None]
-        commands = [self._info if source == "info" else ("SLOWLOG", "GET", 1) for source in sources]
-        if "info" not in sources:
-            return None
-        replies = dict(zip(sources, await self._ask(commands, within), strict=True))
+        commands = self._snapshot_commands()
+        return self._snapshot(await self._ask(commands, within)) if commands else None
+
+    def glance(self, send: Glance, within: float, on_end: Callable[[RawSnapshot | None], None]) -> bool:
+        """Do what ``snapshot`` does through ``send``. Return False if nothing was sent."""
+        commands = self._snapshot_commands()
+        return bool(commands) and send(
+            commands, within, lambda replies: on_end(None if replies is None else self._snapshot(replies))
+        )
+
+    def _snapshot_commands(self) -> list[Args]:
+        """Return INFO, and the newest entry of the slow log if there may be one. Return none if INFO is refused."""
+        if self.refusal("info") is not None:
+            return []
+        has_log = self._is_sentinel is False and self.refusal("slowlog") is None
+        return [self._info, ("SLOWLOG", "GET", 1)] if has_log else [self._info]
+
+    def _snapshot(self, replies: Sequence[Any]) -> RawSnapshot | None:
+        """Read the replies to ``_snapshot_commands``."""
         at = self._clock()
-        raw = self._read("info", replies["info"], {})
-        entries = self._read("slowlog", replies.get("slowlog"), {})
+        raw = self._read("info", replies[0], {})
+        entries = self._read("slowlog", replies[1], {}) if len(replies) > 1 else None
         if isinstance(raw, bytes):
             self._is_sentinel = _SENTINEL in raw
         return RawSnapshot(at, raw, newest_number(entries)) if isinstance(raw, bytes) else None

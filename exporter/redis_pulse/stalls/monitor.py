@@ -21,13 +21,13 @@ from redis_pulse.errors import TargetError
 from redis_pulse.stalls.case import StallCase
 from redis_pulse.stalls.causes import Verdict, classify
 from redis_pulse.stalls.detector import Episode, PingOutcome, StallDetector
-from redis_pulse.stalls.enquiry import Answers, Ask, EnquirySlots, PolledReplies, Questioner
+from redis_pulse.stalls.enquiry import Answers, Ask, EnquirySlots, Glance, PolledReplies, Questioner
 from redis_pulse.stalls.evidence import TcpSample
 from redis_pulse.stalls.fresh_connection import FreshTls, Peer, try_fresh_connection
 from redis_pulse.stalls.later import Moment
 from redis_pulse.stalls.later_report import LaterStalls
 from redis_pulse.stalls.records import StallRecord, StallRegistry
-from redis_pulse.stalls.snapshots import SnapshotHistory
+from redis_pulse.stalls.snapshots import RawSnapshot, SnapshotHistory
 from redis_pulse.telemetry import StallMetrics, TargetMetrics, families
 
 #: Seconds for an enquiry after the end of its stall, and in all.
@@ -83,6 +83,8 @@ class StallMonitor:
         self._on_stall = on_stall
         self._clock = clock
         self._wall = wall
+        #: The owner sets it, so that most snapshots need no task.
+        self.glance: Glance = lambda *_: False
         #: The owner sets it if the server has TLS.
         self.tls: FreshTls | None = None
         self._detector = StallDetector(target.stalls.threshold)
@@ -98,7 +100,8 @@ class StallMonitor:
         self._case: StallCase | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: list[asyncio.TimerHandle] = []
-        self._snapshot: asyncio.Task[None] | None = None
+        #: when the snapshot began whose reply is awaited
+        self._snapshot_began: float | None = None
         self._recovered = asyncio.Event()
         self._is_up = self._is_closed = self._is_moved = False
         self._retransmits: int | None = None
@@ -148,8 +151,6 @@ class StallMonitor:
         """Record the whole wait of a ping that had timed out."""
         self._detector.late_reply(due, seconds)
 
-    # Events of the polls.
-
     @property
     def is_examining(self) -> bool:
         """Whether replies of polls are evidence of a stall now."""
@@ -163,8 +164,13 @@ class StallMonitor:
 
     def snapshot_due(self, _due: float) -> None:
         """Take a snapshot, unless the target is slow or down, or the one before has no reply yet."""
-        if self._is_up and not self._is_closed and self._snapshot is None and self._detector.running is None:
-            self._snapshot = self._start(self._take_snapshot())
+        is_usual = self._is_up and not self._is_closed and self._detector.running is None
+        if not is_usual or self._snapshot_began is not None:
+            return
+        self._snapshot_began = self._clock()
+        self._retransmits = self._retransmits_now()
+        if not self._questioner.glance(self.glance, _SNAPSHOT_TIMEOUT, self._end_snapshot):
+            self._start(self._take_snapshot())
 
     def _running_moment(self) -> Moment | None:
         running = self._detector.running
@@ -261,16 +267,19 @@ class StallMonitor:
             case.missing["fresh_connection"] = "the stall was over"
 
     async def _take_snapshot(self) -> None:
-        began = self._clock()
+        taken = None
         try:
-            self._retransmits = self._retransmits_now()
-            taken = await self._questioner.snapshot(_SNAPSHOT_TIMEOUT)
-            if taken is not None and taken.at - began < self._settings.threshold:
-                self._history.add(taken)
-        except TargetError:
-            pass  # the pings tell what is wrong
+            with suppress(TargetError):  # the pings tell what is wrong
+                taken = await self._questioner.snapshot(_SNAPSHOT_TIMEOUT)
         finally:
-            self._snapshot = None
+            self._end_snapshot(taken)
+
+    def _end_snapshot(self, taken: RawSnapshot | None) -> None:
+        """Keep a snapshot, unless its reply came late."""
+        began, self._snapshot_began = self._snapshot_began or 0.0, None
+        if taken is not None and taken.at - began < self._settings.threshold:
+            self._history.add(taken)
+        if not self._is_closed:
             self.later.report()
 
     async def _enquire(self, case: StallCase) -> None:
