@@ -292,10 +292,8 @@ class ConnectionPool(BlockingConnectionPool):
     @property
     def idle(self) -> Any:
         """The connection that is used next. It is None if tasks wait for one, or if a surplus one must be closed."""
-        connections: list[Any] = self._available_connections
-        if not connections or self._waiting or any(one.is_connected for one in connections[:-1]):
-            return None
-        return connections[-1]
+        *surplus, newest = self._available_connections or (None,)
+        return None if self._waiting or any(one.is_connected for one in surplus) else newest
 
     def take_idle(self) -> Any:
         """Return the connection ``idle``."""
