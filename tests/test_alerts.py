@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from redis_pulse.errors import REASONS
 from tests.metric_names import expressions_name_known_metrics
 
 ROOT = Path(__file__).parents[1]
@@ -17,7 +18,7 @@ FOLDER = ROOT / "deploy" / "prometheus"
 URL = re.compile(r"https://[\w./-]+/blob/main/(docs/runbooks/(\w+)\.md)")
 RUNBOOKS = ROOT / "docs" / "runbooks"
 #: Pages in the folder of the runbooks that belong to no single alert.
-OTHER_PAGES = {"quick-fixes"}
+OTHER_PAGES = {"README", "quick-fixes"}
 Rule = dict[str, Any]
 
 
@@ -59,7 +60,15 @@ def test_alert_has_a_location_an_explanation_and_a_runbook(rule: Rule) -> None:
     assert runbook.startswith(f"# {name}\n")
     for part in ("**Meaning.**", "**Impact.**", "## Diagnosis", "## When it ends"):
         assert part in runbook
+    assert "](README.md)" in runbook, "the runbook has no link to the page that explains its words and commands"
     assert re.search(r"^```(?:promql|sh)$|`[a-z-]+ ", runbook, re.MULTILINE), "the runbook has no query and no command"
+
+
+def test_runbook_of_a_server_that_is_down_has_each_reason_of_a_ping() -> None:
+    """Commands that write have further reasons, and a PING cannot fail for them."""
+    text = (RUNBOOKS / "RedisTargetDown.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| (`[^|]*) \|", text, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", " ".join(cells))) == set(REASONS) - {"readonly", "oom"}
 
 
 def test_every_runbook_has_its_alert() -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,12 @@ CONTRACT = (
 
 def test_reasons_are_those_of_contract() -> None:
     assert " ".join(REASONS) == CONTRACT
+
+
+def test_documented_reasons_are_those_of_contract() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    listed = text.split("The label `reason` has a closed list of values:", 1)[1].split("<!--", 1)[0]
+    assert set(re.findall(r"`(\w+)`", listed)) == set(REASONS)
 
 
 def test_every_error_has_a_reason_and_every_reason_an_error() -> None:

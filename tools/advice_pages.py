@@ -1,5 +1,6 @@
 """Render the table of advice: a page for each code, their list, and parts of runbooks and of the troubleshooting."""
 
+import re
 from collections.abc import Iterable
 
 from redis_pulse.advice import BY_ALERT, TABLE, Advice, placeholders
@@ -20,6 +21,15 @@ _CHAPTERS = {
 }
 #: Codes in one cell of the table of alerts.
 _MAX_CODES = 6
+#: What a placeholder stands for, where its name does not say it.
+_OPTIONS = {
+    "`CLI`": "`CLI` is the address and the login of the exporter: `-h HOST -p PORT --user USER --askpass`.",
+    "`ADMIN_CLI`": (
+        "`ADMIN_CLI` is the address of the server: `-h HOST -p PORT`. Add the login of an administrator.\n"
+        "[Sending commands](../runbooks/README.md#sending-commands) has examples, also for\n"
+        "[managed services](../runbooks/README.md#managed-services), which refuse some commands."
+    ),
+}
 _MARK = "Rendered by `make docs` from `exporter/redis_pulse/advice/`."
 
 
@@ -76,6 +86,7 @@ def _page(row: Advice) -> str:
         parts += ["", "```sh", filled.command, "```"]
     if names := _placeholders(row, filled):
         parts += ["", f"Words in capitals stand for values of the case: {', '.join(names)}."]
+    parts += [line for name in names for line in ("", _OPTIONS.get(name, "")) if name in _OPTIONS]
     if row.alerts:
         links = ", ".join(f"[{alert}](../runbooks/{alert}.md)" for alert in row.alerts)
         parts += ["", f"**Alerts.** {links}"]
@@ -85,12 +96,12 @@ def _page(row: Advice) -> str:
 
 
 def _placeholders(row: Advice, filled: FilledAdvice) -> list[str]:
-    text = f"{filled.why} {filled.do} {filled.command}"
-    return sorted(f"`{name.upper()}`" for name in placeholders(row) if name.upper() in text)
+    words = set(re.findall(r"\w+", f"{filled.why} {filled.do} {filled.command}"))
+    return [f"`{name}`" for name in sorted(words & {name.upper() for name in placeholders(row)})]
 
 
 def _runbook(rows: Iterable[Advice]) -> str:
-    heading = "`redis-pulse doctor` names the cause by its code:"
+    heading = "`redis-pulse doctor TARGET --config FILE` names the cause by its code:"
     return f"## Findings\n\n{heading}\n\n{_table(rows, '../findings/')}"
 
 

@@ -12,7 +12,8 @@ SERVER: tuple[Advice, ...] = (
     Advice(
         "RP402", "busy", "error", "A script does not end",
         "A script runs, and the server answers BUSY to all other clients.",
-        "End the script. If it has written data, only SHUTDOWN NOSAVE ends it.",
+        "End the script, or the function with FUNCTION KILL. If it has written data, only SHUTDOWN NOSAVE ends it. "
+        "That loses all changes since the last save.",
         "redis-cli {admin_cli} SCRIPT KILL", ("RedisTargetDown",),
     ),
     Advice(
@@ -97,7 +98,7 @@ SERVER: tuple[Advice, ...] = (
     ),
     Advice(
         "RP416", "replication", "error", "The replication link is down",
-        "The link to the master {master} is down since {seconds} s. The data here is old.",
+        "The link to the master {master} has been down for {seconds} s. The data here is old.",
         "Read the log of the replica, and look at the master.",
         "redis-cli {cli} INFO replication",
         ("RedisReplicationLinkDown", "RedisReplicationLagSeconds", "RedisFullSyncStuck"),
@@ -131,7 +132,7 @@ SERVER: tuple[Advice, ...] = (
         "RP421", "clusterdown", "error", "The cluster is down",
         "cluster_state is {state}: {assigned} of 16384 slots are assigned, and {failing} fail.",
         "Assign the slots, or repair the node that had them.",
-        "redis-cli --cluster check {hostport}",
+        "redis-cli {admin_cli} --cluster check {hostport}",
         ("RedisClusterDown", "RedisClusterSlotsFailing", "RedisSlotMigrationStuck"),
     ),
     Advice(
@@ -144,7 +145,8 @@ SERVER: tuple[Advice, ...] = (
         "RP423", "cluster.replicas", "warning", "A shard has no replica",
         "The master {node} has no replica. If it ends, its slots are lost.",
         "Add a replica to this shard.",
-        "redis-cli --cluster add-node NEW_HOST:PORT {hostport} --cluster-slave", ("RedisClusterShardWithoutReplica",),
+        "redis-cli {admin_cli} --cluster add-node NEW_HOST:PORT {hostport} --cluster-slave",
+        ("RedisClusterShardWithoutReplica",),
     ),
     Advice(
         "RP424", "sentinel.quorum", "error", "The Sentinels have lost their quorum",

@@ -43,7 +43,7 @@ THE_WAY: tuple[Advice, ...] = (
         "RP202", "refused", "error", "Connection refused",
         "The host answers, and nothing listens on port {port}: the connection is refused.",
         "On {host}: is the server running, and are its port and bind right?",
-        "systemctl status redis", _DOWN,
+        "systemctl status 'redis*' 'valkey*'", _DOWN,
     ),
     Advice(
         "RP203", "connect.timeout", "error", "No connection in time",
@@ -67,7 +67,7 @@ THE_WAY: tuple[Advice, ...] = (
         "RP206", "timeout", "error", "The server does not answer in time",
         "The connection stands, and the server sends no reply.",
         "On its host, look at the process. R at 100 % is a long command, D is the disk, T means stopped.",
-        "ps -o stat,pcpu,wchan -C redis-server", ("RedisTargetDown", "RedisProbeFailureRateHigh"),
+        "ps -o stat,pcpu,wchan,args -C redis-server,valkey-server", ("RedisTargetDown", "RedisProbeFailureRateHigh"),
     ),
     Advice(
         "RP211", "tls.plain_port", "error", "The port has no TLS",
@@ -84,8 +84,8 @@ THE_WAY: tuple[Advice, ...] = (
     Advice(
         "RP213", "tls.expired", "error", "The certificate has expired",
         "The TLS certificate of the server ended on {until}.",
-        "Renew the certificate, then reload it in the server.",
-        "redis-cli {admin_cli} CONFIG SET tls-cert-file FILE tls-key-file FILE",
+        "Renew the certificate, then let the server read it. With the expired one, redis-cli needs --insecure.",
+        "redis-cli {admin_cli} --insecure CONFIG SET tls-cert-file FILE tls-key-file FILE",
         ("RedisTLSCertificateExpiring", *_DOWN),
     ),
     Advice(
@@ -198,8 +198,8 @@ THE_WAY: tuple[Advice, ...] = (
     Advice(
         "RP305", "auth.protected", "error", "Protected mode refuses us",
         "The server is in protected mode: it has no password, and accepts only its own host.",
-        "Set a password on the server, then bind it to the network.",
-        "redis-cli {admin_cli} ACL SETUSER default on '>PASSWORD'", ("RedisAuthFailing",),
+        "On the host of the server, set a password and save it. Give it to the exporter too.",
+        "redis-cli -p {port} ACL SETUSER default on '>PASSWORD'", ("RedisAuthFailing",),
     ),
     Advice(
         "RP306", "auth.token", "error", "There is no login",
@@ -220,7 +220,7 @@ THE_WAY: tuple[Advice, ...] = (
     Advice(
         "RP311", "permission", "error", "A needed command is not permitted",
         "The user {user} may not run {command}. No measurement works without it.",
-        "Grant the command on the server, then save the users.",
+        "Grant the command on the server. Then save the users: ACL SAVE, or CONFIG REWRITE without an aclfile.",
         "redis-cli {admin_cli} ACL SETUSER {user} {words}", ("RedisAuthFailing",), "acl.md",
     ),
     Advice(

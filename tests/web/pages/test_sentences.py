@@ -16,7 +16,10 @@ from tests.web.pages.scenes import NOW, STALL, target
 
 #: Words in capitals that are none of our placeholders: those of Redis, of protocols and of times.
 CAPITALS = frozenset(
-    ("TLS", "ACL", "SAVE", "UTC", "OOM", "HTTP", "SSH", "BUSY", "KEYS", "SHUTDOWN", "NOSAVE", "MISCONF", "CPU")
+    (
+        *("TLS", "ACL", "SAVE", "UTC", "OOM", "HTTP", "SSH", "BUSY", "KEYS", "SHUTDOWN", "NOSAVE", "MISCONF", "CPU"),
+        *("CONFIG", "REWRITE", "FUNCTION", "KILL"),
+    )
 )
 
 
