@@ -78,7 +78,8 @@ class TargetManager:
         #: shared by all targets and sources, as are the logins that expire
         self.connect_limiter = ConnectLimiter()
         self.tokens = TokenRegistry()
-        self._make_poller = partial(TargetPoller, store=store, turns=SharedTurns(), clock=clock)
+        self.turns = SharedTurns()  # of polls and pages
+        self._make_poller = partial(TargetPoller, store=store, turns=self.turns, clock=clock)
         self._probe_log = probe_log
         #: the records of all targets
         self.stalls = StallRegistry(metrics.own_delay, self._role_of, clock)

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from redis_pulse import log
 from redis_pulse.config import closest_name, telemetry_path_error
 from redis_pulse.shared_work import SharedWork
+from redis_pulse.slices import SharedTurns
 from redis_pulse.web.access_control import AccessControl
 from redis_pulse.web.access_policy import POLICIES, UNKNOWN, PathPolicy
 from redis_pulse.web.connection_accounting import Client
@@ -27,7 +28,7 @@ from redis_pulse.web.connection_limits import CLIENT
 from redis_pulse.web.handlers import Handlers
 from redis_pulse.web.interface import DaemonInterface
 from redis_pulse.web.late_pages import LatePages
-from redis_pulse.web.streaming import PIECE
+from redis_pulse.web.streaming import PIECE, PieceMaker
 
 _log = log.get("web")
 
@@ -75,6 +76,7 @@ def _now() -> datetime:
 def build(
     daemon: DaemonInterface,
     *,
+    turns: SharedTurns | None = None,
     access: AccessControl | None = None,
     telemetry_path: str = "/metrics",
     health_always_200: bool = False,
@@ -83,6 +85,7 @@ def build(
 ) -> ASGIApp:
     """Return the application that serves the pages of a daemon.
 
+    ``turns`` are the slices that pages share with polls.
     ``access`` decides who gets a response. Without it there is no login.
     ``clock`` (monotonic, seconds) measures the time to make responses. ``now`` is the time shown by ``/health``.
     With ``health_always_200`` the HTTP status of ``/health`` does not depend on the targets.
@@ -91,7 +94,7 @@ def build(
     if error := telemetry_path_error(telemetry_path):
         raise ValueError(f"{telemetry_path!r} {error}")
     access = access or AccessControl()
-    handlers = Handlers(daemon, now, access, health_always_200=health_always_200)
+    handlers = Handlers(daemon, now, access, PieceMaker(turns), health_always_200=health_always_200)
     people = LatePages(daemon, telemetry_path)
     pages: dict[str, Page] = {
         "/": (_shared(people.index, KEEP_STATUS), READ),

@@ -39,13 +39,19 @@ class Handlers:
     """The request handlers over one daemon."""
 
     def __init__(
-        self, daemon: DaemonInterface, now: Callable[[], datetime], access: AccessControl, *, health_always_200: bool
+        self,
+        daemon: DaemonInterface,
+        now: Callable[[], datetime],
+        access: AccessControl,
+        piece_maker: PieceMaker,
+        *,
+        health_always_200: bool,
     ) -> None:
         self._daemon = daemon
         self._access = access
         self._now = now
         self._health_always_200 = health_always_200
-        self._piece_maker = PieceMaker()
+        self._piece_maker = piece_maker
 
     async def metrics(self, request: Request) -> Response:
         """Respond to ``/metrics`` with 200, whatever the state of the targets. A query selects a part."""
