@@ -171,6 +171,7 @@ async def test_slices_of_a_page_are_longer_beside_busy_tasks_but_not_long() -> N
         """Return the slice of a page after a turn in which other tasks worked for so long."""
         nonlocal now
         await turns.take_for_page()
+        work(MAX_SLICE_BUSY)
         asyncio.get_running_loop().call_soon(work, others)
         await turns.take_for_page()
         return turns._page_seconds

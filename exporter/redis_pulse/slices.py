@@ -14,9 +14,7 @@ ITEMS_PER_SLICE = 100
 BYTES_PER_SLICE = 16_384
 #: Further bytes of one line are left out.
 MAX_LINE_BYTES = 65_536
-#: Seconds after which the event loop gets a turn.
-SECONDS_PER_SLICE = 0.002
-#: The same for the page of metrics and for polls, which go on while pings are due.
+#: Seconds after which the event loop gets a turn. Pages and polls go on while pings are due.
 MAX_SLICE = 0.001
 #: Share of the time that other tasks just took. The next slice of a page may be that long, if it is more than
 #: ``MAX_SLICE``. On a busy machine the other tasks have much to catch up with, and a page would otherwise take minutes.
@@ -52,21 +50,6 @@ def _parts(reply: bytes) -> Iterator[str]:
             end = reply.find(b"\n", start) + 1 or length
         yield reply[start : min(end, start + MAX_LINE_BYTES)].decode("utf-8", errors="replace")
         start = end
-
-
-class Turns:
-    """Gives the event loop a turn when a slice is over. ``clock`` is in seconds."""
-
-    def __init__(self, seconds: float = SECONDS_PER_SLICE, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._seconds = seconds
-        self._clock = clock
-        self._slice = clock()
-
-    async def take(self) -> None:
-        """Wait for one turn of the loop, if the slice is over."""
-        if self._clock() - self._slice >= self._seconds:
-            await asyncio.sleep(0)
-            self._slice = self._clock()
 
 
 class SharedTurns:
@@ -108,7 +91,7 @@ class SharedTurns:
 
     @contextmanager
     def page(self) -> Iterator[None]:
-        """Let a page come before polls. The block builds or sends it."""
+        """Let a page come before polls. The block builds or sends it, or makes another response."""
         self._pages += 1
         if self._timer is None:
             self._free.clear()
@@ -126,11 +109,16 @@ class SharedTurns:
         return not self._free.is_set()
 
     def is_over_for_page(self) -> bool:
-        """Return whether a page that is being built must wait for its next slice."""
+        """Return whether ``take_for_page`` would wait. Of many short steps it spares most calls."""
         return self._began is None or self._clock() - self._began >= self._page_seconds
 
     async def take_for_page(self) -> None:
-        """Wait for the next slice of a page. Slices are longer if other tasks have much to catch up with."""
+        """Wait for the next slice of a page, if this one is over.
+
+        Slices are longer if other tasks have much to catch up with.
+        """
+        if not self.is_over_for_page():
+            return
         ended = self._clock()
         while self._began is not None:  # noqa: ASYNC110  # for a turn of the loop, or for as many as there are pages
             await asyncio.sleep(0)

@@ -28,7 +28,7 @@ from redis_pulse.web.connection_limits import CLIENT
 from redis_pulse.web.handlers import Handlers
 from redis_pulse.web.interface import DaemonInterface
 from redis_pulse.web.late_pages import LatePages
-from redis_pulse.web.streaming import PIECE, PieceMaker
+from redis_pulse.web.streaming import PIECE
 
 _log = log.get("web")
 
@@ -54,19 +54,23 @@ Handler = Callable[[Request], Awaitable[Response]]
 Page = tuple[Handler, tuple[str, ...]]
 
 
-def _shared(handler: Handler, keep: float = 0.0) -> Handler:
-    """Return a handler that lets equal requests share a response, and makes one response at a time."""
+def _shared(handler: Handler, turns: SharedTurns, keep: float = 0.0) -> Handler:
+    """Return a handler that lets equal requests share a response, and makes one response at a time.
+
+    Polls wait meanwhile, as they do for ``/metrics``.
+    """
     work = SharedWork[Response](keep)
 
     async def handle(request: Request) -> Response:
         is_browser = "text/html" in request.headers.get("accept", "")  # /keyspace has another page for browsers
-        return await work.get((request.scope["query_string"], is_browser), partial(_respond, handler, request))
+        return await work.get((request.scope["query_string"], is_browser), partial(_respond, handler, request, turns))
 
     return handle
 
 
-async def _respond(handler: Handler, request: Request) -> Response:
-    return await handler(request)
+async def _respond(handler: Handler, request: Request, turns: SharedTurns) -> Response:
+    with turns.page():
+        return await handler(request)
 
 
 def _now() -> datetime:
@@ -94,19 +98,20 @@ def build(
     if error := telemetry_path_error(telemetry_path):
         raise ValueError(f"{telemetry_path!r} {error}")
     access = access or AccessControl()
-    handlers = Handlers(daemon, now, access, PieceMaker(turns), health_always_200=health_always_200)
-    people = LatePages(daemon, telemetry_path)
+    turns = turns or SharedTurns()
+    handlers = Handlers(daemon, now, access, turns, health_always_200=health_always_200)
+    people = LatePages(daemon, telemetry_path, turns)
     pages: dict[str, Page] = {
-        "/": (_shared(people.index, KEEP_STATUS), READ),
-        "/config": (_shared(people.config, KEEP_STATUS), READ),
-        "/keyspace": (_shared(people.keyspace, KEEP_STATUS), READ),
-        "/api/v1/status": (_shared(people.api_status, KEEP_STATUS), READ),
+        "/": (_shared(people.index, turns, KEEP_STATUS), READ),
+        "/config": (_shared(people.config, turns, KEEP_STATUS), READ),
+        "/keyspace": (_shared(people.keyspace, turns, KEEP_STATUS), READ),
+        "/api/v1/status": (_shared(people.api_status, turns, KEEP_STATUS), READ),
         "/api/v1/openapi.json": (people.openapi, READ),
         "/metrics": (handlers.metrics, READ),
         "/scrape": (handlers.scrape, READ),
-        "/sd": (_shared(handlers.discover), READ),
-        "/stalls": (_shared(handlers.stalls), READ),
-        "/health": (_shared(handlers.health), READ),
+        "/sd": (_shared(handlers.discover, turns), READ),
+        "/stalls": (_shared(handlers.stalls, turns), READ),
+        "/health": (_shared(handlers.health, turns), READ),
         "/-/healthy": (handlers.healthy, READ),
         "/-/ready": (handlers.ready, READ),
         "/-/reload": (handlers.reload, ("POST",)),

@@ -21,16 +21,17 @@ class PieceMaker:
     A page of 1000 targets has 600 pieces. With a turn of the event loop for each, a busy daemon needs a second.
     """
 
-    def __init__(self, turns: SharedTurns | None = None) -> None:
+    def __init__(self, turns: SharedTurns) -> None:
         self._turn = asyncio.Lock()
         #: The slices are those of polls and of other pages too.
-        self.turns = turns or SharedTurns()
+        self.turns = turns
 
     async def next(self, pieces: Iterator[bytes]) -> bytes | None:
         """Return the next piece, or None at the end."""
         async with self._turn:
-            if self.turns.is_over_for_page():
-                await self.turns.take_for_page()  # the loop notices a client that has left, and sends the due PINGs
+            await (
+                self.turns.take_for_page()
+            )  # the loop notices a client that has left, and sends the PINGs that are due
             return next(pieces, None)
 
 
