@@ -167,7 +167,6 @@ class TargetMetrics:
         self.up = self.value(families.UP)
         self.value(families.NOT_SENT)
         self.late_replies = self.value(families.LATE_REPLIES)
-        self.late_seconds = self.value(families.LATE_SECONDS)
         self._polls = self.value(families.SCRAPES)
         self._poll_seconds = self.histogram(families.SCRAPE_SECONDS)
         self._show_breaker_state("closed")
@@ -298,7 +297,8 @@ class TargetMetrics:
     ) -> None:
         """Record one run of a collector."""
         self.value(families.SUCCESS, name).set(success)
-        self.value(families.SUPPORTED, name).set(supported)
+        if not supported or (families.SUPPORTED, (name,)) in self._series:
+            self.value(families.SUPPORTED, name).set(supported)
         if denied or (families.DENIED, (name,)) in self._series:
             self.value(families.DENIED, name).set(denied)
         self.value(families.COLLECTOR_SECONDS, name).set(seconds)
