@@ -18,7 +18,7 @@ from redis_pulse.telemetry import ExporterMetrics, TargetMetrics, families
 ELSEWHERE = {"cluster", "sentinel", "tile38", "commandlog"}
 CALLBACKS = (
     *((families.LONGEST, "ping"), (families.IN_FLIGHT, "ping"), (families.TCP_RTT, ""), (families.TCP_MIN_RTT, "")),
-    *((families.BREAKER_NEXT, ""), (families.STALL_IN_PROGRESS, "")),
+    (families.STALL_IN_PROGRESS, ""),
 )
 
 

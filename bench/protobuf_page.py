@@ -25,9 +25,9 @@ sys.path[:0] = [str(ROOT / "exporter"), str(ROOT)]
 
 from redis_pulse import collectors  # noqa: E402
 from redis_pulse.exposition import PageBuilder, ProtobufPage, render_steps  # noqa: E402
-from redis_pulse.exposition.page_builder import MAX_SLICE  # noqa: E402
 from redis_pulse.metric import Sample  # noqa: E402
 from redis_pulse.sample_store import SampleStore  # noqa: E402
+from redis_pulse.slices import MAX_SLICE  # noqa: E402
 from redis_pulse.telemetry import ExporterMetrics, NativeHistogram  # noqa: E402
 from redis_pulse.telemetry.families import DURATION  # noqa: E402
 from redis_pulse.telemetry.series import FamilySeries, HistogramValue  # noqa: E402

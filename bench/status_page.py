@@ -15,6 +15,7 @@ sys.path[:0] = [str(Path(__file__).parents[1])]
 
 from starlette.requests import Request  # noqa: E402
 
+from redis_pulse.slices import SharedTurns  # noqa: E402
 from redis_pulse.status import StatusRegistry  # noqa: E402
 from redis_pulse.web.status_handlers import StatusHandlers  # noqa: E402
 from tests.web.fakes import FakeDaemon  # noqa: E402
@@ -28,7 +29,7 @@ async def measure(name: str) -> None:
     """Print size, time and longest slice of one page."""
     best, longest, body = 9.0, 9.0, b""
     for _ in range(5):
-        handlers = StatusHandlers(FakeDaemon(status=FakeStatus(SCENES[name])), "/metrics")
+        handlers = StatusHandlers(FakeDaemon(status=FakeStatus(SCENES[name])), "/metrics", SharedTurns())
         gaps: list[float] = []
 
         async def tick(found: list[float] = gaps) -> None:
@@ -43,7 +44,7 @@ async def measure(name: str) -> None:
         response = await handlers.index(Request({**SCOPE, "scheme": "http"}))
         best = min(best, time.process_time() - began)
         ticking.cancel()
-        longest, body = min(longest, max(gaps)), bytes(response.body)
+        longest, body = min(longest, max(gaps, default=best)), bytes(response.body)
     size, packed = len(body), len(gzip.compress(body, 5))
     print(f"{name:>5} targets {size:>8} bytes {packed:>7} gzip {best * 1e3:6.0f} ms, slices of {longest * 1e3:.1f} ms")
 

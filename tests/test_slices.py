@@ -3,10 +3,11 @@
 import asyncio
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redis_pulse.slices import BYTES_PER_SLICE, MAX_LINE_BYTES, SharedTurns, sliced, text_slices
+from redis_pulse.slices import BYTES_PER_SLICE, MAX_LINE_BYTES, MAX_SLICE_BUSY, SharedTurns, sliced, text_slices
 
 
 async def turns_during(work: "asyncio.Task[object]") -> int:
@@ -81,3 +82,104 @@ async def test_short_work_needs_no_further_turn() -> None:
             await turns.take()
 
     assert await turns_during(asyncio.create_task(work())) == 1
+
+
+async def run(turns: int = 20) -> None:
+    """Let other tasks run for so many turns of the loop."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+async def test_polls_wait_for_a_page() -> None:
+    turns = SharedTurns(1.0, lambda: 0.0)
+    with turns.page():
+        polls = [asyncio.create_task(turns.take()) for _ in range(3)]
+        await run()
+        assert turns.has_page
+        assert not any(poll.done() for poll in polls)
+        assert turns.is_over_for_page()
+        await turns.take_for_page()
+        with turns.page():  # another page is sent meanwhile
+            await run()
+        assert not any(poll.done() for poll in polls)
+    await run()
+    assert all(poll.done() for poll in polls)
+    assert not turns.has_page
+
+
+async def test_poll_waits_for_one_page_only() -> None:
+    """One page after the other must not stop the polls."""
+    turns = SharedTurns(1.0, lambda: 0.0)
+    with turns.page():
+        poll = asyncio.create_task(turns.take())
+        await run()
+    with turns.page():  # it begins before the poll could run
+        await run()
+        assert poll.done()
+
+
+async def test_polls_go_on_while_a_client_reads_its_page_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("redis_pulse.slices.MAX_WAIT", 0.001)
+    turns = SharedTurns(1.0, lambda: 0.0)
+    with turns.page():
+        await turns.take()
+        assert not turns.has_page
+        with turns.page():  # another page comes first again
+            assert turns.has_page
+            await turns.take()
+        assert not turns.has_page
+
+
+async def test_cancelled_poll_does_not_end_the_wait_of_others() -> None:
+    turns = SharedTurns(1.0, lambda: 0.0)
+    with turns.page():
+        leaving, staying = (asyncio.create_task(turns.take()) for _ in range(2))
+        await run()
+        leaving.cancel()
+        await run()
+        assert leaving.cancelled()
+        assert not staying.done()
+    await staying
+
+
+async def test_pages_and_polls_share_the_slice_of_a_turn() -> None:
+    now, turn, worked = 0.0, 0, list[int]()
+    turns = SharedTurns(1.0, lambda: now)
+
+    async def work(*, is_page: bool) -> None:
+        nonlocal now
+        for _ in range(5):
+            if not is_page:
+                await turns.take()
+            elif turns.is_over_for_page():
+                await turns.take_for_page()
+            worked.append(turn)
+            now += 1
+
+    tasks = [asyncio.create_task(work(is_page=number % 2 == 0)) for number in range(4)]
+    while not all(task.done() for task in tasks):
+        turn += 1
+        await asyncio.sleep(0)
+    assert len(worked) == len(set(worked)) == 20
+
+
+async def test_slices_of_a_page_are_longer_beside_busy_tasks_but_not_long() -> None:
+    now = 0.0
+    turns = SharedTurns(0.001, lambda: now)
+
+    async def slice_beside(others: float) -> float:
+        """Return the slice of a page after a turn in which other tasks worked for so long."""
+        nonlocal now
+        await turns.take_for_page()
+        work(MAX_SLICE_BUSY)
+        asyncio.get_running_loop().call_soon(work, others)
+        await turns.take_for_page()
+        return turns._page_seconds
+
+    def work(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    assert await slice_beside(0.002) == 0.001
+    assert await slice_beside(0.012) == pytest.approx(0.003)
+    assert await slice_beside(1.0) == MAX_SLICE_BUSY

@@ -92,13 +92,16 @@ class Stream:
         if self._is_open:
             self._is_open = False
             self._append(self._compressor.flush(isal_zlib.Z_FULL_FLUSH))
-        crc, combine = self.crc, isal_zlib.crc32_combine
-        for data, block_crc, size in blocks:
-            self.parts.append(data)
-            self.size += len(data)
-            self.text_size += size
+        crc, combine, append = self.crc, isal_zlib.crc32_combine, self.parts.append
+        packed = text = 0
+        for data, block_crc, size in blocks:  # a page of 1000 targets has six thousand
+            append(data)
+            packed += len(data)
+            text += size
             crc = combine(crc, block_crc, size)
         self.crc = crc
+        self.size += packed
+        self.text_size += text
 
     def end(self) -> None:
         """Append the last block."""

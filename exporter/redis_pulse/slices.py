@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -13,10 +14,15 @@ ITEMS_PER_SLICE = 100
 BYTES_PER_SLICE = 16_384
 #: Further bytes of one line are left out.
 MAX_LINE_BYTES = 65_536
-#: Seconds after which the event loop gets a turn.
-SECONDS_PER_SLICE = 0.002
-#: The same for the page of metrics and for polls, which go on while pings are due.
+#: Seconds after which the event loop gets a turn. Pages and polls go on while pings are due.
 MAX_SLICE = 0.001
+#: Share of the time that other tasks just took. The next slice of a page may be that long, if it is more than
+#: ``MAX_SLICE``. On a busy machine the other tasks have much to catch up with, and a page would otherwise take minutes.
+YIELD_SHARE = 0.25
+#: Longest slice in seconds, however long the other tasks took.
+MAX_SLICE_BUSY = 0.005
+#: Seconds for which a poll waits for pages.
+MAX_WAIT = 0.25
 
 
 async def sliced(items: Iterable[Item], size: int = ITEMS_PER_SLICE) -> AsyncIterator[Item]:
@@ -46,25 +52,13 @@ def _parts(reply: bytes) -> Iterator[str]:
         start = end
 
 
-class Turns:
-    """Gives the event loop a turn when a slice is over. ``clock`` is in seconds."""
-
-    def __init__(self, seconds: float = SECONDS_PER_SLICE, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._seconds = seconds
-        self._clock = clock
-        self._slice = clock()
-
-    async def take(self) -> None:
-        """Wait for one turn of the loop, if the slice is over."""
-        if self._clock() - self._slice >= self._seconds:
-            await asyncio.sleep(0)
-            self._slice = self._clock()
-
-
 class SharedTurns:
     """Lets all tasks together work for one slice in each turn of the event loop. ``clock`` is in seconds.
 
     Twenty targets may be polled at once. With a slice for each, a due PING would wait for twenty slices.
+
+    Pages come first, because a scraper waits for them. While a page is built or sent, polls wait. A poll waits for one
+    page at a time, and not longer than ``MAX_WAIT``. So polls go on while one page follows the other.
     """
 
     def __init__(self, seconds: float = MAX_SLICE, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -72,15 +66,75 @@ class SharedTurns:
         self._clock = clock
         #: when the slice of this turn began, or None before anybody worked in it
         self._began: float | None = None
+        #: how long a slice of a page may be
+        self._page_seconds = seconds
+        self._pages = 0
+        #: set while no page comes first
+        self._free = asyncio.Event()
+        self._free.set()
+        self._timer: asyncio.TimerHandle | None = None
 
     async def take(self) -> None:
-        """Wait for a turn of the loop whose slice is not over."""
-        while self._began is not None:
-            if self._clock() - self._began < self._seconds:
+        """Wait for a turn of the loop whose slice is not over, and for a page that comes first."""
+        has_waited = False
+        while True:
+            if not has_waited and not self._free.is_set():
+                has_waited = True
+                await self._free.wait()
+            elif self._began is None:
+                self._begin_slice()
                 return
+            elif self._clock() - self._began < self._seconds:
+                return
+            else:
+                await asyncio.sleep(0)
+
+    @contextmanager
+    def page(self) -> Iterator[None]:
+        """Let a page come before polls. The block builds or sends it, or makes another response."""
+        self._pages += 1
+        if self._timer is None:
+            self._free.clear()
+            self._timer = asyncio.get_running_loop().call_later(MAX_WAIT, self._let_polls_go_on)
+        try:
+            yield
+        finally:
+            self._pages -= 1
+            if not self._pages:
+                self._let_polls_go_on()
+
+    @property
+    def has_page(self) -> bool:
+        """Whether a page comes first now."""
+        return not self._free.is_set()
+
+    def is_over_for_page(self) -> bool:
+        """Return whether ``take_for_page`` would wait. Of many short steps it spares most calls."""
+        return self._began is None or self._clock() - self._began >= self._page_seconds
+
+    async def take_for_page(self) -> None:
+        """Wait for the next slice of a page, if this one is over.
+
+        Slices are longer if other tasks have much to catch up with.
+        """
+        if not self.is_over_for_page():
+            return
+        ended = self._clock()
+        while self._began is not None:  # noqa: ASYNC110  # for a turn of the loop, or for as many as there are pages
             await asyncio.sleep(0)
-        self._began = self._clock()
+        others = self._begin_slice() - ended
+        self._page_seconds = min(MAX_SLICE_BUSY, max(self._seconds, others * YIELD_SHARE))
+
+    def _begin_slice(self) -> float:
+        self._began = began = self._clock()
         asyncio.get_running_loop().call_soon(self._end_turn)
+        return began
 
     def _end_turn(self) -> None:
         self._began = None
+
+    def _let_polls_go_on(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._free.set()

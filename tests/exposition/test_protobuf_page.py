@@ -199,7 +199,8 @@ async def test_other_tasks_run_while_a_page_is_built() -> None:
     pages = Pages(*targets)
     for target in targets:
         pages.poll(target)
-    slow = ProtobufPage(pages.text, pages.store, pages.metrics, clock=lambda: pages.clock.advance(MAX_SLICE / 3))
+    text = PageBuilder(pages.store, pages.metrics, [], clock=lambda: pages.clock.advance(MAX_SLICE / 3))
+    slow = ProtobufPage(text, pages.store, pages.metrics, clock=pages.clock)
     building = asyncio.create_task(slow.full(gzip=False))
     turns = 0
     while not building.done():

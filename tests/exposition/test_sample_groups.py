@@ -296,7 +296,7 @@ async def test_cancelled_part_leaves_no_target_in_a_group_that_is_never_made() -
     clock = fleet.clock
     for number in range(4 * GROUP_SIZE):
         fleet.add(f"t{number}")
-    fleet.page._clock = lambda: clock.advance(0.001)  # a turn of the loop after each step
+    fleet.page.turns._clock = lambda: clock.advance(0.001)  # a turn of the loop after each step
     part = asyncio.create_task(
         fleet.page.filtered(PageFilter(names=frozenset({"redis_up"})), openmetrics=False, gzip=True)
     )
@@ -304,7 +304,7 @@ async def test_cancelled_part_leaves_no_target_in_a_group_that_is_never_made() -
         await asyncio.sleep(0)
     part.cancel()
     await asyncio.sleep(0.01)
-    fleet.page._clock = clock
+    fleet.page.turns._clock = clock
     text = await fleet.text()
     assert text.count("\nredis_memory_used_bytes{") == 4 * GROUP_SIZE
     assert all(group.is_ready for group in fleet.page._groups._groups)
@@ -314,7 +314,7 @@ async def test_cancelled_part_leaves_no_target_in_a_group_that_is_never_made() -
 async def test_samples_that_change_while_a_page_is_built_appear_once() -> None:
     fleet = Fleet(6 * GROUP_SIZE)
     clock = fleet.clock
-    fleet.page._clock = lambda: clock.advance(0.001)
+    fleet.page.turns._clock = lambda: clock.advance(0.001)
     building = asyncio.create_task(fleet.page.full(openmetrics=False, gzip=False))
     number = 0
     while not building.done():

@@ -5,6 +5,7 @@ import time
 
 from starlette.requests import Request
 
+from redis_pulse.slices import SharedTurns
 from redis_pulse.web.status_handlers import StatusHandlers
 from tests.web.fakes import FakeDaemon, client
 from tests.web.pages.scenes import FakeStatus, thousand
@@ -12,7 +13,7 @@ from tests.web.pages.scenes import FakeStatus, thousand
 
 async def test_page_of_many_targets_is_made_in_slices() -> None:
     """Other tasks get many turns while the page is made, whatever the speed of the machine."""
-    handlers = StatusHandlers(FakeDaemon(status=FakeStatus(thousand())), "/metrics")
+    handlers = StatusHandlers(FakeDaemon(status=FakeStatus(thousand())), "/metrics", SharedTurns())
     turns = 0
 
     async def count() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from redis_pulse.exposition.page_body import PageBody, PageWriter
-from redis_pulse.slices import MAX_SLICE
+from redis_pulse.slices import MAX_SLICE, SharedTurns
 from redis_pulse.web import ConnectionLimits
 from redis_pulse.web.connection_accounting import ClientLimits
 from redis_pulse.web.streaming import PIECE, PieceMaker, StreamedResponse
@@ -108,7 +108,7 @@ async def test_page_is_not_made_any_further_for_a_client_that_has_left() -> None
 def slow_maker() -> PieceMaker:
     """Return a maker for which each piece takes a quarter of a slice."""
     clock = ManualClock()
-    return PieceMaker(lambda: clock.advance(MAX_SLICE / 4))
+    return PieceMaker(SharedTurns(MAX_SLICE, lambda: clock.advance(MAX_SLICE / 4)))
 
 
 async def test_event_loop_gets_turns_while_a_page_is_sent() -> None:

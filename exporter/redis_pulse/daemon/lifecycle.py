@@ -167,7 +167,7 @@ def _build(loaded: LoadedConfig, metrics: ExporterMetrics, reload: ConfigLoader)
     targets = TargetManager(collectors, store, metrics, scheduler, clock=monotonic, probe_log=probe_log)
     own = OwnHistory(targets.wall, lambda: loop_monitor.healthy)
     target_sync = TargetSync(targets, metrics, scheduler, clock=monotonic, shard=loaded.shard)
-    page_builder = PageBuilder(store, metrics, metric_specs)
+    page_builder = PageBuilder(store, metrics, metric_specs, turns=targets.turns)
     page_builder.groups.poll_order = partial(scheduler.poll_order, POLL)
     facade = DaemonFacade(
         loaded.settings,
@@ -226,6 +226,7 @@ async def _serve(
     await watcher.start()
     app = build(
         components.facade,
+        turns=components.targets.turns,
         access=AccessControl(settings.web, watcher),
         telemetry_path=settings.telemetry_path,
         health_always_200=settings.web.health_status == "always-200",

@@ -79,7 +79,8 @@ class TargetManager:
         #: shared by all targets and sources, as are the logins that expire
         self.connect_limiter = ConnectLimiter()
         self.tokens = TokenRegistry()
-        self._make_poller = partial(TargetPoller, store=store, turns=SharedTurns(), clock=clock)
+        self.turns = SharedTurns()  # of polls and pages
+        self._make_poller = partial(TargetPoller, store=store, turns=self.turns, clock=clock)
         self._probe_log = probe_log
         #: the records of all targets
         self.stalls = StallRegistry(metrics.own_delay, self._role_of, clock)
@@ -299,11 +300,11 @@ class TargetManager:
 
     def _schedule(self, monitored: MonitoredTarget, events: TargetEventLogger) -> Iterator[Run]:
         """Schedule pings, polls and optional probes. Yield the runs of their predecessors, which are cancelled."""
-        target, prober = monitored.target, monitored.prober
+        target, prober, breaker = monitored.target, monitored.prober, monitored.breaker
 
         self._scheduler.add_callback(target.probe.interval, PROBE, target.name, prober.probe_due, prober.skipped)
         yield schedule_poll(self._scheduler, POLL, monitored, partial(self._judge, monitored))
-        monitored.metrics.callbacks[families.BREAKER_NEXT, ""] = monitored.breaker.seconds_until_attempt
+        monitored.metrics.callbacks[families.BREAKER_NEXT, ""] = lambda: breaker.seconds_until_attempt() or None
         yield self._schedule_canary(monitored, events)
         yield self._schedule_snapshots(monitored)
         yield self._schedule_cold_connect(monitored)

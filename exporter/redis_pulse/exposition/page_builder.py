@@ -28,16 +28,11 @@ from redis_pulse.exposition.sample_groups import SampleGroups
 from redis_pulse.metric import MetricSpec
 from redis_pulse.sample_store import RenderedSamples, RowLayout, SampleStore
 from redis_pulse.shared_work import SharedWork
-from redis_pulse.slices import MAX_SLICE
+from redis_pulse.slices import MAX_SLICE, SharedTurns
 from redis_pulse.telemetry import ExporterMetrics, MetricFamily
 from redis_pulse.telemetry.families import TARGET_FAMILIES
 from redis_pulse.text_format import escape_label_value, family_header, format_number
 
-#: Share of the time that other tasks just took. The next slice may be that long, if it is more than ``MAX_SLICE``.
-#: On a busy machine the other tasks have much to catch up with, and a page would otherwise take minutes.
-YIELD_SHARE = 0.25
-#: Longest slice in seconds, however long the other tasks took.
-MAX_SLICE_BUSY = 0.005
 #: Most bytes of joined server lines that are kept from one scrape to the next.
 MAX_CACHED_BYTES = 1024 * 1024
 #: Seconds for which a page is served again. A page that took longer to build is served again for as long as it took.
@@ -102,25 +97,22 @@ class _JoinedLines(NamedTuple):
     text: bytes
 
 
-async def body_of(chunks: Iterator[Chunk], *, gzip: bool, clock: Callable[[], float]) -> PageBody:
+async def body_of(chunks: Iterator[Chunk], *, gzip: bool, turns: SharedTurns) -> PageBody:
     """Collect and compress chunks, and yield to the event loop after each slice."""
-    slice_began = clock()
     writer = PageWriter(gzip=gzip)
-    max_slice = MAX_SLICE
-    for chunk in chunks:
-        if isinstance(chunk, bytes):
-            writer.text(chunk)
-        else:
-            writer.blocks(chunk)
-        if (now := clock()) - slice_began > max_slice:
-            await asyncio.sleep(0)
-            slice_began = clock()
-            max_slice = min(MAX_SLICE_BUSY, max(MAX_SLICE, (slice_began - now) * YIELD_SHARE))
+    with turns.page():
+        for chunk in chunks:
+            if isinstance(chunk, bytes):
+                writer.text(chunk)
+            else:
+                writer.blocks(chunk)
+            if turns.is_over_for_page():
+                await turns.take_for_page()
     return writer.end()
 
 
 class PageBuilder:
-    """Builds ``/metrics``."""
+    """Builds ``/metrics``. Polls and pages of an event loop share ``turns``."""
 
     def __init__(
         self,
@@ -128,11 +120,13 @@ class PageBuilder:
         metrics: ExporterMetrics,
         specs: Sequence[MetricSpec],
         *,
+        turns: SharedTurns | None = None,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
         self._store = store
         self._metrics = metrics
         self._clock = clock
+        self.turns = turns or SharedTurns(MAX_SLICE, clock)
         self._metric_specs = list(with_headers(specs))
         #: Layouts whose specs are all in ``_metric_specs``. Operators name metrics too, and a reload may add some.
         self._known_layouts: WeakSet[RowLayout] = WeakSet()
@@ -140,7 +134,7 @@ class PageBuilder:
             (family, family_headers(family.name, family.kind, family.help)) for family in TARGET_FAMILIES
         ]
         self._joined_lines: dict[bool, _JoinedLines] = {}
-        self._groups = SampleGroups(store, metrics, clock)
+        self._groups = SampleGroups(store, metrics, self.turns, clock)
         self._bodies = _BodyCache(self._build_full, clock)
         #: One part of all targets is built at a time, and one short part. Each may take as much memory as the page.
         self._parts = (SharedWork[PageBody](), SharedWork[PageBody]())
@@ -189,7 +183,7 @@ class PageBuilder:
 
     async def _build(self, chunks: Iterator[Chunk], *, gzip: bool) -> PageBody:
         began = self._clock()
-        body = await body_of(chunks, gzip=gzip, clock=self._clock)
+        body = await body_of(chunks, gzip=gzip, turns=self.turns)
         self._metrics.render_seconds.observe(self._clock() - began)
         return body
 

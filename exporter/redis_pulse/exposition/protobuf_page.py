@@ -30,7 +30,6 @@ from redis_pulse.exposition.protobuf_samples import ProtobufLayout, ProtobufSamp
 from redis_pulse.metric import MetricSpec
 from redis_pulse.sample_store import SampleStore
 from redis_pulse.shared_work import SharedWork
-from redis_pulse.slices import MAX_SLICE, Turns
 from redis_pulse.telemetry import ExporterMetrics
 from redis_pulse.telemetry.families import SAMPLE_AGE, SAMPLE_TIMESTAMP, TARGET_FAMILIES
 
@@ -62,6 +61,7 @@ class ProtobufPage:
     ) -> None:
         self._metrics = metrics
         self._clock = clock
+        self._turns = text.turns
         self._makes_groups = text.groups
         self._own = ProtobufOfTargets(metrics, with_classic=with_classic)
         self._samples = ProtobufSamples(store, text.specs)
@@ -110,9 +110,8 @@ class ProtobufPage:
         try:
             while self._clock() - self._requested < IDLE:
                 await asyncio.sleep(INTERVAL)
-                turns = Turns(MAX_SLICE, self._clock)
                 for _ in self.prepare():
-                    await turns.take()
+                    await self._turns.take()
         finally:
             self._task = None
             self._groups.clear()
@@ -121,7 +120,7 @@ class ProtobufPage:
 
     async def _build(self, page_filter: PageFilter, *, gzip: bool) -> PageBody:
         began = self._clock()
-        page = await body_of(self._stream(page_filter), gzip=gzip, clock=self._clock)
+        page = await body_of(self._stream(page_filter), gzip=gzip, turns=self._turns)
         self._metrics.render_seconds.observe(self._clock() - began)
         return page
 

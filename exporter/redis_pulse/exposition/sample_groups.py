@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from redis_pulse.deflate import STEP, Block, compress
 from redis_pulse.metric import MetricSpec
 from redis_pulse.sample_store import RowLayout, SampleStore
+from redis_pulse.slices import SharedTurns
 from redis_pulse.telemetry import ExporterMetrics, MetricFamily
 from redis_pulse.telemetry.exporter_metrics import render_stamps
 
@@ -32,6 +33,8 @@ MIN_FLEET = MAX_LOOSE_OF_PAGE
 WANTED_SECONDS = 600.0
 #: Seconds of work in the background after which the event loop gets a turn.
 BACKGROUND_SLICE = 0.0005
+#: Seconds after which the work in the background looks again whether a page is being built or sent.
+PAUSE = 0.005
 
 
 class _Quiet:
@@ -81,9 +84,12 @@ class SampleGroup:
 class SampleGroups:
     """All targets of the page: those in groups, and the loose ones."""
 
-    def __init__(self, store: SampleStore, metrics: ExporterMetrics, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, store: SampleStore, metrics: ExporterMetrics, turns: SharedTurns, clock: Callable[[], float]
+    ) -> None:
         self._store = store
         self._metrics = metrics
+        self._turns = turns
         self._clock = clock
         self._groups: dict[SampleGroup, None] = {}
         self._group_of: dict[str, SampleGroup] = {}
@@ -193,6 +199,9 @@ class SampleGroups:
     def _advance(self, loop: asyncio.AbstractEventLoop) -> None:
         work, began = self._work, self._clock()
         if work is None:
+            return
+        if self._turns.has_page:
+            loop.call_later(PAUSE, self._advance, loop)
             return
         try:
             for _ in work:

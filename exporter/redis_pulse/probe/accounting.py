@@ -245,7 +245,7 @@ class ProbeAccounting:
                 self._end(ping, None, round_trip)
             return
         self._metrics.late_replies.inc()
-        self._metrics.late_seconds.set(round_trip.seconds)
+        self._metrics.value(families.LATE_SECONDS).set(round_trip.seconds)
         if status is not None:
             self.failed(ping, OperationTimeoutError("no answer in time"), round_trip)
         if not self.is_replaced:

@@ -5,7 +5,9 @@ A quiet target costs about 1.2 KB. Failures are counted by reason, only for reas
 
 import math
 import struct
+import sys
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from redis_pulse.status.states import STATES, TargetState
@@ -49,7 +51,6 @@ class HourCell:
 
 
 EMPTY = HourCell(0, 0, None, None, None, None, 0.0)
-_NO_PINGS = (0,) * 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +120,19 @@ class Hour:
 
         A cell is: count, failed, p50, p99, max, code of the state, breaker. ``state_of`` and ``decode`` explain them.
         """
-        shift = minute - self._minute
-        if shift < 0:
-            minute, shift = self._minute, 0
-        first = (self._minute + 1) % CELLS
-        ring = list(_CELL.iter_unpack(self._cells))
-        ordered = [*ring[first:], *ring[:first]]
-        ordered[-1] = self._current()
-        return (ordered + [_NO_PINGS] * shift)[-CELLS:]
+        return list(zip(*self.columns(minute), strict=True))
+
+    def columns(self, minute: int) -> tuple[Sequence[int], ...]:
+        """Return the same cells as seven columns. Pages read those of a thousand targets."""
+        first = (self._minute + 1) % CELLS * _CELL.size
+        cells = self._cells[first:] + self._cells[:first]
+        cells[-_CELL.size :] = _CELL.pack(*self._current())
+        if (shift := min(minute - self._minute, CELLS)) > 0:
+            cells = cells[shift * _CELL.size :] + bytes(shift * _CELL.size)
+        numbers = array("H", bytes(cells))
+        if sys.byteorder == "big":
+            numbers.byteswap()
+        return (*(numbers[column::6] for column in range(5)), cells[10::12], cells[11::12])
 
     def cells(self, minute: int) -> list[HourCell]:
         """Return 60 cells, the oldest first. The last one is the current minute."""

@@ -91,7 +91,9 @@ RETRIES = _counter(
     "operation",
 )
 LATE_REPLIES = _counter("redis_late_replies_total", "Replies that came after their ping had timed out.")
-LATE_SECONDS = _gauge("redis_last_late_reply_seconds", "Round trip of the newest reply that came too late.")
+LATE_SECONDS = _gauge(
+    "redis_last_late_reply_seconds", "Round trip of the newest reply that came too late; no series before the first."
+)
 BREAKER_STATE = _gauge("redis_circuit_breaker_state", "1 for the current state of the circuit breaker.", "state")
 BREAKER_TRANSITIONS = _counter(
     "redis_circuit_breaker_transitions_total", "Changes of state of the circuit breaker.", "from_state", "to_state"
@@ -99,7 +101,7 @@ BREAKER_TRANSITIONS = _counter(
 BREAKER_OPEN = _counter("redis_circuit_breaker_open_seconds_total", "Seconds the circuit breaker spent not closed.")
 BREAKER_NEXT = _gauge(
     "redis_circuit_breaker_next_attempt_seconds",
-    "Time until the circuit breaker allows a poll; 0 unless open. A trial ping may close it earlier.",
+    "Time until the circuit breaker allows a poll; no series unless it is open. A trial ping may close it earlier.",
 )
 REPLICATION_DELAY = _gauge(
     "redis_replication_delay_seconds",
@@ -127,7 +129,11 @@ STALL_EVIDENCE = _gauge(
     "source",
 )
 SUCCESS = _gauge("redis_collector_success", "1 if the newest run of a collector worked.", "collector")
-SUPPORTED = _gauge("redis_collector_supported", "0 if the server lacks what a collector reads.", "collector")
+SUPPORTED = _gauge(
+    "redis_collector_supported",
+    "0 if the server lacks what a collector reads; no series before the first time.",
+    "collector",
+)
 DENIED = _gauge(
     "redis_collector_denied",
     "1 if the user may not run a command that a collector sends (NOPERM); no series before the first time.",

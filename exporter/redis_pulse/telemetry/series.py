@@ -159,7 +159,7 @@ class Value:
 
     def __init__(self, family_series: FamilySeries, family: MetricFamily, labels: tuple[str, ...]) -> None:
         self._family = family_series
-        self._template: tuple[str, str] = _value_template(family, labels)
+        self._template: tuple[str, str] = value_template(family, labels)
         self._value: float = 0
         family_series.add(self)
 
@@ -339,7 +339,7 @@ class FailuresFromZero:
 
 def render_line(family: MetricFamily, target_label: str, labels: tuple[str, ...], value: float) -> str:
     """Return the line of a counter or gauge that has no ``Value``. ``labels`` follow the label of the target."""
-    before, after = _value_template(family, labels)
+    before, after = value_template(family, labels)
     return f"{before}{target_label}{after}{format_number(value)}\n"
 
 
@@ -349,7 +349,7 @@ def _render(template: str, target_label: str, numbers: tuple[object, ...]) -> st
 
 
 @lru_cache(maxsize=10_000)
-def _value_template(family: MetricFamily, labels: tuple[str, ...]) -> tuple[str, str]:
+def value_template(family: MetricFamily, labels: tuple[str, ...]) -> tuple[str, str]:
     """Return the parts of a line before and after the label of the target."""
     return f"{family.name}{{", f"{_render_labels(family.labels[1:], labels)}}} "
 

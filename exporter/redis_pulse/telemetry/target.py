@@ -27,13 +27,12 @@ from redis_pulse.telemetry.series import (
     HistogramValue,
     Value,
     render_line,
+    value_template,
 )
-from redis_pulse.text_format import render_label, render_labels
+from redis_pulse.text_format import format_number, render_label, render_labels
 
 #: All state changes that a circuit breaker can make.
 _TRANSITIONS = (*pairwise(("closed", "open", "half_open", "closed")), ("half_open", "open"), ("open", "closed"))
-
-
 #: A series of a target: its family, and its labels after ``target``.
 _Key = tuple[MetricFamily, tuple[str, ...]]
 
@@ -117,6 +116,13 @@ class OperationMetrics:
             self._newest.set(seconds)
 
 
+@lru_cache(maxsize=1000)
+def _callback_template(key: tuple[MetricFamily, str]) -> tuple[str, str]:
+    """Return the parts of the line of a callback before and after the label of the target."""
+    family, label = key
+    return value_template(family, (label,) if label else ())
+
+
 @lru_cache(maxsize=10_000)
 def _shared_key(key: _Key) -> _Key:
     """Return one object for all targets that have this series. It saves 8 kB for each target."""
@@ -141,7 +147,6 @@ class TargetMetrics:
         self._buckets = buckets
         self._is_native = is_native
         self._clock = clock
-        self._is_native = is_native
         self._seconds_at_zero = seconds_at_zero
         #: The series that a ping changes, and those that only a poll or a connect changes.
         self._live: dict[MetricFamily, FamilySeries] = {}
@@ -162,7 +167,6 @@ class TargetMetrics:
         self.up = self.value(families.UP)
         self.value(families.NOT_SENT)
         self.late_replies = self.value(families.LATE_REPLIES)
-        self.late_seconds = self.value(families.LATE_SECONDS)
         self._polls = self.value(families.SCRAPES)
         self._poll_seconds = self.histogram(families.SCRAPE_SECONDS)
         self._show_breaker_state("closed")
@@ -293,7 +297,8 @@ class TargetMetrics:
     ) -> None:
         """Record one run of a collector."""
         self.value(families.SUCCESS, name).set(success)
-        self.value(families.SUPPORTED, name).set(supported)
+        if not supported or (families.SUPPORTED, (name,)) in self._series:
+            self.value(families.SUPPORTED, name).set(supported)
         if denied or (families.DENIED, (name,)) in self._series:
             self.value(families.DENIED, name).set(denied)
         self.value(families.COLLECTOR_SECONDS, name).set(seconds)
@@ -355,15 +360,17 @@ class TargetMetrics:
         }
         if openmetrics and (pings := self._live.get(families.DURATION)) is not None and pings.has_exemplars:
             lines[families.DURATION] = pings.render_exemplars()
-        for (family, label), read in self.callbacks.items():
+        target_label = self._target_label
+        for key, read in self.callbacks.items():
             try:
                 value = read()
             except Exception:  # noqa: BLE001  # a value that cannot be read costs its own line, not the page
                 self.probe_accuracy.render_errors.inc()
                 continue
             if value is not None:
-                line = self._line(family, *([label] if label else []), value=value)
-                lines[family] = lines.get(family, b"") + line
+                before, after = _callback_template(key)
+                line = f"{before}{target_label}{after}{format_number(value)}\n".encode()
+                lines[key[0]] = lines[key[0]] + line if key[0] in lines else line
         open_seconds = self._open_seconds_before + self.open_seconds()
         lines[families.BREAKER_OPEN] = self._line(families.BREAKER_OPEN, value=open_seconds)
         return lines

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from redis_pulse import log
 from redis_pulse.config import closest_name, telemetry_path_error
 from redis_pulse.shared_work import SharedWork
+from redis_pulse.slices import SharedTurns
 from redis_pulse.web.access_control import AccessControl
 from redis_pulse.web.access_policy import POLICIES, UNKNOWN, PathPolicy
 from redis_pulse.web.connection_accounting import Client
@@ -53,19 +54,23 @@ Handler = Callable[[Request], Awaitable[Response]]
 Page = tuple[Handler, tuple[str, ...]]
 
 
-def _shared(handler: Handler, keep: float = 0.0) -> Handler:
-    """Return a handler that lets equal requests share a response, and makes one response at a time."""
+def _shared(handler: Handler, turns: SharedTurns, keep: float = 0.0) -> Handler:
+    """Return a handler that lets equal requests share a response, and makes one response at a time.
+
+    Polls wait meanwhile, as they do for ``/metrics``.
+    """
     work = SharedWork[Response](keep)
 
     async def handle(request: Request) -> Response:
         is_browser = "text/html" in request.headers.get("accept", "")  # /keyspace has another page for browsers
-        return await work.get((request.scope["query_string"], is_browser), partial(_respond, handler, request))
+        return await work.get((request.scope["query_string"], is_browser), partial(_respond, handler, request, turns))
 
     return handle
 
 
-async def _respond(handler: Handler, request: Request) -> Response:
-    return await handler(request)
+async def _respond(handler: Handler, request: Request, turns: SharedTurns) -> Response:
+    with turns.page():
+        return await handler(request)
 
 
 def _now() -> datetime:
@@ -75,6 +80,7 @@ def _now() -> datetime:
 def build(
     daemon: DaemonInterface,
     *,
+    turns: SharedTurns | None = None,
     access: AccessControl | None = None,
     telemetry_path: str = "/metrics",
     health_always_200: bool = False,
@@ -83,6 +89,7 @@ def build(
 ) -> ASGIApp:
     """Return the application that serves the pages of a daemon.
 
+    ``turns`` are the slices that pages share with polls.
     ``access`` decides who gets a response. Without it there is no login.
     ``clock`` (monotonic, seconds) measures the time to make responses. ``now`` is the time shown by ``/health``.
     With ``health_always_200`` the HTTP status of ``/health`` does not depend on the targets.
@@ -91,19 +98,20 @@ def build(
     if error := telemetry_path_error(telemetry_path):
         raise ValueError(f"{telemetry_path!r} {error}")
     access = access or AccessControl()
-    handlers = Handlers(daemon, now, access, health_always_200=health_always_200)
-    people = LatePages(daemon, telemetry_path)
+    turns = turns or SharedTurns()
+    handlers = Handlers(daemon, now, access, turns, health_always_200=health_always_200)
+    people = LatePages(daemon, telemetry_path, turns)
     pages: dict[str, Page] = {
-        "/": (_shared(people.index, KEEP_STATUS), READ),
-        "/config": (_shared(people.config, KEEP_STATUS), READ),
-        "/keyspace": (_shared(people.keyspace, KEEP_STATUS), READ),
-        "/api/v1/status": (_shared(people.api_status, KEEP_STATUS), READ),
+        "/": (_shared(people.index, turns, KEEP_STATUS), READ),
+        "/config": (_shared(people.config, turns, KEEP_STATUS), READ),
+        "/keyspace": (_shared(people.keyspace, turns, KEEP_STATUS), READ),
+        "/api/v1/status": (_shared(people.api_status, turns, KEEP_STATUS), READ),
         "/api/v1/openapi.json": (people.openapi, READ),
         "/metrics": (handlers.metrics, READ),
         "/scrape": (handlers.scrape, READ),
-        "/sd": (_shared(handlers.discover), READ),
-        "/stalls": (_shared(handlers.stalls), READ),
-        "/health": (_shared(handlers.health), READ),
+        "/sd": (_shared(handlers.discover, turns), READ),
+        "/stalls": (_shared(handlers.stalls, turns), READ),
+        "/health": (_shared(handlers.health, turns), READ),
         "/-/healthy": (handlers.healthy, READ),
         "/-/ready": (handlers.ready, READ),
         "/-/reload": (handlers.reload, ("POST",)),

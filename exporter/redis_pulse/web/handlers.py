@@ -1,6 +1,5 @@
 """Turn requests into responses, one method for each path. Only the first scrape of an adopted target waits for it."""
 
-import asyncio
 import contextlib
 import json
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from redis_pulse.slices import Turns
+from redis_pulse.slices import SharedTurns
 from redis_pulse.web import json_responses
 from redis_pulse.web.access_control import AccessControl
 from redis_pulse.web.access_policy import RequestRefusedError
@@ -31,21 +30,26 @@ from redis_pulse.web.scraper import scraper_of
 from redis_pulse.web.streaming import PieceMaker, StreamedResponse
 
 _EVERYTHING = MetricsFilter()
-#: Targets that are written before other tasks get a turn. Other work must not wait for a long page.
-_SLICE = 50
 
 
 class Handlers:
     """The request handlers over one daemon."""
 
     def __init__(
-        self, daemon: DaemonInterface, now: Callable[[], datetime], access: AccessControl, *, health_always_200: bool
+        self,
+        daemon: DaemonInterface,
+        now: Callable[[], datetime],
+        access: AccessControl,
+        turns: SharedTurns,
+        *,
+        health_always_200: bool,
     ) -> None:
         self._daemon = daemon
         self._access = access
         self._now = now
         self._health_always_200 = health_always_200
-        self._piece_maker = PieceMaker()
+        self._turns = turns
+        self._piece_maker = PieceMaker(turns)
 
     async def metrics(self, request: Request) -> Response:
         """Respond to ``/metrics`` with 200, whatever the state of the targets. A query selects a part."""
@@ -104,9 +108,8 @@ class Handlers:
         Relabelling in Prometheus must replace ``__address__`` by the address of the daemon.
         """
         groups = []
-        for index, target in enumerate(self._daemon.sd_targets()):
-            if index % _SLICE == _SLICE - 1:
-                await asyncio.sleep(0)
+        for target in self._daemon.sd_targets():
+            await self._turns.take_for_page()
             groups.append(_json(json_responses.sd_group(target)))
         return Response(f"[{', '.join(groups)}]\n", media_type="application/json")
 
@@ -137,22 +140,21 @@ class Handlers:
             return Response(body, error.status, media_type="application/json")
         records = []
         stalls = tuple(self._daemon.stalls(target, cause, limit))  # others may end between two slices
-        for index, record in enumerate(stalls):
-            if index % _SLICE == _SLICE - 1:
-                await asyncio.sleep(0)
+        for record in stalls:
+            await self._turns.take_for_page()
             records.append(_json(record.to_plain()))
         return Response(f"[{', '.join(records)}]\n", media_type="application/json")
 
     async def health(self, _request: Request) -> Response:
         """Respond to ``/health`` with the state of all targets; see ``health_code`` for the HTTP status."""
-        turns, is_loop_healthy = Turns(), self._daemon.healthy()
+        is_loop_healthy = self._daemon.healthy()
         views, targets = [], []
         for name in self._daemon.target_names():
             with contextlib.suppress(KeyError):  # it may be removed between two turns
                 view = self._daemon.target(name)
                 views.append(view)
                 targets.append(f"{_json(name)}: {_json(json_responses.health_target(view))}")
-            await turns.take()
+            await self._turns.take_for_page()
         own = [view for view in views if not view.is_adopted]  # the scrapers of the others watch them
         if own or not self._daemon.adoption.is_enabled:
             status = json_responses.health_status(own, is_loop_healthy=is_loop_healthy)

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from redis_pulse.blocking import COMPUTATIONS
+from redis_pulse.slices import SharedTurns
 from redis_pulse.web.interface import DaemonInterface
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ def import_pages() -> "type[StatusHandlers]":
 class LatePages:
     """Passes requests on to ``StatusHandlers``."""
 
-    def __init__(self, daemon: DaemonInterface, telemetry_path: str) -> None:
+    def __init__(self, daemon: DaemonInterface, telemetry_path: str, turns: SharedTurns) -> None:
         self._daemon = daemon
+        self._turns = turns
         self._telemetry_path = telemetry_path
         self._imported: StatusHandlers | None = None
 
@@ -55,5 +57,5 @@ class LatePages:
     async def _handlers(self) -> "StatusHandlers":
         if self._imported is None:
             handlers = await COMPUTATIONS.run("import of pages", import_pages, within=None)
-            self._imported = handlers(self._daemon, self._telemetry_path)
+            self._imported = handlers(self._daemon, self._telemetry_path, self._turns)
         return self._imported

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from redis_pulse.config import effective_text
-from redis_pulse.slices import Turns
+from redis_pulse.slices import SharedTurns
 from redis_pulse.status import STATES
 from redis_pulse.web.interface import DaemonInterface
 from redis_pulse.web.pages import (
@@ -30,8 +30,9 @@ _HEADERS = {"content-security-policy": POLICY}
 class StatusHandlers:
     """The request handlers of the pages for people."""
 
-    def __init__(self, daemon: DaemonInterface, telemetry_path: str) -> None:
+    def __init__(self, daemon: DaemonInterface, telemetry_path: str, turns: SharedTurns) -> None:
         self._daemon = daemon
+        self._turns = turns
         self._telemetry_path = telemetry_path
 
     async def index(self, request: Request) -> Response:
@@ -92,27 +93,27 @@ class StatusHandlers:
         return Response(await self._config(), media_type="text/plain")
 
     async def _config(self) -> bytes:
-        turns, parts = Turns(), []
+        parts = []
         for line in effective_text(self._daemon.status.configuration()):
             parts.append(line)
-            await turns.take()
+            await self._turns.take_for_page()
         return "".join(parts).encode()
 
     async def _overview(self, query: PageQuery) -> bytes:
-        turns, status = Turns(), self._daemon.status
+        status = self._daemon.status
         now = status.now()
         overview = Overview(query, now)
         last = ""
         for view in status.views():
             overview.add(view)
             last = view.name
-            await turns.take()
+            await self._turns.take_for_page()
         failures = status.details(last).failures if overview.total == 1 else {}
         values = overview.values(status.own(), status.events(now - HOUR), self._telemetry_path, failures)
-        return await render("overview.html", values, turns)
+        return await render("overview.html", values, self._turns)
 
     async def _target(self, query: PageQuery, name: str) -> bytes:
-        turns, status = Turns(), self._daemon.status
+        status = self._daemon.status
         values = target_page(
             status.view(name),
             status.details(name),
@@ -122,7 +123,7 @@ class StatusHandlers:
             total=len(self._daemon.target_names()),
             telemetry_path=self._telemetry_path,
         )
-        return await render("target.html", values, turns)
+        return await render("target.html", values, self._turns)
 
     async def _keyspace(self, name: str, *, as_html: bool) -> bytes:
         """Return the page or the JSON. It is empty if nothing is known about the target."""
@@ -132,7 +133,7 @@ class StatusHandlers:
             if not as_html:
                 return f"{status_json.dumps({'targets': names})}\n".encode()
             values = keyspace_list_page(names, status.own(), status.now(), telemetry_path=self._telemetry_path)
-            return await render("keyspaces.html", values, Turns())
+            return await render("keyspaces.html", values, self._turns)
         report = status.keyspace(name)
         if report is None:
             return b""
@@ -140,10 +141,10 @@ class StatusHandlers:
             return f"{status_json.dumps(keyspace_json(name, report))}\n".encode()
         state, own, now = status.view(name).state, status.own(), status.now()
         values = keyspace_page(name, state, report, own, now, telemetry_path=self._telemetry_path)
-        return await render("keyspace.html", values, Turns())
+        return await render("keyspace.html", values, self._turns)
 
     async def _json(self, name: str) -> bytes:
-        turns, status = Turns(), self._daemon.status
+        status = self._daemon.status
         now = status.now()
         if name:
             data = status_json.details_json(status.view(name), status.details(name), now)
@@ -154,12 +155,12 @@ class StatusHandlers:
             groups.add(view)
             counts[view.state] += 1
             targets.append(status_json.dumps(status_json.status_json(view, now)))
-            await turns.take()
+            await self._turns.take_for_page()
         own = status.own()
         rows = sorted([*groups.rows(), *own_problems(own, now)], key=order)
         events = []
         for event in status.events(now - HOUR):
             events.append(status_json.dumps(status_json.event_json(event)))
-            await turns.take()
+            await self._turns.take_for_page()
         head_text = status_json.dumps(status_json.head(own, now, rows, counts))
         return f'{head_text[:-1]}, "targets": [{", ".join(targets)}], "events": [{", ".join(events)}]}}\n'.encode()

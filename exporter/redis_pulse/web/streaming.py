@@ -1,13 +1,12 @@
 """Send bodies piece by piece, as fast as the client fetches them."""
 
 import asyncio
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from redis_pulse.slices import MAX_SLICE, Turns
+from redis_pulse.slices import SharedTurns
 from redis_pulse.web.connection_accounting import Client
 from redis_pulse.web.connection_limits import CLIENT
 from redis_pulse.web.interface import SendablePage
@@ -22,14 +21,17 @@ class PieceMaker:
     A page of 1000 targets has 600 pieces. With a turn of the event loop for each, a busy daemon needs a second.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, turns: SharedTurns) -> None:
         self._turn = asyncio.Lock()
-        self._turns = Turns(MAX_SLICE, clock)
+        #: The slices are those of polls and of other pages too.
+        self.turns = turns
 
     async def next(self, pieces: Iterator[bytes]) -> bytes | None:
         """Return the next piece, or None at the end."""
         async with self._turn:
-            await self._turns.take()  # the loop notices a client that has left, and sends the PINGs that are due
+            await (
+                self.turns.take_for_page()
+            )  # the loop notices a client that has left, and sends the PINGs that are due
             return next(pieces, None)
 
 
@@ -52,9 +54,10 @@ class StreamedResponse(Response):
             client.holds(self._page.stored)
         sent, pieces = 0, self._page.pieces(PIECE)
         try:
-            while (piece := await self._maker.next(pieces)) is not None:
-                sent += len(piece)
-                await send({"type": "http.response.body", "body": piece, "more_body": sent < self._page.size})
+            with self._maker.turns.page():
+                while (piece := await self._maker.next(pieces)) is not None:
+                    sent += len(piece)
+                    await send({"type": "http.response.body", "body": piece, "more_body": sent < self._page.size})
         finally:
             if client is not None:
                 client.holds(None)

@@ -6,7 +6,7 @@ import pytest
 from jinja2 import UndefinedError
 from markupsafe import Markup
 
-from redis_pulse.slices import Turns
+from redis_pulse.slices import SharedTurns
 from redis_pulse.web.pages.rendering import _ENVIRONMENT, POLICY, STYLE, _load, render
 from redis_pulse.web.pages.rendering import _TEMPLATES as TEMPLATES
 
@@ -41,4 +41,4 @@ def test_values_are_escaped_and_missing_ones_are_an_error() -> None:
 
 async def test_page_that_lacks_a_value_fails_and_sends_nothing() -> None:
     with pytest.raises(UndefinedError):
-        await render("overview.html", {}, Turns())
+        await render("overview.html", {}, SharedTurns())

@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
-from redis_pulse.slices import Turns
+from redis_pulse.slices import SharedTurns
 from redis_pulse.status import WORDS
 from redis_pulse.web.pages import texts
 
@@ -70,11 +70,11 @@ for _template in _TEMPLATES:
     _ENVIRONMENT.get_template(_template)  # compiled now: it takes 60 ms, and later pings would be late
 
 
-async def render(template: str, values: Mapping[str, Any], turns: Turns) -> bytes:
+async def render(template: str, values: Mapping[str, Any], turns: SharedTurns) -> bytes:
     """Return a page. ``values`` may hold iterators, which are read while the page is made."""
     parts: list[str] = []
     for number, part in enumerate(_ENVIRONMENT.get_template(template).generate(**values)):
         parts.append(part)
         if number % _PARTS_PER_LOOK == 0:
-            await turns.take()
+            await turns.take_for_page()
     return "".join(parts).encode()
