@@ -98,7 +98,7 @@ async def test_lost_pings_are_named() -> None:
 async def test_slow_path_and_expensive_poll_are_named(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server("redis")
     with Proxy(server.port, free_port()) as proxy:
-        proxy.delay = 0.03
+        proxy.delay = 0.06  # a poll has two round trips, and is expensive from 0.1 s
         file = tmp_path / "config.yaml"
         target = {"name": "slow", "url": f"redis://127.0.0.1:{proxy.port}"}
         file.write_text(yaml.safe_dump({"targets": [target], "poll": {"interval": "1s", "timeout": "1s"}}))
