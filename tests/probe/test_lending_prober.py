@@ -2,12 +2,15 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import trustme
 
-from redis_pulse.config import ProbeSettings
+from redis_pulse.config import ProbeSettings, TlsSettings
 from redis_pulse.errors import OperationTimeoutError
 from redis_pulse.pinger.messages import DATA, LOST, SENT, SKIPPED, WHOLE, PingReport
 from redis_pulse.probe import LendingProber, PingProcess
@@ -285,7 +288,22 @@ async def test_stop_forgets_the_connection(lent: LendingHarness) -> None:
     assert not lent.prober.is_lent
 
 
-async def test_unix_socket_is_lent_too(tmp_path: Any) -> None:
+async def test_connection_with_tls_is_never_lent(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    async with FakeServer(tls=context) as server:
+        harness = LendingHarness(server.url, tls=TlsSettings(ca_file=tmp_path / "ca.pem"))
+        for count in range(1, 4):
+            await harness.probes_due(1)
+            await harness.ended(count)
+        assert not harness.prober.is_lent
+        assert harness.observer.reasons == ["ok"] * 3
+        await harness.close()
+
+
+async def test_unix_socket_is_lent_too(tmp_path: Path) -> None:
     async with FakeServer(unix_path=tmp_path / "s") as server:
         harness = LendingHarness(server.url)
         await harness.lend()
