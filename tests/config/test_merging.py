@@ -33,7 +33,7 @@ def test_poll_defaults_follow_the_interval() -> None:
 
 def test_key_that_all_targets_share_is_left_out() -> None:
     layer = SettingsLayer(Module(stalls=StallSettings(enabled=True, threshold=0.2)), ())
-    assert of_targets("stalls", "threshold", [layer]) == {"enabled": True}
+    assert of_targets("stalls", [layer], "threshold") == {"enabled": True}
 
 
 def test_url_that_checks_no_certificate_checks_no_name() -> None:

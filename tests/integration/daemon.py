@@ -45,6 +45,8 @@ class Daemon:
     ``config`` is merged into ``FAST`` and written as the YAML file of the daemon.
     ``env`` is its whole environment, apart from variables such as ``PATH``. ``module`` is run instead of
     ``redis_pulse``. ``file_limits`` are the soft and the hard limit of open files.
+
+    With PINGS_APART=1 in the environment of the tests, every daemon has ``probe.process``.
     """
 
     def __init__(
@@ -84,8 +86,13 @@ class Daemon:
 
     def configure(self, config: Mapping[str, Any] | str) -> None:
         """Write the configuration file. A text is written unchanged."""
-        text = config if isinstance(config, str) else yaml.safe_dump({**FAST, **config})
-        self.file.write_text(text)
+        if isinstance(config, str):
+            self.file.write_text(config)
+            return
+        merged = {**FAST, **config}
+        if "PINGS_APART" in os.environ:
+            merged["probe"] = {"process": True, **merged["probe"]}
+        self.file.write_text(yaml.safe_dump(merged))
 
     def start(self) -> None:
         """Start the process, and return when it responds to ``/-/healthy``."""

@@ -290,3 +290,66 @@ def test_served_and_skipped_moments_are_all_that_passed(waits: list[float], inte
         assert passed - 1 <= len(numbers) <= passed
         assert sorted(numbers) == list(range(len(numbers))), "one was forgotten, or counted twice"
         assert sum(count for count, _ in harness.skipped["a"]) == sum(missed.late for _, missed in harness.missed)
+
+
+def test_paused_callback_continues_at_the_moment_that_it_is_given(harness: CallbackHarness) -> None:
+    first = harness.add("a")
+    harness.advance_to(first)
+    callback = harness.scheduler._callbacks["probe", "a"]
+    callback.pause()
+    for _ in range(3):
+        harness.advance(1.0)
+    assert harness.served["a"] == [first]
+    callback.resume(first + 4.0)  # another process has served three moments
+    harness.advance(1.0)
+    assert harness.served["a"] == [first, first + 4.0]
+    assert not harness.skipped["a"]
+    assert not harness.missed
+
+
+def test_moments_that_passed_before_a_pause_ends_are_skipped(harness: CallbackHarness) -> None:
+    first = harness.add("a")
+    harness.advance_to(first)
+    callback = harness.scheduler._callbacks["probe", "a"]
+    callback.pause()
+    harness.advance(3.5)
+    callback.resume(first + 1.0)  # nothing is known of the last three
+    harness.advance(0.0)
+    assert harness.served["a"] == [first, first + 3.0]
+    assert harness.skipped["a"] == [(2, first + 2.0)]
+
+
+def test_callback_that_resumes_at_once_is_served_once(harness: CallbackHarness) -> None:
+    first = harness.add("a")
+    harness.advance_to(first)
+    callback = harness.scheduler._callbacks["probe", "a"]
+    callback.pause()
+    callback.resume(first + 1.0)
+    callback.resume(first + 1.0)
+    harness.advance(1.0)
+    assert harness.served["a"] == [first, first + 1.0]
+
+
+def test_new_owner_of_a_paused_callback_gets_the_moments_after_the_pause(harness: CallbackHarness) -> None:
+    first = harness.add("a")
+    harness.advance_to(first)
+    callback = harness.scheduler._callbacks["probe", "a"]
+    callback.pause()
+    before = harness.served["a"]
+    harness.add("a")
+    harness.advance(1.0)
+    assert harness.served["a"] == []
+    callback.resume(first + 2.0)
+    harness.advance(1.0)
+    assert (before, harness.served["a"]) == ([first], [first + 2.0])
+
+
+def test_removed_callback_does_not_resume(harness: CallbackHarness) -> None:
+    first = harness.add("a")
+    harness.advance_to(first)
+    callback = harness.scheduler._callbacks["probe", "a"]
+    callback.pause()
+    harness.scheduler.remove("probe", "a")
+    callback.resume(first + 1.0)
+    harness.advance(2.0)
+    assert harness.served["a"] == [first]

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from time import monotonic, time_ns
 from typing import NamedTuple
 
-from redis_pulse.client.kernel_timestamps import SendTimestamps, enable_receive_timestamps, receive_with_timestamp
+from redis_pulse.kernel_timestamps import SendTimestamps, enable_receive_timestamps, receive_with_timestamp
 
 #: Seconds for which replies are held back, in turn.
 HELD = (0.0, 0.001, 0.005, 0.02)

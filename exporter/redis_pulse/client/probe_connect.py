@@ -14,13 +14,13 @@ from typing import Literal
 from redis_pulse.blocking import numeric_address, resolve
 from redis_pulse.client.credentials import Credentials, ServerLogin
 from redis_pulse.client.error_mapping import map_error_reply
-from redis_pulse.client.kernel_timestamps import enable_receive_timestamps
 from redis_pulse.client.permitted_addresses import Address, permitted_addresses
 from redis_pulse.client.probe_connection import RespLineReader, encode_command, parse_error
 from redis_pulse.client.tls import TlsLayer
 from redis_pulse.config import Endpoint, TargetSettings
 from redis_pulse.errors import AuthError, ProtocolError
 from redis_pulse.file_descriptors import reject_reserved
+from redis_pulse.kernel_timestamps import enable_receive_timestamps
 
 Phase = Literal["dns", "tcp", "tls", "auth"]
 PHASES: tuple[Phase, ...] = ("dns", "tcp", "tls", "auth")

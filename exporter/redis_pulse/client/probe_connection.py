@@ -11,6 +11,8 @@ A PING may carry a number, which the server returns. So a lost reply can be dist
 """
 
 import asyncio
+import errno
+import os
 import secrets
 import socket
 import ssl
@@ -20,10 +22,10 @@ from typing import Any, NamedTuple
 
 from redis_pulse.client.credentials import ServerLogin
 from redis_pulse.client.error_mapping import map_error_reply
-from redis_pulse.client.kernel_timestamps import SendTimestamps, receive_with_timestamp
 from redis_pulse.client.tcp_info import TcpInfo, read_tcp_info
 from redis_pulse.client.tls import TlsLayer
 from redis_pulse.errors import MaxClientsError, OperationTimeoutError, ProtocolError, TargetError
+from redis_pulse.kernel_timestamps import SendTimestamps, receive_with_timestamp
 
 _RECEIVE_BYTES = 16384
 #: No server sends a longer line. A peer that does is not a server.
@@ -45,6 +47,11 @@ class RespLineReader:
 
     def __init__(self) -> None:
         self._rest = b""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no part of a reply waits for its end."""
+        return not self._rest
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the replies that are complete now, without CRLF. A bulk string is returned as ``$`` and its text.
@@ -199,6 +206,33 @@ class ProbeConnection:
     def tls_version(self) -> str:
         """The version of TLS, such as ``TLSv1.3``, or an empty text without TLS."""
         return self._tls.version if self._tls else ""
+
+    @property
+    def can_be_lent(self) -> bool:
+        """Whether another process can send pings on it: without TLS, and with replies to pings only."""
+        return self._is_listening and self._tls is None and not self._on_introduction_reply and self._lines.is_empty
+
+    def lend(self) -> tuple[int, int]:
+        """Read no more. Return the file descriptor for another process, and the number of the next PING."""
+        self.stop_listening()
+        return self._sock.fileno(), self._next_number
+
+    def take_back(self, number: int, on_readable: Callable[[], None]) -> None:
+        """Read again. The next PING has this number."""
+        self._next_number = number
+        self.listen(on_readable)
+
+    def decode(self, data: bytes, at: float, at_ns: int, kernel_timestamp: int | None) -> Received | None:
+        """Return the replies in data that another process has read. Raises ProtocolError."""
+        lines = self._lines.feed(data)
+        return Received(lines, at, at_ns, kernel_timestamp) if lines else None
+
+    def loss(self, number: int) -> TargetError:
+        """Return the error of a connection that another process lost. ``number`` is the errno; 0 is its end."""
+        if number == errno.EAGAIN:
+            return OperationTimeoutError("the server has stopped reading")
+        cause = OSError(number, os.strerror(number)) if number else ConnectionResetError("closed by the server")
+        return self._map_error(cause)
 
     def tcp_info(self) -> TcpInfo | None:
         """Return what the kernel knows about the connection now, or None where it tells nothing (``tcp_info``)."""

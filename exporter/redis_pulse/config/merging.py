@@ -40,10 +40,11 @@ def _merge_fields(group: str, layers: Sequence[SettingsLayer]) -> dict[str, Any]
     return merged
 
 
-def of_targets(group: str, common: str, layers: Sequence[SettingsLayer]) -> dict[str, Any]:
-    """Return what the layers set in a group, without the key that is the same for all targets."""
+def of_targets(group: str, layers: Sequence[SettingsLayer], *common: str) -> dict[str, Any]:
+    """Return what the layers set in a group, without the keys that are the same for all targets."""
     merged = _merge_fields(group, layers)
-    merged.pop(common, None)
+    for key in common:
+        merged.pop(key, None)
     return merged
 
 

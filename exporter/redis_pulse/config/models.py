@@ -105,12 +105,17 @@ def _off_as_text(value: Any) -> Any:
 
 
 class ProcessProbeSettings(ProbeSettings):
-    """The timed PINGs of a target. ``priority`` is for all targets together."""
+    """The timed PINGs of a target. ``priority`` and ``process`` are for all targets together."""
 
     priority: Annotated[Literal["auto", "off"], BeforeValidator(_off_as_text)] = Field(
         "auto",
         description="auto raises the priority of the thread that sends the PINGs, as far as permitted. Needs "
         "Linux; docs/scaling.md has what to permit.",
+    )
+    process: bool = Field(
+        False,
+        description="Whether a small process of its own sends the PINGs to servers that reply. They are then sent in "
+        "time on a busy machine too. Needs Linux; see docs/scaling.md.",
     )
 
 

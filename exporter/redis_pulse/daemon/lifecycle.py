@@ -18,9 +18,15 @@ from time import monotonic, perf_counter, time
 
 from redis_pulse import __version__, file_descriptors, log, startup_signals
 from redis_pulse.collectors import load
-from redis_pulse.config import ConfigError, ConfigLoader, LoadedConfig, ProbeLogSettings, parse_listen
+from redis_pulse.config import (
+    ConfigError,
+    ConfigLoader,
+    LoadedConfig,
+    ProbeLogSettings,
+    ProcessProbeSettings,
+    parse_listen,
+)
 from redis_pulse.daemon.memory_trimmer import MemoryTrimmer, configure_allocator, find_trim, resident_bytes
-from redis_pulse.daemon.priority import niceness, raise_priority
 from redis_pulse.daemon.runtime_monitor import TICK_INTERVAL, GcMonitor, LoopMonitor
 from redis_pulse.daemon.stall_file import StallFile
 from redis_pulse.daemon.status_pages import OwnHistory
@@ -29,7 +35,8 @@ from redis_pulse.daemon.target_manager import POLL, PROBE, TargetManager
 from redis_pulse.daemon.target_sync import TargetSync
 from redis_pulse.daemon.web_facade import DaemonFacade
 from redis_pulse.exposition import PageBuilder, render_steps
-from redis_pulse.probe import ProbeCsvLog
+from redis_pulse.priority import niceness, raise_priority
+from redis_pulse.probe import LendingProber, PingProcess, ProbeCsvLog, Prober
 from redis_pulse.sample_store import SampleStore
 from redis_pulse.scheduling import MissedRuns, Scheduler, Scraper
 from redis_pulse.telemetry import ExporterMetrics
@@ -141,6 +148,7 @@ class _Components:
     loop_monitor: LoopMonitor
     probe_log: ProbeCsvLog | None
     stall_file: StallFile | None
+    ping_process: PingProcess | None
 
 
 def _build(loaded: LoadedConfig, metrics: ExporterMetrics, reload: ConfigLoader) -> _Components:
@@ -164,7 +172,18 @@ def _build(loaded: LoadedConfig, metrics: ExporterMetrics, reload: ConfigLoader)
     metrics.scrapes.planner = planner = scheduler.planner
     metrics.scrape_periods = lambda: [scraper.period for scraper in planner.scrapers() if scraper.is_locked]
     probe_log = _probe_log(loaded.settings.probe_log, metrics)
-    targets = TargetManager(collectors, store, metrics, scheduler, clock=monotonic, probe_log=probe_log)
+    ping_process = _ping_process(
+        loaded.settings.probe, metrics, on_skipped=lambda count: on_missed(PROBE, MissedRuns(count, 0))
+    )
+    make_prober = Prober if ping_process is None else partial(LendingProber, process=ping_process)
+    targets = TargetManager(
+        collectors,
+        store,
+        metrics,
+        scheduler,
+        clock=monotonic,
+        make_prober=partial(make_prober, csv_log=probe_log),
+    )
     own = OwnHistory(targets.wall, lambda: loop_monitor.healthy)
     target_sync = TargetSync(targets, metrics, scheduler, clock=monotonic, shard=loaded.shard)
     page_builder = PageBuilder(store, metrics, metric_specs, turns=targets.turns)
@@ -204,7 +223,16 @@ def _build(loaded: LoadedConfig, metrics: ExporterMetrics, reload: ConfigLoader)
 
     loop_monitor = LoopMonitor(on_lag, scheduler.realign, clock=monotonic, on_tick=tick)
     return _Components(
-        scheduler, targets, target_sync, facade, systemd, gc_monitor, loop_monitor, probe_log, stall_file
+        scheduler,
+        targets,
+        target_sync,
+        facade,
+        systemd,
+        gc_monitor,
+        loop_monitor,
+        probe_log,
+        stall_file,
+        ping_process,
     )
 
 
@@ -281,6 +309,8 @@ async def _stop(components: _Components, tasks: set[asyncio.Task[None]], server:
         components.target_sync.stop,
         components.targets.stop,
     ]
+    if components.ping_process is not None:
+        stops.append(components.ping_process.stop)
     if components.probe_log is not None:
         stops.append(components.probe_log.stop)
     if components.stall_file is not None:
@@ -315,6 +345,23 @@ def _probe_log(settings: ProbeLogSettings, metrics: ExporterMetrics) -> ProbeCsv
             logger.warning("lines lost", file=str(settings.file), error=reason)
 
     return ProbeCsvLog(settings.file, max_bytes=settings.size, backups=settings.backups, on_lost=on_lost)
+
+
+def _ping_process(
+    settings: ProcessProbeSettings, metrics: ExporterMetrics, *, on_skipped: Callable[[int], None]
+) -> PingProcess | None:
+    if not settings.process:
+        return None
+    if not sys.platform.startswith("linux"):
+        log.get("app").warning("probe.process needs Linux: the daemon sends the pings itself")
+        return None
+    return PingProcess(
+        priority=settings.priority,
+        clock=monotonic,
+        on_restart=metrics.ping_process_restarts.inc,
+        on_lent=metrics.ping_process_targets.set,
+        on_skipped=on_skipped,
+    )
 
 
 def _log_scraper(scraper: Scraper) -> None:

@@ -24,7 +24,7 @@ from redis_pulse.daemon.target_logins import show_token
 from redis_pulse.daemon.target_shutdown import MonitoredTarget, Run, TargetShutdown
 from redis_pulse.polling import ConfiguredCollector, TargetPoller
 from redis_pulse.polling.poller import INFO
-from redis_pulse.probe import PING, ProbeCsvLog, Prober, WallClockMonitor
+from redis_pulse.probe import PING, Prober, WallClockMonitor
 from redis_pulse.probe.canary import READ, WRITE, CanaryProbe
 from redis_pulse.probe.cold_connect import ColdConnectProbe
 from redis_pulse.probe.replication_delay import HeartbeatRegistry
@@ -66,7 +66,7 @@ class TargetManager:
         *,
         clock: Callable[[], float],
         wall_clock: Callable[[], int] = time_ns,
-        probe_log: ProbeCsvLog | None = None,
+        make_prober: Callable[..., Prober] = Prober,
         make_backoff: Callable[[], Backoff] = lambda: Backoff(RETRY_BASE, RETRY_CAP, floor=RETRY_BASE),
     ) -> None:
         self._collectors = collectors
@@ -81,7 +81,7 @@ class TargetManager:
         self.tokens = TokenRegistry()
         self.turns = SharedTurns()  # of polls and pages
         self._make_poller = partial(TargetPoller, store=store, turns=self.turns, clock=clock)
-        self._probe_log = probe_log
+        self._make_prober = partial(make_prober, wall_clock=self._wall_clock_monitor)
         #: the records of all targets
         self.stalls = StallRegistry(metrics.own_delay, self._role_of, clock)
         #: their lines in the log
@@ -274,15 +274,8 @@ class TargetManager:
         events.stalls = stalls = make_stall_monitor(
             client, metrics, events, self.stalls, self._enquiry_slots, clock=self._clock, wall=self.wall
         )
-        prober = Prober(
-            client,
-            breaker,
-            metrics,
-            events,
-            wall_clock=self._wall_clock_monitor,
-            csv_log=self._probe_log,
-            predecessor=None if before is None else before.prober,
-        )
+        predecessor = None if before is None else before.prober
+        prober = self._make_prober(client, breaker, metrics, events, predecessor=predecessor)
         status.has_connection = lambda: prober.connection is not None
         poller = self._make_poller(
             client, collectors, metrics=metrics, observer=events, ping_error=lambda: prober.last_failure
@@ -302,7 +295,8 @@ class TargetManager:
         """Schedule pings, polls and optional probes. Yield the runs of their predecessors, which are cancelled."""
         target, prober, breaker = monitored.target, monitored.prober, monitored.breaker
 
-        self._scheduler.add_callback(target.probe.interval, PROBE, target.name, prober.probe_due, prober.skipped)
+        pings = (target.probe.interval, PROBE, target.name, prober.probe_due, prober.skipped)
+        prober.schedule = self._scheduler.add_callback(*pings)
         yield schedule_poll(self._scheduler, POLL, monitored, partial(self._judge, monitored))
         monitored.metrics.callbacks[families.BREAKER_NEXT, ""] = lambda: breaker.seconds_until_attempt() or None
         yield self._schedule_canary(monitored, events)

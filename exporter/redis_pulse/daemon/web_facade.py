@@ -292,7 +292,7 @@ class DaemonFacade:
         for name in ("listen", "telemetry_path", "web", "probe_log", "shard"):
             if getattr(settings, name) != getattr(self._settings, name):
                 self._log.warning("setting takes effect at the next start", setting=name)
-        for setting in ("stalls.file", "probe.priority"):
+        for setting in ("stalls.file", "probe.priority", "probe.process"):
             wanted, present = (attrgetter(setting)(one) for one in (settings, self._settings))
             if wanted != present:
                 self._log.warning("setting takes effect at the next start", setting=setting)

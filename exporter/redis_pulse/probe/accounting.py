@@ -52,6 +52,18 @@ class ProbeObserver(Protocol):
         ...
 
 
+class PingSchedule(Protocol):
+    """The moments of the pings of one target."""
+
+    def pause(self) -> None:
+        """Serve no moment until ``resume``."""
+        ...
+
+    def resume(self, moment: float) -> None:
+        """Serve the moments from this one on."""
+        ...
+
+
 class PendingPing:
     """A scheduled probe without an outcome. ``permit`` is that of the breaker, or None if the breaker gave none."""
 

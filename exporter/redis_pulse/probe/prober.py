@@ -44,6 +44,7 @@ from redis_pulse.probe.accounting import (
     PING,
     DowntimeEstimator,
     PendingPing,
+    PingSchedule,
     ProbeAccounting,
     ProbeObserver,
     ProbeResult,
@@ -60,7 +61,9 @@ MAX_CERTAIN_SEND = 0.0005
 
 
 class Prober:
-    """Pings one target. The scheduler calls ``probe_due(due)`` for every scheduled probe."""
+    """Pings one target. The scheduler calls ``probe_due(due)`` for every scheduled probe, by ``schedule``."""
+
+    schedule: PingSchedule
 
     def __init__(
         self,
@@ -90,7 +93,7 @@ class Prober:
         accounting: ProbeAccounting | None = None
         if predecessor is not None:
             earlier = [*predecessor._predecessors, predecessor]  # noqa: SLF001  # of this class
-            self._predecessors = [prober for prober in earlier if prober.in_flight]
+            self._predecessors = [prober for prober in earlier if prober.has_pings]
             accounting = predecessor._accounting  # noqa: SLF001  # of this class
         self._accounting: ProbeAccounting = ProbeAccounting(
             settings, metrics, observer, wall_clock, csv_log, accounting
@@ -164,6 +167,11 @@ class Prober:
     def in_flight(self) -> int:
         """How many probes have no outcome yet, at this address."""
         return self._inflight.in_flight + len(self._waiting)
+
+    @property
+    def has_pings(self) -> bool:
+        """Whether a probe has no outcome yet, or another one may still be reported."""
+        return self.in_flight > 0
 
     @property
     def draining(self) -> int:
@@ -278,13 +286,9 @@ class Prober:
             if oldest is None or oldest.token.sent is None:
                 raise error or ProtocolError("a reply that belongs to no ping")
             ping, sent = oldest.token, oldest.token.sent
+            is_same = ping.epoch == epoch
             measured = round_trip(
-                sent.at,
-                sent.at_ns,
-                received.at,
-                received.at_ns,
-                received.kernel_timestamp,
-                same_epoch=ping.epoch == epoch,
+                sent.at, sent.at_ns, received.at, received.at_ns, received.kernel_timestamp, same_epoch=is_same
             )
             decided = self._inflight.record_reply(oldest.sent + measured.seconds)
             self._accounting.record_reply(ping, None if decided is None else decided.outcome, error, measured)
@@ -392,5 +396,5 @@ class Prober:
         """Return how many probes are in flight, at any address. Count an accounting error if a probe is missing."""
         if not self.balanced:
             self._accuracy.accounting_errors.inc()
-        self._predecessors = [prober for prober in self._predecessors if prober.in_flight]
+        self._predecessors = [prober for prober in self._predecessors if prober.has_pings]
         return self.in_flight + self.draining

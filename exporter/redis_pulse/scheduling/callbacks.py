@@ -28,9 +28,12 @@ def _ignore(*_: float) -> None:
 class ScheduledCallback:
     """A function to call at every moment of a grid."""
 
-    __slots__ = ("grid", "is_removed", "kind", "on_due", "on_skipped")
+    __slots__ = ("_queue", "grid", "is_removed", "kind", "number", "on_due", "on_skipped")
 
-    def __init__(self, kind: str, grid: Grid, on_due: OnDue, on_skipped: OnSkipped) -> None:
+    def __init__(self, kind: str, grid: Grid, on_due: OnDue, on_skipped: OnSkipped, queue: "CallbackQueue") -> None:
+        self._queue = queue
+        #: Its place among equal moments in the queue, or None while another process serves its moments.
+        self.number: int | None = None
         self.kind = kind
         self.grid = grid
         self.on_due = on_due
@@ -40,6 +43,16 @@ class ScheduledCallback:
     def hand_over(self, on_due: OnDue, on_skipped: OnSkipped) -> None:
         """Call these functions from now on, at the same moments. No moment is lost."""
         self.on_due, self.on_skipped = on_due, on_skipped
+
+    def pause(self) -> None:
+        """Make no calls until ``resume``: something else serves the moments."""
+        self.number = None
+
+    def resume(self, moment: float) -> None:
+        """Serve the moments from this one on. Those that have passed are late, or skipped."""
+        if not self.is_removed and self.number is None:
+            self.grid.continue_at(moment)
+            self._queue.add(self)
 
     def remove(self) -> None:
         """Make no more calls, even if one is due in this iteration of the loop."""
@@ -73,6 +86,7 @@ class CallbackQueue:
     def add(self, callback: ScheduledCallback) -> None:
         """Serve another callback until it is removed. The loop must be running."""
         self._added += 1
+        callback.number = self._added
         heapq.heappush(self._queue, (callback.grid.next_unclaimed, self._added, callback))
         self._set_timer()
 
@@ -103,7 +117,7 @@ class CallbackQueue:
 
     def _serve_first(self) -> None:
         _, number, callback = self._queue[0]
-        if callback.is_removed:
+        if callback.is_removed or callback.number != number:
             heapq.heappop(self._queue)
             return
         claimed = callback.grid.claim_due()

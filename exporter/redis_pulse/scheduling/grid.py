@@ -67,6 +67,10 @@ class Grid:
         """Claim the moments up to now without a run: they were replaced by moments that are not on the grid."""
         self._last = max(self._last, self._index())
 
+    def continue_at(self, moment: float) -> None:
+        """Regard all moments before this one as claimed, and no other. ``moment`` is on the grid."""
+        self._last = round((moment - self.origin) / self.interval) - 1
+
     def _index(self, at: float | None = None) -> int:
         at = self._clock() if at is None else at
         return -1 if at == -math.inf else max(-1, math.floor((at - self.origin + self._max_early) / self.interval))

@@ -150,20 +150,24 @@ class Scheduler:
         job = self._polls.get((kind, key))
         return (math.inf, 0.0) if job is None else (job.pace.interval, job.place)
 
-    def add_callback(self, interval: float, kind: str, key: str, on_due: OnDue, on_skipped: OnSkipped) -> None:
+    def add_callback(
+        self, interval: float, kind: str, key: str, on_due: OnDue, on_skipped: OnSkipped
+    ) -> ScheduledCallback:
         """Call ``on_due(moment)`` every ``interval`` seconds at a unique phase. It must return at once.
 
         ``on_skipped(count, newest)`` receives the moments to which the loop came an interval or more too late. The
-        callback replaces the one with the same kind and key. Its moments stay if the interval is the same.
+        callback replaces the one with the same kind and key. Its moments stay if the interval is the same. Return what
+        is scheduled.
         """
         old = self._callbacks.get((kind, key))
         if old is not None and old.grid.interval == interval:
             old.hand_over(on_due, on_skipped)
-            return
+            return old
         self.remove(kind, key)
         grid = self._new_grid(interval, max_early=TIMER_MAX_EARLY)
-        self._callbacks[kind, key] = callback = ScheduledCallback(kind, grid, on_due, on_skipped)
+        self._callbacks[kind, key] = callback = ScheduledCallback(kind, grid, on_due, on_skipped, self._queue)
         self._queue.add(callback)
+        return callback
 
     async def cancel(self, kind: str, key: str) -> None:
         """Remove a job or callback, and wait until its run has ended, which is cancelled."""
@@ -195,6 +199,8 @@ class Scheduler:
         APScheduler's own ``shutdown(wait=True)`` does not wait for coroutines.
         """
         self._jobs.clear()
+        for callback in self._callbacks.values():
+            callback.remove()
         self._callbacks.clear()
         self._queue.clear()
         for poll in self._polls.values():

@@ -94,6 +94,12 @@ class ExporterMetrics:
             "stall_records_lost", "Records of stalls that could not be written to stalls.file."
         )
         self.niceness = gauge("nice", "Niceness of the thread that sends the PINGs; a lower one is served first.")
+        self.ping_process_targets = gauge(
+            "ping_process_targets", "Targets whose PINGs are sent by the process of probe.process now."
+        )
+        self.ping_process_restarts = counter(
+            "ping_process_restarts", "How often that process has ended or hung, and another had to take its place."
+        )
         self.stall_enquiries_refused = counter(
             "stall_enquiries_refused", "Stalls without questions to their server, because too many came at once."
         )

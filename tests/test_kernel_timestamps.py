@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from redis_pulse.client import kernel_timestamps
-from redis_pulse.client.kernel_timestamps import (
+from redis_pulse import kernel_timestamps
+from redis_pulse.kernel_timestamps import (
     MAX_MISSES,
     SendTimestamps,
     enable_receive_timestamps,

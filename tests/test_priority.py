@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from redis_pulse.daemon import priority
-from redis_pulse.daemon.priority import NICE, niceness, raise_priority
+from redis_pulse import priority
+from redis_pulse.priority import NICE, niceness, raise_priority
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 #: In a process of its own, because a raised priority cannot always be taken back.
 SCRIPT = """
 import os, subprocess, threading
-from redis_pulse.daemon.priority import niceness, raise_priority
+from redis_pulse.priority import niceness, raise_priority
 os.sched_setscheduler(0, os.{policy}, os.sched_param(0))
 print(raise_priority(), niceness())
 found = []
