@@ -18,6 +18,7 @@ from redis_pulse.advice import (
     placeholders,
 )
 from redis_pulse.client.error_mapping import HINT_CLIENT_CERTIFICATE, HINT_TRY_PLAIN, HINT_TRY_TLS
+from redis_pulse.config import no_entry, parse_url
 from redis_pulse.errors import REASONS
 from redis_pulse.stalls.causes import CAUSES
 
@@ -81,3 +82,20 @@ def test_hint_in_an_error_chooses_its_row() -> None:
         for hint in (HINT_TRY_TLS, HINT_TRY_PLAIN, HINT_CLIENT_CERTIFICATE, "")
     }
     assert list(rows.values()) == ["tls.wanted", "tls.plain_port", "tls.client_certificate", "reset"]
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("there is no login: the program failed with exit code 3", "auth.token"),
+        ("cannot read the password file: Permission denied", "secret.unreadable"),
+        (no_entry(parse_url("redis://a:1").endpoint), "auth.missing"),
+        ("DENIED Redis is running in protected mode because protected mode is enabled", "auth.protected"),
+        ("ERR AUTH <password> called without any password configured for the default user.", "auth.unexpected"),
+        ("ERR Client sent AUTH, but no password is set", "auth.unexpected"),
+        ("WRONGPASS invalid username-password pair or user is disabled.", "auth"),
+    ],
+)
+def test_failed_login_has_the_row_of_its_cause(text: str, key: str) -> None:
+    """A login can fail although the server would accept it. "The password is wrong" would then mislead."""
+    assert for_error("auth", text).key == key

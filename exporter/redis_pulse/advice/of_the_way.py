@@ -205,7 +205,7 @@ THE_WAY: tuple[Advice, ...] = (
         "RP306", "auth.token", "error", "There is no login",
         "The login comes from credentials.{source}, and it cannot be renewed: {problem}.",
         "Run the command as the user of the daemon. Or look at the identity of the machine, and at its role.",
-        "redis-pulse doctor {address} --config FILE", ("RedisCredentialsNotRenewed",), "logins.md",
+        "redis-pulse doctor {target} --config FILE", ("RedisCredentialsNotRenewed",), "logins.md",
     ),
     Advice(
         "RP307", "token.facts", "note", "The login expires",

@@ -73,6 +73,8 @@ def _say(advice: Advice, view: StatusView, evidence: str, group: str, **more: Va
         "plain_address": f"redis://{view.address}",
         "tls_address": f"rediss://{view.address}",
         "user": view.user,
+        "target": view.name,
+        "location": view.name,
         "cli": cli_words(view),
         "admin_cli": cli_words(view, is_admin=True),
         "process": f"{view.software or 'redis'}-server",
