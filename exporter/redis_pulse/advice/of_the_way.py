@@ -18,7 +18,7 @@ THE_WAY: tuple[Advice, ...] = (
     ),
     Advice(
         "RP103", "secret.unreadable", "error", "A secret cannot be read",
-        "{location}: {problem}. Without it no login is possible.",
+        "{location}: {problem}. Without it there is no connection.",
         "Let the user of the daemon read the file. Look at the mount of the Secret.",
         "ls -l {path}", ("RedisAuthFailing",), "troubleshooting.md",
     ),
@@ -130,10 +130,16 @@ THE_WAY: tuple[Advice, ...] = (
         "Nothing is to be done.",
     ),
     Advice(
+        "RP228", "tls.not_yet", "error", "The certificate is not valid yet",
+        "The TLS certificate of the server begins on {since}. Or the clock of this host is behind.",
+        "Compare the clock of this host with the right time. Else use a certificate that has begun.",
+        "date -u; openssl s_client -connect {hostport} </dev/null | openssl x509 -noout -dates", _DOWN,
+    ),
+    Advice(
         "RP221", "protocol.http", "error", "This is a web server",
         "The port {port} answers with HTTP, and not as Redis does.",
         "Check the port. A Redis usually has port 6379.",
-        "curl -sI http://{hostport}/", _DOWN,
+        "curl -skI {web_address}/", _DOWN,
     ),
     Advice(
         "RP222", "protocol.ssh", "error", "This is an SSH server",

@@ -155,6 +155,24 @@ async def speaks_tls(endpoint: Endpoint) -> bool:
     return True
 
 
+async def speaks_https(endpoint: Endpoint) -> bool:
+    """Return whether a request of HTTP through TLS gets a response of HTTP. Certificates are not checked."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    loop = asyncio.get_running_loop()
+    with suppress(OSError, EOFError, TimeoutError):
+        async with asyncio.timeout(REPLY_TIMEOUT):
+            with await _connect(endpoint) as sock:
+                layer = TlsLayer(context, endpoint.host)
+                await layer.handshake(sock)
+                await loop.sock_sendall(sock, layer.encrypt(_LINE))
+                plain = b""
+                while not plain and (received := await loop.sock_recv(sock, _MAX_BYTES)):
+                    plain = layer.decrypt(received)
+                return kind_of(plain) == "http"
+    return False
+
+
 async def accepted_versions(endpoint: Endpoint, tls: TlsSettings) -> tuple[str, ...]:
     """Return the versions of TLS, of 1.2 and 1.3, with which a handshake succeeds. Nothing is sent to the server."""
     accepted = []

@@ -71,6 +71,7 @@ def _say(advice: Advice, view: StatusView, evidence: str, group: str, **more: Va
         "hostport": view.address,
         "address": view.address,
         "plain_address": f"redis://{view.address}",
+        "web_address": f"{'https' if view.is_tls else 'http'}://{view.address}",
         "tls_address": f"rediss://{view.address}",
         "user": view.user,
         "target": view.name,
