@@ -16,7 +16,10 @@ class QuietParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong, and exit."""
-        message = re.sub(r"(ignored explicit argument|unrecognized arguments:?) .*", r"\1", message)
+        if match := re.match(r"unrecognized arguments: (--?[a-z][a-z-]*)(?![^\s=])", message):
+            message = f"unrecognized arguments: {match[1]}"  # the name of an option, without its value
+        else:
+            message = re.sub(r"(ignored explicit argument|unrecognized arguments:?) .*", r"\1", message)
         self.exit(self.wrong_arguments, f"{self.prog}: {message}\nTry {self.prog} --help.\n")
 
 

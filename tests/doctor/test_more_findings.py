@@ -52,9 +52,15 @@ async def test_tls_to_another_protocol_is_named() -> None:
     assert (run.codes(), run.exit_code) == (["RP219"], 2)
 
 
+async def test_address_without_a_route_is_named() -> None:
+    run = await doctor("--json", "redis://255.255.255.255:6379")  # no TCP connection to this address is possible
+    assert (run.codes(), run.exit_code) == (["RP204"], 2)
+
+
 async def test_missing_socket_is_named(tmp_path: Path) -> None:
     run = await doctor("--json", f"unix://{tmp_path}/nothere.sock")
-    assert (run.codes(), run.exit_code) == (["RP204"], 2)
+    assert (run.codes(), run.exit_code) == (["RP207"], 2)
+    assert run.finding("RP207")["command"] == f"ls -l {tmp_path}/nothere.sock"
 
 
 @pytest.mark.parametrize(

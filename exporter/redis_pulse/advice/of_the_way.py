@@ -53,7 +53,7 @@ THE_WAY: tuple[Advice, ...] = (
     ),
     Advice(
         "RP204", "unreachable", "error", "There is no route to the server",
-        "The network cannot reach {host}, or the socket does not exist.",
+        "The network cannot reach {host}.",
         "Check the network between here and the server, and the address.",
         "ip route get {ip}", _DOWN,
     ),
@@ -68,6 +68,12 @@ THE_WAY: tuple[Advice, ...] = (
         "The connection stands, and the server sends no reply.",
         "On its host, look at the process. R at 100 % is a long command, D is the disk, T means stopped.",
         "ps -o stat,pcpu,wchan -C redis-server", ("RedisTargetDown", "RedisProbeFailureRateHigh"),
+    ),
+    Advice(
+        "RP207", "socket", "error", "The socket cannot be used",
+        "No connection is possible through the socket {host}: {problem}.",
+        "Is the server running, with this path as unixsocket? May our user write to the socket?",
+        "ls -l {host}", _DOWN,
     ),
     Advice(
         "RP211", "tls.plain_port", "error", "The port has no TLS",

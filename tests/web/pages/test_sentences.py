@@ -92,6 +92,16 @@ def test_login_that_fails_without_a_wrong_password_has_its_own_advice(error: str
         assert said.command == "redis-pulse doctor cart/eu --config FILE"
 
 
+@pytest.mark.parametrize("reason", ["refused", "unreachable"])
+def test_socket_that_cannot_be_used_has_its_own_advice(reason: str) -> None:
+    """Ports and routes say nothing about a unix socket."""
+    view = target("cart", "down", reason=reason, host="", port=0, address="/run/redis.sock", error="[Errno 2] No")
+    said = sentences(view, NOW)
+    assert codes(view) == ["socket"]
+    assert said.command == "ls -l /run/redis.sock"
+    assert "port" not in said.why
+
+
 def test_denied_commands_are_in_the_line_that_grants_them() -> None:
     failing = [
         FailingCollector(name, "permission", "NOPERM", (command,), "exporter")

@@ -30,5 +30,7 @@ async def check(examination: Examination) -> bool:
             key = "skipped"
         case _:
             key = "other"
+    if key in ("refused", "unreachable") and examination.target.endpoint.kind == "unix":
+        key = "socket"
     examination.findings.add(key, problem=str(found.error))
     return True

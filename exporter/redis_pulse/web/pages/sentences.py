@@ -88,6 +88,8 @@ def _say(advice: Advice, view: StatusView, evidence: str, group: str, **more: Va
 
 def _failure(view: StatusView, _now: float) -> Sentences:
     key = {"timeout": "connect.timeout", "auth": _auth_key(view)}.get(view.reason)
+    if view.reason in ("refused", "unreachable") and not view.host:
+        key = "socket"
     advice = for_error(view.reason, view.error)
     if key is not None and advice == for_reason(view.reason):
         advice = for_key(key)
