@@ -30,6 +30,13 @@ def write(text: str) -> None:
     sys.stdout.flush()
 
 
+def replace_closed_streams() -> None:
+    """Let stdout and stderr go nowhere if the caller has closed them (``>&-``). Python sets them to None."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115  # until the end
+
+
 def forget_stdout() -> None:
     """Point stdout nowhere, so that Python does not complain at exit about a reader that is gone."""
     with suppress(OSError):

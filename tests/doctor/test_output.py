@@ -131,6 +131,16 @@ async def test_closed_pipe_ends_quietly(server: RealServer) -> None:
     assert ended.stdout.strip() in ("0", "1")  # the reader may end before or after the report
 
 
+@pytest.mark.parametrize(("closed", "expected"), [(">&-", ""), ("2>&-", "RP202")])
+async def test_closed_stream_is_no_error(closed: str, expected: str) -> None:
+    command = f"{' '.join(COMMAND)} redis://127.0.0.1:1 {closed}"
+    ended = await asyncio.to_thread(
+        subprocess.run, ["bash", "-c", command], env=environment(), capture_output=True, timeout=PATIENCE, text=True
+    )
+    assert (ended.returncode, ended.stderr) == (2, "")
+    assert expected in ended.stdout
+
+
 def test_progress_is_shown_on_a_terminal_only(server: RealServer) -> None:
     primary, secondary = pty.openpty()
     process = subprocess.Popen(
