@@ -18,6 +18,23 @@ def test_error_names_no_value(capsys: pytest.CaptureFixture[str]) -> None:
     assert text == "it: unrecognized arguments:\nTry it --help.\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["--jsn"], "unrecognized arguments: --jsn"),
+        (["--pass=s3cret", "x"], "unrecognized arguments: --pass"),
+        (["-s3cret"], "unrecognized arguments:"),
+        (["--s3cret"], "unrecognized arguments:"),
+    ],
+)
+def test_unknown_option_is_named_without_its_value(
+    words: list[str], shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        QuietParser(prog="it", allow_abbrev=False).parse_args(words)
+    assert capsys.readouterr().err.splitlines()[0] == f"it: {shown}"
+
+
 def test_terminal_without_a_character_gets_a_question_mark(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))

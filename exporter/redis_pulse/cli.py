@@ -30,7 +30,7 @@ from redis_pulse.config import (
     load,
 )
 from redis_pulse.config.option_types import own_metrics
-from redis_pulse.terminal import QuietParser, forget_stdout
+from redis_pulse.terminal import QuietParser, forget_stdout, replace_closed_streams
 from redis_pulse.versions import version_line, version_text
 
 gc.enable()
@@ -82,6 +82,7 @@ exit codes:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
+    replace_closed_streams()
     words = sys.argv[1:] if argv is None else list(argv)
     if (run := _command_with_own_arguments(words)) is not None:
         return run()

@@ -16,7 +16,10 @@ class QuietParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong, and exit."""
-        message = re.sub(r"(ignored explicit argument|unrecognized arguments:?) .*", r"\1", message)
+        if match := re.match(r"unrecognized arguments: (--?[a-z][a-z-]*)(?![^\s=])", message):
+            message = f"unrecognized arguments: {match[1]}"  # the name of an option, without its value
+        else:
+            message = re.sub(r"(ignored explicit argument|unrecognized arguments:?) .*", r"\1", message)
         self.exit(self.wrong_arguments, f"{self.prog}: {message}\nTry {self.prog} --help.\n")
 
 
@@ -25,6 +28,13 @@ def write(text: str) -> None:
     encoding = sys.stdout.encoding or "ascii"
     sys.stdout.write(text.encode(encoding, errors="replace").decode(encoding))
     sys.stdout.flush()
+
+
+def replace_closed_streams() -> None:
+    """Let stdout and stderr go nowhere if the caller has closed them (``>&-``). Python sets them to None."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115  # until the end
 
 
 def forget_stdout() -> None:

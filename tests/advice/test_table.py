@@ -18,6 +18,7 @@ from redis_pulse.advice import (
     placeholders,
 )
 from redis_pulse.client.error_mapping import HINT_CLIENT_CERTIFICATE, HINT_TRY_PLAIN, HINT_TRY_TLS
+from redis_pulse.config import no_entry, parse_url
 from redis_pulse.errors import REASONS
 from redis_pulse.stalls.causes import CAUSES
 
@@ -83,7 +84,19 @@ def test_hint_in_an_error_chooses_its_row() -> None:
     assert list(rows.values()) == ["tls.wanted", "tls.plain_port", "tls.client_certificate", "reset"]
 
 
-def test_server_without_a_login_is_told_from_a_wrong_password() -> None:
-    """The log links this page. With no password set, "the password is wrong" would mislead."""
-    assert for_error("auth", "NOAUTH Authentication required.").key == "auth.missing"
-    assert for_error("auth", "WRONGPASS invalid username-password pair or user is disabled.").key == "auth"
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("there is no login: the program failed with exit code 3", "auth.token"),
+        ("cannot read the password file: Permission denied", "secret.unreadable"),
+        (no_entry(parse_url("redis://a:1").endpoint), "auth.missing"),
+        ("NOAUTH Authentication required.", "auth.missing"),
+        ("DENIED Redis is running in protected mode because protected mode is enabled", "auth.protected"),
+        ("ERR AUTH <password> called without any password configured for the default user.", "auth.unexpected"),
+        ("ERR Client sent AUTH, but no password is set", "auth.unexpected"),
+        ("WRONGPASS invalid username-password pair or user is disabled.", "auth"),
+    ],
+)
+def test_failed_login_has_the_row_of_its_cause(text: str, key: str) -> None:
+    """A login can fail although the server would accept it. "The password is wrong" would then mislead."""
+    assert for_error("auth", text).key == key

@@ -1,10 +1,12 @@
 """Doctor names what is wrong on the way to a server: name, connection, TLS, protocol, login, permissions."""
 
+import asyncio
 import contextlib
 import datetime as dt
 import http.server
 import shlex
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -140,6 +142,57 @@ async def test_expired_certificate_is_named_with_its_end(authority: Authority) -
     run = await doctor("--json", expired.url, "--tls-ca-file", str(authority.ca_file))
     assert (run.codes(), run.exit_code) == (["RP213"], 2)
     assert "2024-02-29" in run.finding("RP213")["why"]
+
+
+async def test_certificate_that_begins_later_is_named_with_its_begin(authority: Authority) -> None:
+    begins = dt.datetime(2999, 3, 4, tzinfo=dt.UTC)
+    early = authority.server("127.0.0.1", not_before=begins, not_after=begins + dt.timedelta(days=9))
+    run = await doctor("--json", early.url, "--tls-ca-file", str(authority.ca_file))
+    assert (run.codes(), run.exit_code) == (["RP228"], 2)
+    assert "begins on 2999-03-04" in run.finding("RP228")["why"]
+
+
+async def test_files_of_tls_that_cannot_be_used_are_named(authority: Authority, tmp_path: Path) -> None:
+    """They are ours. The server has not answered anything yet."""
+    encrypted = authority.server("127.0.0.1")
+    cert, key = authority.issue("client.example")
+    _, other_key = authority.issue("other.example")
+    ca = ("--tls-ca-file", str(authority.ca_file))
+    for words, problem in (
+        (("--tls-ca-file", str(tmp_path / "gone.pem")), "tls.ca_file: No such file or directory"),
+        (("--tls-ca-file", str(tmp_path)), "tls.ca_file: Is a directory"),
+        ((*ca, "--tls-cert-file", str(cert), "--tls-key-file", str(tmp_path / "x")), "tls.key_file: No such file"),
+    ):
+        run = await doctor("--json", encrypted.url, *words)
+        assert (run.codes(), run.exit_code) == (["RP103"], 2)
+        assert problem in run.finding("RP103")["why"]
+        assert run.finding("RP103")["command"] == f"ls -l {words[-1]}"
+    mismatch = await doctor(
+        "--json", encrypted.url, *ca, "--tls-cert-file", str(cert), "--tls-key-file", str(other_key)
+    )
+    assert mismatch.codes() == ["RP219"]
+    assert "tls.key_file is not the key of tls.cert_file" in mismatch.finding("RP219")["why"]
+    alone = await doctor(encrypted.url, "--tls-key-file", str(key))
+    assert (alone.exit_code, "needs --tls-cert-file" in alone.stderr) == (3, True)
+
+
+async def test_web_server_with_tls_is_no_missing_client_certificate(authority: Authority) -> None:
+    """It closes the connection after our line, as a server does that wants a client certificate."""
+    cert, key = authority.issue("127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = await reader.read(100)
+        if line.startswith(b"GET "):
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as web:
+        port = web.sockets[0].getsockname()[1]
+        run = await doctor("--json", f"rediss://127.0.0.1:{port}", "--tls-ca-file", str(authority.ca_file))
+    assert (run.codes(), run.exit_code) == (["RP221"], 2)
+    assert run.finding("RP221")["command"] == f"curl -skI https://127.0.0.1:{port}/"
 
 
 async def test_certificate_for_another_name_is_named(authority: Authority) -> None:

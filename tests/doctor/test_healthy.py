@@ -63,13 +63,14 @@ async def test_nothing_is_changed_on_the_server(software: str, start_server: Cal
 async def test_printed_acl_line_makes_a_healthy_user(software: str, start_server: Callable[..., RealServer]) -> None:
     """Doctor sends the line to no server. The test does, with a password of its own."""
     server = start_server(software)
-    run = await doctor("--json", server.url, "--fix-acl")
+    url = f"{server.url}/3"  # each connection sends SELECT first
+    run = await doctor("--json", url, "--fix-acl")
     assert server.run("ACL", "USERS") == [b"default"]
     line = shlex.split(run.finding("RP314")["command"])
     words = line[line.index("ACL") :]
     assert words[2] == "exporter"
     server.run(*[">pa55w0rd-x" if word.startswith(">") else word for word in words])
-    healthy = await doctor("--json", server.url, "--username", "exporter", REDIS_PASSWORD="pa55w0rd-x")
+    healthy = await doctor("--json", url, "--username", "exporter", REDIS_PASSWORD="pa55w0rd-x")
     assert healthy.codes("error") == []
     assert "RP312" not in healthy.codes()
 

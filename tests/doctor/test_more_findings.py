@@ -25,8 +25,10 @@ StartServer = Callable[..., RealServer]
 async def test_notes_of_a_default_redis(start_server: StartServer) -> None:
     run = await doctor("--json", start_server("redis", slowlog_log_slower_than="0").url)
     assert {"RP409", "RP412", "RP418", "RP420", "RP428"} <= set(run.codes("note"))
-    off = await doctor("--json", start_server("redis", slowlog_log_slower_than="-1").url)
+    assert "Persistence: no." in run.finding("RP428")["why"]  # save is off, and INFO has a time of the last save
+    off = await doctor("--json", start_server("redis", slowlog_log_slower_than="-1", save="60 1").url)
     assert "RP419" in off.codes("note")
+    assert "Persistence: snapshots." in off.finding("RP428")["why"]
 
 
 async def test_tls_without_a_check_and_tls_facts_are_notes(start_server: StartServer, tmp_path: Path) -> None:
@@ -50,9 +52,15 @@ async def test_tls_to_another_protocol_is_named() -> None:
     assert (run.codes(), run.exit_code) == (["RP219"], 2)
 
 
+async def test_address_without_a_route_is_named() -> None:
+    run = await doctor("--json", "redis://255.255.255.255:6379")  # no TCP connection to this address is possible
+    assert (run.codes(), run.exit_code) == (["RP204"], 2)
+
+
 async def test_missing_socket_is_named(tmp_path: Path) -> None:
     run = await doctor("--json", f"unix://{tmp_path}/nothere.sock")
-    assert (run.codes(), run.exit_code) == (["RP204"], 2)
+    assert (run.codes(), run.exit_code) == (["RP207"], 2)
+    assert run.finding("RP207")["command"] == f"ls -l {tmp_path}/nothere.sock"
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ async def test_list_names_every_code() -> None:
         (["reddis://a:1"], "did you mean redis://"),
         (["--send-test-alert"], "--send-test-alert needs --alertmanager"),
         (["--prometheus", "ftp://a"], "--prometheus must be a URL"),
+        (["--prometheus", "http://u:pa55w0rd/x@a:9090"], "--prometheus must be a URL"),
         (["--fail-on", "note"], "invalid choice"),
     ],
 )
@@ -83,6 +84,22 @@ async def test_unknown_name_of_a_target_is_a_wrong_argument(tmp_path: Path) -> N
     run = await doctor("kart", "--config", str(file))
     assert (run.exit_code, run.stdout) == (3, "")
     assert "did you mean cart?" in run.stderr
+
+
+async def test_name_with_an_unusable_configuration_shows_what_is_wrong_in_it(tmp_path: Path) -> None:
+    """No name is known then. A hint about the name would hide the cause."""
+    file = tmp_path / "config.yaml"
+    file.write_text("targets: [{nme: cart, url: 'redis://127.0.0.1:1'}]\n")
+    for name in ("cart", "eu/cart"):
+        run = await doctor("--json", name, "--config", str(file))
+        assert (run.codes(), run.exit_code) == (["RP101"], 2)
+
+
+async def test_password_file_that_is_missing_is_an_unreadable_secret(server: RealServer, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    run = await doctor("--json", server.url, "--password-file", str(gone))
+    assert (set(run.codes()), run.exit_code) == ({"RP103"}, 2)
+    assert run.finding("RP103")["command"] == f"ls -l {gone}"
 
 
 async def test_named_target_is_examined_alone(server: RealServer, tmp_path: Path) -> None:
@@ -112,6 +129,16 @@ async def test_closed_pipe_ends_quietly(server: RealServer) -> None:
     )
     assert ended.stderr == ""
     assert ended.stdout.strip() in ("0", "1")  # the reader may end before or after the report
+
+
+@pytest.mark.parametrize(("closed", "expected"), [(">&-", ""), ("2>&-", "RP202")])
+async def test_closed_stream_is_no_error(closed: str, expected: str) -> None:
+    command = f"{' '.join(COMMAND)} redis://127.0.0.1:1 {closed}"
+    ended = await asyncio.to_thread(
+        subprocess.run, ["bash", "-c", command], env=environment(), capture_output=True, timeout=PATIENCE, text=True
+    )
+    assert (ended.returncode, ended.stderr) == (2, "")
+    assert expected in ended.stdout
 
 
 def test_progress_is_shown_on_a_terminal_only(server: RealServer) -> None:

@@ -94,7 +94,7 @@ EXPORTER: tuple[Advice, ...] = (
     ),
     Advice(
         "RP803", "source.found", "note", "A discovery source works",
-        "The source {source} names {count} targets.", "Nothing is to be done.", "", (), "discovery.md",
+        "The source {source} works. Its number of targets: {count}.", "Nothing is to be done.", "", (), "discovery.md",
     ),
     Advice(
         "RP804", "source.refused", "warning", "A discovery source names unusable targets",

@@ -18,7 +18,7 @@ THE_WAY: tuple[Advice, ...] = (
     ),
     Advice(
         "RP103", "secret.unreadable", "error", "A secret cannot be read",
-        "{location}: {problem}. Without it no login is possible.",
+        "{location}: {problem}. Without it there is no connection.",
         "Let the user of the daemon read the file. Look at the mount of the Secret.",
         "ls -l {path}", ("RedisAuthFailing",), "troubleshooting.md",
     ),
@@ -53,7 +53,7 @@ THE_WAY: tuple[Advice, ...] = (
     ),
     Advice(
         "RP204", "unreachable", "error", "There is no route to the server",
-        "The network cannot reach {host}, or the socket does not exist.",
+        "The network cannot reach {host}.",
         "Check the network between here and the server, and the address.",
         "ip route get {ip}", _DOWN,
     ),
@@ -68,6 +68,12 @@ THE_WAY: tuple[Advice, ...] = (
         "The connection stands, and the server sends no reply.",
         "On its host, look at the process. R at 100 % is a long command, D is the disk, T means stopped.",
         "ps -o stat,pcpu,wchan,args -C redis-server,valkey-server", ("RedisTargetDown", "RedisProbeFailureRateHigh"),
+    ),
+    Advice(
+        "RP207", "socket", "error", "The socket cannot be used",
+        "No connection is possible through the socket {host}: {problem}.",
+        "Is the server running, with this path as unixsocket? May our user write to the socket?",
+        "ls -l {host}", _DOWN,
     ),
     Advice(
         "RP211", "tls.plain_port", "error", "The port has no TLS",
@@ -130,10 +136,16 @@ THE_WAY: tuple[Advice, ...] = (
         "Nothing is to be done.",
     ),
     Advice(
+        "RP228", "tls.not_yet", "error", "The certificate is not valid yet",
+        "The TLS certificate of the server begins on {since}. Or the clock of this host is behind.",
+        "Compare the clock of this host with the right time. Else use a certificate that has begun.",
+        "date -u; openssl s_client -connect {hostport} </dev/null | openssl x509 -noout -dates", _DOWN,
+    ),
+    Advice(
         "RP221", "protocol.http", "error", "This is a web server",
         "The port {port} answers with HTTP, and not as Redis does.",
         "Check the port. A Redis usually has port 6379.",
-        "curl -sI http://{hostport}/", _DOWN,
+        "curl -skI {web_address}/", _DOWN,
     ),
     Advice(
         "RP222", "protocol.ssh", "error", "This is an SSH server",
@@ -205,7 +217,7 @@ THE_WAY: tuple[Advice, ...] = (
         "RP306", "auth.token", "error", "There is no login",
         "The login comes from credentials.{source}, and it cannot be renewed: {problem}.",
         "Run the command as the user of the daemon. Or look at the identity of the machine, and at its role.",
-        "redis-pulse doctor {address} --config FILE", ("RedisCredentialsNotRenewed",), "logins.md",
+        "redis-pulse doctor {target} --config FILE", ("RedisCredentialsNotRenewed",), "logins.md",
     ),
     Advice(
         "RP307", "token.facts", "note", "The login expires",

@@ -28,9 +28,16 @@ def _by_alert() -> Mapping[str, tuple[Advice, ...]]:
 BY_ALERT: Mapping[str, tuple[Advice, ...]] = _by_alert()
 
 
-#: Words of errors, and the rows that say the same with a cure. ``client.error_mapping`` adds the hints among them.
+#: Words in the text of an error, and the rows that are more exact than that of its reason. Most are hints that
+#: ``client.error_mapping`` adds. A login can fail without the server: its source or its file may be the cause.
 _HINTS = (
+    ("there is no login", "auth.token"),
+    ("cannot read the password file", "secret.unreadable"),
+    ("the password file has no entry", "auth.missing"),
     ("NOAUTH", "auth.missing"),
+    ("in protected mode", "auth.protected"),
+    ("without any password configured", "auth.unexpected"),
+    ("no password is set", "auth.unexpected"),
     ("try rediss://", "tls.wanted"),
     ("try redis://", "tls.plain_port"),
     ("wants a client certificate", "tls.client_certificate"),
@@ -48,7 +55,7 @@ def for_reason(reason: str) -> Advice:
 
 
 def for_error(reason: str, text: str) -> Advice:
-    """Return the row for an error: that of the hint in its text, or that of its reason."""
+    """Return the row for an error: that of the words in its text, or that of its reason."""
     key = next((key for hint, key in _HINTS if hint in text), None)
     return for_reason(reason) if key is None else BY_KEY[key]
 

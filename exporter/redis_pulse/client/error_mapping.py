@@ -76,6 +76,9 @@ _TLS_HINTS = (
     ("alert unknown ca", "the server does not trust the CA of our client certificate (tls.cert_file)"),
     ("wrong version number", "is this port without TLS? try redis://"),
     ("record layer failure", "is this port without TLS? try redis://"),
+    ("key values mismatch", "tls.key_file is not the key of tls.cert_file"),
+    ("pem lib", "is the key in tls.key_file, without a passphrase, and are all files PEM?"),
+    ("no certificate or crl found", "tls.ca_file holds no certificate (PEM)"),
 )
 #: Hints for a server that never replied and closes the connection, or is silent in the handshake.
 HINT_TRY_TLS, HINT_TRY_PLAIN = "does this port want TLS? try rediss://", "is this port without TLS? try redis://"
@@ -223,6 +226,7 @@ def _class_of_network_error(error: BaseException, *, tls: bool) -> type[TargetEr
         (UnicodeError, errors.NameResolutionError),
         (TimeoutError, errors.OperationTimeoutError),
         (FileNotFoundError, no_file),
+        (IsADirectoryError, no_file),
         (PermissionError, no_file),
         (EOFError, errors.ConnectionResetByTargetError),
     )

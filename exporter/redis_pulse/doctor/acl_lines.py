@@ -112,8 +112,11 @@ def line(
     return _setuser(commands, password, key_rule(commands, pattern, redis_6=redis_6))
 
 
-def line_for(server: Server, collectors: Iterable[Collector]) -> str:
-    """Return the complete line that this server accepts. Of an unknown server, only what all servers accept."""
+def line_for(server: Server, collectors: Iterable[Collector], db: int = 0) -> str:
+    """Return the complete line that this server accepts. Of an unknown server, only what all servers accept.
+
+    Each connection selects the database ``db`` first, unless it is 0.
+    """
     chosen = tuple(collectors)
     version = version_numbers(server.version)
     groups = []
@@ -130,7 +133,8 @@ def line_for(server: Server, collectors: Iterable[Collector]) -> str:
     if server.mode == "sentinel":
         return sentinel_line(chosen, groups=[group for group in groups if group == LIBRARY_NAME])
     is_redis_6 = server.software == "redis" and (0, 0) < version < (7, 0)
-    return line(chosen, groups=groups, redis_6=is_redis_6)
+    made = line(chosen, groups=groups, redis_6=is_redis_6)
+    return f"{made} +select" if db and "+select" not in made.split() else made
 
 
 def addition(collectors: Iterable[Collector], group: str, *, pattern: str = PATTERN) -> str:

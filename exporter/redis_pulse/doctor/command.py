@@ -140,6 +140,8 @@ def _http(arguments: argparse.Namespace, name: str) -> HttpClient | None:
 
 
 def _tls(arguments: argparse.Namespace) -> TlsFiles:
+    if arguments.tls_key_file and not arguments.tls_cert_file:
+        raise WrongArgumentsError("--tls-key-file needs --tls-cert-file")
     return TlsFiles(arguments.tls_ca_file, arguments.tls_cert_file, arguments.tls_key_file)
 
 
@@ -151,7 +153,7 @@ def _add_acl_lines(plan: Plan, doctor: Doctor, collectors: Mapping[str, Collecto
             continue
         names = list(target.collectors or [name for name, one in collectors.items() if one.default])
         chosen = [collectors[name] for name in names if name in collectors]
-        words = acl_lines.line_for(doctor.server_of(target.name), chosen).split()
+        words = acl_lines.line_for(doctor.server_of(target.name), chosen, target.db).split()
         words[2] = target.username or acl_lines.USER
         findings.check = "acl"
         findings.add("acl.line", line=tuple(words))

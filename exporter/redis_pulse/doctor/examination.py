@@ -163,6 +163,7 @@ def placeholder_values(target: TargetSettings) -> dict[str, Any]:
         "hostport": address,
         "address": f"unix://{address}" if is_unix else f"{'rediss' if endpoint.tls else 'redis'}://{address}",
         "plain_address": f"redis://{address}",
+        "web_address": f"{'https' if endpoint.tls else 'http'}://{address}",
         "tls_address": f"rediss://{address}",
         "user": target.user,
         "target": target.name,

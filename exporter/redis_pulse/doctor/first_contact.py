@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from redis_pulse.blocking import numeric_address, resolve
 from redis_pulse.client import ProbeConnection, Received, SentPing, TargetClient, TlsLayer
 from redis_pulse.config import Endpoint, TlsSettings
-from redis_pulse.errors import OperationTimeoutError, ProtocolError, TargetError
+from redis_pulse.errors import AuthError, OperationTimeoutError, ProtocolError, TargetError, TlsError
 
 #: Seconds to wait for the first words of a server, and for its reply to a line.
 GREETING_TIMEOUT, REPLY_TIMEOUT = 0.3, 1.0
@@ -57,8 +57,7 @@ async def contact(client: TargetClient, phases: Sequence[str]) -> Contact:
         # The phase that was cut off is the last one that was reported.
         return Contact(None, _phase(list(seconds)[-1] if seconds else "tcp"), error, seconds)
     except TargetError as error:
-        missing = [phase for phase in phases if phase not in seconds]
-        return Contact(None, _phase(missing[0] if missing else "auth"), error, seconds)
+        return Contact(None, _phase_of(error, [phase for phase in phases if phase not in seconds]), error, seconds)
     try:
         await ping(connection)
     except TargetError as error:
@@ -67,6 +66,15 @@ async def contact(client: TargetClient, phases: Sequence[str]) -> Contact:
         connection.close()
         raise
     return Contact(connection, "ping", None, seconds)
+
+
+def _phase_of(error: TargetError, missing: Sequence[str]) -> Phase:
+    """Return the phase that failed. Logins and files of TLS are read before the first one."""
+    if isinstance(error, AuthError):
+        return "auth"
+    if isinstance(error, TlsError):
+        return "tls"
+    return _phase(missing[0] if missing else "auth")
 
 
 def _phase(name: str) -> Phase:
@@ -145,6 +153,24 @@ async def speaks_tls(endpoint: Endpoint) -> bool:
     except (OSError, TimeoutError):
         return False
     return True
+
+
+async def speaks_https(endpoint: Endpoint) -> bool:
+    """Return whether a request of HTTP through TLS gets a response of HTTP. Certificates are not checked."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    loop = asyncio.get_running_loop()
+    with suppress(OSError, EOFError, TimeoutError):
+        async with asyncio.timeout(REPLY_TIMEOUT):
+            with await _connect(endpoint) as sock:
+                layer = TlsLayer(context, endpoint.host)
+                await layer.handshake(sock)
+                await loop.sock_sendall(sock, layer.encrypt(_LINE))
+                plain = b""
+                while not plain and (received := await loop.sock_recv(sock, _MAX_BYTES)):
+                    plain = layer.decrypt(received)
+                return kind_of(plain) == "http"
+    return False
 
 
 async def accepted_versions(endpoint: Endpoint, tls: TlsSettings) -> tuple[str, ...]:

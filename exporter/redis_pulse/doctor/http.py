@@ -33,8 +33,12 @@ class HttpClient(NamedTuple):
     @classmethod
     def from_url(cls, text: str, ca_file: Path | None = None) -> "HttpClient":
         """Return a client for a URL, which may contain a login. Raises ValueError without repeating the URL."""
-        parts = urllib.parse.urlsplit(text if "://" in text else f"http://{text}")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urllib.parse.urlsplit(text if "://" in text else f"http://{text}")
+            is_usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:  # it repeats the port, which may be a part of a password with a slash
+            is_usable = False
+        if not is_usable or not parts.hostname:
             raise ValueError("must be a URL such as http://127.0.0.1:9090")
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         address = host if parts.port is None else f"{host}:{parts.port}"

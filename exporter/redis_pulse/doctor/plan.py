@@ -138,15 +138,17 @@ def _load_without_secrets(load: Load, urls: Sequence[str]) -> LoadedConfig | Non
 def _targets_of_url(
     plan: Plan, url: str, names: set[str], load: Load, *, is_configured: bool
 ) -> Sequence[TargetSettings]:
+    looks_like_name = "://" not in url and ":" not in url
+    if is_configured and looks_like_name:
+        if not plan.has_configuration:
+            return ()  # no name is known, and the findings say why
+        guess = closest_name(url, names)
+        hint = f"did you mean {guess}?" if guess else f"known: {', '.join(sorted(names)[:10]) or 'none'}"
+        raise WrongArgumentsError(f"no target of --config has this name: {hint}")
     try:
         endpoint = parse_url(url).endpoint
     except ValueError as error:
         raise WrongArgumentsError(f"TARGET {error}") from None
-    looks_like_name = "://" not in url and ":" not in url
-    if is_configured and looks_like_name:
-        guess = closest_name(url, names)
-        hint = f"did you mean {guess}?" if guess else f"known: {', '.join(sorted(names)[:10]) or 'none'}"
-        raise WrongArgumentsError(f"no target of --config has this name: {hint}")
     loaded = _load(plan, load, [url])
     if loaded is None:
         return ()

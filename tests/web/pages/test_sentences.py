@@ -77,6 +77,34 @@ def test_finer_reasons_are_told_apart() -> None:
     ) == ["connect.timeout", "auth.missing", "auth", "auth.user", "stalled.server", "stalled.network", "timeout"]
 
 
+@pytest.mark.parametrize(
+    ("error", "key"),
+    [
+        ("there is no login: the program failed with exit code 3", "auth.token"),
+        ("cannot read the password file: Permission denied", "secret.unreadable"),
+        ("ERR Client sent AUTH, but no password is set", "auth.unexpected"),
+    ],
+)
+def test_login_that_fails_without_a_wrong_password_has_its_own_advice(error: str, key: str) -> None:
+    view = target("cart/eu", "down", reason="auth", error=error)
+    said = sentences(view, NOW)
+    assert codes(view) == [key]
+    assert "does not accept" not in said.why
+    assert not open_placeholders(f"{said.why} {said.do}")
+    if key == "auth.token":
+        assert said.command == "redis-pulse doctor cart/eu --config FILE"
+
+
+@pytest.mark.parametrize("reason", ["refused", "unreachable"])
+def test_socket_that_cannot_be_used_has_its_own_advice(reason: str) -> None:
+    """Ports and routes say nothing about a unix socket."""
+    view = target("cart", "down", reason=reason, host="", port=0, address="/run/redis.sock", error="[Errno 2] No")
+    said = sentences(view, NOW)
+    assert codes(view) == ["socket"]
+    assert said.command == "ls -l /run/redis.sock"
+    assert "port" not in said.why
+
+
 def test_denied_commands_are_in_the_line_that_grants_them() -> None:
     failing = [
         FailingCollector(name, "permission", "NOPERM", (command,), "exporter")

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from redis_pulse.config import LoadedConfig, Problem, TargetSettings
 from redis_pulse.doctor.findings import Findings
 
-_SECRET_SETTING = re.compile(r"password_file|cert_file|key_file|ca_file|token_file|secrets", re.IGNORECASE)
+_SECRET_SETTING = re.compile(r"password[_-]file|cert_file|key_file|ca_file|token_file|secrets", re.IGNORECASE)
 _UNREADABLE = re.compile(
-    r"does not exist|cannot be read|empty file|not a regular file|permission|not UTF-8", re.IGNORECASE
+    r"does not exist|cannot be read|empty file|not a regular file|a directory|permission|not UTF-8", re.IGNORECASE
 )
 _SHOWN_TO_USERS = "can see the password in"
 _NO_TARGET = "no target is set"
@@ -24,6 +24,8 @@ def add_problems(findings: Findings, problems: Iterable[Problem], loaded: Loaded
 
 def _path_of(problem: Problem, loaded: LoadedConfig | None) -> str:
     """Return the file that a problem is about. Messages do not repeat it."""
+    if problem.location == "--password-file" and loaded is not None:
+        return next((str(target.password_file) for target in loaded.targets if target.password_file), "PATH")
     match = re.search(r"targets\[(\d+)\].*?(\w+_file)", f"{problem.location} {problem.message}")
     if match is None or loaded is None or int(match[1]) >= len(loaded.settings.targets):
         return "PATH"

@@ -13,7 +13,8 @@ async def check(examination: Examination) -> bool:
         return False
     slowest = max(result.seconds, key=result.seconds.__getitem__, default="none")
     interval = examination.target.poll.interval
-    milliseconds = f"{result.took * 1000:.3g}"
+    took = result.took * 1000
+    milliseconds = f"{took:.0f}" if took >= 100 else f"{took:.3g}"
     if result.took > _SHARE * interval:
         examination.findings.add("cost.high", ms=milliseconds, interval=f"{interval:g}", slowest=slowest)
     examination.findings.add(

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from redis_pulse.advice import for_error
 from redis_pulse.doctor.examination import Examination
 from redis_pulse.errors import AuthError
 
@@ -14,23 +15,18 @@ async def check(examination: Examination) -> bool:
     if found.error is None or not isinstance(found.error, AuthError):
         return found.error is None
     target, text = examination.target, str(found.error)
-    lower = text.lower()
-    if target.token_source is not None and lower.startswith("there is no login"):
-        examination.findings.add("auth.token", problem=text, source=target.token_source.kind)
-    elif "cannot read the password file" in lower:
-        examination.findings.add(
-            "secret.unreadable", location=target.name, problem=text, path=str(target.password_file)
-        )
-    elif "denied" in lower and "protected mode" in lower:
-        examination.findings.add("auth.protected", problem=text)
-    elif "without any password configured" in lower or "no password is set" in lower:
-        examination.findings.add("auth.unexpected", problem=text)
-    elif not target.has_login or "no entry" in lower:
-        examination.findings.add("auth.missing", problem=text)
-    elif target.username and target.username != "default":
-        examination.findings.add("auth.user", problem=text)
-    else:
-        examination.findings.add("auth", problem=text)
+    key = for_error("auth", text).key
+    if key == "auth" and not target.has_login:
+        key = "auth.missing"
+    elif key == "auth" and target.username and target.username != "default":
+        key = "auth.user"
+    examination.findings.add(
+        key,
+        location=target.name,
+        problem=text.removeprefix("there is no login: "),
+        path=str(target.password_file),
+        source=target.token_source.kind if target.token_source else "",
+    )
     return True
 
 

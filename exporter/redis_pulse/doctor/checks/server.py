@@ -38,7 +38,7 @@ async def check(examination: Examination) -> bool:
         _persistence(examination)
         await _disk(examination)
         _replication(examination)
-    _version(examination)
+    _version(examination, settings)
     _clients(examination, settings)
     _logs(examination, settings)
     await _slow_log(examination)
@@ -76,7 +76,7 @@ def human_bytes(count: float) -> str:
     return f"{count:.1f} TiB"
 
 
-def _version(examination: Examination) -> None:
+def _version(examination: Examination, settings: Mapping[str, str]) -> None:
     server, fields = examination.server, examination.fields
     limits = MAINTAINED.get(server.software)
     if limits is not None and (version := version_numbers(server.version)) > (0, 0):
@@ -87,7 +87,8 @@ def _version(examination: Examination) -> None:
             examination.findings.add("version.ended", software=server.software, version=server.version)
     persistence = [
         *(["AOF"] if fields.get("aof_enabled") == "1" else []),
-        *(["snapshots"] if number(fields, "rdb_last_save_time") else []),
+        # The time is that of the start if there was no snapshot, also where ``save`` is off.
+        *(["snapshots"] if number(fields, "rdb_last_save_time") and settings.get("save") != "" else []),
     ]
     examination.findings.add(
         "server.facts",
@@ -173,7 +174,7 @@ def _replication(examination: Examination) -> None:
         master = f"{fields.get('master_host', '?')}:{fields.get('master_port', '?')}"
         seconds = fields.get("master_link_down_since_seconds", "?")
         examination.findings.add(
-            "replication", master=master, seconds="an unknown time" if seconds == "-1" else seconds
+            "replication", master=master, seconds="an unknown number of" if seconds == "-1" else seconds
         )
     offset = number(fields, "master_repl_offset")
     for name, text in fields.items():

@@ -16,7 +16,7 @@ async def check(examination: Examination) -> bool:
     if found.phase == "dns" and found.error is not None:
         return False
     if found.phase != "tcp" or found.error is None:
-        return True
+        return found.error is None or "tcp" in found.seconds  # without a login, the daemon does not connect
     match found.error:
         case ConnectionRefusedByTargetError():
             key = "refused"
@@ -30,5 +30,7 @@ async def check(examination: Examination) -> bool:
             key = "skipped"
         case _:
             key = "other"
+    if key in ("refused", "unreachable") and examination.target.endpoint.kind == "unix":
+        key = "socket"
     examination.findings.add(key, problem=str(found.error))
     return True

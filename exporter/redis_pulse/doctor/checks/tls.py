@@ -4,19 +4,31 @@ import re
 import ssl
 import time
 from datetime import UTC, datetime
+from functools import partial
 
+from redis_pulse.blocking import FILES, BlockedError, read_regular_file
 from redis_pulse.doctor.examination import Examination
-from redis_pulse.doctor.first_contact import Contact, accepted_versions, sniff, speaks_tls, unchecked_certificate
+from redis_pulse.doctor.first_contact import (
+    Contact,
+    accepted_versions,
+    sniff,
+    speaks_https,
+    speaks_tls,
+    unchecked_certificate,
+)
 from redis_pulse.errors import ConnectionResetByTargetError, OperationTimeoutError, TlsError
 
 #: Days before its end from which a certificate is a warning, as the alert RedisTLSCertificateExpiring has it.
 _SOON_DAYS = 14
 _DAY = 86400
-#: ``Validity`` of a certificate: two times in a sequence. The second one is the end.
-_VALIDITY = re.compile(rb"\x30.(?:\x17\x0d\d{12}Z|\x18\x0f\d{14}Z)(?:\x17\x0d(\d{12})Z|\x18\x0f(\d{14})Z)", re.DOTALL)
+_MAX_FILE_BYTES = 10_000_000
+#: ``Validity`` of a certificate: two times in a sequence, the begin and the end.
+_VALIDITY = re.compile(
+    rb"\x30.(?:\x17\x0d(\d{12})Z|\x18\x0f(\d{14})Z)(?:\x17\x0d(\d{12})Z|\x18\x0f(\d{14})Z)", re.DOTALL
+)
 #: Codes of ``X509_V_ERR_…`` → key of the advice.
 _BY_VERIFY_CODE = {
-    9: "tls.expired",  # not yet valid: the same cure, or the clock
+    9: "tls.not_yet",
     10: "tls.expired",
     62: "tls.name",
     64: "tls.name",
@@ -34,6 +46,8 @@ async def check(examination: Examination) -> bool:
     if not examination.target.endpoint.tls:
         await _find_wanted_tls(examination, found)
         return True
+    if "tcp" not in found.seconds and isinstance(found.error, TlsError) and await _report_unreadable(examination):
+        return True
     if found.error is not None and await _explain(examination, found):
         return True
     if found.connection is not None:
@@ -48,6 +62,23 @@ async def _find_wanted_tls(examination: Examination, found: Contact) -> None:
         examination.findings.add("tls.wanted")
 
 
+async def _report_unreadable(examination: Examination) -> bool:
+    """Report the files of TLS that cannot be read. Return whether there are any."""
+    target, is_any = examination.target, False
+    for name in ("ca_file", "cert_file", "key_file"):
+        if (path := getattr(target.tls, name)) is None:
+            continue
+        try:
+            await FILES.run(path, partial(read_regular_file, path, _MAX_FILE_BYTES), within=1)
+        except (BlockedError, OSError) as error:
+            problem = getattr(error, "strerror", None) or "no answer in time"
+            examination.findings.add(
+                "secret.unreadable", location=target.name, problem=f"tls.{name}: {problem}", path=str(path)
+            )
+            is_any = True
+    return is_any
+
+
 async def _explain(examination: Examination, found: Contact) -> bool:
     """Report why TLS failed. Return False if the error is not about TLS."""
     error, findings, endpoint = found.error, examination.findings, examination.target.endpoint
@@ -59,7 +90,9 @@ async def _explain(examination: Examination, found: Contact) -> bool:
                 findings.add("tls.plain_port")
             return True
     if "client certificate" in text or "certificate required" in text:
-        findings.add("tls.client_certificate")
+        # A web server closes the connection too, when a line is no request.
+        is_web = isinstance(error, ConnectionResetByTargetError) and await speaks_https(endpoint)
+        findings.add("protocol.http" if is_web else "tls.client_certificate")
         return True
     if not isinstance(error, TlsError):
         if found.phase != "tls":
@@ -69,12 +102,12 @@ async def _explain(examination: Examination, found: Contact) -> bool:
     cause = error.__cause__
     code = cause.verify_code if isinstance(cause, ssl.SSLCertVerificationError) else 0
     key = _BY_VERIFY_CODE.get(code, "tls")
-    until, names = "an unknown date", "other names"
-    if key in ("tls.expired", "tls.name"):
+    since, until, names = "an unknown date", "an unknown date", "other names"
+    if key in ("tls.expired", "tls.not_yet", "tls.name"):
         certificate = await unchecked_certificate(endpoint) or b""
-        until = end_of(certificate) or until
+        since, until = begin_of(certificate) or since, end_of(certificate) or until
         names = ", ".join(names_in(certificate)) or names
-    findings.add(key, problem=text, until=until, names=names)
+    findings.add(key, problem=text, since=since, until=until, names=names)
     return True
 
 
@@ -97,16 +130,24 @@ async def _report_facts(examination: Examination) -> None:
     )
 
 
+def begin_of(certificate: bytes) -> str:
+    """Return the date on which a certificate (DER) begins, or an empty text. It is read without checking anything."""
+    match = _VALIDITY.search(certificate)
+    return "" if match is None else _date(match[1] or match[2])
+
+
 def end_of(certificate: bytes) -> str:
     """Return the date on which a certificate (DER) ends, or an empty text. It is read without checking anything."""
-    if (match := _VALIDITY.search(certificate)) is None:
-        return ""
-    if match[2]:
-        digits = match[2].decode()
-        return f"{digits[:4]}-{digits[4:6]}-{digits[6:8]}"
-    digits = match[1].decode()
-    century = "19" if int(digits[:2]) >= 50 else "20"
-    return f"{century}{digits[:2]}-{digits[2:4]}-{digits[4:6]}"
+    match = _VALIDITY.search(certificate)
+    return "" if match is None else _date(match[3] or match[4])
+
+
+def _date(time_of_asn1: bytes) -> str:
+    """Return the date of a time with a year of two or four digits."""
+    digits = time_of_asn1.decode()
+    if len(digits) == 12:
+        digits = f"{'19' if int(digits[:2]) >= 50 else '20'}{digits}"
+    return f"{digits[:4]}-{digits[4:6]}-{digits[6:8]}"
 
 
 def names_in(certificate: bytes) -> list[str]:

@@ -24,8 +24,8 @@ async def check(examination: Examination) -> bool:
 async def _sentinel(examination: Examination) -> None:
     findings = examination.findings
     options = examination.target.collectors
-    is_meant = options is not None and "sentinel" in options
-    findings.add_as("note" if is_meant else "warning", "protocol.sentinel")
+    if options is None or "sentinel" not in options:  # else the configuration names it as a Sentinel
+        findings.add("protocol.sentinel")
     masters = as_instances(await examination.query("SENTINEL", "MASTERS"))
     for fields in list(masters.named.values() if masters else ())[:_MAX_NAMED]:
         name = fields.get("name", "")

@@ -71,8 +71,11 @@ def _say(advice: Advice, view: StatusView, evidence: str, group: str, **more: Va
         "hostport": view.address,
         "address": view.address,
         "plain_address": f"redis://{view.address}",
+        "web_address": f"{'https' if view.is_tls else 'http'}://{view.address}",
         "tls_address": f"rediss://{view.address}",
         "user": view.user,
+        "target": view.name,
+        "location": view.name,
         "cli": cli_words(view),
         "admin_cli": cli_words(view, is_admin=True),
         "process": f"{view.software or 'redis'}-server",
@@ -85,6 +88,8 @@ def _say(advice: Advice, view: StatusView, evidence: str, group: str, **more: Va
 
 def _failure(view: StatusView, _now: float) -> Sentences:
     key = {"timeout": "connect.timeout", "auth": _auth_key(view)}.get(view.reason)
+    if view.reason in ("refused", "unreachable") and not view.host:
+        key = "socket"
     advice = for_error(view.reason, view.error)
     if key is not None and advice == for_reason(view.reason):
         advice = for_key(key)
