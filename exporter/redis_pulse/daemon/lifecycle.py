@@ -163,12 +163,8 @@ def _build(loaded: LoadedConfig, metrics: ExporterMetrics, reload: ConfigLoader)
         if kind == PROBE:
             own.missed(missed.late)
 
-    scheduler = Scheduler(
-        monotonic,
-        on_missed=on_missed,
-        on_error=_job_error_hook(metrics),
-        on_scraper=_log_scraper,
-    )
+    on_error = _job_error_hook(metrics)
+    scheduler = Scheduler(monotonic, on_missed=on_missed, on_error=on_error, on_scraper=_log_scraper)
     metrics.scrapes.planner = planner = scheduler.planner
     metrics.scrape_periods = lambda: [scraper.period for scraper in planner.scrapers() if scraper.is_locked]
     probe_log = _probe_log(loaded.settings.probe_log, metrics)
