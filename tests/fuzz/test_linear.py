@@ -1,6 +1,6 @@
-"""Parsers are linear: twice the input takes at most twice the steps.
+"""Parsers are linear: twice the input takes about twice the steps.
 
-Two things are measured. Lines of Python are counted, which is exact. The time of the processor covers what C code does,
+Two things are measured. Lines of Python are counted. The time of the processor covers what C code does,
 such as expressions. A text of four times the length takes quadratic code 16 times as long. The limit is 8. Another
 program can slow one call down, so the test repeats until a pair is below the limit. Quadratic code never gets there.
 """
@@ -89,7 +89,8 @@ def assert_linear(read: Callable[[Any], object], make: Callable[[int], Any], cou
     small, double = make(count), make(2 * count)
     for one in (small, double):  # fills caches, and imports what is imported late
         count_steps(lambda one=one: read(one))  # type: ignore[misc]
-    assert count_steps(lambda: read(double)) <= 2 * count_steps(lambda: read(small)) + 100
+    # Quadratic code would need four times as many. The garbage collector may add some, when it ends other objects.
+    assert count_steps(lambda: read(double)) <= 2.5 * count_steps(lambda: read(small)) + 100
     large = make(4 * count)
     short = long = float("inf")
     for _ in range(30):
