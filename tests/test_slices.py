@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections.abc import Awaitable, Callable
 
 import pytest
 from hypothesis import given
@@ -128,6 +129,33 @@ async def test_polls_go_on_while_a_client_reads_its_page_slowly(monkeypatch: pyt
             assert turns.has_page
             await turns.take()
         assert not turns.has_page
+        with turns.page():
+            assert turns.has_page
+        assert not turns.has_page  # the slow client is still there
+
+
+async def test_page_that_takes_long_gets_every_second_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It had one slice after those of all polls. The first page of a thousand targets then took 5 s."""
+    monkeypatch.setattr("redis_pulse.slices.MAX_WAIT", 0.0)
+    now, order = 0.0, list[str]()
+    turns = SharedTurns(1.0, lambda: now)
+
+    async def work(kind: str, take: Callable[[], Awaitable[None]]) -> None:
+        nonlocal now
+        while True:
+            await take()
+            order.append(kind)
+            now += 1
+
+    with turns.page():
+        await asyncio.sleep(0.01)  # its time to come first is over
+        tasks = [asyncio.create_task(work("poll", turns.take)) for _ in range(9)]
+        tasks.append(asyncio.create_task(work("page", turns.take_for_page)))
+        while len(order) < 40:
+            await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+    assert order.count("page") == pytest.approx(20, abs=2)
 
 
 async def test_cancelled_poll_does_not_end_the_wait_of_others() -> None:

@@ -58,7 +58,8 @@ class SharedTurns:
     Twenty targets may be polled at once. With a slice for each, a due PING would wait for twenty slices.
 
     Pages come first, because a scraper waits for them. While a page is built or sent, polls wait. A poll waits for one
-    page at a time, and not longer than ``MAX_WAIT``. So polls go on while one page follows the other.
+    page at a time, and not longer than ``MAX_WAIT``. So polls go on while one page follows the other. A page that
+    takes longer gets every second slice.
     """
 
     def __init__(self, seconds: float = MAX_SLICE, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -68,7 +69,12 @@ class SharedTurns:
         self._began: float | None = None
         #: how long a slice of a page may be
         self._page_seconds = seconds
-        self._pages = 0
+        #: the pages that come first
+        self._pages = set[object]()
+        #: how many pages and polls wait for a slice, and whether the newest slice was that of a poll
+        self._waiting_pages = 0
+        self._waiting_polls = 0
+        self._was_poll = False
         #: set while no page comes first
         self._free = asyncio.Event()
         self._free.set()
@@ -76,30 +82,29 @@ class SharedTurns:
 
     async def take(self) -> None:
         """Wait for a turn of the loop whose slice is not over, and for a page that comes first."""
-        has_waited = False
-        while True:
-            if not has_waited and not self._free.is_set():
-                has_waited = True
-                await self._free.wait()
-            elif self._began is None:
-                self._begin_slice()
-                return
-            elif self._clock() - self._began < self._seconds:
-                return
-            else:
+        await self._free.wait()
+        self._waiting_polls += 1
+        try:
+            while self._began is not None or (self._waiting_pages and self._was_poll):
+                if self._began is not None and self._clock() - self._began < self._seconds:
+                    return
                 await asyncio.sleep(0)
+        finally:
+            self._waiting_polls -= 1
+        self._begin_slice(is_poll=True)
 
     @contextmanager
     def page(self) -> Iterator[None]:
         """Let a page come before polls. The block builds or sends it, or makes another response."""
-        self._pages += 1
-        if self._timer is None:
+        page = object()
+        if not self._pages:
             self._free.clear()
             self._timer = asyncio.get_running_loop().call_later(MAX_WAIT, self._let_polls_go_on)
+        self._pages.add(page)
         try:
             yield
         finally:
-            self._pages -= 1
+            self._pages.discard(page)  # it has left already, if it took long
             if not self._pages:
                 self._let_polls_go_on()
 
@@ -120,12 +125,18 @@ class SharedTurns:
         if not self.is_over_for_page():
             return
         ended = self._clock()
-        while self._began is not None:  # noqa: ASYNC110  # for a turn of the loop, or for as many as there are pages
-            await asyncio.sleep(0)
-        others = self._begin_slice() - ended
+        self._waiting_pages += 1
+        try:
+            # Polls and pages take turns. Otherwise the task that had the newest slice would get the next one too.
+            while self._began is not None or (self._waiting_polls and not self._was_poll):  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        finally:
+            self._waiting_pages -= 1
+        others = self._begin_slice(is_poll=False) - ended
         self._page_seconds = min(MAX_SLICE_BUSY, max(self._seconds, others * YIELD_SHARE))
 
-    def _begin_slice(self) -> float:
+    def _begin_slice(self, *, is_poll: bool) -> float:
+        self._was_poll = is_poll
         self._began = began = self._clock()
         asyncio.get_running_loop().call_soon(self._end_turn)
         return began
@@ -137,4 +148,5 @@ class SharedTurns:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._pages.clear()
         self._free.set()

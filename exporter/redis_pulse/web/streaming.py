@@ -29,9 +29,8 @@ class PieceMaker:
     async def next(self, pieces: Iterator[bytes]) -> bytes | None:
         """Return the next piece, or None at the end."""
         async with self._turn:
-            await (
-                self.turns.take_for_page()
-            )  # the loop notices a client that has left, and sends the PINGs that are due
+            # The loop notices a client that has left, and sends the PINGs that are due.
+            await self.turns.take_for_page()
             return next(pieces, None)
 
 
