@@ -1,6 +1,7 @@
 """Programs that print a login: what is accepted, what is refused, and that nothing they print is shown."""
 
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -154,3 +155,20 @@ def is_running(pid: int) -> bool:
 def test_program_is_no_zombie_afterwards() -> None:
     pid = run_program(python("import os; print(os.getpid())"), 10).password
     assert not Path(f"/proc/{pid}").exists()
+
+
+def test_program_ends_with_the_daemon(tmp_path: Path) -> None:
+    """Its thread is not waited for. A program that hung lived on after the daemon."""
+    file = tmp_path / "pid"
+    hangs = f"import os, time, pathlib; pathlib.Path({str(file)!r}).write_text(str(os.getpid())); time.sleep(600)"
+    daemon = (
+        "import pathlib, sys, threading, time\n"
+        "from redis_pulse.tokens.program import read_output\n"
+        "threading.Thread(target=read_output, args=(sys.argv[2:], 600), daemon=True).start()\n"
+        "while not pathlib.Path(sys.argv[1]).exists() or not pathlib.Path(sys.argv[1]).read_text(): time.sleep(0.01)\n"
+    )
+    subprocess.run([sys.executable, "-c", daemon, file, *python(hangs)], check=True, timeout=120)
+    patience = Patience(10)
+    while is_running(int(file.read_text())):
+        assert not patience.is_over
+        time.sleep(0.01)

@@ -1,9 +1,10 @@
 """Run a program that prints a login: without a shell, with a deadline and a limit of its output.
 
-Nothing that the program prints is shown or logged. Its standard error goes nowhere. At the deadline the program and its
-children are killed, which are in a process group of their own.
+Nothing that the program prints is shown or logged. Its standard error goes nowhere. The program and its children are in
+a process group of their own. They are killed at the deadline, and when the daemon ends.
 """
 
+import atexit
 import json
 import os
 import select
@@ -22,6 +23,7 @@ MAX_OUTPUT = 65536
 #: Unix time of the year 10000. A larger number is in milliseconds.
 _MAX_TIME = 253_402_300_800
 _READ_BYTES = 16384
+_running: set["subprocess.Popen[bytes]"] = set()
 
 
 def run_program(words: Sequence[str], within: float) -> Token:
@@ -44,6 +46,7 @@ def read_output(words: Sequence[str], within: float) -> bytes:
         text = getattr(error, "strerror", None) or "its name is not valid"
         raise RenewalError("program", f"the program cannot be started: {text}") from None
     with process:
+        _running.add(process)
         try:
             assert process.stdout is not None  # noqa: S101
             data = _read(process.stdout.fileno(), deadline, within)
@@ -54,6 +57,8 @@ def read_output(words: Sequence[str], within: float) -> bytes:
         except BaseException:
             _kill(process)
             raise
+        finally:
+            _running.discard(process)
     if code:
         how = f"exit code {code}" if code > 0 else f"signal {-code}"
         raise RenewalError("program", f"the program failed with {how}")
@@ -86,6 +91,13 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
     with suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)
     process.kill()
+
+
+@atexit.register
+def _kill_running() -> None:
+    """Kill the programs that still run. Their threads do not delay the end of the daemon."""
+    for process in tuple(_running):
+        _kill(process)
 
 
 def parse_output(data: bytes) -> Token:
