@@ -211,7 +211,7 @@ class Pinger:
             self._report(report, data)
 
     def _lose(self, lent: LentSocket, number: int) -> None:
-        """PingReport the end of a connection, unless that is done."""
+        """Report the end of a connection, unless that is done."""
         if lent.is_open:
             self._report_sent(lent)
             self._report(PingReport(lent.key, LOST, number=number))
@@ -227,7 +227,7 @@ class Pinger:
         self._report(PingReport(lent.key, RETURNED, number=lent.number, due=lent.due))
 
     def _report_sent(self, lent: LentSocket) -> None:
-        """PingReport the newest PING now, without a reply."""
+        """Report the newest PING now, without a reply."""
         if lent.sent is not None:
             report, lent.sent = lent.sent, None
             del self._open_pings[lent.key]
