@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -134,28 +135,33 @@ async def test_polls_go_on_while_a_client_reads_its_page_slowly(monkeypatch: pyt
         assert not turns.has_page  # the slow client is still there
 
 
-async def test_page_that_takes_long_gets_every_second_slice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It had one slice after those of all polls. The first page of a thousand targets then took 5 s."""
+async def test_long_pages_have_slices_of_their_own_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page had one slice after those of all polls. On a busy loop it then took a minute."""
     monkeypatch.setattr("redis_pulse.slices.MAX_WAIT", 0.0)
-    now, order = 0.0, list[str]()
+    now, turn, order = 0.0, 0, list[tuple[int, str]]()
     turns = SharedTurns(1.0, lambda: now)
 
-    async def work(kind: str, take: Callable[[], Awaitable[None]]) -> None:
+    async def work(name: str, take: Callable[[], Awaitable[None]]) -> None:
         nonlocal now
         while True:
             await take()
-            order.append(kind)
-            now += 1
+            order.append((turn, name))
+            now += 100  # longer than any slice
 
     with turns.page():
         await asyncio.sleep(0.01)  # its time to come first is over
         tasks = [asyncio.create_task(work("poll", turns.take)) for _ in range(9)]
-        tasks.append(asyncio.create_task(work("page", turns.take_for_page)))
-        while len(order) < 40:
+        tasks += [asyncio.create_task(work(f"page {number}", turns.take_for_page)) for number in range(2)]
+        while turn < 40:
+            turn += 1
             await asyncio.sleep(0)
         for task in tasks:
             task.cancel()
-    assert order.count("page") == pytest.approx(20, abs=2)
+    counts = Counter(name for _, name in order)
+    assert len(set(order)) == len(order)
+    assert counts["poll"] == pytest.approx(40, abs=2)
+    assert counts["page 0"] == pytest.approx(counts["page 1"], abs=1)
+    assert counts["page 0"] + counts["page 1"] > 25  # a handover may take a turn
 
 
 async def test_cancelled_poll_does_not_end_the_wait_of_others() -> None:
@@ -168,27 +174,6 @@ async def test_cancelled_poll_does_not_end_the_wait_of_others() -> None:
         assert leaving.cancelled()
         assert not staying.done()
     await staying
-
-
-async def test_pages_and_polls_share_the_slice_of_a_turn() -> None:
-    now, turn, worked = 0.0, 0, list[int]()
-    turns = SharedTurns(1.0, lambda: now)
-
-    async def work(*, is_page: bool) -> None:
-        nonlocal now
-        for _ in range(5):
-            if not is_page:
-                await turns.take()
-            elif turns.is_over_for_page():
-                await turns.take_for_page()
-            worked.append(turn)
-            now += 1
-
-    tasks = [asyncio.create_task(work(is_page=number % 2 == 0)) for number in range(4)]
-    while not all(task.done() for task in tasks):
-        turn += 1
-        await asyncio.sleep(0)
-    assert len(worked) == len(set(worked)) == 20
 
 
 async def test_slices_of_a_page_are_longer_beside_busy_tasks_but_not_long() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -53,59 +54,56 @@ def _parts(reply: bytes) -> Iterator[str]:
 
 
 class SharedTurns:
-    """Lets all tasks together work for one slice in each turn of the event loop. ``clock`` is in seconds.
+    """Lets all polls together work for one slice in each turn of the event loop, and all pages too.
 
-    Twenty targets may be polled at once. With a slice for each, a due PING would wait for twenty slices.
+    ``clock`` is in seconds. Twenty targets may be polled at once. With a slice for each, a due PING would wait for
+    twenty slices.
 
     Pages come first, because a scraper waits for them. While a page is built or sent, polls wait. A poll waits for one
     page at a time, and not longer than ``MAX_WAIT``. So polls go on while one page follows the other. A page that
-    takes longer gets every second slice.
+    takes longer has its slices beside those of the polls.
     """
 
     def __init__(self, seconds: float = MAX_SLICE, clock: Callable[[], float] = time.perf_counter) -> None:
         self._seconds = seconds
         self._clock = clock
-        #: when the slice of this turn began, or None before anybody worked in it
-        self._began: float | None = None
+        #: when the slices of this turn began, or None before anybody worked in them
+        self._poll_began: float | None = None
+        self._page_began: float | None = None
         #: how long a slice of a page may be
         self._page_seconds = seconds
+        #: the pages that wait for a slice, the first one first
+        self._queue = deque[object]()
         #: the pages that come first
-        self._pages = set[object]()
-        #: how many pages and polls wait for a slice, and whether the newest slice was that of a poll
-        self._waiting_pages = 0
-        self._waiting_polls = 0
-        self._was_poll = False
+        self._first = set[object]()
         #: set while no page comes first
         self._free = asyncio.Event()
         self._free.set()
         self._timer: asyncio.TimerHandle | None = None
 
     async def take(self) -> None:
-        """Wait for a turn of the loop whose slice is not over, and for a page that comes first."""
+        """Wait for a page that comes first. Then wait for a turn whose slice of polls is not over."""
         await self._free.wait()
-        self._waiting_polls += 1
-        try:
-            while self._began is not None or (self._waiting_pages and self._was_poll):
-                if self._began is not None and self._clock() - self._began < self._seconds:
-                    return
-                await asyncio.sleep(0)
-        finally:
-            self._waiting_polls -= 1
-        self._begin_slice(is_poll=True)
+        while self._poll_began is not None:
+            if self._clock() - self._poll_began < self._seconds:
+                return
+            await asyncio.sleep(0)
+        self._poll_began = self._clock()
+        asyncio.get_running_loop().call_soon(self._end_poll_slice)
 
     @contextmanager
     def page(self) -> Iterator[None]:
         """Let a page come before polls. The block builds or sends it, or makes another response."""
         page = object()
-        if not self._pages:
+        if not self._first:
             self._free.clear()
             self._timer = asyncio.get_running_loop().call_later(MAX_WAIT, self._let_polls_go_on)
-        self._pages.add(page)
+        self._first.add(page)
         try:
             yield
         finally:
-            self._pages.discard(page)  # it has left already, if it took long
-            if not self._pages:
+            self._first.discard(page)  # it has left already, if it took long
+            if not self._first:
                 self._let_polls_go_on()
 
     @property
@@ -115,38 +113,35 @@ class SharedTurns:
 
     def is_over_for_page(self) -> bool:
         """Return whether ``take_for_page`` would wait. Of many short steps it spares most calls."""
-        return self._began is None or self._clock() - self._began >= self._page_seconds
+        return self._page_began is None or self._clock() - self._page_began >= self._page_seconds
 
     async def take_for_page(self) -> None:
-        """Wait for the next slice of a page, if this one is over.
+        """Wait for the next slice of a page, if this one is over. Pages take turns.
 
         Slices are longer if other tasks have much to catch up with.
         """
         if not self.is_over_for_page():
             return
-        ended = self._clock()
-        self._waiting_pages += 1
+        ended, ticket = self._clock(), object()
+        self._queue.append(ticket)
         try:
-            # Polls and pages take turns. Otherwise the task that had the newest slice would get the next one too.
-            while self._began is not None or (self._waiting_polls and not self._was_poll):  # noqa: ASYNC110
+            while self._page_began is not None or self._queue[0] is not ticket:  # noqa: ASYNC110  # a few turns
                 await asyncio.sleep(0)
         finally:
-            self._waiting_pages -= 1
-        others = self._begin_slice(is_poll=False) - ended
-        self._page_seconds = min(MAX_SLICE_BUSY, max(self._seconds, others * YIELD_SHARE))
+            self._queue.remove(ticket)
+        self._page_began = began = self._clock()
+        self._page_seconds = min(MAX_SLICE_BUSY, max(self._seconds, (began - ended) * YIELD_SHARE))
+        asyncio.get_running_loop().call_soon(self._end_page_slice)
 
-    def _begin_slice(self, *, is_poll: bool) -> float:
-        self._was_poll = is_poll
-        self._began = began = self._clock()
-        asyncio.get_running_loop().call_soon(self._end_turn)
-        return began
+    def _end_poll_slice(self) -> None:
+        self._poll_began = None
 
-    def _end_turn(self) -> None:
-        self._began = None
+    def _end_page_slice(self) -> None:
+        self._page_began = None
 
     def _let_polls_go_on(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._pages.clear()
+        self._first.clear()
         self._free.set()
