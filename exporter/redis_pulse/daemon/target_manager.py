@@ -16,7 +16,7 @@ from redis_pulse.config import SharedOptions, TargetSettings
 from redis_pulse.daemon.keyspace_job import make_sampler, schedule_sampler
 from redis_pulse.daemon.pending_changes import PendingChanges
 from redis_pulse.daemon.poll_job import schedule_poll
-from redis_pulse.daemon.stall_job import make_stall_monitor
+from redis_pulse.daemon.stall_job import make_stall_monitor, snapshots_in_turn
 from redis_pulse.daemon.stall_log import StallLog
 from redis_pulse.daemon.target_diff import TargetDiff, difference, only_labels_differ
 from redis_pulse.daemon.target_events import CONNECT, TargetEventLogger
@@ -347,9 +347,9 @@ class TargetManager:
             if not monitored.client.is_busy:  # a poll is short, and a second connection would stay open
                 stalls.snapshot_due(due)
 
-        self._scheduler.add_callback(
-            target.stalls.snapshot_interval, SNAPSHOT, target.name, snapshot, lambda _count, _newest: None
-        )
+        interval = target.stalls.snapshot_interval
+        take = snapshots_in_turn(snapshot, interval, self.__len__)
+        self._scheduler.add_callback(interval, SNAPSHOT, target.name, take, lambda _count, _newest: None)
         return None
 
     def _schedule_cold_connect(self, monitored: MonitoredTarget) -> Run:
