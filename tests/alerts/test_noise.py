@@ -40,6 +40,8 @@ SETTINGS = Settings(
     late=0.5,
     least_failures=3,
 )
+#: Why the tests skip, and what helps.
+BUSY = "the machine is too busy: run `make alerts` alone"
 #: For so many minutes after the outage, notifications are counted. The slowest alert waits for an hour.
 WATCHED_MINUTES = 70
 
@@ -184,7 +186,7 @@ def wait_for_silence(prometheus: Prometheus) -> None:
     while alerts := firing(prometheus):
         if time.monotonic() > deadline:
             names = sorted({alert["labels"]["alertname"] for alert in alerts})
-            pytest.skip(f"the machine is too busy: these alerts fire before the outage: {names}")
+            pytest.skip(f"{BUSY}: these alerts fire before the outage: {names}")
         time.sleep(1)
 
 
@@ -230,10 +232,10 @@ def notifications(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[
                 servers[name].thaw() if outage.is_frozen else servers[name].start()
         time.sleep(WATCHED_MINUTES * 60 * SCALE)
         if (late := skipped_pings(daemon) - skipped) > 3:
-            pytest.skip(f"the machine is too busy: the exporter sent {late:g} pings to a healthy server too late")
+            pytest.skip(f"{BUSY}: the exporter sent {late:g} pings to a healthy server too late")
         longest = max(after - failed[name] for name, after in failed_pings(daemon).items())
         if longest > MOST_FAILURES:
-            pytest.skip(f"the machine is too busy: an outage lasted for {longest / PINGS_PER_SECOND / SCALE:.0f} s")
+            pytest.skip(f"{BUSY}: an outage lasted for {longest / PINGS_PER_SECOND / SCALE:.0f} s")
         yield webhook.notifications()
 
 

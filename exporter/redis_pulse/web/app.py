@@ -89,7 +89,7 @@ def build(
 ) -> ASGIApp:
     """Return the application that serves the pages of a daemon.
 
-    ``turns`` are the slices that pages share with polls.
+    ``turns`` are the slices of all pages. While a page is made, polls wait for it.
     ``access`` decides who gets a response. Without it there is no login.
     ``clock`` (monotonic, seconds) measures the time to make responses. ``now`` is the time shown by ``/health``.
     With ``health_always_200`` the HTTP status of ``/health`` does not depend on the targets.

@@ -23,7 +23,7 @@ class PieceMaker:
 
     def __init__(self, turns: SharedTurns) -> None:
         self._turn = asyncio.Lock()
-        #: The slices are those of polls and of other pages too.
+        #: The slices are those of other pages too.
         self.turns = turns
 
     async def next(self, pieces: Iterator[bytes]) -> bytes | None:
