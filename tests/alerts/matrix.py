@@ -7,7 +7,7 @@ import contextlib
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -132,9 +132,7 @@ def run(folder: Path) -> MatrixResult:
         )
         instances = {f"127.0.0.1:{daemon.port}": name for name, daemon in daemons.items()}
         recorder = stack.enter_context(AlertRecorder(prometheus, instances))
-        result = _inject_and_heal(faults, recorder, alertmanager)
-        result.stalls = [stall for name, daemon in daemons.items() for stall in _stalls(name, daemon)]
-        return result
+        return _inject_and_heal(faults, recorder, alertmanager, daemons)
 
 
 @contextlib.contextmanager
@@ -158,16 +156,23 @@ def _all_targets_up(daemon: Daemon) -> bool:
     return bool(values) and all(values.values())
 
 
-def _stalls(exporter: str, daemon: Daemon) -> Iterator[Stall]:
-    """Yield the stalls that have a cause."""
+def _stalls(daemons: Mapping[str, Daemon]) -> dict[tuple[str, int, str], Stall]:
+    """Return the stalls that have a cause, by exporter, number and start."""
+    stalls = {}
     to_monotonic = time.monotonic() - time.time()
-    for record in daemon.json("/stalls"):
-        if record["cause"] is not None:
-            started = datetime.fromisoformat(record["started"]).timestamp() + to_monotonic
-            yield Stall(record["target"] or exporter, started, record["seconds"], record["cause"])
+    for exporter, daemon in daemons.items():
+        for record in daemon.json("/stalls"):
+            if record["cause"] is not None:
+                started = datetime.fromisoformat(record["started"]).timestamp() + to_monotonic
+                stalls[exporter, record["id"], record["started"]] = Stall(
+                    record["target"] or exporter, started, record["seconds"], record["cause"]
+                )
+    return stalls
 
 
-def _inject_and_heal(faults: list[Fault], recorder: AlertRecorder, alertmanager: Alertmanager) -> MatrixResult:
+def _inject_and_heal(
+    faults: list[Fault], recorder: AlertRecorder, alertmanager: Alertmanager, daemons: Mapping[str, Daemon]
+) -> MatrixResult:
     time.sleep(HEALTHY_SECONDS)
     fired_before = recorder.take_fired()
     injected = {}
@@ -190,6 +195,8 @@ def _inject_and_heal(faults: list[Fault], recorder: AlertRecorder, alertmanager:
     for fault in faults:
         fault.heal()
     healed = time.monotonic()
+    # An exporter keeps its newest 20 stalls of a location. Later ones displace those of the faults on a busy machine.
+    stalls = _stalls(daemons)
     resolved_after = None
     while time.monotonic() < healed + RESOLVE_TIMEOUT:
         time.sleep(1)
@@ -207,4 +214,5 @@ def _inject_and_heal(faults: list[Fault], recorder: AlertRecorder, alertmanager:
         texts=recorder.texts,
         injected=injected,
         healed=healed,
+        stalls=list((_stalls(daemons) | stalls).values()),
     )

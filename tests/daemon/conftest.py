@@ -27,7 +27,9 @@ class ManagerHarness:
     def __init__(self) -> None:
         self.metrics = ExporterMetrics("x")
         self.store = SampleStore(render_steps, monotonic)
-        self.scheduler = Scheduler(monotonic, on_missed=lambda *_: None, on_error=lambda *_: None)
+        self.scheduler = Scheduler(
+            monotonic, on_missed=lambda *_: None, on_error=lambda *_: None, on_lag=lambda _: None
+        )
         self.targets = TargetManager(
             load(),
             self.store,

@@ -50,7 +50,9 @@ class SyncHarness:
 
     def __init__(self, shard: Shard | None = None) -> None:
         self.metrics = ExporterMetrics("x")
-        self.scheduler = Scheduler(monotonic, on_missed=lambda *_: None, on_error=lambda *_: None)
+        self.scheduler = Scheduler(
+            monotonic, on_missed=lambda *_: None, on_error=lambda *_: None, on_lag=lambda _: None
+        )
         self.store = SampleStore(render_steps, monotonic)
         self.targets = TargetManager(load(), self.store, self.metrics, self.scheduler, clock=monotonic)
         self.sync = TargetSync(self.targets, self.metrics, self.scheduler, clock=monotonic, shard=shard)

@@ -33,7 +33,9 @@ class FacadeHarness:
         self.before_read: Callable[[], bool] = lambda: True
         self.metrics = ExporterMetrics("x")
         store = SampleStore(render_steps, monotonic)
-        self.scheduler = Scheduler(monotonic, on_missed=lambda *_: None, on_error=lambda *_: None)
+        self.scheduler = Scheduler(
+            monotonic, on_missed=lambda *_: None, on_error=lambda *_: None, on_lag=lambda _: None
+        )
         self.targets = TargetManager(load(), store, self.metrics, self.scheduler, clock=monotonic)
         self.facade = DaemonFacade(
             Settings(),

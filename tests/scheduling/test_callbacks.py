@@ -59,10 +59,12 @@ class CallbackHarness:
         monkeypatch.setattr(asyncio, "get_running_loop", lambda: self.loop)
         self.missed: list[tuple[str, MissedRuns]] = []
         self.errors: list[str] = []
+        self.lags: list[float] = []
         self.scheduler = Scheduler(
             self.clock,
             on_missed=lambda kind, missed: self.missed.append((kind, missed)),
             on_error=lambda kind, error: self.errors.append(f"{kind}: {error}"),
+            on_lag=self.lags.append,
         )
         self.served: dict[str, list[float]] = {}
         self.skipped: dict[str, list[tuple[int, float]]] = {}
@@ -99,6 +101,34 @@ def test_callback_is_called_at_every_moment_of_its_phase(harness: CallbackHarnes
         assert harness.served[key] == pytest.approx([first, first + 1, first + 2])
     assert harness.loop.timers_set <= 8, "at most one timer for each moment"
     assert not harness.missed
+
+
+def test_each_delay_of_the_loop_is_reported(harness: CallbackHarness) -> None:
+    """A monitor with a tick each second would not notice delays between its ticks."""
+    first = harness.add("a", 0.1)
+    harness.advance_to(first)
+    for _ in range(4):
+        harness.advance(0.45)  # stopped
+        harness.advance(0.05)
+    assert harness.lags == pytest.approx([0.35] * 4)
+
+
+def test_short_delay_is_not_reported(harness: CallbackHarness) -> None:
+    harness.advance_to(harness.add("a") + 0.009)
+    assert len(harness.served["a"]) == 1
+    assert not harness.lags
+
+
+def test_moment_that_passed_before_it_was_added_is_no_delay_of_the_loop(harness: CallbackHarness) -> None:
+    first = harness.add("a")
+    callback = harness.scheduler._callbacks["probe", "a"]
+    callback.pause()
+    harness.advance_to(first + 0.6)  # another process served its moments, and stopped
+    harness.lags.clear()
+    callback.resume(first)
+    harness.advance(0.0)
+    assert harness.served["a"] == [first]
+    assert not harness.lags
 
 
 def test_moment_served_within_an_interval_is_late_and_not_skipped(harness: CallbackHarness) -> None:
@@ -211,7 +241,7 @@ def test_fault_in_the_error_hook_does_not_stop_the_callbacks(harness: CallbackHa
     def fail(*_: object) -> None:
         raise RuntimeError("a fault")
 
-    scheduler = Scheduler(harness.clock, on_missed=fail, on_error=fail)
+    scheduler = Scheduler(harness.clock, on_missed=fail, on_error=fail, on_lag=lambda _: None)
     dues: list[float] = []
     scheduler.add_callback(1.0, "probe", "bad", fail, fail)
     scheduler.add_callback(1.0, "probe", "good", dues.append, lambda *_: None)

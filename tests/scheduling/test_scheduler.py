@@ -23,6 +23,7 @@ class SchedulerHarness:
             monotonic,
             on_missed=lambda kind, missed: self.missed.append((kind, missed)),
             on_error=lambda kind, error: self.errors.append((kind, type(error).__name__)),
+            on_lag=lambda _seconds: None,
         )
 
 

@@ -154,7 +154,8 @@ class _Components:
 def _build(loaded: LoadedConfig, metrics: ExporterMetrics, reload: ConfigLoader) -> _Components:
     store = SampleStore(render_steps, monotonic)
     metrics.sample_times = store.times
-    metrics.tasks.set_function(partial(_count_tasks, asyncio.get_running_loop()))
+    loop = asyncio.get_running_loop()
+    metrics.tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
     collectors = load()
     metric_specs = [spec for collector in collectors.values() for spec in collector.metrics]
 
@@ -163,8 +164,13 @@ def _build(loaded: LoadedConfig, metrics: ExporterMetrics, reload: ConfigLoader)
         if kind == PROBE:
             own.missed(missed.late)
 
+    # Ticks and pings report delays. A quota of CPU time stops us at regular times, which may be between all ticks.
+    def on_lag(seconds: float) -> None:
+        own.lag(seconds)
+        targets.stalls.record_lag(monotonic(), time(), seconds)
+
     on_error = _job_error_hook(metrics)
-    scheduler = Scheduler(monotonic, on_missed=on_missed, on_error=on_error, on_scraper=_log_scraper)
+    scheduler = Scheduler(monotonic, on_missed=on_missed, on_error=on_error, on_lag=on_lag, on_scraper=_log_scraper)
     metrics.scrapes.planner = planner = scheduler.planner
     metrics.scrape_periods = lambda: [scraper.period for scraper in planner.scrapers() if scraper.is_locked]
     probe_log = _probe_log(loaded.settings.probe_log, metrics)
@@ -212,12 +218,11 @@ def _build(loaded: LoadedConfig, metrics: ExporterMetrics, reload: ConfigLoader)
         facade.tick()
         targets.stall_log.tick()
 
-    def on_lag(seconds: float) -> None:
+    def on_tick_lag(seconds: float) -> None:
         metrics.loop_lag.observe(seconds)
-        own.lag(seconds)
-        targets.stalls.record_lag(monotonic(), time(), seconds)
+        on_lag(seconds)
 
-    loop_monitor = LoopMonitor(on_lag, scheduler.realign, clock=monotonic, on_tick=tick)
+    loop_monitor = LoopMonitor(on_tick_lag, scheduler.realign, clock=monotonic, on_tick=tick)
     return _Components(
         scheduler,
         targets,
@@ -324,10 +329,6 @@ async def _stop_in_order(stops: Sequence[Stop], seconds: float) -> None:
                 await stop()
         except Exception as error:  # noqa: BLE001  # the process must end in order
             log.get("app").warning("a part did not end in order", error=str(error) or type(error).__name__)
-
-
-def _count_tasks(loop: asyncio.AbstractEventLoop) -> int:
-    return len(asyncio.all_tasks(loop))
 
 
 def _probe_log(settings: ProbeLogSettings, metrics: ExporterMetrics) -> ProbeCsvLog | None:

@@ -14,6 +14,8 @@ from redis_pulse.scheduling.grid import Grid, MissedRuns
 
 #: Seconds by which a moment may be served early, for rounding errors.
 TIMER_MAX_EARLY = 1e-6
+#: Seconds. Shorter delays of the event loop are not reported.
+MIN_LAG = 0.01
 
 #: Receives the moment that is due.
 OnDue = Callable[[float], None]
@@ -64,7 +66,7 @@ class CallbackQueue:
     """Serves each callback at its moments.
 
     A moment is served if the loop comes to it less than an interval late. Otherwise it is reported as skipped.
-    ``on_missed`` and ``on_error`` are those of the scheduler.
+    ``on_missed``, ``on_error`` and ``on_lag`` are those of the scheduler.
     """
 
     def __init__(
@@ -73,15 +75,19 @@ class CallbackQueue:
         *,
         on_missed: Callable[[str, MissedRuns], None],
         on_error: Callable[[str, Exception], None],
+        on_lag: Callable[[float], None],
     ) -> None:
         self._clock = clock
         self._on_missed = on_missed
         self._on_error = on_error
+        self._on_lag = on_lag
         #: a heap of the next moment of each callback; the number of the callback orders equal moments
         self._queue: list[tuple[float, int, ScheduledCallback]] = []
         self._added = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
+        #: when the loop must run the timer: later than its moment, if that had passed already
+        self._timer_due = math.inf
 
     def add(self, callback: ScheduledCallback) -> None:
         """Serve another callback until it is removed. The loop must be running."""
@@ -103,13 +109,17 @@ class CallbackQueue:
             return
         if self._timer is not None:
             self._timer.cancel()
-        delay = max(0.0, first - self._clock())
+        now = self._clock()
+        self._timer_due = max(first, now)
+        delay = self._timer_due - now
         self._timer, self._timer_at = asyncio.get_running_loop().call_later(delay, self._on_timer), first
 
     def _on_timer(self) -> None:
         self._timer, self._timer_at = None, math.inf
         now = self._clock()  # read once: callbacks that become due meanwhile wait until the loop has read its sockets
         try:
+            if (lag := now - self._timer_due) >= MIN_LAG:
+                self._on_lag(lag)
             while self._queue and self._queue[0][0] <= now:
                 self._serve_first()
         finally:

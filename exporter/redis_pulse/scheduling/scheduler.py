@@ -65,7 +65,8 @@ class Scheduler:
     """The jobs and callbacks of the daemon, in one event loop.
 
     ``on_missed(kind, missed)`` receives the runs that never started. ``on_error(kind, exception)`` receives the
-    exception of a run. The job or callback goes on.
+    exception of a run. The job or callback goes on. ``on_lag(seconds)`` receives a delay of the event loop, by the
+    timer of the callbacks: 0.01 s or more.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Scheduler:
         *,
         on_missed: Callable[[str, MissedRuns], None],
         on_error: Callable[[str, Exception], None],
+        on_lag: Callable[[float], None],
         on_scraper: Callable[[Scraper], None] = lambda _scraper: None,
     ) -> None:
         self._clock = clock
@@ -82,7 +84,7 @@ class Scheduler:
         self._running: set[asyncio.Task[Any]] = set()
         self._jobs: dict[tuple[str, str], ScheduledJob] = {}
         self._callbacks: dict[tuple[str, str], ScheduledCallback] = {}
-        self._queue = CallbackQueue(clock, on_missed=on_missed, on_error=on_error)
+        self._queue = CallbackQueue(clock, on_missed=on_missed, on_error=on_error, on_lag=on_lag)
         #: learns when pages are scraped, and plans polls just before
         self.planner = PollPlanner(clock, self._on_scraper)
         self._on_scraper_found = on_scraper
