@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.doctor.command import doctor
 from tests.fakes import FakeServer, error
-from tests.integration.servers import RealServer
+from tests.integration.servers import RealServer, free_port
 
 StartServer = Callable[..., RealServer]
 TOKEN = "token-of-the-test"
@@ -39,6 +39,25 @@ async def test_failing_program_is_named_without_its_output(start_server: StartSe
     assert run.finding("RP306")["command"] == "redis-pulse doctor cart --config FILE"
     assert "exit code 3" in run.finding("RP306")["why"]
     assert TOKEN not in run.stdout
+
+
+async def test_missing_login_hides_no_other_problem_of_the_way(start_server: StartServer, tmp_path: Path) -> None:
+    """Else the user would find one problem after the other."""
+    code = "import sys; sys.exit(3)"
+    refused = f"redis://127.0.0.1:{free_port()}"
+    run = await doctor("--json", "--config", configuration(tmp_path, refused, code))
+    assert run.codes("error") == ["RP202", "RP306"]
+    plain = start_server("redis").url.replace("redis://", "rediss://")
+    run = await doctor("--json", "--config", configuration(tmp_path, plain, code))
+    assert run.codes("error") == ["RP211", "RP306"]
+
+
+async def test_server_is_examined_though_the_password_cannot_be_read(tmp_path: Path) -> None:
+    url = f"redis://127.0.0.1:{free_port()}"
+    run = await doctor("--json", url, "--password-file", str(tmp_path / "missing"))
+    assert run.codes("error") == ["RP103", "RP202"]
+    checked = {subject["name"]: subject["checks_done"] for subject in run.document["subjects"]}
+    assert "tcp" in checked[url.removeprefix("redis://")]
 
 
 async def test_hanging_program_leaves_time_for_the_report(start_server: StartServer, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Examine one target: make the daemon's own client for it, and run every check in order, within ten seconds."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -12,7 +13,7 @@ from redis_pulse.config import BreakerSettings, TargetSettings
 from redis_pulse.doctor.findings import Findings
 from redis_pulse.doctor.first_contact import Contact, contact
 from redis_pulse.doctor.poll_once import CountingObserver, PollResult
-from redis_pulse.errors import TargetError
+from redis_pulse.errors import AuthError, TargetError
 from redis_pulse.server_info import Server
 from redis_pulse.tokens import TokenRegistry
 
@@ -38,6 +39,7 @@ class Examination:
         tokens: TokenRegistry | None = None,
         clock: Callable[[], float] = monotonic,
         is_explicit: bool = False,
+        unreadable: Collection[Path] = (),
     ) -> None:
         self.target = _for_doctor(target)
         self.collectors = collectors
@@ -45,13 +47,15 @@ class Examination:
         #: whether the user chose the collectors of the target
         self.is_explicit = is_explicit or target.collectors is not None
         self.findings = Findings(target.name, target.address, placeholder_values(target))
-        breaker = CircuitBreaker(BreakerSettings(force="closed"), clock, on_change=lambda *_: None)
+        #: password files that a finding about the configuration names already
+        self.unreadable = unreadable
+        self._connect_limiter, self._tokens = connect_limiter, tokens
         self.observer = CountingObserver()
-        self.client = TargetClient(
-            self.target, breaker, self.observer, clock=clock, connect_limiter=connect_limiter, tokens=tokens
-        )
+        self.client = self._client(self.target, self.observer)
         #: the result of the first connection; None until the check ``name`` has made it
         self.contact: Contact | None = None
+        #: a connection without a login, if there is no login to send
+        self._reached: Contact | None = None
         #: what the server reported about itself, filled by the first poll
         self.server = Server(local=target.endpoint.is_local)
         #: the fields of INFO
@@ -60,6 +64,12 @@ class Examination:
         self.is_polled = False
         #: the result of the poll; None before the check ``permissions``
         self.poll: PollResult | None = None
+
+    def _client(self, target: TargetSettings, observer: CountingObserver) -> TargetClient:
+        breaker = CircuitBreaker(BreakerSettings(force="closed"), self.clock, on_change=lambda *_: None)
+        return TargetClient(
+            target, breaker, observer, clock=self.clock, connect_limiter=self._connect_limiter, tokens=self._tokens
+        )
 
     @property
     def connection(self) -> ProbeConnection | None:
@@ -72,6 +82,25 @@ class Examination:
             self.contact = await contact(self.client, phases_of(self.target))
         return self.contact
 
+    async def reach(self) -> Contact:
+        """Return the first connection. If its login cannot be read, return one without a login instead.
+
+        So an unreadable password hides no other problem. The daemon does not connect then.
+        """
+        found = await self.connect()
+        is_missing = isinstance(found.error, AuthError) and "tcp" not in found.seconds
+        if not is_missing or self.target.endpoint.kind == "unix":
+            return found
+        if self._reached is None:
+            no_login = {"username": None, "password": None, "password_file": None, "token_source": None}
+            target = self.target.model_copy(update=no_login)
+            client = self._client(target, CountingObserver())
+            try:
+                self._reached = await contact(client, phases_of(target))
+            finally:
+                await client.aclose()
+        return self._reached
+
     async def query(self, *words: str | int) -> Any:
         """Send one command that only reads. Return its reply, or None if the server refuses or does not answer."""
         try:
@@ -81,8 +110,9 @@ class Examination:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        if self.contact is not None and self.contact.connection is not None:
-            self.contact.connection.close()
+        for found in (self.contact, self._reached):
+            if found is not None and found.connection is not None:
+                found.connection.close()
         await self.client.aclose()
 
 

@@ -48,6 +48,8 @@ class Plan:
     has_configuration: bool = False
     #: names that the daemon gives to its targets
     configured_names: list[str] = field(default_factory=list)
+    #: the password files that the findings name as unreadable
+    unreadable: set[Path] = field(default_factory=set)
 
 
 #: Reads the configuration: from these arguments, this environment, with or without secrets.
@@ -108,7 +110,7 @@ def make_plan(words: Sequence[str], file: str, load: Load, tls: TlsFiles) -> Pla
         plan.targets = [
             target.model_copy(update={"tls": target.tls.model_copy(update=changes)}) for target in plan.targets
         ]
-    configuration.add_unreadable_secrets(plan.findings, plan.targets)
+    plan.unreadable = configuration.add_unreadable_secrets(plan.findings, plan.targets)
     plan.findings.done.append("configuration")
     return plan
 

@@ -139,7 +139,13 @@ class Doctor:
         await asyncio.gather(*(work() for _ in range(count)))
 
     async def _one_target(self, target: TargetSettings) -> None:
-        examination = Examination(target, self._collectors, connect_limiter=self._connect_limiter, tokens=self._tokens)
+        examination = Examination(
+            target,
+            self._collectors,
+            connect_limiter=self._connect_limiter,
+            tokens=self._tokens,
+            unreadable=self._plan.unreadable,
+        )
         self._findings[target.name] = examination.findings
         await examine(examination, TARGET_CHECKS)
         self.replies[target.name] = dict(examination.fields)

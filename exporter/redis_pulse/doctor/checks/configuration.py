@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 from redis_pulse.config import LoadedConfig, Problem, TargetSettings
 from redis_pulse.doctor.findings import Findings
@@ -50,12 +51,15 @@ def add_warnings(findings: Findings, loaded: LoadedConfig) -> None:
             findings.add("config.warning", problem=warning)
 
 
-def add_unreadable_secrets(findings: Findings, targets: Iterable[TargetSettings]) -> None:
-    """Read the password file of each target now. The loader checks only that it exists."""
+def add_unreadable_secrets(findings: Findings, targets: Iterable[TargetSettings]) -> set[Path]:
+    """Read the password file of each target now. The loader checks only that it exists. Return the unreadable ones."""
+    unreadable = set()
     for target in targets:
         try:
             target.credentials()
         except OSError as error:
+            if target.password_file is not None:
+                unreadable.add(target.password_file)
             if any(str(target.password_file) in finding.advice.command for finding in findings):
                 continue  # the loader has named it, with its line
             findings.add(
@@ -64,3 +68,4 @@ def add_unreadable_secrets(findings: Findings, targets: Iterable[TargetSettings]
                 problem=f"password_file: {error.strerror or error}",
                 path=str(target.password_file),
             )
+    return unreadable

@@ -16,6 +16,8 @@ async def check(examination: Examination) -> bool:
         return found.error is None
     target, text = examination.target, str(found.error)
     key = for_error("auth", text).key
+    if key == "secret.unreadable" and target.password_file in examination.unreadable:
+        return True
     if key == "auth" and not target.has_login:
         key = "auth.missing"
     elif key == "auth" and target.username and target.username != "default":

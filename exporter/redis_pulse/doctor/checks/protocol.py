@@ -22,7 +22,7 @@ _KEYS: dict[Kind, str] = {"http": "protocol.http", "ssh": "protocol.ssh"}
 
 async def check(examination: Examination) -> bool:
     """Report another protocol, and errors of PING that are not about the login."""
-    found = await examination.connect()
+    found = await examination.reach()
     if found.error is not None and found.phase in ("dns", "tcp"):
         return False
     error, endpoint = found.error, examination.target.endpoint

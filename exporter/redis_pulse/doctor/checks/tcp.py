@@ -12,11 +12,11 @@ from redis_pulse.errors import (
 
 async def check(examination: Examination) -> bool:
     """Report a connection that is refused, reset, filtered or without a route."""
-    found = await examination.connect()
+    found = await examination.reach()
     if found.phase == "dns" and found.error is not None:
         return False
     if found.phase != "tcp" or found.error is None:
-        return found.error is None or "tcp" in found.seconds  # without a login, the daemon does not connect
+        return found.error is None or "tcp" in found.seconds
     match found.error:
         case ConnectionRefusedByTargetError():
             key = "refused"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from redis_pulse.blocking import FILES, BlockedError, read_regular_file
+from redis_pulse.client import ProbeConnection
 from redis_pulse.doctor.examination import Examination
 from redis_pulse.doctor.first_contact import (
     Contact,
@@ -38,7 +39,7 @@ _BY_VERIFY_CODE = {
 
 async def check(examination: Examination) -> bool:
     """Report why TLS fails, a port with or without TLS, and the end of the certificate."""
-    found = await examination.connect()
+    found = await examination.reach()
     if found.error is not None and found.phase in ("dns", "tcp"):
         return False
     if examination.target.endpoint.kind == "unix":
@@ -51,7 +52,7 @@ async def check(examination: Examination) -> bool:
     if found.error is not None and await _explain(examination, found):
         return True
     if found.connection is not None:
-        await _report_facts(examination)
+        await _report_facts(examination, found.connection)
     return True
 
 
@@ -111,10 +112,8 @@ async def _explain(examination: Examination, found: Contact) -> bool:
     return True
 
 
-async def _report_facts(examination: Examination) -> None:
-    connection, target = examination.connection, examination.target
-    if connection is None:
-        return
+async def _report_facts(examination: Examination, connection: ProbeConnection) -> None:
+    target = examination.target
     if target.tls.cert_reqs == "none":
         examination.findings.add("tls.unchecked")
     expires = connection.certificate_expires
