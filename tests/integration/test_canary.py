@@ -90,7 +90,8 @@ def test_primary_that_became_a_replica_denies_writes_until_the_next_poll(
     server = start_server(software)
     config = {"canary": CANARY, "poll": {"interval": "3s"}, "targets": [{"name": "primary", "url": server.url}]}
     daemon = start_daemon(config=config)
-    daemon.wait_for(lambda page: succeeded(page, "write") >= 1)
+    polls = daemon.wait_for(lambda page: succeeded(page, "write") >= 1).operations("info")
+    daemon.wait_for(lambda page: page.operations("info") > polls)  # so that a write comes before the next poll
     server.run("REPLICAOF", "127.0.0.1", str(free_port()))
     denied = daemon.wait_for(lambda page: page.has_failed("write", "readonly"))
     assert (denied.up("primary"), denied.breaker("primary")) == (1, "closed")

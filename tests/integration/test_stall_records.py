@@ -97,6 +97,7 @@ def test_server_that_restarts_in_a_stall_leaves_a_true_record(
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert record["id"] in [line["id"] for line in lines]
     daemon.start()
+    daemon.wait_until_up()  # it listens before it has targets
     kept = daemon.json("/stalls?target=it&cause=restart")
     assert kept[-1]["why"] == record["why"]
 
