@@ -19,8 +19,8 @@ pytestmark = pytest.mark.alone
 #: KB above normal: for bytes, and for many names.
 BYTES_LIMIT, NAMES_LIMIT = 64 * 1024, 150 * 1024
 #: Milliseconds of the processor for one callback of the event loop. The goal is 5 ms on an idle machine. A busy one
-#: shares its caches and its cores.
-LONGEST_MS = 25
+#: shares its caches and its cores. Then the limit is ``SLOW`` times what it takes to make 90 000 texts there.
+LONGEST_MS, SLOW = 25, 2
 _MAX_PAGE_BYTES = 2_000_000
 
 
@@ -67,7 +67,7 @@ def test_hostile_server_costs_bounded_memory_and_time(attack: str, results: dict
     result = results[attack]
     limit = NAMES_LIMIT if "000 " in attack else BYTES_LIMIT
     assert result["highest"] - result["before"] < limit
-    assert result["longest_ms"] < LONGEST_MS, result["where"]
+    assert result["longest_ms"] < max(LONGEST_MS, SLOW * result["reference_ms"]), result["where"]
     assert result["longest_line"] <= MAX_LINE_BYTES
     assert result["page"] < _MAX_PAGE_BYTES
     if attack in ("INFO of 1 GB", "INFO as 3 000 000 integers", "INFO as a list in lists"):
