@@ -1,6 +1,7 @@
 """No family has more series or longer lines than the limit. The tables of metrics decide what is tested."""
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 
@@ -10,6 +11,7 @@ from redis_pulse.exposition import render
 from redis_pulse.metric import MetricSpec, OverflowCount, Sample, UnreadableField, gauge, histogram
 from redis_pulse.telemetry import describe_all
 from redis_pulse.text_format import MAX_LINE_BYTES
+from tests.fakes import ManualClock
 
 LABELLED = [metric for one in collectors.load().values() for metric in one.metrics if metric.labels]
 #: Labels of the exporter's own families whose values come from a closed list in the code.
@@ -67,8 +69,9 @@ def test_every_label_of_our_own_families_has_a_limit() -> None:
     assert labels - CLOSED - LIMITED.keys() == set()
 
 
-async def test_other_tasks_run_between_items_that_are_computed() -> None:
-    """Items of an iterator may take long. A list has been computed already."""
+@pytest.mark.parametrize(("seconds", "expected"), [(0.0, 0), (0.0001, 4)])
+async def test_other_tasks_run_between_items_that_take_long(seconds: float, expected: int) -> None:
+    """Items that an iterator computes may take long. A list has been computed already."""
     turns: list[int] = []
 
     async def count_turns() -> None:
@@ -77,9 +80,16 @@ async def test_other_tasks_run_between_items_that_are_computed() -> None:
             await asyncio.sleep(0)
 
     items = [LABELLED[0].sample(1, *(str(number) for _ in LABELLED[0].labels)) for number in range(90)]
+    clock = ManualClock()
+
+    def computed() -> Iterator[Sample]:
+        for item in items:
+            clock.advance(seconds)
+            yield item
+
     counting = asyncio.create_task(count_turns())
-    await limited_items(items)
+    assert await limited_items(items, clock) == items
     assert not turns
-    assert await limited_items(iter(items)) == items
-    assert len(turns) == 4
+    assert await limited_items(computed(), clock) == items
+    assert len(turns) == expected
     counting.cancel()

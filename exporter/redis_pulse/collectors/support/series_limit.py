@@ -6,28 +6,36 @@ that no collector can be forgotten.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from itertools import islice
+from time import perf_counter
 
 from redis_pulse.metric import CollectorItem, MetricSpec, OverflowCount, Sample
-from redis_pulse.slices import ITEMS_PER_SLICE, sliced
+from redis_pulse.slices import ITEMS_PER_SLICE, MAX_SLICE, sliced
 
 #: Samples of one family of one target. The largest option of a collector, ``max_distinct``, allows half of it.
 MAX_SAMPLES = 20_000
-#: Items per slice of an iterator, which computes them now. A hostile setting takes 0.2 ms.
+#: Items of an iterator, which computes them now, between two looks at the clock. A hostile setting takes 0.2 ms.
+#: Usual items take a hundredth of it. If a poll let other tasks run after each of these parts, it would last longer.
+#: Then groups of compressed samples are made during polls, which break them.
 COMPUTED_ITEMS = 20
 
 
-async def limited_items(items: Iterable[CollectorItem]) -> list[CollectorItem]:
+async def limited_items(
+    items: Iterable[CollectorItem], clock: Callable[[], float] = perf_counter
+) -> list[CollectorItem]:
     """Return what ``limited_series`` yields. It is quick for the usual number of items."""
     found: list[CollectorItem] = []
     iterator, size = iter(items), ITEMS_PER_SLICE if isinstance(items, list | tuple) else COMPUTED_ITEMS
+    began = clock()
     while True:
         part = list(islice(iterator, size))
         found += part
         if len(part) < size:
             break
-        await asyncio.sleep(0)
+        if size == ITEMS_PER_SLICE or clock() - began >= MAX_SLICE:
+            await asyncio.sleep(0)
+            began = clock()
     if len(found) <= MAX_SAMPLES:
         return found
     return [item async for item in limited_series(found)]
