@@ -76,53 +76,6 @@ async def test_all_tasks_share_the_slice_of_a_turn() -> None:
     assert len({turn for turn, _ in worked}) == len(worked), "no turn of the loop had two slices"
 
 
-async def test_poll_that_waits_for_its_slice_takes_no_steps() -> None:
-    """Each of a hundred polls tried in each turn. With many polls at once that was a tenth of the daemon's CPU."""
-    now, looks = 0.0, 0
-
-    def clock() -> float:
-        nonlocal looks
-        looks += 1
-        return now
-
-    turns = SharedTurns(1.0, clock)
-    order = []
-
-    async def work(number: int) -> None:
-        nonlocal now
-        await turns.take()
-        order.append(number)
-        now += 1
-
-    await asyncio.gather(*(work(number) for number in range(100)))
-    assert order == list(range(100)), "the first one comes first"
-    assert looks <= 300
-
-
-@given(st.lists(st.tuples(st.integers(0, 29), st.integers(0, 3)), max_size=60))
-def test_no_poll_waits_for_ever_when_others_are_cancelled(cancels: list[tuple[int, int]]) -> None:
-    """``cancels`` are the numbers of polls that end, and the turns of the loop before the next one ends."""
-    now = 0.0
-    turns = SharedTurns(1.0, lambda: now)
-
-    async def work() -> None:
-        nonlocal now
-        for _ in range(3):
-            await turns.take()
-            now += 0.7
-
-    async def all_polls() -> None:
-        polls = [asyncio.create_task(work()) for _ in range(30)]
-        for number, steps in cancels:
-            polls[number].cancel()
-            for _ in range(steps):
-                await asyncio.sleep(0)
-        async with asyncio.timeout(5):
-            await asyncio.gather(*polls, return_exceptions=True)
-
-    asyncio.run(all_polls())
-
-
 async def test_short_work_needs_no_further_turn() -> None:
     turns = SharedTurns(1.0, lambda: 0.0)
 

@@ -72,10 +72,6 @@ class SharedTurns:
         self._page_began: float | None = None
         #: how long a slice of a page may be
         self._page_seconds = seconds
-        #: the polls that wait for a slice, the first one first
-        self._line = deque[asyncio.Future[None]]()
-        #: how many of those that waited go on in the next turn
-        self._called = 0
         #: the pages that wait for a slice, the first one first
         self._queue = deque[object]()
         #: the pages that come first
@@ -88,39 +84,12 @@ class SharedTurns:
     async def take(self) -> None:
         """Wait for a page that comes first. Then wait for a turn whose slice of polls is not over."""
         await self._free.wait()
-        waited = False
         while self._poll_began is not None:
             if self._clock() - self._poll_began < self._seconds:
                 return
-            await self._wait_in_line(first=waited)
-            waited = True
+            await asyncio.sleep(0)
         self._poll_began = self._clock()
         asyncio.get_running_loop().call_soon(self._end_poll_slice)
-        self._call_next()  # after the end of this slice, in the same turn
-
-    async def _wait_in_line(self, *, first: bool) -> None:
-        """Wait for the next turn, after those who came before.
-
-        If each poll tried in each turn, twenty polls cost twenty steps of a task for each slice.
-        """
-        place = asyncio.get_running_loop().create_future()
-        (self._line.appendleft if first else self._line.append)(place)
-        try:
-            await place
-        except asyncio.CancelledError:
-            if not place.cancelled():  # it was called already, so the next one goes on in its place
-                self._called -= 1
-                self._call_next()
-            raise
-        self._called -= 1
-
-    def _call_next(self) -> None:
-        """Let the first poll that waits go on in the next turn."""
-        while self._line and not self._called:
-            place = self._line.popleft()
-            if not place.done():  # else its poll was cancelled
-                place.set_result(None)
-                self._called += 1
 
     @contextmanager
     def page(self) -> Iterator[None]:
@@ -166,7 +135,6 @@ class SharedTurns:
 
     def _end_poll_slice(self) -> None:
         self._poll_began = None
-        self._call_next()  # one that came after the slice had begun, or that follows a cancelled one
 
     def _end_page_slice(self) -> None:
         self._page_began = None

@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import weakref
 from typing import Any
 
 import pytest
@@ -163,8 +162,8 @@ async def test_removed_and_forgotten_and_outdated_samples_are_gone_at_once() -> 
     fleet.clock.advance(40)
     for name in list(fleet.targets)[10:]:
         fleet.poll(name, 2)
-    text = await fleet.text()
     assert fleet.groups
+    text = await fleet.text()
     assert '"t3"' not in text
     assert 'redis_slowlog_length{target="t4"}' not in text
     assert 'redis_memory_used_bytes{target="t4"} 1\n' in text
@@ -242,17 +241,6 @@ async def test_groups_are_made_in_the_background_and_keep_no_text() -> None:
     assert asyncio.all_tasks() == tasks
     assert len(groups) == 7
     assert sum(lines._texts is None for lines in fleet.store.all_fresh()) == 2 * 7 * GROUP_SIZE
-
-
-async def test_group_is_freed_when_one_of_its_targets_was_polled() -> None:
-    """Else the blocks of all targets are kept twice, when all of them were polled since the last page."""
-    fleet = Fleet(4 * GROUP_SIZE)
-    await fleet.text()
-    groups = fleet.page._groups
-    broken = weakref.ref(next(group for group in groups._groups if "t7" in group.members))
-    fleet.poll("t7", 2)
-    assert broken() is None
-    assert 'redis_memory_used_bytes{target="t7"} 2\n' in await fleet.text()
 
 
 async def test_groups_follow_the_order_of_polls_so_that_polls_break_few_of_them() -> None:

@@ -117,7 +117,7 @@ class SampleGroups:
         self._left |= dict.fromkeys(name for name in known if name not in self._group_of and name not in self._loose)
         yield
         for group in tuple(self._groups):
-            if group.is_ready and group.expires < self._store.now():
+            if group.is_broken or (group.is_ready and group.expires < self._store.now()):
                 self._dissolve(group)
         for name in [name for name in self._loose if not self._exists(name)]:
             del self._loose[name]
@@ -129,8 +129,8 @@ class SampleGroups:
             yield from self._group_what_is_left()
             while len(self._loose) >= MAX_LOOSE:
                 yield from self._group(self._oldest())
-        groups = [group for group in self._groups if group.is_ready]
-        others = [group for group in self._groups if not group.is_ready]
+        groups = [group for group in self._groups if group.is_ready and not group.is_broken]
+        others = [group for group in self._groups if not (group.is_ready and not group.is_broken)]
         in_progress = [name for group in others for name in group.members if self._group_of.get(name) is group]
         return groups, [*in_progress, *(name for name in (*self._loose, *self._left) if name not in self._apart)]
 
@@ -163,8 +163,6 @@ class SampleGroups:
         """Note that the samples of a target are new, or dropped."""
         if (group := self._group_of.pop(name, None)) is not None:
             group.is_broken = True
-            if group.is_ready:
-                self._dissolve(group)  # its blocks are freed now: until the next page, all groups may have broken
         self._left.pop(name, None)
         self._loose.pop(name, None)
         self._loose[name] = None
@@ -253,11 +251,11 @@ class SampleGroups:
             if group.members:
                 yield from self._compress_samples(group)
                 yield from self.update_quiet(group)
-                group.is_ready = not group.is_broken
+                group.is_ready = True
             for name in names:
                 yield from self._store.pack(name)
         finally:
-            if not group.is_ready:  # it has no members, one of them has changed, or its maker was cancelled
+            if not group.is_ready:  # it has no members, or its maker was cancelled
                 self._dissolve(group)
 
     def _compress_samples(self, group: SampleGroup) -> Iterator[None]:

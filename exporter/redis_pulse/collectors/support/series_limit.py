@@ -16,8 +16,6 @@ from redis_pulse.slices import ITEMS_PER_SLICE, MAX_SLICE, sliced
 #: Samples of one family of one target. The largest option of a collector, ``max_distinct``, allows half of it.
 MAX_SAMPLES = 20_000
 #: Items of an iterator, which computes them now, between two looks at the clock. A hostile setting takes 0.2 ms.
-#: Usual items take a hundredth of it. If a poll let other tasks run after each of these parts, it would last longer.
-#: Then groups of compressed samples are made during polls, which break them.
 COMPUTED_ITEMS = 20
 
 
