@@ -23,10 +23,10 @@ def test_finding_of_three_subjects_is_printed_for_each() -> None:
 def test_finding_of_more_subjects_is_printed_once_with_all_names() -> None:
     text = as_text(refused("a", "b", "c", "d", "e"), 80)
     assert text.count("RP202") == 1
-    assert text.startswith("a, b, c, d, e\n\n  error RP202: Connection refused\n    Why (a): ")
+    assert text.startswith("a, b, c, d, e\n\n  error RP202: Connection refused\n    Why: a: ")
     assert "on port 7000" in text
-    assert "Why (c): " in text
-    assert "Why (d): " not in text
+    assert "Why: c: " in text
+    assert "Why: d: " not in text
     assert "Why: 2 more: --json has all." in text
     assert text.count("systemctl status") == 1, "the same command is printed once"
     assert "5 errors" in text, "the sum counts each"
@@ -54,3 +54,9 @@ def test_many_names_are_cut() -> None:
     assert "shard-19 and 980 more (--json names all)" in " ".join(text.split())
     assert len(text.splitlines()) < 30
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_long_names_fit_a_narrow_terminal() -> None:
+    text = as_text(refused(*(f"{'cache-' * 20}{number}" for number in range(5))), 40)
+    assert max(len(line) for line in text.splitlines() if "systemctl" not in line) <= 40
+    assert "connection is refused" in " ".join(text.split()), "no word is broken"

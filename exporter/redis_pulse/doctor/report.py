@@ -100,7 +100,7 @@ def _finding(finding: DoctorFinding, width: int, *, colour: bool) -> list[str]:
 
 
 def _shared_finding(found: _Found, width: int, *, colour: bool) -> list[str]:
-    """Return the lines of a finding, with the first of its texts. Several different texts are labelled with a name."""
+    """Return the lines of a finding, with the first of its texts. Several different texts begin with a name."""
     advice = found[0][1]
     head = f"{advice.severity} {advice.code}: {advice.title}"
     lines = textwrap.wrap(head, width - 2, break_on_hyphens=False)
@@ -125,7 +125,7 @@ def _texts(label: str, texts: Iterable[tuple[str, str]], width: int) -> list[str
         return _labelled(label, next(iter(first)), width - 2)
     lines = []
     for text, name in islice(first.items(), _MAX_TEXTS):
-        lines += _labelled(f"{label} ({printable(name)})", text, width - 2)
+        lines += _labelled(label, f"{printable(name)}: {text}", width - 2)  # a long name must be wrapped too
     if len(first) > _MAX_TEXTS:
         lines += _labelled(label, f"{len(first) - _MAX_TEXTS} more: --json has all.", width - 2)
     return lines
